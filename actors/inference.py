@@ -1,0 +1,49 @@
+"""InferenceActor: a Ray actor that hosts one vLLM server. What it does is in :mod:`actors.engine`."""
+
+from __future__ import annotations
+
+import ray
+
+from t2t_dist.engines import PoolConfig
+
+from .engine import TAIL, Engine, EngineAddress, EngineFailed, EngineStatus, Exit
+from .parent import end_with_parent
+
+__all__ = ["Engine", "EngineAddress", "EngineFailed", "EngineStatus", "Exit", "InferenceActor"]
+
+
+# "control" has an event loop of its own: an engine can be asked and stopped whatever a start or a flood of calls does.
+@ray.remote(  # type: ignore[call-overload]
+    max_restarts=0, max_task_retries=0, num_cpus=0, concurrency_groups={"control": 16}
+)
+class InferenceActor:
+    """An :class:`Engine` as a Ray actor. Never restarted by Ray: who placed it decides, and restarts it in place."""
+
+    def __init__(
+        self, name: str, config: PoolConfig, key: str, log_file: str, host: str = "127.0.0.1", gpus: int = 0
+    ) -> None:
+        end_with_parent()
+        self.engine = Engine(name, config, key, log_file, host, gpus)
+
+    async def start(self) -> EngineAddress:
+        """See :meth:`Engine.start`."""
+        return await self.engine.start()
+
+    async def watch(self) -> Exit:
+        """See :meth:`Engine.watch`."""
+        return await self.engine.watch()
+
+    @ray.method(concurrency_group="control")
+    async def stop(self) -> None:
+        """See :meth:`Engine.stop`."""
+        await self.engine.stop()
+
+    @ray.method(concurrency_group="control")
+    async def status(self) -> EngineStatus:
+        """See :meth:`Engine.status`."""
+        return self.engine.status()
+
+    @ray.method(concurrency_group="control")
+    async def tail(self, n: int = TAIL) -> list[str]:
+        """See :meth:`Engine.tail`."""
+        return self.engine.tail(n)

@@ -1,0 +1,309 @@
+"""RolloutActor: a worker process that hosts worlds, simulated users and conversations, and writes its own shards.
+
+The driver and a worker speak through one long-polled call, :meth:`RolloutActor.exchange`: new items go in; finished
+items and written shards come out. Rows and transcripts never cross it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import os
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, NamedTuple
+
+import psutil
+import ray
+
+from actors.parent import end_with_parent
+from t2t_dist.chat.balance import MakePicker
+from t2t_dist.config import Config
+from t2t_dist.engines import FleetView, Held
+from t2t_dist.errors import InputError
+from t2t_dist.ledger import ShardInfo
+from t2t_dist.manifest import read_manifest
+from t2t_dist.metrics import Calls
+from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
+from t2t_dist.storage import Storage
+from t2t_dist.store import ShardWriter, row_digest
+from t2t_dist.work import ItemRows, Work, open_work
+
+#: An answer waits this long for more to come together; one Ray call a tenth of a second costs nothing.
+_GATHER_S = 0.05
+#: An answer comes after this long even if nothing happened: it is the worker's heartbeat.
+_POLL_S = 1.0
+#: The event loop's delay is sampled this often: a stall of a tenth of a second then can't slip between two samples.
+_LAG_EVERY_S = 0.05
+#: New objects between two looks for garbage. Hundreds of conversations make the default's 700 in a moment, and what is
+#: found is next to nothing: the looking took a tenth of the CPU, and walks over everything alive stalled the loop.
+_GC_EVERY = 10_000
+#: Episodes alive longest that each report names, and items whose stacks are told when somebody asks.
+_SLOWEST, _STACKS = 3, 20
+
+
+@dataclass
+class Written:
+    """Shards that are durable and under their names, and what is in them; to be committed by the driver."""
+
+    shards: list[ShardInfo]
+    items: list[int]
+    counters: dict[str, int]
+    digests: dict[str, int]
+
+
+class Orders(NamedTuple):
+    """What the driver has for a worker.
+
+    ``items``: (number, attempt) of each item to start; ``flush``: write the rows so far now; ``slots``: episodes at
+    once from now on (0: as before); ``fleet``: news of the engines; ``stacks``: say where the live items stand;
+    ``favours``: how much each write is wanted in what is explored from now on.
+    """
+
+    items: Sequence[tuple[int, int]] = ()
+    flush: bool = False
+    slots: int = 0
+    fleet: FleetView | None = None
+    stacks: bool = False
+    favours: dict[str, float] | None = None
+
+
+class Report(NamedTuple):
+    """What happened since the last exchange.
+
+    ``lags``: how often the event loop was late by so many ms (rounded up); ``rss_mb``: memory now; ``held``: of each
+    engine, what this worker has there and how its requests fared since the last report; ``slowest``: the episodes that
+    have been alive longest; ``stacks``: where the oldest items stand, if that was asked; ``calls``: by pool, what its
+    model calls came to since.
+    """
+
+    finished: list[int]
+    written: list[Written]
+    alive: int
+    lags: dict[int, int]
+    rss_mb: float
+    counts: dict[str, int]
+    held: dict[str, Held]
+    slowest: list[dict[str, Any]]
+    stacks: list[str] | None
+    calls: dict[str, Calls]
+
+
+@dataclass
+class _Batch:
+    """Items whose rows are in the open shards."""
+
+    items: list[int] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+    digests: dict[str, int] = field(default_factory=dict)
+
+
+class Worker:
+    """The worker itself, apart from Ray."""
+
+    def __init__(self, work: Work, storage: Storage, name: str) -> None:
+        self.work = work
+        self.writer = ShardWriter(storage, SCHEMAS, name)
+        self._batch = _Batch()
+        self._finished: list[int] = []
+        self._counts: Counter[str] = Counter()
+        self._written: list[Written] = []
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._news = asyncio.Event()
+        self._error: BaseException | None = None
+        self._lags: Counter[int] = Counter()
+        self._calls: dict[str, Calls] = {}
+        self._writing = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def exchange(self, orders: Orders) -> Report:
+        """Do as ordered, and report. Raises InputError where no row can be written."""
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._measure_lag())
+        if orders.fleet is not None:
+            self.work.models.update(orders.fleet)
+        if orders.favours is not None:
+            self.work.favours = orders.favours
+        if orders.slots:
+            self.work.slots.resize(orders.slots)
+        for item, attempt in orders.items:
+            self._running[item] = asyncio.create_task(self._run(item, attempt))
+        if orders.flush or self.writer.due():
+            await self._write()
+        if not self._news.is_set():
+            try:
+                async with asyncio.timeout(_POLL_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            else:
+                if self._running:
+                    await asyncio.sleep(_GATHER_S)
+        self._news.clear()
+        if self._error is not None:
+            raise self._error
+        self._count_calls()
+        calls, self._calls = self._calls, {}
+        finished, self._finished = self._finished, []
+        written, self._written = self._written, []
+        lags, self._lags = self._lags, Counter()
+        counts, self._counts = self._counts, Counter()
+        rss_mb = psutil.Process().memory_info().rss / (1 << 20)
+        return Report(
+            finished,
+            written,
+            len(self._running),
+            dict(lags),
+            rss_mb,
+            dict(counts),
+            self.work.models.held(),
+            self.work.runner.slowest(_SLOWEST),
+            self._stacks() if orders.stacks else None,
+            calls,
+        )
+
+    def _count_calls(self) -> None:
+        """Take in what the models were asked since the last look; tokens count, whatever became of their episode."""
+        for pool, calls in self.work.models.meter.take().items():
+            new = Counter({f"tokens.{kind}": count for kind, count in calls.tokens.items()})
+            self._batch.counters.update(new)
+            self._counts.update(new)
+            if pool in self._calls:
+                self._calls[pool].merge(calls)
+            else:
+                self._calls[pool] = calls
+
+    def _stacks(self) -> list[str]:
+        """Where the oldest episodes and items stand, outermost call first."""
+        tasks = [*self.work.runner.alive(_STACKS), *((f"item {item}", task) for item, task in self._running.items())]
+        found = []
+        for name, task in tasks[:_STACKS]:
+            frames = traceback.format_list(traceback.StackSummary.extract(_frames(task)))
+            found.append(f"{name}\n{''.join(frames)}")
+        return found
+
+    async def _run(self, item: int, attempt: int) -> None:
+        try:
+            self._take(item, await self.work.run(item, attempt))
+        except asyncio.CancelledError:
+            raise
+        except InputError as error:
+            self._stop(error)
+        except Exception as error:
+            # A defect of ours or of a domain outside of any tool: one item must not end the run, nor vanish.
+            self._stop(InputError(f"item {item} broke: {error!r}\n{traceback.format_exc()}"))
+        finally:
+            self._running.pop(item, None)
+
+    def _stop(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self._news.set()
+
+    def _take(self, item: int, rows: ItemRows) -> None:
+        """Rows, item, counts and digests go into the open batch in one step: a cut holds whole items only."""
+        spill = False
+        for table, found in rows.rows.items():
+            spill |= self.writer.add(table, found)
+            total = sum(row_digest(row, VOLATILE, VOLATILE_NESTED) for row in found)
+            self._batch.digests[table] = (self._batch.digests.get(table, 0) + total) % (1 << 128)
+        self._batch.items.append(item)
+        self._batch.counters.update(rows.counts)
+        self._counts.update(rows.counts)
+        self._finished.append(item)
+        self._news.set()
+        if spill:
+            asyncio.get_running_loop().create_task(self._spill())
+
+    async def _spill(self) -> None:
+        try:
+            async with self._writing:
+                await asyncio.to_thread(self.writer.spill)
+        except Exception as error:
+            self._stop(error)
+
+    async def _write(self) -> None:
+        if not self._batch.items:
+            return
+        self._count_calls()
+        cut, batch, self._batch = self.writer.cut(), self._batch, _Batch()
+        async with self._writing:
+            shards = await asyncio.to_thread(cut.close)
+        self._written.append(Written(shards, batch.items, dict(batch.counters), batch.digests))
+        self._news.set()
+
+    async def _measure_lag(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(_LAG_EVERY_S)
+            self._lags[max(0, math.ceil(1e3 * (time.perf_counter() - before - _LAG_EVERY_S)))] += 1
+
+    async def close(self) -> None:
+        """Cancel what runs; rows that were not written are given up."""
+        running = list(self._running.values())
+        for task in (*running, *([self._watch] if self._watch else [])):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self.work.close()
+
+
+def _frames(task: asyncio.Task[Any]) -> Iterator[tuple[FrameType, int]]:
+    """The frames of a suspended coroutine and of all that it awaits; a task's own stack ends at its first await."""
+    waits: Any = task.get_coro()
+    while waits is not None:
+        frame = getattr(waits, "cr_frame", None) or getattr(waits, "gi_frame", None)
+        if frame is not None:
+            yield frame, frame.f_lineno
+        waits = getattr(waits, "cr_await", None) or getattr(waits, "gi_yieldfrom", None)
+
+
+@ray.remote(max_restarts=0, max_task_retries=0, num_cpus=0)
+class RolloutActor:
+    """A :class:`Worker` as a Ray actor. It is never restarted by Ray: the scheduler alone decides what runs again."""
+
+    def __init__(self, kind: str, config: Config, out: str, name: str, path: str, make_picker: MakePicker) -> None:
+        self.args = kind, config, out, name, make_picker
+        self.worker: Worker | None = None
+        if path not in sys.path:
+            sys.path.insert(0, path)  # a domain of one's own is imported from where the driver stands
+
+    async def ready(self) -> bool:
+        """Open the work (database, source run, models). Raises InputError."""
+        kind, config, out, name, make_picker = self.args
+        end_with_parent()
+        work, storage = open_work(kind, config, 1, make_picker), Storage.open(out, patient=True)
+        _check_same(storage, work.run_id)
+        self.worker = Worker(work, storage, name)
+        gc.collect()
+        gc.freeze()  # database, tools and tasks stay: no walk has to pass over them again
+        gc.set_threshold(_GC_EVERY, 10, 10)
+        return True
+
+    async def exchange(self, orders: Orders) -> Report:
+        """See :meth:`Worker.exchange`."""
+        assert self.worker is not None
+        return await self.worker.exchange(orders)
+
+    async def close(self) -> None:
+        if self.worker is not None:
+            await self.worker.close()
+
+
+def _check_same(storage: Storage, run_id: str) -> None:
+    """A worker on another node must see the driver's own run directory, and be of the same code.
+
+    Raises:
+        InputError: it does not.
+    """
+    where = f"on node {os.uname().nodename}"
+    there = read_manifest(storage).run_id
+    if there != run_id:
+        raise InputError(
+            f"{storage.root} {where} holds run {there}, this is run {run_id}: nodes must share the run directory (a"
+            " shared file system, or s3://...) and have the same t2t-dist and source run"
+        )

@@ -1,0 +1,135 @@
+"""A model's files as far as they matter before a server has loaded them: its ``config.json`` and its chat template.
+
+Nothing here downloads anything. A model named by a hub's name is looked for in the local cache of that hub; where it is
+not there yet, the answers are "unknown".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from t2t_dist.engines import EngineConfig, PoolConfig
+from t2t_dist.errors import InputError
+
+#: Model types that vLLM renders in code of its own, so that the checkpoint needs no template.
+_RENDERED_IN_CODE = frozenset(
+    {"gpt_oss", "deepseek_v32", "deepseek_v4", "kimi_k3", "inkling", "minicpmv", "deepseek_vl_v2", "paligemma"}
+)
+#: Of these, the ones whose code sends a turn's reasoning back while tool calls are going on.
+_REASONING_IN_CODE = frozenset({"gpt_oss", "deepseek_v32", "deepseek_v4", "kimi_k3", "inkling"})
+#: Mistral's own tokenizers bring their template along, as code.
+_MISTRAL_TOKENIZERS = ("tekken.json", "tokenizer.model.v3", "tokenizer.model.v7")
+#: A template that reads a message's reasoning: ``message.reasoning_content``, ``message['reasoning']``, ...
+_READS_REASONING = re.compile(r"""\.reasoning(_content)?\b|(['"])reasoning(_content)?\2""")
+
+
+def model_dir(model: str) -> Path | None:
+    """The directory with the model's files: the one named, or a hub's model in the local cache; None if neither."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_absolute() or model.count("/") != 1:
+        return None
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    folder = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{model.replace('/', '--')}"
+    try:
+        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    return snapshot if snapshot.is_dir() else None
+
+
+def model_config(model: str) -> dict[str, Any]:
+    """The model's ``config.json``; empty where there is none at hand."""
+    folder = model_dir(model)
+    return _json(folder / "config.json") if folder is not None else {}
+
+
+def template_text(config: EngineConfig, model: str) -> str | None:
+    """The chat template that the server will use; None where there is none at hand.
+
+    A checkpoint may hold several by name; their texts are joined, since which one serves depends on the request.
+
+    Raises:
+        InputError: ``chat_template`` names a file that can't be read.
+    """
+    if config.chat_template is not None:
+        try:
+            return Path(config.chat_template).expanduser().read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a text file"
+            raise InputError(
+                f"engine.chat_template {config.chat_template} can't be read ({reason}); give a file with a template"
+            ) from None
+    folder = model_dir(model)
+    if folder is None:
+        return None
+    found = [file.read_text(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
+    if (folder / "chat_template.json").is_file():
+        found += _templates(_json(folder / "chat_template.json"))
+    found += _templates(_json(folder / "tokenizer_config.json"))
+    return "\n".join(found) if found else None
+
+
+def has_template(config: PoolConfig) -> bool | None:
+    """Whether the server will be able to render conversations; None where the model's files are not at hand.
+
+    Raises:
+        InputError: ``chat_template`` names a file that can't be read.
+    """
+    if template_text(config, config.model) is not None:
+        return True
+    folder = model_dir(config.model)
+    if folder is None:
+        return None
+    if any((folder / name).is_file() for name in _MISTRAL_TOKENIZERS):
+        return True
+    return model_config(config.model).get("model_type") in _RENDERED_IN_CODE
+
+
+def wants_reasoning(config: PoolConfig) -> bool:
+    """Whether the model is to be sent its reasoning of earlier turns: whether its template reads it.
+
+    Where the template is not at hand, False: most templates drop it, and a model that was never trained to see it is
+    the worse for it.
+
+    Raises:
+        InputError: ``chat_template`` names a file that can't be read.
+    """
+    text = template_text(config, config.model)
+    if text is not None:
+        return _READS_REASONING.search(text) is not None
+    return model_config(config.model).get("model_type") in _REASONING_IN_CODE
+
+
+def knows_tools(config: PoolConfig) -> bool:
+    """Whether the template mentions tools at all; one that does not drops them without a word. True where unknown.
+
+    Raises:
+        InputError: ``chat_template`` names a file that can't be read.
+    """
+    text = template_text(config, config.model)
+    return text is None or re.search(r"\btools?\b", text) is not None
+
+
+def _templates(found: dict[str, Any]) -> list[str]:
+    """``chat_template`` of a tokenizer's configuration: a text, or a list of {name, template}."""
+    template = found.get("chat_template")
+    if isinstance(template, str):
+        return [template]
+    if isinstance(template, list):
+        return [str(each["template"]) for each in template if isinstance(each, dict) and "template" in each]
+    return []
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """A file's JSON object; empty where there is none. A damaged file is the server's to complain about."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,105 @@
+"""The Ray that a run uses: one of its own on this machine, or a cluster by its address."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from t2t_dist.errors import InputError
+
+#: No rows cross Ray, only item numbers and counters: the smallest store will do, and leaves a laptop its memory.
+_OBJECT_STORE_BYTES = 100 << 20
+#: Seconds to find out whether anything listens at an address; Ray itself takes minutes to give up.
+_KNOCK_S = 5.0
+
+
+def address_of(wanted: str | None) -> str | None:
+    """The cluster's address, or ``None`` for a Ray of this run's own.
+
+    Without a setting, ``RAY_ADDRESS`` decides; Ray sets it for what it runs as a job, so that a job uses its cluster.
+
+    Raises:
+        InputError: an address that is none for a driver.
+    """
+    address = wanted or os.environ.get("RAY_ADDRESS") or "local"
+    if address.startswith(("http://", "https://")):
+        raise InputError(
+            f"cluster.address {address} is where jobs are submitted: give it to `t2t submit --address`,"
+            " or here the cluster's own address, HOST:PORT or auto"
+        )
+    if address.startswith("ray://"):
+        raise InputError(
+            f"cluster.address {address}: a run's driver stands on a node of the cluster; from elsewhere use"
+            " `t2t submit --address http://HOST:8265`"
+        )
+    return None if address == "local" else address
+
+
+@contextmanager
+def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
+    """Ray, while this lasts. Gives whether it is this machine's alone.
+
+    A Ray that this process is connected to already is used as it is. ``workers`` is how many a Ray of our own must
+    have room for.
+
+    Raises:
+        InputError: there is no such cluster, or it does not let us in.
+    """
+    address = address_of(wanted)
+    if ray.is_initialized():
+        yield address is None
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray asks for a token by default, and says so in a warning at every start.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
+    if address is None:
+        # By default Ray makes its workers, and with them the engines below, give way to everything else here.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        ray.init(
+            address="local",
+            num_cpus=max(workers, os.cpu_count() or 1),
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            **quiet,
+        )
+    else:
+        _join(address, quiet)
+    try:
+        yield address is None
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str, quiet: dict[str, Any]) -> None:
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), _KNOCK_S).close()
+        except OSError as error:
+            raise InputError(
+                f"no Ray answers at cluster.address {address} ({error}); is the head up, and is this its GCS port?"
+            ) from None
+    try:
+        ray.init(address=address, **quiet)
+    except ray.exceptions.AuthenticationError as error:
+        raise InputError(
+            f"the Ray at {address} refused our token; set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the cluster's"
+            f" ({_first_line(error)})"
+        ) from None
+    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+        raise InputError(
+            f"can't join the Ray at {address}: {_first_line(error)}; a driver stands on a node of the cluster"
+            " (`ray start --address=...`), from elsewhere use t2t submit"
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(". ")

@@ -1,0 +1,113 @@
+"""``t2t doctor``, as far as it needs Ray: the cluster, and the engines that a config would have us host."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+
+import ray
+
+from actors.server import find_entry, flavour
+from cluster.connect import connected
+from cluster.fleet import Fleet
+from t2t_dist.chat.openai import key_of
+from t2t_dist.config import Config
+from t2t_dist.doctor import Endpoint, Finding, endpoint, machine
+from t2t_dist.engines import EngineConfig, Replicas
+from t2t_dist.errors import InputError
+from t2t_dist.models import parse_model
+
+
+def vllm(engine: EngineConfig, needed: bool) -> Finding:
+    """The vLLM of the interpreter that engines would be started with."""
+    where = engine.python or "this interpreter"
+    try:
+        find_entry(engine)
+        name, version = flavour(engine)
+    except InputError as error:
+        return Finding("vLLM", "defect" if needed else "note", f"{error}" if needed else f"not in {where}; not needed")
+    return Finding("vLLM", "ok", f"{name} {version} in {where}")
+
+
+def cluster() -> list[Finding]:
+    """Ray's version, nodes and GPUs. Ray has to be running."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cpus = sum(int(node.get("CPU", 0)) for node in nodes)
+    gpus = [int(node.get("GPU", 0)) for node in nodes]
+    found = [Finding("Ray", "ok", f"{ray.__version__}, {len(nodes)} node(s), {cpus} CPUs")]
+    if sum(gpus):
+        found.append(Finding("GPUs", "ok", f"{sum(gpus)}, the largest node has {max(gpus)}"))
+    else:
+        found.append(Finding("GPUs", "note", "none: engines run on the CPUs, which is for trying things out"))
+    return found
+
+
+def endpoints_of(config: Config) -> list[Endpoint]:
+    """The endpoints of others that a config names."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for name, seat in config.check_models():
+        parsed = parse_model(name, seat)
+        if parsed.kind == "openai":
+            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, key_of(config.models.api_key_env))
+            found[(endpoint.url, endpoint.model)] = endpoint
+    for pool in config.used_pools().values():
+        for url in pool.urls:
+            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, key_of(pool.api_key_env))
+    return list(found.values())
+
+
+class Hosted:
+    """One engine of each pool that the config would have us host, started to be examined."""
+
+    def __init__(self, config: Config) -> None:
+        one = {"urls": [], "replicas": Replicas(min=1, max=1)}
+        pools = config.used_pools().items()
+        self.pools = {name: pool.model_copy(update=one) for name, pool in pools if pool.hosted().max}
+
+    def run(self) -> tuple[list[Finding], list[Endpoint], Fleet | None]:
+        """Start them. What was found, where they answer, and the fleet, to be stopped by the caller."""
+        if not self.pools:
+            return [], [], None
+        began = time.monotonic()
+        fleet = Fleet(self.pools, tempfile.mkdtemp(prefix="t2t-doctor-"))
+        try:
+            fleet.start()
+            while not fleet.ready():
+                fleet.step()
+        except InputError as error:
+            fleet.stop()
+            return [Finding("engines", "defect", str(error))], [], None
+        told = f"{len(self.pools)} started in {time.monotonic() - began:.0f} s"
+        found = [Finding("engines", "ok", told)]
+        endpoints = []
+        for engine in fleet.engines.values():
+            found += [Finding(engine.config.model, "note", note) for note in engine.notes]
+            endpoints.append(Endpoint(engine.url, engine.config.model, engine.key))
+        return found, endpoints, fleet
+
+
+def examine(config: Config, out: str | None, *, start: bool = True) -> list[Finding]:
+    """Everything, in order: the machine, Ray, vLLM, then each endpoint and each model that we would host."""
+    found = machine(out)
+    pools = config.used_pools()
+    hosted = [pool for pool in pools.values() if pool.hosted().max]
+    engines: list[EngineConfig] = [*hosted] or [config.engine]
+    found += [vllm(engine, needed=bool(hosted)) for engine in engines]
+    fleet = None
+    with connected(config.cluster.address):
+        found += cluster()
+        try:
+            asked = endpoints_of(config)
+            if start and all(finding.state != "defect" for finding in found):
+                more, started, fleet = Hosted(config).run()
+                found += more
+                asked += started
+            for each in asked:
+                found += asyncio.run(endpoint(each))
+        except InputError as error:
+            found.append(Finding("models", "defect", str(error)))
+        finally:
+            if fleet is not None:
+                fleet.stop()
+    return found

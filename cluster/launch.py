@@ -1,0 +1,60 @@
+"""A run from its settings to its result: what is there already, whose it is, and a driver for the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from cluster.driver import Driver, Notify, Progress, Result, Stopped
+from t2t_dist.budget import spent
+from t2t_dist.config import Config
+from t2t_dist.identity import code_version
+from t2t_dist.ledger import Ledger
+from t2t_dist.lock import RunLock
+from t2t_dist.manifest import Manifest, claim
+from t2t_dist.storage import Storage
+from t2t_dist.work import open_work
+
+__all__ = ["Progress", "Result", "Stopped", "run"]
+
+
+def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Result:
+    """Carry out a run in a directory, or go on with the one that is there.
+
+    Raises:
+        InputError: bad input, another run's directory, a busy one, a damaged ledger, an endpoint out of reach.
+        Stopped: SIGTERM or SIGINT; what was finished is committed.
+    """
+    started = time.monotonic()
+    work = open_work(kind, config, 1)
+    _probe(work, config)
+    storage = Storage.create(out, parents=True)
+    manifest = Manifest(
+        run_id=work.run_id,
+        kind=kind,
+        code=code_version(),
+        source=work.origin,
+        results=config.results_part(),
+        config=config,
+    )
+    with RunLock(storage, notify=logging.getLogger("t2t").warning) as lock:
+        ledger = Ledger(storage)
+        resumed = claim(storage, manifest, empty=not ledger.state.items)
+        ended = spent(config.budget, ledger.state.counters, 0.0)
+        if ended or len(ledger.state.items) == work.size():
+            return Result(work.run_id, ledger.state, time.monotonic() - started, resumed, ended=ended)
+        return Driver(kind, config, work, storage, ledger, lock, notify, started, resumed).run()
+
+
+def _probe(work: Any, config: Config) -> None:
+    """Ask every endpoint for its models before anything is started."""
+
+    async def ask() -> None:
+        try:
+            await work.models.probe(config.check_models())
+        finally:
+            await work.models.close()
+
+    asyncio.run(ask())

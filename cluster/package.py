@@ -1,0 +1,161 @@
+"""What a job is sent: the working tree as git sees it, in one zip that is the same for the same files.
+
+Tracked files and new ones that git does not ignore, as they are on the disk now. Never what looks like a secret,
+whether git tracks it or not: a package is stored on the cluster, where whoever may use the cluster may read it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import zipfile
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from t2t_dist.errors import InputError
+
+#: What Ray's job server takes in one request.
+LIMIT_BYTES = 100 << 20
+#: Names of files and folders, at any depth, that usually hold keys.
+SECRETS = (
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_ed25519*",
+    "id_ecdsa*",
+    ".netrc",
+    ".pypirc",
+    ".npmrc",
+    ".git-credentials",
+    "credentials",
+    "credentials.json",
+    "service-account*.json",
+    "kubeconfig*",
+    "auth_token",
+    ".ssh",
+    ".aws",
+    ".gnupg",
+    ".kube",
+)
+#: Examples of a secret's form hold none.
+_HARMLESS = ("*.example", "*.sample", "*.template", "*.pub")
+#: Nothing of a zip may depend on when it was made, or the same tree would be sent again and again.
+_WHEN = (1980, 1, 1, 0, 0, 0)
+
+
+class Package(NamedTuple):
+    """A zip on the disk; ``bytes`` is its size, ``secrets`` are files left out because of their names."""
+
+    path: Path
+    files: int
+    bytes: int
+    secrets: list[str]
+
+
+def working_tree(root: Path) -> list[str]:
+    """Names, relative to ``root`` and sorted, of what git tracks or would: submodules too, deleted files not.
+
+    Raises:
+        InputError: there is no git, or ``root`` is in no working tree.
+    """
+    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise InputError("git is not installed here, and it says what belongs to the working tree") from None
+    if done.returncode:
+        raise InputError(
+            f"{root} is in no git working tree, so what to send is unknown; `git init` there, or --no-package where the"
+            " cluster's image has all that the run needs"
+        )
+    found: set[str] = set()
+    for raw in done.stdout.split(b"\0"):
+        name = os.fsdecode(raw).rstrip("/")
+        path = root / name
+        if not name:
+            continue
+        if path.is_dir() and not path.is_symlink():  # a submodule, or a repository within
+            found.update(f"{name}/{inner}" for inner in working_tree(path))
+        elif path.is_file():
+            found.add(name)
+    return sorted(found)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a file's name, or that of a folder it is in, is one that keys are kept under."""
+    parts = PurePosixPath(name).parts
+    if any(fnmatch(parts[-1].lower(), harmless) for harmless in _HARMLESS):
+        return False
+    return any(fnmatch(part.lower(), pattern) for part in parts for pattern in SECRETS)
+
+
+def is_excluded(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name, or a folder it is in, is meant by one of the patterns, such as ``data`` or ``docs/*.png``."""
+    path = PurePosixPath(name)
+    within = [str(path), *(str(folder) for folder in path.parents)]
+    return any(fnmatch(each, pattern.rstrip("/")) for each in within for pattern in patterns)
+
+
+def pack(
+    root: Path,
+    target: Path,
+    *,
+    exclude: Sequence[str] = (),
+    extra: Mapping[str, bytes] | None = None,
+    limit: int = LIMIT_BYTES,
+) -> Package:
+    """Write the working tree at ``root``, and ``extra`` files by name, into the zip ``target``.
+
+    Raises:
+        InputError: no working tree, a file that can't be read, or a package of more than ``limit`` bytes.
+    """
+    top = root.resolve()
+    secrets, sizes = [], dict[str, int]()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in working_tree(root):
+            path = root / name
+            if is_excluded(name, exclude):
+                continue
+            if is_secret(name):
+                secrets.append(name)
+                continue
+            if not path.resolve().is_relative_to(top):
+                continue  # a link out of the tree: what it leads to is not the tree's
+            try:
+                entry = zipfile.ZipInfo(name, _WHEN)
+                entry.external_attr = (stat.S_IFREG | (0o755 if os.access(path, os.X_OK) else 0o644)) << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with path.open("rb") as source, archive.open(entry, "w") as sink:
+                    while block := source.read(1 << 20):
+                        sink.write(block)
+            except OSError as error:
+                raise InputError(f"{path}: {error.strerror or error}; it belongs to what is sent") from None
+            sizes[name] = archive.getinfo(name).compress_size
+            if sum(sizes.values()) > 4 * limit:
+                break  # far too much already: no need to compress the rest of a disk to say so
+        for name, data in (extra or {}).items():
+            archive.writestr(zipfile.ZipInfo(name, _WHEN), data)
+    size = target.stat().st_size
+    if size > limit:
+        raise InputError(_too_large(root, size, limit, sizes))
+    return Package(target, len(sizes) + len(extra or {}), size, secrets)
+
+
+def _too_large(root: Path, size: int, limit: int, sizes: Mapping[str, int]) -> str:
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+    named = ", ".join(f"{name} ({_mib(sizes[name])})" for name in largest)
+    return (
+        f"the working tree {root} makes a package of {_mib(size)}, and Ray takes {_mib(limit)}; the largest: {named}."
+        " Have git ignore what the run does not need, leave it out with --exclude, or keep it in the shared store"
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.3g} MiB"

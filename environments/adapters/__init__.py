@@ -1,0 +1,1 @@
+"""Worlds of others as domains, made from a description instead of code; what is adapted is imported when asked for."""

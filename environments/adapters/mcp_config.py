@@ -1,0 +1,216 @@
+"""What an MCP domain's YAML file says, field by field. ``docs/mcp.md`` explains it with examples."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..rules import Enforced, Handling
+from ..tools import Kind
+
+
+class Part(BaseModel):
+    """A mapping of the file; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class ServerConfig(Part):
+    """How a server is started. ``{dir}`` is the world's directory, ``{here}`` the file's, ``{python}`` this Python."""
+
+    command: str
+    args: list[str] = []
+    env: dict[str, str] = Field({}, description="variables set for the server")
+    inherit: list[str] = Field([], description="variables it may have of ours; their values are blotted out of answers")
+    url: str | None = Field(None, description="streamable HTTP instead of stdio: http://127.0.0.1:{port}/mcp")
+    timeout: float = Field(30.0, gt=0, description="seconds for a call")
+    start_timeout: float = Field(30.0, gt=0, description="seconds to start")
+    at_most: int = Field(4, ge=1, le=64, description="servers alive in a process")
+    stateless: bool = Field(False, description="it reads its files anew at every call, and keeps nothing in memory")
+
+
+class SnapshotConfig(Part):
+    """What of the directory is the state: files by pattern, or a SQLite file."""
+
+    files: list[str] = []
+    sqlite: str | None = None
+    ignore: list[str] = Field([], description="patterns of files, or table.field, that are no part of the state")
+
+    @model_validator(mode="after")
+    def _one(self) -> SnapshotConfig:
+        if bool(self.files) == bool(self.sqlite):
+            raise ValueError("give either 'files' (patterns) or 'sqlite' (a file)")
+        return self
+
+
+class ArgumentConfig(Part):
+    """An argument of a tool, where its type's name alone does not say enough."""
+
+    type: str = ""
+    description: str = ""
+    choices: list[str] = []
+    optional: bool = False
+
+
+class ToolConfig(Part):
+    """What the server does not say about a tool; with ``of`` and ``with``, a tool made of one of the server's."""
+
+    kind: Kind | None = None
+    of: str | None = Field(None, description="the server's tool, where this one is made of it")
+    template: dict[str, Any] | None = Field(None, alias="with", description="arguments for it: {name}, {name|sql}")
+    description: str | None = None
+    arguments: dict[str, str | list[str] | ArgumentConfig] = {}
+    returns: Any = None
+    read_as: str = Field("auto", description="auto, json, python, lines, text, or a regular expression with groups")
+    refused: str | None = Field(None, description="a regular expression: an answer that matches is a refusal")
+
+
+class TypeConfig(Part):
+    """A domain type: how its values are said, and values that no look-up gives."""
+
+    table: str | None = None
+    say: str | None = Field(None, description="field of the table's record that a customer says instead of the key")
+    samples: list[Any] = []
+
+
+class PersonConfig(Part):
+    """A customer that the file itself lists."""
+
+    id: str
+    name: str
+    facts: dict[str, str] = {}
+
+
+class CustomersConfig(Part):
+    """Who may call: a list, or the records of a table."""
+
+    type: str
+    people: list[PersonConfig] = []
+    table: str | None = None
+    where: dict[str, Any] = {}
+    id: str | None = Field(None, description="field of the id; the record's key by default")
+    name: str = "name"
+    facts: dict[str, str] = Field({}, description="by type, the field that holds it")
+
+    @model_validator(mode="after")
+    def _one(self) -> CustomersConfig:
+        if bool(self.people) == bool(self.table):
+            raise ValueError("give either 'people' (a list) or 'table' (of the snapshot)")
+        return self
+
+
+class ProposalConfig(Part):
+    """Calls that break a rule: one for each record of ``each``, and each of an argument's listed values."""
+
+    call: str
+    template: dict[str, Any] = Field(alias="with")
+    each: str | None = Field(None, description="a table; its record is $each")
+    where: dict[str, Any] = {}
+
+
+class RecordConfig(Part):
+    """A record that a rule speaks of: by key, or the first that fits."""
+
+    table: str
+    key: str | None = None
+    where: dict[str, Any] = {}
+
+
+class RuleConfig(Part):
+    """A rule in the declarative form of ``environments/adapters/mcp_rules.py``."""
+
+    number: int
+    tools: list[str]
+    reason: str
+    enforced: Enforced = Enforced.BY_POLICY
+    handling: Handling = Handling.REFUSE
+    records: dict[str, RecordConfig] = {}
+    when: dict[str, Any] | list[dict[str, Any]] = {}
+    proposes: list[ProposalConfig] = []
+
+
+class McpConfig(Part):
+    """The whole file."""
+
+    name: str
+    summary: str = ""
+    server: ServerConfig
+    template: str = Field(description="directory that every world starts as a copy of")
+    snapshot: SnapshotConfig
+    root: str = Field("", description="what the directory is called, such as /data; paths are relative by default")
+    masked: list[str] = Field([], description="regular expressions of what differs each time in answers")
+    now: str = "2026-01-01T00:00:00"
+    offer: str = Field("all", pattern="^(all|listed)$", description="the server's tools that agents get")
+    hide: list[str] = []
+    tools: dict[str, ToolConfig] = {}
+    refused: str | None = None
+    types: dict[str, TypeConfig] = {}
+    customers: CustomersConfig
+    transfer: bool = Field(False, description="add transfer_to_human_agents")
+    policy: str = "policy.md"
+    language: str = "language.yaml"
+    rules: list[RuleConfig] = []
+
+
+def find_file(rest: str) -> Path:
+    """The file as named from here, or from where the driver of the run stands. Raises ValueError: there is none."""
+    for folder in ("", *sys.path):
+        path = Path(folder) / rest
+        if rest and path.is_file():
+            return path.resolve()
+    around = Path(rest).parent
+    near = get_close_matches(Path(rest).name, [path.name for path in around.glob("*.y*ml")], 3, 0.5)
+    hint = f"did you mean {' or '.join(str(around / name) for name in near)}?" if near else "docs/mcp.md describes it"
+    raise ValueError(f"there is no file '{rest}'; {hint}")
+
+
+def load(path: Path) -> McpConfig:
+    """The file's content. Raises ValueError: one line that says which key is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path.name} can't be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} must be a mapping that begins with 'name:'; docs/mcp.md describes it")
+    try:
+        return McpConfig.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(f"{path.name}: {_problem(error)}") from None
+
+
+def _problem(error: ValidationError) -> str:
+    found = error.errors(include_url=False)
+    # A key that is misspelt is missing as well: the nearer thing to say is said.
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(place[:-1])
+        near = get_close_matches(place[-1], known, 3, 0.6)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"keys here: {', '.join(known)}"
+        return f"there is no key '{'.'.join(place)}'; {hint}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(place) or 'the file'}: {message[:1].lower()}{message[1:]}"
+
+
+def _keys_at(place: list[str]) -> list[str]:
+    """The keys of the part that a place lies in."""
+    part: type[BaseModel] = McpConfig
+    for step in place:
+        info = next((i for n, i in part.model_fields.items() if step in (n, i.alias)), None)
+        if info is not None:
+            part = _part_in(info.annotation) or part
+        elif step == ArgumentConfig.__name__:
+            part = ArgumentConfig
+    return [info.alias or name for name, info in part.model_fields.items()]
+
+
+def _part_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = [_part_in(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((part for part in inner if part is not None), None)

@@ -1,0 +1,263 @@
+"""A server's tools as tools of a domain: their schemas as they are, their types from names and from the file.
+
+A type of a result is written as the result looks: ``LoanId`` for a value, ``[LoanId]`` for a list, a mapping for a
+record (``{loan_id: LoanId, title: ""}``), ``{"*": ...}`` for a mapping by any key.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from typing import Any
+
+import orjson
+
+from ..entities import PLAIN, Found, Spec
+from ..state import World
+from ..tools import AGENT, Kind, Tool, ToolError
+from .mcp_config import ArgumentConfig, McpConfig, ToolConfig
+from .mcp_rules import compiled
+from .mcp_server import Answer, Offered
+
+Make = Callable[[World, str, Mapping[str, Any]], Answer]
+_READERS = ("auto", "json", "python", "lines", "text")
+
+
+def camel(name: str) -> str:
+    """The type that a name stands for by default: ``order_id`` and ``orderId`` are an ``OrderId``."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^0-9A-Za-z]+", name) if part)
+
+
+def spec_from(shape: Any, where: str) -> Spec:
+    """A type as the file writes it. Raises ValueError: it is none."""
+    if shape is None or shape == "":
+        return PLAIN
+    if isinstance(shape, str):
+        return Spec("scalar", shape)
+    if isinstance(shape, list) and len(shape) == 1:
+        return Spec("list", fields=(("", spec_from(shape[0], where)),))
+    if isinstance(shape, dict) and set(shape) == {"*"}:
+        return Spec("map", fields=(("", spec_from(shape["*"], where)),))
+    if isinstance(shape, dict) and shape:
+        return Spec("struct", fields=tuple((str(key), spec_from(inner, where)) for key, inner in shape.items()))
+    raise ValueError(f"{where}: {shape!r} is no type: write a name, [name] or {{field: name}}")
+
+
+def spec_of_schema(schema: Any, name: str) -> Spec:
+    """What a JSON schema says of a value with this name: single values are of the type that the name stands for."""
+    if not isinstance(schema, dict):
+        return PLAIN
+    if choices := schema.get("enum"):
+        return Spec("choice", choices=tuple(choices))
+    kind = schema.get("type")
+    if kind in ("string", "integer") and name:
+        return Spec("scalar", camel(name))
+    if kind == "array":
+        return Spec("list", fields=(("", spec_of_schema(schema.get("items"), "")),))
+    if kind == "object" and isinstance(fields := schema.get("properties"), dict) and fields:
+        return Spec("struct", fields=tuple((key, spec_of_schema(inner, key)) for key, inner in fields.items()))
+    return PLAIN
+
+
+def only(spec: Spec, known: set[str]) -> Spec:
+    """The type with every name that nothing else speaks of left out."""
+    if spec.kind == "scalar":
+        return spec if spec.name in known else PLAIN
+    return spec._replace(fields=tuple((key, only(inner, known)) for key, inner in spec.fields))
+
+
+class McpTool(Tool):
+    """One tool; its function makes the call on a world through the domain's servers."""
+
+    def __init__(self, name: str, offered: Offered, config: ToolConfig, domain: McpConfig, file: str) -> None:
+        self.name, self.side, self.blocking = name, AGENT, True
+        self.where = f"{file}: tools.{name}"
+        self._of, self._template = offered.name, config.template
+        self.kind = config.kind or (Kind.READ if offered.read_only else Kind.WRITE)
+        server = domain.server
+        # A call may wait for a free server, start one, and then take its time: each has a limit of its own below this.
+        self.timeout = 2 * server.timeout + server.start_timeout + 10
+        self.description = config.description or offered.description
+        schema = _own_schema(config) if config.template is not None else _with_descriptions(offered.schema, config)
+        schema.setdefault("properties", {})
+        self.schema = {
+            "type": "function",
+            "function": {"name": name, "description": self.description, "parameters": schema},
+        }
+        self.untyped, self.hints = [], {slot: _Hint(part) for slot, part in schema["properties"].items()}
+        self.required = [slot for slot in schema["properties"] if slot in schema.get("required", [])]
+        self.parameters = {slot: self._argument(slot, schema, config) for slot in schema["properties"]}
+        if unknown := sorted(set(config.arguments) - set(self.parameters)):
+            raise ValueError(
+                f"{self.where}: there is no argument '{unknown[0]}'; {', '.join(self.parameters) or 'none'}"
+            )
+        derived = spec_of_schema(offered.returns, "")
+        self.returns = spec_from(config.returns, self.where) if config.returns is not None else derived
+        self._declared = {slot for slot, given in config.arguments.items() if _type_in(given)}
+        if config.returns is not None:
+            self._declared.add("return")
+        self._reader = config.read_as
+        self._pattern = None if config.read_as in _READERS else compiled(config.read_as, self.where)
+        refused = config.refused or domain.refused
+        self._refused = None if refused is None else compiled(refused, self.where)
+        self._closed = not schema.get("additionalProperties")
+        self._validator = _validator(schema, self.where)
+        self.make: Make | None = None
+        self.function = self._called
+
+    @staticmethod
+    def _argument(slot: str, schema: dict[str, Any], config: ToolConfig) -> Spec:
+        given = config.arguments.get(slot)
+        kind = _type_in(given)
+        if isinstance(kind, list):
+            return Spec("list", fields=(("", Spec("scalar", kind[0])),))
+        if kind:
+            return Spec("scalar", kind)
+        return spec_of_schema(schema["properties"][slot], slot)
+
+    def bound(self, make: Make) -> McpTool:
+        """This tool, its calls made by ``make``."""
+        tool = copy(self)
+        tool.make = make
+        tool.function = tool._called
+        return tool
+
+    def names(self) -> set[str]:
+        """Types that the file itself gives to arguments and result."""
+        arguments = set().union(*(spec.names() for slot, spec in self.parameters.items() if slot in self._declared))
+        return arguments | (self.returns.names() if "return" in self._declared else set())
+
+    def settle_result(self, consumed: set[str]) -> None:
+        """Of a result's types that were only guessed, leave out those that no argument takes."""
+        if "return" not in self._declared:
+            self.returns = only(self.returns, consumed)
+
+    def settle_arguments(self, produced: set[str]) -> None:
+        """Of the arguments' types that were only guessed, leave out those that no result gives."""
+        for slot, spec in self.parameters.items():
+            if slot not in self._declared:
+                self.parameters[slot] = only(spec, produced)
+
+    def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        problem = min(self._validator.iter_errors(arguments), key=lambda error: len(error.absolute_path), default=None)
+        if problem is not None:
+            at = ".".join(str(part) for part in problem.absolute_path) or "arguments"
+            raise ToolError(f"{at}: {problem.message[:200]}. Expected {self.signature()}")
+        if self._closed and (unknown := [name for name in arguments if name not in self.parameters]):
+            raise ToolError(f"{unknown[0]}: there is no such argument. Expected {self.signature()}")
+        return arguments
+
+    def _called(self, world: World, /, **arguments: Any) -> str:
+        assert self.make is not None
+        given = arguments if self._template is None else _put_in(self._template, arguments)
+        answer = self.make(world, self._of, given)
+        if answer.error or (self._refused is not None and self._refused.search(answer.text)):
+            raise ToolError(answer.text.removeprefix("Error: "))
+        return answer.text
+
+    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[Found]:
+        return super().found(self.read(value), arguments)
+
+    def read(self, text: Any) -> Any:
+        """An answer's text as data, as ``read_as`` says; the text itself where it is no such thing."""
+        if not isinstance(text, str) or self._reader == "text":
+            return text
+        if self._pattern is not None:
+            return [{name: value or "" for name, value in m.groupdict().items()} for m in self._pattern.finditer(text)]
+        if self._reader == "lines":
+            return [line for line in text.split("\n") if line.strip()]
+        try:
+            if self._reader == "python":
+                return ast.literal_eval(text)
+            return orjson.loads(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return text
+
+
+def _validator(schema: dict[str, Any], where: str) -> Any:
+    """What checks arguments. Raises ValueError: the schema is none."""
+    import jsonschema  # comes with the SDK, which only MCP domains need
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ValueError(f"{where}: the server's schema of it is wrong: {error.message[:200]}") from None
+    return jsonschema.Draft202012Validator(schema)
+
+
+class _Hint:
+    """How a signature shows an argument."""
+
+    def __init__(self, schema: Any) -> None:
+        kind = schema.get("type", "any") if isinstance(schema, dict) else "any"
+        choices = schema.get("enum") if isinstance(schema, dict) else None
+        self.__name__ = " | ".join(repr(choice) for choice in choices) if choices else str(kind)
+
+
+def _type_in(given: str | list[str] | ArgumentConfig | None) -> str | list[str] | None:
+    return given.type if isinstance(given, ArgumentConfig) else given
+
+
+def _own_schema(config: ToolConfig) -> dict[str, Any]:
+    """The schema of a tool that the file makes."""
+    properties: dict[str, Any] = {}
+    required = []
+    for slot, given in config.arguments.items():
+        part: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if isinstance(given, list) else {}
+        part = part or {"type": "string"}
+        if isinstance(given, ArgumentConfig):
+            part |= {"description": given.description} if given.description else {}
+            part |= {"enum": given.choices} if given.choices else {}
+        properties[slot] = part
+        if not (isinstance(given, ArgumentConfig) and given.optional):
+            required.append(slot)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _with_descriptions(schema: dict[str, Any], config: ToolConfig) -> dict[str, Any]:
+    """The server's schema, with what the file adds to its arguments; without the address of its dialect."""
+    properties = dict(schema.get("properties") or {})
+    for slot, given in config.arguments.items():
+        if isinstance(given, ArgumentConfig) and isinstance(properties.get(slot), dict):
+            more: dict[str, Any] = {"description": given.description} if given.description else {}
+            more |= {"enum": given.choices} if given.choices else {}
+            properties[slot] = properties[slot] | more
+    return {**{key: value for key, value in schema.items() if key != "$schema"}, "properties": properties}
+
+
+_SLOT = re.compile(r"\{(\w+)(\|sql)?\}")
+
+
+def _put_in(template: Any, arguments: Mapping[str, Any]) -> Any:
+    """A template with ``{name}`` in place of arguments, ``{name|sql}`` as a literal of SQL; alone, of any type."""
+    if isinstance(template, dict):
+        return {key: _put_in(inner, arguments) for key, inner in template.items()}
+    if isinstance(template, list):
+        return [_put_in(inner, arguments) for inner in template]
+    if not isinstance(template, str):
+        return template
+    alone = _SLOT.fullmatch(template)
+    if alone and not alone[2]:
+        return arguments.get(alone[1])
+
+    def put(match: re.Match[str]) -> str:
+        value = arguments.get(match[1])
+        if not match[2]:
+            return str(value)
+        if value is None:
+            return "NULL"
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        return "'" + str(value).replace("'", "''").replace("\0", "") + "'"
+
+    return _SLOT.sub(put, template)
+
+
+def slots_of(template: Any) -> set[str]:
+    """Arguments that a template speaks of."""
+    if isinstance(template, dict | list):
+        parts = template.values() if isinstance(template, dict) else template
+        return set().union(*(slots_of(part) for part in parts))
+    return {match[1] for match in _SLOT.finditer(template)} if isinstance(template, str) else set()

@@ -1,0 +1,193 @@
+"""One live environment of tau2 for all worlds of a process, lent to one of them at a time.
+
+Loading a database for every world, or every call, would cost more than all the rest. The bench loads it once. Before a
+call it brings the live objects to the state of the world that calls, which touches the records in which that world and
+the one before it differ from the base; after the call it writes what has changed into the world's overlay.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from ...state import Base, Record, World
+from ...tools import AGENT, USER, problems
+from .tables import ORDER, ListedTable, Table, tables_of
+
+#: What a live object holds that no world is known to hold: it has to be loaded again.
+_UNKNOWN: Any = object()
+#: tau2's words for whose tool it is.
+REQUESTORS = {AGENT: "assistant", USER: "user"}
+
+
+class Unsound(Exception):
+    """A tool has left something in the database that its own models do not hold: a defect of the domain."""
+
+
+class Bench:
+    """The environment that ``make`` gives. All methods may be called from any thread."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+        self.env = make()
+        self.lock = threading.RLock()
+        self._dbs = [(self.env.tools, self.env.tools.db)]
+        self.tables: list[Table] = tables_of(self.env.tools.db, "")
+        own = None if self.env.user_tools is None else self.env.user_tools.db
+        if own is not None and own is not self.env.tools.db:
+            self._dbs.append((self.env.user_tools, own))
+            self.tables += tables_of(own, "user.")
+        self._by_name = {table.name: table for table in self.tables}
+        self._loaded: dict[tuple[str, str], Any] = {}
+        self._texts: dict[tuple[str, str], str | None] = {}
+
+    def records(self) -> dict[str, dict[str, Record]]:
+        """All records of the database as it was loaded."""
+        found: dict[str, dict[str, Record]] = {}
+        for table in self.tables:
+            if hasattr(table, "tracked"):
+                table.tracked.touched = set(table.tracked)
+            found[table.name] = {key: record for key, record in table.looked_at() if record is not None}
+            table.settle()
+        return found
+
+    def differing(self, base: Base) -> dict[tuple[str, str], str | None]:
+        """tau2's canonical texts of the records in which the live objects differ from the base."""
+        found: dict[tuple[str, str], str | None] = {}
+        for table in self.tables:
+            for key, text in table.texts().items():
+                place = table.name, key
+                if place not in self._texts:
+                    self._texts[place] = table.text_of(base.tables.get(table.name, {}), key)
+                if text != self._texts[place]:
+                    found[place] = text
+        return found
+
+    # -- lending it ----------------------------------------------------------------------------------------------------
+    def attach(self, world: World) -> None:
+        """Bring the live objects to the state of a world; O(records written by it and by the one before).
+
+        Raises Unsound: the world holds a record that the models do not allow.
+        """
+        stale: dict[str, set[str]] = {}
+        base = world.base.tables
+        for place in {*self._loaded, *world.written()}:
+            table, key = place
+            want = world.get(table, key)
+            have = self._loaded.get(place, _UNKNOWN) if place in self._loaded else base.get(table, {}).get(key)
+            if want is have:
+                continue
+            stale.setdefault(key if table == ORDER else table, set()).update(() if table == ORDER else {key})
+            if want is base.get(table, {}).get(key):
+                self._loaded.pop(place, None)
+            else:
+                self._loaded[place] = want
+        try:
+            for name, keys in stale.items():
+                if (found := self._by_name.get(name)) is not None:
+                    found.load(world, keys)
+        except ValidationError as error:
+            self._loaded |= {(name, key): _UNKNOWN for name, keys in stale.items() for key in keys}
+            raise Unsound(f"{name} holds what its model does not allow: {problems(error)}") from error
+
+    def _take(self, world: World) -> None:
+        """Put into a world what is different. Raises Unsound, once all tables are settled."""
+        unsound: list[str] = []
+        for table in self.tables:
+            try:
+                self._changed(table, table.write(world))
+            except (PydanticSerializationError, TypeError, ValueError) as error:
+                # Nothing of it is known to be what any world holds.
+                self._changed(table, [*table.keys(), *world.base.tables.get(table.name, {})])
+                unsound.append(f"{table.name} holds what can't be written down: {error}")
+            table.settle()
+        if unsound:
+            raise Unsound("; ".join(unsound))
+
+    def _changed(self, table: Table, keys: list[str]) -> None:
+        for key in keys:
+            self._loaded[table.name, key] = _UNKNOWN
+        if keys and isinstance(table, ListedTable):
+            self._loaded[ORDER, table.name] = _UNKNOWN
+
+    @contextmanager
+    def at(self, world: World) -> Iterator[Any]:
+        """The environment in the state of a world; what is done to it is written into the world (left open there)."""
+        with self.lock:
+            self.attach(world)
+            try:
+                yield self.env
+            finally:
+                self._rebound()
+                self._take(world)
+
+    @contextmanager
+    def bare(self, base: Base) -> Iterator[Any]:
+        """The environment in the state of the base; what is done to it goes nowhere."""
+        with self.at(World(base)) as env:
+            yield env
+
+    def _rebound(self) -> None:
+        """Where a toolkit was given another database, its contents go into ours: the tables know that one."""
+        for toolkit, db in self._dbs:
+            other = toolkit.db
+            if other is not db:
+                if type(other) is type(db):
+                    for field in type(db).model_fields:
+                        db.__dict__[field] = other.__dict__[field]
+                toolkit.db = db
+
+    # -- using it ------------------------------------------------------------------------------------------------------
+    def call(self, world: World, name: str, arguments: Mapping[str, Any], side: str) -> Any:
+        """Make a tool call on a world as tau2 does: the call, then the two sides are synchronised.
+
+        Returns the text of the result, or what its JSON holds. Raises whatever the tool raises.
+        """
+        with self.at(world) as env:
+            result = env.make_tool_call(name, requestor=REQUESTORS[side], **arguments)
+            env.sync_tools()
+            return plain(env, result)
+
+    def set_up(self, world: World, state: Mapping[str, Any]) -> None:
+        """Bring a world to a task's initial state. Raises whatever a function of the state raises."""
+        with self.at(world) as env:
+            set_up(env, state)
+            env.sync_tools()
+        world.seal()
+
+
+def plain(env: Any, result: Any) -> Any:
+    """A tool's result: a text as tau2 shows it to a model, or what that text holds as JSON."""
+    if isinstance(result, str):
+        return result
+    text = env.to_json_str(result)
+    value = json.loads(text)
+    # A number is shown as a text in quotes: without them it would be another answer.
+    return text if isinstance(value, str) else value
+
+
+def set_up(env: Any, state: Mapping[str, Any]) -> None:
+    """A task's ``initial_state`` on an environment, but for its message history.
+
+    Data of one side replaces the database of both, as in tau2 (v1.0.1, ``Environment.set_state``).
+    """
+    data = state.get("initialization_data") or {}
+    if data.get("agent_data") is not None:
+        env.tools.update_db(data["agent_data"])
+        if env.user_tools is not None and env.user_tools.db is not None:
+            env.user_tools.db = env.tools.db
+    if data.get("user_data") is not None:
+        env.user_tools.update_db(data["user_data"])
+        if env.tools is not None and env.tools.db is not None:
+            env.tools.db = env.user_tools.db
+    for action in state.get("initialization_actions") or ():
+        env.run_env_function_call(
+            SimpleNamespace(env_type=action["env_type"], func_name=action["func_name"], arguments=action["arguments"])
+        )

@@ -1,0 +1,187 @@
+"""Domain types from names: tau2's tools take and give texts, which say what they are by what they are called.
+
+An argument ``order_id`` is an ``OrderId`` because models of the database have a field of that name; ``new_item_ids`` is
+a list of ``ItemId``; a user's ``orders``, a list of texts, are ``OrderId`` because orders have one. Where names do not
+say it, :class:`Hints` do, from a small YAML file.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...entities import PLAIN, Spec
+from ...tools import problems
+
+
+class Hints(BaseModel):
+    """What names do not say. All of it may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+    customers: str | None = Field(None, description="the table of those who call: users, customers")
+    now: str | None = Field(None, description="the world's time, ISO 8601; default: what the policy calls the current")
+    transfer: str = Field("transfer_to_human_agents", description="the tool that hands over to a person")
+    facts: list[str] | None = Field(None, description="domain types that customers know of themselves")
+    arguments: dict[str, str | list[Any]] = Field(
+        {}, description="by TOOL.ARGUMENT or ARGUMENT: its domain type, or the values it can have"
+    )
+    results: dict[str, str] = Field({}, description="by TOOL: the domain type of a result that is a text")
+
+
+def load_hints(file: Path) -> Hints:
+    """Hints of a file. Raises ValueError: one line that says what is wrong with it."""
+    try:
+        return Hints.model_validate(yaml.safe_load(file.read_text("utf-8")) or {})
+    except ValidationError as error:
+        raise ValueError(f"{file}: {problems(error)}") from None
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{file} can't be read as YAML: {' '.join(str(error).split())}") from None
+
+
+def type_name(field: str) -> str:
+    """``order_id`` -> ``OrderId``."""
+    return "".join(part[:1].upper() + part[1:] for part in field.split("_"))
+
+
+def singular(field: str) -> str:
+    """``item_ids`` -> ``item_id``, ``addresses`` -> ``address``, ``categories`` -> ``category``."""
+    for ending, single in (("ies", "y"), ("sses", "ss"), ("ss", "ss"), ("s", "")):
+        if field.endswith(ending):
+            return field[: len(field) - len(ending)] + single
+    return field
+
+
+class Names:
+    """The names that mean something in one database, given as its models, and what annotations are by them."""
+
+    def __init__(self, models: Mapping[str, Any], arguments: Iterator[str], hints: Hints) -> None:
+        """``models``: annotation by table; ``arguments``: names of all arguments of all tools."""
+        self.hints = hints
+        fields = {name for table, model in models.items() for name in _fields(model, singular(table))}
+        asked = {_fitting(name, fields) for name in arguments} | {h for h in hints.arguments.values() if _is_name(h)}
+        ids = {name for name in fields if name.endswith("_id")}
+        #: Fields that are domain types: ids, and what a tool takes. The others (prices, states) only describe.
+        self.known = ids | {name for name in fields if name in asked or type_name(name) in asked}
+        self.typed = {type_name(name) for name in self.known} | {str(h) for h in hints.results.values()}
+
+    def argument(self, tool: str, name: str, annotation: Any) -> Spec:
+        """What an argument is."""
+        hint = self.hints.arguments.get(f"{tool}.{name}", self.hints.arguments.get(name))
+        if isinstance(hint, list):
+            return Spec("choice", choices=tuple(hint))
+        annotation = _bare(annotation)
+        origin, inside = get_origin(annotation), get_args(annotation)
+        if origin is Literal:
+            return Spec("choice", choices=inside)
+        if isinstance(annotation, type) and issubclass(annotation, Enum):
+            return Spec("choice", choices=tuple(member.value for member in annotation))
+        if origin is list:
+            found = self._scalar(hint, singular(name), inside[0])
+            return PLAIN if found is PLAIN else Spec("list", fields=(("", found),))
+        return self._scalar(hint, name, annotation)
+
+    def _scalar(self, hint: str | None, name: str, annotation: Any) -> Spec:
+        if hint is not None:
+            return Spec("scalar", hint)
+        if _bare(annotation) not in (str, int):
+            return PLAIN
+        fitting = _fitting(name, self.known)
+        return PLAIN if fitting is None else Spec("scalar", type_name(fitting))
+
+    def result(self, tool: str, annotation: Any) -> Spec:
+        """What a tool gives."""
+        if tool in self.hints.results:
+            return Spec("scalar", self.hints.results[tool])
+        if _bare(annotation) is str:
+            # find_user_id_by_email gives a user_id.
+            said = re.match(r"[a-z]+_(\w+)_by_", tool)
+            return Spec("scalar", type_name(said[1])) if said and said[1] in self.known else PLAIN
+        return self.of(annotation, tool)
+
+    def of(self, annotation: Any, name: str) -> Spec:
+        """What a value is that stands under a name."""
+        annotation = _bare(annotation)
+        origin, inside = get_origin(annotation), get_args(annotation)
+        if origin is list:
+            single = singular(name)
+            if _bare(inside[0]) is str and single not in self.known:
+                single += "_id"  # a user's orders
+            return Spec("list", fields=(("", self.of(inside[0], single)),))
+        if origin is dict:
+            return Spec("map", fields=(("", self.of(inside[1], singular(name))),))
+        if origin in (Union, types.UnionType):
+            members = [self.of(member, name) for member in inside]
+            structs = [member for member in members if member.kind == "struct"]
+            return _merged(structs) if structs else PLAIN
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return self._struct(annotation, singular(name))
+        return Spec("scalar", type_name(name)) if annotation in (str, int) and name in self.known else PLAIN
+
+    def _struct(self, model: type[BaseModel], name: str) -> Spec:
+        fields = tuple(
+            (field, self.of(info.annotation, f"{name}_id" if field == "id" else field))
+            for field, info in model.model_fields.items()
+        )
+        return Spec("struct", model.__name__, fields)
+
+
+def _merged(structs: list[Spec]) -> Spec:
+    fields: dict[str, Spec] = {}
+    for struct in structs:
+        fields.update(struct.fields)
+    return Spec("struct", structs[0].name, tuple(fields.items()))
+
+
+def _is_name(hint: str | list[Any]) -> bool:
+    return isinstance(hint, str)
+
+
+def _fitting(name: str, known: set[str]) -> str | None:
+    """The known name that a name is, or ends in: ``new_item_ids`` is about ``item_id``."""
+    parts = name.split("_")
+    for start in range(len(parts)):
+        rest = "_".join(parts[start:])
+        for candidate in (rest, singular(rest)):
+            if candidate in known and candidate != "id":
+                return candidate
+    return None
+
+
+def _bare(annotation: Any) -> Any:
+    """Without ``Annotated`` and ``Optional``."""
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _bare(inside[0])
+    if origin in (Union, types.UnionType):
+        left = [member for member in inside if member is not type(None)]
+        return _bare(left[0]) if len(left) == 1 else annotation
+    return annotation
+
+
+def _fields(annotation: Any, name: str) -> Iterator[str]:
+    """Names of the single values in a model, nested ones included; a plain ``id`` goes by whose it is."""
+    annotation = _bare(annotation)
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin in (list, dict):
+        yield from _fields(inside[-1], name)
+    elif origin in (Union, types.UnionType):
+        for member in inside:
+            yield from _fields(member, name)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for field, info in annotation.model_fields.items():
+            inner = _bare(info.annotation)
+            if inner in (str, int):
+                yield f"{name}_id" if field == "id" else field
+            elif field.endswith("_ids") and get_origin(inner) is list and _bare(get_args(inner)[0]) in (str, int):
+                yield singular(field)
+            else:
+                yield from _fields(inner, singular(field))

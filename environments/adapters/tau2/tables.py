@@ -1,0 +1,317 @@
+"""A pydantic database as tables: what a World holds of it, and the live objects that its tools work on.
+
+Each field of the database is a table. A dict of models has a record for each of its keys; a list of models one for each
+id; anything else (a nested model, a number) is one record under the key :data:`WHOLE`. A record is the model's JSON.
+
+Tools change the objects in place and tell nobody. A dict of models therefore notes which of its values it has handed
+out (:class:`Tracked`), and only those are looked at after a call; the other fields are small and always looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+
+from ...state import Record, World
+
+#: Key of the one record of a field that is neither a dict nor a list of models.
+WHOLE = "value"
+#: Table that says in which order a list's records stand, where that is not the order in which a World lists them.
+ORDER = "_order"
+
+
+class Tracked(dict[str, Any]):
+    """A dict that notes the keys whose values somebody may have got hold of, or has replaced or removed."""
+
+    __slots__ = ("touched",)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.touched: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.touched.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.touched.add(key)
+        return super().get(key, default)
+
+    # Not dict's own iterator: dict(tracked) and {**tracked} copy past __getitem__ where they find that one.
+    def __iter__(self) -> Iterator[str]:
+        return iter(super().keys())
+
+    def values(self) -> Any:
+        return _Values(self)
+
+    def items(self) -> Any:
+        return _Items(self)
+
+    def _all(self) -> None:
+        self.touched.update(super().keys())
+
+    def copy(self) -> dict[str, Any]:
+        self._all()
+        return dict(super().items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+        return {key: deepcopy(value, memo) for key, value in super().items()}
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.touched.add(key)
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self.touched.add(key)
+        super().__delitem__(key)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self.touched.add(key)
+        return super().setdefault(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.touched.add(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._all()
+        return super().popitem()
+
+    def clear(self) -> None:
+        self._all()
+        super().clear()
+
+    def update(self, *arguments: Any, **values: Any) -> None:
+        for key, value in dict(*arguments, **values).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+
+class _Values:
+    """A tracked dict's values; each is noted as it is handed out."""
+
+    def __init__(self, owner: Tracked) -> None:
+        self.owner = owner
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.owner[key] for key in list(self.owner))
+
+
+class _Items(_Values):
+    def __iter__(self) -> Iterator[Any]:
+        return ((key, self.owner[key]) for key in list(self.owner))
+
+
+class Table:
+    """One field of a live database. This one is looked at as a whole; the subclasses record by record."""
+
+    def __init__(self, name: str, db: BaseModel, field: str, annotation: Any) -> None:
+        self.name, self.db, self.field, self.annotation = name, db, field, annotation
+        self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+
+    @property
+    def value(self) -> Any:
+        return self.db.__dict__[self.field]
+
+    def record(self, value: Any) -> Record:
+        """A live object as a record."""
+        data = self.adapter.dump_python(value, mode="json", warnings=False)
+        return data if isinstance(data, dict) else {WHOLE: data}
+
+    def alive(self, record: Record) -> Any:
+        """A new live object of a record."""
+        return self.adapter.validate_python(record[WHOLE] if set(record) == {WHOLE} else dict(record))
+
+    def text(self, value: Any) -> str:
+        """tau2's own canonical text of a live object: 5 and 5.0 differ, the order of keys does not count."""
+        return json.dumps(self.adapter.dump_python(value, warnings=False), sort_keys=True, default=str)
+
+    def load(self, world: World, changed: set[str]) -> None:
+        """Make the live objects what the world holds; ``changed`` are the keys in which they may differ."""
+        if (record := world.get(self.name, WHOLE)) is not None and changed:
+            self.db.__dict__[self.field] = self.alive(record)
+
+    def _with(self, world: World, changed: set[str], held: dict[str, Any]) -> dict[str, Any]:
+        """The live objects by key, those of ``changed`` keys made anew of what the world holds."""
+        for key in changed:
+            record = world.get(self.name, key)
+            if record is None:
+                held.pop(key, None)
+            else:
+                held[key] = self.alive(record)
+        return held
+
+    def looked_at(self) -> Iterator[tuple[str, Record | None]]:
+        """Every record that may have changed since :meth:`settle`, as it is now."""
+        yield WHOLE, self.record(self.value)
+
+    def texts(self) -> dict[str, str | None]:
+        """The same as tau2's canonical texts."""
+        return {WHOLE: self.text(self.value)}
+
+    def text_of(self, records: Mapping[str, Record], key: str) -> str | None:
+        """The canonical text that stands in :meth:`texts` under a key, of stored records of the table in order."""
+        return self.text(self.alive(records[key])) if key in records else None
+
+    def settle(self) -> None:
+        """Forget what was looked at."""
+
+    def keys(self) -> list[str]:
+        """Keys of the live records."""
+        return [WHOLE]
+
+    def write(self, world: World) -> list[str]:
+        """Put what is different into the world; the keys."""
+        changed = []
+        for key, record in self.looked_at():
+            if record != world.get(self.name, key):
+                changed.append(key)
+                if record is None:
+                    world.delete(self.name, key)
+                else:
+                    world.put(self.name, key, record)
+        return changed
+
+
+class KeyedTable(Table):
+    """A dict of models. Their keys are ids of their own, or a field of theirs is."""
+
+    id_field: str | None
+
+    def __init__(self, name: str, db: BaseModel, field: str, annotation: Any) -> None:
+        super().__init__(name, db, field, annotation)
+        self.tracked = Tracked(self.value)
+        self.id_field = _id_field(annotation)
+        self.settle()
+
+    def load(self, world: World, changed: set[str]) -> None:
+        held = self._with(world, changed, dict.copy(self.tracked))
+        if held.keys() != dict.keys(self.tracked):
+            held = {key: held[key] for key, _ in world.scan(self.name)}
+        dict.clear(self.tracked)
+        dict.update(self.tracked, held)
+        self.settle()
+
+    def looked_at(self) -> Iterator[tuple[str, Record | None]]:
+        for key, value in self._touched():
+            yield key, None if value is None else self.record(value)
+
+    def texts(self) -> dict[str, str | None]:
+        return {key: None if value is None else self.text(value) for key, value in self._touched()}
+
+    def _touched(self) -> Iterable[tuple[str, Any]]:
+        if self.value is not self.tracked:  # a tool has put another dict in its place
+            replaced = {str(key): value for key, value in dict.items(self.value)}
+            self.tracked.touched |= {*dict.keys(self.tracked), *replaced}
+            dict.clear(self.tracked)
+            dict.update(self.tracked, replaced)
+            self.db.__dict__[self.field] = self.tracked
+        return [(key, dict.get(self.tracked, key)) for key in sorted(self.tracked.touched)]
+
+    def keys(self) -> list[str]:
+        return list(dict.keys(self.tracked))
+
+    def settle(self) -> None:
+        self.tracked.touched = set()
+        self.db.__dict__[self.field] = self.tracked
+
+
+class ListedTable(Table):
+    """A list of models, each with an id of its own."""
+
+    def __init__(self, name: str, db: BaseModel, field: str, annotation: Any, id_field: str) -> None:
+        super().__init__(name, db, field, annotation)
+        self.id_field = id_field
+
+    def keys(self) -> list[str]:
+        """Ids; a further record of one id is told apart by its place."""
+        keys: dict[str, None] = {}
+        for place, item in enumerate(self.value):
+            key = str(getattr(item, self.id_field))
+            keys[key if key not in keys else f"{key} ({place})"] = None
+        return list(keys)
+
+    def load(self, world: World, changed: set[str]) -> None:
+        held = self._with(world, changed, dict(zip(self.keys(), self.value, strict=True)))
+        order = world.get(ORDER, self.name)
+        keys = order["keys"] if order else [key for key, _ in world.scan(self.name)]
+        self.db.__dict__[self.field] = [held[key] for key in keys if key in held]
+
+    def looked_at(self) -> Iterator[tuple[str, Record | None]]:
+        for key, item in zip(self.keys(), self.value, strict=True):
+            yield key, self.record(item)
+
+    def texts(self) -> dict[str, str | None]:
+        return {WHOLE: "\n".join(self.text(item) for item in self.value)}  # the order counts
+
+    def text_of(self, records: Mapping[str, Record], key: str) -> str | None:
+        return "\n".join(self.text(self.alive(record)) for record in records.values())
+
+    def write(self, world: World) -> list[str]:
+        keys = self.keys()
+        changed = super().write(world)
+        for key in [key for key, _ in world.scan(self.name) if key not in set(keys)]:
+            world.delete(self.name, key)
+            changed.append(key)
+        # Where they are not in the order in which a World lists them, that is a record of its own.
+        order = None if keys == [key for key, _ in world.scan(self.name)] else {"keys": keys}
+        if order == world.get(ORDER, self.name):
+            return changed
+        if order is None:
+            world.delete(ORDER, self.name)
+        else:
+            world.put(ORDER, self.name, order)
+        return [*changed, *keys]
+
+
+def tables_of(db: BaseModel, prefix: str) -> list[Table]:
+    """The tables of a live database, whose dicts of models are tracked from now on."""
+    found: list[Table] = []
+    for field, info in type(db).model_fields.items():
+        value, annotation = db.__dict__[field], _plain(info.annotation)
+        origin, arguments = get_origin(annotation), get_args(annotation)
+        name = f"{prefix}{field}"
+        if origin is dict and isinstance(value, dict) and arguments[0] is str and _models(arguments[1]):
+            found.append(KeyedTable(name, db, field, arguments[1]))
+        elif origin is list and isinstance(value, list) and (id_field := _id_field(arguments[0])):
+            found.append(ListedTable(name, db, field, arguments[0], id_field))
+        else:
+            found.append(Table(name, db, field, info.annotation))
+    return found
+
+
+def _plain(annotation: Any) -> Any:
+    return _plain(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models an annotation can be, none where it can be something else."""
+    annotation = _plain(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [_models(member) for member in get_args(annotation)]
+        return [model for member in members for model in member] if all(members) else []
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+
+
+def _id_field(annotation: Any) -> str | None:
+    """The field that tells a list's models apart: the first that is named an id."""
+    models = _models(annotation)
+    names = list(models[0].model_fields) if len(models) == 1 else []
+    return next((name for name in names if name == "id" or name.endswith("_id")), None)

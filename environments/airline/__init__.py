@@ -1,0 +1,198 @@
+"""An airline: customers book, change and cancel flights, add bags and insurance, and claim compensation."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..base import Domain, Profile, joined
+from ..language import Said
+from ..payment import said_method
+from ..state import Base, Record, World
+from ..tools import Call
+from . import conditions as when
+from . import database, network
+from .rules import RULES
+from .tools import TOOLS
+
+_REASONS = {
+    "change of plans": Said("of a change of plans", ("change of plans",)),
+    "flight cancelled": Said("the flight was called off", ("flight was called off",)),
+    "illness": Said("of an illness in the family", ("illness",)),
+    "bad weather": Said("of the bad weather there", ("bad weather",)),
+    # Not among the reasons that count.
+    "cheaper fare elsewhere": Said("I found a cheaper fare elsewhere", ("cheaper fare elsewhere",)),
+    "visa refused": Said("I was refused a visa", ("refused a visa",)),
+    "meeting moved online": Said("my meeting was moved online", ("meeting was moved online",)),
+}
+
+
+class Airline(Domain):
+    """Airline with a month of flights, cabins and seats, memberships, insurance, bags and certificates."""
+
+    name: ClassVar[str] = "airline"
+    summary: ClassVar[str] = "an airline: bookings, changes, cancellations, bags, compensation"
+    tool_list = TOOLS
+    rule_list = RULES
+    transfer_tool: ClassVar[str] = "transfer_to_human_agents"
+    folder: ClassVar[Path] = Path(__file__).parent
+
+    def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:
+        return database.build(seed, scale)
+
+    def customers(self, base: Base) -> list[str]:
+        return list(base.tables["users"])
+
+    def profile(self, world: World, customer: str) -> Profile:
+        user = world.get("users", customer)
+        assert user is not None
+        facts = {
+            "Email": user["email"],
+            "FirstName": user["first_name"],
+            "LastName": user["last_name"],
+            "BirthDate": user["birth_date"],
+        }
+        return Profile(customer, when.name(user), facts)
+
+    def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
+        value = call.arguments[slot]
+        match slot:
+            case "reservation_id":
+                return Said(f"reservation {value}", (value,))
+            case "user_id":
+                # Said by who the customer is: there is nothing to ask for.
+                return Said("your account", ())
+            case "direction":
+                return _direction(world, call, value)
+            case "outbound_id" | "itinerary_id" | "return_id":
+                return _itinerary(world, call, value)
+            case "flight_id":
+                return _flight(world, value)
+            case "cabin":
+                return Said(f"{value} class", (str(value),))
+            case "passenger_ids" | "passenger_id":
+                return _passengers(world, call, value, customer)
+            case "details":
+                return _details(world, call, value)
+            case "insured":
+                text = "with travel insurance" if value == "yes" else "without travel insurance"
+                return Said(text, (text,))
+            case "bags":
+                text = f"{value} more checked bag{'s' if value != 1 else ''}"
+                return Said(text, (text,))
+            case "payment_method_id":
+                return said_method(world.get("users", customer), value)
+            case "reason":
+                return _REASONS.get(value, Said(f"of this: {value}", (str(value),)))
+            case "amount":
+                return _amount(world, call, value)
+        return super().describe(world, call, slot, customer)
+
+    def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
+        user = world.get("users", customer)
+        if user is None:
+            return []
+        if type_name == "Amount":
+            return sorted(_dues(world, user))
+        if type_name == "PassengerDetails":
+            return [_corrected(world, passenger, rng) for passenger in user["passengers"]]
+        return []
+
+
+def _direction(world: World, call: Call, direction: str) -> Said:
+    """There or back; where there is only one way, that says itself."""
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    if reservation and len(reservation["trips"]) == 1:
+        return Said("flight", ())
+    return Said(f"{direction} flight", (direction,))
+
+
+def _itinerary(world: World, call: Call, itinerary: str) -> Said:
+    """By number and day; with the places where the call does not say them by itself."""
+    flights = network.flights_of(world, itinerary)
+    if not flights:
+        return Said(f"flight {itinerary}", (itinerary,))
+    first, last, day = flights[0], flights[-1], when.day(flights[0]["departs"])
+    number_of = [flight["flight_number"] for flight in flights]
+    text = f"flight{'s' if len(flights) > 1 else ''} {joined(number_of)}"
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    trip = when.trip_of(reservation, call.arguments.get("direction")) if reservation else None
+    if trip is None or (trip["origin"], trip["destination"]) != (first["origin"], last["destination"]):
+        text += f" from {network.city(first['origin'])} to {network.city(last['destination'])}"
+    return Said(f"{text} at {when.clock(first['departs'])} on {day}", (*number_of, day))
+
+
+def _flight(world: World, flight_id: str) -> Said:
+    """A flight that went wrong, and how."""
+    flight = world.get("flights", flight_id)
+    if flight is None:
+        return Said(f"flight {flight_id}", (flight_id,))
+    says = (flight["flight_number"], when.day(flight["departs"]))
+    if flight["cancelled"]:
+        return Said(f"{when.flight_said(flight)}, which was called off", says)
+    late = f", which was {flight['delay_minutes']} minutes late" if "delay_minutes" in flight else ""
+    return Said(f"{when.flight_said(flight)}{late}", says)
+
+
+def _passengers(world: World, call: Call, value: list[str] | str, customer: str) -> Said:
+    """By their names, as they stand in the reservation or the account."""
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    holder = reservation or world.get("users", customer)
+    names = {one["passenger_id"]: when.name(one) for one in (holder["passengers"] if holder else ())}
+    said = [names.get(one, one) for one in (value if isinstance(value, list) else [value])]
+    return Said(joined(said), tuple(said))
+
+
+def _details(world: World, call: Call, details: Mapping[str, Any]) -> Said:
+    """What is put right; all of it where that is not one thing."""
+    born = date.fromisoformat(details["birth_date"])
+    name, on = when.name(details), f"{born:%B} {born.day}, {born.year}"
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    passenger_id = call.arguments.get("passenger_id")
+    held = reservation["passengers"] if reservation else ()
+    passenger = next((one for one in held if one["passenger_id"] == passenger_id), None)
+    if passenger and passenger["birth_date"] == details["birth_date"]:
+        return Said(f"{name} as the name", (name,))
+    if passenger and when.name(passenger) == name:
+        return Said(f"{on} as the date of birth", (on,))
+    return Said(f"{name}, born on {on}", (name, on))
+
+
+def _amount(world: World, call: Call, amount: float) -> Said:
+    """What is due says itself; anything else is a figure that the customer names."""
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    flight_id = call.arguments.get("flight_id")
+    flight = world.get("flights", str(flight_id))
+    usual = when.due(world, reservation, flight_id) if reservation else 0.0
+    if reservation and flight and not usual:
+        usual = when.FOR_DELAYED * len(reservation["passengers"])
+    if amount == usual:
+        return Said("compensation", ())
+    return Said(f"${amount:.0f} in compensation", (f"${amount:.0f}",))
+
+
+def _dues(world: World, user: Mapping[str, Any]) -> set[float]:
+    """Dollars that a customer is due for any flight of theirs."""
+    held = [world.get("reservations", reservation_id) for reservation_id in user["reservations"]]
+    return {
+        due
+        for reservation in held
+        if reservation
+        for flight in when.flights_in(world, reservation["trips"])
+        if (due := when.compensation_for(flight, len(reservation["passengers"]))) > 0
+    }
+
+
+def _corrected(world: World, passenger: Mapping[str, Any], rng: random.Random) -> dict[str, str]:
+    """The same passenger with one thing put right: a new last name, or the right date of birth."""
+    details = {key: str(passenger[key]) for key in ("first_name", "last_name", "birth_date")}
+    if rng.random() < 0.6:
+        other = world.get("users", rng.choice(world.base.keys("users")))
+        details["last_name"] = other["last_name"] if other else "Lindqvist"
+    else:
+        born = date.fromisoformat(details["birth_date"])
+        details["birth_date"] = (born + timedelta(days=rng.choice((-10, -9, -1, 1, 9, 10)))).isoformat()
+    return details

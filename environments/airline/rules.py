@@ -1,0 +1,302 @@
+"""The policy's rules about bookings and changes, each with the number it has in policy.md; the list of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import zip_longest
+
+from ..payment import payment_method
+from ..rules import Enforced, Handling, Rule, rule
+from ..state import World
+from ..tools import Call
+from . import calls, network
+from . import conditions as when
+from .rules_ending import ENDING, own_data_only
+
+_PAID = ("book_reservation", "change_flights", "change_cabin", "add_checked_bags", "add_insurance")
+_AFTERWARDS = _PAID[1:]
+
+
+def _alone(world: World, proposed: Iterator[Call], customer: str, mine: Rule) -> Iterator[Call]:
+    """Calls that break this rule and no other: what a task about one rule is made of."""
+    for call in proposed:
+        if mine.broken_by(world, call, customer) and not any(
+            other.broken_by(world, call, customer) for other in RULES if other is not mine
+        ):
+            yield call
+
+
+# -- booking -----------------------------------------------------------------------------------------------------------
+@rule(5, "book_reservation", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+def groups_have_a_desk(world: World, call: Call, customer: str) -> str | None:
+    return when.is_no_group(calls.passengers_in(world, call))
+
+
+@groups_have_a_desk.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    user = world.get("users", customer)
+    if user and len(user["passengers"]) > when.LARGEST_PARTY:
+        party = user["passengers"][: when.LARGEST_PARTY + 1]
+        found = calls.bookings(world, customer, party, calls.card(world, customer))
+        yield from _alone(world, found, customer, groups_have_a_desk)
+
+
+@rule(6, "book_reservation", "change_flights", "change_cabin")
+def seats_on_flights_to_come(world: World, call: Call, customer: str) -> str | None:
+    reservation = calls.reservation_in(world, call)
+    if call.name == "book_reservation":
+        cabin, heads = call.arguments.get("cabin"), len(calls.passengers_in(world, call))
+    elif reservation is not None:
+        cabin, heads = call.arguments.get("cabin", reservation["cabin"]), len(reservation["passengers"])
+    else:
+        return None
+    ways = calls.itineraries_in(world, call)
+    if call.name == "change_cabin" and reservation is not None:
+        if when.not_begun(world, reservation) or reservation["cabin"] == cabin:
+            return None  # another matter
+        ways = [when.flights_in(world, [trip]) for trip in reservation["trips"]]
+    if cabin not in when.CABINS:
+        return None
+    return next((why for flights in ways if (why := when.can_board(world, flights, cabin, heads))), None)
+
+
+@seats_on_flights_to_come.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    user, card = world.get("users", customer), calls.card(world, customer)
+    ahead = list(calls.ahead(world, customer))
+    kinds = (
+        (calls.about("change_cabin", one, cabin=to, payment_method_id=card) for one in ahead for to in when.CABINS),
+        calls.flight_changes(world, customer, ahead, card),
+        calls.bookings(world, customer, user["passengers"][:1], card) if user else iter(()),
+    )
+    # One of each kind by turns, so that the first few are not all alike.
+    for some in zip_longest(*(_alone(world, kind, customer, seats_on_flights_to_come) for kind in kinds)):
+        yield from (call for call in some if call)
+
+
+@rule(7, *_PAID)
+def payment_covers_it(world: World, call: Call, customer: str) -> str | None:
+    if call.name == "book_reservation":
+        user = world.get("users", str(call.arguments.get("user_id")))
+    else:
+        user = calls.owner_of(world, calls.reservation_in(world, call))
+    amount = calls.amount_in(world, call)
+    if user is None or amount is None or _settles_nothing(world, call):
+        return None
+    return when.can_pay(user, str(call.arguments.get("payment_method_id")), max(amount, 0.0))
+
+
+def _settles_nothing(world: World, call: Call) -> bool:
+    """Whether the tool has another reason to refuse a call: then nothing is paid."""
+    reservation = calls.reservation_in(world, call)
+    if reservation is None:
+        return False
+    return (call.name == "add_insurance" and reservation["insured"]) or (
+        call.name == "change_cabin" and reservation["cabin"] == call.arguments.get("cabin")
+    )
+
+
+@payment_covers_it.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    user = world.get("users", customer)
+    for method in calls.methods(world, customer, "gift_card", "certificate"):
+        held = payment_method(user, method) if user else None
+        found = [
+            *calls.bookings(world, customer, user["passengers"][:2] if user else [], method),
+            *(
+                calls.about("change_cabin", one, cabin="business", payment_method_id=method)
+                for one in calls.ahead(world, customer)
+                if held and held["source"] == "gift_card"
+            ),
+        ]
+        yield from _alone(world, reversed(found), customer, payment_covers_it)
+
+
+@rule(8, "book_reservation", enforced=Enforced.BY_POLICY)
+def children_fly_with_adults(world: World, call: Call, customer: str) -> str | None:
+    ways = calls.itineraries_in(world, call)
+    leaves = date.fromisoformat(ways[0][0]["departs"][:10]) if ways else world.now.date()
+    return when.accompanied(calls.passengers_in(world, call), leaves)
+
+
+@children_fly_with_adults.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    user = world.get("users", customer)
+    young = [one for one in user["passengers"] if when.age(one, world.now.date()) < when.CHILD] if user else []
+    if young:
+        found = calls.bookings(world, customer, young[:2], calls.card(world, customer))
+        yield from _alone(world, found, customer, children_fly_with_adults)
+
+
+# -- flights and cabins ------------------------------------------------------------------------------------------------
+@rule(9, "change_flights", enforced=Enforced.BY_POLICY)
+def saver_fares_are_fixed(world: World, call: Call, customer: str) -> str | None:
+    reservation = calls.reservation_in(world, call)
+    return when.is_flexible(reservation) if reservation else None
+
+
+@saver_fares_are_fixed.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    held = [one for one in calls.ahead(world, customer) if one["cabin"] == "saver"]
+    found = calls.flight_changes(world, customer, held, calls.card(world, customer))
+    yield from _alone(world, found, customer, saver_fares_are_fixed)
+
+
+@rule(10, "change_flights")
+def same_places_in_turn(world: World, call: Call, customer: str) -> str | None:
+    found, ways = calls.trip_in(world, call), calls.itineraries_in(world, call)
+    return when.same_way(*found, ways[0]) if found and ways else None
+
+
+@same_places_in_turn.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    found = []
+    for one in calls.ahead(world, customer):
+        for trip in one["trips"]:
+            for _, flight in world.lookup(network.FROM, (trip["origin"], trip["date"])):
+                if flight["destination"] != trip["destination"]:
+                    found.append(calls.change(one, trip, [flight], calls.card(world, customer)))
+    yield from _alone(world, iter(found), customer, same_places_in_turn)
+
+
+@rule(11, "change_flights")
+def trips_that_have_not_left(world: World, call: Call, customer: str) -> str | None:
+    found = calls.trip_in(world, call)
+    return when.trip_is_ahead(world, *found) if found else None
+
+
+@trips_that_have_not_left.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    held = [one for one in calls.reservations(world, customer) if one["status"] == "booked"]
+    for later in (1, 3):
+        found = calls.flight_changes(world, customer, held, calls.card(world, customer), later)
+        yield from _alone(world, found, customer, trips_that_have_not_left)
+
+
+@rule(12, "change_flights", enforced=Enforced.BY_POLICY)
+def last_day_is_for_gold(world: World, call: Call, customer: str) -> str | None:
+    found = calls.trip_in(world, call)
+    user = calls.owner_of(world, found[0]) if found else None
+    if not found or user is None or when.has_left(world, found[1]):
+        return None
+    return when.not_too_close(world, user, found[1])
+
+
+@last_day_is_for_gold.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    held = calls.ahead(world, customer)
+    found = calls.flight_changes(world, customer, held, calls.card(world, customer))
+    yield from _alone(world, found, customer, last_day_is_for_gold)
+
+
+@rule(13, "change_cabin", "correct_passenger", "add_checked_bags", "add_insurance")
+def reservations_not_begun(world: World, call: Call, customer: str) -> str | None:
+    reservation = calls.reservation_in(world, call)
+    if reservation is None or (call.name == "add_insurance" and reservation["insured"]):
+        return None
+    return when.is_booked(reservation, "changed") or when.not_begun(world, reservation)
+
+
+@reservations_not_begun.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    card = calls.card(world, customer)
+    for one in calls.reservations(world, customer):
+        if one["cabin"] != "business":
+            yield calls.about("change_cabin", one, cabin="business", payment_method_id=card)
+        yield calls.about("add_checked_bags", one, bags=1, payment_method_id=card)
+
+
+@rule(14, *_AFTERWARDS, enforced=Enforced.BY_POLICY)
+def certificates_pay_bookings(world: World, call: Call, customer: str) -> str | None:
+    user = calls.owner_of(world, calls.reservation_in(world, call))
+    return when.no_certificate(user, str(call.arguments.get("payment_method_id"))) if user else None
+
+
+@certificates_pay_bookings.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    ahead = list(calls.ahead(world, customer))
+    for method in calls.methods(world, customer, "certificate"):
+        found = [
+            *(calls.about("add_checked_bags", one, bags=2, payment_method_id=method) for one in ahead),
+            *(calls.about("add_insurance", one, payment_method_id=method) for one in ahead if not one["insured"]),
+            *(
+                calls.about("change_cabin", one, cabin=cabin, payment_method_id=method)
+                for one in ahead
+                for cabin in when.CABINS
+                if cabin != one["cabin"]
+            ),
+            *calls.flight_changes(world, customer, ahead, method),
+        ]
+        yield from _alone(world, iter(found), customer, certificates_pay_bookings)
+
+
+# -- passengers, bags, insurance ---------------------------------------------------------------------------------------
+@rule(15, "correct_passenger", enforced=Enforced.BY_POLICY)
+def seats_are_personal(world: World, call: Call, customer: str) -> str | None:
+    reservation, details = calls.reservation_in(world, call), call.arguments.get("details")
+    held = reservation["passengers"] if reservation else ()
+    passenger = next((one for one in held if one["passenger_id"] == call.arguments.get("passenger_id")), None)
+    if passenger is None or not isinstance(details, dict) or not {"first_name", "last_name"} <= details.keys():
+        return None
+    return when.same_person(passenger, details)
+
+
+@seats_are_personal.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    user = world.get("users", customer)
+    for one in calls.ahead(world, customer):
+        flying = {passenger["passenger_id"] for passenger in one["passengers"]}
+        for passenger in one["passengers"]:
+            for other in user["passengers"] if user else ():
+                if other["passenger_id"] not in flying:
+                    details = {key: other[key] for key in ("first_name", "last_name", "birth_date")}
+                    yield calls.about("correct_passenger", one, passenger_id=passenger["passenger_id"], details=details)
+
+
+@rule(16, "add_checked_bags")
+def bags_have_a_limit(world: World, call: Call, customer: str) -> str | None:
+    reservation, bags = calls.reservation_in(world, call), call.arguments.get("bags")
+    return when.bags_fit(reservation, bags) if reservation and isinstance(bags, int) else None
+
+
+@bags_have_a_limit.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    card = calls.card(world, customer)
+    for one in calls.ahead(world, customer):
+        for bags in (3, 2):
+            yield calls.about("add_checked_bags", one, bags=bags, payment_method_id=card)
+
+
+@rule(17, "add_insurance", enforced=Enforced.BY_POLICY)
+def insured_in_the_first_day(world: World, call: Call, customer: str) -> str | None:
+    reservation = calls.reservation_in(world, call)
+    if reservation is None or reservation["insured"] or reservations_not_begun.broken_by(world, call, customer):
+        return None
+    return when.can_still_insure(world, reservation)
+
+
+@insured_in_the_first_day.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    for one in calls.ahead(world, customer):
+        for method in calls.methods(world, customer, "credit_card"):
+            yield calls.about("add_insurance", one, payment_method_id=method)
+
+
+RULES: list[Rule] = [
+    own_data_only,
+    groups_have_a_desk,
+    seats_on_flights_to_come,
+    payment_covers_it,
+    children_fly_with_adults,
+    saver_fares_are_fixed,
+    same_places_in_turn,
+    trips_that_have_not_left,
+    last_day_is_for_gold,
+    reservations_not_begun,
+    certificates_pay_bookings,
+    seats_are_personal,
+    bags_have_a_limit,
+    insured_in_the_first_day,
+    *ENDING,
+]

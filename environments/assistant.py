@@ -1,0 +1,75 @@
+"""Tools that touch no data, the same for every assistant: calculate, think, hand over."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+from .payment import dollars
+from .state import World
+from .tools import GENERIC, ToolError, tool
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+#: What an expression is made of. Nothing else reaches the parser: no name, no call, no text.
+_EXPRESSION = re.compile(r"[0-9.+*/()\s-]{1,200}", re.ASCII)
+
+
+def _value(node: ast.expr) -> float:
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return float(node.value)  # type: ignore[arg-type]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd | ast.USub):
+        return _value(node.operand) * (-1 if isinstance(node.op, ast.USub) else 1)
+    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        return float(_BINARY[type(node.op)](_value(node.left), _value(node.right)))
+    raise ToolError("only numbers, + - * / and parentheses can be calculated")
+
+
+@tool(GENERIC)
+def calculate(world: World, expression: str) -> str:
+    """Calculate with dollars. The result is rounded to cents.
+
+    Args:
+        expression: Numbers with + - * / and parentheses, such as '3 * (17.90 - 4.05)'.
+    """
+    if len(expression) > 200:
+        raise ToolError("the expression is longer than 200 characters; split it up")
+    if not _EXPRESSION.fullmatch(expression):
+        raise ToolError("only numbers, + - * / and parentheses can be calculated, such as '3 * (17.90 - 4.05)'")
+    try:
+        value = _value(ast.parse(" ".join(expression.split()), mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, OverflowError, MemoryError):
+        raise ToolError("that is not an expression of numbers, + - * / and parentheses") from None
+    except ZeroDivisionError:
+        raise ToolError("the expression divides by zero") from None
+    # 200 characters make no number that a float can't hold.
+    return f"{dollars(value)}"
+
+
+@tool(GENERIC)
+def think(world: World, thought: str) -> str:
+    """Write down a thought. Nothing is looked up and nothing changes.
+
+    Args:
+        thought: What you want to think through.
+    """
+    return "Noted."
+
+
+@tool(GENERIC)
+def transfer_to_human_agents(world: World, summary: str) -> str:
+    """Hand the customer over to a human agent, where the policy says so.
+
+    Args:
+        summary: What the customer wants and what was done so far.
+    """
+    return "The customer is being transferred to a human agent."

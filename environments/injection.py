@@ -1,0 +1,83 @@
+"""Fault injection: a domain whose tools fail or answer late where a plan says so, and are themselves otherwise.
+
+A plan names tools of the agent's and what befalls them in one episode. It is data: an episode's plan is stored beside
+its transcript, and grading, which makes the calls again, meets the same faults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from copy import copy
+from enum import StrEnum
+from typing import Any
+
+from .base import Domain
+from .state import World
+from .tools import AGENT, ToolResult, ToolSet
+
+
+class Fault(StrEnum):
+    """What can befall a tool."""
+
+    RETRY = "retry"  # its first call in an episode fails, later ones work
+    SWITCH = "switch"  # it fails always, and another tool leads to the same
+    IMPOSSIBLE = "impossible"  # it fails always, and no other tool does what it does
+    LATE = "late"  # it answers late
+
+
+Plan = Mapping[str, str]
+"""Name of a tool -> a value of :class:`Fault`."""
+
+
+class InjectedTools(ToolSet):
+    """The tools of one attempt at an episode. A call that fails by plan is not made: the world stays as it is."""
+
+    def __init__(self, tools: ToolSet, plan: Plan, late_s: float = 0.0) -> None:
+        super().__init__(list(tools))
+        self._tools, self._plan, self._late_s = tools, plan, late_s
+        self._called: set[str] = set()
+
+    def _fault(self, name: str, side: str) -> ToolResult | None:
+        fault = self._plan.get(name) if side == AGENT else None
+        if fault == Fault.RETRY and name not in self._called:
+            self._called.add(name)
+            return _failed(f"{name} is not available at the moment; the same call may work if it is made again")
+        if fault in (Fault.SWITCH, Fault.IMPOSSIBLE):
+            return _failed(f"{name} is out of order and will not work again today")
+        return None
+
+    def execute(self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> ToolResult:
+        """See :meth:`ToolSet.execute`. What is late is not waited for here."""
+        return self._fault(name, side) or self._tools.execute(world, name, arguments, side)
+
+    async def execute_async(
+        self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT
+    ) -> ToolResult:
+        """See :meth:`ToolSet.execute_async`."""
+        if side == AGENT and self._plan.get(name) == Fault.LATE:
+            await asyncio.sleep(self._late_s)
+        return self._fault(name, side) or await self._tools.execute_async(world, name, arguments, side)
+
+
+def injected(domain: Domain, plan: Plan, late_s: float = 0.0) -> Domain:
+    """The domain for one attempt at an episode, or one replay of it; the domain itself where nothing is planned."""
+    if not plan:
+        return domain
+    found = copy(domain)
+    found.tools = InjectedTools(domain.tools, plan, late_s)
+    return found
+
+
+def is_passing(result: str) -> bool:
+    """Whether a refused call's text says that the same call may work when it is made again."""
+    return "may work if it is made again" in result
+
+
+def is_out_of_order(result: str) -> bool:
+    """Whether a refused call's text says that its tool is of no use any more."""
+    return "is out of order" in result
+
+
+def _failed(why: str) -> ToolResult:
+    return ToolResult(f"Error: {why}", True, None, None, False)

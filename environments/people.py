@@ -1,0 +1,110 @@
+"""Customers for generated databases: names, addresses, e-mails, ids."""
+
+from __future__ import annotations
+
+import re
+from itertools import count, islice
+from random import Random
+from typing import NamedTuple, NewType
+
+from faker import Faker
+
+# pydantic reads only this one before Python 3.12.
+from typing_extensions import TypedDict
+
+from .splits import own
+
+UserId = NewType("UserId", str)
+Email = NewType("Email", str)
+FirstName = NewType("FirstName", str)
+LastName = NewType("LastName", str)
+Zip = NewType("Zip", str)
+
+
+class Address(TypedDict):
+    """A postal address."""
+
+    address1: str
+    address2: str
+    city: str
+    state: str
+    country: str
+    zip: str
+
+
+class Person(NamedTuple):
+    """Somebody with an account. No two share their id, their e-mail address, or their name and zip code."""
+
+    user_id: UserId
+    first_name: FirstName
+    last_name: LastName
+    email: Email
+    address: Address
+
+
+class People:
+    """Makes up customers and addresses from lists that faker fills once: asking it each time takes ten times longer.
+
+    The same seed gives the same people in the same order.
+    """
+
+    def __init__(self, seed: int) -> None:
+        fake = Faker("en_US", providers=["faker.providers.person", "faker.providers.address"])
+        fake.seed_instance(seed)
+        self.fake, self.rng = fake, Random(f"{seed}/people")
+        # Names may repeat in a list: the frequent ones come up more often, as they do in life.
+        self.first_names = [fake.first_name() for _ in range(250)]
+        # Nobody of another split bears one of these: so no name, id or e-mail address is met in two.
+        self.own = own(seed)
+        drawn = (fake.last_name() for _ in count())
+        self.last_names = list(islice((name for name in drawn if self.own(plain(name))), 350))
+        self.streets = [fake.street_name() for _ in range(200)]
+        # A city lies in one state.
+        cities = dict.fromkeys(fake.city() for _ in range(150))
+        self.cities = [(city, fake.state_abbr(False, False)) for city in cities]
+        self.names: set[tuple[str, str, str]] = set()
+        self.emails: set[str] = set()
+        self.ids: set[str] = set()
+
+    def address(self) -> Address:
+        """An address whose zip code is one of its state's."""
+        rng = self.rng
+        city, state = rng.choice(self.cities)
+        return Address(
+            address1=f"{rng.randint(1, 9899)} {rng.choice(self.streets)}",
+            address2=f"{rng.choice(('Apt.', 'Suite'))} {rng.randint(1, 989)}" if rng.random() < 0.3 else "",
+            city=city,
+            state=state,
+            country="USA",
+            zip=Zip(self.fake.zipcode_in_state(state)),
+        )
+
+    def person(self) -> Person:
+        """Somebody new."""
+        rng, address = self.rng, self.address()
+        first, last = rng.choice(self.first_names), rng.choice(self.last_names)
+        while (first, last, address["zip"]) in self.names:
+            first, last = rng.choice(self.first_names), rng.choice(self.last_names)
+        self.names.add((first, last, address["zip"]))
+        plain_first, plain_last = plain(first), plain(last)
+        user_id = ""
+        while not user_id or user_id in self.ids or not self.own(user_id):
+            user_id = f"{plain_first}_{plain_last}_{rng.randint(1000, 9999)}"
+        self.ids.add(user_id)
+        email = self._email(plain_first, plain_last)
+        return Person(UserId(user_id), FirstName(first), LastName(last), email, address)
+
+    def _email(self, first: str, last: str) -> Email:
+        rng, email = self.rng, ""
+        number = "" if rng.random() < 0.5 else str(rng.randint(10, 99))
+        while not email or email in self.emails:
+            local = rng.choice((f"{first}.{last}", f"{first}{last}", f"{first}_{last}", f"{first[0]}.{last}"))
+            email = f"{local}{number}@example.{rng.choice(('com', 'org', 'net'))}"
+            number = str(rng.randint(100, 9999))
+        self.emails.add(email)
+        return Email(email)
+
+
+def plain(name: str) -> str:
+    """A name as it stands in an id or an e-mail address: small letters only."""
+    return re.sub("[^a-z]", "", name.lower())

@@ -1,0 +1,87 @@
+"""Domains by name: the ones that come with the project, installed ones (entry points), and ``module:attribute``."""
+
+from __future__ import annotations
+
+import importlib
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+from .base import Domain
+from .splits import SPLITS, name_and_split, seed_in
+
+#: Entry point group under which an installed package offers a domain.
+GROUP = "t2t_dist.domains"
+BUILT_IN = {
+    "airline": "environments.airline:Airline",
+    "retail": "environments.retail:Retail",
+    "telecom": "environments.telecom:Telecom",
+}
+#: Kinds of domains that are made of something else, ``KIND:WHAT``: functions from WHAT to a domain class. They raise
+#: ``ValueError`` or ``UnknownDomain``, one line that says what is wrong with it.
+ADAPTERS = {
+    "mcp": "environments.adapters.mcp:domain",
+    "tau2": "environments.adapters.tau2:domain",
+}
+
+
+class UnknownDomain(LookupError):
+    """No such domain; the message names near matches."""
+
+
+def names() -> list[str]:
+    """Every name that :func:`load` knows, sorted."""
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def find(name: str) -> type[Domain]:
+    """The domain class of a name, of ``package.module:attribute`` or of an adapter's ``KIND:WHAT``, each with a split
+    (``retail:test``) or without.
+
+    Raises:
+        UnknownDomain: no such name, module or attribute, or it is not a Domain.
+        ValueError: an adapter can't make a domain of it.
+    """
+    name, _ = name_and_split(name)
+    kind, colon, what = name.partition(":")
+    if colon and kind in ADAPTERS:
+        return _adapted(kind, what)
+    target = BUILT_IN.get(name)
+    if target is None and ":" in name:
+        head, _, tail = name.rpartition(":")
+        if head in names() or ":" in head:
+            raise UnknownDomain(f"domain '{head}' has no '{tail}': its splits are {', '.join(SPLITS)}")
+        target = name
+    if target is None:
+        for point in entry_points(group=GROUP):
+            if point.name == name:
+                target = point.value
+    if target is None:
+        near = get_close_matches(name, names(), 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}" if near else f"known: {', '.join(names())}"
+        raise UnknownDomain(f"there is no domain '{name}' ({hint}); one of your own is named package.module:attribute")
+    module_name, _, attribute = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the module's own code raises
+        problem = f"{type(error).__name__}: {error}"
+        raise UnknownDomain(f"domain '{name}': '{module_name}' can't be imported: {problem}") from error
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise UnknownDomain(f"domain '{name}': {module_name} has no '{attribute}'")
+    if not (isinstance(found, type) and issubclass(found, Domain)):
+        raise UnknownDomain(f"domain '{name}': {target} is not a subclass of Domain")
+    return found
+
+
+def _adapted(kind: str, what: str) -> type[Domain]:
+    module_name, _, attribute = ADAPTERS[kind].partition(":")
+    made: type[Domain] = getattr(importlib.import_module(module_name), attribute)(what)
+    return made
+
+
+@lru_cache(maxsize=8)
+def load(name: str, seed: int = 0, scale: float = 1.0) -> Domain:
+    """The domain, built once a process for each (name, seed, scale). Raises UnknownDomain, ValueError (the seed)."""
+    split = name_and_split(name)[1]
+    return find(name)(seed=seed if split is None else seed_in(split, seed), scale=scale)

@@ -1,0 +1,126 @@
+"""A shop: customers cancel, change, return and exchange what they ordered."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..base import Domain, Profile, joined
+from ..language import Said
+from ..payment import said_method
+from ..state import Base, Record, World
+from ..tools import Call
+from . import database
+from .conditions import common
+from .rules import RULES
+from .tools import TOOLS
+
+_REASONS = {
+    "no longer needed": "it's no longer needed",
+    "ordered by mistake": "it was ordered by mistake",
+    "found it cheaper elsewhere": "I found it cheaper elsewhere",
+    "changed the budget": "we changed the budget",
+}
+
+
+class Retail(Domain):
+    """Online shop with pending and delivered orders, versions of products, stock and several ways to pay."""
+
+    name: ClassVar[str] = "retail"
+    summary: ClassVar[str] = "an online shop: orders, returns, exchanges, payments, addresses"
+    tool_list = TOOLS
+    rule_list = RULES
+    transfer_tool: ClassVar[str] = "transfer_to_human_agents"
+    folder: ClassVar[Path] = Path(__file__).parent
+
+    def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:
+        return database.build(seed, scale)
+
+    def customers(self, base: Base) -> list[str]:
+        return list(base.tables["users"])
+
+    def profile(self, world: World, customer: str) -> Profile:
+        user = world.get("users", customer)
+        assert user is not None
+        facts = {
+            "Email": user["email"],
+            "FirstName": user["first_name"],
+            "LastName": user["last_name"],
+            "Zip": user["address"]["zip"],
+        }
+        return Profile(customer, f"{user['first_name']} {user['last_name']}", facts)
+
+    def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
+        value = call.arguments[slot]
+        match slot:
+            case "order_id":
+                return Said(f"order {value}", (value,))
+            case "item_ids":
+                return _items(world, call, value)
+            case "new_item_ids":
+                return self._versions(value)
+            case "payment_method_id":
+                return said_method(world.get("users", customer), value)
+            case "reason":
+                return Said(_REASONS.get(value, str(value)), (str(value),))
+            case "address":
+                return _address(value)
+            case "user_id":
+                # Said by who the customer is: there is nothing to ask for.
+                return Said("your account", ())
+        return super().describe(world, call, slot, customer)
+
+    @cached_property
+    def _options(self) -> dict[str, tuple[str, str]]:
+        """Product name and options of every version; no tool changes them."""
+        return {
+            variant["item_id"]: (common(product["name"]), ", ".join(variant["options"].values()))
+            for product in self.base.tables["products"].values()
+            for variant in product["variants"]
+        }
+
+    def _versions(self, item_ids: list[str]) -> Said:
+        """Versions by their options, which differ between the versions of one product."""
+        found = [self._options.get(item_id, ("item", item_id)) for item_id in item_ids]
+        if len(found) == 1:
+            return Said(f"the {found[0][1]} one", (found[0][1],))
+        return Said(joined([f"the {name} in {text}" for name, text in found]), tuple(text for _, text in found))
+
+    def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
+        if type_name != "Address":
+            return []
+        # Somebody else's street in somebody else's town: real-looking, and another one every time.
+        users = world.base.tables["users"]
+        keys = list(users)
+        street, town = users[rng.choice(keys)]["address"], users[rng.choice(keys)]["address"]
+        number, _, name = str(street["address1"]).partition(" ")
+        moved = f"{1 + (int(number) if number.isdigit() else 7) * 3 % 980} {name}"
+        return [{**town, "address1": moved, "address2": rng.choice(["", "", f"Apt {rng.randint(1, 40)}"])}]
+
+
+def _items(world: World, call: Call, item_ids: list[str]) -> Said:
+    """Items by name; with their options where the order holds two versions of one product."""
+    order = world.get("orders", str(call.arguments.get("order_id")))
+    held = order["items"] if order else []
+    names = [item["name"] for item in held]
+    said = []
+    for item_id in item_ids:
+        item = next((item for item in held if item["item_id"] == item_id), None)
+        if item is None:
+            said.append(f"item {item_id}")
+        elif names.count(item["name"]) > 1:
+            said.append(f"{common(item['name'])} ({', '.join(item['options'].values())})")
+        else:
+            said.append(common(item["name"]))
+    return Said(joined([f"the {text}" for text in said]), tuple(said))
+
+
+def _address(address: dict[str, str]) -> Said:
+    lines = [address["address1"], address["address2"], address["city"], f"{address['state']} {address['zip']}"]
+    if address["country"] != "USA":
+        lines.append(address["country"])
+    text = ", ".join(line for line in lines if line)
+    return Said(text, (text,))

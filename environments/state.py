@@ -1,0 +1,333 @@
+"""The state of a world: one immutable base shared by all worlds, one copy-on-write overlay each.
+
+``Base`` is loaded once a process. Its records are frozen all the way down, so a tool that forgets to ask for a copy
+gets a ``TypeError`` instead of changing every other episode's world. A ``World`` keeps only what it has written:
+
+- *reset* is a new empty overlay and *fork* shares the overlay's layers: both O(1), whatever the database's size;
+- a *tool call* is atomic: its edits stay open until :meth:`World.seal`, :meth:`World.discard` drops them;
+- the *digest* is a sum over records (mod 2**128) and is kept up to date when edits are sealed: O(records written);
+- a *lookup* goes by an index of the base, built once a process, and by the few records this world has written.
+
+A record is JSON: text, numbers, true, false, null, lists, dicts with text keys. Two are the same when their JSON is,
+numbers compared by value (50 is 50.0); digest, diff and what counts as a change all mean this one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from .record import Record as Record
+from .record import Sealed, freeze, record_hash, thaw
+
+Key = tuple[str, str]
+
+#: Clock and id counters live in a table of their own, so that forks, digests and diffs cover them without a word.
+META = "_meta"
+_MODULUS = 1 << 128
+#: A fork adds a layer to look through; beyond this many they are merged into one.
+_MAX_LAYERS = 6
+
+
+class Change(NamedTuple):
+    """One record that differs between two worlds; ``None`` where it does not exist."""
+
+    table: str
+    key: str
+    before: Record | None
+    after: Record | None
+
+    def fields(self) -> dict[str, tuple[Any, Any]]:
+        """Top-level fields that differ: ``{field: (before, after)}``, absent values as ``None``."""
+        before, after = self.before or {}, self.after or {}
+        names = list(before) + [name for name in after if name not in before]
+        absent = object()
+        return {n: (before.get(n), after.get(n)) for n in names if before.get(n, absent) != after.get(n, absent)}
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """A way to find records of a table by value, declared once beside the tools that use it.
+
+    ``values`` gives what a record is found by: ``Index("users", lambda user: [user["email"].lower()])``.
+    """
+
+    table: str
+    values: Callable[[Record], Iterable[Hashable]]
+
+
+class Base:
+    """The tables a world starts from: ``{table: {key: record}}``; ``clock`` is ISO 8601, the domain's own time."""
+
+    __slots__ = ("_digest", "_found", "_hashes", "_keys", "_positions", "tables")
+
+    def __init__(self, tables: Mapping[str, Mapping[str, Record]], clock: str) -> None:
+        frozen = {name: {key: freeze(record) for key, record in rows.items()} for name, rows in tables.items()}
+        frozen[META] = {"clock": freeze({"now": clock})}
+        self.tables: dict[str, dict[str, Record]] = frozen
+        self._hashes: dict[Key, int] = {}
+        self._digest: int | None = None
+        self._found: dict[Index, dict[Hashable, list[str]]] = {}
+        self._keys: dict[str, list[str]] = {}
+        self._positions: dict[str, dict[str, int]] = {}
+
+    def hash_of(self, table: str, key: str) -> int:
+        """Hash of one base record, 0 where there is none; computed on first use."""
+        found = self._hashes.get((table, key))
+        if found is None:
+            record = self.tables.get(table, {}).get(key)
+            found = 0 if record is None else record_hash(table, key, record)
+            self._hashes[(table, key)] = found
+        return found
+
+    @property
+    def digest(self) -> int:
+        """Sum of all record hashes mod 2**128; the whole database is read once, on first use."""
+        if self._digest is None:
+            total = sum(self.hash_of(table, key) for table, rows in self.tables.items() for key in rows)
+            self._digest = total % _MODULUS
+        return self._digest
+
+    def found(self, index: Index) -> Mapping[Hashable, list[str]]:
+        """Keys of the records by each of their values, in the table's order; built on first use."""
+        found = self._found.get(index)
+        if found is None:
+            found = {}
+            for key, record in self.tables.get(index.table, {}).items():
+                for value in dict.fromkeys(index.values(record)):
+                    found.setdefault(value, []).append(key)
+            self._found[index] = found
+        return found
+
+    def positions(self, table: str) -> Mapping[str, int]:
+        """Each key's place in its table, counted from 0; built on first use."""
+        found = self._positions.get(table)
+        if found is None:
+            found = self._positions[table] = {key: place for place, key in enumerate(self.keys(table))}
+        return found
+
+    def keys(self, table: str) -> list[str]:
+        """The table's keys in order: one shared list, not to be changed; built on first use."""
+        found = self._keys.get(table)
+        if found is None:
+            found = self._keys[table] = list(self.tables.get(table, {}))
+        return found
+
+    def world(self) -> World:
+        """A fresh world: O(1)."""
+        return World(self)
+
+
+class World:
+    """One private copy of a domain's state."""
+
+    __slots__ = ("_digest", "_layers", "_open", "_top", "base")
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self._layers: tuple[dict[Key, Sealed], ...] = ()
+        self._top: dict[Key, Sealed] = {}
+        self._open: dict[Key, Record | None] = {}
+        self._digest = base.digest
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def get(self, table: str, key: str) -> Record | None:
+        """The record, or ``None``. Treat it as read-only; base and sealed records refuse changes anyway."""
+        place = (table, key)
+        if place in self._open:
+            return self._open[place]
+        return self._sealed(place)
+
+    def _sealed(self, place: Key) -> Record | None:
+        written = self._written(place)
+        if written is not None:
+            return written.record
+        rows = self.base.tables.get(place[0])
+        return None if rows is None else rows.get(place[1])
+
+    def _written(self, place: Key) -> Sealed | None:
+        """What this world has sealed in this place, if anything."""
+        found = self._top.get(place)
+        if found is None and self._layers:
+            for layer in reversed(self._layers):
+                if (found := layer.get(place)) is not None:
+                    break
+        return found
+
+    def _hash(self, place: Key) -> int:
+        written = self._written(place)
+        return self.base.hash_of(*place) if written is None else written.hash
+
+    def scan(self, table: str) -> Iterator[tuple[str, Record]]:
+        """All records of a table: the base's in its order, then those this world added, by key.
+
+        The order follows from the state alone: worlds of one digest list the same, however they came to it.
+        """
+        written = self._written_in(table)
+        for key, record in self.base.tables.get(table, {}).items():
+            current = written.pop(key, record) if written else record
+            if current is not None:
+                yield key, current
+        for key in sorted(written):
+            if (added := written[key]) is not None:
+                yield key, added
+
+    def lookup(self, index: Index, value: Hashable) -> Iterator[tuple[str, Record]]:
+        """Records that ``index`` finds by ``value``, in the order of :meth:`scan`: O(found + records written)."""
+        table, keys = index.table, self.base.found(index).get(value, [])
+        if written := self._written_in(table):
+            keys = [key for key in keys if key not in written]
+            keys += [key for key, record in written.items() if record is not None and value in index.values(record)]
+            if len(keys) > 1:
+                place, last = self.base.positions(table), len(self.base.tables.get(table, {}))
+                keys.sort(key=lambda key: (place.get(key, last), key))
+        for key in keys:
+            record = self.get(table, key)
+            if record is not None:
+                yield key, record
+
+    def _written_in(self, table: str) -> dict[str, Record | None]:
+        written: dict[str, Record | None] = {}
+        for layer in (*self._layers, self._top):
+            for (name, key), sealed in layer.items():
+                if name == table:
+                    written[key] = sealed.record
+        for (name, key), record in self._open.items():
+            if name == table:
+                written[key] = record
+        return written
+
+    @property
+    def now(self) -> datetime:
+        """The world's own time; it moves only when a tool calls :meth:`advance`."""
+        record = self.get(META, "clock")
+        assert record is not None
+        return datetime.fromisoformat(record["now"])
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+    def edit(self, table: str, key: str) -> Record:
+        """A copy of the record that this call may change. Raises ``KeyError`` if there is none."""
+        place = (table, key)
+        record = self._open.get(place)
+        if record is None:
+            current = self.get(table, key)
+            if current is None:
+                raise KeyError(f"{table} has no record {key!r}")
+            record = self._open[place] = thaw(current)
+        assert record is not None
+        return record
+
+    def put(self, table: str, key: str, record: Record) -> None:
+        """Add or replace a record."""
+        self._open[(table, key)] = thaw(record)
+
+    def delete(self, table: str, key: str) -> None:
+        """Remove a record; removing what is not there is no change."""
+        self._open[(table, key)] = None
+
+    def advance(self, **delta: float) -> None:
+        """Move the world's clock on, in ``timedelta`` units: ``advance(minutes=5)``."""
+        moved = self.now + timedelta(**delta)
+        self.edit(META, "clock")["now"] = moved.isoformat()
+
+    def new_id(self, prefix: str, *scope: str) -> str:
+        """The next id of a counter of its own for each (prefix, scope).
+
+        Give the scope the id belongs to (an order, a user): then writes to different records can be made in any
+        order and still end in the same state.
+        """
+        counter = "-".join((prefix, *scope))
+        place = f"id {counter}"  # no prefix can then be taken for the clock
+        if self.get(META, place) is None:
+            self.put(META, place, {"next": 1})
+        issued = self.edit(META, place)
+        issued["next"] += 1
+        return f"{counter}-{issued['next'] - 1}"
+
+    def seal(self) -> bool:
+        """End a call: keep its edits and bring the digest up to date. True if the state changed.
+
+        Raises:
+            TypeError: a record is not JSON; nothing is sealed then.
+        """
+        sealed: dict[Key, Sealed] = {}
+        digest = self._digest
+        for place, record in self._open.items():
+            old = self._hash(place)
+            new = 0 if record is None else record_hash(*place, record)
+            if new != old:
+                sealed[place] = Sealed(record, new)
+                digest += new - old
+        self._open = {}
+        self._top.update(sealed)
+        self._digest = digest % _MODULUS
+        return bool(sealed)
+
+    def discard(self) -> None:
+        """End a call that failed: none of its edits stays."""
+        self._open = {}
+
+    # -- copies and comparison ---------------------------------------------------------------------------------------
+    def fork(self) -> World:
+        """An independent copy: O(1), both sides share what was written so far. Open edits are not carried over."""
+        if self._top:
+            self._layers = (*self._layers, self._top)
+            self._top = {}
+            if len(self._layers) > _MAX_LAYERS:
+                merged: dict[Key, Sealed] = {}
+                for layer in self._layers:
+                    merged.update(layer)
+                self._layers = (merged,)
+        child = World.__new__(World)
+        child.base, child._layers, child._top, child._open = self.base, self._layers, {}, {}
+        child._digest = self._digest
+        return child
+
+    @property
+    def touched(self) -> bool:
+        """Whether the call under way has opened anything for writing."""
+        return bool(self._open)
+
+    def adopt(self, other: World) -> None:
+        """Become what a fork of this world has become; the two stay independent. Open edits of both sides are not kept.
+
+        Raises:
+            ValueError: the worlds have different bases.
+        """
+        if self.base is not other.base:
+            raise ValueError("a world can't adopt one of another base")
+        copy = other.fork()
+        self._layers, self._top, self._open, self._digest = copy._layers, copy._top, {}, copy._digest
+
+    @property
+    def digest(self) -> str:
+        """32 hex digits; equal exactly when the sealed states are equal (up to a 128-bit collision)."""
+        return f"{self._digest:032x}"
+
+    def written(self) -> set[Key]:
+        """Places this world has written (whether or not they ended up different)."""
+        return {place for layer in (*self._layers, self._top) for place in layer}
+
+    def changes(self) -> list[Change]:
+        """What differs from the base, sorted by table and key."""
+        return diff(World(self.base), self)
+
+
+def diff(a: World, b: World) -> list[Change]:
+    """What would have to change in ``a`` to make it ``b``. Both must share one base; O(records written).
+
+    Raises:
+        ValueError: the worlds have different bases.
+    """
+    if a.base is not b.base:
+        raise ValueError("worlds of different bases can't be compared")
+    places = sorted(a.written() | b.written())
+    return [Change(*place, a._sealed(place), b._sealed(place)) for place in places if a._hash(place) != b._hash(place)]
+
+
+def digest_of(tables: Mapping[str, Iterable[tuple[str, Record]]]) -> str:
+    """Digest of whole tables computed from nothing, for checking the incremental one."""
+    total = sum(record_hash(name, key, record) for name, rows in tables.items() for key, record in rows)
+    return f"{total % _MODULUS:032x}"

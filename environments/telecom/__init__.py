@@ -1,0 +1,112 @@
+"""A mobile provider: lines, plans and bills on the agent's side, and on the customer's a phone of their own."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..base import Domain, Profile
+from ..language import Said
+from ..payment import said_method
+from ..state import Base, Record, World
+from ..tools import Call
+from . import database
+from .rules import RULES
+from .tools import TOOLS
+from .workflows import WORKFLOWS
+
+_REASONS = {
+    "lost or stolen": "it was lost or stolen",
+    "long absence": "there'll be a long absence",
+    "saving money this month": "I'd be saving money this month",
+    "too many unwanted calls": "there are too many unwanted calls",
+    "kept from the children": "it should be kept from the children",
+}
+_SIMS = {"plastic SIM": "a plastic SIM", "eSIM": "an eSIM"}
+
+
+class Telecom(Domain):
+    """Mobile lines with plans, data, roaming and bills; the customers' phones, which the agent can't touch."""
+
+    name: ClassVar[str] = "telecom"
+    summary: ClassVar[str] = "a mobile provider: lines, plans, data, roaming, bills, and the customer's own phone"
+    tool_list = TOOLS
+    rule_list = RULES
+    workflow_list = WORKFLOWS
+    customer_type: ClassVar[str] = "CustomerId"
+    transfer_tool: ClassVar[str] = "transfer_to_human_agents"
+    folder: ClassVar[Path] = Path(__file__).parent
+
+    def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:
+        return database.build(seed, scale)
+
+    def customers(self, base: Base) -> list[str]:
+        return list(base.tables["customers"])
+
+    def profile(self, world: World, customer: str) -> Profile:
+        record = world.get("customers", customer)
+        assert record is not None
+        facts = {
+            "ContactNumber": record["contact_number"],
+            "FirstName": record["first_name"],
+            "LastName": record["last_name"],
+            "BirthDate": record["birth_date"],
+        }
+        return Profile(customer, f"{record['first_name']} {record['last_name']}", facts)
+
+    def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
+        record = world.get("customers", customer)
+        return {"phone_number": list(record["lines"]) if record else []}
+
+    def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
+        value = call.arguments[slot]
+        match slot:
+            case "plan_id":
+                plan = world.get("plans", value)
+                name = f"{plan['name']} plan" if plan else str(value)
+                return Said(f"the {name}", (name,))
+            case "gigabytes":
+                return Said(f"{value} GB", (f"{value} GB",))
+            case "bill_id":
+                return Said(f"bill {value}", (value,))
+            case "payment_method_id":
+                return said_method(world.get("customers", customer), value)
+            case "reason":
+                return Said(_REASONS.get(value, str(value)), (str(value),))
+            case "sim_kind":
+                return Said(_SIMS.get(value, str(value)), (str(value),))
+            case "channel":
+                return Said(f"by {value}", (str(value),))
+            case "address":
+                return _address(value)
+            case "customer_id":
+                # Said by who the customer is: there is nothing to ask for.
+                return Said("your account", ())
+        return super().describe(world, call, slot, customer)
+
+    def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
+        customers = world.base.tables["customers"]
+        if type_name == "Email":
+            own = customers[customer]
+            first, last = (re.sub("[^a-z]", "", own[name].lower()) for name in ("first_name", "last_name"))
+            at = rng.choice(("com", "org", "net"))
+            return [f"{rng.choice((f'{last}.{first}', f'{first[:1]}{last}'))}{rng.randint(1, 99)}@example.{at}"]
+        if type_name == "Address":
+            # Somebody else's street in somebody else's town: real-looking, and another one every time.
+            keys = world.base.keys("customers")
+            street, town = customers[rng.choice(keys)]["address"], customers[rng.choice(keys)]["address"]
+            name = str(street["address1"]).partition(" ")[2]
+            return [{**town, "address1": f"{rng.randint(1, 980)} {name}", "address2": ""}]
+        return []
+
+
+def _address(address: dict[str, str]) -> Said:
+    region = f"{address['state']} {address['zip']}".strip()
+    lines = [address["address1"], address["address2"], address["city"], region]
+    if address["country"] != "USA":
+        lines.append(address["country"])
+    text = ", ".join(line for line in lines if line)
+    return Said(text, (text,))

@@ -1,0 +1,130 @@
+"""What must hold for a line, a bill or an account to be changed. Tools refuse and rules forbid by these same functions.
+
+Each returns ``None`` when it holds, else the reason in words a customer can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, get_args
+
+from ..payment import payment_method
+from ..state import Record, World
+from .records import CustomerReason
+
+CUSTOMER_REASONS = get_args(CustomerReason)
+#: Days a plan is kept before the next change.
+PLAN_DAYS = 30
+#: GB that may be added to a line in one billing month.
+MOST_ADDED = 10
+#: Paying a larger bill (in dollars) than this is for the billing team to look at.
+SUPERVISED_BILL = 250.0
+SIM_PRICES = {"plastic SIM": 10.0, "eSIM": 5.0}
+COUNTRY = "USA"
+
+
+def is_active(line: Record) -> str | None:
+    if line["status"] == "active":
+        return None
+    return f"the line {line['phone_number']} is suspended ({line['suspended_for']})"
+
+
+def is_suspended(line: Record) -> str | None:
+    return f"the line {line['phone_number']} is active" if line["status"] == "active" else None
+
+
+def reason_counts(reason: Any) -> str | None:
+    if reason in CUSTOMER_REASONS:
+        return None
+    return f"'{reason}' is no reason a line is suspended for; it has to be {' or '.join(map(repr, CUSTOMER_REASONS))}"
+
+
+def bills_of(world: World, customer_id: str) -> Iterator[Record]:
+    customer = world.get("customers", customer_id)
+    for bill_id in customer["bills"] if customer else ():
+        if bill := world.get("bills", bill_id):
+            yield bill
+
+
+def nothing_overdue(world: World, line: Record, doing: str) -> str | None:
+    """No bill of the line's customer is overdue."""
+    for bill in bills_of(world, line["customer_id"]):
+        if bill["status"] == "overdue":
+            return f"bill {bill['bill_id']} of ${bill['total']:.2f} is overdue, and {doing} as long as it is unpaid"
+    return None
+
+
+def paid_up(world: World, line: Record) -> str | None:
+    """A line that was suspended for an unpaid bill has no such bill any more."""
+    if line.get("suspended_for") != "unpaid bill":
+        return None
+    return nothing_overdue(world, line, f"the line {line['phone_number']} stays suspended")
+
+
+def can_change_to(line: Record, plan: Record) -> str | None:
+    if line["plan_id"] == plan["plan_id"]:
+        return f"the line {line['phone_number']} is on the {plan['name']} plan already"
+    return None if plan["on_sale"] else f"the {plan['name']} plan is no longer on sale"
+
+
+def plan_kept_long_enough(world: World, line: Record) -> str | None:
+    days = (world.now - datetime.fromisoformat(line["plan_since"])).days
+    if days >= PLAN_DAYS:
+        return None
+    ago = "today" if days < 1 else "1 day ago" if days == 1 else f"{days} days ago"
+    return f"the plan of {line['phone_number']} was changed {ago}, and a plan is kept for {PLAN_DAYS} days"
+
+
+def holds_what_was_used(line: Record, plan: Record) -> str | None:
+    if plan["data"] is None or line["data_used"] <= plan["data"]:
+        return None
+    used = f"{line['data_used']:g} GB of data were used this month"
+    return f"{used}, more than the {plan['data']:g} GB of the {plan['name']} plan"
+
+
+def is_limited(plan: Record) -> str | None:
+    return f"the {plan['name']} plan has no data limit" if plan["data"] is None else None
+
+
+def within_added(line: Record, gigabytes: Any) -> str | None:
+    total = line["data_added"] + (gigabytes if isinstance(gigabytes, int) else 0)
+    if total <= MOST_ADDED:
+        return None
+    before = f"{line['data_added']} GB were added already" if line["data_added"] else "that is too much at once"
+    return f"at most {MOST_ADDED} GB can be added in a billing month, and {before}"
+
+
+def can_be_paid(bill: Record) -> str | None:
+    return f"bill {bill['bill_id']} is paid already" if bill["status"] == "paid" else None
+
+
+def can_pay(customer: Record, payment_method_id: str) -> str | None:
+    if payment_method(customer, payment_method_id) is not None:
+        return None
+    return f"payment method {payment_method_id} is not on the account"
+
+
+def under_supervised_bill(bill: Record) -> str | None:
+    if bill["total"] <= SUPERVISED_BILL:
+        return None
+    limit = f"one above ${SUPERVISED_BILL:.0f} is looked at by our billing team first"
+    return f"bill {bill['bill_id']} comes to ${bill['total']:.2f}, and {limit}"
+
+
+def no_sim_on_its_way(line: Record) -> str | None:
+    ordered = line.get("sim_ordered")
+    return f"a new {ordered} for {line['phone_number']} is on its way already" if ordered else None
+
+
+def not_lost_or_stolen(line: Record) -> str | None:
+    if line.get("suspended_for") != "lost or stolen":
+        return None
+    return f"the line {line['phone_number']} was reported lost or stolen, and our security team checks a new SIM for it"
+
+
+def is_domestic(address: Record) -> str | None:
+    country = address.get("country")
+    if country == COUNTRY:
+        return None
+    return f"bills go to addresses within the United States only, and this one is in {country or 'another country'}"

@@ -1,0 +1,149 @@
+"""What takes both sides: the agent's tools and the customer's own phone.
+
+The agent sees lines and never phones, so each workflow lets the customer look before it has them change something. What
+it does follows from the state alone, as rules R7, R15 and R23 to R25 of the policy have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..state import Record, World
+from ..tools import Call
+from ..workflows import Workflow, workflow
+from .device import has_data, has_signal
+from .records import PhoneNumber
+
+
+def _both(world: World, phone_number: str) -> tuple[Record, Record] | None:
+    """The line and its phone; ``None`` where one is missing."""
+    line, phone = world.get("lines", phone_number), world.get("phones", phone_number)
+    return None if line is None or phone is None else (line, phone)
+
+
+def _get_signal(world: World, phone_number: str) -> Iterator[Call]:
+    """Whatever keeps the phone out of the network, but for the restart that may be due."""
+    on_phone = {"phone_number": phone_number}
+    phone = world.get("phones", phone_number) or {}
+    yield Call("check_status_bar", on_phone)
+    if phone["airplane_mode"] == "on":
+        yield Call("toggle_airplane_mode", {**on_phone, "to": "off"})
+    if phone["sim"] == "loose":
+        yield Call("reseat_sim", on_phone)
+
+
+def _restart(world: World, phone_number: str) -> Iterator[Call]:
+    if (world.get("phones", phone_number) or {})["restart_needed"]:
+        yield Call("reboot_phone", {"phone_number": phone_number})
+
+
+@workflow()
+def restore_signal(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """When a phone on an active line has no signal, let the customer read the status bar to you, then switch airplane
+    mode off, put a loose SIM back in place and restart the phone, as far as each is needed."""
+    found = _both(world, phone_number)
+    if found is None or found[0]["status"] != "active" or has_signal(world, found[1]):
+        return
+    yield from _get_signal(world, phone_number)
+    yield from _restart(world, phone_number)
+
+
+@workflow()
+def restore_mobile_data(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """When a phone on an active line has no mobile data, see to its signal first; then mobile data is switched on, and
+    abroad roaming is allowed on the line and data roaming switched on in the phone; a restart where one is needed, and
+    a speed test at the end."""
+    found = _both(world, phone_number)
+    if found is None or found[0]["status"] != "active" or has_data(world, found[1]):
+        return
+    line, phone = found
+    on_phone = {"phone_number": phone_number}
+    yield from _get_signal(world, phone_number)
+    roaming_open = bool(phone["abroad"]) and not (line["roaming"] and phone["data_roaming"] == "on")
+    if phone["mobile_data"] == "off" or roaming_open:
+        yield Call("check_network_settings", on_phone)
+    if phone["mobile_data"] == "off":
+        yield Call("toggle_mobile_data", {**on_phone, "to": "on"})
+    if phone["abroad"]:
+        if not line["roaming"]:
+            yield Call("enable_roaming", on_phone)
+        if phone["data_roaming"] == "off":
+            yield Call("toggle_data_roaming", {**on_phone, "to": "on"})
+    yield from _restart(world, phone_number)
+    yield Call("run_speed_test", on_phone)
+
+
+@workflow()
+def speed_up_data(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """When mobile data works but is slow, the preferred network becomes automatic, data saver and VPN are switched off,
+    as far as each is needed, and a speed test follows."""
+    found = _both(world, phone_number)
+    if found is None or not has_data(world, found[1]):
+        return
+    phone, on_phone = found[1], {"phone_number": phone_number}
+    brakes = [setting for setting in ("data_saver", "vpn") if phone[setting] == "on"]
+    if phone["network_mode"] == "automatic" and not brakes:
+        return
+    yield Call("check_network_settings", on_phone)
+    if phone["network_mode"] != "automatic":
+        yield Call("set_network_mode", {**on_phone, "mode": "automatic"})
+    yield Call("check_data_settings", on_phone)
+    for setting in brakes:
+        yield Call(f"toggle_{setting}", {**on_phone, "to": "off"})
+    yield Call("run_speed_test", on_phone)
+
+
+@workflow(covers=("enable_roaming",))
+def set_up_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """Before a trip roaming is allowed on the line; then let the customer read the network settings to you, and have
+    data roaming switched on and the phone restarted, as far as each is needed."""
+    found = _both(world, phone_number)
+    if found is None or found[0]["status"] != "active" or found[1]["abroad"]:
+        return
+    line, phone = found
+    if line["roaming"] and phone["data_roaming"] == "on" and not phone["restart_needed"]:
+        return
+    if not line["roaming"]:
+        yield Call("enable_roaming", {"phone_number": phone_number})
+    yield Call("check_network_settings", {"phone_number": phone_number})
+    if phone["data_roaming"] == "off":
+        yield Call("toggle_data_roaming", {"phone_number": phone_number, "to": "on"})
+    yield from _restart(world, phone_number)
+
+
+@workflow(covers=("disable_roaming",))
+def end_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """After a trip roaming is forbidden on the line; then let the customer read the network settings to you, and have
+    data roaming switched off if it is on."""
+    found = _both(world, phone_number)
+    if found is None or found[0]["status"] != "active" or found[1]["abroad"]:
+        return
+    if not found[0]["roaming"] and found[1]["data_roaming"] == "off":
+        return
+    if found[0]["roaming"]:
+        yield Call("disable_roaming", {"phone_number": phone_number})
+    yield Call("check_network_settings", {"phone_number": phone_number})
+    if found[1]["data_roaming"] == "on":
+        yield Call("toggle_data_roaming", {"phone_number": phone_number, "to": "off"})
+
+
+@workflow(covers=("resume_line",))
+def bring_line_back(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """A suspended line is resumed; then the customer reads the status bar to you, puts right what is wrong there
+    (airplane mode, a loose SIM), and restarts the phone."""
+    found = _both(world, phone_number)
+    if found is None or found[0]["status"] != "suspended":
+        return
+    yield Call("resume_line", {"phone_number": phone_number})
+    yield from _get_signal(world, phone_number)
+    yield from _restart(world, phone_number)
+
+
+WORKFLOWS: list[Workflow] = [
+    restore_signal,
+    restore_mobile_data,
+    speed_up_data,
+    set_up_roaming,
+    end_roaming,
+    bring_line_back,
+]

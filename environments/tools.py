@@ -1,0 +1,353 @@
+"""Tools: typed functions on a world, their JSON schemas, and the one way they are called.
+
+>>> @tool(READ)
+... def get_order_details(world: World, order_id: OrderId) -> Order:
+...     '''Look up an order.
+...
+...     Args:
+...         order_id: The order's number, such as '#W0000000'.
+...     '''
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar, cast
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from typing_extensions import get_type_hints
+
+from .entities import Found, Spec, find, readable, spec_of
+from .state import World
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """READ changes nothing, WRITE may change the world, GENERIC (think, calculate, hand over) touches no data."""
+
+    READ = "read"
+    WRITE = "write"
+    GENERIC = "generic"
+
+
+READ, WRITE, GENERIC = Kind.READ, Kind.WRITE, Kind.GENERIC
+
+#: Who may call a tool: the agent, or the customer on a device of their own (whose state is part of the world too).
+AGENT, USER = "agent", "user"
+
+
+class ToolError(Exception):
+    """A call is refused, the world unchanged. The message is for the caller: what is wrong, what would be right."""
+
+
+class ToolCrash(Exception):
+    """A tool broke: a defect of the domain, not of the caller."""
+
+
+class ToolLost(ToolCrash):
+    """What a tool runs on, a process outside, went away under it or hangs: on a fresh one the call may do."""
+
+
+class ToolTimeout(Exception):
+    """A blocking tool did not answer in its time."""
+
+
+class Call(NamedTuple):
+    """A call with parsed arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolResult(NamedTuple):
+    """What a call gave.
+
+    ``content`` is the text the caller reads; ``value`` the result itself (``None`` on an error); ``arguments`` the
+    validated arguments (``None`` where they did not pass); ``changed`` says whether the world is another now.
+    """
+
+    content: str
+    error: bool
+    value: Any
+    arguments: dict[str, Any] | None
+    changed: bool
+
+
+class Tool:
+    """One tool of a domain, made by :func:`tool`."""
+
+    def __init__(
+        self, function: Callable[..., Any], kind: Kind, side: str = AGENT, blocking: bool = False, timeout: float = 30.0
+    ) -> None:
+        self.function, self.kind, self.side, self.blocking, self.timeout = function, kind, side, blocking, timeout
+        self.name = function.__name__
+        self.description, described = _docstring(function)
+        hints = get_type_hints(function, include_extras=True)
+        returns = hints.pop("return", None)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        self.where = f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
+        self.untyped = [p.name for p in parameters if p.name not in hints] + ([] if returns is not None else ["return"])
+        self.hints: dict[str, Any] = {p.name: hints.get(p.name, Any) for p in parameters}
+        self.required = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+        self.parameters: dict[str, Spec] = {name: spec_of(hint) for name, hint in self.hints.items()}
+        self.returns: Spec = spec_of(returns)
+        fields: dict[str, Any] = {}
+        for p in parameters:
+            default = ... if p.default is inspect.Parameter.empty else p.default
+            fields[p.name] = (self.hints[p.name], Field(default, description=described.get(p.name)))
+        self.model: type[BaseModel] = create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+        self.schema: dict[str, Any] = {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": _schema(self.model)},
+        }
+
+    def signature(self) -> str:
+        """``name(argument: Type, ...)``, for messages."""
+        return f"{self.name}({', '.join(f'{name}: {readable(hint)}' for name, hint in self.hints.items())})"
+
+    def consumes(self) -> set[str]:
+        """Domain types of its arguments."""
+        return set().union(*(argument_types(spec) for spec in self.parameters.values())) if self.parameters else set()
+
+    def produces(self) -> set[str]:
+        """Domain types found in its result."""
+        return self.returns.names()
+
+    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[Found]:
+        """Domain values in a result, each knowing the arguments that led to it."""
+        asked = frozenset(
+            (spec.name, arguments[name])
+            for name, spec in self.parameters.items()
+            if spec.kind == "scalar" and isinstance(arguments.get(name), str | int)
+        )
+        return find(self.returns, value, asked)
+
+    def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Checked arguments as plain data. Raises ToolError with what to mend."""
+        try:
+            return self.model.model_validate(arguments).model_dump()
+        except ValidationError as error:
+            raise ToolError(f"{problems(error)}. Expected {self.signature()}") from None
+
+
+def problems(error: ValidationError, most: int = 4) -> str:
+    """What pydantic found, in one line: ``address.zip: field required; reason: input should be ...``."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'arguments'}: {item['msg'][:1].lower()}{item['msg'][1:]}"
+        for item in error.errors(include_url=False)[:most]
+    )
+
+
+def argument_types(spec: Spec) -> set[str]:
+    """Types an argument is bound by: a struct is bound whole, a list by its element."""
+    if spec.kind in ("scalar", "struct"):
+        return {spec.name}
+    return argument_types(spec.item) if spec.kind == "list" else set()
+
+
+def tool(
+    kind: Kind, *, side: str = AGENT, blocking: bool = False, timeout: float = 30.0
+) -> Callable[[Callable[..., Any]], Tool]:
+    """Make a tool of a function whose first parameter is the world.
+
+    ``blocking`` says that the function waits for something outside (a socket, a disk): it then runs in a thread with
+    ``timeout`` seconds, so that it can't stall the other episodes of the process.
+    """
+    return lambda function: Tool(function, kind, side, blocking, timeout)
+
+
+def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """Description, and argument descriptions from an ``Args:`` section."""
+    text = inspect.getdoc(function) or ""
+    head, _, rest = text.partition("\nArgs:\n")
+    described: dict[str, str] = {}
+    name = ""
+    for line in rest.splitlines():
+        if line and not line[0].isspace():
+            break
+        if match := re.match(r"^ {4}(\w+)(?: \([^)]*\))?: (.*)", line):
+            name = match[1]
+            described[name] = match[2].strip()
+        elif name and line.strip():
+            described[name] += " " + line.strip()
+    return " ".join(head.split()), described
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON schema without titles and references: what every chat template can render."""
+    raw = model.model_json_schema()
+    definitions = raw.pop("$defs", {})
+
+    def tidy(node: Any) -> Any:
+        if isinstance(node, list):
+            return [tidy(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            target = definitions[node["$ref"].rsplit("/", 1)[1]]
+            return tidy({**target, **{key: value for key, value in node.items() if key != "$ref"}})
+        kept = {key: value for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+        return {
+            key: {name: tidy(inner) for name, inner in value.items()} if key == "properties" else tidy(value)
+            for key, value in kept.items()
+        }
+
+    schema: dict[str, Any] = tidy(raw)
+    schema.setdefault("properties", {})
+    return schema
+
+
+class ToolSet:
+    """A domain's tools by name, and the executor."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self.by_name: dict[str, Tool] = {}
+        for t in tools:
+            if t.name in self.by_name:
+                raise ValueError(f"two tools are named '{t.name}': {self.by_name[t.name].where} and {t.where}")
+            self.by_name[t.name] = t
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self.by_name.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.by_name
+
+    def __getitem__(self, name: str) -> Tool:
+        return self.by_name[name]
+
+    def get(self, name: str) -> Tool | None:
+        """The tool of this name, or ``None``."""
+        return self.by_name.get(name)
+
+    def side(self, side: str) -> list[Tool]:
+        return [t for t in self if t.side == side]
+
+    def schemas(self, side: str = AGENT) -> bytes:
+        """The encoded list of function schemas of one side, as a chat request carries it."""
+        return orjson.dumps([t.schema for t in self.side(side)])
+
+    def prepare(self, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> tuple[Tool, dict[str, Any]]:
+        """The tool and its checked arguments. Raises ToolError (unknown tool, not JSON, wrong arguments)."""
+        found = self.by_name.get(name)
+        if found is None or found.side != side:
+            names = [t.name for t in self.side(side)]
+            near = get_close_matches(name, names, 3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"the tools are: {', '.join(names)}"
+            raise ToolError(f"there is no tool named '{name}'; {hint}")
+        if isinstance(arguments, str):
+            try:
+                parsed = orjson.loads(arguments or "{}")
+            except orjson.JSONDecodeError as error:
+                wanted = f"expected {found.signature()}"
+                raise ToolError(f"the arguments of {name} are not JSON ({error}); {wanted}") from None
+            if not isinstance(parsed, dict):
+                raise ToolError(f"the arguments of {name} must be a JSON object; expected {found.signature()}")
+            arguments = parsed
+        return found, found.validate(arguments)
+
+    def execute(self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> ToolResult:
+        """Call a tool on a world, all or nothing.
+
+        A refused call comes back as a result with ``error``; its text says what to do.
+
+        Raises:
+            ToolCrash: the tool raised something other than ToolError, or gave or wrote what JSON can't hold. The
+                world is unchanged.
+        """
+        try:
+            found, checked = self.prepare(name, arguments, side)
+        except ToolError as error:
+            return _refused(error, None)
+        try:
+            try:
+                return _run(found, world, checked)
+            except ToolLost:
+                # Only conversations wait for tools (execute_async). Here calls are tried or replayed, as often as it
+                # takes, and a process that was lost by chance must not show in what comes of it.
+                return _run(found, world, checked)
+        except ToolTimeout as error:
+            raise ToolLost(str(error)) from error
+
+    async def execute_async(
+        self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT
+    ) -> ToolResult:
+        """Like :meth:`execute`, with blocking tools in a thread. Raises ToolCrash, ToolTimeout."""
+        found = self.by_name.get(name)
+        if found is None or not found.blocking:
+            return self.execute(world, name, arguments, side)
+        try:
+            found, checked = self.prepare(name, arguments, side)
+        except ToolError as error:
+            return _refused(error, None)
+        # The thread works on a fork: one that comes back after its time must not touch the episode's world.
+        private = world.fork()
+        try:
+            result = await asyncio.wait_for(_in_thread(_run, found, private, checked), found.timeout)
+        except TimeoutError:
+            raise ToolTimeout(f"{name} did not answer within {found.timeout:g} s") from None
+        world.adopt(private)
+        return result
+
+
+def _refused(error: ToolError, arguments: dict[str, Any] | None) -> ToolResult:
+    return ToolResult(f"Error: {error}", True, None, arguments, False)
+
+
+def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
+    try:
+        value = found.function(world, **checked)
+        # Encoded before anything is sealed: a result that can't be must leave the world as it was.
+        content = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+        # Only a WRITE tool's edits stay; the others can look, never touch.
+        changed = world.seal() if found.kind is Kind.WRITE else False
+    except ToolError as error:
+        return _refused(error, checked)
+    except (ToolCrash, ToolTimeout):
+        raise
+    except (Exception, SystemExit) as error:
+        raise ToolCrash(f"{found.name} raised {type(error).__name__}: {error}") from error
+    finally:
+        world.discard()
+    return ToolResult(content, False, value, checked, changed)
+
+
+def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+    """The outcome of a function run in a thread of its own.
+
+    Not in the loop's pool: a call that hangs would keep one of its few threads for good, others would wait for a
+    thread instead of for their tool, and the process could not end.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():  # given up
+            return
+        if error is None:
+            future.set_result(cast(T, result))
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        result: T | None = None
+        failure: BaseException | None = None
+        try:
+            result = function(*arguments)
+        except BaseException as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(settle, result, failure)
+        except RuntimeError:
+            pass  # the loop has closed meanwhile: nobody waits any more
+
+    threading.Thread(target=work, name="blocking-tool", daemon=True).start()
+    return future

@@ -1,0 +1,55 @@
+"""From tool environments to verified tasks and graded rollouts: the method, as a library.
+
+What a domain of one's own is made of can be imported from here (docs/own-domain.md), and what starts and reads runs
+(docs/python.md).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from environments.base import Domain, Profile
+from environments.language import Said
+from environments.rules import Enforced, Handling, rule
+from environments.state import Base, Record, World
+from environments.tools import GENERIC, READ, WRITE, Call, ToolError, tool
+from environments.workflows import workflow
+
+if TYPE_CHECKING:
+    from .api import Rows, Run, evaluate, generate, load_episodes, load_tasks
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GENERIC",
+    "READ",
+    "WRITE",
+    "Base",
+    "Call",
+    "Domain",
+    "Enforced",
+    "Handling",
+    "Profile",
+    "Record",
+    "Rows",
+    "Run",
+    "Said",
+    "ToolError",
+    "World",
+    "evaluate",
+    "generate",
+    "load_episodes",
+    "load_tasks",
+    "rule",
+    "tool",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What starts and reads runs, on first use: a worker that imports this package needs none of it."""
+    if name in ("Rows", "Run", "evaluate", "generate", "load_episodes", "load_tasks"):
+        from . import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,172 @@
+"""Runs from Python: start them, and read what came out. The other composition root, beside the command line.
+
+It may import ``cluster`` as ``cli.py`` does, and nobody but the package's own ``__init__`` imports it (lazily, so that
+``import t2t_dist`` stays light).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from .config import Config, load_config
+from .errors import InputError
+from .manifest import read_manifest
+from .rows import SCHEMAS
+from .schema import INTENTS
+from .storage import Storage, resolved
+from .store import RunReader
+
+
+class Rows:
+    """Rows of a run, read anew each time: an iterator of dicts, of record batches, or one Arrow table.
+
+    Columns are those of docs/data-format.md. Iterating holds a few batches in memory, whatever the run's size.
+    """
+
+    def __init__(self, path: str, table: str, columns: Sequence[str] | None, chosen: ds.Expression | None) -> None:
+        schema = SCHEMAS[table]
+        if unknown := [name for name in columns or () if name not in schema.names]:
+            raise InputError(f"{table} has no column {unknown[0]}; there are {', '.join(schema.names)}")
+        self.schema = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+        self._table, self._columns, self._chosen = table, columns, chosen
+        self._reader = RunReader(Storage.open(path), SCHEMAS)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self.batches():
+            yield from batch.to_pylist()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Raises InputError for a shard that is missing, damaged or of a newer version."""
+        return self._reader.batches(self._table, self._columns, self._chosen)
+
+    def table(self) -> pa.Table:
+        """All of them in memory."""
+        return pa.Table.from_batches(self.batches(), self.schema)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was carried out. ``summary`` is what ``t2t generate --json`` prints; ``ended``: which budget ended
+    it, if one did."""
+
+    path: str
+    summary: dict[str, Any]
+    ended: str | None = None
+
+    def tasks(self, **wanted: Any) -> Rows:
+        """See :func:`load_tasks`."""
+        return load_tasks(self.path, **wanted)
+
+    def episodes(self, **wanted: Any) -> Rows:
+        """See :func:`load_episodes`."""
+        return load_episodes(self.path, **wanted)
+
+
+def generate(
+    out: str, *, config: str | None = None, notify: Callable[[Any], None] | None = None, **settings: Any
+) -> Run:
+    """Explore a domain, make verified tasks, roll agents out on them; go on with what is there already.
+
+    Args:
+        out: the run's directory, or the address of one on a store.
+        config: a YAML file with settings.
+        notify: called with the progress about twice a second.
+        settings: those of docs/generate.md, with ``__`` for a dot: ``domain="retail", cluster__workers=2``.
+
+    Raises:
+        InputError: bad settings, another run's directory, an endpoint out of reach; one line.
+        cluster.launch.Stopped: a signal ended it; what was finished is committed.
+    """
+    return _run("generate", load_config(config, _dotted(settings)), out, notify)
+
+
+def evaluate(
+    tasks: str,
+    out: str,
+    *,
+    config: str | None = None,
+    notify: Callable[[Any], None] | None = None,
+    **settings: Any,
+) -> Run:
+    """Roll agents out on the verified tasks of the run ``tasks``, as ``t2t evaluate``; the rest is as for generate."""
+    earlier = read_manifest(Storage.open(tasks)).config
+    base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}
+    base |= {"source": resolved(tasks), "verify.reference_trials": 0}
+    return _run("evaluate", load_config(config, base | _dotted(settings)), out, notify)
+
+
+def load_tasks(
+    run: str, *, intent: str | None = None, verified: bool = True, columns: Sequence[str] | None = None
+) -> Rows:
+    """The tasks of a run, of an evaluation those that it took; rejected ones too without ``verified``.
+
+    Raises:
+        InputError: not a run, or a damaged one; no such column or intent.
+    """
+    manifest = read_manifest(Storage.open(run))
+    where = manifest.config.source if manifest.kind == "evaluate" else None
+    chosen = _of_intent(intent)
+    if verified:
+        chosen = _both(chosen, pc.field("verdict") == "verified")
+    return Rows(where or run, "tasks", columns, chosen)
+
+
+def load_episodes(
+    run: str,
+    *,
+    intent: str | None = None,
+    agent: str | None = None,
+    min_reward: float | None = None,
+    columns: Sequence[str] | None = None,
+) -> Rows:
+    """The graded episodes of a run. Raises InputError as :func:`load_tasks` does."""
+    chosen = _of_intent(intent)
+    if agent is not None:
+        chosen = _both(chosen, pc.field("agent") == agent)
+    if min_reward is not None:
+        chosen = _both(chosen, pc.field("reward") >= min_reward)
+    return Rows(run, "episodes", columns, chosen)
+
+
+def _of_intent(intent: str | None) -> ds.Expression | None:
+    if intent is not None and intent not in INTENTS:
+        raise InputError(f"intent {intent}: intents are {', '.join(INTENTS)}")
+    return None if intent is None else pc.field("intent") == intent
+
+
+def _both(one: ds.Expression | None, other: ds.Expression) -> ds.Expression:
+    return other if one is None else one & other
+
+
+def _dotted(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("__", "."): value for name, value in settings.items()}
+
+
+def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | None) -> Run:
+    config.check_models()
+    try:
+        asyncio.get_running_loop()
+        free = False
+    except RuntimeError:
+        free = threading.current_thread() is threading.main_thread()
+    if not free:
+        # Signals drain a run, and only the main thread gets them; a loop that runs can't wait for another.
+        raise InputError(f"{kind}() needs the main thread and no running event loop; in a notebook use !t2t {kind}")
+    from cluster.launch import run
+
+    from .summary import summary_of
+    from .tally import Tally
+
+    result = run(kind, config, out, notify)
+    reader = RunReader(Storage.open(out), SCHEMAS)
+    tally = Tally.read(reader.batches)
+    told = summary_of(kind, reader.state, tally, result.run_id, config.sure_trials, out, result.wall_s)
+    return Run(out, told, result.ended or None)

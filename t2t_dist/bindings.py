@@ -1,0 +1,326 @@
+"""Arguments by domain type, from results already seen.
+
+Every value met in a result is kept with its context: the domain values of the record it sat in. To bind a call, each
+argument is drawn from the values of its type whose context agrees with what is bound already: an ``ItemId`` goes with
+the ``OrderId`` it was seen in. That is enough to enumerate sensible calls of a tool without knowing the domain.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from environments.base import Domain
+from environments.entities import Context, Found, Spec
+from environments.state import World
+from environments.tools import Call, Tool
+from environments.workflows import Workflow
+
+from .graph import graph_of
+
+#: Lists longer than this are not enumerated: the number of choices grows with the power of it.
+MAX_LIST = 2
+Accept = Callable[[str, Any, dict[str, Any]], bool]
+
+
+class Made(NamedTuple):
+    """A call that was made, and the domain values its result held."""
+
+    call: Call
+    found: list[Found]
+
+
+class Seen:
+    """Values by type, in the order met."""
+
+    def __init__(self) -> None:
+        self._by_type: dict[str, dict[Any, tuple[Any, list[Context]]]] = {}
+
+    def add(self, found: Iterable[Found]) -> None:
+        for item in found:
+            values = self._by_type.setdefault(item.type, {})
+            _, contexts = values.setdefault(_hashable(item.value), (item.value, []))
+            if item.context not in contexts:
+                contexts.append(item.context)
+
+    def values(self, type_name: str) -> list[tuple[Any, list[Context]]]:
+        return list(self._by_type.get(type_name, {}).values())
+
+    def contexts(self, type_name: str, value: Any) -> list[Context]:
+        found = self._by_type.get(type_name, {}).get(_hashable(value))
+        return found[1] if found else []
+
+    def __contains__(self, item: tuple[str, Any]) -> bool:
+        return _hashable(item[1]) in self._by_type.get(item[0], {})
+
+
+def key_of(value: Any) -> bytes:
+    """Hashable form of any JSON-like value."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) else key_of(value)
+
+
+def _rank(type_name: str, contexts: Sequence[Context], bound: Context) -> int:
+    """How well a value goes with what is bound: -1 where every context contradicts it, else the best overlap."""
+    best = -1
+    bound_types = types_in(bound)
+    for context in contexts:
+        shared = context & bound
+        if len(shared) > best:
+            clash = (types_in(context) & bound_types) - {type_name}
+            if not clash or clash <= types_in(shared):
+                best = len(shared)
+    return best
+
+
+@lru_cache(maxsize=65536)
+def types_in(context: Context) -> frozenset[str]:
+    """Domain types that a context speaks of."""
+    return frozenset(name for name, _ in context)
+
+
+class Binder:
+    """Enumerates calls of one tool, or of a workflow.
+
+    ``extra`` gives further values by argument name (what a customer states themselves is always available).
+    ``accept(slot, value, arguments so far)`` prunes as soon as an argument is bound.
+    """
+
+    def __init__(
+        self,
+        tool: Tool | Workflow,
+        seen: Seen,
+        *,
+        extra: dict[str, list[Any]] | None = None,
+        accept: Accept | None = None,
+        rng: random.Random | None = None,
+        sizes: dict[str, int] | None = None,
+    ) -> None:
+        self.tool, self.seen, self.extra = tool, seen, extra or {}
+        self.accept, self.rng, self.sizes = accept, rng, sizes or {}
+
+    def calls(self) -> Iterator[dict[str, Any]]:
+        """Argument sets, in a fixed order (shuffled when an ``rng`` was given)."""
+        yield from self._bind(list(self.tool.parameters.items()), {}, frozenset())
+
+    def _bind(
+        self, left: list[tuple[str, Spec]], arguments: dict[str, Any], bound: Context
+    ) -> Iterator[dict[str, Any]]:
+        if not left:
+            yield dict(arguments)
+            return
+        (slot, spec), rest = left[0], left[1:]
+        if spec.kind == "plain" and slot not in self.extra and slot not in self.tool.required:
+            # Nothing says what it could be: the tool's default stands.
+            yield from self._bind(rest, arguments, bound)
+            return
+        choices = self._choices(slot, spec, arguments, bound)
+        if self.rng is not None:
+            choices = list(choices)
+            self.rng.shuffle(choices)
+        for value, around in choices:
+            if self.accept is not None and not self.accept(slot, value, arguments):
+                continue
+            arguments[slot] = value
+            yield from self._bind(rest, arguments, bound | around)
+            del arguments[slot]
+
+    def _choices(
+        self, slot: str, spec: Spec, arguments: dict[str, Any], bound: Context
+    ) -> Iterable[tuple[Any, Context]]:
+        given = [(value, frozenset[tuple[str, Any]]()) for value in self.extra.get(slot, ())]
+        if spec.kind == "choice":
+            found: Iterable[tuple[Any, Context]] = [(choice, frozenset()) for choice in spec.choices]
+        elif spec.kind in ("scalar", "struct"):
+            found = self._related(spec.name, bound)
+        elif spec.kind == "list" and spec.item.kind == "scalar":
+            found = self._lists(slot, spec.item.name, arguments, bound)
+        else:
+            found = []
+        if not given:
+            return found
+        found = list(found)
+        known = {key_of(value) for value, _ in found}
+        return [*found, *(item for item in given if key_of(item[0]) not in known)]
+
+    def _related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
+        """Values that agree with what is bound; those with nothing in common only when there is nothing better."""
+        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.seen.values(type_name)]
+        best = max((rank for *_, rank in ranked), default=-1)
+        if best < 0:
+            return []
+        return [
+            (value, self._context(contexts, bound))
+            for value, contexts, rank in ranked
+            if rank >= (1 if best > 0 else 0)
+        ]
+
+    @staticmethod
+    def _context(contexts: Sequence[Context], bound: Context) -> Context:
+        """The context that agrees best: what choosing this value says beyond itself."""
+        return max(contexts, key=lambda context: len(context & bound))
+
+    def _lists(
+        self, slot: str, type_name: str, arguments: dict[str, Any], bound: Context
+    ) -> Iterator[tuple[list[Any], Context]]:
+        partner = next(
+            (
+                arguments[name]
+                for name, spec in self.tool.parameters.items()
+                if name in arguments and spec.kind == "list" and spec.item.name == type_name
+            ),
+            None,
+        )
+        nothing: Context = frozenset()
+        if partner is not None:
+            # A second list of the same type goes with the first, element by element.
+            pools = [[v for v, _ in self._counterparts(type_name, old, bound)] for old in partner]
+            for combination in itertools.product(*pools):
+                if len(set(combination)) == len(combination):
+                    yield list(combination), nothing
+            return
+        pool = [value for value, _ in self._related(type_name, bound)]
+        for size in [self.sizes[slot]] if slot in self.sizes else range(1, MAX_LIST + 1):
+            for chosen in itertools.combinations(pool, size):
+                yield list(chosen), nothing
+
+    def _counterparts(self, type_name: str, old: Any, bound: Context) -> Iterator[tuple[Any, list[Context]]]:
+        """Values that share with ``old`` something of its own: not what every value here has in common."""
+        common = types_in(bound) | {type_name}
+        own = {pair for context in self.seen.contexts(type_name, old) for pair in context if pair[0] not in common}
+        for value, contexts in self.seen.values(type_name):
+            if value != old and any(own & context for context in contexts):
+                yield value, contexts
+
+
+@lru_cache(maxsize=256)
+def reach(domain: Domain, customer: str) -> tuple[Made, ...]:
+    """:func:`look_around` on a fresh world, remembered: several trajectories of a customer follow one another."""
+    return tuple(look_around(domain, domain.world(), customer))
+
+
+def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Made]:
+    """Everything this customer's own records lead to, by READ calls: at most ``limit`` of them, breadth first."""
+    graph, seen = graph_of(domain), Seen()
+    made: list[Made] = []
+    done: set[bytes] = set()
+
+    def make(tool: Tool, arguments: dict[str, Any]) -> bool:
+        key = key_of([tool.name, arguments])
+        if key in done:
+            return False
+        done.add(key)
+        result = domain.execute(world, Call(tool.name, arguments))
+        if result.error:
+            return False
+        found = list(tool.found(result.value, arguments))
+        seen.add(found)
+        made.append(Made(Call(tool.name, arguments), found))
+        return True
+
+    facts = domain.profile(world, customer).facts
+    for tool in graph.entry:
+        make(tool, {name: facts[spec.name] for name, spec in tool.parameters.items()})
+    grown = True
+    while grown:
+        grown = False
+        for tool in graph.asked:
+            specs = tool.parameters
+            if any(spec.kind != "scalar" for spec in specs.values()):
+                continue
+            for arguments in list(Binder(tool, seen).calls()):
+                if len(made) >= limit:
+                    return made
+                if not _says_nothing_new(tool, arguments, seen, graph.listing) and make(tool, arguments):
+                    grown = True
+    return made
+
+
+def _says_nothing_new(tool: Tool, arguments: dict[str, Any], seen: Seen, listing: set[str]) -> bool:
+    """A look-up of a single record whose ids stood in the record that led here."""
+    if tool.name in listing:
+        return False
+    known = {
+        name
+        for slot, spec in tool.parameters.items()
+        for context in seen.contexts(spec.name, arguments[slot])
+        for name, _ in context
+    }
+    return tool.returns.scalars() <= known
+
+
+def dependencies(
+    made: Sequence[Made], targets: Iterable[tuple[Tool | Workflow, dict[str, Any]]], domain: Domain
+) -> list[int]:
+    """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
+
+    A target rests on a call whose result held one of its arguments' values, on the look-up of each record it names, and
+    on what those rest on in turn. Of several calls that held a value it is one that is needed anyway, else the one that
+    speaks of most of the arguments, else the first: two reservations with one airport need not both be read.
+    """
+    graph = graph_of(domain)
+    needed: set[int] = set()
+    todo = [(tool, arguments, len(made)) for tool, arguments in targets]
+    while todo:
+        tool, arguments, place = todo.pop()
+        values = list(domain_values(tool, arguments))
+        for type_name, value in values:
+            source = _source(made, needed, type_name, value, values, place)
+            for index in (source, _look_up(made, graph.detail_tool(type_name), value)):
+                if index is not None and index not in needed:
+                    needed.add(index)
+                    earlier = made[index].call
+                    todo.append((domain.tools[earlier.name], earlier.arguments, index))
+    return sorted(needed)
+
+
+def domain_values(tool: Tool | Workflow, arguments: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Domain types and values of a call's arguments, lists element by element."""
+    for slot, spec in tool.parameters.items():
+        if slot not in arguments:
+            continue
+        if spec.kind in ("scalar", "struct"):
+            yield spec.name, arguments[slot]
+        elif spec.kind == "list" and spec.item.kind == "scalar":
+            for value in arguments[slot]:
+                yield spec.item.name, value
+
+
+def _source(
+    made: Sequence[Made], needed: set[int], type_name: str, value: Any, values: Sequence[tuple[str, Any]], place: int
+) -> int | None:
+    """Index of the call to get a value from that a call at ``place`` needs among its ``values``."""
+    holding = [index for index, item in enumerate(made) if _holds(item, type_name, value)]
+    if len(holding) < 2:
+        return holding[0] if holding else None
+
+    def merit(index: int) -> tuple[bool, int, int]:
+        # What the call was asked about counts as well: the plans for this line, not those for another.
+        asked = made[index].call.arguments.values()
+        spoken_of = sum(value in asked or _holds(made[index], name, value) for name, value in values)
+        return index in needed and index < place, spoken_of, -index
+
+    return max(holding, key=merit)
+
+
+def _holds(item: Made, type_name: str, value: Any) -> bool:
+    """Whether a call's result held the value; one that was put in was not found there."""
+    return value not in item.call.arguments.values() and any(
+        f.type == type_name and f.value == value for f in item.found
+    )
+
+
+def _look_up(made: Sequence[Made], detail: Tool | None, value: Any) -> int | None:
+    if detail is None:
+        return None
+    slot = next(iter(detail.parameters))
+    calls = enumerate(item.call for item in made)
+    return next((i for i, call in calls if call.name == detail.name and call.arguments[slot] == value), None)

@@ -1,0 +1,134 @@
+"""Why a run's episodes failed, counted by agent and intent, with the episodes behind each count."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from environments.tools import ToolCrash
+
+from .diagnose import CODES, diagnose
+from .reading import Reading
+from .rows import faults_of, outcome_of, turn_of
+from .schema import Turn
+
+#: Failed episodes that are read for a report; more are sampled, evenly and always the same.
+LIMIT = 2000
+_COLUMNS = ["episode_id", "agent", "intent", "task_id", "trial", "termination", "flags", "turns", "faults"]
+_GRADE = ["reward", "parts", "process", "detail", "final"]
+
+
+class Cause(NamedTuple):
+    """Why one episode failed: its primary code and what was found, and all codes that apply."""
+
+    episode_id: str
+    agent: str
+    intent: str
+    task_id: str
+    trial: int
+    code: str
+    told: str
+    codes: list[str]
+
+
+@dataclass
+class Causes:
+    """``failed`` graded episodes without full reward, of which ``read`` were examined. ``primary`` and ``applies`` are
+    counts by (agent, intent, code); ``no_result`` counts episodes that ended in a failure by (agent, intent, class)."""
+
+    failed: int = 0
+    read: int = 0
+    primary: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    applies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    no_result: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    episodes: list[Cause] = field(default_factory=list)
+    #: Of each primary code, one of the episodes with its transcript.
+    examples: dict[str, tuple[Cause, list[Turn]]] = field(default_factory=dict)
+
+    def by_agent(self) -> dict[str, dict[str, int]]:
+        """``{agent: {primary code: n}}``, the most frequent first."""
+        found: dict[str, Counter[str]] = {}
+        for (agent, _, code), n in sorted(self.primary.items()):
+            found.setdefault(agent, Counter())[code] += n
+        return {agent: dict(counts.most_common()) for agent, counts in found.items()}
+
+
+def causes_of(
+    reading: Reading, limit: int | None = LIMIT, agent: str | None = None, intent: str | None = None
+) -> Causes:
+    """Examine a run's failed episodes, all (``limit`` None) or a sample of them drawn by their ids.
+
+    Two passes: one over ids alone, one over the transcripts of those chosen, so memory goes with ``limit``.
+    """
+    found = Causes()
+    wanted = ds.field("stage") == "rollout"
+    if agent is not None:
+        wanted &= ds.field("agent") == agent
+    if intent is not None:
+        wanted &= ds.field("intent") == intent
+    for batch in reading.batches("failures", ["agent", "intent", "failure"], wanted):
+        found.no_result.update((row["agent"], row["intent"], row["failure"]) for row in batch.to_pylist())
+    wanted &= ds.field("reward") < 1.0
+    chosen = _chosen(reading, wanted, limit, found)
+    if not chosen or reading.domain is None:
+        return found
+    tasks = reading.tasks(set(chosen.values()))
+    domain, without_task = reading.domain, 0
+    wanted &= ds.field("episode_id").isin(pa.array(sorted(chosen), pa.string()))
+    for batch in reading.batches("episodes", [*_COLUMNS, *_GRADE], wanted):
+        for row in batch.to_pylist():
+            task = tasks.get(row["task_id"])
+            if task is None:
+                without_task += 1
+                continue
+            turns = [turn_of(turn) for turn in row["turns"]]
+            try:
+                why = diagnose(domain, task, turns, row["termination"], outcome_of(row), row["flags"], faults_of(row))
+            except ToolCrash as crash:
+                reading.note(f"a transcript can't be replayed: {crash}")
+                continue
+            found.read += 1
+            found.primary[row["agent"], row["intent"], why.primary] += 1
+            found.applies.update((row["agent"], row["intent"], code) for code in why.codes)
+            cause = Cause(
+                episode_id=row["episode_id"],
+                agent=row["agent"],
+                intent=row["intent"],
+                task_id=row["task_id"],
+                trial=row["trial"],
+                code=why.primary,
+                told=why.findings[0].told,
+                codes=why.codes,
+            )
+            found.episodes.append(cause)
+            found.examples.setdefault(cause.code, (cause, turns))
+    if without_task:
+        reading.note(f"{without_task} failed episodes have no cause here: their tasks can't be read")
+    order = list(CODES)
+    found.episodes.sort(key=lambda cause: (order.index(cause.code), cause.agent, cause.intent, cause.episode_id))
+    return found
+
+
+def _chosen(reading: Reading, wanted: Any, limit: int | None, found: Causes) -> dict[str, str]:
+    """Ids of the episodes to be examined, with their tasks: those of the smallest hashes."""
+    lowest: list[tuple[int, str, str]] = []
+    for episode_id, task_id in _ids(reading, wanted):
+        found.failed += 1
+        entry = (-crc32(episode_id.encode()), episode_id, task_id)
+        if limit is None or len(lowest) < limit:
+            heapq.heappush(lowest, entry)
+        elif entry > lowest[0]:
+            heapq.heapreplace(lowest, entry)
+    return {episode_id: task_id for _, episode_id, task_id in lowest}
+
+
+def _ids(reading: Reading, wanted: Any) -> Iterator[tuple[str, str]]:
+    for batch in reading.batches("episodes", ["episode_id", "task_id"], wanted):
+        yield from zip(batch["episode_id"].to_pylist(), batch["task_id"].to_pylist(), strict=True)

@@ -1,0 +1,375 @@
+"""A model behind OpenAI-compatible HTTP endpoints, hosted by anyone.
+
+One :class:`OpenAIChat` is shared by all the episodes of a worker. It holds connections, never a conversation: the
+whole dialogue goes with every call, so any call may be repeated, here or on another engine. Which endpoint a call goes
+to is a :class:`~t2t_dist.chat.balance.Balancer`'s affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from t2t_dist.chat.balance import Balancer, Fixed, Outcome, Target
+from t2t_dist.chat.completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
+from t2t_dist.chat.wire import Conversation, Reply
+from t2t_dist.engines import endpoint_url
+from t2t_dist.errors import (
+    ContextExceeded,
+    EngineBadResponse,
+    EngineError,
+    EngineRejected,
+    EngineTimeout,
+    EngineUnavailable,
+    InputError,
+)
+
+#: Idle connections are dropped after this many seconds. vLLM drops them after 5: whoever drops first must be us, or a
+#: request meets a socket that the server is just closing.
+KEEP_ALIVE_S = 2.0
+#: A connection not accepted within this many seconds counts as refused; it does not use up the request's deadline.
+CONNECT_S = 10.0
+#: The most that a server's Retry-After is honoured, in seconds: a longer wish must not park an episode unseen.
+RETRY_AFTER_CAP_S = 60.0
+#: A timed-out request is sent once more only: each one costs a whole deadline.
+TIMEOUTS = 2
+#: The deadline of each request of :meth:`OpenAIChat.probe`, in seconds.
+PROBE_S = 15.0
+#: Seeds are sent modulo 2**31, which every server accepts and no JSON reader rounds.
+SEED_MASK = 0x7FFF_FFFF
+
+#: Fields of the body that are this client's to fill. Streamed or several answers would be parsed as something else.
+_OWN_FIELDS = frozenset({"model", "messages", "tools", "stream", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIOptions:
+    """How to reach one model. Holds the *name* of the key's environment variable, never the key."""
+
+    model: str
+    base_url: str
+    """Ends in ``/v1`` for nearly all servers; ``/chat/completions`` is added. Empty for a pool."""
+    api_key_env: str | None = None
+    """Environment variable that holds the key, read when the client is made. None sends no key."""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """Fields added to each request as they are: temperature, top_p, max_tokens, ..."""
+    capture: bool = False
+    """Ask for token ids and log probabilities, which vLLM gives and other servers may refuse."""
+    send_seed: bool = True
+    """Add the call's own ``seed`` to each request."""
+    deadline_s: float = 600.0
+    """For one request, body included, in seconds."""
+    max_attempts: int = 4
+    """Requests for one call, the first included."""
+    backoff_base_s: float = 0.5
+    """The wait before the n-th repetition is drawn from 0 to ``backoff_base_s * 2**(n-1)``, in seconds ..."""
+    backoff_cap_s: float = 20.0
+    """... and from 0 to no more than this. A Retry-After is added to it, up to RETRY_AFTER_CAP_S."""
+
+
+class _Fault(Exception):
+    """One request without a usable answer, which may be sent again. ``empty``: it came and said nothing."""
+
+    def __init__(self, error: EngineError, retry_after: float = 0.0, *, empty: bool = False) -> None:
+        super().__init__(str(error))
+        self.error, self.retry_after, self.empty = error, retry_after, empty
+
+
+class OpenAIChat:
+    """Answers conversations from ``POST {base_url}/chat/completions``; a :class:`~t2t_dist.chat.wire.ChatModel`.
+
+    Raises:
+        InputError: an option that can't be used (URL, key variable, sampling field).
+    """
+
+    def __init__(self, options: OpenAIOptions, balancer: Balancer | None = None, name: str | None = None) -> None:
+        self.options = options
+        self.base_url = endpoint_url(options.base_url) if balancer is None else ""
+        self.name = name or f"openai:{options.model}@{self.base_url}"
+        self._key = key_of(options.api_key_env)
+        self.balancer = balancer or Fixed(Target(self.base_url, self.base_url, self._key))
+        self._urls: dict[str, URL] = {}
+        sampling = _checked_sampling(options)
+        # The constant head of each body. The sampling fields are kept apart because each reply records them.
+        self._sampling = orjson.dumps(sampling)[1:-1].decode()
+        capture = b'"return_token_ids":true,"logprobs":true,' if options.capture else b""
+        self._head = b'{"model":' + orjson.dumps(options.model) + b"," + capture
+        limit = sampling.get("max_completion_tokens", sampling.get("max_tokens"))
+        self._max_tokens = limit if isinstance(limit, int) else None
+        self._jitter = random.Random()  # its own, so that no seeded stream of the run is disturbed
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenAIChat({self.options!r})"
+
+    async def complete(
+        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
+    ) -> Reply:
+        """Answer; see :meth:`t2t_dist.chat.wire.ChatModel.complete`.
+
+        Takes at most ``max_attempts * deadline_s`` plus ``max_attempts - 1`` waits of at most ``RETRY_AFTER_CAP_S +
+        backoff_cap_s``, and on a pool whose engines are away or full the balancer's ``patience_s`` more. ``t_queue`` of
+        the reply is everything before the answered request was sent.
+
+        Raises:
+            EngineUnavailable, EngineTimeout, EngineBadResponse: the last fault, when the attempts are used up.
+            EngineRejected: a 4xx, or a redirection, at once.
+            ContextExceeded: the endpoint says that the prompt is too long.
+        """
+        options, patience = self.options, self.balancer.patience_s
+        key = conversation.key or f"one-off-{id(conversation):x}"
+        started = time.perf_counter()
+        attempts = timeouts = empty = waits = 0
+        try:
+            while True:
+                target = await self.balancer.place(key)
+                sampling = self._sampling_fields(seed + empty)
+                body = self._body(conversation, tools, sampling)
+                sent = time.perf_counter()
+                try:
+                    reply = await self._send(key, target, body, f"call_{len(conversation.parts)}")
+                except _Fault as fault:
+                    error, retry_after = fault.error, fault.retry_after
+                    empty += fault.empty
+                    timeouts += isinstance(error, EngineTimeout)
+                else:
+                    reply.sampling = f"{{{sampling}}}"
+                    reply.t_queue, reply.t_model = sent - started, time.perf_counter() - sent
+                    return reply
+                elapsed = time.perf_counter() - started
+                # An engine of a pool that is away or full says nothing of the call: others come, or it comes back.
+                if isinstance(error, EngineUnavailable) and elapsed < patience:
+                    waits += 1
+                else:
+                    attempts += 1
+                if attempts >= options.max_attempts or timeouts >= TIMEOUTS:
+                    # A fresh exception: what aiohttp raised holds the request, and the request holds the key.
+                    raise type(error)(f"{error} (seat {seat}, {attempts + waits} attempts, {elapsed:.1f} s)")
+                cap = min(options.backoff_cap_s, options.backoff_base_s * 2 ** (attempts + min(waits, 4) - 1))
+                await asyncio.sleep(retry_after + self._jitter.uniform(0.0, cap))
+        finally:
+            if not conversation.key:
+                self.balancer.forget(key)
+
+    async def _send(self, key: str, target: Target, body: bytes, id_prefix: str) -> Reply:
+        """One request.
+
+        Raises:
+            _Fault: no usable answer, to be tried again.
+            ContextExceeded, EngineRejected: what no retry can mend.
+        """
+        url = self._urls.get(target.url)
+        if url is None:
+            url = self._urls[target.url] = URL(target.url + "/chat/completions")
+        headers = {"Authorization": f"Bearer {target.key}"} if target.key else None
+        outcome, unreachable = Outcome.OK, False
+        where = self.name if target.url == self.base_url else f"{self.name} ({target.engine})"
+        data = b""
+        try:
+            async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as response:
+                data = await response.read()
+            if response.status == 200:
+                reply = parse_completion(data, id_prefix)
+                reply.engine = target.engine
+                reply.model = reply.model or self.options.model
+                return reply
+            if response.status in (429, 503):
+                outcome = Outcome.REFUSED
+            elif response.status >= 500:
+                outcome = Outcome.FAILED  # what broke there may well go elsewhere
+            raise _Fault(
+                self._refusal(response.status, data, where, target.key),
+                _retry_after(response.headers.get("Retry-After")),
+            )
+        except EmptyAnswer as error:
+            # The same seed would only make the model say nothing again.
+            problem = EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")
+            raise _Fault(problem, empty=True) from None
+        except BadAnswer as error:
+            raise _Fault(EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")) from None
+        except aiohttp.ConnectionTimeoutError:
+            outcome, unreachable = Outcome.FAILED, True
+            raise _Fault(EngineUnavailable(f"{where} did not accept a connection within {CONNECT_S:g} s")) from None
+        except TimeoutError:
+            outcome = Outcome.FAILED
+            deadline = f"{self.options.deadline_s:g} s"
+            raise _Fault(EngineTimeout(f"{where} gave no whole answer within {deadline}")) from None
+        except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
+            outcome, unreachable = Outcome.FAILED, True
+            said = self._quoted(error, target.key)
+            raise _Fault(EngineBadResponse(f"{where} sent half a body or broken HTTP: {said}")) from None
+        except (aiohttp.ClientError, OSError) as error:
+            outcome, unreachable = Outcome.FAILED, True
+            raise _Fault(EngineUnavailable(f"{where} can't be reached: {self._quoted(error, target.key)}")) from None
+        finally:
+            self.balancer.done(key, target, outcome, unreachable=unreachable)
+
+    async def probe(self) -> None:
+        """Ask the endpoint for its models, before a run depends on it.
+
+        Raises:
+            InputError: unreachable, key refused, model not listed, or no such API under this URL. One line.
+        """
+        status, data = await self._ask("GET", "/models")
+        if status in (401, 403):
+            raise InputError(self._key_refused(status, data, self.name, self._key))
+        if status in (404, 405, 501):
+            # Not every server lists its models. One without chat completions either is a wrong URL: an empty request
+            # tells the two apart and costs no tokens.
+            if (await self._ask("POST", "/chat/completions"))[0] == 404:
+                raise InputError(
+                    f"no OpenAI-compatible API at {self.base_url}: neither /models nor /chat/completions is there;"
+                    f" give the URL with its version, for example http://HOST:PORT/v1"
+                )
+            return
+        if status != 200:
+            raise InputError(
+                f"{self.base_url}/models answers {status}: {self._quoted(refusal_text(data))};"
+                f" mend the endpoint or give another URL"
+            )
+        listed = listed_models(data)
+        if listed and self.options.model not in listed:
+            shown = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
+            raise InputError(f"{self.base_url} does not serve model {self.options.model!r}; it lists: {shown}")
+
+    async def close(self) -> None:
+        """Close the connections. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None and self._loop is asyncio.get_running_loop():
+            await session.close()
+
+    # -- one request ------------------------------------------------------------------------------------------------
+
+    def _open(self) -> aiohttp.ClientSession:
+        """The session of the running loop, made when it is first needed."""
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._loop is not loop:
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            self._loop = loop
+            self._session = aiohttp.ClientSession(
+                # limit 0: how many calls are under way is admission's decision, not the connection pool's.
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+                timeout=aiohttp.ClientTimeout(total=self.options.deadline_s, sock_connect=CONNECT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=headers,
+            )
+        return self._session
+
+    def _sampling_fields(self, seed: int) -> str:
+        if not self.options.send_seed:
+            return self._sampling
+        own = f'"seed":{seed & SEED_MASK}'
+        return f"{self._sampling},{own}" if self._sampling else own
+
+    def _body(self, conversation: Conversation, tools: bytes | None, sampling: str) -> bytes:
+        """Put together from bytes: messages and tools were encoded once and are not encoded again."""
+        fields = sampling.encode() + b"," if sampling else b""
+        tail = (b'],"tools":', tools, b"}") if tools is not None else (b"]}",)
+        return b"".join((self._head, fields, b'"messages":[', b",".join(conversation.parts), *tail))
+
+    def _refusal(self, status: int, data: bytes, where: str, key: str) -> EngineError:
+        """The fault to retry after for an answer that is not 200.
+
+        Raises:
+            ContextExceeded, EngineRejected: what no retry can mend.
+        """
+        said = self._quoted(refusal_text(data), key)
+        if says_too_long(status, data, self._max_tokens):
+            raise ContextExceeded(f"{where}: {said}")
+        if status in (401, 403):
+            raise EngineRejected(self._key_refused(status, data, where, key))
+        if status >= 500 or status in (408, 429):
+            return EngineUnavailable(f"{where} answers {status}: {said}")
+        raise EngineRejected(f"{where} refuses the request with {status}: {said}")
+
+    async def _ask(self, method: str, path: str) -> tuple[int, bytes]:
+        """One small request for :meth:`probe`: status and body."""
+        url = URL(self.base_url + path)
+        timeout = aiohttp.ClientTimeout(total=min(PROBE_S, self.options.deadline_s))
+        body = b"{}" if method == "POST" else None
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
+        ask = self._open().request
+        try:
+            async with ask(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            reason = f"no answer within {timeout.total:g} s" if isinstance(error, TimeoutError) else self._quoted(error)
+        raise InputError(
+            f"endpoint {self.base_url} can't be reached: {reason}; start the server or mend the URL of"
+            f" model {self.options.model!r}"
+        )
+
+    # -- words ------------------------------------------------------------------------------------------------------
+
+    def _quoted(self, words: str | bytes | BaseException, key: str = "") -> str:
+        """Words of the server or of a library, as one short line. Servers quote what they were sent, keys included."""
+        if isinstance(words, bytes):
+            words = words.decode("utf-8", "replace")
+        text = str(words) or (type(words).__name__ if isinstance(words, BaseException) else "(nothing)")
+        for secret in (self._key, key):
+            text = text.replace(secret, "***") if secret else text
+        return quote(text)
+
+    def _key_refused(self, status: int, data: bytes, where: str, key: str) -> str:
+        variable = self.options.api_key_env
+        todo = f"check the key in {variable}" if variable else "name the variable with the key in api_key_env"
+        return f"{where} refuses access with {status}: {self._quoted(refusal_text(data), key)}; {todo}"
+
+
+def _checked_sampling(options: OpenAIOptions) -> dict[str, Any]:
+    own = _OWN_FIELDS | {"seed"} if options.send_seed else _OWN_FIELDS
+    for name in options.sampling:
+        if name in own:
+            raise InputError(f"sampling field {name!r} of model {options.model!r} is set by the client; remove it")
+    try:
+        orjson.dumps(dict(options.sampling))
+    except TypeError as error:
+        raise InputError(f"sampling of model {options.model!r} is not JSON: {error}") from None
+    if options.max_attempts < 1 or options.deadline_s <= 0:
+        raise InputError(f"model {options.model!r} needs max_attempts >= 1 and deadline_s > 0")
+    return dict(options.sampling)
+
+
+def key_of(variable: str | None) -> str:
+    """The key in an environment variable; empty for ``None``. Raises InputError: not set, or no key."""
+    if variable is None:
+        return ""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise InputError(f"environment variable {variable} is not set; put the endpoint's API key there")
+    if not key.isprintable() or not key.isascii():
+        raise InputError(f"environment variable {variable} holds characters that no API key has; set it again")
+    return key
+
+
+def listed_models(data: bytes) -> list[str]:
+    """Ids in the body of ``/models``; empty where it is of another shape, and so says nothing."""
+    try:
+        return [entry["id"] for entry in orjson.loads(data)["data"] if isinstance(entry["id"], str)]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return []
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds to wait from a Retry-After header (seconds or HTTP-date), 0 to RETRY_AFTER_CAP_S; 0 without one."""
+    if value is None:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return min(max(seconds, 0.0), RETRY_AFTER_CAP_S) if seconds == seconds else 0.0

@@ -1,0 +1,173 @@
+"""Models without a model: write down every exchange, and answer from such a file again.
+
+The file is JSON Lines, one exchange a line: ``key`` (of what was asked, see :func:`exchange_key`), ``seat``, ``seed``,
+``last`` (start of the last message, for people) and either ``reply`` or ``context_exceeded``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import asdict, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from t2t_dist.chat.wire import ChatModel, Conversation, Reply, ToolCall, Usage
+from t2t_dist.errors import ContextExceeded, EngineBadResponse, InputError
+
+#: How much of the last message is shown, in characters.
+SHOWN = 80
+
+
+def exchange_key(conversation: Conversation, tools: bytes | None, seat: str) -> str:
+    """Hex blake2b (16 bytes) of seat, encoded messages and encoded tools; newlines, which no part holds, part them."""
+    digest = blake2b(seat.encode(), digest_size=16)
+    for part in conversation.parts:
+        digest.update(b"\n")
+        digest.update(part)
+    digest.update(b"\n\n")
+    digest.update(tools or b"")
+    return digest.hexdigest()
+
+
+class Recorder:
+    """Passes each call on to ``model`` and appends the exchange to ``path``. Several processes may share a file.
+
+    Raises:
+        InputError: the file can't be written.
+    """
+
+    def __init__(self, model: ChatModel, path: str | Path) -> None:
+        self.model = model
+        self.name = model.name
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise InputError(f"recording {self.path} can't be written: {error.strerror}; give another file") from None
+
+    async def complete(
+        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
+    ) -> Reply:
+        """The wrapped model's answer. Replies and full contexts are written down, failures are not."""
+        asked = {
+            "key": exchange_key(conversation, tools, seat),
+            "seat": seat,
+            "seed": seed,
+            "last": _shown(conversation),
+        }
+        try:
+            reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
+        except ContextExceeded as error:
+            self._append(asked | {"context_exceeded": str(error)})
+            raise
+        self._append(asked | {"reply": _encoded(reply)})
+        return reply
+
+    def _append(self, exchange: dict[str, Any]) -> None:
+        if self._file is None:
+            raise RuntimeError(f"recorder of {self.path} is closed")
+        # One write in append mode: lines of several processes do not mix.
+        os.write(self._file, orjson.dumps(exchange) + b"\n")
+
+    async def close(self) -> None:
+        """Close the wrapped model and the file. Idempotent."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+        await self.model.close()
+
+
+class RecordedChat:
+    """Answers from a file that a :class:`Recorder` wrote (``recorded:FILE``).
+
+    Of several replies to one question the one recorded with the same seed answers; where there is none, ``seed`` modulo
+    their count picks one in the order of their seeds (the file's order where equal). So the choice depends neither on
+    who asks first now nor on who was answered first then.
+
+    Raises:
+        InputError: the file can't be read, or a line of it is broken; names file and line.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = f"recorded:{path}"
+        self._answers = _read(self.path)
+
+    async def complete(
+        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
+    ) -> Reply:
+        """The recorded reply.
+
+        Raises:
+            EngineBadResponse: this was never asked while recording.
+            ContextExceeded: it was recorded.
+        """
+        await asyncio.sleep(0)  # as every other model: lets the other episodes of the worker go on
+        answers = self._answers.get(exchange_key(conversation, tools, seat))
+        if not answers:
+            raise EngineBadResponse(
+                f"{self.name} holds no reply for seat {seat} after {len(conversation.parts)} messages,"
+                f" the last: {_shown(conversation)!r}"
+            )
+        answer = next((answer for recorded, answer in answers if recorded == seed), None)
+        if answer is None:
+            answer = answers[seed % len(answers)][1]
+        if isinstance(answer, str):
+            raise ContextExceeded(answer)
+        return replace(answer)  # the caller's own, to change as it likes
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _shown(conversation: Conversation) -> str:
+    """The start of the last message's text, or of the message itself where it has none."""
+    if not conversation.parts:
+        return ""
+    last = conversation.parts[-1]
+    content = orjson.loads(last).get("content")
+    return (content if isinstance(content, str) and content else last.decode())[:SHOWN]
+
+
+def _encoded(reply: Reply) -> dict[str, Any]:
+    return asdict(reply) | {
+        "tool_calls": [call._asdict() for call in reply.tool_calls],
+        "usage": reply.usage._asdict(),
+    }
+
+
+def _decoded(fields: dict[str, Any]) -> Reply:
+    calls = tuple([ToolCall(**call) for call in fields.get("tool_calls", ())])
+    return Reply(**fields | {"tool_calls": calls, "usage": Usage(**fields.get("usage", {}))})
+
+
+#: The replies to one question, with the seeds they were given for (-1 where the line names none).
+_Answers = list[tuple[int, Reply | str]]
+
+
+def _read(path: Path) -> dict[str, _Answers]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"recording {path} can't be read: {error.strerror}; give a file that Recorder wrote") from None
+    by_key: dict[str, _Answers] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            exchange = orjson.loads(line)
+            answer = exchange["context_exceeded"] if "context_exceeded" in exchange else _decoded(exchange["reply"])
+            by_key.setdefault(exchange["key"], []).append((int(exchange.get("seed", -1)), answer))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"recording {path}, line {number}: not a recorded exchange ({type(error).__name__}: {error});"
+                f" delete the line or record again"
+            ) from None
+    for answers in by_key.values():
+        answers.sort(key=lambda answer: answer[0])
+    return by_key

@@ -1,0 +1,295 @@
+"""``t2t check-domain``: what a domain must be for the method to stand on it, each point with what to do about it."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from environments.base import Domain
+from environments.rules import Enforced, Handling
+from environments.state import digest_of
+from environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
+
+from .bindings import Binder, Made, Seen, reach
+from .config import Config
+from .explore import GraphExplorer, expanded, is_valid_errand
+from .graph import graph_of
+from .intents.errands import reached
+from .work import load_domain
+
+#: Customers looked at before something is called unreachable.
+_CUSTOMERS = 400
+_SAMPLE = 25
+
+
+class Check(NamedTuple):
+    """One point: ``told`` names what is wrong, where, and the remedy."""
+
+    name: str
+    ok: bool
+    told: str
+
+
+def check(config: Config) -> list[Check]:
+    """Every check of a domain, in order; later ones are left out where they could not run.
+
+    Raises:
+        InputError: the domain can't be loaded.
+    """
+    domain = load_domain(config)
+    found = []
+    for name, test in _CHECKS:
+        try:
+            defects = list(islice(test(domain), 5))
+        except ToolCrash as crash:
+            remedy = "a tool raises ToolError for a call it refuses, and nothing else"
+            defects = [f"{_raised_at(crash.__cause__ or crash)}: {crash}; {remedy}"]
+        except Exception as error:  # whatever the domain's own code raises
+            defects = [f"{_raised_at(error)}: {type(error).__name__}: {' '.join(str(error).split())}"]
+        found.append(Check(name, not defects, "; ".join(defects)))
+        if defects and name in ("customers", "schema"):
+            break
+    return found
+
+
+def _raised_at(error: BaseException) -> str:
+    """``file:line`` of where an exception came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown place"
+
+
+def _customers(domain: Domain, count: int) -> list[str]:
+    customers = domain.callers
+    return random.Random(0).sample(customers, min(count, len(customers)))
+
+
+def _schema(domain: Domain) -> Iterator[str]:
+    for tool in domain.tools:
+        if tool.untyped:
+            yield f"{tool.where}: {tool.name} has no type for {', '.join(tool.untyped)}; annotate it"
+        if not tool.description:
+            yield f"{tool.where}: {tool.name} has no docstring; models read it as the tool's description"
+        for slot in tool.parameters:
+            if not tool.schema["function"]["parameters"]["properties"][slot].get("description"):
+                yield f"{tool.where}: {tool.name} does not describe '{slot}'; add it under 'Args:' in the docstring"
+        if tool.kind is Kind.READ and not tool.produces() and tool.side == AGENT:
+            yield f"{tool.where}: the result of {tool.name} has no domain type, so nothing can follow from it"
+    for flow in domain.workflow_list:
+        if flow.untyped:
+            yield f"{flow.where}: {flow.name} has no type for {', '.join(flow.untyped)}; annotate it"
+        if flow.name in domain.tools:
+            yield f"{flow.where}: the workflow {flow.name} is named like a tool; give it another name"
+        for name in flow.covers:
+            if name not in domain.tools or domain.tools[name].side != AGENT:
+                yield f"{flow.where}: {flow.name} covers '{name}', which is no tool of the agent's; correct the name"
+    if domain.transfer_tool and domain.transfer_tool not in domain.tools:
+        yield f"{domain.where}: transfer_tool is '{domain.transfer_tool}', which is not among the tools"
+    if not domain.of_kind(Kind.WRITE):
+        yield f"{domain.where}: no tool is a WRITE: there is nothing to make tasks of"
+    if not domain.clauses:
+        yield f"{domain.folder / 'policy.md'} holds no numbered rule; begin each with 'R<number>.'"
+
+
+def _cited(domain: Domain) -> Iterator[str]:
+    for rule in domain.rule_list:
+        if rule.number not in domain.clauses:
+            known = ", ".join(f"R{number}" for number in domain.clauses)
+            yield f"{rule.where}: {rule.name} cites R{rule.number}, which policy.md does not have (it has {known})"
+        for name in rule.tools:
+            if rule.enforced is Enforced.BY_ABSENCE and name in domain.tools:
+                yield f"{rule.where}: {rule.name} says there is no tool '{name}', but there is"
+            if rule.enforced is not Enforced.BY_ABSENCE and name not in domain.tools:
+                yield f"{rule.where}: {rule.name} constrains '{name}', which is no tool; correct the name"
+        if rule.handling is Handling.TRANSFER and not domain.transfer_tool:
+            yield f"{rule.where}: {rule.name} wants the customer handed over, but transfer_tool is not set"
+    first: dict[int, str] = {}
+    for rule in domain.rule_list:
+        if first.setdefault(rule.number, rule.where) != rule.where:
+            yield f"{rule.where}: R{rule.number} stands in code twice, first at {first[rule.number]}; make it one rule"
+
+
+def _can_call(domain: Domain) -> Iterator[str]:
+    if not domain.callers:
+        yield f"{domain.where}: customers(base) gives nobody"
+        return
+    if not domain.entry_tools:
+        known = f"a {domain.customer_type} from what profile() says a customer knows"
+        yield f"{domain.where}: no READ tool finds {known}"
+        return
+    for customer in _customers(domain, _SAMPLE):
+        world = domain.world()
+        facts = domain.profile(world, customer).facts
+        for tool in domain.entry_tools:
+            arguments = {name: facts[spec.name] for name, spec in tool.parameters.items()}
+            result = domain.execute(world, Call(tool.name, arguments))
+            if domain.identified(tool, result.value) != customer:
+                yield f"{tool.where}: {tool.name}({arguments}) does not find {customer}: {result.content[:80]}"
+
+
+def _deterministic(domain: Domain) -> Iterator[str]:
+    again = type(domain)(seed=domain.seed, scale=domain.scale)
+    if again.base.digest != domain.base.digest:
+        remedy = "draw from random.Random(seed) only"
+        yield f"{domain.where}: database(seed, scale) gives other records the second time; {remedy}"
+        return
+    for customer in _customers(domain, _SAMPLE):
+        for step in GraphExplorer(domain, customer, random.Random(1)).run():
+            call = Call(step.tool, step.arguments)
+            first, second = domain.world(), domain.world()
+            results = domain.execute(first, call), domain.execute(second, call)
+            if results[0].content != results[1].content or first.digest != second.digest:
+                where = domain.tools[call.name].where
+                yield (
+                    f"{where}: {call.name} gives another result the second time;"
+                    " take time and ids from the world (now, new_id), chance from nowhere"
+                )
+                return
+
+
+def _pure_reads(domain: Domain) -> Iterator[str]:
+    told: set[str] = set()
+    for customer in _customers(domain, _SAMPLE):
+        for made in _read_calls(domain, customer):
+            tool = domain.tools[made.call.name]
+            world = domain.world()
+            try:
+                tool.function(world, **tool.validate(made.call.arguments))
+            except ToolError:
+                continue
+            except Exception as error:
+                if tool.name not in told:
+                    told.add(tool.name)
+                    yield f"{tool.where}: {tool.name} raised {type(error).__name__}: {error}"
+                continue
+            if world.touched and tool.name not in told:
+                told.add(tool.name)
+                yield f"{tool.where}: {tool.name} is a READ tool and writes; make it WRITE, or use world.get"
+
+
+def _read_calls(domain: Domain, customer: str) -> Iterator[Made]:
+    try:
+        yield from reach(domain, customer)
+    except ToolCrash:
+        # The crash is what matters here; the tool is found by calling each by itself.
+        facts = domain.profile(domain.world(), customer).facts
+        for tool in domain.of_kind(Kind.READ):
+            arguments = {slot: facts.get(spec.name, customer) for slot, spec in tool.parameters.items()}
+            yield Made(Call(tool.name, arguments), [])
+    yield from _device_reads(domain, customer)
+
+
+def _device_reads(domain: Domain, customer: str) -> Iterator[Made]:
+    """Look-ups on the customer's own device: of what they have at hand, else of what their records lead to."""
+    extra = domain.at_hand(domain.world(), customer)
+    try:
+        seen = reached(domain, customer)
+    except ToolCrash:
+        seen = Seen()
+    for tool in domain.user_tools:
+        if tool.kind is Kind.READ:
+            yield from (Made(Call(tool.name, a), []) for a in islice(Binder(tool, seen, extra=extra).calls(), 5))
+
+
+def _isolated(domain: Domain) -> Iterator[str]:
+    for customer in _customers(domain, _SAMPLE):
+        world = domain.world()
+        fork, before = world.fork(), domain.base.digest
+        for step in GraphExplorer(domain, customer, random.Random(2)).run():
+            domain.execute(fork, Call(step.tool, step.arguments))
+        if world.digest != f"{before:032x}":
+            where = domain.where
+            yield f"{where}: a write on a fork showed in the world it came from ({customer}); write through world.edit"
+    # The base's digest is remembered: what was changed behind its back shows when it is computed anew.
+    if digest_of({name: rows.items() for name, rows in domain.base.tables.items()}) != f"{domain.base.digest:032x}":
+        remedy = "change only what world.edit returns"
+        yield f"{domain.where}: a tool changed the tables that all worlds share; {remedy}"
+
+
+def _rules_reachable(domain: Domain) -> Iterator[str]:
+    customers = _customers(domain, _CUSTOMERS)
+    for rule in domain.rule_list:
+        found = next(((c, call) for c in customers for call in rule.proposals(domain.world(), c)), None)
+        if found is None:
+            remedy = "its proposes() has to yield calls that do"
+            yield f"{rule.where}: nothing breaks R{rule.number} ({rule.name}); {remedy}"
+            continue
+        _, call = found
+        result = domain.execute(domain.world(), call)
+        if rule.enforced is Enforced.BY_TOOL and not result.error:
+            yield f"{rule.where}: R{rule.number} says the tool refuses, but {call.name} did it; use Enforced.BY_POLICY"
+        if rule.enforced is Enforced.BY_POLICY and result.error:
+            said = f"but {call.name} refuses: {result.content}"
+            yield f"{rule.where}: R{rule.number} says only the policy forbids it, {said}"
+
+
+def _writes_reachable(domain: Domain) -> Iterator[str]:
+    left = {tool.name for tool in domain.tools if tool.kind is Kind.WRITE}
+    for number, customer in enumerate(_customers(domain, _CUSTOMERS)):
+        if not left:
+            return
+        steps = GraphExplorer(domain, customer, random.Random(number)).run()
+        left -= {step.tool for step in steps if step.changed}
+    for name in sorted(left):
+        tool = domain.tools[name]
+        if tool.side != AGENT:
+            yield f"{tool.where}: no workflow that was possible takes {name}; let one call it, or leave the tool out"
+            continue
+        sources = {t for a, b, t in graph_of(domain).edges() if b == name}
+        missing = sorted(tool.consumes() - sources)
+        plain = [slot for slot in tool.required if tool.parameters[slot].kind == "plain"]
+        hint = f"no tool's result holds {', '.join(missing)}" if missing else "no binding was valid; see rules and data"
+        if plain:
+            hint = f"{', '.join(plain)} has no domain type; give it one (NewType), and values for it in samples()"
+        yield f"{tool.where}: exploration never reaches {name}: {hint}"
+
+
+def _workflows_possible(domain: Domain) -> Iterator[str]:
+    customers = _customers(domain, _CUSTOMERS)
+    for flow in domain.workflow_list:
+        problem = "nobody's records lead to its arguments, or it has nothing to do anywhere"
+        for customer in customers:
+            bound = Binder(flow, reached(domain, customer)).calls()
+            errands = [Call(flow.name, arguments) for arguments in bound]
+            if any(is_valid_errand(domain, domain.world(), errand, customer) for errand in errands):
+                break
+            refused = [errand for errand in errands if expanded(domain, domain.world(), errand) is None]
+            problem = f"one of its calls is refused, as in {refused[0].arguments}" if refused else problem
+        else:
+            yield f"{flow.where}: the workflow {flow.name} is never possible: {problem}"
+
+
+def _words(domain: Domain) -> Iterator[str]:
+    """Phrases that name something their tool does not have would fail only when they are drawn."""
+    for name in domain.language.tools:
+        tool = domain.tools.get(name)
+        if domain.errand(name) is None and all(name not in rule.tools for rule in domain.rule_list):
+            yield f"{domain.folder / 'language.yaml'}: '{name}' is no tool, no workflow, and no rule forbids it"
+        words = domain.language.tools[name]
+        if tool is not None and tool.side != AGENT and not (words.guide and words.cues):
+            remedy = "say how a customer is told to use it, and by which words they know"
+            yield f"{domain.folder / 'language.yaml'}: tools.{name} needs 'guide' and 'cues': {remedy}"
+        fields = {name for name, _ in tool.returns.fields} if tool is not None else set()
+        for tell in domain.language.tools[name].tell:
+            if tool is not None and tell.field not in fields:
+                yield f"{domain.folder / 'language.yaml'}: tools.{name} tells '{tell.field}', not a field of its result"
+    for number in domain.language.refusals:
+        if number not in domain.clauses:
+            yield f"{domain.folder / 'language.yaml'}: refusals cite R{number}, which policy.md does not have"
+
+
+_CHECKS: list[tuple[str, Callable[[Domain], Iterator[str]]]] = [
+    ("schema", _schema),
+    ("customers", _can_call),
+    ("rules cite the policy", _cited),
+    ("words", _words),
+    ("determinism", _deterministic),
+    ("READ tools are pure", _pure_reads),
+    ("forks are isolated", _isolated),
+    ("every rule can be broken", _rules_reachable),
+    ("every workflow is possible", _workflows_possible),
+    ("every WRITE is reached", _writes_reachable),
+    ("the domain's own", lambda domain: domain.own_defects()),
+]

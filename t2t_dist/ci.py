@@ -1,0 +1,123 @@
+"""What an evaluation leaves for CI: a JUnit file and a summary in Markdown. Pure text of what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree as xml
+
+from .gates import Verdict
+from .schema import INTENTS
+from .tally import ALL, Tally
+
+#: What XML 1.0 can't hold.
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(tally: Tally, verdicts: Sequence[Verdict], name: str, wall_s: float) -> bytes:
+    """A JUnit file: a suite for each agent, a case for each intent. A case fails by the gates on it, and by nothing
+    else: without a gate, a low figure is a figure."""
+    root = xml.Element("testsuites", name=_text(name))
+    totals = {"tests": 0, "failures": 0, "skipped": 0}
+    agents = list(dict.fromkeys([*tally.agents, *(verdict.agent for verdict in verdicts)]))
+    for agent in agents:
+        suite = xml.SubElement(root, "testsuite", name=_text(agent or "run"))
+        about = {verdict.intent for verdict in verdicts if verdict.agent == agent}
+        counts = dict.fromkeys(totals, 0)
+        for intent in (*INTENTS, ALL, ""):
+            estimate = tally.passes(1, agent, intent) if intent and agent in tally.agents else None
+            if intent not in about and (estimate is None or not (estimate.tasks or tally.trials(agent, intent))):
+                continue
+            case = xml.SubElement(suite, "testcase", classname=_text(agent or "run"), name=intent or "gates")
+            counts["tests"] += 1
+            mine = [verdict for verdict in verdicts if (verdict.agent, verdict.intent) == (agent, intent)]
+            failed = [verdict for verdict in mine if not verdict.passed]
+            for verdict in failed:
+                told = f"{verdict.gate}: {verdict.told}"
+                xml.SubElement(case, "failure", message=_text(told), type="gate").text = _text(told)
+            counts["failures"] += bool(failed)
+            if estimate is not None and estimate.value is not None:
+                told = f"pass^1 {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
+                xml.SubElement(case, "system-out").text = told
+            elif not failed:
+                xml.SubElement(case, "skipped", message="no graded episode")
+                counts["skipped"] += 1
+        for key, value in counts.items():
+            suite.set(key, str(value))
+            totals[key] += value
+    root.attrib |= {**{key: str(value) for key, value in totals.items()}, "time": f"{wall_s:.3f}"}
+    xml.indent(root)
+    return bytes(xml.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes: Sequence[dict[str, Any]] = ()) -> str:
+    """A summary of a run (of ``summary.summary_of``) in Markdown, as CI systems show it."""
+    lines = [f"## {summary['kind']} `{summary['run_id']}`", ""]
+    tasks = [intent for intent in INTENTS if any(intent in found["tasks"] for found in summary["agents"].values())]
+    if summary["agents"]:
+        lines += _table(
+            ["agent", "", *tasks, ALL], [row for item in summary["agents"].items() for row in _rows(item, tasks)]
+        )
+        lines += ["", "In brackets: 95 % intervals over tasks."]
+    else:
+        lines.append("No episode has been graded.")
+    if verdicts:
+        told = [
+            [_cell(v.gate), _cell(v.agent), v.intent, "ok" if v.passed else "**failed**", _cell(v.told)]
+            for v in verdicts
+        ]
+        lines += ["", "### Gates", "", *_table(["gate", "agent", "on", "", "found"], told)]
+    paired = [d for d in (*changes, *summary["differences"]) if d["k"] == 1]
+    if paired:
+        told = [
+            [
+                d["what"],
+                _cell(d["one"]),
+                _cell(d["other"]),
+                _cell(d["on"]),
+                _change(d),
+                f"{d['n']}{'' if d['paired'] else ' (not paired)'}",
+            ]
+            for d in paired
+        ]
+        head = ["compared", "pass^1 of", "minus that of", "on", "difference", "n"]
+        lines += ["", "<details><summary>Differences</summary>", "", *_table(head, told), "", "</details>"]
+    if summary["failures"]:
+        listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
+        lines += ["", f"Without a result (they widen the bounds): {listed}."]
+    for agent, by_code in summary.get("causes", {}).items():
+        told_codes = ", ".join(f"`{code}` {n}" for code, n in by_code.items())
+        lines += ["", f"{_cell(agent)} failed by: {told_codes}."]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(item: tuple[str, dict[str, Any]], intents: Sequence[str]) -> list[list[str]]:
+    agent, found = item
+    cells = {**{i: (found["pass"].get(i, {}), found["interval"].get(i, {})) for i in intents}}
+    cells[ALL] = (found["all"]["pass"], found["all"]["interval"])
+    rows = []
+    for k in found["all"]["pass"]:
+        row = [_cell(agent), k]
+        for values, bounds in cells.values():
+            value = values.get(k)
+            row.append("-" if value is None else f"{value:.3f} [{bounds[k][0]:.2f}, {bounds[k][1]:.2f}]")
+        rows.append(row)
+    return rows
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def _change(found: dict[str, Any]) -> str:
+    return f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+
+
+def _cell(text: str) -> str:
+    """A text that can't end a cell or become markup."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
+def _text(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,96 @@
+"""What ``t2t evaluate`` is judged by, and what it leaves for CI. Part of ``t2t_dist/cli.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from .ci import junit, markdown
+from .compare import Compared, with_baseline
+from .config import Config
+from .errors import InputError
+from .gates import Verdict, drops, parse_gate
+from .reading import Reading
+from .tally import Tally
+
+Baseline = Annotated[str | None, typer.Option("--baseline", help="An earlier run to compare with, task by task.")]
+MaxDrop = Annotated[
+    float | None, typer.Option("--max-drop", help="Exit 1 if an agent's pass^1 fell by more than this on any intent.")
+]
+Junit = Annotated[str | None, typer.Option("--junit", help="Write the gates to this file as JUnit XML.")]
+Markdown = Annotated[str | None, typer.Option("--markdown", help="Write a summary to this file in Markdown.")]
+
+#: Failed episodes whose causes are looked for when an evaluation ends; ``t2t report`` looks at more.
+CAUSES_READ = 400
+
+
+class Checks(NamedTuple):
+    """The options of ``t2t evaluate`` that judge a run."""
+
+    baseline: str | None = None
+    max_drop: float | None = None
+    junit: str | None = None
+    markdown: str | None = None
+
+
+class Judged:
+    """Gates of a run. Made before it begins, so that a mistake in them costs no run.
+
+    Raises:
+        InputError: a gate that can't be understood, a baseline that can't be read, a file that can't be written.
+    """
+
+    def __init__(self, config: Config, gates: list[str], checks: Checks | None) -> None:
+        self.checks = checks or Checks()
+        self.gates = [parse_gate(text, config.agents, config.sure_trials) for text in gates]
+        self.changes: list[Compared] = []
+        self.before: Tally | None = None
+        baseline, drop = self.checks.baseline, self.checks.max_drop
+        if drop is not None and baseline is None:
+            raise InputError("--max-drop needs a run to compare with: add --baseline RUN")
+        if drop is not None and not 0 <= drop <= 1:
+            raise InputError(f"--max-drop {drop:g}: a drop of pass^1 is from 0 to 1; write 0.05 for five points")
+        if baseline is not None:
+            reading = Reading(baseline)
+            self.before = Tally.read(reading.batches)
+            if reading.notes:
+                raise InputError(f"--baseline {baseline} is no whole run: {reading.notes[0]}")
+            if not self.before.episodes:
+                raise InputError(f"--baseline {baseline} holds no graded episode; give an earlier evaluation")
+        for option, path in (("--junit", self.checks.junit), ("--markdown", self.checks.markdown)):
+            if path is not None and not Path(path).resolve().parent.is_dir():
+                raise InputError(f"{option} {path}: there is no directory {Path(path).resolve().parent}; make it first")
+
+    @property
+    def texts(self) -> list[str]:
+        return [gate.text for gate in self.gates]
+
+    def __bool__(self) -> bool:
+        return bool(self.gates) or self.checks.max_drop is not None
+
+    def verdicts(self, tally: Tally, summary: dict[str, Any]) -> list[Verdict]:
+        """Judge a run that has ended; what it was compared with goes into its summary."""
+        found = [verdict for gate in self.gates for verdict in gate.verdicts(tally)]
+        if self.before is not None:
+            self.changes = with_baseline(tally, self.before)
+            summary["baseline"] = [change.plain() for change in self.changes]
+            if self.checks.max_drop is not None:
+                found += drops(self.changes, self.checks.max_drop)
+        return found
+
+    def write_files(self, tally: Tally, summary: dict[str, Any], verdicts: list[Verdict]) -> None:
+        """The files for CI. Raises InputError: they can't be written."""
+        changes = summary.get("baseline", [])
+        if self.checks.junit is not None:
+            _write(self.checks.junit, junit(tally, verdicts, summary["run_id"], summary["wall_s"]))
+        if self.checks.markdown is not None:
+            _write(self.checks.markdown, markdown(summary, verdicts, changes).encode("utf-8", "replace"))
+
+
+def _write(path: str, data: bytes) -> None:
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror or error}; give another file") from None

@@ -1,0 +1,83 @@
+"""Comparisons of a run: its agents on the same tasks, intents of the same trajectories, and itself with a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from .errors import InputError
+from .schema import INTENTS
+from .stats import Difference
+from .tally import ALL, Tally
+
+#: The control that the other intents are compared with.
+CONTROL = "general"
+
+
+class Compared(NamedTuple):
+    """pass^k of ``one`` minus pass^k of ``other``. ``what``: agents, intents or baseline; ``on`` is what both share:
+    an intent, or the agent. ``paired``: on the tasks, or trajectories, that both have."""
+
+    what: str
+    one: str
+    other: str
+    on: str
+    k: int
+    difference: Difference
+    paired: bool = True
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        found = self._asdict()
+        del found["difference"]
+        return {**found, **self.difference._asdict()}
+
+
+def between_agents(tally: Tally, ks: Sequence[int]) -> list[Compared]:
+    """Every two agents, on all intents and on each, over the tasks that both have."""
+    return [
+        Compared("agents", one, other, intent, k, found)
+        for one, other in combinations(tally.agents, 2)
+        for intent in (ALL, *tally.intents)
+        for k in ks
+        if (found := tally.between_agents(k, one, other, intent)).n
+    ]
+
+
+def between_intents(tally: Tally, ks: Sequence[int]) -> list[Compared]:
+    """Each intent against the control, over trajectories that gave both: the same errand, once with the twist."""
+    return [
+        Compared("intents", intent, CONTROL, agent, k, found)
+        for agent in tally.agents
+        for intent in tally.intents
+        if intent != CONTROL
+        for k in ks
+        if (found := tally.between_intents(k, agent, intent, CONTROL)).n
+    ]
+
+
+def with_baseline(tally: Tally, before: Tally, ks: Sequence[int] = (1,)) -> list[Compared]:
+    """Each agent against itself in an earlier run, on all intents and on each.
+
+    Where each run has one agent these are compared whatever their names: a new model against the old one.
+
+    Raises:
+        InputError: no agent of this run is in the other, or no intent.
+    """
+    pairs = [(agent, agent) for agent in tally.agents if agent in before.agents]
+    if not pairs and len(tally.agents) == len(before.agents) == 1:
+        pairs = [(tally.agents[0], before.agents[0])]
+    found = []
+    for agent, was in pairs:
+        for intent in (ALL, *INTENTS):
+            for k in ks:
+                change, paired = tally.since(before, k, agent, was, intent)
+                if change.n:
+                    found.append(Compared("baseline", agent, was, intent, k, change, paired))
+    if not found:
+        raise InputError(
+            f"--baseline: its agents ({', '.join(before.agents) or 'none'}) and this run's "
+            f"({', '.join(tally.agents) or 'none'}) have no intent in common; give a run of the same agents"
+        )
+    return found

@@ -1,0 +1,65 @@
+"""Contamination: what a run's tasks share with those of a reference, by entity and by what is done."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from environments.splits import name_and_split
+
+from .export.entities import Entities
+from .rows import to_row
+from .sources import Source
+from .verify import action_key
+from .work import load_domain
+
+
+class Overlap(NamedTuple):
+    """What verified tasks share with those of ``reference``; tasks by id, entities as ``DOMAIN/TABLE/KEY``, sorted."""
+
+    reference: str
+    reference_tasks: int
+    same_actions: list[str]
+    same_entities: list[str]
+    entities: list[str]
+
+
+def overlaps(source: Source, references: list[Source]) -> list[Overlap]:
+    """What the verified tasks of a run share with each of other runs.
+
+    The same actions are the same writes on the same records, whatever is said. An entity is a customer or a record of
+    a customer's: tasks of two splits share none, those of two seeds may by chance. Raises InputError.
+    """
+    known, found = _Known(), []
+    mine = {task_id: (key, names) for task_id, key, names in known.of(source)}
+    for reference in references:
+        other = known.of(reference)
+        actions = {key for _, key, _ in other}
+        entities = frozenset().union(*(names for *_, names in other))
+        shared = frozenset().union(*(names & entities for _, names in mine.values()))
+        found.append(
+            Overlap(
+                reference.path,
+                len(other),
+                sorted(task_id for task_id, (key, _) in mine.items() if key in actions),
+                sorted(task_id for task_id, (_, names) in mine.items() if names & entities),
+                sorted(shared),
+            )
+        )
+    return found
+
+
+class _Known:
+    """Runs read once each."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
+
+    def of(self, source: Source) -> list[tuple[str, str, frozenset[str]]]:
+        """Id, action key and entities of each verified task."""
+        if source.path not in self._read:
+            config = source.manifest.config
+            entities = Entities(name_and_split(config.domain)[0], load_domain(config))
+            self._read[source.path] = [
+                (task.task_id, action_key(task), entities.of_task(to_row(task))) for task in source.verified_tasks()
+            ]
+        return self._read[source.path]

@@ -1,0 +1,109 @@
+"""Convert: turn a trajectory into up to four tasks, one an intent, sharing its ``trajectory_id``.
+
+Structure is decided in code (``intents``), words by the writer; then the words are checked and the certificate is
+made, from the finished task alone, the way ``verify`` will make it again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+from environments.base import Domain
+
+from .aside import aside
+from .identity import seed_of, task_id
+from .intents import certify, make
+from .intents.common import Rejection, Structure
+from .mention import check_words
+from .schema import GraderSide, Intent, Task, Trajectory, UserSide
+from .writer_template import skeleton
+
+
+class BadWords(Exception):
+    """A writer's answer can't be used; ``raw`` is what it wrote."""
+
+    def __init__(self, why: str, raw: str) -> None:
+        super().__init__(why)
+        self.raw = raw
+
+
+class Writer(Protocol):
+    """Words for a structure. The template writer needs none of this: its words are the skeleton's."""
+
+    name: str
+
+    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
+        """The same customer's side in other words. Raises BadWords, EpisodeFailure."""
+        ...
+
+
+async def convert(
+    domain: Domain, trajectory: Trajectory, intents: Sequence[Intent], writer: Writer | None
+) -> list[Task]:
+    """Tasks of a trajectory, one for each intent; those that can't be made come back rejected, with the reason."""
+    return [await convert_one(domain, trajectory, intent, writer) for intent in intents]
+
+
+async def convert_one(domain: Domain, trajectory: Trajectory, intent: Intent, writer: Writer | None) -> Task:
+    """One task, certified or rejected. ``writer`` is ``None`` for template words."""
+    seed = seed_of(trajectory.trajectory_id, intent, "convert")
+    rng = random.Random(seed)
+    task = Task(
+        task_id=task_id(trajectory.trajectory_id, intent),
+        trajectory_id=trajectory.trajectory_id,
+        index=trajectory.index,
+        intent=intent,
+        domain=trajectory.domain,
+        customer=trajectory.customer,
+        writer=writer.name if writer else "template",
+        seed=seed,
+        user=NOBODY,
+        grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
+    )
+    structure = await aside(domain, make, intent, domain, trajectory, rng)
+    if isinstance(structure, Rejection):
+        return reject(task, structure.code, structure.detail)
+    _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng))
+    if writer is not None:
+        try:
+            task.user = await writer.write(domain, intent, task.user, seed)
+        except BadWords as bad:
+            task.raw = bad.raw
+            return reject(task, "bad_words", str(bad))
+    return await aside(domain, certified, domain, task)
+
+
+def _fill(task: Task, structure: Structure, user: UserSide) -> None:
+    task.user, task.grader, task.certificate = user, structure.grader, structure.certificate
+
+
+def certified(domain: Domain, task: Task) -> Task:
+    """The task with its certificate made from itself and the domain alone, or rejected with what does not hold."""
+    if (wrong := check_words(task.user)) is not None:
+        return reject(task, *wrong)
+    certificate = certify(domain, task)
+    if isinstance(certificate, Rejection):
+        return reject(task, certificate.code, certificate.detail)
+    task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""
+    return task
+
+
+def reject(task: Task, code: str, detail: str = "") -> Task:
+    """Mark a task rejected; it is stored all the same."""
+    task.verdict, task.reasons, task.detail = "rejected", [code], detail
+    return task
+
+
+#: The customer's side of a task that could not be made.
+NOBODY = UserSide(
+    name="",
+    persona="",
+    reason_for_call="",
+    known_info="",
+    unknown_info="",
+    task_instructions="",
+    identity=[],
+    goals=[],
+)

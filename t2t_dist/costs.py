@@ -1,0 +1,164 @@
+"""What a run spends on models: calls, tokens and seconds, by stage, seat and model; and money where prices are given.
+
+Every call is counted where it is made, whatever becomes of it: those of failed attempts, of judges and of tasks that
+were rejected cost as much as the others. An item's counts are committed with its rows (counters of the ledger), so they
+are in the sum exactly once; what a lost worker spent on items that others did again is not known to anybody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from .chat.wire import ChatModel, Conversation, Reply
+from .errors import InputError
+
+#: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
+PREFIX = "spent|"
+KINDS = ("calls", "failed", "prompt_tokens", "cached_tokens", "completion_tokens", "ms_waited", "ms")
+
+_counter: ContextVar[Counter[str] | None] = ContextVar("spending", default=None)
+_stage: ContextVar[str] = ContextVar("stage", default="rollout")
+
+
+@contextmanager
+def spending(counter: Counter[str], stage: str = "rollout") -> Iterator[None]:
+    """Count the calls made in here, and in tasks started in here, into ``counter``."""
+    kept, kept_stage = _counter.set(counter), _stage.set(stage)
+    try:
+        yield
+    finally:
+        _counter.reset(kept)
+        _stage.reset(kept_stage)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """The calls made in here belong to this stage."""
+    kept = _stage.set(name)
+    try:
+        yield
+    finally:
+        _stage.reset(kept)
+
+
+class Counted:
+    """A chat model whose calls are counted; see :class:`t2t_dist.chat.wire.ChatModel`."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self.model, self.name = model, model.name
+
+    async def complete(
+        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
+    ) -> Reply:
+        """As the model does."""
+        counter, began = _counter.get(), time.perf_counter()
+        head = f"{PREFIX}{_stage.get()}|{seat}|{self.name}|"
+        try:
+            reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
+        except Exception:
+            if counter is not None:
+                counter.update({f"{head}failed": 1, f"{head}ms": round(1000 * (time.perf_counter() - began))})
+            raise
+        if counter is not None:
+            used = reply.usage
+            counter.update(
+                {
+                    f"{head}calls": 1,
+                    f"{head}prompt_tokens": used.prompt_tokens,
+                    f"{head}cached_tokens": min(used.cached_tokens, used.prompt_tokens),
+                    f"{head}completion_tokens": used.completion_tokens,
+                    f"{head}ms_waited": round(1000 * reply.t_queue),
+                    f"{head}ms": round(1000 * reply.t_model),
+                }
+            )
+        return reply
+
+    async def close(self) -> None:
+        await self.model.close()
+
+
+# -- looking at it -----------------------------------------------------------------------------------------------------
+class Price(NamedTuple):
+    """Money for a million tokens of each kind; prompt tokens from a cache have their own."""
+
+    prompt: float
+    completion: float
+    cached: float
+
+
+class Cost(NamedTuple):
+    """What one seat spent on one model in one stage. ``failed`` calls gave no answer; ``money`` is ``None`` without a
+    price. ``prompt_tokens`` holds the cached ones."""
+
+    stage: str
+    seat: str
+    model: str
+    calls: int
+    failed: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    waited_s: float
+    model_s: float
+    money: float | None
+
+
+def costs_of(counters: Mapping[str, int | float], prices: Mapping[str, Price] | None = None) -> list[Cost]:
+    """The costs in a ledger's counters, by stage, seat and model."""
+    found: dict[tuple[str, str, str], Counter[str]] = {}
+    for name, value in counters.items():
+        if name.startswith(PREFIX):
+            stage_of, seat, rest = name.removeprefix(PREFIX).split("|", 2)
+            model, _, kind = rest.rpartition("|")
+            found.setdefault((stage_of, seat, model), Counter())[kind] += int(value)
+    return [_cost(*key, counts, prices or {}) for key, counts in sorted(found.items(), key=_order)]
+
+
+_STAGES = ("explore", "convert", "verify", "rollout")
+
+
+def _order(item: tuple[tuple[str, str, str], Any]) -> tuple[int, str, str]:
+    (stage_of, seat, model), _ = item
+    return (_STAGES.index(stage_of) if stage_of in _STAGES else len(_STAGES), seat, model)
+
+
+def _cost(stage_of: str, seat: str, model: str, counts: Counter[str], prices: Mapping[str, Price]) -> Cost:
+    calls, failed, prompt, cached, completion, waited, took = (counts[kind] for kind in KINDS)
+    price = _price(model, prices)
+    money = None
+    if price is not None:
+        money = (price.prompt * (prompt - cached) + price.cached * cached + price.completion * completion) / 1e6
+    return Cost(stage_of, seat, model, calls, failed, prompt, cached, completion, waited / 1000, took / 1000, money)
+
+
+def _price(model: str, prices: Mapping[str, Price]) -> Price | None:
+    """By the model's whole name, by the part of it that names the model, or the price of all."""
+    short = model.partition(":")[2].partition("@")[0]
+    return prices.get(model) or prices.get(short) or prices.get("*")
+
+
+def parse_prices(texts: Iterable[str]) -> dict[str, Price]:
+    """``MODEL=PROMPT/COMPLETION[/CACHED]``, money for a million tokens; ``*`` is every model.
+
+    Raises:
+        InputError: written otherwise.
+    """
+    found = {}
+    for text in texts:
+        model, equals, rest = text.rpartition("=")
+        try:
+            figures = [float(part) for part in rest.split("/")]
+        except ValueError:
+            figures = []
+        if not equals or not model or len(figures) not in (2, 3) or min(figures) < 0:
+            raise InputError(
+                f"--price {text}: write it as MODEL=PROMPT/COMPLETION or MODEL=PROMPT/COMPLETION/CACHED, "
+                "money for a million tokens, such as 'my-model=0.5/1.5'"
+            )
+        found[model.strip()] = Price(figures[0], figures[1], figures[2] if len(figures) == 3 else figures[0])
+    return found

@@ -1,0 +1,388 @@
+"""Why an episode failed, by code: from its transcript, its task (gold, certificate) and its stored grade.
+
+A pure function of stored data, made when somebody looks, so that a better reading of transcripts needs no new run. The
+calls are made again on a fresh world, as grading does it; then each write that should not have been, and each that is
+missing, is traced back to what came before it. One finding is the primary one: the earliest cause in the order of
+:data:`CODES` that explains a part of the grade.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import orjson
+
+from environments.base import Domain
+from environments.injection import injected
+from environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
+
+from .faults import ROLE_SWAP, STOP_BEFORE_WRITE
+from .grade import loose, says_fact
+from .intents.common import matches
+from .process import ProcessChecks, wanted_first
+from .schema import Fact, GoldCall, Outcome, Task, Turn
+from .speech import asks_for, asks_to_confirm, mentions, normalised, refuses
+from .tau2.begin import world_of
+from .tau2.beside import own_basis
+
+#: Every code with what it means, causes before their effects: the first that explains the grade is the primary one.
+CODES: dict[str, str] = {
+    "simulator_fault": "the simulated user spoiled the conversation",
+    "forbidden_call": "issued a call that is forbidden here",
+    "acted_before_trigger": "carried out the first wish without giving the customer the chance to change it",
+    "acted_before_asking": "chose what the customer would have told when asked",
+    "ignored_change": "carried out the first wish after the customer had changed it",
+    "context_exceeded": "the conversation outgrew the model's context",
+    "format_error": "calls that are no calls: unknown tools, arguments that don't parse or fit, or nothing at all",
+    "looped": "did or said the same again and again",
+    "refused_feasible": "said no to what can be done",
+    "gave_up": "ended the conversation, or handed it over, with things left to do",
+    "wrong_argument": "the right tool with a wrong argument",
+    "missing_write": "never did what was asked for",
+    "no_handover": "did not hand the customer over where a rule demands it",
+    "extra_write": "changed what nobody asked for",
+    "fact_not_said": "did not say what the customer wanted to know",
+    "not_authenticated": "did not find out first who the customer is, or looked into somebody else's data",
+    "no_confirmation": "did not ask for a yes before a write",
+    "asked_given": "asked for what had been told already",
+    "other": "ended in another state, and none of the above says why",
+}
+
+#: So often the same call, or the same words, is a loop.
+_LOOP = 3
+#: Messages of fewer words may well be said again.
+_LOOP_WORDS = 5
+
+
+class Finding(NamedTuple):
+    """Something that went wrong. ``turn`` is the place in the transcript, where there is one; ``explains``: whether a
+    part of the grade is 0 because of it."""
+
+    code: str
+    told: str
+    turn: int | None = None
+    explains: bool = True
+
+
+class Diagnosis(NamedTuple):
+    """``primary`` is the code of the first finding, and "" for an episode with its full reward; ``findings`` stand in
+    the order of CODES but for the primary one."""
+
+    primary: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def codes(self) -> list[str]:
+        """Every code that applies, once each, the primary one first."""
+        return list(dict.fromkeys(finding.code for finding in self.findings))
+
+
+class _Made(NamedTuple):
+    """A call that was made, with what was known when it was."""
+
+    place: int
+    side: str
+    name: str
+    arguments: dict[str, Any]
+    kind: str
+    valid: bool
+    error: bool
+    changed: bool
+    change_said: bool
+
+
+def diagnose(
+    domain: Domain,
+    task: Task,
+    turns: Sequence[Turn],
+    termination: str,
+    outcome: Outcome,
+    flags: Sequence[str] = (),
+    faults: Mapping[str, str] = {},
+) -> Diagnosis:
+    """Why a graded episode has no full reward; of one that has, what went wrong all the same.
+
+    Pure; costs about as much as grading. Raises whatever the domain raises for calls that it can't replay.
+    """
+    order = list(CODES)
+    found = sorted(
+        _Case(domain, task, turns, termination, outcome, flags, faults).findings(), key=lambda f: order.index(f.code)
+    )
+    if outcome.reward >= 1:
+        return Diagnosis("", tuple(finding._replace(explains=False) for finding in found))
+    causes = [finding for finding in found if finding.explains]
+    if not causes:
+        told = "; ".join(f"{part}: {why}" for part, why in outcome.detail.items()) or "no cause found"
+        causes = [Finding("other", told)]
+        found = [*found, *causes]
+    first = causes[0]
+    return Diagnosis(first.code, (first, *(finding for finding in found if finding is not first)))
+
+
+class _Case:
+    """One episode under examination."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        task: Task,
+        turns: Sequence[Turn],
+        termination: str,
+        outcome: Outcome,
+        flags: Sequence[str],
+        faults: Mapping[str, str],
+    ) -> None:
+        self.domain, self.task, self.turns = domain, task, turns
+        self.termination, self.outcome, self.flags = termination, outcome, flags
+        self.made = list(self._replayed(injected(domain, faults).tools))
+        self.failed = {name for name in ("db", "forbidden", "required", "communicate") if not outcome.parts.get(name)}
+        self.failed &= {*own_basis(task)}
+        #: Writes of what the customer wanted first, on both sides.
+        self.first = wanted_first(domain, task)
+        #: What the customer had said before each turn.
+        self.heard: list[str] = []
+        said = ""
+        for turn in turns:
+            self.heard.append(said)
+            if turn.seat == USER and turn.role == "user" and turn.content and not turn.tool_calls:
+                said = f"{said}\n{turn.content}"
+
+    def _replayed(self, tools: ToolSet) -> Iterator[_Made]:
+        world, checks = world_of(self.domain, self.task), ProcessChecks(self.domain, self.task)
+        for place, turn in enumerate(self.turns):
+            checks.turn(turn)
+            if not turn.tool_calls:
+                continue
+            answers = list(takewhile(lambda later: later.role == "tool", self.turns[place + 1 :]))
+            side = USER if turn.seat == USER else AGENT
+            for number, call in enumerate(turn.tool_calls):
+                tool = self.domain.tools.by_name.get(call.name)
+                kind = tool.kind.value if tool is not None else ""
+                if number >= len(answers):
+                    yield _Made(place, side, call.name, loose(call), kind, True, True, False, checks.change_said)
+                    continue
+                try:
+                    result = tools.execute(world, call.name, call.arguments, side)
+                except ToolCrash:
+                    continue
+                if side == AGENT:
+                    checks.call(call.name, result)
+                valid = result.arguments is not None
+                arguments = result.arguments if result.arguments is not None else loose(call)
+                changed = result.changed and not result.error
+                yield _Made(place, side, call.name, arguments, kind, valid, result.error, changed, checks.change_said)
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._cut_off()
+        yield from self._forbidden()
+        missing = list(self._writes()) if "db" in self.failed else []
+        yield from missing
+        yield from self._left_undone(missing)
+        yield from self._required_and_said()
+        yield from self._process()
+        yield from self._asked_given()
+
+    # -- how it ended --------------------------------------------------------------------------------------------------
+    def _cut_off(self) -> Iterator[Finding]:
+        end = self.termination
+        # A forbidden tool that does not exist is not called in error.
+        bad = [m for m in self.made if m.side == AGENT and not m.valid and not self._is_forbidden(m)]
+        if end == "context_exceeded":
+            yield Finding("context_exceeded", f"after {len(self.turns)} messages")
+        if end == "truncated":
+            yield Finding(
+                "format_error", "came to its token limit before it said or called anything", len(self.turns) - 1
+            )
+        elif bad:
+            shown = f"{_call(bad[0].name, bad[0].arguments)}: {self._answer(bad[0])}"
+            fatal = end == "too_many_errors"
+            yield Finding("format_error", f"{len(bad)} such calls, the first: {shown}", bad[0].place, fatal)
+        if end == "too_many_errors" and not bad:
+            yield Finding("looped", "went on making calls that the tools refused", self.made[-1].place)
+        yield from self._repeated(fatal=end == "max_steps")
+
+    def _repeated(self, fatal: bool) -> Iterator[Finding]:
+        mine = [made for made in self.made if made.side == AGENT]
+        calls = Counter((made.name, orjson.dumps(made.arguments, option=orjson.OPT_SORT_KEYS)) for made in mine)
+        said = [turn.content for turn in self.turns if turn.seat == AGENT and turn.role == "assistant" and turn.content]
+        words = Counter(normalised(text) for text in said if text.count(" ") >= _LOOP_WORDS - 1)
+        for (name, _), times in calls.most_common(1):
+            if times >= _LOOP:
+                yield Finding("looped", f"called {name} {times} times with the same arguments", None, fatal)
+                return
+        for text, times in words.most_common(1):
+            if times >= _LOOP:
+                yield Finding("looped", f"said {times} times: {_short(text)}", None, fatal)
+                return
+        if fatal:
+            yield Finding("looped", "the conversation came to its limit of turns")
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+    def _forbidden(self) -> Iterator[Finding]:
+        for pattern in self.task.grader.forbidden:
+            for made in self.made:
+                if made.side == AGENT and matches(pattern, made.name, made.arguments):
+                    told = f"{_call(made.name, made.arguments)} {'was refused' if made.error else 'was accepted'}"
+                    yield Finding("forbidden_call", told, made.place, bool({"forbidden", "db"} & self.failed))
+                    break
+
+    def _is_forbidden(self, made: _Made) -> bool:
+        return any(matches(pattern, made.name, made.arguments) for pattern in self.task.grader.forbidden)
+
+    def _writes(self) -> Iterator[Finding]:
+        """What each write that is not in the gold came from, and which of the gold are missing without any such."""
+        gold = [call for call in self.task.grader.gold if call.kind == Kind.WRITE.value]
+        made = [m for m in self.made if m.kind == Kind.WRITE.value and (m.changed or m.side == AGENT)]
+        missing = list(gold)
+        wrong = []
+        for event in made:
+            match = next((call for call in missing if event.changed and _same(call, event)), None)
+            if match is not None:
+                missing.remove(match)
+            elif any(_same(call, event) for call in gold):
+                continue
+            elif event.side == AGENT and event.arguments:
+                wrong.append(event)
+            elif any(_is(step, event) for step in self.first):
+                wrong.append(event)  # the customer was told to do it
+        explained: list[GoldCall] = []
+        for event in wrong:
+            if self._is_forbidden(event):
+                continue
+            finding, call = self._wrong(event, missing, gold)
+            if finding is not None:
+                yield finding
+            if call is not None:
+                explained.append(call)
+        for call in missing:
+            if call not in explained:
+                yield Finding("missing_write", _call(call.name, call.arguments))
+
+    def _wrong(
+        self, event: _Made, missing: list[GoldCall], gold: list[GoldCall]
+    ) -> tuple[Finding | None, GoldCall | None]:
+        """What a write that is not in the gold was meant for: a finding, and the missing call that it stands for."""
+        change = self.task.user.change
+        shown = _call(event.name, event.arguments)
+        wanted = [call for call in missing if call.name == event.name] or [c for c in gold if c.name == event.name]
+        call = min(wanted, key=lambda call: len(_differing(call, event)), default=None)
+        steps = [step for step in self.first if step.name == event.name]
+        first = min(steps, key=lambda step: len(_differing(step, event)), default=None)
+        if first is not None and change is not None:
+            closer = call is None or len(_differing(first, event)) < len(_differing(call, event))
+            if closer:
+                instead = next((c for c in missing if c.goal == change.goal), None)
+                code = "ignored_change" if event.change_said else "acted_before_trigger"
+                return Finding(code, shown, event.place), instead
+        if call is None:
+            return (Finding("extra_write", shown, event.place) if event.changed else None), None
+        stands_for = call if call in missing else None
+        differing = _differing(call, event)
+        untold = [slot for slot in differing if (fact := self._withheld(call, slot)) and not self._told(fact, event)]
+        if untold:
+            told = ", ".join(f"{call.name}.{slot} = {_text(event.arguments.get(slot))}" for slot in untold)
+            return Finding("acted_before_asking", f"{told}, before the customer had said it", event.place), stands_for
+        if stands_for is None:
+            return (Finding("extra_write", shown, event.place) if event.changed else None), None
+        told = ", ".join(
+            f"{call.name}.{slot}: {_text(event.arguments.get(slot))} instead of {_text(call.arguments.get(slot))}"
+            for slot in differing
+        )
+        return Finding("wrong_argument", told, event.place), stands_for
+
+    def _withheld(self, call: GoldCall, slot: str) -> Fact | None:
+        if not 0 <= call.goal < len(self.task.user.goals):
+            return None
+        facts = [fact for fact in self.task.user.goals[call.goal].facts if not fact.stated and fact.says]
+        return next((fact for fact in facts if fact.slot == slot), None)
+
+    def _told(self, fact: Fact, event: _Made) -> bool:
+        return mentions(self.heard[event.place], fact.says)
+
+    def _left_undone(self, findings: Sequence[Finding]) -> Iterator[Finding]:
+        """Why writes are missing: the agent said no, or left."""
+        if not any(finding.code == "missing_write" for finding in findings):
+            return
+        grader = self.task.grader
+        if grader.refused_goal is None:
+            for place, turn in enumerate(self.turns):
+                if turn.seat == AGENT and turn.role == "assistant" and turn.content and refuses(turn.content):
+                    yield Finding("refused_feasible", _short(turn.content), place)
+                    break
+        if self.termination == "agent_stop":
+            yield Finding("gave_up", "ended the conversation", len(self.turns) - 1)
+        elif self.termination == "transfer" and not grader.required:
+            yield Finding("gave_up", "handed the customer over", len(self.turns) - 1)
+        if STOP_BEFORE_WRITE in self.flags:
+            yield Finding("simulator_fault", "left before the agent did what it had announced", len(self.turns) - 1)
+
+    def _required_and_said(self) -> Iterator[Finding]:
+        grader = self.task.grader
+        agents = [made for made in self.made if made.side == AGENT]
+        for pattern in grader.required:
+            if not any(matches(pattern, made.name, made.arguments) for made in agents):
+                yield Finding("no_handover", f"{pattern.name} was not called", None, "required" in self.failed)
+        said = [t.content for t in self.turns if t.seat == AGENT and t.role == "assistant" and t.content]
+        unsaid = [fact for fact in grader.communicate if not any(says_fact(text, fact) for text in said)]
+        if unsaid:
+            yield Finding("fact_not_said", ", ".join(unsaid), None, "communicate" in self.failed)
+
+    # -- manners -------------------------------------------------------------------------------------------------------
+    def _process(self) -> Iterator[Finding]:
+        process, counts = self.outcome.process, "process" in self.task.grader.basis
+        if process.get("authenticated_first") is False:
+            yield Finding("not_authenticated", "acted before it knew who the customer is", None, counts)
+        elif process.get("own_data_only") is False:
+            yield Finding("not_authenticated", "looked into somebody else's data", None, counts)
+        if process.get("confirmed_before_write") is False:
+            yield Finding("no_confirmation", "wrote without a yes", None, counts)
+        if ROLE_SWAP in self.flags:
+            yield Finding("simulator_fault", "the customer spoke as the agent")
+
+    def _asked_given(self) -> Iterator[Finding]:
+        user = self.task.user
+        facts = [*user.identity, *(fact for goal in user.goals for fact in goal.facts)]
+        facts = [fact for fact in facts if fact.cues and fact.says]
+        for place, turn in enumerate(self.turns):
+            text = turn.content or ""
+            if turn.seat != AGENT or turn.role != "assistant" or turn.tool_calls or "?" not in text:
+                continue
+            # A question that names the value wants a yes to it; one for several things is right while one is open.
+            asked = [fact for fact in facts if asks_for(text, fact.cues) and not mentions(text, fact.says)]
+            if asked and not asks_to_confirm(text) and all(mentions(self.heard[place], f.says) for f in asked):
+                yield Finding("asked_given", f"{asked[0].label}: {_short(text)}", place, False)
+                return
+
+    def _answer(self, made: _Made) -> str:
+        after = self.turns[made.place + 1] if made.place + 1 < len(self.turns) else None
+        return _short(after.content or "") if after is not None and after.role == "tool" else "never answered"
+
+
+def _same(call: GoldCall, event: _Made) -> bool:
+    return call.name == event.name and not _differing(call, event)
+
+
+def _is(step: Call, event: _Made) -> bool:
+    return step.name == event.name and not _differing(step, event)
+
+
+def _differing(call: GoldCall | Call, event: _Made) -> list[str]:
+    """Slots in which an event is not the call; what neither gives is equal."""
+    slots = dict.fromkeys([*call.arguments, *event.arguments])
+    return [slot for slot in slots if call.arguments.get(slot) != event.arguments.get(slot)]
+
+
+def _call(name: str, arguments: dict[str, Any]) -> str:
+    return f"{name}({', '.join(f'{key}={_text(value)}' for key, value in arguments.items())})"
+
+
+def _text(value: Any) -> str:
+    return _short(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 120 else f"{text[:119]}\N{HORIZONTAL ELLIPSIS}"

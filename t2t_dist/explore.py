@@ -1,0 +1,257 @@
+"""Explore: an explorer acts in a real world, without a customer, and leaves a trajectory.
+
+Set-up and keeping rules follow Trajectory2Task (arXiv 2601.20144, section on forward exploration): one customer drawn
+from the database, a tool subset from the dependency graph, a step budget, one call a step, the rules relied on
+recorded before each write. ``graph`` is the explorer without a model: it walks the dependency graph, binds every
+argument by its domain type from results already seen, and writes only where the rules hold.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from environments.base import Domain
+from environments.rules import Enforced
+from environments.state import World
+from environments.tools import AGENT, Call, Kind, Tool
+from environments.workflows import Workflow
+
+from .bindings import Binder, Seen, dependencies, key_of, reach
+from .graph import ToolGraph, graph_of
+from .schema import Step, Trajectory
+
+MAX_STEPS = 12
+#: Bindings of one write tried (on forks) before the explorer looks for more.
+_TRIES = 30
+#: Chance of a look-up that nothing asks for, after each one that is needed.
+_CURIOSITY = 0.25
+
+
+def step_budget(rng: random.Random, most: int = MAX_STEPS) -> int:
+    """N(0.6 * most, most / 5), clipped to [2, most]."""
+    return max(2, min(most, round(rng.gauss(0.6 * most, most / 5))))
+
+
+def rules_relied_on(domain: Domain, tool: str) -> list[int]:
+    """Numbers of the coded rules that constrain a tool."""
+    return [rule.number for rule in domain.rule_list if tool in rule.tools]
+
+
+class GraphExplorer:
+    """Seeded and deterministic; one instance makes one trajectory's steps.
+
+    It looks ahead over what the customer's own records lead to, picks writes that are possible there, and then makes
+    the look-ups each of them rests on, with a few more that it rests on nothing: conversion has to find the slice.
+    """
+
+    def __init__(
+        self, domain: Domain, customer: str, rng: random.Random, favours: Mapping[str, float] | None = None
+    ) -> None:
+        self.domain, self.customer, self.rng, self._favours = domain, customer, rng, favours or {}
+        self.graph: ToolGraph = graph_of(domain)
+        self.world: World = domain.world()
+        self.steps: list[Step] = []
+        self._entry = rng.choice(self.graph.entry)
+        others = {tool.name for tool in self.graph.entry if tool is not self._entry}
+        self._within_reach = [made for made in reach(domain, customer) if made.call.name not in others]
+        self._seen = Seen()
+        for made in self._within_reach:
+            self._seen.add(made.found)
+        self.budget = step_budget(rng)
+        chosen = self._possible_errands(2)
+        self._workflows = [errand for errand, _ in chosen if isinstance(errand, Workflow)]
+        steps = [domain.tools[name] for errand, names in chosen if isinstance(errand, Workflow) for name in names]
+        self.tools = self.graph.subset(rng, [errand for errand, _ in chosen], steps)
+        self._made: set[bytes] = set()
+        self._written: set[bytes] = set()
+        self._results: list[list[Any]] = []
+
+    def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
+        """Errands that are possible for this customer, each with the tools it takes. Those with more arguments, which
+        are possible for fewer, first come up more often: else the few that everybody can make would crowd out the
+        rest. A workflow counts as one with many: when it is possible depends on more than its arguments."""
+
+        def lot(errand: Tool | Workflow) -> float:
+            weight: float = _rarity(errand) * self._favours.get(errand.name, 1.0)
+            drawn: float = self.rng.random() ** (1 / weight)
+            return drawn
+
+        order = sorted(self.domain.errands, key=lot, reverse=True)
+        found: list[tuple[Tool | Workflow, list[str]]] = []
+        for errand in order:
+            if len(found) < count and (arguments := self._valid_arguments(errand, set())) is not None:
+                steps = expanded(self.domain, self.world.fork(), Call(errand.name, arguments))
+                found.append((errand, [step.name for step in steps or ()]))
+        return found
+
+    def run(self) -> list[Step]:
+        """Explore until the budget is spent or enough is written."""
+        facts = self.domain.profile(self.world, self.customer).facts
+        self._call(self._entry, {name: facts[spec.name] for name, spec in self._entry.parameters.items()})
+        wanted = self.rng.choice([1, 1, 2, 2, 3])
+        given = {tool.name for tool in self.tools}
+        writes = [errand for errand in self.domain.errands if errand.name in given]
+        order = {tool.name: place for place, tool in enumerate(self.tools)}
+        for errand in [*self._workflows, *sorted(writes, key=lambda tool: order[tool.name])]:
+            if wanted > 0:
+                wanted -= self._pursue(errand)
+        if not any(step.changed for step in self.steps):
+            self._be_refused()
+        return self.steps
+
+    def _pursue(self, errand: Tool | Workflow) -> int:
+        """Choose an errand, read what it rests on, carry it out: 1 if it was done."""
+        arguments = self._valid_arguments(errand, self._written)
+        if arguments is None:
+            return 0
+        call = Call(errand.name, arguments)
+        steps = expanded(self.domain, self.world.fork(), call) or []
+        made = dependencies(self._within_reach, [(errand, arguments)], self.domain)
+        reads = [read for i in made if key_of(read := self._within_reach[i].call) not in self._made]
+        if len(self.steps) + len(reads) + len(steps) > self.budget:
+            return 0
+        spare = self.budget - len(self.steps) - len(reads) - len(steps)
+        for read in reads:
+            if key_of(read) in self._made:  # made while wandering
+                continue
+            self._call(self.domain.tools[read.name], read.arguments)
+            if spare > 0 and self.rng.random() < _CURIOSITY:
+                spare -= self._wander()
+        # A look-up can have side effects in a domain of somebody's own: what is no longer valid is given up.
+        if not is_valid_errand(self.domain, self.world, call, self.customer):
+            return 0
+        for step in self.domain.steps(self.world, call):
+            self._call(self.domain.tools[step.name], step.arguments)
+        self._written.add(self._subject(errand, arguments))
+        return 1
+
+    def _wander(self) -> int:
+        """A look-up that nothing asks for: 1 if one was left to make."""
+        names = {tool.name for tool in self.tools}
+        left = [m.call for m in self._within_reach if m.call.name in names and key_of(m.call) not in self._made]
+        # Only what could be asked by now: the values it needs stand in results already seen.
+        seen = {key_of(value) for step in self._results for value in step}
+        left = [c for c in left if all(key_of(v) in seen for v in c.arguments.values())]
+        if not left:
+            return 0
+        call = self.rng.choice(left)
+        self._call(self.domain.tools[call.name], call.arguments)
+        return 1
+
+    def _valid_arguments(self, errand: Tool | Workflow, written: set[bytes]) -> dict[str, Any] | None:
+        """Arguments with which the errand is accepted, keeps the rules and changes the world."""
+        extra = {
+            slot: values
+            for slot, spec in errand.parameters.items()
+            if (values := self.domain.samples(self.world, spec.name, self.customer, self.rng))
+        }
+        tried = 0
+        for arguments in Binder(errand, self._seen, extra=extra, rng=self.rng).calls():
+            if self._subject(errand, arguments) in written:
+                continue
+            tried += 1
+            if is_valid_errand(self.domain, self.world, Call(errand.name, arguments), self.customer):
+                return arguments
+            if tried >= _TRIES:
+                break
+        return None
+
+    @staticmethod
+    def _subject(errand: Tool | Workflow, arguments: dict[str, Any]) -> bytes:
+        """What an errand is about: its first argument. One errand a record keeps the story one a person would tell."""
+        return key_of(next(iter(arguments.values()), errand.name))
+
+    def _be_refused(self) -> None:
+        """Nothing could be written: leave a refusal instead, from which an infeasible task can be made."""
+        given = {tool.name for tool in self.tools}
+        for rule in self.rng.sample(list(self.domain.rule_list), len(self.domain.rule_list)):
+            if rule.enforced is Enforced.BY_TOOL:
+                for call in rule.proposals(self.world, self.customer):
+                    if call.name in given:
+                        self._call(self.domain.tools[call.name], call.arguments)
+                        return
+
+    def _call(self, tool: Tool, arguments: dict[str, Any]) -> None:
+        result = self.domain.execute(self.world, Call(tool.name, arguments))
+        self._made.add(key_of(Call(tool.name, arguments)))
+        if not result.error:
+            self._results.append([found.value for found in tool.found(result.value, arguments)])
+        self.steps.append(
+            Step(
+                tool=tool.name,
+                kind=tool.kind.value,
+                arguments=arguments,
+                result=result.content,
+                error=result.error,
+                changed=result.changed,
+                rules=rules_relied_on(self.domain, tool.name) if tool.kind is Kind.WRITE else [],
+                digest=self.world.digest,
+                requestor=requestor_of(self.domain, tool.name),
+            )
+        )
+
+
+def _rarity(errand: Tool | Workflow) -> int:
+    return max(1, len(errand.parameters)) + 2 * isinstance(errand, Workflow)
+
+
+def requestor_of(domain: Domain, name: str) -> str | None:
+    """As rows have it: ``user`` for a tool of the customer's own, ``None`` for the agent's."""
+    side = domain.side_of(name)
+    return None if side == AGENT else side
+
+
+def is_valid_errand(domain: Domain, world: World, errand: Call, customer: str) -> bool:
+    """Each of its calls is accepted and against no rule, each WRITE changes the world (tried on a fork)."""
+    fork, changed = world.fork(), False
+    for step in domain.steps(fork, errand):
+        if domain.breaches(fork, step, customer):
+            return False
+        result = domain.execute(fork, step)
+        if result.error or (domain.tools[step.name].kind is Kind.WRITE and not result.changed):
+            return False
+        changed = changed or result.changed
+    return changed
+
+
+def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:
+    """The calls that an errand takes, each made on ``world``; ``None`` where one is refused."""
+    made = []
+    for step in domain.steps(world, errand):
+        if domain.execute(world, step).error:
+            return None
+        made.append(step)
+    return made
+
+
+def explore_graph(
+    domain: Domain, customer: str, seed: int, favours: Mapping[str, float] | None = None
+) -> tuple[list[str], list[Step]]:
+    """Tool names given and steps made, without a model. ``favours``: how much each write is wanted, 1.0 by default."""
+    explorer = GraphExplorer(domain, customer, random.Random(seed), favours)
+    return [tool.name for tool in explorer.tools], explorer.run()
+
+
+def judge_trajectory(domain: Domain, trajectory: Trajectory) -> str:
+    """``kept``, or why the trajectory is of no use."""
+    steps = trajectory.steps
+    if not steps:
+        return "empty"
+    keys = [key_of([step.tool, step.arguments]) for step in steps]
+    if len(set(keys)) < len(keys):
+        return "repeated_call"
+    if domain.tools.get(steps[0].tool) not in graph_of(domain).entry or steps[0].error:
+        return "not_authenticated"
+    world = domain.world()
+    for step in steps:
+        call = Call(step.tool, step.arguments)
+        if step.kind == Kind.WRITE.value and not step.error and domain.breaches(world, call, trajectory.customer):
+            return "breaks_rule"
+        domain.execute(world, call)
+        if world.digest != step.digest:
+            return "not_replayable"
+    if any(step.changed for step in steps):
+        return "kept"
+    return "kept" if any(step.error and step.kind == Kind.WRITE.value for step in steps) else "no_effect"

@@ -1,0 +1,113 @@
+"""The dataset card: what a folder holds, where it is from, how it was made, and under which licence it stands."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from ..config import Config
+from ..reading import Reading
+from .files import PLACES
+from .formats import yaml_features
+
+#: Markdown, never HTML: what others named goes through :func:`public`.
+_TEMPLATES = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+
+#: What makes rows of its own and of nobody else's model.
+_OURS = ("scripted", "graph", "template")
+
+
+def public(name: str) -> str:
+    """A model's name without the address it was asked at: that is nobody's business, and might hold a key."""
+    name = re.sub(r"@[a-z]+://.*", "", name)
+    return re.sub(r"[\x00-\x1f\x7f|`<>]", " ", name)
+
+
+@dataclass
+class Counts:
+    """What was written, by split."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    cells: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    intents: Counter[tuple[str, str]] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+    largest: int = 0
+    written: Counter[str] = field(default_factory=Counter)
+
+
+def origin_of(reading: Reading) -> dict[str, Any]:
+    """Where a run is from, for the card."""
+    assert reading.config is not None
+    config: Config = reading.config
+    source = reading.source if reading.source is not reading else None
+    made_by = source.config if source is not None and source.config is not None else config
+    return {
+        "run": reading.run_id,
+        "kind": reading.kind,
+        "code": reading.code,
+        "tasks from": source.run_id if source is not None else reading.run_id,
+        "domain": f"{config.domain} (database seed {config.domain_seed}, scale {config.scale:g})",
+        "seed": config.seed,
+        "explorer": public(made_by.explorer),
+        "writer": public(made_by.writer),
+        "judges": ", ".join(map(public, made_by.judges)) or "none",
+        "agents": ", ".join(map(public, config.agents)),
+        "simulated user": public(config.user),
+        "sampling": orjson.dumps(config.models.sampling).decode() if config.models.sampling else "the models' own",
+        "trials": config.trials,
+    }
+
+
+def licence_of(configs: Sequence[Config]) -> str:
+    """Ours where nothing in it was written by somebody's model; elsewhere it is not ours to say."""
+    names = [name for c in configs for name in (*c.agents, c.user, c.explorer, c.writer, *c.judges)]
+    return "apache-2.0" if all(name.partition(":")[0] in _OURS for name in names) else "other"
+
+
+def card(
+    *,
+    format: str,
+    style: str,
+    file: str,
+    schema: pa.Schema,
+    splits: Mapping[str, int],
+    counts: Counts,
+    origins: Sequence[Mapping[str, Any]],
+    licence: str,
+    filters: Sequence[str],
+    left_out: Mapping[str, int],
+    notes: Sequence[str],
+    seed: int,
+) -> str:
+    """The text of ``README.md``: a head that ``datasets`` reads, and a page for people."""
+    files = [{"split": split, "path": PLACES[file].format(split)} for split in splits]
+    head = {
+        "license": licence,
+        "tags": ["tool-calling", "agents", "synthetic", "t2t-dist", format],
+        "configs": [{"config_name": "default", "data_files": files}],
+        "dataset_info": {"features": yaml_features(schema)},
+    }
+    template = resources.files("t2t_dist.export").joinpath("card.j2").read_text("utf-8")
+    body = _TEMPLATES.from_string(template).render(
+        format=format,
+        style=style,
+        file=file,
+        counts=counts,
+        splits=splits,
+        origins=origins,
+        licence=licence,
+        filters=filters,
+        left_out={why: n for why, n in left_out.items() if n},
+        notes=notes,
+        seed=seed,
+    )
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body}\n"

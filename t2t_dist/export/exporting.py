@@ -1,0 +1,286 @@
+"""Runs into a folder that is trained on: look at all episodes, choose, part into splits, write, describe."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from environments.base import Domain
+from environments.splits import SPLITS
+
+from ..errors import InputError
+from ..identity import stable_hash
+from ..reading import Reading
+from ..rows import CHECKS
+from ..schema import INTENTS
+from .card import Counts, card, licence_of, origin_of, public
+from .entities import Entities
+from .files import Sink, Spool, open_sink, write_states
+from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
+from .messages import head_of, messages_of
+from .selection import Filters, Looked, Pick, chosen
+from .splits import Groups, parted
+
+_NEEDED = (*HEAD, "turns")
+_ANY = Filters()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to export. ``shares`` are those of train, validation and test."""
+
+    format: str
+    style: str = "hf"
+    file: str = "jsonl"
+    filters: Filters = _ANY
+    shares: tuple[float, ...] = (0.9, 0.05, 0.05)
+    seed: int = 0
+    bare: bool = False
+    licence: str | None = None
+
+    def checked(self) -> Options:
+        """With the defaults of the format. Raises InputError: one line."""
+        filters = self.filters
+        for name, value, known in (
+            ("format", self.format, FORMATS),
+            ("style", self.style, STYLES),
+            ("file", self.file, ("jsonl", "parquet")),
+            *(("intent", intent, INTENTS) for intent in filters.intents),
+            *(("process", check, CHECKS) for check in filters.process),
+        ):
+            if value not in known:
+                raise InputError(f"--{name} {value}: give {_or(known)}")
+        if self.format in ("sft", "preference"):
+            if filters.min_reward is not None and filters.min_reward < 1.0:
+                raise InputError(
+                    f"--min-reward {filters.min_reward:g}: failing episodes are never in {self.format}; leave it away,"
+                    " or take --format hf, which has the reward of each"
+                )
+            filters = replace(filters, min_reward=1.0)
+        if self.format == "preference" and filters.per_task is None:
+            filters = replace(filters, per_task=1)
+        if self.format == "hf" and self.style != "hf":
+            raise InputError("--style openai: the format hf has Hugging Face's conversations; take --format sft")
+        return replace(self, filters=filters, file="arrow" if self.format == "hf" else self.file)
+
+
+@dataclass
+class Exported:
+    """What was written: ``splits`` are rows by split, ``left_out`` episodes by reason, ``notes`` for a person."""
+
+    folder: str
+    format: str
+    splits: dict[str, int]
+    left_out: dict[str, int]
+    notes: list[str]
+
+
+def export(runs: Sequence[str], out: str, options: Options) -> Exported:
+    """Export the graded episodes of runs into a new folder.
+
+    Rows stand in an order that depends on their ids alone. Two passes over the runs; memory grows by some 2 KB
+    an episode and holds no conversations but those of a piece that is being sorted.
+
+    Raises:
+        InputError: bad options, a folder that holds something, a run that is none or whose domain can't be loaded,
+            no captured tokens (rl), or no episode that is wanted.
+    """
+    options = options.checked()
+    folder = Path(out)
+    if "://" in out or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"--out {out}: a folder on this machine is needed")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"--out {out} is not empty; give a new folder")
+    if len({str(Path(run).resolve()) for run in runs}) < len(runs):
+        raise InputError("the same run is named twice")
+    sources = [_Run(path, options) for path in runs]
+    looked = Looked()
+    for run in sources:
+        looked.run(run.reading, run.entities, options.filters, options.format)
+    picks = chosen(looked, options.filters, options.format == "preference")
+    if not picks:
+        why = ", ".join(f"{n} {reason}" for reason, n in looked.left_out.most_common() if n) or "there are none"
+        raise InputError(f"no episode to export: {why}")
+    split_of, groups = _split(picks, options)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    try:
+        exported = _written(
+            part, sources, {identity: pick for pick, identity in picks}, split_of, groups, looked, options
+        )
+        part.chmod(0o755)
+        part.rename(folder)  # whole or not at all
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    exported.folder = out
+    return exported
+
+
+class _Run:
+    """A run with what its episodes' rows need."""
+
+    def __init__(self, path: str, options: Options) -> None:
+        self.reading = reading = Reading(path)
+        if reading.config is None:
+            raise InputError(f"{path}: {reading.notes[0]}")
+        if options.format == "rl" and reading.config.models.capture != "tokens":
+            raise InputError(
+                f"{path} has no token ids: --format rl needs a run made with --set models.capture=tokens and a model"
+                " that tells them"
+            )
+        domain = reading.domain
+        if domain is None:
+            raise InputError(f"{path}: {reading.notes[-1]}")
+        self.domain: Domain = domain
+        if not reading.origin.startswith(domain.fingerprint):
+            reading.note(
+                "its domain is not what it was (policy, tools or database): system prompt and tools are those of now"
+            )
+        if reading.source is None:
+            raise InputError(f"{path}: {reading.notes[-1]}")
+        self.entities = Entities(reading.config.domain, domain)
+
+
+def _split(picks: Sequence[tuple[Pick, str]], options: Options) -> tuple[dict[str, str], Counter[str]]:
+    """The split of each row by its key, and the rows of each group."""
+    groups = Groups()
+    for pick, _ in picks:
+        groups.join((pick.group, *pick.entities))
+    found = {pick.key: groups.find(pick.group) for pick, _ in picks}
+    sizes = Counter(found.values())
+    where = parted(sizes, options.shares, options.seed)
+    return {key: where[group] for key, group in found.items()}, sizes
+
+
+def _written(
+    folder: Path,
+    sources: Sequence[_Run],
+    picks: dict[str, Pick],
+    split_of: dict[str, str],
+    groups: Counter[str],
+    looked: Looked,
+    options: Options,
+) -> Exported:
+    spool = Spool(folder / ".spool", len(picks))
+    for place, run in enumerate(sources):
+        _spool(spool, place, run, picks, options)
+    tools = [head_of(run.domain)[1] for run in sources]
+    schema = schema_of(options.format, options.style, options.bare)
+    counts = Counts(largest=max(groups.values()))
+    sinks: dict[str, Sink] = {}
+    half: tuple[str, dict[str, Any]] | None = None
+    for key, number, row in spool.sorted():
+        if options.format == "preference":
+            if number == 0:
+                half = key, row
+                continue
+            if half is None or half[0] != key:
+                continue  # the other side was lost with its shard
+            row = _paired(half[1], row, options)
+        split = split_of[key]
+        if split not in sinks:
+            sinks[split] = open_sink(folder, split, options.file, schema)
+        row["tools"] = tools[row["source"]]
+        sinks[split].write({name: row[name] for name in schema.names if name in row})
+        counts.rows[split] += 1
+    for sink in sinks.values():
+        sink.close()
+    return _described(folder, sources, picks, split_of, schema, counts, looked, options)
+
+
+def _spool(spool: Spool, source: int, run: _Run, picks: dict[str, Pick], options: Options) -> None:
+    """Put down the rows of a run's chosen episodes."""
+    system, _ = head_of(run.domain)
+    for batch in run.reading.batches("episodes", _NEEDED):
+        ids = batch.column("episode_id").to_pylist()
+        wanted = [place for place, identity in enumerate(ids) if identity in picks]
+        for episode in batch.take(pa.array(wanted, pa.int64())).to_pylist() if wanted else ():
+            pick = picks[episode["episode_id"]]
+            head = head_row(episode, public(episode["agent"]), pick.entities) | {"source": source}
+            if options.format == "preference":
+                head |= {"messages": messages_of(episode["turns"], system), "pair_id": pick.pair}
+                spool.put(pick.key, pick.side, head)
+                continue
+            for number, row in enumerate(rows_of(options.format, options.style, head, episode, system)):
+                spool.put(pick.key, number, row)
+
+
+def _paired(chosen: dict[str, Any], rejected: dict[str, Any], options: Options) -> dict[str, Any]:
+    names = ("pair_id", "domain", "task_id", "trajectory_id", "intent", "entities", "source")
+    head = {name: chosen[name] for name in names}
+    for side, row in (("chosen", chosen), ("rejected", rejected)):
+        head |= {f"{side}_{name}": row[name] for name in ("episode_id", "agent", "reward")}
+    return pair_row(head, chosen["messages"], rejected["messages"], options.style)
+
+
+def _described(
+    folder: Path,
+    sources: Sequence[_Run],
+    picks: dict[str, Pick],
+    split_of: dict[str, str],
+    schema: pa.Schema,
+    counts: Counts,
+    looked: Looked,
+    options: Options,
+) -> Exported:
+    """The card and, for the format hf, what ``load_from_disk`` looks for."""
+    groups = Groups()
+    for pick in picks.values():
+        groups.join((pick.group, *pick.entities))
+        counts.cells[pick.intent, public(pick.agent), pick.passed] += 1
+    for group, split in {groups.find(pick.group): split_of[pick.key] for pick in picks.values()}.items():
+        counts.groups[split] += bool(group)
+    splits = {split: counts.rows[split] for split in SPLITS if counts.rows[split]}
+    notes = [f"{run.reading.run_id}: {note}" for run in sources for note in run.reading.notes]
+    wanted = [split for split, share in zip(SPLITS, options.shares, strict=True) if share > 0]
+    if missing := [split for split in wanted if split not in splits]:
+        notes.append(f"there is no {_or(missing)}: the rows make up {sum(counts.groups.values())} groups only")
+    total, whole = sum(splits.values()), sum(options.shares)
+    for split, share in zip(SPLITS, options.shares, strict=True):
+        if split in splits and abs(splits[split] / total - share / whole) > 0.05:
+            notes.append(f"{split} is {splits[split] / total:.0%} of the rows instead of {share / whole:.0%}")
+    configs = [run.reading.config for run in sources if run.reading.config is not None]
+    configs += [s.config for run in sources if (s := run.reading.source) is not None and s.config is not None]
+    text = card(
+        format=options.format,
+        style=options.style,
+        file=options.file,
+        schema=schema,
+        splits=splits,
+        counts=counts,
+        origins=[origin_of(run.reading) for run in sources],
+        licence=options.licence or licence_of(configs),
+        filters=_told(options.filters),
+        left_out=looked.left_out,
+        notes=notes,
+        seed=options.seed,
+    )
+    (folder / "README.md").write_text(text, "utf-8")
+    if options.format == "hf":
+        write_states(folder, splits, schema, stable_hash(sorted(picks), options.seed))
+    left_out = {why: n for why, n in looked.left_out.most_common() if n}
+    return Exported("", options.format, splits, left_out, notes)
+
+
+def _told(filters: Filters) -> list[str]:
+    told = [f"reward at least {filters.min_reward:g}"] if filters.min_reward is not None else []
+    asked = (("intent", filters.intents), ("agent", filters.agents), ("process check", filters.process))
+    told += [f"{name} {', '.join(map(public, values))}" for name, values in asked if values]
+    told += ["no faults of the simulated user"] if filters.no_faults else []
+    told += [f"at most {filters.max_turns} turns"] if filters.max_turns is not None else []
+    told += [f"at most {filters.max_tokens} tokens"] if filters.max_tokens is not None else []
+    told += [f"at most {filters.per_task} a task"] if filters.per_task is not None else []
+    return [*told, "as many of each intent"] if filters.balance else told
+
+
+def _or(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,78 @@
+"""Which rows may stand in which split: what shares a customer, a record or a trajectory is never parted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from environments.splits import SPLITS
+
+from ..identity import stable_hash
+
+
+class Groups:
+    """Union-find over names; names that were joined, directly or through others, are one group."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def join(self, names: Iterable[str]) -> None:
+        """Put all of these names into one group."""
+        first = None
+        for name in names:
+            root = self.find(name)
+            if first is None:
+                first = root
+            elif root != first:
+                # The smaller name is the root, whatever the order in which they came.
+                first, below = min(first, root), max(first, root)
+                self._above[below] = first
+
+    def find(self, name: str) -> str:
+        """The name that stands for a name's group."""
+        self._above.setdefault(name, name)
+        root = name
+        while (above := self._above[root]) != root:
+            root = above
+        while (above := self._above[name]) != root:
+            self._above[name], name = root, above
+        return root
+
+
+def parted(sizes: Mapping[str, int], shares: Sequence[float], seed: int) -> dict[str, str]:
+    """The split of each group: the largest first, each to the split that lacks most rows.
+
+    ``sizes`` are rows a group, ``shares`` one for each of SPLITS, which need not sum to 1. Among groups of a size the
+    seed decides. The same for the same groups in any order.
+    """
+    total, whole = sum(sizes.values()), sum(shares)
+    wanted = {name: total * share / whole for name, share in zip(SPLITS, shares, strict=True) if share > 0}
+    order = sorted(sizes, key=lambda group: (-sizes[group], stable_hash(seed, group)))
+    found: dict[str, str] = {}
+    for place, group in enumerate(order):
+        empty = [name for name in wanted if name not in found.values()] if len(order) - place <= len(wanted) else []
+        # The last groups are for splits that have none yet: of three groups, each split that is wanted gets one.
+        pool = empty if empty and len(order) - place <= len(empty) else list(wanted)
+        split = max(pool, key=lambda name: wanted[name])
+        wanted[split] -= sizes[group]
+        found[group] = split
+    return found
+
+
+def shares_of(text: str) -> tuple[float, ...]:
+    """``0.9/0.05/0.05`` as three shares; those left out are 0. Raises ValueError."""
+    shares = [float(part) for part in text.split("/")]
+    if not 1 <= len(shares) <= len(SPLITS) or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
+        raise ValueError(text)
+    return (*shares, *(0.0 for _ in SPLITS[len(shares) :]))
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string among the values of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from strings(inner)

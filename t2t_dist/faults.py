@@ -1,0 +1,144 @@
+"""Faults of the simulated user, read off a transcript.
+
+A conversation spoiled by its user says nothing about the agent, so faults are flagged in the episode's row and counted
+in the report. Everything here is a pure function of transcript and user's side, and errs towards silence: a flag should
+mean that a person would agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .players import OUT_OF_SCOPE, STOP, TRANSFER
+from .schema import Turn, UserSide
+
+STOP_BEFORE_WRITE = "stop_before_promised_write"
+EMPTY = "empty_message"
+ROLE_SWAP = "role_swap"
+LEAK = "leaks_instructions"
+REPEAT = "repeats"
+FLAGS = (STOP_BEFORE_WRITE, EMPTY, ROLE_SWAP, LEAK, REPEAT)
+
+#: A message of fewer words may well be said twice ("Yes, please go ahead.").
+REPEAT_WORDS = 8
+#: A sentence of the instructions of fewer words may well be said by chance.
+LEAK_WORDS = 7
+
+
+def _any(*phrases: str) -> re.Pattern[str]:
+    """Matches any of the phrases (regular expressions), in whole words, in a text made plain by :func:`_plain`."""
+    return re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})(?!\w)")
+
+
+_DO = "(?:go ahead|proceed|process|submit|cancel|change|modify|return|exchange|update|book|do (?:that|this|it))"
+#: The agent's last words ask for agreement to a plan ...
+_ASKS = _any(
+    rf"(?:shall|should|may|can) i (?:now )?(?:{_DO}|continue)",
+    rf"(?:would|do) you (?:like|want) me to {_DO}",
+    r"(?:please|do you|could you|can you) confirm",
+    r"confirm (?:that|if|whether) you",
+    r"(?:say|reply|answer)(?: with)? ['\"]?yes",
+    r"\(yes",
+    r"is (?:that|this|it) (?:ok|okay|all right|alright|correct|right|fine)",
+    r"do you agree",
+)
+#: ... or promise an act that has not been done.
+_PROMISES = _any(
+    rf"(?:i'll|i will|i'm going to|i am going to|i'm about to|let me) (?:now )?(?:just )?(?:{_DO}|take care of)",
+    r"one moment",
+    r"hold on",
+    r"bear with me",
+    r"please wait",
+    r"give me a (?:moment|minute|second)",
+)
+_AGREES = _any(
+    r"yes|yeah|yep|sure|ok|okay|correct|confirmed|i confirm|proceed|go ahead|please do|do it",
+    r"sounds (?:good|right|great)",
+    r"(?:that's|that is) (?:right|correct|fine)",
+)
+_YOURS = r"(?:e-?mail|(?:full |first |last )?name|zip|order (?:number|id)|account|user id)"
+#: What only the other side of the counter says.
+_AGENTS_WORDS = _any(
+    r"how (?:can|may) i (?:help|assist)(?: you)?",
+    r"(?:what|anything) else (?:that )?(?:i can|can i|i could) (?:help|assist|do for you)",
+    r"(?:can|may) i help you with",
+    r"thanks? (?:you )?for (?:contacting|reaching out|your patience)",
+    r"i(?:'ve| have)(?: gone ahead and)?(?: successfully)? (?:cancell?ed|processed|updated|modified|refunded) your",
+    rf"(?:may|could|can) i (?:please )?have your {_YOURS}",
+    rf"(?:please|could you) provide (?:me with )?your {_YOURS}",
+    r"i(?:'ll| will) (?:now )?(?:transfer you|process (?:that|this|your)|(?:check|look up) (?:that|this|it) for you)",
+)
+_SPEAKER = re.compile(r"^\W*(?:support )?(?:agent|assistant|representative)\W*:", re.IGNORECASE | re.MULTILINE)
+#: What only somebody who plays a customer says.
+_STAGE = _any(
+    r"(?:my|these|according to the) instructions",
+    r"(?:task[ _]instructions|known[ _]info|unknown[ _]info|reason[ _]for[ _]call|system prompt)",
+    r"(?:my persona|(?:in|stay in|out of) character|role-?play(?:ing)?)",
+    r"simulat(?:ed|ing) (?:user|customer|conversation)",
+    r"as an ai|language model",
+    r"i(?:'m| am) playing (?:the|a)|i play (?:the|a) customer",
+    r"i(?:'m| am| was|'ve been| have been) (?:told|instructed) (?:not to|to only|only to|to pretend|to act)",
+)
+_ENDINGS = (STOP, TRANSFER, OUT_OF_SCOPE)
+
+
+def user_faults(turns: Sequence[Turn], side: UserSide) -> list[str]:
+    """Flags of a conversation, in the order of :data:`FLAGS`; :data:`EMPTY` is the loop's to add."""
+    said = [turn for turn in turns if turn.role != "tool" and turn.content and not turn.tool_calls]
+    words = [(place, _plain(turn.content or "")) for place, turn in enumerate(said) if turn.seat == "user"]
+    if not words:
+        return []
+    found = set()
+    if _stops_before_write(said):
+        found.add(STOP_BEFORE_WRITE)
+    secrets = _secrets(side)
+    previous = ""
+    for place, text in words:
+        if _AGENTS_WORDS.search(text) or _SPEAKER.search(said[place].content or "") or _echoes(said, place, text):
+            found.add(ROLE_SWAP)
+        if _STAGE.search(text) or (secrets and any(secret in text for secret in secrets)):
+            found.add(LEAK)
+        if text == previous and text.count(" ") >= REPEAT_WORDS - 1:
+            found.add(REPEAT)
+        previous = text
+    return [flag for flag in FLAGS if flag in found]
+
+
+def _plain(text: str) -> str:
+    """Lower case, one line, straight apostrophes, without the words that end a conversation."""
+    if "###" in text:
+        for ending in _ENDINGS:
+            text = text.replace(ending, "")
+    return " ".join(text.lower().replace("\u2019", "'").split())
+
+
+def _stops_before_write(said: Sequence[Turn]) -> bool:
+    """The last word is a stop that agrees to, or does not wait for, what the agent was about to do."""
+    if len(said) < 2 or said[-1].seat != "user" or STOP not in (said[-1].content or "") or said[-2].seat != "agent":
+        return False
+    offered = _plain(said[-2].content or "")
+    if _PROMISES.search(offered) and not offered.endswith("?"):
+        return True
+    answer = _plain(said[-1].content or "")
+    return bool(_ASKS.search(offered)) and bool(_AGREES.search(answer)) and not answer.startswith("no")
+
+
+def _echoes(said: Sequence[Turn], place: int, text: str) -> bool:
+    """Whether the user says what the agent has just said."""
+    before = said[place - 1] if place else None
+    if before is None or before.seat != "agent" or text.count(" ") < 3:
+        return False
+    return text == _plain(before.content or "")
+
+
+def _secrets(side: UserSide) -> list[str]:
+    """Sentences of the instructions that are nobody's to say: those that stand in nothing the customer may tell."""
+    told = [side.reason_for_call, side.known_info, side.unknown_info]
+    for goal in side.goals:
+        told += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
+    if side.change is not None:
+        told += [side.change.request, *(fact.answer for fact in side.change.facts)]
+    tellable = _plain("\n".join(told))
+    sentences = (_plain(part).strip(" \"'") for part in re.split(r"[.!?:;\n]+", side.task_instructions))
+    return [part for part in sentences if part.count(" ") >= LEAK_WORDS - 1 and part not in tellable]

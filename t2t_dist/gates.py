@@ -1,0 +1,93 @@
+"""Gates of an evaluation for CI: a bound on pass^k (``--fail-under``), a largest drop (``--max-drop``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .compare import Compared
+from .errors import InputError
+from .schema import INTENTS
+from .tally import ALL, Tally
+
+_GATE = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
+
+
+class Verdict(NamedTuple):
+    """What a gate came to for one agent and intent; ``told`` says it in words."""
+
+    gate: str
+    agent: str
+    intent: str
+    passed: bool
+    told: str
+
+
+class Gate(NamedTuple):
+    """``pass^1>=0.6`` holds when it does for every agent and intent; in brackets stand those it is about."""
+
+    text: str
+    k: int
+    above: bool
+    bound: float
+    agents: tuple[str, ...] = ()
+    intents: tuple[str, ...] = ()
+
+    def verdicts(self, tally: Tally) -> list[Verdict]:
+        """One for each agent and intent that it is about; a gate about nothing has one that failed."""
+        found = []
+        for agent in self.agents or tally.agents:
+            for intent in self.intents or tally.intents:
+                estimate = tally.passes(self.k, agent, intent)
+                value = estimate.value
+                if value is None:
+                    told = f"no task of {agent} on {intent} has {self.k} graded trials"
+                    found.append(Verdict(self.text, agent, intent, False, told))
+                    continue
+                holds = value > self.bound if self.above else value >= self.bound
+                told = f"pass^{self.k} {value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
+                found.append(Verdict(self.text, agent, intent, holds, told))
+        return found or [Verdict(self.text, "", "", False, "there are no episodes")]
+
+
+def parse_gate(text: str, agents: Sequence[str], trials: int) -> Gate:
+    """A gate from its text, such as ``pass^1[scripted:hasty, ambiguous]>=0.6``.
+
+    Raises:
+        InputError: not such a text, more trials than there are, or an agent that is not evaluated.
+    """
+    found = _GATE.fullmatch(text)
+    if found is None:
+        raise InputError(f"--fail-under {text}: write it as 'pass^1>=0.6' or 'pass^1[ambiguous]>=0.6'")
+    k, bound = int(found["k"]), float(found["bound"])
+    if not 1 <= k <= trials:
+        raise InputError(f"--fail-under {text}: k is from 1 to {trials}, the trials a task; see --trials")
+    if bound > 1:
+        raise InputError(f"--fail-under {text}: pass^k is a rate from 0 to 1; write 0.6 for 60 %")
+    names = [name.strip() for name in (found["which"] or "").split(",") if name.strip()]
+    intents = tuple(name for name in names if name in (*INTENTS, ALL))
+    chosen = tuple(_agent(name, agents, text) for name in names if name not in (*INTENTS, ALL))
+    return Gate(text, k, found["sign"] == ">", bound, chosen, intents)
+
+
+def _agent(name: str, agents: Sequence[str], text: str) -> str:
+    if name in agents:
+        return name
+    short = [agent for agent in agents if agent.partition(":")[2] == name]
+    if len(short) == 1:
+        return short[0]
+    known = ", ".join([*INTENTS, ALL, *agents])
+    raise InputError(f"--fail-under {text}: '{name}' is neither an intent nor an agent of this run; there are: {known}")
+
+
+def drops(compared: Sequence[Compared], most: float) -> list[Verdict]:
+    """Whether an agent lost more than ``most`` of its pass^k against a baseline, on all intents or on any."""
+    found = []
+    for change in compared:
+        value, low, high, n = change.difference
+        assert value is not None
+        kind = f"{n} tasks of both" if change.paired else "no task in common"
+        told = f"pass^{change.k} changed by {value:+.3f} [{low:+.3f}, {high:+.3f}], {kind}"
+        found.append(Verdict(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, told))
+    return found

@@ -1,0 +1,99 @@
+"""The tool dependency graph of a domain, derived from its tools' typed signatures and results.
+
+An arrow from one tool to another means: the first one's result holds a value that the second one's arguments need.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+
+from environments.base import Domain
+from environments.entities import Spec
+from environments.tools import Kind, Tool
+from environments.workflows import Workflow
+
+#: Tools an explorer is given at most (Trajectory2Task, explorer set-up).
+MAX_TOOLS = 12
+
+
+class ToolGraph:
+    """Who feeds whom. Built once for a domain: :func:`graph_of`."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.entry = list(domain.entry_tools)
+        self.reads = [t for t in domain.of_kind(Kind.READ) if t not in self.entry]
+        self.writes = domain.of_kind(Kind.WRITE)
+        self.generic = domain.of_kind(Kind.GENERIC)
+        self.produces = {t.name: t.produces() for t in [*self.entry, *self.reads, *self.writes]}
+        #: Tools whose result can hold several values of a kind.
+        self.listing = {t.name for t in self.reads if has_lists(t.returns)}
+        #: What lists everything there is of a kind is asked only where an errand takes it and nothing else gives it.
+        near = {name for t in self.reads if t.parameters for name in self.produces[t.name]}
+        wanted = {name for errand in domain.errands for name in errand.consumes()} - near
+        self.asked = [t for t in self.reads if t.parameters or self.produces[t.name] & wanted]
+        self._details: dict[str, Tool] = {}
+        for t in self.reads:
+            if type_name := _details_of(t):
+                self._details.setdefault(type_name, t)
+
+    def edges(self) -> list[tuple[str, str, str]]:
+        """``(from tool, to tool, domain type)``, sorted."""
+        tools = [*self.entry, *self.reads, *self.writes]
+        return sorted(
+            (a.name, b.name, t) for a in tools for b in tools if a is not b for t in a.produces() & b.consumes()
+        )
+
+    def detail_tool(self, type_name: str) -> Tool | None:
+        """The first READ tool that looks up one thing of this type by its id: ``OrderId -> get_order_details``."""
+        return self._details.get(type_name)
+
+    def sources(self, errand: Tool | Workflow) -> list[Tool]:
+        """READ tools that can supply the errand's arguments, directly or through one another, in the tools' order."""
+        needed, chosen = set(errand.consumes()), set[str]()
+        grown = True
+        while grown:
+            grown = False
+            for tool in self.asked:
+                if tool.name not in chosen and self.produces[tool.name] & needed:
+                    chosen.add(tool.name)
+                    needed |= tool.consumes()
+                    grown = True
+        return [tool for tool in self.reads if tool.name in chosen]
+
+    def subset(self, rng: random.Random, errands: Sequence[Tool | Workflow], steps: Sequence[Tool] = ()) -> list[Tool]:
+        """A sample of tools: entry tools, all that the errands rest on, filled up to :data:`MAX_TOOLS`.
+
+        ``steps`` are the tools with which workflows among the errands are carried out.
+        """
+        chosen: dict[str, Tool] = {tool.name: tool for tool in self.entry}
+        for errand in errands:
+            chosen.update({tool.name: tool for tool in self.sources(errand)})
+            if isinstance(errand, Tool):
+                chosen[errand.name] = errand
+        chosen.update({tool.name: tool for tool in steps})
+        for group in ([*self.reads, *self.generic], self.writes):
+            rest = [t for t in group if t.name not in chosen]
+            for tool in rng.sample(rest, max(0, min(MAX_TOOLS - len(chosen), len(rest)))):
+                chosen[tool.name] = tool
+        return list(chosen.values())
+
+
+def _details_of(tool: Tool) -> str | None:
+    """The type a tool looks up: its only argument, found again at the top of its result."""
+    specs = list(tool.parameters.values())
+    if len(specs) != 1 or specs[0].kind != "scalar" or tool.returns.kind != "struct":
+        return None
+    own = {inner.name for _, inner in tool.returns.fields if inner.kind == "scalar"}
+    return specs[0].name if specs[0].name in own else None
+
+
+def has_lists(spec: Spec) -> bool:
+    """Whether a result can hold several domain values of a kind."""
+    return (spec.kind in ("list", "map") and bool(spec.names())) or any(has_lists(inner) for _, inner in spec.fields)
+
+
+@lru_cache(maxsize=16)
+def graph_of(domain: Domain) -> ToolGraph:
+    return ToolGraph(domain)

@@ -1,0 +1,70 @@
+"""Who is who: ids and seeds derived from what they identify, never from when or where something ran.
+
+With deterministic models the same run gives the same rows at any number of workers, because nothing here knows the
+worker, the attempt or the time (law 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
+from importlib import resources
+from typing import Any
+
+import orjson
+
+from . import __version__
+
+
+def stable_hash(*parts: Any, size: int = 8) -> str:
+    """Hex digits (2 * ``size``) of any JSON-like parts; the same in every process and on every machine."""
+    return blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=size).hexdigest()
+
+
+def seed_of(*parts: Any) -> int:
+    """A 63-bit seed from any JSON-like parts."""
+    return int(stable_hash(*parts), 16) >> 1
+
+
+def run_id(config: dict[str, Any], code: str, source: str) -> str:
+    """Identity of a run: the settings that change results, the code, and what it works on (domain or task set)."""
+    return f"run-{stable_hash(config, code, source, size=6)}"
+
+
+def trajectory_id(run: str, index: int) -> str:
+    return f"traj-{stable_hash(run, 'explore', index)}"
+
+
+def task_id(trajectory: str, intent: str) -> str:
+    return f"task-{stable_hash(trajectory, intent)}"
+
+
+def episode_id(run: str, stage: str, item: str, trial: int) -> str:
+    """``item`` names what is rolled out: task and agent."""
+    return f"ep-{stable_hash(run, stage, item, trial)}"
+
+
+def turn_seed(episode: str, seat: str, turn: int) -> int:
+    """Sampling seed of one turn; fits the 31 bits that every engine takes."""
+    return seed_of(episode, seat, turn) & 0x7FFFFFFF
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Version and a hash of the source files that results depend on."""
+    digest = blake2b(digest_size=6)
+    for package in ("environments", "t2t_dist"):
+        for name, data in _sources(resources.files(package), ""):
+            digest.update(name.encode() + b"\0" + data)
+    return f"{__version__}+{digest.hexdigest()}"
+
+
+def _sources(folder: Any, prefix: str) -> Iterable[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda item: str(item.name)):
+        name = f"{prefix}/{entry.name}"
+        if entry.is_dir():
+            if entry.name not in ("__pycache__", "report", "view", "chat", "export"):
+                yield from _sources(entry, name)
+        elif entry.name.endswith((".py", ".md", ".yaml", ".j2")):
+            yield name, entry.read_bytes()

@@ -1,0 +1,92 @@
+"""ambiguous: slots that decide the call are withheld until the agent asks.
+
+Certificate: at least two calls that the database allows satisfy the opening request and lead to different final
+states; exactly one satisfies it after the clarification; what is withheld is in the customer's ``known_info``.
+Beyond the paper, the gold must not be the first candidate: a task on which guessing pays does not measure asking.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from environments.base import Domain
+from environments.tools import Call
+
+from ..schema import Candidate, Certificate, Task, Trajectory
+from ..speech import mentions
+from .candidates import MAX_CANDIDATES, candidates_for
+from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
+from .errands import errands_in, errands_of
+from .sides import check_sides
+
+__all__ = ["MAX_CANDIDATES", "candidates_for", "certify", "check_candidates", "make", "withholdable"]
+
+
+def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
+    """Raises Refused: no slot of any write can be withheld so that a question becomes necessary."""
+    errands = errands_of(domain, trajectory)
+    if not errands:
+        raise Refused("no_write")
+    why = Refused("no_ambiguity")
+    for number in rng.sample(range(len(errands)), len(errands)):
+        for withheld in rng.sample(options := withholdable(domain, errands[number]), len(options)):
+            try:
+                candidates = candidates_for(domain, trajectory.customer, errands, number, withheld)
+                check_candidates(candidates)
+            except Refused as refused:
+                why = refused
+                continue
+            goals = [PlannedGoal(call, withheld if i == number else ()) for i, call in enumerate(errands)]
+            grader = grader_of(domain, trajectory, list(enumerate(errands)))
+            choose_tells(domain, grader, goals, rng)
+            certificate = Certificate(intent="ambiguous", goal=number, withheld=list(withheld), candidates=candidates)
+            return Structure("ambiguous", goals, grader, certificate)
+    raise why
+
+
+def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
+    """Sets of slots a customer may leave open: as the domain's words say, else each slot alone."""
+    named = domain.language.tool(domain.tools.get(call.name) or call.name).withhold
+    groups = [tuple(group) for group in named] or [(slot,) for slot in call.arguments]
+    return [group for group in groups if all(slot in call.arguments for slot in group)]
+
+
+def check_candidates(candidates: Sequence[Candidate]) -> None:
+    """Raises Refused unless the opening leaves two outcomes, the clarification one, and guessing fails."""
+    if len({candidate.final for candidate in candidates}) < 2:
+        raise Refused("no_ambiguity", "every call that satisfies the request leads to the same state")
+    clear = [candidate for candidate in candidates if candidate.after_clarification]
+    if len(clear) != 1:
+        raise Refused("not_unique", f"{len(clear)} calls satisfy the request after the clarification")
+    if candidates[0].final == clear[0].final:
+        raise Refused("guessable", "the first candidate is the right one")
+
+
+def certify(domain: Domain, task: Task) -> Certificate:
+    """Raises Refused with the first thing that does not hold."""
+    replays, without = check_gold(domain, task)
+    stored = task.certificate
+    if stored is None or stored.goal is None or not 0 <= stored.goal < len(task.user.goals):
+        raise Refused("no_certificate")
+    check_sides(domain, task, open_goal=stored.goal)
+    errands = [Call(call.name, call.arguments) for call in errands_in(task.grader)]
+    candidates = candidates_for(domain, task.customer, errands, stored.goal, stored.withheld)
+    check_candidates(candidates)
+    right = next(candidate for candidate in candidates if candidate.after_clarification)
+    if right.final != task.grader.final:
+        raise Refused("not_gold", "what the clarification determines is not the gold")
+    unstated = [(n, fact) for n, goal in enumerate(task.user.goals) for fact in goal.facts if not fact.stated]
+    if sorted((n, fact.slot) for n, fact in unstated) != sorted((stored.goal, slot) for slot in stored.withheld):
+        raise Refused("not_withheld", f"what the opening leaves out is not just {', '.join(stored.withheld)}")
+    for _, fact in unstated:
+        if not mentions(task.user.known_info, fact.says):
+            raise Refused("not_known", f"the customer's known_info does not hold '{fact.slot}'")
+    return Certificate(
+        intent="ambiguous",
+        replays=replays,
+        without=without,
+        goal=stored.goal,
+        withheld=stored.withheld,
+        candidates=candidates,
+    )

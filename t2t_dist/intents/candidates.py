@@ -1,0 +1,72 @@
+"""The calls that satisfy a request: what a customer who says this much, and no more, could mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from environments.base import Domain
+from environments.tools import Call
+
+from ..bindings import Binder
+from ..explore import is_valid_errand
+from ..schema import Candidate
+from .common import Refused
+from .errands import reached
+
+#: More candidates than this and the request is not ambiguous but empty.
+MAX_CANDIDATES = 48
+_MAX_TRIES = 400
+
+
+def candidates_for(
+    domain: Domain, customer: str, errands: Sequence[Call], number: int, withheld: Sequence[str]
+) -> list[Candidate]:
+    """Every errand of the same name that agrees with what is stated, is valid, and lets the other errands go on.
+
+    Agreement is by what is *said*: a lamp in another order satisfies "the lamp" as well. Shape: at most
+    :data:`MAX_CANDIDATES`, in the order in which the customer's records show them.
+
+    Raises:
+        Refused: a withheld slot says nothing, or there are too many candidates to speak of an ambiguity.
+    """
+    focal = errands[number]
+    kind = domain.errand(focal.name)
+    assert kind is not None
+    world = domain.world()
+    for call in errands[:number]:
+        domain.carry_out(world, call)
+    said = {slot: domain.describe(world, focal, slot, customer).says for slot in focal.arguments}
+    if any(not said[slot] for slot in withheld):
+        raise Refused("no_ambiguity", "what says itself can't be withheld")
+
+    def agrees(slot: str, value: Any, arguments: dict[str, Any]) -> bool:
+        return slot in withheld or (
+            domain.describe(world, Call(kind.name, {**arguments, slot: value}), slot, customer).says == said[slot]
+        )
+
+    lists = [slot for slot in withheld if isinstance(focal.arguments[slot], list)]
+    sizes = {
+        slot: len(value)
+        for slot, value in focal.arguments.items()
+        if isinstance(value, list) and (slot not in withheld or len(lists) > 1)
+    }
+    stated = {slot: [value] for slot, value in focal.arguments.items() if slot not in withheld}
+    found: list[Candidate] = []
+    for tries, arguments in enumerate(
+        Binder(kind, reached(domain, customer), extra=stated, accept=agrees, sizes=sizes).calls()
+    ):
+        if tries >= _MAX_TRIES:
+            raise Refused("too_open", f"more than {_MAX_TRIES} calls could be what the request means")
+        call = Call(kind.name, arguments)
+        if not is_valid_errand(domain, world, call, customer):
+            continue
+        after = world.fork()
+        rest = [call, *errands[number + 1 :]]
+        if not all(domain.carry_out(after, later) for later in rest):
+            continue
+        clear = all(domain.describe(world, call, slot, customer).says == said[slot] for slot in withheld)
+        if len(found) == MAX_CANDIDATES:
+            raise Refused("too_open", f"more than {MAX_CANDIDATES} calls satisfy the request")
+        found.append(Candidate(arguments=arguments, final=after.digest, after_clarification=clear))
+    return found

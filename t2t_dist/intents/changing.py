@@ -1,0 +1,159 @@
+"""changing: the customer first wants A, then, at a named trigger, B.
+
+Certificate: the final states of A, of B and the initial one are pairwise different; the gold is B only; the trigger is
+an event that the transcript shows; A is not written before it in a correct run.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from environments.base import Domain
+from environments.tools import Call
+
+from ..bindings import Binder
+from ..explore import is_valid_errand
+from ..schema import Certificate, GoldCall, Task, Trajectory
+from .common import PlannedChange, PlannedGoal, Refused, Structure, check_gold, final_state, grader_of, said
+from .errands import errands_in, errands_of, reached
+from .sides import check_facts, check_sides
+
+#: Events in a transcript at which a customer may change their mind.
+ASKED_TO_CONFIRM, FIRST_REPLY = "asked_to_confirm", "first_reply"
+TRIGGERS = (ASKED_TO_CONFIRM, FIRST_REPLY)
+#: Valid calls looked at for B, tool by tool.
+_MAX_TRIES = 40
+
+
+def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
+    """Raises Refused: the trajectory wrote nothing, or there is nothing else the customer could want instead."""
+    errands = errands_of(domain, trajectory)
+    if not errands:
+        raise Refused("no_write")
+    for number in rng.sample(range(len(errands)), len(errands)):
+        first = errands[number]
+        for second in alternatives(domain, trajectory.customer, errands, number, rng):
+            wanted = [*errands[:number], second, *errands[number + 1 :]]
+            final_a, final_b = final_state(domain, errands), final_state(domain, wanted)
+            if final_a is None or final_b is None or len({final_a, final_b, domain.world().digest}) < 3:
+                continue
+            try:
+                grader = grader_of(domain, trajectory, list(enumerate(wanted)))
+            except Refused:
+                continue
+            trigger = rng.choices(TRIGGERS, (3, 1))[0]
+            certificate = Certificate(
+                intent="changing",
+                goal=number,
+                trigger=trigger,
+                first_call=GoldCall(name=first.name, kind="write", arguments=first.arguments, goal=number),
+            )
+            goals = [PlannedGoal(call) for call in errands]
+            change = PlannedChange(number, trigger, second)
+            return Structure("changing", goals, grader, certificate, change)
+    raise Refused("no_alternative")
+
+
+def alternatives(
+    domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random
+) -> Iterator[Call]:
+    """Other valid errands that a customer who asked for ``errands[number]`` might want instead, in random order.
+
+    About the same thing (the first argument) where the tool has more to decide; choices that are a mere formality (a
+    reason) do not make another wish.
+    """
+    first = errands[number]
+    asked = domain.errand(first.name)
+    if asked is None or not first.arguments:
+        return
+    world = domain.world()
+    for call in errands[:number]:
+        domain.carry_out(world, call)
+    seen = reached(domain, customer)
+    subject = next(iter(first.arguments))
+    subject_type = asked.parameters[subject].name
+    others = [errand for errand in domain.errands if errand.parameters]
+    for errand in rng.sample(others, len(others)):
+        slot, spec = next(iter(errand.parameters.items()))
+        decided = [name for name, s in errand.parameters.items() if s.kind not in ("choice", "plain")]
+        same_subject = spec.name == subject_type and (errand.name != first.name or len(decided) > 1)
+        if spec.name != subject_type:
+            continue
+
+        def wanted(name: str, value: Any, _: dict[str, Any], slot: str = slot, same: bool = same_subject) -> bool:
+            return name != slot or (value == first.arguments[subject]) == same
+
+        extra = {
+            name: values
+            for name, s in errand.parameters.items()
+            if (values := domain.samples(world, s.name, customer, rng))
+        }
+        for tries, arguments in enumerate(Binder(errand, seen, extra=extra, accept=wanted, rng=rng).calls()):
+            if tries >= _MAX_TRIES:
+                break
+            call = Call(errand.name, arguments)
+            if _says_something_else(domain, first, call, customer) and is_valid_errand(domain, world, call, customer):
+                yield call
+                break
+
+
+def _says_something_else(domain: Domain, first: Call, second: Call, customer: str) -> bool:
+    """Another tool, or another value in a slot that is more than a formality, said in other words."""
+    if first.name != second.name:
+        return True
+    world, errand = domain.world(), domain.errand(first.name)
+    specs = errand.parameters if errand else {}
+    return any(
+        specs[slot].kind != "choice"
+        and said(domain, world, first, slot, customer) != said(domain, world, second, slot, customer)
+        for slot in specs
+    )
+
+
+def certify(domain: Domain, task: Task) -> Certificate:
+    """Raises Refused with the first thing that does not hold."""
+    replays, without = check_gold(domain, task)
+    stored, change = task.certificate, task.user.change
+    if stored is None or stored.goal is None or stored.first_call is None or change is None:
+        raise Refused("no_certificate")
+    if change.trigger not in TRIGGERS or change.trigger != stored.trigger or change.goal != stored.goal:
+        raise Refused("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
+    first = stored.first_call
+    errands = errands_in(task.grader)
+    second = next((call for call in errands if call.goal == stored.goal), None)
+    if second is None or Call(second.name, second.arguments) == Call(first.name, first.arguments):
+        raise Refused("no_change", "the gold still holds what the customer wanted first")
+    first_final = final_state(domain, [first if call.goal == stored.goal else call for call in errands])
+    if first_final is None:
+        raise Refused("first_fails", "what the customer wanted first can't be done")
+    if broken := _broken_by_first(domain, task, stored.goal, first, errands):
+        raise Refused("first_fails", f"what the customer wanted first breaks a rule: {broken}")
+    if len({first_final, task.grader.final, task.grader.initial}) < 3:
+        raise Refused("same_state", "A, B and the initial state are not pairwise different")
+    check_facts(domain, task.customer, Call(second.name, second.arguments), change.facts, "the change of mind")
+    check_sides(domain, task, {stored.goal: Call(first.name, first.arguments)})
+    return Certificate(
+        intent="changing",
+        replays=replays,
+        without=without,
+        goal=stored.goal,
+        trigger=stored.trigger,
+        first_call=first,
+        first_final=first_final,
+    )
+
+
+def _broken_by_first(domain: Domain, task: Task, goal: int, first: GoldCall, errands: Sequence[GoldCall]) -> str | None:
+    """What a correct agent would refuse A for, instead of asking to confirm it."""
+    world = domain.world()
+    for call in errands:
+        if call.goal == goal:
+            break
+        domain.carry_out(world, Call(call.name, call.arguments))
+    for step in domain.steps(world, Call(first.name, first.arguments)):
+        if broken := domain.breaches(world, step, task.customer):
+            return f"R{broken[0].rule.number}: {broken[0].reason}"
+        domain.execute(world, step)
+    return None

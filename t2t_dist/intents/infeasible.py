@@ -1,0 +1,175 @@
+"""infeasible: a request, or one part of it, that policy, stock or missing tools forbid.
+
+Certificate: on this world the forbidden call is refused by the tool, or breaks the cited rule, before and after the
+feasible rest; the rest replays; the allowed diff is exactly that rest; the handling comes from the cited rule.
+"""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+
+from environments.base import Domain
+from environments.rules import Enforced, Handling, Rule
+from environments.state import World
+from environments.tools import Call
+
+from ..bindings import Binder
+from ..schema import CallPattern, Certificate, GoldCall, Task, Trajectory
+from .common import PlannedGoal, Refused, Structure, check_gold, grader_of, in_order, matches, writes_in
+from .errands import errands_in, errands_of, reached
+from .sides import check_sides
+
+#: Share of tasks whose request has a feasible part as well, where the trajectory has one to give.
+_WITH_REST = 0.6
+_PROPOSALS = 12
+
+
+def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
+    """Raises Refused: no rule can be broken by this customer on this world in a way that can be cited."""
+    errands = errands_of(domain, trajectory)
+    rest = errands if errands and rng.random() < _WITH_REST else []
+    for rule in rng.sample(list(domain.rule_list), len(domain.rule_list)):
+        if rule.handling is Handling.TRANSFER and not domain.transfer_tool:
+            continue  # nothing could be done about it
+        proposals = list(islice(rule.proposals(domain.world(), trajectory.customer), _PROPOSALS))
+        proposals = [in_order(domain, call) for call in proposals]
+        for call in rng.sample(proposals, len(proposals)):
+            feasible = [errand for errand in rest if _subject(errand) != _subject(call)][:2]
+            worlds = _worlds(domain, feasible)
+            if worlds is None or any(not stands(domain, world, call, rule, trajectory.customer) for world in worlds):
+                continue
+            return _structure(domain, trajectory, rule, call, feasible, worlds, rng)
+    raise Refused("no_rule_to_break")
+
+
+def _subject(call: Call) -> object:
+    return next(iter(call.arguments.values()), None)
+
+
+def _worlds(domain: Domain, rest: list[Call]) -> list[World] | None:
+    """The worlds before and after the feasible rest; ``None`` if it is refused."""
+    before, after = domain.world(), domain.world()
+    if not all(domain.carry_out(after, call) for call in rest):
+        return None
+    return [before, after] if rest else [before]
+
+
+def stands(domain: Domain, world: World, call: Call, rule: Rule, customer: str) -> bool:
+    """The call breaks this rule and no other, and it is stopped by what the rule says stops it."""
+    broken = [breach.rule.number for breach in domain.breaches(world, call, customer)]
+    if broken != [rule.number]:
+        return False
+    result = domain.execute(world.fork(), call)
+    match rule.enforced:
+        case Enforced.BY_ABSENCE:
+            return call.name not in domain.tools
+        case Enforced.BY_TOOL:
+            return call.name in domain.tools and result.error
+        case _:
+            return not result.error and result.changed
+
+
+def _structure(
+    domain: Domain,
+    trajectory: Trajectory,
+    rule: Rule,
+    call: Call,
+    feasible: list[Call],
+    worlds: list[World],
+    rng: random.Random,
+) -> Structure:
+    # What is handed over comes last: the conversation ends with it.
+    last = rule.handling is Handling.TRANSFER or rng.random() < 0.5
+    order = [*feasible, call] if last else [call, *feasible]
+    number = order.index(call)
+    required = _required(domain, rule)
+    grader = grader_of(
+        domain,
+        trajectory,
+        list(enumerate(order)),
+        ["db", "forbidden", *(["required"] if required else [])],
+        refused=number,
+        forbidden=[_pattern(domain, worlds, call, rule, trajectory.customer)],
+        required=required,
+        refused_goal=number,
+        rule=rule.number,
+        handling=rule.handling.value,
+    )
+    forbidden = GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=number)
+    certificate = Certificate(intent="infeasible", goal=number, rule=rule.number, forbidden_call=forbidden)
+    goals = [PlannedGoal(c) for c in order]
+    return Structure("infeasible", goals, grader, certificate, patience=rng.choice([1, 1, 2]))
+
+
+def _required(domain: Domain, rule: Rule) -> list[CallPattern]:
+    """What the rule wants done about a request it forbids."""
+    return [CallPattern(name=domain.transfer_tool)] if rule.handling is Handling.TRANSFER else []
+
+
+def _kind(domain: Domain, call: Call) -> str:
+    return domain.tools[call.name].kind.value if call.name in domain.tools else "absent"
+
+
+def _pattern(domain: Domain, worlds: list[World], call: Call, rule: Rule, customer: str) -> CallPattern:
+    """The arguments that matter: one is left out when the rule stays broken whatever stands there."""
+    if call.name not in domain.tools:
+        return CallPattern(name=call.name, arguments=None)
+    seen = reached(domain, customer)
+    kept = dict(call.arguments)
+    for slot in list(call.arguments)[1:]:
+        others = {name: [value] for name, value in call.arguments.items() if name != slot}
+
+        def only_here(name: str, value: object, _: object, slot: str = slot) -> bool:
+            return name == slot or value == call.arguments[name]
+
+        tool = domain.tools[call.name]
+        varied = islice(Binder(tool, seen, extra=others, accept=only_here).calls(), 8)
+        alternatives = [a for a in varied if a.get(slot) != call.arguments[slot]]
+        if alternatives and all(
+            rule.broken_by(world, Call(call.name, a), customer) for a in alternatives for world in worlds
+        ):
+            del kept[slot]
+    return CallPattern(name=call.name, arguments=kept)
+
+
+def certify(domain: Domain, task: Task) -> Certificate:
+    """Raises Refused with the first thing that does not hold."""
+    stored, grader = task.certificate, task.grader
+    if stored is None or stored.forbidden_call is None or stored.rule is None:
+        raise Refused("no_certificate")
+    replays, without = check_gold(domain, task)
+    rule = next((rule for rule in domain.rule_list if rule.number == stored.rule), None)
+    clause = domain.clauses.get(stored.rule)
+    if rule is None or clause is None:
+        raise Refused("no_such_rule", f"the policy has no rule R{stored.rule}")
+    call = Call(stored.forbidden_call.name, stored.forbidden_call.arguments)
+    rest = [Call(c.name, c.arguments) for c in errands_in(grader)]
+    worlds = _worlds(domain, rest)
+    if worlds is None or not all(stands(domain, world, call, rule, task.customer) for world in worlds):
+        raise Refused("not_forbidden", f"{call.name} is not what R{rule.number} alone stops on this world")
+    if not any(_matches(pattern, call) for pattern in grader.forbidden):
+        raise Refused("not_listed", "the forbidden call is not among those the grader forbids")
+    if any(_matches(pattern, write) for pattern in grader.forbidden for write in writes_in(grader.gold)):
+        raise Refused("rest_forbidden", "the grader forbids a part of the feasible rest")
+    if grader.handling != rule.handling.value or grader.rule != rule.number:
+        raise Refused("handling_differs", f"R{rule.number} wants '{rule.handling.value}'")
+    if stored.goal is None or stored.goal != grader.refused_goal:
+        raise Refused("goals_differ", "the goal to refuse is not the certificate's")
+    required = _required(domain, rule)
+    check_sides(domain, task, {stored.goal: call}, forbidden=True, required=required, rule=rule.number)
+    return Certificate(
+        intent="infeasible",
+        replays=replays,
+        without=without,
+        goal=stored.goal,
+        forbidden_call=stored.forbidden_call,
+        rule=rule.number,
+        clause=clause.text,
+        enforced=rule.enforced.value,
+        reason=rule.broken_by(worlds[0], call, task.customer),
+    )
+
+
+def _matches(pattern: CallPattern, call: Call | GoldCall) -> bool:
+    return matches(pattern, call.name, call.arguments)

@@ -1,0 +1,147 @@
+"""Whether the two sides of a task belong together: the customer asks for what the grader checks, and for nothing else.
+
+The mention check proves that the words carry the customer's facts. This proves that these facts are those of the gold,
+so that no certificate can be had for a task whose gold, basis or customer was exchanged under its words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from environments.base import Domain
+from environments.tools import WRITE, Call
+
+from ..explore import expanded, requestor_of
+from ..graph import graph_of
+from ..schema import CallPattern, Fact, Task
+from .candidates import candidates_for
+from .common import Refused, fact_text, fields_of, matches, writes_in
+from .errands import errands_in
+
+#: Parts that may stand in a basis without being asked for by the intent.
+ON_REQUEST = frozenset({"process"})
+
+
+def check_sides(
+    domain: Domain,
+    task: Task,
+    asked: Mapping[int, Call] | None = None,
+    *,
+    forbidden: bool = False,
+    required: Sequence[CallPattern] = (),
+    rule: int | None = None,
+    open_goal: int | None = None,
+) -> None:
+    """Every intent's certificate ends with this.
+
+    Args:
+        asked: by goal, the call its request is about where that is not the gold's (wanted first, or forbidden).
+        forbidden: whether the grader forbids calls, ``required`` which ones it requires.
+        rule: the rule a refusal rests on.
+        open_goal: the goal whose request is open on purpose.
+
+    Raises:
+        Refused: the first point in which the sides differ.
+    """
+    _check_caller(domain, task)
+    errands = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+    order = [call.goal for call in errands_in(task.grader)]
+    wanted = {**errands, **(asked or {})}
+    if order != sorted(set(order)) or sorted(wanted) != list(range(len(task.user.goals))):
+        raise Refused("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
+    _check_workflows(domain, task)
+    for number, goal in enumerate(task.user.goals):
+        check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
+    _check_grader(task, forbidden, required, rule)
+    _check_figures(task)
+    for place, number in enumerate(order):
+        if number != open_goal:
+            _check_unique(domain, task, list(errands.values()), place)
+
+
+def _check_caller(domain: Domain, task: Task) -> None:
+    """The gold begins with finding out who the customer is, by what the customer can say."""
+    gold, world = task.grader.gold, domain.world()
+    tool = domain.tools.get(gold[0].name) if gold else None
+    if tool is None or tool not in graph_of(domain).entry:
+        raise Refused("not_authenticated", "the gold does not begin with finding out who the customer is")
+    result = domain.execute(world, Call(tool.name, gold[0].arguments))
+    if domain.identified(tool, result.value) != task.customer:
+        raise Refused("other_customer", f"{tool.name} does not find {task.customer}")
+    profile = domain.profile(world, task.customer)
+    said = {fact.slot: fact.text for fact in task.user.identity}
+    false = [name for name, text in said.items() if profile.facts.get(name) != text]
+    missing = [name for name in tool.consumes() if name not in said]
+    if task.user.name != profile.name or false or missing:
+        named = ", ".join(sorted([*false, *missing])) or "name"
+        raise Refused("identity_differs", f"who the customer says they are is not {task.customer}: {named}")
+
+
+def _check_workflows(domain: Domain, task: Task) -> None:
+    """The gold's calls for a workflow are its steps, and all calls of the customer's own belong to one."""
+    workflows = {errand.goal: Call(errand.name, errand.arguments) for errand in task.grader.errands or ()}
+    if set(workflows) - {call.goal for call in errands_in(task.grader)} or any(
+        call.name not in domain.workflows for call in workflows.values()
+    ):
+        raise Refused("goals_differ", "the grader names a workflow that the gold does not carry out")
+    if any(call.requestor is not None and call.goal not in workflows for call in task.grader.gold):
+        raise Refused("goals_differ", "the customer makes a call that is no step of a workflow")
+    world = domain.world()
+    for errand in errands_in(task.grader):
+        wanted = Call(errand.name, errand.arguments)
+        if errand.goal not in workflows:
+            domain.carry_out(world, wanted)
+            continue
+        steps = expanded(domain, world, wanted)
+        gold = [call for call in task.grader.gold if call.goal == errand.goal]
+        done = [Call(call.name, call.arguments) for call in gold if call.kind == WRITE.value or call.requestor]
+        if steps is None or done != [
+            s for s in steps if domain.tools[s.name].kind is WRITE or requestor_of(domain, s.name)
+        ]:
+            raise Refused("gold_differs", f"the gold's calls are not the steps of {errand.name}")
+    if (task.user.at_hand or {}) != domain.at_hand(domain.world(), task.customer):
+        raise Refused("identity_differs", "what the customer has at hand is not theirs")
+
+
+def check_facts(domain: Domain, customer: str, call: Call, facts: Sequence[Fact], what: str) -> None:
+    """The facts are how the customer would say the call's arguments, slot by slot. Raises Refused."""
+    world = domain.world()
+    said = {slot: list(domain.describe(world, call, slot, customer).says) for slot in call.arguments}
+    held = {fact.slot: fact.says for fact in facts}
+    if said != held or len(facts) != len(held):
+        differ = sorted({*said, *held} - {slot for slot in said if said[slot] == held.get(slot)})
+        raise Refused("facts_differ", f"{what} is not about {call.name} as it stands: {', '.join(differ)}")
+
+
+def _check_grader(task: Task, forbidden: bool, required: Sequence[CallPattern], rule: int | None) -> None:
+    grader = task.grader
+    if list(required) != grader.required:
+        wanted = ", ".join(pattern.name for pattern in required) or "nothing"
+        raise Refused("handling_differs", f"what is required is {wanted}")
+    if grader.rule != rule or bool(grader.forbidden) != forbidden or (rule is None and grader.handling is not None):
+        raise Refused("handling_differs", "what the grader forbids, and the rule for it, is not the intent's")
+    if any(matches(pattern, call.name, call.arguments) for pattern in grader.forbidden for call in grader.gold):
+        raise Refused("rest_forbidden", "the grader forbids a call of the gold")
+    parts = {"db": True, "forbidden": forbidden, "required": bool(required), "communicate": bool(grader.communicate)}
+    basis = {part for part, counts in parts.items() if counts}
+    if set(grader.basis) - ON_REQUEST != basis:
+        raise Refused("basis_differs", f"the basis is {', '.join(grader.basis) or 'empty'}, not {', '.join(basis)}")
+
+
+def _check_figures(task: Task) -> None:
+    """What has to be said stands in a result of the gold, and the customer asks for it."""
+    shown: set[str] = set()
+    for call in writes_in(task.grader.gold):
+        shown |= {fact_text(value) for value in fields_of(call.result).values()}
+    missing = [fact for fact in task.grader.communicate if fact not in shown]
+    questions = sum(len(goal.questions) for goal in task.user.goals)
+    if missing or questions != len(task.grader.communicate):
+        raise Refused("communicate_differs", f"asked: {questions}, not in any result: {', '.join(missing) or 'none'}")
+
+
+def _check_unique(domain: Domain, task: Task, errands: Sequence[Call], place: int) -> None:
+    """All errands that satisfy the request, once everything about it was said, lead to the gold's final state."""
+    finals = {found.final for found in candidates_for(domain, task.customer, errands, place, ())}
+    if finals != {task.grader.final}:
+        text = f"{errands[place].name}: what the customer says leads to {len(finals)} final states"
+        raise Refused("not_unique", text)

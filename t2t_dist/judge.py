@@ -1,0 +1,90 @@
+"""Judges: models that mark a task from 1 to 10. They see all of it, gold and certificate included: it is their work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, Field
+
+from environments.base import Domain
+
+from .chat.wire import ChatModel, Conversation
+from .errors import ContextExceeded
+from .identity import turn_seed
+from .prompting import BadAnswer, parse_json, render
+from .schema import Task, Vote
+
+SEAT = "judge"
+#: How much of a call's result a judge is shown, in characters.
+SHOWN = 600
+
+
+class Marks(BaseModel):
+    """A judge's answer."""
+
+    realism: float = Field(ge=1, le=10)
+    necessity: float = Field(ge=1, le=10)
+    correctness: float = Field(ge=1, le=10)
+    comment: str = ""
+
+
+async def vote(model: ChatModel, task: Task, domain: Domain, *, seed: int) -> Vote | BadAnswer:
+    """One judge's marks, or why there are none.
+
+    Raises:
+        EngineError: no answer to read.
+    """
+    conversation = Conversation()
+    conversation.system(judge_prompt(task, domain))
+    conversation.user("Give your marks.")
+    try:
+        reply = await model.complete(conversation, seed=turn_seed(str(seed), SEAT, 0), seat=SEAT)
+    except ContextExceeded as error:
+        return BadAnswer("", f"the task is too long for the judge: {error}")
+    marks = parse_json(reply.content or "", Marks)
+    if isinstance(marks, BadAnswer):
+        return marks
+    return Vote(judge=model.name, **marks.model_dump())
+
+
+async def committee(
+    models: Sequence[ChatModel], task: Task, domain: Domain, *, seed: int
+) -> tuple[list[Vote], list[BadAnswer]]:
+    """All judges at once: their votes, and the answers that were none.
+
+    A model named twice votes twice, with seeds of their own.
+
+    Raises:
+        EngineError: of the first judge without an answer; no other is still being asked then.
+    """
+    asked = [vote(model, task, domain, seed=seed + place) for place, model in enumerate(models)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    votes = [answer for answer in answers if isinstance(answer, Vote)]
+    return votes, [answer for answer in answers if isinstance(answer, BadAnswer)]
+
+
+def judge_prompt(task: Task, domain: Domain) -> str:
+    certificate = task.certificate.model_dump(exclude_defaults=True) if task.certificate else None
+    return render(
+        "judge",
+        summary=domain.summary or domain.name,
+        task=task,
+        certificate=None if certificate is None else _as_json(certificate),
+        policy=domain.policy.strip(),
+        as_json=_as_json,
+        clipped=_clipped,
+    )
+
+
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -1,0 +1,377 @@
+"""The ledger of a run: what is done, as a numbered log of small immutable objects.
+
+A row of a run exists when the shard that holds it is named by a commit here. Commit ``n`` is the object
+``ledger/<n, 12 digits>.mp``; it is put only if absent, so of two drivers one fails, and it is written whole or not at
+all.
+
+Two more kinds of objects are only caches, and any of them may be deleted. ``ledger/checkpoint-<n>.mp`` holds the sums
+after commit ``n``: a driver opens the run with the last one and the commits after it, and remembers no shards, so that
+what it holds does not grow with the run. ``ledger/index-<n>.mp`` names the shards of the commits from the index before
+it up to ``n``: a reader, who wants all shards, reads these instead of so many commits.
+
+Every object is msgpack ``[MAGIC, version, kind, number, checksum, body]``, the checksum (blake2b, 16 bytes) over the
+other fields. That envelope stays the same for ever, so an older t2t can name a newer version instead of calling it
+damage; the version is of the body, each kind's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgpack  # type: ignore[import-untyped]
+
+from t2t_dist.errors import InputError, RunBusy
+from t2t_dist.itemset import ItemSet
+from t2t_dist.storage import Storage
+
+#: The version of each kind that is written; all up to it are read. Checkpoints of version 1 held all shards as well.
+VERSIONS = {"commit": 1, "checkpoint": 2, "index": 1}
+MAGIC = "t2t-ledger"
+FOLDER = "ledger/"
+#: Commits from one checkpoint, and one index, to the next: what a driver reads one by one when it opens the run, and
+#: the shards that it remembers at most.
+CHECKPOINT_EVERY = 256
+_NAME = re.compile(r"ledger/(checkpoint-|index-)?(\d{12})\.mp")
+_log = logging.getLogger(__name__)
+
+
+class ShardInfo(NamedTuple):
+    """A finished shard as the ledger names it."""
+
+    table: str
+    file: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one commit adds to a run, all of it or nothing."""
+
+    shards: Sequence[ShardInfo] = ()
+    #: Numbers (>= 0) of the work items whose rows are in ``shards``.
+    items: Iterable[int] = ()
+    #: Added to the run's counters by name.
+    counters: Mapping[str, int | float] = field(default_factory=dict)
+    #: Added to the run's digest of each table, modulo 2**128.
+    digests: Mapping[str, int] = field(default_factory=dict)
+    #: For people and tools; kept in the log and not in the state.
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class LedgerState:
+    """The sum of all commits up to number ``last`` (0: none yet), without their shards: what a driver keeps."""
+
+    last: int = 0
+    items: ItemSet = field(default_factory=ItemSet)
+    counters: dict[str, int | float] = field(default_factory=dict)
+    digests: dict[str, int] = field(default_factory=dict)
+
+    def _add(self, number: int, items: ItemSet, body: Mapping[str, Any]) -> None:
+        self.items.update(items)
+        for name, value in body["counters"].items():
+            self.counters[name] = self.counters.get(name, 0) + value
+        for table, digest in body["digests"].items():
+            self.digests[table] = (self.digests.get(table, 0) + int.from_bytes(digest)) % 2**128
+        self.last = number
+
+
+@dataclass
+class RunState(LedgerState):
+    """The same with the shards, by table: what a reader wants."""
+
+    shards: dict[str, list[ShardInfo]] = field(default_factory=dict)
+
+    def rows(self, table: str) -> int:
+        """Number of rows of ``table``."""
+        return sum(shard.rows for shard in self.shards.get(table, ()))
+
+
+class Ledger:
+    """The log of one run, opened by its driver (which holds the run's lock)."""
+
+    def __init__(self, storage: Storage) -> None:
+        """Reads the state; raises InputError for a damaged, missing or newer object."""
+        self._storage = storage
+        names = _Names(storage)
+        self.state, self._covered, tail = _read(storage, names)
+        # Those above are damaged; forgetting them keeps the good one when old checkpoints are deleted.
+        self._checkpoints = [number for number in names.checkpoints if number <= self._covered]
+        self._indexed = max((number for number in names.indexes if number <= self._covered), default=0)
+        if self._indexed == self._covered:
+            self._shards = tail  # of the commits since the last index
+        else:  # the last index is gone: the next one goes back to the one before
+            self._shards = list(_shards_of(storage, self._indexed, self._covered)) + tail
+
+    def append(self, commit: Commit) -> int:
+        """Make ``commit`` durable and add it to :attr:`state`; returns its number.
+
+        Raises RunBusy when another driver has written a commit of that number, ValueError when an item is done
+        already (its rows would count twice); both before anything is written.
+        """
+        numbers = sorted(set(commit.items))
+        items = ItemSet.of(numbers)
+        if again := list(self.state.items.common(items)):
+            raise ValueError(f"{len(again)} items are done already, the first is {again[0]}")
+        number = self.state.last + 1
+        body = {
+            "shards": list(commit.shards),
+            "items": _packed(numbers),
+            "counters": dict(commit.counters),
+            "digests": {table: (digest % 2**128).to_bytes(16) for table, digest in commit.digests.items()},
+            "notes": dict(commit.notes),
+        }
+        name = _name("commit", number)
+        if not self._storage.put_if_absent(name, _sealed("commit", number, body)):
+            raise RunBusy(
+                f"{self._storage.describe(name)}: another driver has written this commit; "
+                "stop one of the two, then run the same command"
+            )
+        self.state._add(number, items, body)
+        self._shards += commit.shards
+        if number - self._covered >= CHECKPOINT_EVERY:
+            self._checkpoint()
+        return number
+
+    def fence(self, driver: str) -> int:
+        """Append an empty commit in the name of a new driver, before it cleans up or leases work.
+
+        A driver that lost its lock while it was suspended may wake up and commit; it does so under the number that
+        this call takes, fails, and can never name a shard that the new driver's clean-up has removed.
+        """
+        return self.append(Commit(notes={"driver": driver}))
+
+    def _checkpoint(self) -> None:
+        """Write an index of the shards since the last one, then the sums."""
+        state = self.state
+        index = {"since": self._indexed, "shards": self._shards}
+        sums = {
+            "whole": state.items.whole,
+            "items": {block: bits.to_bytes(128) for block, bits in state.items.loose()},
+            "counters": state.counters,
+            "digests": {table: digest.to_bytes(16) for table, digest in state.digests.items()},
+        }
+        self._covered = state.last  # also where it fails: the next try is as far away as ever
+        try:
+            # One older checkpoint stays, to fall back on; replaced and not put, as a damaged one may have this name.
+            for number in self._checkpoints[:-1]:
+                self._storage.delete(_name("checkpoint", number))
+            self._storage.replace(_name("index", state.last), _sealed("index", state.last, index))
+            self._indexed, self._shards = state.last, []
+            self._storage.replace(_name("checkpoint", state.last), _sealed("checkpoint", state.last, sums))
+        except InputError as error:
+            # The commit itself is durable and must not look failed because of its cache.
+            _log.warning("no checkpoint of the ledger: %s", error)
+            return
+        self._checkpoints = [*self._checkpoints[-1:], state.last]
+
+
+def read_state(storage: Storage) -> RunState:
+    """The state of a run that others may be writing; raises InputError as :class:`Ledger` does."""
+    names = _Names(storage)
+    state, covered, tail = _read(storage, names)
+    found = RunState(state.last, state.items, state.counters, state.digests)
+    for shard in chain(_indexed(storage, names, covered), tail):
+        found.shards.setdefault(shard.table, []).append(shard)
+    return found
+
+
+def shards_up_to(storage: Storage, last: int) -> Iterator[ShardInfo]:
+    """The shards of all commits up to number ``last``, in their order, a piece of the ledger at a time."""
+    return _indexed(storage, _Names(storage), last)
+
+
+def advance(storage: Storage, state: RunState) -> bool:
+    """Add the commits written since to a state read earlier; True if there were any. For whoever follows a run.
+
+    Raises InputError for a damaged or newer commit; what stands before it has been added by then.
+    """
+    before = state.last
+    while storage.size(_name("commit", state.last + 1)) is not None:
+        number = state.last + 1
+        body = _commit(storage, number)
+        state._add(number, ItemSet(_ranges(body["items"])), body)
+        for shard in (ShardInfo(*fields) for fields in body["shards"]):
+            state.shards.setdefault(shard.table, []).append(shard)
+    return state.last > before
+
+
+def commit_of(storage: Storage, file: str) -> int | None:
+    """The commit that names a shard, found by reading the log; for messages about a lost shard."""
+    for number in _Names(storage).commits:
+        try:
+            body = _opened(storage, "commit", number)
+        except _Damaged:
+            continue
+        if any(ShardInfo(*fields).file == file for fields in body["shards"]):
+            return number
+    return None
+
+
+def roll_back(number: int) -> str:
+    """How a person takes a run back to before commit ``number``, as the end of a message."""
+    return (
+        f"delete every file in {FOLDER} numbered {number} or higher, checkpoints too, then run the same command: "
+        "the items of those commits are done again"
+    )
+
+
+class _Names:
+    """The numbers of the objects in the ledger's folder, ascending; files of other names are not ours."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.commits: list[int] = []
+        self.checkpoints: list[int] = []
+        self.indexes: list[int] = []
+        kinds = {None: self.commits, "checkpoint-": self.checkpoints, "index-": self.indexes}
+        for name in storage.names(FOLDER):
+            if match := _NAME.fullmatch(name):
+                kinds[match[1]].append(int(match[2]))
+
+
+def _read(storage: Storage, names: _Names) -> tuple[LedgerState, int, list[ShardInfo]]:
+    """The sums, the number of the checkpoint they started from, and the shards of the commits after it."""
+    state, covered, shards = LedgerState(), 0, list[ShardInfo]()
+    for number in reversed(names.checkpoints):
+        try:
+            body = _opened(storage, "checkpoint", number)
+        except _Damaged as error:
+            _log.warning("%s; falling back to an older checkpoint or to the commits themselves", error)
+            continue
+        state._add(number, _items_of(body), body)
+        covered = number
+        break
+    tail = [number for number in names.commits if number > covered]
+    for expected, number in enumerate(tail, covered + 1):
+        if number != expected:
+            raise _gone(storage, expected)
+        body = _commit(storage, number)
+        state._add(number, ItemSet(_ranges(body["items"])), body)
+        shards += [ShardInfo(*fields) for fields in body["shards"]]
+    return state, covered, shards
+
+
+def _items_of(body: Mapping[str, Any]) -> ItemSet:
+    """Of a checkpoint's body."""
+    if isinstance(body["items"], list):
+        return ItemSet(_ranges(body["items"]))  # version 1
+    items = ItemSet([(0, 1024 * body["whole"])])
+    items.add_blocks((block, int.from_bytes(bits)) for block, bits in body["items"].items())
+    return items
+
+
+def _indexed(storage: Storage, names: _Names, last: int) -> Iterator[ShardInfo]:
+    """The shards of the commits up to ``last``: from indexes, and where one is gone from the commits themselves."""
+    at = 0
+    for number in names.indexes:
+        if number > last:
+            break
+        try:
+            body = _opened(storage, "index", number)
+        except _Damaged as error:
+            _log.warning("%s; reading its commits", error)
+            continue
+        if body["since"] >= at:  # else it begins before what was read: its commits are read one by one
+            yield from _shards_of(storage, at, body["since"])
+            yield from (ShardInfo(*fields) for fields in body["shards"])
+            at = number
+    yield from _shards_of(storage, at, last)
+
+
+def _shards_of(storage: Storage, since: int, last: int) -> Iterator[ShardInfo]:
+    """The shards of the commits after ``since`` up to ``last``."""
+    for number in range(since + 1, last + 1):
+        yield from (ShardInfo(*fields) for fields in _commit(storage, number)["shards"])
+
+
+def _commit(storage: Storage, number: int) -> dict[str, Any]:
+    """The body of a commit; raises InputError that says what is lost with it."""
+    try:
+        return _opened(storage, "commit", number)
+    except _Absent:
+        raise _gone(storage, number) from None
+    except _Damaged as error:
+        raise InputError(
+            f"{error}: commit {number} is lost, and which shards and items it named; restore it, or {roll_back(number)}"
+        ) from None
+
+
+def _gone(storage: Storage, number: int) -> InputError:
+    return InputError(
+        f"{storage.describe(_name('commit', number))}: missing, though later commits exist: commit {number} "
+        f"is lost, and which shards and items it named; restore it, or {roll_back(number)}"
+    )
+
+
+class _Damaged(Exception):
+    """An object's bytes are not what was written."""
+
+
+class _Absent(_Damaged):
+    """There is no such object."""
+
+
+def _name(kind: str, number: int) -> str:
+    return f"{FOLDER}{'' if kind == 'commit' else kind + '-'}{number:012d}.mp"
+
+
+def _sealed(kind: str, number: int, body: Mapping[str, Any]) -> bytes:
+    version, packed = VERSIONS[kind], bytes(msgpack.packb(body))
+    sealed: bytes = msgpack.packb([MAGIC, version, kind, number, _checksum(version, kind, number, packed), packed])
+    return sealed
+
+
+def _checksum(version: int, kind: str, number: int, packed: bytes) -> bytes:
+    head = f"{MAGIC}/{version}/{kind}/{number}/".encode()
+    return hashlib.blake2b(head + packed, digest_size=16).digest()
+
+
+def _opened(storage: Storage, kind: str, number: int) -> dict[str, Any]:
+    """The body of an object; raises _Damaged, or InputError for a version this t2t does not know."""
+    where = storage.describe(_name(kind, number))
+    data = storage.read(_name(kind, number))
+    if data is None:
+        raise _Absent(f"{where}: gone while the ledger was read")
+    try:
+        magic, version, its_kind, its_number, checksum, packed = msgpack.unpackb(data)
+        whole = magic == MAGIC and checksum == _checksum(version, its_kind, its_number, packed)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        whole = False
+    if not whole:
+        raise _Damaged(f"{where}: truncated or damaged ({len(data)} bytes)")
+    if version > VERSIONS.get(its_kind, 0):
+        raise InputError(
+            f"{where}: written in format {version} of a {kind}, this t2t reads up to {VERSIONS[kind]}; use a newer t2t"
+        )
+    if (its_kind, its_number) != (kind, number):
+        raise _Damaged(f"{where}: holds {its_kind} {its_number}")
+    body: dict[str, Any] = msgpack.unpackb(packed, strict_map_key=False)
+    return body
+
+
+def _packed(numbers: Iterable[int]) -> list[int]:
+    """Ascending numbers as alternating gap and length of ranges: small, msgpack keeps them in a byte or three."""
+    flat: list[int] = []
+    end = 0
+    for number in numbers:
+        if number == end and flat:
+            flat[-1] += 1
+        else:
+            flat += (number - end, 1)
+        end = number + 1
+    return flat
+
+
+def _ranges(flat: Sequence[int]) -> Iterable[tuple[int, int]]:
+    end = 0
+    for gap, length in zip(flat[::2], flat[1::2], strict=True):
+        start = end + gap
+        end = start + length
+        yield start, end

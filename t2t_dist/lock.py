@@ -1,0 +1,217 @@
+"""One driver a run directory: who holds it, told apart from who merely used to.
+
+The lock is the object ``lock/<n, 12 digits>.json`` with the highest number. To take the lock is to put number n + 1 if
+absent, which one of any number of contenders manages; it is allowed when object n says that it was released, or when
+its owner is dead:
+
+- Same machine (boot and process namespace, not only host name): the process is gone, or has another start time
+  because its number was given away again. Known at once.
+- Elsewhere: nobody can ask for the process, and clocks of two machines are never compared. The owner rewrites its
+  object every few seconds; who wants the lock watches it for 60 s of its *own* monotonic clock, and only bytes that
+  did not change for the whole time mean that the owner is dead. Any change means that it lives.
+
+The highest object is never deleted, lower ones are; so a slow contender, who decided on an old object, finds a higher
+one after its put and withdraws. An owner that was suspended past the 60 s learns at its next beat that it was
+replaced; ``Ledger.fence`` keeps it from committing before that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+
+import orjson
+import psutil
+
+from t2t_dist.errors import RunBusy, StoreUnavailable
+from t2t_dist.storage import Storage
+
+#: How often the owner should call :meth:`RunLock.beat`.
+BEAT_S = 5.0
+#: Without a beat for this long, an owner elsewhere is dead: twelve beats, so that a slow disk is not a death.
+STALE_S = 60.0
+
+_FOLDER = "lock/"
+_NAME = re.compile(r"lock/(\d{12})\.json")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a lock object says."""
+
+    host: str
+    machine: str
+    pid: int
+    #: Seconds from the machine's boot to the process's start: unlike a date, setting the clock does not change it.
+    started: float
+    token: str
+    command: str
+    since: str
+    beats: int = 0
+    released: bool = False
+
+
+class RunLock:
+    """The lock of one run directory, as a context manager or by :meth:`acquire` and :meth:`release`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        command: str | None = None,
+        stale_s: float = STALE_S,
+        poll_s: float = 1.0,
+        notify: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """``command`` is shown to whoever finds the run busy; ``notify`` gets a line before a long wait."""
+        self._storage = storage
+        self._stale_s = stale_s
+        self._poll_s = poll_s
+        self._notify = notify
+        self._number = 0
+        self._owner = Owner(
+            host=socket.gethostname(),
+            machine=_machine(),
+            pid=os.getpid(),
+            started=_started(psutil.Process()),
+            token=secrets.token_hex(16),
+            command=" ".join(sys.argv) if command is None else command,
+            since=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def acquire(self) -> None:
+        """Take the lock, or raise RunBusy. Waits up to ``stale_s`` when the last owner was on another machine."""
+        last = self._highest()
+        if last and not self._is_free(_name(last)):
+            raise self._busy(last)
+        if not self._storage.put_if_absent(_name(last + 1), self._bytes()):
+            raise self._busy(self._highest())
+        if self._highest() != last + 1:
+            self._storage.delete(_name(last + 1))
+            raise self._busy(self._highest())
+        self._number = last + 1
+        for number in self._numbers()[:-1]:
+            self._storage.delete(_name(number))
+
+    def beat(self) -> None:
+        """Show that this owner lives; raises RunBusy when another one took the lock meanwhile."""
+        self._check()
+        self._owner = replace(self._owner, beats=self._owner.beats + 1)
+        self._storage.replace(_name(self._number), self._bytes())
+
+    def release(self) -> None:
+        """Let the next driver in without a wait. Does nothing when the lock is no longer held."""
+        number, self._number = self._number, 0
+        try:
+            if number and self._highest() == number:
+                self._owner = replace(self._owner, released=True)
+                self._storage.replace(_name(number), self._bytes())
+        except StoreUnavailable:
+            return  # full or away, which is why we end; that this process is gone will be seen
+
+    def __enter__(self) -> RunLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _check(self) -> None:
+        highest = self._highest()
+        owner = self._read(_name(highest))[1] if highest else None
+        if not self._number or owner is None or owner.token != self._owner.token:
+            taker = "someone" if owner is None else _who(owner)
+            raise RunBusy(
+                f"{self._storage.root}: this driver no longer holds the run, {taker} took it over; "
+                "let that one finish, what was committed here is kept"
+            )
+
+    def _is_free(self, name: str) -> bool:
+        """Whether the owner named by an object let go or is dead; may watch it for a while."""
+        data, owner = self._read(name)
+        if data is None:
+            return True  # deleted by whoever holds a higher one, which the put will meet
+        if owner is not None:
+            if owner.released:
+                return True
+            if owner.machine == self._owner.machine:
+                return not _alive(owner)
+        # Another machine's, or not readable at all: only silence tells.
+        who = "an unreadable lock" if owner is None else _who(owner)
+        self._notify(f"{self._storage.root}: held by {who}; watching it for up to {self._stale_s:.0f} s")
+        end = time.monotonic() + self._stale_s
+        while time.monotonic() < end:
+            time.sleep(min(self._poll_s, max(0.0, end - time.monotonic())))
+            asked = time.monotonic()
+            if self._storage.read(name) != data:
+                again = self._read(name)[1]
+                return again is not None and again.released
+            if time.monotonic() - asked > self._poll_s:
+                end = time.monotonic() + self._stale_s  # a store that was away kept the owner from it as well
+        return True
+
+    def _busy(self, number: int) -> RunBusy:
+        owner = self._read(_name(number))[1]
+        who = "another driver" if owner is None else f"{_who(owner)} since {owner.since}"
+        command = "" if owner is None else f" ({owner.command})"
+        return RunBusy(
+            f"{self._storage.root}: in use by {who}{command}; wait for it or stop it, then run the same command"
+        )
+
+    def _read(self, name: str) -> tuple[bytes | None, Owner | None]:
+        data = self._storage.read(name)
+        try:
+            return data, None if data is None else Owner(**orjson.loads(data))
+        except (ValueError, TypeError):
+            return data, None
+
+    def _numbers(self) -> list[int]:
+        return [int(match[1]) for name in self._storage.names(_FOLDER) if (match := _NAME.fullmatch(name))]
+
+    def _highest(self) -> int:
+        return max(self._numbers(), default=0)
+
+    def _bytes(self) -> bytes:
+        return orjson.dumps(asdict(self._owner), option=orjson.OPT_INDENT_2)
+
+
+def _name(number: int) -> str:
+    return f"{_FOLDER}{number:012d}.json"
+
+
+def _who(owner: Owner) -> str:
+    return f"process {owner.pid} on {owner.host}"
+
+
+def _machine() -> str:
+    """Equal for two processes exactly when one can look the other up by its process number."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return f"{socket.gethostname()} {psutil.boot_time():.0f}"
+
+
+def _started(process: psutil.Process) -> float:
+    return process.create_time() - psutil.boot_time()
+
+
+def _alive(owner: Owner) -> bool:
+    try:
+        process = psutil.Process(owner.pid)
+        # Clock ticks are exact; the tolerance is for systems that report whole seconds.
+        return abs(_started(process) - owner.started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -1,0 +1,85 @@
+"""``run.json``: what a run directory is a run of. Written once, before the first row; compared on every resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from .config import Config
+from .errors import InputError
+from .storage import Storage
+from .store import SCHEMA_VERSION
+
+NAME = "run.json"
+
+
+class Manifest(BaseModel):
+    """Identity and settings of a run. ``results`` are the settings that change results, flat."""
+
+    run_id: str
+    kind: str
+    code: str
+    source: str
+    schema_version: int = SCHEMA_VERSION
+    results: dict[str, Any]
+    config: Config
+
+
+def read_manifest(storage: Storage) -> Manifest:
+    """The manifest of a run directory.
+
+    Raises:
+        InputError: there is none, it can't be read, or it is of a schema version this t2t does not know.
+    """
+    data = storage.read(NAME)
+    where = storage.describe(NAME)
+    if data is None:
+        raise InputError(f"{where} does not exist: this is not a run directory; give the --out of an earlier run")
+    try:
+        raw = orjson.loads(data)
+        version = raw.get("schema_version")
+        if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+            raise InputError(
+                f"{where}: rows of schema version {version}, this t2t reads versions 1 to {SCHEMA_VERSION};"
+                " use the t2t that wrote the run or a newer one"
+            )
+        return Manifest.model_validate(raw)
+    except (orjson.JSONDecodeError, ValidationError, AttributeError) as error:
+        text = " ".join(str(error).split())[:160]
+        raise InputError(f"{where} can't be read ({text}); restore it or start again in another directory") from None
+
+
+def claim(storage: Storage, manifest: Manifest, *, empty: bool = False) -> bool:
+    """Make the directory this run's, or check that it is already: True if it was.
+
+    A directory whose run never committed anything (``empty``) may be taken over by another: nothing is lost.
+
+    Raises:
+        InputError: it belongs to a run with other settings (which ones differ), other code or another source.
+    """
+    data = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+    if storage.put_if_absent(NAME, data):
+        return False
+    there = read_manifest(storage)
+    if there.run_id == manifest.run_id:
+        return True
+    if empty:
+        storage.replace(NAME, data)
+        return False
+    differs = [
+        f"{name} ({there.results.get(name)!r} there, {manifest.results.get(name)!r} now)"
+        for name in sorted({*there.results, *manifest.results})
+        if there.results.get(name) != manifest.results.get(name)
+    ]
+    if there.kind != manifest.kind:
+        differs.insert(0, f"the command ({there.kind} there, {manifest.kind} now)")
+    elif there.code != manifest.code:
+        differs.append(f"the code ({there.code} there, {manifest.code} now)")
+    if there.source != manifest.source:
+        differs.append("the domain's database, or the run it is made from")
+    raise InputError(
+        f"{storage.describe('')} holds another run; what differs: {'; '.join(differs) or 'the run id'}."
+        " Give another --out, or the settings it was started with"
+    )

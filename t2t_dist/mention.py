@@ -1,0 +1,48 @@
+"""The mention check: the words carry every stated fact, and none of the withheld ones.
+
+It is what lets a certificate hold whoever wrote the text: the structure is proved by the intent, and this proves that
+the text says the structure.
+"""
+
+from __future__ import annotations
+
+from .schema import UserSide
+from .speech import mentions
+
+
+def check_words(user: UserSide) -> tuple[str, str] | None:
+    """``None``, or a reason code and details.
+
+    Codes: ``not_stated``, ``leaks_withheld``, ``not_known``, ``change_early``, ``goals_differ``.
+    """
+    for number, goal in enumerate(user.goals):
+        opening = f"{goal.request} {' '.join(goal.questions)}"
+        for fact in goal.facts:
+            if fact.stated and not mentions(opening, fact.says):
+                return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
+            if not fact.stated:
+                texts = [
+                    user.reason_for_call,
+                    *(f"{other.request} {' '.join(other.questions)}" for other in user.goals),
+                ]
+                if any(mentions(text, [said]) for text in texts for said in fact.says):
+                    return "leaks_withheld", f"the opening gives away the {fact.label}: {fact.says}"
+                if not mentions(user.known_info, fact.says):
+                    return "not_known", f"known_info does not hold the {fact.label}: {fact.says}"
+                if not mentions(fact.answer, fact.says):
+                    return "not_stated", f"the answer does not say the {fact.label}: {fact.says}"
+    for fact in user.identity:
+        if not mentions(user.known_info, fact.says):
+            return "not_known", f"known_info does not hold the {fact.label}"
+    if user.change is not None:
+        if not 0 <= user.change.goal < len(user.goals):
+            return "goals_differ", f"the change is about goal {user.change.goal}, of {len(user.goals)}"
+        first = {fact.slot: fact.says for fact in user.goals[user.change.goal].facts}
+        news = [fact for fact in user.change.facts if first.get(fact.slot) != fact.says and fact.says]
+        for fact in news:
+            if not mentions(user.change.request, fact.says):
+                return "not_stated", f"the change does not say the {fact.label}: {fact.says}"
+        opening = " ".join([user.reason_for_call, *(goal.request for goal in user.goals)])
+        if news and all(mentions(opening, fact.says) for fact in news):
+            return "change_early", "the opening already says what the customer changes to"
+    return None

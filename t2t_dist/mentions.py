@@ -1,0 +1,128 @@
+"""Whether a text says certain strings or numbers.
+
+Used wherever words have to carry facts: the mention check of tasks, triggers, the communicate part of a grade, the
+scripted speakers. Pure; the spelling of recent texts is remembered, so that a look-up costs microseconds.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+#: Typography that means the same as plain characters; markdown's emphasis means nothing here.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u02bc\u00b4", "'"),
+        **dict.fromkeys("\u201c\u201d\u00ab\u00bb", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad*`", None),
+        "\u00d7": "x",
+        "\u2022": "-",
+    }
+)
+_MARKUP = re.compile(r"[*`]")
+
+
+@lru_cache(maxsize=1024)
+def plain_lines(text: str) -> str:
+    """Lower case and plain characters, lines kept."""
+    # Bullets first: a star at the start of a line is one, elsewhere it is emphasis.
+    text = re.sub(r"^[ \t]*\*[ \t]+", "- ", text, flags=re.M) if "* " in text else text
+    if text.isascii():
+        return _MARKUP.sub("", text).lower() if "*" in text or "`" in text else text.lower()
+    return unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN).lower()
+
+
+@lru_cache(maxsize=1024)
+def normalised(text: str) -> str:
+    """Lower case, plain characters, single spaces."""
+    return " ".join(plain_lines(text).split())
+
+
+def mentions(text: str, says: Iterable[str]) -> bool:
+    """Whether every one of ``says`` stands in the text.
+
+    Case, runs of white space and typography do not matter. A string is found as whole words, and a number never as a
+    part of a longer one: ``5 liters`` is not in ``1.5 liters``, ``#W123`` not in ``#W1234``.
+    """
+    body = normalised(text)
+    return all(_stands_in(body, normalised(say)) for say in says)
+
+
+def _stands_in(body: str, say: str) -> bool:
+    if not say:
+        return True
+    start = body.find(say)
+    while start >= 0:
+        if _begins(body, start, say) and _ends(body, start + len(say), say):
+            return True
+        start = body.find(say, start + 1)
+    return False
+
+
+def _begins(body: str, start: int, say: str) -> bool:
+    if start == 0 or not _is_word(say[0]):
+        return True
+    before = body[start - 1]
+    if _is_word(before):
+        return False
+    if "@" in say:
+        return before not in ".+-"
+    return not (say[0].isdigit() and before in ".," and start > 1 and body[start - 2].isdigit())
+
+
+def _ends(body: str, end: int, say: str) -> bool:
+    if end == len(body) or not _is_word(say[-1]):
+        return True
+    after, further = body[end], body[end + 1 : end + 2]
+    if _is_word(after):
+        return False
+    if "@" in say:
+        return not (after in ".-" and _is_word(further))
+    return not (say[-1].isdigit() and after in ".," and further.isdigit())
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+_NUMBER = re.compile(
+    r"(?<![\w#.,])(?<!\d[-/:])(?:([-+])\s?)?(?:[$\u20ac\u00a3]\s?)?([-+]?)"
+    r"(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?(?:\s?(?:usd|eur|gbp))?(?![\w])(?![.,/:-]\d)"
+)
+
+
+@lru_cache(maxsize=1024)
+def numbers(text: str) -> frozenset[str]:
+    """The whole numbers of a text in one spelling, with and without their minus: ``$1,143.20`` is ``1143.2``.
+
+    Parts of ids, dates and times are not numbers.
+    """
+    found = set()
+    for match in _NUMBER.finditer(normalised(text)):
+        plain = _spelled(match[3] + (match[4] or ""))
+        found.add(plain)
+        if "-" in (match[1], match[2]):
+            found.add("-" + plain)
+    return frozenset(found)
+
+
+def _spelled(number: str) -> str:
+    number = number.replace(",", "")
+    whole, _, rest = number.partition(".")
+    rest = rest.rstrip("0")
+    whole = whole.lstrip("0") or "0"
+    return f"{whole}.{rest}" if rest else whole
+
+
+def says_number(text: str, number: str) -> bool:
+    """Whether the text says this number, as a whole: ``143.20`` is said by ``$143.2``, not by ``1143.20``.
+
+    Thousands separators are understood. A wanted minus must be there; an unwanted one (a refund written as negative)
+    does not matter. ``number`` may be written with a currency sign.
+    """
+    wanted = number.strip().lstrip("$\u20ac\u00a3 ")
+    minus, wanted = ("-", wanted[1:]) if wanted[:1] in ("-", "\u2212") else ("", wanted.lstrip("+"))
+    return minus + _spelled(wanted.lstrip("$\u20ac\u00a3 ")) in numbers(text)

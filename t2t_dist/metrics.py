@@ -1,0 +1,132 @@
+"""What a worker counts of its model calls, for the driver's metrics: a few numbers a pool, however long a run is."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+from .chat.wire import ChatModel, Conversation, Reply
+from .errors import ContextExceeded, EpisodeFailure, FailureClass
+
+#: Upper bounds of the buckets for model calls, seconds: a turn takes a second or so, a deadline is 600.
+CALL_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+#: Kinds of tokens, no token in two of them: ``prompt`` were computed, ``cached`` came from the prefix cache.
+TOKEN_KINDS = ("prompt", "cached", "completion")
+#: How a call may end.
+OUTCOMES = (
+    "ok",
+    "context_exceeded",
+    FailureClass.ENGINE_UNAVAILABLE.value,
+    FailureClass.ENGINE_TIMEOUT.value,
+    FailureClass.ENGINE_BAD_RESPONSE.value,
+    FailureClass.CANCELLED.value,
+)
+
+
+@dataclass
+class Histogram:
+    """Counts of values up to each bound, and above the last; ``total`` is their sum. Its size never changes."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float, times: int = 1) -> None:
+        """Count a value; one equal to a bound is below it, as Prometheus has it."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
+
+    def merge(self, other: Histogram) -> None:
+        """Add what another has counted. Raises ValueError: its bounds are others."""
+        if other.bounds != self.bounds:
+            raise ValueError(f"bounds {other.bounds} do not fit {self.bounds}")
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
+    def copy(self) -> Histogram:
+        return Histogram(self.bounds, list(self.counts), self.total)
+
+
+def _calls() -> Histogram:
+    return Histogram(CALL_BOUNDS)
+
+
+@dataclass
+class Calls:
+    """Calls to one pool. ``tokens`` by kind, ``ended`` by outcome. Of the answered ones, in seconds: ``took``, the
+    request itself, and ``waited``, all that came before it was sent (room on an engine, retries)."""
+
+    tokens: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    took: Histogram = field(default_factory=_calls)
+    waited: Histogram = field(default_factory=_calls)
+
+    def answered(self, reply: Reply) -> None:
+        """Count a call with its answer."""
+        used = reply.usage
+        cached = min(used.cached_tokens, used.prompt_tokens)
+        self.tokens.update(prompt=used.prompt_tokens - cached, cached=cached, completion=used.completion_tokens)
+        self.ended["ok"] += 1
+        self.took.add(reply.t_model)
+        self.waited.add(reply.t_queue)
+
+    def merge(self, other: Calls) -> None:
+        """Add what another has counted."""
+        for mine, theirs in ((self.tokens, other.tokens), (self.ended, other.ended)):
+            for name, n in theirs.items():  # a third of the time of Counter.update, and it is done for every report
+                mine[name] += n
+        self.took.merge(other.took)
+        self.waited.merge(other.waited)
+
+    def copy(self) -> Calls:
+        return Calls(self.tokens.copy(), self.ended.copy(), self.took.copy(), self.waited.copy())
+
+
+class Meter:
+    """The counts of one worker since its last word, by pool."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Calls] = {}
+
+    def of(self, pool: str) -> Calls:
+        """Where calls to a pool are counted now; not to be kept, since :meth:`take` begins anew."""
+        return self._calls.setdefault(pool, Calls())
+
+    def take(self) -> dict[str, Calls]:
+        """All that was counted since the last call of this, by pool; pools without a call are left out."""
+        calls, self._calls = self._calls, {}
+        return calls
+
+
+class Metered:
+    """A :class:`~t2t_dist.chat.wire.ChatModel` whose calls are counted, and otherwise the one it is made of."""
+
+    def __init__(self, model: ChatModel, meter: Meter, pool: str) -> None:
+        self.model, self.name, self.pool = model, model.name, pool
+        self._meter = meter
+
+    async def complete(
+        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
+    ) -> Reply:
+        """As the model does."""
+        try:
+            reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
+        except EpisodeFailure as failure:
+            self._meter.of(self.pool).ended[failure.failure.value] += 1
+            raise
+        except ContextExceeded:
+            self._meter.of(self.pool).ended["context_exceeded"] += 1
+            raise
+        except asyncio.CancelledError:
+            self._meter.of(self.pool).ended[FailureClass.CANCELLED.value] += 1
+            raise
+        self._meter.of(self.pool).answered(reply)
+        return reply
+
+    async def close(self) -> None:
+        await self.model.close()

@@ -1,0 +1,313 @@
+"""Names of models and what they stand for: ``scripted:oracle``, ``graph``, ``recorded:FILE``, ``openai:MODEL@URL``.
+
+:func:`parse_model` knows names and seats; :class:`Models` makes what is named, one client for all the episodes of a
+process.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import orjson
+from pydantic import Field
+
+from environments.base import Domain
+
+from .chat.balance import MakePicker, Pooled
+from .chat.openai import OpenAIChat, OpenAIOptions
+from .chat.recorded import RecordedChat, Recorder
+from .chat.wire import ChatModel
+from .costs import Counted
+from .engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
+from .errors import InputError
+from .metrics import Meter, Metered
+from .players import AgentPlayer, UserPlayer
+from .schema import Task, UserSide
+from .seats import ModelAgent, ModelUser
+
+#: The scripted agents.
+SCRIPTS = ("oracle", "hasty", "stubborn", "compliant", "silent")
+_CHAT = ("recorded:FILE", "openai:MODEL@URL", "vllm:MODEL", "pool:NAME")
+#: The forms of name that each seat takes.
+SEATS: dict[str, tuple[str, ...]] = {
+    "agent": (*(f"scripted:{script}" for script in SCRIPTS), *_CHAT),
+    "user": ("scripted", *_CHAT),
+    "explorer": ("graph", *_CHAT),
+    "writer": ("template", *_CHAT),
+    "judge": _CHAT,
+}
+_OPENAI = re.compile(r"(?P<model>.+?)@(?P<url>https?://.+)", re.DOTALL)
+
+
+class ModelName(NamedTuple):
+    """A name taken apart: ``what`` is the script, the file or the model; ``url`` the endpoint's."""
+
+    kind: str
+    what: str = ""
+    url: str = ""
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether a :class:`~t2t_dist.chat.wire.ChatModel` stands behind it."""
+        return self.kind in ("recorded", "openai", "vllm", "pool")
+
+
+@lru_cache(maxsize=256)
+def parse_model(name: str, seat: str) -> ModelName:
+    """Take a name apart and check that it can sit there.
+
+    Raises:
+        InputError: no such name, or not for this seat; one line with the nearest names.
+    """
+    forms = SEATS[seat]
+    kind, _, rest = name.strip().partition(":")
+    if kind == "openai" and "openai:MODEL@URL" in forms:
+        found = _OPENAI.fullmatch(rest)
+        if found is None:
+            raise InputError(
+                f"{seat} model 'openai:...' needs a model and a URL:"
+                f" openai:MODEL@URL, for example openai:my-model@http://127.0.0.1:8000/v1"
+            )
+        return ModelName(kind, found["model"], found["url"])
+    if kind == "recorded" and "recorded:FILE" in forms:
+        if not rest:
+            raise InputError(f"{seat} model 'recorded' needs a file: recorded:FILE, a file written with --record")
+        return ModelName(kind, rest)
+    if kind in ("vllm", "pool") and forms[-1] == "pool:NAME":
+        if not rest:
+            what = "vllm:MODEL, a model's directory or name" if kind == "vllm" else "pool:NAME, a name under 'pools'"
+            raise InputError(f"{seat} model '{kind}' needs more: {what}")
+        return ModelName(kind, rest)
+    if name in forms:
+        return ModelName(kind, rest)
+    raise InputError(f"{seat} model '{name}' is not known here{_near(name, forms)}; {seat} takes {_listed(forms)}")
+
+
+def pool_name(name: str) -> str | None:
+    """The pool that a model's name stands for: ``NAME`` of ``pool:NAME``, all of ``vllm:MODEL``, ``None`` of others."""
+    kind, _, rest = name.strip().partition(":")
+    return rest if kind == "pool" else name.strip() if kind == "vllm" else None
+
+
+def pool_label(name: str) -> str:
+    """What a chat model's calls are counted under: its pool, or the endpoint as ``openai:MODEL@URL``."""
+    kind, _, rest = name.strip().partition(":")
+    found = _OPENAI.fullmatch(rest) if kind == "openai" else None
+    return pool_name(name) or (f"openai:{found['model']}@{endpoint_url(found['url'])}" if found else name.strip())
+
+
+def _near(name: str, forms: tuple[str, ...]) -> str:
+    """``, did you mean ...?`` where a form is close, or a script without its kind, or a kind without its rest."""
+    if name in ("scripted", "graph", "template"):  # spelt well, and meant for another seat
+        return ""
+    candidates = {form.removeprefix("scripted:"): form for form in forms} | {form: form for form in forms}
+    kinds = {form.partition(":")[0]: form for form in forms if form in _CHAT}
+    for said, known in ((name, candidates), (name.partition(":")[0], kinds)):
+        if near := get_close_matches(said, known, 1, 0.6):
+            return f", did you mean {known[near[0]]}?"
+    return ""
+
+
+def _listed(forms: tuple[str, ...]) -> str:
+    return f"{', '.join(forms[:-1])} or {forms[-1]}"
+
+
+class ModelSettings(Section):
+    """How models are asked; the same for every model of a run, except sampling, which goes by seat."""
+
+    sampling: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="sampling fields by seat, sent as they are: temperature, top_p, max_tokens"
+    )
+    api_key_env: str | None = Field(
+        None, description="environment variable that holds the endpoints' API key", json_schema_extra=HOW
+    )
+    send_seed: bool = Field(True, description="send a sampling seed with each request")
+    carry_reasoning: bool | None = Field(
+        None,
+        description="send a model's reasoning of earlier turns back to it; default: where its template wants it,"
+        " and to all endpoints of others",
+    )
+    capture: Literal["none", "tokens"] = Field(
+        "none", description="tokens keeps token ids and log probabilities in the rows (vLLM only)"
+    )
+    deadline_s: float = Field(
+        600.0, gt=0, description="seconds for one request, its whole answer included", json_schema_extra=HOW
+    )
+    max_attempts: int = Field(4, ge=1, description="requests for one call, the first included", json_schema_extra=HOW)
+    backoff_base_s: float = Field(
+        0.5, ge=0, description="seconds of the first wait between two of them; doubles", json_schema_extra=HOW
+    )
+    patience_s: float = Field(
+        900.0,
+        ge=0,
+        description="seconds that a call waits for a pool whose engines are away or full",
+        json_schema_extra=HOW,
+    )
+    record: str | None = Field(
+        None, description="file to which every exchange is appended, for recorded:FILE", json_schema_extra=HOW
+    )
+
+
+class Models:
+    """The models of one process. Clients are made on first use and shared; :meth:`close` closes them.
+
+    Args:
+        settings: how they are asked.
+        pools: the pools that may be named, by name.
+        make_picker: makes what chooses a pool's engines, from a seed; needed once a pool is named.
+
+    Raises:
+        InputError: sampling for a seat that does not exist.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings | None = None,
+        pools: Mapping[str, PoolConfig] | None = None,
+        make_picker: MakePicker | None = None,
+    ) -> None:
+        self.settings, self.pools, self._make_picker = settings or ModelSettings(), pools or {}, make_picker
+        self.meter = Meter()
+        self._balancers: dict[str, Pooled] = {}
+        self._fleet = FleetView()
+        for seat in self.settings.sampling:
+            if seat not in SEATS:
+                near = get_close_matches(seat, SEATS, 1)
+                hint = f", did you mean {near[0]}?" if near else ""
+                raise InputError(f"sampling is given for the seat '{seat}'{hint}; seats are {', '.join(SEATS)}")
+        self._chats: dict[tuple[ModelName, bytes], ChatModel] = {}
+        self._endpoints: list[OpenAIChat] = []
+
+    def chat(self, name: str, seat: str) -> ChatModel:
+        """The client of a name that stands for one (``recorded:``, ``openai:``). One for each name and sampling.
+
+        Raises:
+            InputError: not such a name, unreadable recording, unusable URL, key variable or sampling.
+        """
+        parsed = parse_model(name, seat)
+        sampling = {} if parsed.kind == "recorded" else self.settings.sampling.get(seat, {})
+        key = (parsed, orjson.dumps(sampling, option=orjson.OPT_SORT_KEYS))
+        found = self._chats.get(key)
+        if found is None:
+            found = self._chats[key] = self._made(name, parsed, sampling)
+        return found
+
+    def _made(self, name: str, parsed: ModelName, sampling: dict[str, Any]) -> ChatModel:
+        if parsed.kind == "recorded":
+            return RecordedChat(parsed.what)
+        if not parsed.is_chat:
+            raise InputError(f"model '{name}' is no chat model; give {' or '.join(_CHAT)}")
+        settings, pool = self.settings, pool_name(name)
+        options = OpenAIOptions(
+            model=parsed.what if pool is None else self.pools[pool].model,
+            base_url=parsed.url,
+            api_key_env=settings.api_key_env if pool is None else None,
+            sampling=sampling,
+            capture=settings.capture == "tokens",
+            send_seed=settings.send_seed,
+            deadline_s=settings.deadline_s,
+            max_attempts=settings.max_attempts,
+            backoff_base_s=settings.backoff_base_s,
+        )
+        if pool is None:
+            chat = OpenAIChat(options)
+            self._endpoints.append(chat)
+        else:
+            chat = OpenAIChat(options, self._balancer(pool), name)
+        metered = Metered(Counted(chat), self.meter, pool_label(name))
+        return metered if settings.record is None else Recorder(metered, settings.record)
+
+    def _balancer(self, pool: str) -> Pooled:
+        """The one balancer of a pool, whatever sampling its seats use."""
+        found = self._balancers.get(pool)
+        if found is None:
+            assert self._make_picker is not None
+            picker = self._make_picker(random.getrandbits(32))  # two workers' pickers should differ
+            found = self._balancers[pool] = Pooled(pool, picker, self.settings.patience_s)
+            if pool in self._fleet.pools:
+                found.update(self._fleet.pools[pool])
+        return found
+
+    def update(self, fleet: FleetView) -> None:
+        """Take what the driver knows of the pools now."""
+        self._fleet = fleet
+        for pool, view in fleet.pools.items():
+            if pool in self._balancers:
+                self._balancers[pool].update(view)
+
+    def forget(self, key: str) -> None:
+        """A conversation is over: what its engine was chosen by may be dropped."""
+        for balancer in self._balancers.values():
+            balancer.forget(key)
+
+    def _carry(self, name: str) -> bool:
+        """Whether a model is sent its own reasoning of earlier turns."""
+        if self.settings.carry_reasoning is not None:
+            return self.settings.carry_reasoning
+        view = self._fleet.pools.get(pool_name(name) or "")
+        return view is None or view.carry_reasoning
+
+    def agent(self, name: str, task: Task, domain: Domain, episode_id: str, seed: int) -> AgentPlayer:
+        """Whoever is named, in the agent's seat of one episode. Only a script is shown the task."""
+        parsed = parse_model(name, "agent")
+        if parsed.kind == "scripted":
+            from .scripted.agents import scripted_agent
+
+            return scripted_agent(parsed.what, task, domain, seed)
+        return ModelAgent(self.chat(name, "agent"), domain, episode_id, carry_reasoning=self._carry(name))
+
+    def user(self, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:
+        """Whoever is named, in the user's seat of one episode."""
+        if parse_model(name, "user").kind == "scripted":
+            from .scripted.device import devices_of
+            from .scripted.user import ScriptedUser
+
+            return ScriptedUser(side, seed, devices_of(domain, side))
+        carry = self._carry(name)
+        return ModelUser(self.chat(name, "user"), side, domain, episode_id, seed=seed, carry_reasoning=carry)
+
+    async def probe(self, wanted: Iterable[tuple[str, str]] = ()) -> None:
+        """Check, before a run depends on them, that the models answer: ``wanted`` (name, seat) and all made so far.
+
+        Raises:
+            InputError: one line: a name, a key, an endpoint that can't be reached or refuses, a model it does not have.
+        """
+        for name, seat in wanted:
+            if parse_model(name, seat).is_chat and pool_name(name) is None:
+                self.chat(name, seat)
+        for chat in {chat.name: chat for chat in self._endpoints}.values():
+            await chat.probe()
+        for config in self.pools.values():
+            await self._probe_pool(config)
+
+    async def _probe_pool(self, config: PoolConfig) -> None:
+        """Raises InputError where none of a pool's endpoints can be used: what is wrong with the first."""
+        problems = []
+        for url in config.urls:
+            chat = OpenAIChat(OpenAIOptions(config.model, url, config.api_key_env))
+            try:
+                await chat.probe()
+            except InputError as problem:
+                problems.append(problem)
+            finally:
+                await chat.close()
+        if problems and len(problems) == len(config.urls) and not config.hosted().max:
+            raise problems[0]
+
+    def held(self) -> dict[str, Held]:
+        """Of each engine of a pool: requests on it now, and how those that ended since the last call did."""
+        found: dict[str, Held] = {}
+        for balancer in self._balancers.values():
+            found |= balancer.held()
+        return found
+
+    async def close(self) -> None:
+        """Close all clients. Idempotent."""
+        chats, self._chats, self._endpoints = list(self._chats.values()), {}, []
+        for chat in chats:
+            await chat.close()

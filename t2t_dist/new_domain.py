@@ -1,0 +1,50 @@
+"""``t2t new-domain``: a small domain that works, to be made into one's own."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from importlib import resources
+from pathlib import Path
+
+from .errors import InputError
+
+#: Files of the template, and what they are called in a domain.
+_FILES = {"domain.py.txt": "domain.py", "policy.md": "policy.md", "language.yaml": "language.yaml"}
+
+
+def write_domain(name: str, folder: Path) -> str:
+    """Write the package ``name`` into ``folder``; what ``--domain`` takes for it.
+
+    Raises:
+        InputError: the name is none that Python imports, or of a module that it would hide; there is something already.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise InputError(f"'{name}' can't be a package: give small letters, digits and _, such as book_loans")
+    if _is_importable(name):
+        raise InputError(f"'{name}' is the name of a package that is there already; another domain needs another name")
+    target = folder / name
+    if target.exists():
+        raise InputError(f"{target} is there already; give another name, or remove it")
+    class_name = "".join(part.capitalize() for part in name.split("_"))
+    try:
+        target.mkdir(parents=True)
+        (target / "__init__.py").touch()
+        for source, file in _FILES.items():
+            text = resources.files(__package__).joinpath("own", source).read_text("utf-8")
+            # In plain replacement: the files are full of braces of their own.
+            text = text.replace("{class_name}", class_name)
+            text = text.replace("{name}", name.replace("_", " ") if file == "policy.md" else name)
+            (target / file).write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"{target} can't be written: {error.strerror or error}") from None
+    return f"{name}.domain:{class_name}"
+
+
+def _is_importable(name: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

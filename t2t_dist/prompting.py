@@ -1,0 +1,128 @@
+"""Words to a model and structured answers from one: render a prompt, read a JSON answer.
+
+What a seat may see is a matter of types: :func:`user_prompt` takes a :class:`~t2t_dist.schema.UserSide` and
+:func:`agent_prompt` a domain, so no grader field can be named in either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, ValidationError
+
+from environments.base import Domain
+
+from .players import OUT_OF_SCOPE, STOP, TRANSFER
+from .schema import UserSide
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+#: Objects looked at in one answer. A model that writes more braces than this is not answering.
+MAX_OBJECTS = 50
+
+#: The events at which a customer may change their mind (``intents.changing.TRIGGERS``), as a person would put them.
+MOMENTS = {
+    "asked_to_confirm": "the agent says what it is about to do about this and asks whether it should.",
+    "first_reply": "the agent answers for the first time after you have said what you want.",
+}
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("t2t_dist", "prompts"),
+    undefined=StrictUndefined,
+    autoescape=False,  # plain text for a model, never HTML
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_DECODER = json.JSONDecoder()
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+def render(name: str, /, **values: Any) -> str:
+    """The prompt ``prompts/{name}.j2``, compiled on first use.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that was not given.
+    """
+    return _TEMPLATES.get_template(f"{name}.j2").render(**values).strip()
+
+
+@lru_cache(maxsize=16)
+def agent_prompt(domain: Domain) -> str:
+    """The agent's system prompt: the same text for every episode of a domain, so that engines keep it cached."""
+    return render(
+        "agent",
+        summary=domain.summary or domain.name,
+        policy=domain.policy.strip(),
+        now=domain.world().now.isoformat(" ", "minutes"),
+    )
+
+
+def moment(trigger: str) -> str:
+    """When a customer changes their mind, in words: events have a code, imported tasks say it themselves."""
+    return MOMENTS.get(trigger, trigger)
+
+
+_TEMPLATES.filters["moment"] = moment
+
+
+def user_prompt(side: UserSide, *, has_tools: bool = False) -> str:
+    """The simulated customer's system prompt, from the customer's side alone."""
+    return render("user", user=side, has_tools=has_tools, stop=STOP, transfer=TRANSFER, out_of_scope=OUT_OF_SCOPE)
+
+
+# -- back --------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class BadAnswer:
+    """An answer that could not be used: the text as it came, and why. A rejection, never a guess."""
+
+    raw: str
+    why: str
+
+
+_THINKING = re.compile(r"^\s*(?:<think(?:ing)?>)?(.*)</think(?:ing)?>\s*", re.DOTALL)
+_OPEN_THINKING = re.compile(r"^\s*<think(?:ing)?>(.*)", re.DOTALL)
+
+
+def split_thinking(text: str | None) -> tuple[str | None, str | None]:
+    """``(thoughts, text)`` of an answer whose server did not part them; text as it came where there are none.
+
+    A block that was never closed is all thoughts: the answer was cut off before it began.
+    """
+    if text is None or "think" not in text:
+        return None, text
+    found = _THINKING.match(text)
+    if found:
+        return found[1].strip(), text[found.end() :]
+    found = _OPEN_THINKING.match(text)
+    return (found[1].strip(), "") if found else (None, text)
+
+
+def parse_json(text: str, model: type[Answer]) -> Answer | BadAnswer:
+    """The first outermost JSON object in ``text`` that is a ``model``; thoughts, fences and prose are passed over."""
+    _, said = split_thinking(text)
+    said = said or ""
+    why = "the answer holds no JSON object"
+    place, looked = said.find("{"), 0
+    while place >= 0 and looked < MAX_OBJECTS:
+        looked += 1
+        try:
+            _, end = _DECODER.raw_decode(said, place)
+            # Read again by a strict parser: half a surrogate pair or NaN would be refused wherever it is written later.
+            return model.model_validate(orjson.loads(said[place:end]))
+        except ValidationError as error:
+            why = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in error.errors()[:4]
+            )
+            place = said.find("{", end)
+        except (ValueError, RecursionError) as error:
+            if looked == 1:
+                why = f"the answer is not JSON ({error})"
+            place = said.find("{", place + 1)
+    return BadAnswer(text, why)

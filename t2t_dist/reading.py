@@ -1,0 +1,164 @@
+"""A run as far as it can be read: for looking at one that is still being written, damaged, of another version or empty.
+
+What can't be read is passed over and said in ``notes``. Work that builds on a run takes ``sources.Source``, which is
+strict: it must not go on with half of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pydantic import ValidationError
+
+from environments.base import Domain
+
+from .config import Config
+from .errors import InputError
+from .ledger import LedgerState
+from .manifest import NAME, read_manifest
+from .rows import SCHEMAS, from_row
+from .schema import Task
+from .status import STALE_S, read_status
+from .storage import Storage
+from .store import RunReader
+
+#: Notes of one table beyond this many are counted.
+_SHOWN = 2
+
+
+class Reading:
+    """A run directory opened for looking at.
+
+    ``kind``, ``run_id`` and ``config`` (``None`` where its settings can't be read) say what it is; ``state`` is the sum
+    of its ledger. ``notes`` are lines for a person, complete once the rows have been read.
+
+    Raises:
+        InputError: not a run directory at all, or its ledger, without which no row exists, is damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.storage = Storage.open(path)
+        self._said: list[str] = []
+        self._lost: dict[str, list[str]] = {}
+        self.config: Config | None = None
+        #: The version of the code that wrote it, and what it worked on (the domain's fingerprint first).
+        self.code = self.origin = ""
+        self.run_id, self.kind = self._manifest()
+        self._reader = RunReader(self.storage, SCHEMAS)
+        self.state: LedgerState = self._reader.state
+        self.status = self._status()
+        if not any(self.state.shards.values()):
+            self._said.append("nothing has been committed yet: there are no rows to look at")
+
+    @property
+    def trials(self) -> int:
+        return self.config.sure_trials if self.config is not None else 1
+
+    def _manifest(self) -> tuple[str, str]:
+        try:
+            manifest = read_manifest(self.storage)
+        except InputError as error:
+            data = self.storage.read(NAME)
+            try:
+                raw = orjson.loads(data) if data is not None else None
+            except orjson.JSONDecodeError:
+                raw = None
+            if not isinstance(raw, dict) or not isinstance(raw.get("run_id"), str):
+                raise
+            self._said.append(f"{error}; shown is what its ledger counts")
+            return raw["run_id"], str(raw.get("kind", ""))
+        self.config, self.code, self.origin = manifest.config, manifest.code, manifest.source
+        return manifest.run_id, manifest.kind
+
+    def _status(self) -> dict[str, Any] | None:
+        try:
+            status = read_status(self.storage)
+        except InputError:
+            return None
+        if status is None or status.get("run_id") != self.run_id or status.get("state") in ("finished", None):
+            return status
+        items = status.get("items", {})
+        so_far = f"{items.get('done', 0)} of {items.get('total', '?')} items"
+        if status["state"] == "running" and status["age_s"] > STALE_S:
+            self._said.append(f"its driver has been silent for {status['age_s']:.0f} s with {so_far} done; resume it")
+        elif status["state"] == "running":
+            self._said.append(f"still being written, {so_far} done: shown is what is committed by now")
+        else:
+            self._said.append(f"not finished ({status['state']}), {so_far} done: shown is what was committed")
+        return status
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know, a line each."""
+        found = list(self._said)
+        for table, lost in self._lost.items():
+            more = f" (and {len(lost) - _SHOWN} more shards of {table})" if len(lost) > _SHOWN else ""
+            found += [*lost[: _SHOWN - 1], f"{lost[min(_SHOWN, len(lost)) - 1]}{more}"] if lost else []
+        return found
+
+    def note(self, text: str) -> None:
+        """Add a line, once."""
+        if text not in self._said:
+            self._said.append(text)
+
+    def batches(
+        self,
+        table: str,
+        columns: Sequence[str] | Mapping[str, ds.Expression] | None = None,
+        filter: ds.Expression | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The record batches of a table that can be read; the others make a note."""
+        lost: list[str] = []
+        yield from self._reader.batches(table, columns, filter, lost)
+        known = self._lost.setdefault(table, [])
+        known += [why for why in lost if why not in known]
+
+    @cached_property
+    def source(self) -> Reading | None:
+        """Where its tasks are: itself, or the run that an evaluation took them from; ``None`` where that is gone."""
+        if self.kind != "evaluate":
+            return self
+        if self.config is None or self.config.source is None:
+            return None
+        try:
+            return Reading(self.config.source)
+        except InputError as error:
+            self.note(f"the run its tasks are from can't be read, so failures have no causes here: {error}")
+            return None
+
+    @cached_property
+    def domain(self) -> Domain | None:
+        """Its domain; ``None``, and a note, where that can't be loaded."""
+        from .work import load_domain
+
+        if self.config is None:
+            return None
+        try:
+            return load_domain(self.config)
+        except InputError as error:
+            self.note(f"its domain can't be loaded, so failures have no causes here: {error}")
+            return None
+
+    def tasks(self, wanted: set[str]) -> dict[str, Task]:
+        """The tasks of these ids, by id; those that can't be read are left out."""
+        found: dict[str, Task] = {}
+        if self.source is None or not wanted:
+            return found
+        unreadable: Counter[str] = Counter()
+        chosen = ds.field("task_id").isin(pa.array(sorted(wanted), pa.string()))
+        for batch in self.source.batches("tasks", None, chosen):
+            for row in batch.to_pylist():
+                try:
+                    found[row["task_id"]] = from_row(Task, row)
+                except (ValidationError, orjson.JSONDecodeError):
+                    unreadable["tasks"] += 1
+        if unreadable:
+            self.note(f"{unreadable['tasks']} tasks can't be read")
+        return found

@@ -1,0 +1,93 @@
+"""``verify`` and ``regrade`` from stored data alone: the same verdicts, the same rewards, or a list of what changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .errors import InputError
+from .grade import grade
+from .rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
+from .schema import INTENTS, Task
+from .sources import Source
+from .store import row_digest
+from .verify import Verifier
+from .work import load_domain, reference_keys
+
+
+class Difference(NamedTuple):
+    """An item whose stored result is not the one found now."""
+
+    item: str
+    stored: str
+    now: str
+
+
+def reverify(source: Source) -> tuple[Counter[str], list[Difference]]:
+    """Verify every stored task again, by the run's own settings: verdicts counted, and what changed."""
+    config = source.manifest.config
+    domain = load_domain(config)
+    verifier = Verifier(domain, config.verify, reference_keys(config.verify.reference_tasks))
+    rewards = _reference_rewards(source)
+    verdicts: Counter[str] = Counter()
+    changed = []
+    order = {intent: place for place, intent in enumerate(INTENTS)}
+    # Duplicates are decided by order: the earlier trajectory wins, as it did when the tasks were made.
+    for task in sorted(source.tasks(), key=lambda task: (task.index, order[task.intent])):
+        before = _verdict(task)
+        now = verifier.check(task.model_copy(deep=True))
+        now = verifier.solvable(now, rewards.get(task.task_id, [])[: config.verify.reference_trials])
+        verdicts[now.verdict] += 1
+        if _verdict(now) != before:
+            changed.append(Difference(task.task_id, before, f"{_verdict(now)} {now.detail}".strip()))
+    return verdicts, changed
+
+
+def _verdict(task: Task) -> str:
+    return ", ".join([task.verdict, *task.reasons])
+
+
+def _reference_rewards(source: Source) -> dict[str, list[float]]:
+    reference = source.manifest.config.verify.reference
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in source.reader.rows("episodes", columns=["task_id", "agent", "trial", "reward"]):
+        if row["agent"] == reference:
+            found.setdefault(row["task_id"], []).append((row["trial"], row["reward"]))
+    return {task_id: [reward for _, reward in sorted(trials)] for task_id, trials in found.items()}
+
+
+def regrade(source: Source) -> tuple[int, list[Difference]]:
+    """Grade every stored episode again from its task and transcript: how many, and which grades changed."""
+    config = source.manifest.config
+    domain = load_domain(config)
+    tasks_from = source
+    if source.manifest.kind == "evaluate":
+        if config.source is None:
+            raise InputError(f"{source.path}: the run does not say where its tasks come from")
+        tasks_from = Source(config.source)
+    tasks = {task.task_id: task for task in tasks_from.tasks()}
+    changed, count = [], 0
+    for row in source.reader.rows("episodes"):
+        count += 1
+        task = tasks.get(row["task_id"])
+        if task is None:
+            raise InputError(f"{tasks_from.path} has no task {row['task_id']} of episode {row['episode_id']}")
+        before = outcome_of(row)
+        now = grade(domain, task, [turn_of(turn) for turn in row["turns"]], row["termination"], faults_of(row))
+        if now != before:
+            changed.append(Difference(row["episode_id"], _shown(before), _shown(now)))
+    return count, changed
+
+
+def _shown(outcome: Any) -> str:
+    parts = ", ".join(f"{name} {value:g}" for name, value in outcome.parts.items())
+    return f"reward {outcome.reward:g} ({parts})"
+
+
+def damaged_tables(source: Source) -> Iterator[str]:
+    """Tables whose rows are not those that were committed: their digests differ. A flipped bit shows here."""
+    for table in SCHEMAS:
+        total = sum(row_digest(row, VOLATILE, VOLATILE_NESTED) for row in source.reader.rows(table)) % (1 << 128)
+        if total != source.reader.state.digests.get(table, 0):
+            yield table

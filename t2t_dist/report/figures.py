@@ -1,0 +1,298 @@
+"""The pictures of a report, from what was found in a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..diagnose import CODES
+from ..schema import INTENTS
+from ..stats import PassK
+from ..tally import ALL
+from .drawing import Bar, Dot, bars, dots, heat, histogram, lines, short
+from .found import SECONDS, Found
+
+_BINS = 40
+#: Agents, or pairs of them, that one picture can show.
+_MOST = 8
+
+
+class Figure(NamedTuple):
+    """A picture (``svg``, its colours left to a sheet) under a title, with what there is to know of it."""
+
+    name: str
+    title: str
+    told: str
+    svg: str
+
+
+def figures(found: Found) -> list[Figure]:
+    """Every figure that the run has data for."""
+    makers: list[Callable[[Found], Iterator[Figure]]] = [
+        _passes, _decay, _agents_compared, _intents_compared, _taxonomy, _funnel, _lengths, _durations, _tokens,
+        _throughput, _coverage,
+    ]  # fmt: skip
+    return [figure for make in makers for figure in make(found)]
+
+
+# -- pass^k ------------------------------------------------------------------------------------------------------------
+def _shown(found: Found) -> list[str]:
+    return found.tally.agents[:_MOST]
+
+
+def _more(found: Found) -> str:
+    left = len(found.tally.agents) - _MOST
+    return f" The first {_MOST} agents by name; the table has {left} more." if left > 0 else ""
+
+
+def _dot(estimate: PassK, series: int, name: str) -> Dot | None:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return None
+    outer = None
+    if estimate.if_failures_miss is not None and estimate.if_failures_pass is not None:
+        outer = (estimate.if_failures_miss, estimate.if_failures_pass)
+    tip = f"{name}: {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
+    return Dot(estimate.value, estimate.low, estimate.high, series, tip, outer)
+
+
+def _passes(found: Found) -> Iterator[Figure]:
+    agents = _shown(found)
+    for k in sorted({1, found.reading.trials}):
+        groups: list[tuple[str, list[Dot | None]]] = []
+        for intent in (*found.tally.intents, ALL):
+            estimates = [found.tally.passes(k, agent, intent) for agent in agents]
+            found_dots = [_dot(e, n, f"{agents[n]}, {intent}") for n, e in enumerate(estimates)]
+            if any(found_dots):
+                groups.append((intent, found_dots))
+        if groups:
+            what = "a trial passes" if k == 1 else f"{k} trials all pass"
+            told = (
+                f"Share of tasks that {what}, with 95 % intervals over tasks. A pale band, where there is one, shows "
+                "where it would lie if every episode without a result had failed, or passed."
+            )
+            svg = dots(groups, agents, f"pass^{k} by intent", (0.0, 1.0))
+            yield Figure(f"pass-{k}", f"pass^{k} by intent", told + _more(found), svg)
+
+
+def _decay(found: Found) -> Iterator[Figure]:
+    trials = found.reading.trials
+    if trials < 2:
+        return
+    series = []
+    for agent in _shown(found):
+        values = [(float(k), found.tally.passes(k, agent).value) for k in range(1, trials + 1)]
+        series.append((agent, [(k, value) for k, value in values if value is not None]))
+    if any(points for _, points in series):
+        marks = [(float(k), str(k)) for k in range(1, trials + 1)]
+        told = "How fast it falls as more trials have to pass: an agent that is reliable stays level."
+        yield Figure("reliability", "Reliability", told, lines(series, "pass^k over k", "k", marks, 1.0))
+
+
+def _compared(found: Found, what: str) -> list[dict[str, Any]]:
+    return [d for d in found.summary["differences"] if d["what"] == what and d["k"] == 1]
+
+
+def _agents_compared(found: Found) -> Iterator[Figure]:
+    compared = [d for d in _compared(found, "agents") if d["on"] == ALL][: 2 * _MOST]
+    if compared:
+        groups = [(f"{_brief(d['one'])} - {_brief(d['other'])}", [_difference_dot(d, 0)]) for d in compared]
+        told = "Difference of pass^1 on the tasks that both have, with 95 % intervals: one that leaves 0 out is real."
+        svg = dots(groups, [], "Differences between agents", (-1.0, 1.0))
+        yield Figure("agents-compared", "Agents, in pairs", told, svg)
+
+
+def _intents_compared(found: Found) -> Iterator[Figure]:
+    compared = _compared(found, "intents")
+    agents = [agent for agent in _shown(found) if any(d["on"] == agent for d in compared)]
+    groups: list[tuple[str, list[Dot | None]]] = []
+    for intent in found.tally.intents:
+        by_agent = {d["on"]: d for d in compared if d["one"] == intent}
+        if by_agent:
+            row = [_difference_dot(by_agent[a], n) if a in by_agent else None for n, a in enumerate(agents)]
+            groups.append((intent, row))
+    if groups:
+        told = "pass^1 on an intent minus that on the plain task of the same trajectory: what the twist costs."
+        svg = dots(groups, agents, "Differences between intents", (-1.0, 1.0))
+        yield Figure("intents-compared", "What each intent costs", told, svg)
+
+
+def _difference_dot(d: dict[str, Any], series: int) -> Dot:
+    tip = f"{d['one']} - {d['other']} on {d['on']}: {d['value']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}], n {d['n']}"
+    return Dot(d["value"], d["low"], d["high"], series, tip)
+
+
+def _brief(agent: str) -> str:
+    """An agent's name without what says where it runs."""
+    return agent.partition(":")[2].partition("@")[0].rpartition("/")[2] or agent
+
+
+# -- causes ------------------------------------------------------------------------------------------------------------
+def _taxonomy(found: Found) -> Iterator[Figure]:
+    counts = Counter[tuple[str, str]]()
+    for (agent, _, code), n in found.causes.primary.items():
+        counts[code, agent] += n
+    agents = [agent for agent in _shown(found) if any(a == agent for _, a in counts)]
+    codes = [code for code in CODES if any(c == code for c, _ in counts)]
+    if codes:
+        values = [[counts[code, agent] for agent in agents] for code in codes]
+        told = "The first cause of each episode that failed. Every cause that applies, and the episodes: below."
+        if found.causes.read < found.causes.failed:
+            told += f" Read: {found.causes.read} of {found.causes.failed}, drawn evenly."
+        svg = heat(codes, [_brief(agent) for agent in agents], values, "Why episodes failed")
+        yield Figure("causes", "Why episodes failed", told + _more(found), svg)
+
+
+# -- the funnel --------------------------------------------------------------------------------------------------------
+def _funnel(found: Found) -> Iterator[Figure]:
+    explored, converted = found.explored, found.converted
+    if not explored and not converted:
+        return
+    total, kept = explored.total(), explored["kept"]
+    rows = []
+    if total:
+        rows.append(Bar("explored", [(total, 0, f"{total} trajectories")], str(total)))
+        rows.append(Bar("kept", [(kept, 0, f"{kept} kept")], str(kept)))
+        dropped = [(reason, n) for reason, n in explored.most_common() if reason != "kept"]
+        rows += [Bar(reason, [(n, 1, f"{n} {reason}")], str(n), 1) for reason, n in dropped]
+    for intent in INTENTS:
+        reasons = {reason: n for (name, reason), n in converted.most_common() if name == intent}
+        if not reasons:
+            continue
+        verified = reasons.pop("verified", 0)
+        rejected = sum(reasons.values())
+        segments = [(verified, 2, f"{verified} verified"), (rejected, 1, f"{rejected} not made or rejected")]
+        rows.append(Bar(intent, segments, f"{verified} of {verified + rejected}"))
+        rows += [Bar(reason, [(n, 1, f"{n} {reason}")], str(n), 1) for reason, n in list(reasons.items())[:4]]
+        if len(reasons) > 4:
+            rest = sum(list(reasons.values())[4:])
+            rows.append(Bar(f"{len(reasons) - 4} other reasons", [(rest, 1, "")], str(rest), 1))
+    told = "From explorations to verified tasks, by intent, with the reasons for which there is no task."
+    names = ["trajectories", "not made or rejected", "verified tasks"]
+    yield Figure("funnel", "From exploration to tasks", told, bars(rows, names, "Funnel"))
+
+
+# -- time and length ---------------------------------------------------------------------------------------------------
+_ENDS = ("ended by itself", "cut off at a limit")
+
+
+def _cut_share(counts: Counter[tuple[int, bool]]) -> str:
+    cut = sum(n for (_, over), n in counts.items() if over)
+    return (
+        f"{cut} of {counts.total()} ({cut / counts.total():.1%}) were cut off at a limit: they would have been longer."
+    )
+
+
+def _lengths(found: Found) -> Iterator[Figure]:
+    if not found.lengths:
+        return
+    longest = max(length for length, _ in found.lengths)
+    shortest = min(length for length, _ in found.lengths)
+    step = max(1, -(-(longest - shortest + 1) // 24))
+    columns = [[0.0, 0.0] for _ in range((longest - shortest) // step + 1)]
+    for (length, cut), n in found.lengths.items():
+        columns[(length - shortest) // step][cut] += n
+    starts = [shortest + place * step for place in range(len(columns))]
+    edges = [str(start) if step == 1 else f"{start}-{start + step - 1}" for start in starts]
+    svg = histogram(edges, columns, _ENDS, "Messages an episode", "messages, tool results included")
+    yield Figure("lengths", "How long conversations are", _cut_share(found.lengths), svg)
+
+
+def _durations(found: Found) -> Iterator[Figure]:
+    if not found.durations:
+        return
+    places = [place for place, _ in found.durations]
+    first, last = min(places), min(max(places), len(SECONDS) - 1)
+    columns = [[float(found.durations[place, cut]) for cut in (False, True)] for place in range(first, last + 1)]
+    edges = [f"<{_seconds(SECONDS[place])}" if place < len(SECONDS) - 1 else "more" for place in range(first, last + 1)]
+    svg = histogram(edges, columns, _ENDS, "Duration of an episode", "time an episode took, its waiting included")
+    told = f"{_cut_share(found.durations)} Ends: {', '.join(f'{k} {n}' for k, n in found.terminations.most_common())}."
+    yield Figure("durations", "How long they take", told, svg)
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:g}ms" if value < 1 else f"{value:g}s" if value < 60 else f"{value / 60:g}m"
+
+
+def binned(found: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges in seconds, and the episodes and failures that ended between them."""
+    times = np.concatenate([found.ended_at, found.failed_at])
+    if not len(times):
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    first, last = float(times.min()), float(times.max())
+    edges = np.linspace(first, max(last, first + 1e-3), _BINS + 1)
+    return edges, np.histogram(found.ended_at, edges)[0], np.histogram(found.failed_at, edges)[0]
+
+
+def _throughput(found: Found) -> Iterator[Figure]:
+    edges, ended, failed = binned(found)
+    if len(edges) < 2 or ended.sum() + failed.sum() < 2:
+        return
+    per_minute = 60 / (edges[1] - edges[0])
+    middles = (edges[:-1] + edges[1:]) / 2
+    series = [("episodes a minute", [(float(x), float(n * per_minute)) for x, n in zip(middles, ended, strict=True)])]
+    if failed.any():
+        points = [(float(x), float(n * per_minute)) for x, n in zip(middles, failed, strict=True)]
+        series.append(("failures a minute", points))
+    long = edges[-1] - edges[0] > 86_400
+    marks = [
+        (float(x), datetime.fromtimestamp(float(x), UTC).strftime("%m-%d %H:%M" if long else "%H:%M:%S"))
+        for x in np.linspace(edges[0], edges[-1], 4)
+    ]
+    told = f"{ended.sum()} episodes ended within {_span(edges[-1] - edges[0])}; pauses between sessions show as gaps."
+    yield Figure("throughput", "Throughput", told, lines(series, "Throughput", "time (UTC)", marks))
+
+
+def _span(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+# -- costs -------------------------------------------------------------------------------------------------------------
+def _tokens(found: Found) -> Iterator[Figure]:
+    costs = [cost for cost in found.costs if cost.calls + cost.failed]
+    if not costs:
+        return
+    rows = []
+    for cost in costs:
+        fresh = cost.prompt_tokens - cost.cached_tokens
+        parts = ((fresh, 0, "prompt"), (cost.cached_tokens, 5, "from a cache"), (cost.completion_tokens, 1, "written"))
+        money = "" if cost.money is None else f", {cost.money:.2f}"
+        name = f"{cost.stage}: {cost.seat}"
+        if sum((c.stage, c.seat) == (cost.stage, cost.seat) for c in costs) > 1:
+            name = f"{name} {_brief(cost.model)}"
+        segments = [(float(n), series, f"{n} tokens {told}") for n, series, told in parts]
+        rows.append(Bar(name, segments, f"{short(fresh + cost.cached_tokens + cost.completion_tokens)}{money}"))
+    calls, failed = sum(cost.calls for cost in costs), sum(cost.failed for cost in costs)
+    told = f"{calls} calls were answered and {failed} were not; what was thrown away is in the sums."
+    svg = bars(rows, {0: "prompt", 5: "prompt, from a cache", 1: "written"}, "Tokens by stage and seat")
+    yield Figure("tokens", "Tokens by stage and seat", told, svg)
+
+
+# -- coverage ----------------------------------------------------------------------------------------------------------
+def grid(found: Found) -> tuple[list[str], list[str], list[list[int]]]:
+    met = {tool for tool, _ in found.coverage}
+    tools = [*found.tools, *sorted(met - {*found.tools})]
+    columns = [c for c in ("explored", *INTENTS, "agents") if any(where == c for _, where in found.coverage)]
+    return tools, columns, [[found.coverage[tool, column] for column in columns] for tool in tools]
+
+
+def _coverage(found: Found) -> Iterator[Figure]:
+    tools, columns, values = grid(found)
+    if not columns:
+        return
+    golds = [place for place, column in enumerate(columns) if column in INTENTS]
+    rows = zip(tools, values, strict=True)
+    unused = [tool for tool, row in rows if tool in found.tools and not any(row[place] for place in golds)]
+    told = "Calls of each tool: in explorations, in the gold of verified tasks by intent, and by the agents."
+    if unused and golds:
+        told += f" In no gold: {', '.join(unused[:12])}{' ...' if len(unused) > 12 else ''}."
+    yield Figure("coverage", "Coverage of the world", told, heat(tools[:80], columns, values[:80], "Tools by intent"))

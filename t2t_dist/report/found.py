@@ -1,0 +1,140 @@
+"""All that a report shows, read from a run in passes over its columns: memory goes with tasks, not with transcripts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from ..causes import LIMIT, Causes, causes_of
+from ..costs import Cost, Price, costs_of
+from ..grade import ENDED
+from ..reading import Reading
+from ..schema import INTENTS
+from ..summary import summary_of
+from ..tally import Tally
+
+#: Upper edges of the classes that durations are counted in, seconds.
+SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)
+
+
+@dataclass
+class Found:
+    """A run's figures. Times are seconds since the epoch; ``cut_off`` marks what ended at a limit and not by itself."""
+
+    reading: Reading
+    tally: Tally
+    summary: dict[str, Any]
+    causes: Causes
+    costs: list[Cost]
+    #: Verdicts of trajectories; of tasks: (intent, ``verified`` or the first reason).
+    explored: Counter[str] = field(default_factory=Counter)
+    converted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: (messages, cut off) and (place in SECONDS, cut off) with how many episodes.
+    lengths: Counter[tuple[int, bool]] = field(default_factory=Counter)
+    durations: Counter[tuple[int, bool]] = field(default_factory=Counter)
+    terminations: Counter[str] = field(default_factory=Counter)
+    ended_at: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    failed_at: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    #: (tool, where) with how many calls: where is ``explored``, ``agents`` or an intent whose gold has it.
+    coverage: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tools: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        found = list(self.reading.notes)
+        if self.reading.kind == "evaluate" and self.reading.source is not None:
+            found += [f"the run its tasks are from: {note}" for note in self.reading.source.notes]
+        return found
+
+
+def find(reading: Reading, prices: Mapping[str, Price] | None = None, limit: int | None = LIMIT) -> Found:
+    """Read a run for a report. Never raises for what can't be read: that is in ``notes``."""
+    tally = Tally.read(reading.batches)
+    summary = summary_of(reading.kind, reading.state, tally, reading.run_id, reading.trials, reading.path, 0.0)
+    causes = causes_of(reading, limit)
+    summary["causes"] = causes.by_agent()
+    costs = costs_of(reading.state.counters, prices)
+    found = Found(reading, tally, summary, causes, costs)
+    _episodes(reading, found)
+    _tables(reading, found)
+    if reading.domain is not None:
+        found.tools = list(reading.domain.tools.by_name)
+    summary["wall_s"] = _span(found)
+    return found
+
+
+def _span(found: Found) -> float:
+    """Seconds between the first start and the last end there is."""
+    times = np.concatenate([found.ended_at, found.failed_at])
+    return round(float(times.max() - times.min()), 2) if len(times) else 0.0
+
+
+def _episodes(reading: Reading, found: Found) -> None:
+    """Lengths, durations, ends and the calls that agents made, in one pass over the transcripts' columns."""
+    columns = {name: ds.field(name) for name in ("termination", "started", "duration", "turns")}
+    ended = []
+    for batch in reading.batches("episodes", columns, ds.field("stage") == "rollout"):
+        if not batch.num_rows:
+            continue
+        cut = [end not in ENDED for end in batch["termination"].to_pylist()]
+        found.terminations.update(map(str, batch["termination"].to_pylist()))
+        found.lengths.update(zip(pc.list_value_length(batch["turns"]).to_pylist(), cut, strict=True))
+        seconds = batch["duration"].to_numpy(zero_copy_only=False)
+        found.durations.update(zip(np.searchsorted(SECONDS, seconds).tolist(), cut, strict=True))
+        ended.append(batch["started"].to_numpy(zero_copy_only=False) + seconds)
+        _count_names(found, "agents", pc.list_flatten(batch["turns"]), "tool_calls")
+    found.ended_at = np.concatenate(ended) if ended else np.zeros(0)
+    failed = []
+    for batch in reading.batches("failures", ["started", "duration", "failure"], ds.field("stage") == "rollout"):
+        seconds = batch["duration"].to_numpy(zero_copy_only=False)
+        failed.append(batch["started"].to_numpy(zero_copy_only=False) + seconds)
+        deadline = [failure == "deadline" for failure in batch["failure"].to_pylist()]
+        for place, over in zip(np.searchsorted(SECONDS, seconds).tolist(), deadline, strict=True):
+            if over:
+                found.durations[place, True] += 1
+    found.failed_at = np.concatenate(failed) if failed else np.zeros(0)
+
+
+def _count_names(found: Found, where: str, turns: Any, inner: str, name: str = "name") -> None:
+    """Count the names of calls in an array of structs that hold a list of them."""
+    names = pc.struct_field(pc.list_flatten(pc.struct_field(turns, inner)), name)
+    for entry in pc.value_counts(names).to_pylist():
+        found.coverage[str(entry["values"]), where] += entry["counts"]
+
+
+def _tables(reading: Reading, found: Found) -> None:
+    """Verdicts, and the tools that explorations and golds use."""
+    for batch in reading.batches("trajectories", ["verdict", "steps"]):
+        found.explored.update(map(str, batch["verdict"].to_pylist()))
+        for entry in pc.value_counts(pc.struct_field(pc.list_flatten(batch["steps"]), "tool")).to_pylist():
+            found.coverage[str(entry["values"]), "explored"] += entry["counts"]
+    columns = {
+        "intent": ds.field("intent"),
+        "verdict": ds.field("verdict"),
+        "reasons": ds.field("reasons"),
+        "gold": ds.field("grader", "gold"),
+    }
+    for batch in reading.batches("tasks", columns):
+        for intent, verdict, reasons in zip(
+            batch["intent"].to_pylist(), batch["verdict"].to_pylist(), batch["reasons"].to_pylist(), strict=True
+        ):
+            found.converted[str(intent), str(verdict) if verdict == "verified" else (reasons or ["unknown"])[0]] += 1
+    source = reading.source
+    if source is None:
+        return
+    wanted = found.tally.tasks if reading.kind == "evaluate" else None
+    columns |= {"task_id": ds.field("task_id")}
+    for batch in source.batches("tasks", columns, ds.field("verdict") == "verified"):
+        if wanted is not None:
+            batch = batch.filter(pc.is_in(batch["task_id"], value_set=pa.array(wanted.to_pylist(), pa.string())))
+        for intent in INTENTS:
+            gold = batch.filter(pc.is_in(batch["intent"], value_set=pa.array([intent])))["gold"]
+            for entry in pc.value_counts(pc.struct_field(pc.list_flatten(gold), "name")).to_pylist():
+                found.coverage[str(entry["values"]), intent] += entry["counts"]

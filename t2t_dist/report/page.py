@@ -1,0 +1,156 @@
+"""A report as files: one HTML page that needs nothing else, its pictures as SVG and PNG, its tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from .. import __version__
+from ..diagnose import CODES
+from ..errors import InputError
+from ..schema import INTENTS, Turn
+from ..tally import ALL
+from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
+from .figures import Figure, figures
+from .found import Found
+from .tables import Table, tables
+
+#: Episodes that a page lists behind each cause; the CSV has them all.
+_LISTED = 12
+#: Characters of one message that a page shows.
+_MESSAGE = 1500
+
+
+def page(found: Found) -> str:
+    """The HTML of a report. Everything from the run is escaped: transcripts are data that models wrote."""
+    causes = found.causes
+    behind: dict[str, list[Any]] = {}
+    for cause in causes.episodes:
+        behind.setdefault(cause.code, []).append(cause)
+    for code, (cause, _) in causes.examples.items():  # the one that can be read comes first
+        behind[code].sort(key=lambda other: other.episode_id != cause.episode_id)
+    applies: dict[str, int] = {}
+    for (_, _, code), n in causes.applies.items():
+        applies[code] = applies.get(code, 0) + n
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            found=found,
+            summary=found.summary,
+            figures=figures(found),
+            intents=[*found.tally.intents, ALL],
+            passes=list(_passes(found)),
+            differences=[d for d in found.summary["differences"] if d["k"] == 1],
+            codes=[(code, CODES[code], behind[code], applies[code]) for code in CODES if code in behind],
+            listed=_LISTED,
+            examples={cause.episode_id: turns for cause, turns in causes.examples.values()},
+            text=TEXT,
+            light=style(LIGHT),
+            dark=style(DARK),
+            version=__version__,
+            signed=lambda value: f"{value:+.3f}",
+            shown=shown,
+            speaker=_speaker,
+        )
+    )
+
+
+def _passes(found: Found) -> Iterator[tuple[str, int, list[Any]]]:
+    intents = [*(i for i in INTENTS if i in found.tally.intents), ALL]
+    for agent in found.tally.agents:
+        for k in range(1, found.reading.trials + 1):
+            yield agent, k, [found.tally.passes(k, agent, intent) for intent in intents]
+
+
+def shown(text: str) -> str:
+    """A message as a page shows it: of a very long one only the start."""
+    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ... ({len(text) - _MESSAGE} more characters)"
+
+
+def _speaker(turn: Turn) -> str:
+    return "result" if turn.role == "tool" else "customer" if turn.seat == "user" else "agent"
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("t2t_dist.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Escaping is not all: a name or a message may hold characters that act on the reader's screen.
+        finalize=lambda value: clean(value) if type(value) is str else value,
+    )
+
+
+def write_page(found: Found, path: str) -> None:
+    """Write the page. Raises InputError: it can't be written there."""
+    _write(Path(path), page(found).encode("utf-8", "replace"))
+
+
+def write_files(found: Found, folder: str) -> list[str]:
+    """Each figure as SVG, and as PNG where the extra ``report`` is installed, and each table as CSV: their names.
+
+    Raises:
+        InputError: they can't be written there.
+    """
+    names = []
+    for figure in figures(found):
+        files = {f"{figure.name}.svg": standalone(figure.svg).encode()}
+        png = _png(figure)
+        if png is not None:
+            files[f"{figure.name}.png"] = png
+        for name, data in files.items():
+            _write(Path(folder) / name, data)
+            names.append(name)
+    for table in tables(found):
+        _write(Path(folder) / f"{table.name}.csv", csv_of(table))
+        names.append(f"{table.name}.csv")
+    return names
+
+
+def can_png() -> bool:
+    """Whether pictures can be made PNG here."""
+    try:
+        import resvg_py  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _png(figure: Figure) -> bytes | None:
+    if not can_png():
+        return None
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=standalone(figure.svg, dark=False), width=880))
+
+
+def csv_of(table: Table) -> bytes:
+    """A table as CSV in UTF-8; no cell of it is a formula to a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.head)
+    writer.writerows([[_inert(value) for value in row] for row in table.rows])
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _inert(value: Any) -> Any:
+    """A spreadsheet takes a text that begins so for a formula; what a model wrote must not become one."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror or error}; give another with --html") from None

@@ -1,0 +1,105 @@
+"""The tables of a report, as they stand in CSV files: what its pictures show, and more of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from ..costs import Cost
+from ..diagnose import CODES
+from ..tally import ALL
+from .figures import binned, grid
+from .found import SECONDS, Found
+
+
+class Table(NamedTuple):
+    """Rows of plain values under their names, as they stand in a CSV file."""
+
+    name: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def tables(found: Found) -> list[Table]:
+    """Every table, those without rows too: a file that is there and empty says more than none."""
+    return [
+        _pass_table(found), _difference_table(found), _cause_table(found), _episode_table(found), _funnel_table(found),
+        _length_table(found), _cost_table(found), _throughput_table(found), _coverage_table(found),
+    ]  # fmt: skip
+
+
+def _pass_table(found: Found) -> Table:
+    head = ("domain", "agent", "intent", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
+    rows = []
+    cells = list(found.tally.cells())
+    wholes = dict.fromkeys((domain, agent, ALL) for domain, agent, _ in cells)
+    for domain, agent, intent in [*cells, *wholes]:
+        for k in range(1, found.reading.trials + 1):
+            p = found.tally.passes(k, agent, intent, domain)
+            rows.append((domain, agent, intent, k, *p[1:]))
+    return Table("pass", head, rows)
+
+
+def _difference_table(found: Found) -> Table:
+    head = ("what", "one", "other", "on", "k", "value", "low", "high", "n", "paired")
+    return Table("differences", head, [[d[name] for name in head] for d in found.summary["differences"]])
+
+
+def _cause_table(found: Found) -> Table:
+    causes = found.causes
+    head = ("agent", "intent", "code", "first_cause_of", "applies_to", "meaning")
+    rows: list[tuple[Any, ...]] = [
+        (agent, intent, code, causes.primary[agent, intent, code], n, CODES[code])
+        for (agent, intent, code), n in sorted(causes.applies.items())
+    ]
+    rows += [
+        (agent, intent, name, n, n, "no result: a failure of the machinery")
+        for (agent, intent, name), n in sorted(causes.no_result.items())
+    ]
+    return Table("causes", head, rows)
+
+
+def _episode_table(found: Found) -> Table:
+    head = ("episode_id", "agent", "intent", "task_id", "trial", "code", "told", "codes")
+    return Table("failed-episodes", head, [(*cause[:-1], " ".join(cause.codes)) for cause in found.causes.episodes])
+
+
+def _funnel_table(found: Found) -> Table:
+    rows = [("explore", "", verdict, n) for verdict, n in found.explored.most_common()]
+    rows += [("convert", intent, verdict, n) for (intent, verdict), n in sorted(found.converted.items())]
+    return Table("funnel", ("stage", "intent", "verdict", "count"), rows)
+
+
+def _length_table(found: Found) -> Table:
+    rows: list[tuple[Any, ...]] = [("messages", length, cut, n) for (length, cut), n in sorted(found.lengths.items())]
+    rows += [
+        ("seconds_up_to", SECONDS[min(p, len(SECONDS) - 1)], cut, n) for (p, cut), n in sorted(found.durations.items())
+    ]
+    return Table("lengths", ("what", "value", "cut_off", "episodes"), rows)
+
+
+def _throughput_table(found: Found) -> Table:
+    edges, ended, failed = binned(found)
+    rows = [
+        (
+            datetime.fromtimestamp(float(start), UTC).isoformat(timespec="milliseconds"),
+            round(float(edges[1] - edges[0]), 3),
+            int(n),
+            int(bad),
+        )
+        for start, n, bad in zip(edges[:-1], ended, failed, strict=True)
+    ]
+    return Table("throughput", ("from", "seconds", "episodes", "failures"), rows)
+
+
+def _cost_table(found: Found) -> Table:
+    rows: list[Sequence[Any]] = [
+        (*cost[:-1], "" if cost.money is None else round(cost.money, 6)) for cost in found.costs
+    ]
+    return Table("costs", Cost._fields, rows)
+
+
+def _coverage_table(found: Found) -> Table:
+    tools, columns, values = grid(found)
+    return Table("coverage", ("tool", *columns), [(tool, *row) for tool, row in zip(tools, values, strict=True)])

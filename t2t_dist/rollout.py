@@ -1,0 +1,218 @@
+"""The conversation loop: an agent, a simulated user and a world of their own, until one of them ends it.
+
+Half duplex, and the agent greets first. Whoever speaks either says something, and it is the other's turn, or calls
+tools, and speaks again once their results are in the transcript. Text beside a tool call is kept and not heard by the
+other side. A user may have tools too, on a device of their own; neither side sees the other's calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from environments.base import Domain
+from environments.state import World
+from environments.tools import AGENT, USER, ToolCrash, ToolTimeout
+
+from .errors import ContextExceeded, EngineBadResponse, EpisodeFailure, FailureClass
+from .faults import EMPTY, user_faults
+from .players import OUT_OF_SCOPE, STOP, TRANSFER, AgentPlayer, UserPlayer
+from .schema import Task, Turn
+from .tau2.begin import world_of
+
+
+class Termination(StrEnum):
+    """How a conversation that is graded came to its end."""
+
+    USER_STOP = "user_stop"
+    AGENT_STOP = "agent_stop"
+    TRANSFER = "transfer"
+    MAX_STEPS = "max_steps"
+    TOO_MANY_ERRORS = "too_many_errors"
+    CONTEXT_EXCEEDED = "context_exceeded"
+    TRUNCATED = "truncated"
+    """The agent came to its token limit before it said or called anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a conversation is cut off."""
+
+    max_steps: int = 100
+    """Turns of agent and user together; greeting and tool results don't count."""
+    max_errors: int = 10
+    """The agent's tool calls refused in a row, whatever was said in between, that end it."""
+    deadline_s: float | None = 3600.0
+    """For the whole conversation, in seconds; None for none."""
+
+
+@dataclass(slots=True)
+class Rollout:
+    """A conversation that ended and can be graded. ``final`` is the digest of its world."""
+
+    turns: list[Turn]
+    termination: Termination
+    flags: list[str]
+    final: str
+
+
+class RolloutFailed(EpisodeFailure):
+    """A conversation that can't be graded, with its transcript so far."""
+
+    def __init__(self, message: str, failure: FailureClass, turns: list[Turn], flags: list[str]) -> None:
+        super().__init__(message, failure)
+        self.turns, self.flags = turns, flags
+
+
+async def roll_out(
+    task: Task,
+    domain: Domain,
+    agent: AgentPlayer,
+    user: UserPlayer,
+    *,
+    seed: int = 0,
+    limits: Limits = Limits(),
+    clock: Callable[[], float] = time.perf_counter,
+    transcript: list[Turn] | None = None,
+) -> Rollout:
+    """One conversation on a fresh world.
+
+    Args:
+        task: looked at for where it begins, and its user's side for the user's faults.
+        seed: chooses the greeting.
+        clock: seconds, for the times of tools in the transcript.
+        transcript: an empty list to be filled, for a caller who may cancel and still wants what was said.
+
+    Raises:
+        RolloutFailed: no result, and why (engine, tool, user simulator, deadline); what it came from is its cause.
+    """
+    talk = _Talk(task, domain, agent, user, limits, clock, [] if transcript is None else transcript)
+    greetings = domain.language.greeting
+    talk.turns.append(Turn(AGENT, "assistant", greetings[seed % len(greetings)]))
+
+    def failed(message: object, failure: FailureClass) -> RolloutFailed:
+        return RolloutFailed(str(message), failure, talk.turns, talk.all_flags(task))
+
+    try:
+        async with asyncio.timeout(limits.deadline_s) as deadline:
+            termination = await talk.run()
+    except EpisodeFailure as error:
+        raise failed(error, error.failure) from error
+    except ToolCrash as error:
+        raise failed(error, FailureClass.TOOL_CRASH) from error
+    except ToolTimeout as error:
+        raise failed(error, FailureClass.TOOL_TIMEOUT) from error
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        message = f"the conversation was not over after {limits.deadline_s:g} s"
+        raise failed(message, FailureClass.DEADLINE) from None
+    return Rollout(talk.turns, termination, talk.all_flags(task), talk.world.digest)
+
+
+@dataclass(slots=True)
+class _Talk:
+    """The state of one conversation."""
+
+    task: Task
+    domain: Domain
+    agent: AgentPlayer
+    user: UserPlayer
+    limits: Limits
+    clock: Callable[[], float]
+    turns: list[Turn]
+    world: World = field(init=False)
+    transferred: bool = False
+    errors: dict[str, int] = field(default_factory=lambda: {AGENT: 0, USER: 0})
+    flags: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world = world_of(self.domain, self.task)
+
+    def all_flags(self, task: Task) -> list[str]:
+        return [*self.flags, *user_faults(self.turns, task.user)]
+
+    async def run(self) -> Termination:
+        turns, speaker = self.turns, USER
+        for _ in range(self.limits.max_steps):
+            if speaker is USER:
+                turn = await self.users_turn()
+            else:
+                try:
+                    turn = await self.agent.act(turns)
+                except ContextExceeded:
+                    return Termination.CONTEXT_EXCEEDED
+                if not _says(turn) and turn.finish_reason == "length":
+                    turns.append(turn)
+                    return Termination.TRUNCATED
+                if not _says(turn):
+                    raise EngineBadResponse(f"{self.agent.name} neither said nor called anything")
+            turns.append(turn)
+            if turn.tool_calls:
+                if not await self.execute(turn, speaker):
+                    if speaker is USER:
+                        raise EpisodeFailure(
+                            f"{self.user.name} made {self.limits.max_errors} wrong tool calls in a row",
+                            FailureClass.USER_SIMULATOR_FAULT,
+                        )
+                    return Termination.TOO_MANY_ERRORS
+                continue
+            text = turn.content or ""
+            if speaker is USER:
+                if "###" in text:
+                    if TRANSFER in text:
+                        return Termination.TRANSFER
+                    if STOP in text or OUT_OF_SCOPE in text:
+                        return Termination.USER_STOP
+                speaker = AGENT
+            else:
+                if self.transferred:
+                    return Termination.TRANSFER
+                if STOP in text:
+                    return Termination.AGENT_STOP
+                speaker = USER
+        return Termination.MAX_STEPS
+
+    async def users_turn(self) -> Turn:
+        """The user's next turn; one that says nothing is asked for once more.
+
+        Raises:
+            EpisodeFailure: a fault that is the user's alone, so nothing to grade an agent by.
+        """
+        try:
+            turn = await self.user.reply(self.turns)
+            if not _says(turn):
+                self.flags.append(EMPTY)
+                turn = await self.user.reply(self.turns)
+        except ContextExceeded as error:
+            raise EpisodeFailure(
+                f"the conversation is too long for the simulated user: {error}", FailureClass.USER_SIMULATOR_FAULT
+            ) from None
+        if not _says(turn):
+            raise EpisodeFailure(f"{self.user.name} said nothing, twice", FailureClass.USER_SIMULATOR_FAULT)
+        return turn
+
+    async def execute(self, turn: Turn, side: str) -> bool:
+        """Make the turn's calls, each once and in order. False when too many in a row were refused."""
+        bearable = True
+        for call in turn.tool_calls:
+            began = self.clock()
+            result = await self.domain.tools.execute_async(self.world, call.name, call.arguments, side)
+            answer = Turn(side, "tool", result.content, tool_call_id=call.id, error=result.error)
+            answer.t_tool = self.clock() - began
+            self.turns.append(answer)
+            if result.error:
+                self.errors[side] += 1
+                bearable = bearable and self.errors[side] < self.limits.max_errors
+            else:
+                self.errors[side] = 0
+                if side is AGENT and call.name == self.domain.transfer_tool:
+                    self.transferred = True
+        return bearable
+
+
+def _says(turn: Turn) -> bool:
+    return bool(turn.tool_calls) or bool(turn.content and turn.content.strip())

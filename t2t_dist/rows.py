@@ -1,0 +1,239 @@
+"""Objects to rows and back. Arrow schemas are derived from the objects in ``schema.py``; nothing is listed twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import orjson
+import pyarrow as pa
+from pydantic import BaseModel
+
+from .schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, Trajectory, Turn, TurnCall
+
+M = TypeVar("M", bound=BaseModel)
+#: From the value of a field to its cell, or back.
+Way = Callable[[Any], Any]
+
+#: Parts and process checks a grade may have; a column each, so that they can be filtered without parsing.
+PARTS = ("ended", "db", "forbidden", "required", "communicate", "process")
+CHECKS = (
+    "authenticated_first",
+    "confirmed_before_write",
+    "one_call_at_a_time",
+    "own_data_only",
+    "trigger_first",
+)
+USAGE = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "t_model")
+
+
+# -- types -------------------------------------------------------------------------------------------------------------
+def arrow_type(hint: Any) -> pa.DataType:
+    """The Arrow type of an annotation; JSON-marked fields are strings."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return pa.string() if AS_JSON in args[1:] else arrow_type(args[0])
+    if origin in (Union, types.UnionType):
+        return arrow_type(next(arg for arg in args if arg is not type(None)))
+    if origin is Literal:
+        return pa.string()
+    if origin is list:
+        return pa.list_(arrow_type(args[0]))
+    if isinstance(hint, type) and (issubclass(hint, BaseModel) or dataclasses.is_dataclass(hint)):
+        return pa.struct([pa.field(name, arrow_type(inner)) for name, inner in _hints(hint).items()])
+    simple: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return simple[hint]  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _columns(kind: type) -> list[Any]:
+    return [pa.field(name, arrow_type(hint)) for name, hint in _hints(kind).items()]
+
+
+_EPISODE_COMMON: list[Any] = [
+    pa.field("flags", pa.list_(pa.string())),
+    pa.field("turns", pa.list_(arrow_type(Turn))),
+    pa.field("usage", pa.list_(pa.struct([("seat", pa.string()), *((n, pa.float64()) for n in USAGE)]))),
+    pa.field("started", pa.float64()),
+    pa.field("duration", pa.float64()),
+    pa.field("faults", pa.string()),
+]
+_EPISODE_HEAD = [(f.name, _hints(Episode)[f.name]) for f in dataclasses.fields(Episode)][:13]
+_FAILURE_HEAD: list[Any] = [f for f in _columns(Failure) if f.name not in ("turns", "started", "duration", "faults")]
+
+#: Schema of each table.
+SCHEMAS: dict[str, pa.Schema] = {
+    "trajectories": pa.schema([pa.field("run_id", pa.string()), *_columns(Trajectory)]),
+    "tasks": pa.schema([pa.field("run_id", pa.string()), *_columns(Task)]),
+    "episodes": pa.schema(
+        [
+            *(pa.field(name, arrow_type(hint)) for name, hint in _EPISODE_HEAD),
+            pa.field("reward", pa.float64(), nullable=False),
+            pa.field("parts", pa.struct([(name, pa.float64()) for name in PARTS])),
+            pa.field("process", pa.struct([(name, pa.bool_()) for name in CHECKS])),
+            pa.field("detail", pa.string()),
+            pa.field("final", pa.string()),
+            *_EPISODE_COMMON,
+        ]
+    ),
+    "failures": pa.schema([*_FAILURE_HEAD, *(f for f in _EPISODE_COMMON if f.name != "flags")]),
+}
+
+#: Columns that may differ between two runs that did the same: when, how long, in which attempt, on which engine.
+VOLATILE = frozenset({"attempt", "attempts", "started", "duration", "usage"})
+VOLATILE_NESTED = {"turns": frozenset({"t_queue", "t_model", "t_tool", "engine", "cached_tokens", "logprobs"})}
+
+
+# -- pydantic objects --------------------------------------------------------------------------------------------------
+def to_row(item: BaseModel) -> dict[str, Any]:
+    """A row of an object: nested objects as structs, JSON-marked fields as JSON text."""
+    row: dict[str, Any] = {}
+    for name, encode in _encoders(type(item)):
+        value = getattr(item, name)
+        row[name] = value if encode is None or value is None else encode(value)
+    return row
+
+
+@lru_cache(maxsize=64)
+def _encoders(kind: type[BaseModel]) -> list[tuple[str, Way | None]]:
+    """How each field becomes a cell; ``None`` where it is one already."""
+    return [(name, _encoder(hint)) for name, hint in _hints(kind).items() if name in kind.model_fields]
+
+
+def _encoder(hint: Any) -> Way | None:
+    # JSON keeps its order: the first argument of a call says what it is about.
+    return _way(hint, lambda value: orjson.dumps(value).decode(), lambda _: to_row)
+
+
+def _way(hint: Any, json: Way, struct: Callable[[type[BaseModel]], Way]) -> Way | None:
+    """The function for values of a type, from those for JSON-marked fields and for objects; ``None`` for the rest."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return json if AS_JSON in args[1:] else _way(args[0], json, struct)
+    if origin in (Union, types.UnionType):
+        return _way(next(arg for arg in args if arg is not type(None)), json, struct)
+    if origin is list:
+        inner = _way(args[0], json, struct)
+        return None if inner is None else lambda items: [inner(item) for item in items]
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return struct(hint)
+    return None
+
+
+def from_row(kind: type[M], row: dict[str, Any]) -> M:
+    """The object of a row; columns that the object does not have are passed over.
+
+    Raises:
+        pydantic.ValidationError: the row does not hold such an object.
+    """
+    return kind.model_validate(_decoded(kind, row))
+
+
+def _decoded(kind: type[BaseModel], row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, decode in _decoders(kind):
+        value = row.get(name)
+        found[name] = value if decode is None or value is None else decode(value)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _decoders(kind: type[BaseModel]) -> list[tuple[str, Way | None]]:
+    """How each cell becomes what its field is validated from; ``None`` where it is that already."""
+    hints = [(name, hint) for name, hint in _hints(kind).items() if name in kind.model_fields]
+    return [(name, _way(hint, orjson.loads, lambda inner: partial(_decoded, inner))) for name, hint in hints]
+
+
+# -- episodes ----------------------------------------------------------------------------------------------------------
+#: Only where tokens are captured; elsewhere they are left out of a row's dict, and so cost nothing.
+_CAPTURED = ("prompt_token_ids", "token_ids", "logprobs", "prefix_break")
+_TURN_FIELDS = tuple(f.name for f in dataclasses.fields(Turn) if f.name not in _CAPTURED)
+_TURN_VALUES = attrgetter(*_TURN_FIELDS)
+
+
+def turn_row(turn: Turn) -> dict[str, Any]:
+    row = dict(zip(_TURN_FIELDS, _TURN_VALUES(turn), strict=True))
+    row["tool_calls"] = [{"id": c.id, "name": c.name, "arguments": c.arguments} for c in turn.tool_calls]
+    for name in _CAPTURED:
+        if (value := getattr(turn, name)) is not None:
+            row[name] = value
+    return row
+
+
+def turn_of(row: dict[str, Any]) -> Turn:
+    """The turn of a row read back."""
+    calls = [TurnCall(call["id"], call["name"], call["arguments"]) for call in row["tool_calls"] or ()]
+    captured = {name: row.get(name) for name in _CAPTURED}
+    return Turn(**{**{name: row[name] for name in _TURN_FIELDS}, **captured, "tool_calls": calls})
+
+
+def usage_of(turns: list[Turn]) -> list[dict[str, Any]]:
+    """Model calls, tokens and seconds by seat; seats without a model have no entry."""
+    found: dict[str, dict[str, Any]] = {}
+    for turn in turns:
+        if turn.model and turn.role != "tool":
+            seat = found.setdefault(turn.seat, {"seat": turn.seat, **dict.fromkeys(USAGE, 0.0)})
+            seat["calls"] += 1
+            for name in USAGE[1:]:
+                seat[name] += getattr(turn, name)
+    return list(found.values())
+
+
+def episode_row(episode: Episode) -> dict[str, Any]:
+    outcome = episode.outcome
+    row = {name: getattr(episode, name) for name, _ in _EPISODE_HEAD}
+    row |= {
+        "reward": outcome.reward,
+        "parts": {name: outcome.parts.get(name) for name in PARTS},
+        "process": {name: outcome.process.get(name) for name in CHECKS},
+        "detail": orjson.dumps(outcome.detail, option=orjson.OPT_SORT_KEYS).decode(),
+        "final": outcome.final,
+        "flags": episode.flags,
+        "turns": [turn_row(turn) for turn in episode.turns],
+        "usage": usage_of(episode.turns),
+        "started": episode.started,
+        "duration": episode.duration,
+        "faults": _faults_cell(episode.faults),
+    }
+    return row
+
+
+def _faults_cell(faults: Faults) -> str | None:
+    return orjson.dumps(faults, option=orjson.OPT_SORT_KEYS).decode() if faults else None
+
+
+def faults_of(row: dict[str, Any]) -> dict[str, str]:
+    """The faults that an episode's tools were given; none where the row says nothing of any."""
+    found: dict[str, str] = orjson.loads(row["faults"]) if row.get("faults") else {}
+    return found
+
+
+def outcome_of(row: dict[str, Any]) -> Outcome:
+    """The stored result of an episode."""
+    return Outcome(
+        reward=row["reward"],
+        parts={name: value for name, value in row["parts"].items() if value is not None},
+        process={name: value for name, value in row["process"].items() if value is not None},
+        detail=orjson.loads(row["detail"]),
+        final=row["final"],
+    )
+
+
+def failure_row(failure: Failure) -> dict[str, Any]:
+    row = {f.name: getattr(failure, f.name) for f in _FAILURE_HEAD}
+    row |= {
+        "turns": [turn_row(turn) for turn in failure.turns],
+        "usage": usage_of(failure.turns),
+        "started": failure.started,
+        "duration": failure.duration,
+        "faults": _faults_cell(failure.faults),
+    }
+    return row

@@ -1,0 +1,339 @@
+"""The objects of the method: trajectory, task (two sides and a certificate), turn, episode.
+
+Rows in the dataset are these objects; ``rows.py`` turns them into Arrow and back. Anything whose shape the domain
+decides (arguments, results, records) is JSON text, marked :data:`Json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Intent = Literal["general", "ambiguous", "changing", "infeasible"]
+INTENTS: tuple[Intent, ...] = ("general", "ambiguous", "changing", "infeasible")
+
+#: Marks a field that is stored as JSON text.
+AS_JSON = "json"
+Json = Annotated[Any, AS_JSON]
+Arguments = Annotated[dict[str, Any], AS_JSON]
+
+
+#: Faults that an episode's tools were given: ``{tool: fault}``, absent where there were none.
+Faults = Annotated[dict[str, str] | None, AS_JSON]
+
+
+class Part(BaseModel):
+    """Base of all stored objects: unknown fields are an error, so a row of another layout can't pass for this one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# -- trajectory ------------------------------------------------------------------------------------------------------
+class Step(Part):
+    """One executed call. ``rules`` are the policy rules relied on (writes); ``digest`` is the world's after it.
+
+    ``requestor`` is ``user`` for a call that a customer makes on a device of their own; absent, it is the agent's.
+    """
+
+    tool: str
+    kind: str
+    arguments: Arguments
+    result: str
+    error: bool = False
+    changed: bool = False
+    rules: list[int] = []
+    thought: str | None = None
+    digest: str
+    requestor: str | None = None
+
+
+class Trajectory(Part):
+    """One exploration. ``verdict`` is ``kept`` or a reason code; ``raw`` keeps a model's text that was not usable."""
+
+    trajectory_id: str
+    index: int
+    domain: str
+    customer: str
+    explorer: str
+    seed: int
+    tools: list[str] = []
+    initial: str
+    steps: list[Step] = []
+    verdict: str = "kept"
+    raw: str | None = None
+
+
+# -- task: the customer's side -----------------------------------------------------------------------------------------
+class Fact(Part):
+    """Something the customer knows.
+
+    ``says`` are strings that words must carry to state it; ``stated`` facts are in the request from the start, the
+    others are told when asked (recognised by ``cues``) with the sentence ``answer``.
+    """
+
+    slot: str
+    label: str
+    text: str
+    says: list[str]
+    answer: str
+    cues: list[str] = []
+    stated: bool = True
+
+
+class Goal(Part):
+    """One thing the customer wants. ``questions`` are asked along with it."""
+
+    request: str
+    facts: list[Fact] = []
+    questions: list[str] = []
+
+
+class Change(Part):
+    """A changed mind about ``goal``: at ``trigger`` the customer says ``request`` and means only that from then on."""
+
+    goal: int
+    trigger: str
+    request: str
+    facts: list[Fact] = []
+
+
+class UserSide(Part):
+    """All that a simulated user may know. The only side that is ever rendered into a prompt."""
+
+    name: str
+    persona: str
+    reason_for_call: str
+    known_info: str
+    unknown_info: str
+    task_instructions: str
+    identity: list[Fact]
+    goals: list[Goal]
+    change: Change | None = None
+    patience: int = Field(1, description="how often the customer insists before giving in to a refusal")
+    at_hand: Annotated[dict[str, Any] | None, AS_JSON] = Field(
+        None, description="what the customer can use tools of their own on, by argument name"
+    )
+
+
+# -- task: the grader's side -------------------------------------------------------------------------------------------
+class GoldCall(Part):
+    """One call of the gold. ``goal`` is the goal it serves, -1 for finding out who the customer is.
+
+    ``requestor`` is ``user`` for a call that the customer makes on a device of their own; absent, it is the agent's.
+    """
+
+    name: str
+    kind: str
+    arguments: Arguments
+    goal: int = -1
+    result: str = ""
+    requestor: str | None = None
+
+
+class Errand(Part):
+    """A goal that is a workflow of the domain: the gold's calls of this goal are its steps."""
+
+    goal: int
+    name: str
+    arguments: Arguments
+
+
+class CallPattern(Part):
+    """Matches a call of this tool whose listed arguments are equal; ``None`` matches any call of the tool."""
+
+    name: str
+    arguments: Annotated[dict[str, Any] | None, AS_JSON] = None
+
+
+class RecordChange(Part):
+    """One record the gold changes; ``None`` for a record that does not exist on that side."""
+
+    table: str
+    key: str
+    before: Json = None
+    after: Json = None
+
+
+class GraderSide(Part):
+    """What the grader checks. Never rendered into any prompt."""
+
+    gold: list[GoldCall]
+    initial: str
+    final: str
+    allowed_diff: list[RecordChange] = []
+    forbidden: list[CallPattern] = []
+    required: list[CallPattern] = []
+    communicate: list[str] = []
+    basis: list[str] = ["db"]
+    refused_goal: int | None = None
+    rule: int | None = None
+    handling: str | None = None
+    errands: list[Errand] | None = None
+
+
+# -- task: the certificate ---------------------------------------------------------------------------------------------
+class Candidate(Part):
+    """A call that satisfies the opening request, and the final state it leads to."""
+
+    arguments: Arguments
+    final: str
+    after_clarification: bool
+
+
+class Certificate(Part):
+    """The machine-checked evidence that a task is what its intent says. Fields not of the intent are empty."""
+
+    intent: Intent
+    replays: list[str] = Field([], description="final states of two replays of the gold: equal")
+    without: list[str] = Field([], description="final state with each single write left out: each differs")
+    goal: int | None = Field(None, description="the goal that makes the intent")
+    withheld: list[str] = []
+    candidates: list[Candidate] = []
+    trigger: str | None = None
+    first_call: GoldCall | None = Field(None, description="changing: A, what the customer wanted first")
+    first_final: str | None = Field(None, description="changing: the final state of A")
+    forbidden_call: GoldCall | None = None
+    rule: int | None = None
+    clause: str | None = None
+    enforced: str | None = None
+    reason: str | None = None
+
+
+class Vote(Part):
+    """One judge's marks, 1-10."""
+
+    judge: str
+    realism: float
+    necessity: float
+    correctness: float
+    comment: str = ""
+
+    @property
+    def mean(self) -> float:
+        return (self.realism + self.necessity + self.correctness) / 3
+
+
+class Task(Part):
+    """A task. ``verdict`` is ``verified`` or ``rejected``; ``reasons`` are codes, ``detail`` says more in words.
+
+    ``raw`` is the text it comes from where that is not ours: an imported task, or a model's answer that was not usable.
+    """
+
+    task_id: str
+    trajectory_id: str
+    index: int
+    intent: Intent
+    domain: str
+    customer: str
+    writer: str
+    seed: int
+    user: UserSide
+    grader: GraderSide
+    certificate: Certificate | None = None
+    votes: list[Vote] = []
+    verdict: str = "rejected"
+    reasons: list[str] = []
+    detail: str = ""
+    raw: str | None = None
+
+
+# -- episode: plain classes, because every message makes some ----------------------------------------------------------
+@dataclass(slots=True)
+class TurnCall:
+    """A tool call in a turn; ``arguments`` as the model wrote them (JSON text, or what was meant to be)."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message. ``role`` is assistant, user or tool; ``seat`` whose message it is. Times in seconds.
+
+    The last four are there only where tokens are captured: ids of the prompt as the engine saw it and of the answer,
+    the answer's log probabilities, and the place in the prompt where it stops being the previous turn's prompt and
+    answer gone on with (``None`` where it is just that).
+    """
+
+    seat: str
+    role: str
+    content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[TurnCall] = field(default_factory=list)
+    tool_call_id: str | None = None
+    error: bool = False
+    model: str = ""
+    engine: str = ""
+    sampling: str = "{}"
+    finish_reason: str | None = None
+    t_queue: float = 0.0
+    t_model: float = 0.0
+    t_tool: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_token_ids: list[int] | None = None
+    token_ids: list[int] | None = None
+    logprobs: list[float] | None = None
+    prefix_break: int | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What grading says. ``parts`` holds the value of every part computed, ``reward`` the product of the basis."""
+
+    reward: float
+    parts: dict[str, float]
+    process: dict[str, bool]
+    detail: dict[str, str]
+    final: str
+
+
+@dataclass(slots=True)
+class Episode:
+    """One finished conversation with its result."""
+
+    episode_id: str
+    run_id: str
+    stage: str
+    domain: str
+    task_id: str
+    trajectory_id: str
+    intent: str
+    trial: int
+    attempt: int
+    seed: int
+    agent: str
+    user: str
+    termination: str
+    turns: list[Turn]
+    outcome: Outcome
+    flags: list[str]
+    started: float
+    duration: float
+    faults: Faults = None
+
+
+@dataclass(slots=True)
+class Failure:
+    """An attempt, or a whole work item, that ended without a result. Never has a reward."""
+
+    episode_id: str
+    run_id: str
+    stage: str
+    domain: str
+    task_id: str
+    intent: str
+    trial: int
+    attempts: int
+    agent: str
+    user: str
+    failure: str
+    message: str
+    turns: list[Turn]
+    started: float
+    duration: float
+    faults: Faults = None

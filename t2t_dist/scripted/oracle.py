@@ -1,0 +1,439 @@
+"""The expert without a model: it sees the gold and plays it through a proper dialogue.
+
+The script is a generator: it yields what to say (a string) or which call to make, and gets back the turn that
+followed, the customer's answer or the tool's result. So every part below reads in the order it is played.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from environments.base import Domain
+from environments.injection import is_out_of_order, is_passing
+from environments.tools import Call, Kind
+
+from .. import speech
+from ..explore import expanded, requestor_of
+from ..graph import graph_of
+from ..intents.errands import errand_call
+from ..schema import Change, Fact, GoldCall, Task, Turn
+from ..tau2.begin import world_of
+from .phrases import Phrases, agent_acts, in_turn
+from .wording import Wording, parsed, records, scalars
+
+Move = str | Call
+Play = Generator[Move, Turn, None]
+#: How often one thing is asked before the agent goes on without it.
+_ASKED_AT_MOST = 3
+#: How often a refusal is repeated to somebody who insists.
+_FIRM_AT_MOST = 5
+#: Share of answers that are thanked for.
+_THANKS = 0.5
+
+
+class Oracle:
+    """Authenticates, asks for what is missing, reads, says what it will do, waits for the yes, writes, reports.
+
+    Subclasses change one thing each; :meth:`settle`, :meth:`follow_change`, :meth:`decline`, :meth:`ask` and
+    :meth:`agreed` are the places where they do.
+    """
+
+    def __init__(self, task: Task, domain: Domain, seed: int) -> None:
+        self.task, self.domain = task, domain
+        self.phrases = Phrases(agent_acts(), random.Random(seed))
+        self.words = Wording(task, domain, self.phrases)
+        self.heard: list[str] = []
+        self.results: list[str] = []
+        self.done: list[GoldCall] = []
+        self._told: list[str] = []
+        self._left_to_tell = list(task.grader.communicate)
+        self._prefix: list[str] = []
+        self._thanks = ""
+        self._made: set[bytes] = set()
+        #: The last call's tool is of no use any more (fault injection).
+        self.out_of_order = False
+
+    # -- the whole -----------------------------------------------------------------------------------------------------
+    def play(self, opening: str) -> Play:
+        """The whole conversation after the customer's first message. Never ends by itself: the customer leaves."""
+        self.heard.append(opening)
+        yield from self.authenticate()
+        waiting = list(range(len(self.task.user.goals)))
+        while waiting:
+            goal = waiting.pop(0)
+            if goal != self.task.grader.refused_goal:
+                yield from self.serve(goal, last=not waiting)
+                continue
+            yield from self.decline(goal, last=not waiting)
+            if self.task.grader.handling == "transfer":
+                # What can be done is done first: nothing can after the customer has been handed over.
+                while waiting:
+                    other = waiting.pop(0)
+                    yield from self.serve(other, last=not waiting)
+                yield from self.hand_over()
+        while True:
+            yield from self.say(self.phrases.say("bye"))
+
+    def authenticate(self) -> Play:
+        """Find out who the customer is, unless the opening said so."""
+        entry = [call for call in self.task.grader.gold if call.goal < 0]
+        ways = {tool.name for tool in self.domain.entry_tools}
+        for call in entry:
+            if call.name not in ways:
+                yield from self.make(call)
+                continue
+            yield from self.ask_who(call)
+            yield from self.make(call)
+            for other in self.other_ways(call):
+                if not self.out_of_order:
+                    break
+                yield from self.ask_who(other)
+                yield from self.make(other)
+
+    def ask_who(self, call: GoldCall) -> Play:
+        """Ask for what an entry call needs until it has been said."""
+        values = list(scalars(call.arguments))
+        for _ in range(_ASKED_AT_MOST):
+            if self.heard_of(values):
+                return
+            yield from self.say(self.words.ask_who(call))
+            self.thank()
+
+    def other_ways(self, call: GoldCall) -> Iterator[GoldCall]:
+        """Entry calls that take what this customer can say, beside the gold's."""
+        known = {fact.slot: fact.text for fact in self.task.user.identity}
+        for tool in self.domain.entry_tools:
+            if tool.name != call.name and tool.consumes() <= set(known):
+                arguments = {name: known[spec.name] for name, spec in tool.parameters.items() if spec.name in known}
+                yield GoldCall(name=tool.name, kind=tool.kind.value, arguments=arguments)
+
+    def serve(self, goal: int, last: bool) -> Play:
+        """Do one feasible goal and report."""
+        certificate = self.task.certificate
+        change = self.task.user.change
+        if certificate and certificate.first_call and change and change.goal == goal:
+            yield from self.follow_change(goal, change, certificate.first_call, last)
+        else:
+            yield from self.settle(goal, self.task.user.goals[goal].facts, last)
+
+    # -- one goal ------------------------------------------------------------------------------------------------------
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        """Look up, ask, confirm, write, report."""
+        calls = self.calls_for(goal)
+        errands = self.errands_of(goal)
+        if any(errand.name in self.domain.workflows for errand in errands):
+            yield from self.work_through(goal, errands[0], calls, facts)
+        else:
+            for call in calls:
+                if call.kind == Kind.WRITE:
+                    yield from self.ask_all(goal, call, facts)
+                    yield from self.write(call)
+                    if self.out_of_order:
+                        break
+                else:
+                    yield from self.read(goal, call, errands, facts)
+        if self.out_of_order:
+            yield from self.regret(goal, last)
+        else:
+            yield from self.report(goal, last)
+
+    def regret(self, goal: int, last: bool) -> Play:
+        """A tool that is needed is out of order: say so, and stay with it while the customer insists."""
+        self.out_of_order = False
+        self._thanks = ""
+        yield from self.say(self.phrases.say("out_of_order"))
+        yield from self.stay_with_it(goal, last, lambda: self.phrases.say("still_out_of_order"))
+
+    def calls_for(self, goal: int) -> list[GoldCall]:
+        """The gold's calls for a goal."""
+        return [call for call in self.task.grader.gold if call.goal == goal]
+
+    def errands_of(self, goal: int) -> list[GoldCall]:
+        """What is to be done for a goal: the workflow that it is, or its writes."""
+        for errand in self.task.grader.errands or ():
+            if errand.goal == goal:
+                return [errand_call(errand)]
+        return [call for call in self.calls_for(goal) if call.kind == Kind.WRITE]
+
+    def lookups_for(self, goal: int) -> list[GoldCall]:
+        """The agent's own look-ups for a goal."""
+        return [call for call in self.calls_for(goal) if call.kind != Kind.WRITE and call.requestor is None]
+
+    def work_through(self, goal: int, errand: GoldCall, calls: Sequence[GoldCall], facts: Sequence[Fact]) -> Play:
+        """A workflow: look up, ask, say what it comes to, then step by step with the customer."""
+        steps = list(calls)
+        while steps and steps[0].kind != Kind.WRITE and steps[0].requestor is None:
+            yield from self.read(goal, steps.pop(0), [errand], facts)
+        yield from self.ask_all(goal, errand, facts)
+        yes: list[bool] = []
+        yield from self.agreed(self.words.plan(errand), yes)
+        if yes == [True]:
+            yield from self.take_steps(errand, steps)
+        else:
+            self._prefix = [self.phrases.say("left")]
+
+    def take_steps(self, errand: GoldCall, steps: Sequence[GoldCall]) -> Play:
+        """The steps of a workflow that was agreed to; what is changed on the way is asked for once more."""
+        for place, step in enumerate(steps):
+            if step.requestor is not None:
+                yield from self.guide(step)
+            elif step.kind != Kind.WRITE:
+                yield from self.make_once(step)
+            elif place == 0:
+                yield from self.carry_out(step)
+            else:
+                yield from self.write(step)
+            if self.out_of_order:
+                return
+        self._prefix = [*self._prefix, self.words.done(errand)]
+        self._told = []
+        self.done.append(errand)
+
+    def guide(self, step: GoldCall) -> Play:
+        """Tell the customer what to do on a device of their own, and hear what came of it."""
+        text = self.words.guide(step)
+        for _ in range(_ASKED_AT_MOST):
+            yield from self.say(text)
+            self.thank()
+            if not self.heard[-1].rstrip().endswith("?"):
+                return
+
+    def perform(self, errand: GoldCall) -> Play:
+        """An errand that the gold does not hold: its steps are those it takes once the goals before it are done."""
+        if errand.name not in self.domain.workflows:
+            yield from self.carry_out(errand)
+            return
+        world = world_of(self.domain, self.task)
+        for call in self.task.grader.gold:
+            if call.goal < errand.goal:
+                self.domain.execute(world, Call(call.name, call.arguments))
+        steps = expanded(self.domain, world, Call(errand.name, errand.arguments)) or []
+        kinds = [self.domain.tools[step.name].kind for step in steps]
+        yield from self.take_steps(
+            errand,
+            [
+                GoldCall(
+                    name=step.name, kind=kind, arguments=step.arguments, requestor=requestor_of(self.domain, step.name)
+                )
+                for step, kind in zip(steps, kinds, strict=True)
+            ],
+        )
+
+    def read(self, goal: int, call: GoldCall, writes: Sequence[GoldCall], facts: Sequence[Fact]) -> Play:
+        """A look-up; what it rests on is asked for first."""
+        if key_of(call) in self._made:
+            return
+        for write in writes:
+            for fact in self.open_facts(write, facts):
+                if self.rests_on(call, write.arguments[fact.slot]):
+                    yield from self.ask(goal, write, fact, facts)
+        yield from self.make(call)
+
+    def ask_all(self, goal: int, write: GoldCall, facts: Sequence[Fact]) -> Play:
+        for fact in self.open_facts(write, facts):
+            yield from self.ask(goal, write, fact, facts)
+
+    def ask(self, goal: int, write: GoldCall, fact: Fact, facts: Sequence[Fact]) -> Play:
+        """Ask for one fact until it has been said."""
+        for _ in range(_ASKED_AT_MOST):
+            if self.heard_of(fact.says):
+                return
+            open_slots = {other.slot for other in self.open_facts(write, facts)}
+            options = self.words.options(fact, goal, write, open_slots, "\n".join(self.results))
+            yield from self.say(self.words.ask(fact, write.name, options))
+            self.thank()
+
+    def write(self, call: GoldCall) -> Play:
+        """Say what will be done, wait for the yes, do it."""
+        yes: list[bool] = []
+        yield from self.agreed(self.words.plan(call), yes)
+        if yes == [True]:
+            yield from self.carry_out(call)
+        else:
+            self._prefix = [self.phrases.say("left")]
+
+    def agreed(self, plan: str, yes: list[bool]) -> Play:
+        """Put a plan to the customer; ``yes`` gets the answer."""
+        yield from self.say(plan, self.phrases.say("confirm"))
+        for _ in range(_ASKED_AT_MOST - 1):
+            if speech.says_yes(self.heard[-1]):
+                break
+            yield from self.say(self.phrases.say("confirm_again"))
+        yes.append(speech.says_yes(self.heard[-1]))
+
+    def carry_out(self, call: GoldCall) -> Play:
+        """The write, and what there is to say about it afterwards."""
+        yield from self.make(call)
+        if self.out_of_order:
+            return
+        self._prefix = [*self._prefix, self.words.done(call)]
+        self._told = []
+        for fact, sentence in self.words.tells(call, parsed(self.results[-1])):
+            self._told.append(sentence)
+            if fact in self._left_to_tell:
+                self._left_to_tell.remove(fact)
+        self._prefix += self._told
+        self.done.append(call)
+
+    def report(self, goal: int, last: bool) -> Play:
+        """Say what was done, and ask whether there is more; go straight on where the customer has said what."""
+        if last:
+            self._prefix += [self.phrases.say("fact", value=fact) for fact in self._left_to_tell]
+            self._left_to_tell = []
+        elif self.has_stated(goal + 1):
+            return
+        yield from self.say(self.phrases.say("more"))
+        if last and self._told and "?" in self.heard[-1]:
+            yield from self.say(*self._told, self.phrases.say("more"))
+
+    # -- a change of mind ----------------------------------------------------------------------------------------------
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        """Propose what the customer wanted first; once they want something else, leave it and do that."""
+        facts = changed_facts(self.task.user.goals[goal].facts, change)
+        if not self.has_changed(change):
+            yield from self.propose_first(goal, first)
+            yes: list[bool] = []
+            yield from self.say(self.words.plan(first), self.phrases.say("confirm"))
+            if not self.has_changed(change):
+                if speech.says_yes(self.heard[-1]):
+                    # They did not change their mind: then it is done as they said.
+                    yield from self.perform(first)
+                    yield from self.report(goal, last)
+                    return
+                yield from self.agreed(self.words.plan(first), yes)
+                if yes == [True] and not self.has_changed(change):
+                    yield from self.perform(first)
+                    yield from self.report(goal, last)
+                    return
+        self._prefix = [self.phrases.say("changed")]
+        yield from self.settle(goal, facts, last)
+
+    def propose_first(self, goal: int, first: GoldCall) -> Play:
+        """The look-ups that the first wish needs: those of the gold that don't rest on the second, and its own."""
+        before = set(scalars(first.arguments))
+        later = [v for errand in self.errands_of(goal) for v in scalars(errand.arguments) if v not in before]
+        for call in self.lookups_for(goal):
+            if not self.rests_on(call, later):
+                yield from self.make_once(call)
+        for call in self.lookups(first):
+            yield from self.make_once(call)
+
+    def has_changed(self, change: Change) -> bool:
+        """Whether the customer has said what they want instead."""
+        if any(speech.normalised(change.request) in speech.normalised(text) for text in self.heard):
+            return True
+        before = {say for fact in self.task.user.goals[change.goal].facts for say in fact.says}
+        new = [say for fact in change.facts if fact.stated for say in fact.says if say not in before]
+        return bool(new) and self.heard_of(new)
+
+    # -- what is forbidden ---------------------------------------------------------------------------------------------
+    def decline(self, goal: int, last: bool) -> Play:
+        """Look at it, refuse with the rule's reason, and stay with it while the customer insists."""
+        yield from self.look_at(goal)
+        self._thanks = ""  # thanks just before a no would sound like mockery
+        yield from self.say(self.words.refusal())
+        if self.task.grader.handling == "transfer":
+            return
+        yield from self.stay_with_it(goal, last, self.words.stand_firm)
+
+    def stay_with_it(self, goal: int, last: bool, no: Callable[[], str]) -> Play:
+        """Say no again while the customer insists."""
+        for _ in range(_FIRM_AT_MOST):
+            if (not last and self.has_stated(goal + 1)) or speech.gives_in(self.heard[-1]):
+                return
+            yield from self.say(no(), self.phrases.say("more_later"))
+
+    def look_at(self, goal: int) -> Play:
+        """The look-ups for a goal that will not be done; what is missing is asked for like anywhere else."""
+        forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
+        facts = self.task.user.goals[goal].facts
+        targets = [forbidden] if forbidden else []
+        for call in self.task.grader.gold:
+            if call.goal == goal and call.kind != Kind.WRITE and call.name != self.domain.transfer_tool:
+                yield from self.read(goal, call, targets, facts)
+        if forbidden:
+            yield from self.ask_all(goal, forbidden, facts)
+
+    def hand_over(self) -> Play:
+        tool = self.domain.tools[self.domain.transfer_tool]
+        told = {slot: self.words.summary(self.done) for slot in list(tool.parameters)[:1]}  # some take nothing
+        yield from self.make(GoldCall(name=tool.name, kind=tool.kind, arguments=told))
+        yield from self.say(self.phrases.say("handed_over"))
+
+    # -- the moves -----------------------------------------------------------------------------------------------------
+    def say(self, *parts: str) -> Play:
+        """One message; what was kept for it goes first. The answer is in ``heard[-1]`` afterwards."""
+        text = in_turn([self._thanks, *self._prefix, *parts])
+        self._prefix, self._thanks = [], ""
+        answer = yield text
+        self.heard.append(answer.content or "")
+
+    def make(self, call: GoldCall) -> Play:
+        """One call, made again where that may help; its result is in ``results[-1]`` afterwards."""
+        self._made.add(key_of(call))
+        result = yield Call(call.name, call.arguments)
+        if result.error and is_passing(result.content or ""):
+            result = yield Call(call.name, call.arguments)
+        self.results.append(result.content or "")
+        self.out_of_order = result.error and is_out_of_order(result.content or "")
+
+    def make_once(self, call: GoldCall) -> Play:
+        if key_of(call) not in self._made:
+            yield from self.make(call)
+
+    def thank(self) -> None:
+        if self.phrases.rng.random() < _THANKS:
+            self._thanks = self.phrases.say("noted")
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+    def heard_of(self, says: Sequence[str]) -> bool:
+        return speech.mentions("\n".join(self.heard), says)
+
+    def open_facts(self, write: GoldCall, facts: Sequence[Fact]) -> list[Fact]:
+        """Facts that the write needs and nobody has said yet, in the order of its arguments."""
+        by_slot = {fact.slot: fact for fact in facts if fact.says and not self.heard_of(fact.says)}
+        return [by_slot[slot] for slot in write.arguments if slot in by_slot]
+
+    def has_stated(self, goal: int) -> bool:
+        """Whether the customer has already said what they want by a later goal."""
+        wanted = self.task.user.goals[goal]
+        if any(speech.normalised(wanted.request) in speech.normalised(text) for text in self.heard):
+            return True
+        earlier = {say for other in self.task.user.goals[:goal] for fact in other.facts for say in fact.says}
+        said = [say for fact in wanted.facts if fact.stated for say in fact.says]
+        return any(say not in earlier for say in said) and self.heard_of(said)
+
+    def rests_on(self, call: GoldCall, value: Any) -> bool:
+        """Whether a look-up could only be chosen by somebody who knows ``value``.
+
+        It names the value itself, or something that a record seen so far holds beside it.
+        """
+        asked, meant = set(scalars(call.arguments)), set(scalars(value))
+        if asked & meant:
+            return True
+        return any(asked & record and meant & record for content in self.results for record in records(content))
+
+    def lookups(self, call: GoldCall) -> Iterator[GoldCall]:
+        """Look-ups of the records that a call names."""
+        graph = graph_of(self.domain)
+        errand = self.domain.errand(call.name)
+        for slot, spec in errand.parameters.items() if errand else ():
+            detail = graph.detail_tool(spec.name) if spec.kind == "scalar" else None
+            if detail is not None and slot in call.arguments:
+                yield GoldCall(
+                    name=detail.name, kind=detail.kind, arguments={next(iter(detail.parameters)): call.arguments[slot]}
+                )
+
+
+def changed_facts(facts: Sequence[Fact], change: Change) -> list[Fact]:
+    """What the customer means after the change."""
+    slots = {fact.slot for fact in change.facts}
+    return [*change.facts, *(fact for fact in facts if fact.slot not in slots)]
+
+
+def key_of(call: GoldCall) -> bytes:
+    return orjson.dumps([call.name, call.arguments], option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,115 @@
+"""Sentences for the scripted speakers: drawn by a seed, never the same wording twice in a row, mended to read well."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+
+import yaml
+
+Acts = Mapping[str, Sequence[str]]
+#: Ways to talk; the first word of a persona names one.
+STYLES = ("brief", "friendly", "chatty", "formal", "impatient")
+DEFAULT_STYLE = "friendly"
+
+
+@lru_cache(maxsize=1)
+def _file() -> tuple[Acts, dict[str, Acts]]:
+    text = resources.files(__package__).joinpath("phrases.yaml").read_text("utf-8")
+    loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    user = loaded["user"]
+    return loaded["agent"], {style: {**user["any"], **user[style]} for style in STYLES}
+
+
+def agent_acts() -> Acts:
+    """The agents' acts and their wordings."""
+    return _file()[0]
+
+
+def user_acts(persona: str) -> Acts:
+    """The customers' acts, worded as somebody of this persona would; its first word is the style."""
+    match = re.match(r"\W*(\w+)", persona)
+    style = match[1].lower() if match else DEFAULT_STYLE
+    return _file()[1].get(style) or _file()[1][DEFAULT_STYLE]
+
+
+class Phrases:
+    """Draws wordings; the draws depend on the seed and their order only."""
+
+    def __init__(self, acts: Acts, rng: random.Random) -> None:
+        self._acts, self.rng = acts, rng
+        self._last: dict[str, int] = {}
+
+    def say(self, act: str, **values: str) -> str:
+        """A wording of the act with its ``{fields}`` filled in."""
+        return tidy(self.pick(self._acts[act], act).format(**values))
+
+    def pick(self, options: Sequence[str], about: str) -> str:
+        """One of the options, another one than the last time for the same ``about``."""
+        index = int(self.rng.random() * len(options))
+        if self._last.get(about) == index:
+            index = (index + 1) % len(options)
+        self._last[about] = index
+        return options[index]
+
+
+_BEGIN = re.compile(r"[^\W\d_]")
+
+
+def capitalised(text: str) -> str:
+    """First letter in upper case; an e-mail address, a number or a '#W12' at the beginning stays as it is."""
+    if text[:1].isupper():
+        return text
+    first = text.split(" ", 1)[0]
+    match = _BEGIN.search(first)
+    if match is None or "@" in first or "#" in first or any(char.isalnum() for char in first[: match.start()]):
+        return text
+    return text[: match.start()] + match[0].upper() + text[match.end() :]
+
+
+_BEFORE_MARK = re.compile(r"\s+([,.;:?!])")
+_DOUBLED = re.compile(r"([.?!])[.]+(?!\S)|,(?=[.;?!])|\b(the|a|an) (?=\2 )", re.I)
+#: Most texts hold none of these and need no mending.
+_TO_MEND = (
+    "..",
+    "?.",
+    "!.",
+    ",.",
+    ",;",
+    ",?",
+    ",!",
+    " ,",
+    " .",
+    " ;",
+    " :",
+    " ?",
+    " !",
+    "the the ",
+    " a a ",
+    " an an ",
+)
+
+
+def tidy(text: str) -> str:
+    """No doubled spaces, marks or articles; begins with a capital letter."""
+    text = " ".join(text.split())
+    if any(part in text for part in _TO_MEND):
+        text = _DOUBLED.sub(lambda match: match[1] or "", _BEFORE_MARK.sub(r"\1", text))
+    return capitalised(text)
+
+
+def in_turn(parts: Iterable[str]) -> str:
+    """Sentences one after the other; empty parts fall away."""
+    return " ".join(tidy(part) for part in parts if part)
+
+
+def either(texts: Sequence[str]) -> str:
+    """``a``, ``a or b``, ``a, b or c``; three and more with semicolons where the texts hold commas themselves."""
+    if len(texts) < 3:
+        return " or ".join(texts)
+    if any("," in text for text in texts):
+        return f"{'; '.join(texts[:-1])}; or {texts[-1]}"
+    return f"{', '.join(texts[:-1])} or {texts[-1]}"

@@ -1,0 +1,370 @@
+"""A simulated customer without a model: goal-driven, made from the user side of a task and a seed only."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+import orjson
+
+from environments.tools import Call
+
+from .. import speech
+from ..players import STOP, TRANSFER, UserPlayer
+from ..schema import Fact, Turn, TurnCall, UserSide
+from .device import Devices, told
+from .phrases import Phrases, in_turn, user_acts
+
+#: Answers in a row that bring nothing new before the customer leaves.
+PATIENCE = 6
+#: How often the customer says that what they asked for has not been done, or is not what they asked for.
+_REMINDERS = 2
+#: Share of customers who ask their questions along with the request; the others ask with their next answer.
+_ASKS_AT_ONCE = 0.75
+#: Questions for who the customer is, beyond the cues of what this one can tell.
+_WHO_BY_NAME = (
+    "e-mail", "email", "mail address", "full name", "first name", "last name", "your name", "surname", "zip",
+    "postal code", "postcode", "user id", "user name", "username", "customer id", "customer number", "account number",
+    "account id", "phone number", "date of birth",
+)  # fmt: skip
+_NAMES = ("first name", "last name")
+_WHO = (
+    "identify you", "identify yourself", "your identity", "who you are", "verify you", "find your account",
+    "locate your account", "whose account", "look up your account", "pull up your account",
+)  # fmt: skip
+_ABOUT_MONEY = re.compile(r"\b(?:how much|amount|money|refund|pay|cost|price|charge|get back)", re.I)
+_MONEY = re.compile(r"\d[.,]\d\d\b")
+_ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another option|other option)", re.I)
+
+
+class ScriptedUser(UserPlayer):
+    """States what it may, answers what it is asked, changes its mind at the trigger, insists, then gives in.
+
+    Args:
+        side: all it knows. It never sees the grader's side, the agent's tools or their results.
+        seed: decides the wordings, and when its questions come.
+        devices: what it can use when it is told to, in words.
+    """
+
+    name = "scripted"
+
+    def __init__(self, side: UserSide, seed: int, devices: Devices | None = None) -> None:
+        self.side = side
+        rng = random.Random(seed)
+        self._phrases = Phrases(user_acts(side.persona), rng)
+        self._asks_at_once = rng.random() < _ASKS_AT_ONCE
+        self._at = -1
+        self._identified = 0
+        self._changed = False
+        self._announced = self._postponed = False
+        self._idle = 0
+        self._progress = False
+        self._before = ""
+        self._money_told = False
+        self._devices = devices
+        self._to_do: list[Call] = []
+        self._results: list[tuple[Call, Turn]] = []
+        self._calling: Call | None = None
+        self._calls = 0
+        self._begin_goal(0)
+
+    async def reply(self, turns: list[Turn]) -> Turn:
+        """The customer's answer to the agent's last message, or what they do first on a device of their own."""
+        if self._calling is not None:
+            self._results.append((self._calling, turns[-1]))
+            self._calling = None
+        if self._results and not self._to_do:
+            return Turn(seat="user", role="user", content=self._report())
+        said = (t.content for t in reversed(turns) if t.role == "assistant" and t.content and not t.tool_calls)
+        heard = next(said, "")
+        if not self._to_do:
+            self._to_do = self._told_to_do(heard)
+        if self._to_do:
+            return self._use_device()
+        return Turn(seat="user", role="user", content=self.respond(heard))
+
+    def respond(self, heard: str) -> str:
+        """The customer's answer to one message of the agent; the first one opens the conversation."""
+        if self._at < 0:
+            self._at = 0
+            return self._phrases.say("open", request=self._request_with_questions())
+        self._progress = False
+        self._money_told = self._money_told or _MONEY.search(heard) is not None
+        said = self._react(heard)
+        repeated = speech.normalised(heard) == self._before
+        self._before = speech.normalised(heard)
+        self._idle = 0 if self._progress else self._idle + (2 if repeated else 1)
+        if self._idle >= PATIENCE and STOP not in said:
+            return self._leave("bye_unhappy")
+        return said
+
+    # -- their own device --------------------------------------------------------------------------------------------
+    def _told_to_do(self, heard: str) -> list[Call]:
+        """What the agent tells them to do on a device, unless there is something to be said first."""
+        if self._devices is None or self._at < 0 or speech.hands_over(heard):
+            return []
+        calls = self._devices.told_to(heard, self._facts)
+        open_facts = [fact for fact in self._facts if fact.slot not in self._told and fact.says]
+        asked = any(speech.asks_for(heard, fact.cues or [fact.label]) for fact in open_facts)
+        return [] if asked or self._changes_now(confirm=False, who=False) else calls
+
+    def _use_device(self) -> Turn:
+        """One call; the others follow once its result is there."""
+        self._calling = self._to_do.pop(0)
+        self._calls += 1
+        arguments = orjson.dumps(self._calling.arguments).decode()
+        call = TurnCall(f"own_{self._calls}", self._calling.name, arguments)
+        return Turn(seat="user", role="user", tool_calls=[call])
+
+    def _report(self) -> str:
+        """What came of it, in the customer's words: all that the agent gets to know."""
+        assert self._devices is not None
+        made, self._results = self._results, []
+        self._idle, self._before = 0, ""
+        wrote = any(self._devices.changes(call) for call, _ in made)
+        act = "did_not" if any(turn.error for _, turn in made) else "did" if wrote else "saw"
+        return self._phrases.say(act, results=told([turn for _, turn in made]))
+
+    # -- where we are ------------------------------------------------------------------------------------------------
+    def _begin_goal(self, index: int) -> None:
+        goal = self.side.goals[index]
+        self._facts: list[Fact] = goal.facts
+        self._replaced: list[Fact] = []
+        self._request = goal.request
+        self._told = {fact.slot for fact in goal.facts if fact.stated}
+        self._questions_asked = not goal.questions
+        self._questions_again = False
+        self._money_told = False
+        self._confirmed = self._done = self._refused = self._complained = False
+        self._insisted = self._vague = self._reminded = self._objected = 0
+        if self._devices is not None:
+            self._devices.new_goal()
+
+    def _request_with_questions(self) -> str:
+        goal = self.side.goals[max(self._at, 0)]
+        if self._questions_asked or not self._asks_at_once:
+            return goal.request
+        self._questions_asked = True
+        return in_turn([goal.request, *goal.questions])
+
+    def _next_or_leave(self, heard: str) -> str:
+        """On to the next goal, or good-bye."""
+        self._progress = True
+        refused, done = self._refused, self._done
+        if self._at + 1 < len(self.side.goals):
+            self._at += 1
+            self._begin_goal(self._at)
+            request = self._request_with_questions()
+            if refused:
+                return in_turn([self._phrases.say("give_in"), self._phrases.say("next_anyway", request=request)])
+            return self._phrases.say("next" if done else "next_anyway", request=request)
+        if self._postponed:
+            self._postponed, self._announced = False, True
+            return self._phrases.say("hand_over_now")
+        if refused:
+            return in_turn([self._phrases.say("give_in"), self._leave("bye_refused")])
+        if not done:
+            return self._leave("bye_open")
+        return self._leave("bye" if speech.offers_more(heard) else "bye_done")
+
+    def _leave(self, act: str) -> str:
+        return f"{self._phrases.say(act)} {TRANSFER if act == 'bye_transfer' else STOP}"
+
+    # -- one answer --------------------------------------------------------------------------------------------------
+    def _react(self, heard: str) -> str:
+        if speech.hands_over(heard):
+            return self._leave("bye_transfer")
+        asked = [fact for fact in self._facts if speech.asks_for(heard, fact.cues or [fact.label])]
+        new = [fact for fact in asked if fact.slot not in self._told]
+        confirm = speech.asks_to_confirm(heard)
+        who = self._asked_who(heard, asked, confirm)
+        if self._changes_now(confirm, bool(who)):
+            self._progress = True
+            return in_turn([who, self._change_mind()])
+        if who or new:
+            return in_turn([who, *self._answers(new), self._question("also_ask")])
+        if speech.announces_hand_over(heard):
+            return self._on_hand_over()
+        if speech.refuses(heard) and not self._done:
+            return self._on_refusal(heard)
+        if confirm:
+            return self._on_confirm(heard)
+        if asked:
+            return in_turn(self._answers(asked))
+        if speech.reports_done(heard) and not self._done:
+            return self._on_done(heard)
+        if self._done:
+            return self._next_or_leave(heard)
+        if speech.offers_more(heard):
+            return self._on_more(heard)
+        if speech.asks_anything(heard):
+            return self._on_open_question(heard)
+        if self._idle and not speech.promises_write(heard):
+            return self._phrases.say("nudge")
+        return self._phrases.say("ack")
+
+    def _question(self, act: str) -> str:
+        """Their questions where they have not asked them yet."""
+        if self._questions_asked:
+            return ""
+        self._questions_asked = True
+        return self._phrases.say(act, questions=in_turn(_without_and(self.side.goals[self._at].questions)))
+
+    def _answers(self, facts: Sequence[Fact]) -> list[str]:
+        """The answers; what is told for the first time brings the conversation on."""
+        for fact in facts:
+            if fact.slot not in self._told:
+                self._told.add(fact.slot)
+                self._progress = True
+        return [fact.answer for fact in facts]
+
+    # -- who they are ------------------------------------------------------------------------------------------------
+    def _asked_who(self, heard: str, asked: Sequence[Fact], confirm: bool) -> str:
+        """What to say to a question for who they are; empty when there was none."""
+        specific = [fact for fact in self.side.identity if speech.asks_for(heard, fact.cues or [fact.label])]
+        by_name = bool(specific) or speech.asks_for(heard, _WHO_BY_NAME)
+        if not (by_name or speech.asks_for(heard, _WHO)):
+            return ""
+        # Somebody who knows us by now means something else: the zip code of a new address, a mail to be sent.
+        if self._identified and (asked or confirm):
+            return ""
+        facts = self._choose_identity(specific)
+        if not facts:
+            return ""
+        self._progress = self._progress or not self._identified
+        self._identified += 1
+        lacks = by_name and not specific
+        return self._phrases.say("lacks" if lacks else "identity", answers=self._identity_answers(facts))
+
+    def _choose_identity(self, specific: list[Fact]) -> list[Fact]:
+        """The e-mail address where they know it, else what was asked for, else all they can say."""
+        mail = [fact for fact in self.side.identity if "mail" in f"{fact.slot} {fact.label}".lower()]
+        if self._identified and specific:
+            return specific
+        if any(fact.label.lower() in _NAMES for fact in specific):
+            return mail or self.side.identity  # a name alone finds nobody
+        return mail or specific or self.side.identity
+
+    def _identity_answers(self, facts: Sequence[Fact]) -> str:
+        names = {fact.label.lower(): fact for fact in facts if fact.label.lower() in _NAMES}
+        if len(names) < 2:
+            return in_turn(fact.answer for fact in facts)
+        name = self._phrases.say("name", name=f"{names['first name'].text} {names['last name'].text}")
+        return in_turn([name, *(fact.answer for fact in facts if fact not in names.values())])
+
+    # -- changing their mind -----------------------------------------------------------------------------------------
+    def _changes_now(self, confirm: bool, who: bool) -> bool:
+        change = self.side.change
+        if change is None or self._changed or change.goal != self._at or self._done:
+            return False
+        return change.trigger == "first_reply" or (confirm and not who)
+
+    def _change_mind(self) -> str:
+        change = self.side.change
+        assert change is not None
+        self._changed = True
+        slots = {fact.slot for fact in change.facts}
+        self._replaced = [fact for fact in self._facts if fact.slot in slots]
+        self._facts = [*change.facts, *(fact for fact in self._facts if fact.slot not in slots)]
+        self._told -= slots
+        self._told |= {fact.slot for fact in change.facts if fact.stated}
+        self._request = change.request
+        return self._phrases.say("change", request=change.request)
+
+    def _means_the_old(self, heard: str) -> bool:
+        """After the change of mind, the agent still speaks of what was wanted first."""
+        if not self._changed or not self._replaced:
+            return False
+        new = {say for fact in self._facts for say in fact.says}
+        old = {say for fact in self._replaced for say in fact.says}
+        return any(speech.mentions(heard, [say]) for say in old - new) and not any(
+            speech.mentions(heard, [say]) for say in new - old
+        )
+
+    # -- what the agent may say --------------------------------------------------------------------------------------
+    def _on_hand_over(self) -> str:
+        if self._at + 1 < len(self.side.goals):
+            self._progress = self._postponed = True
+            self._at += 1
+            self._begin_goal(self._at)
+            return self._phrases.say("before_that", request=self._request_with_questions())
+        if self._announced:
+            return self._leave("bye_transfer")
+        self._announced = self._progress = True
+        return self._phrases.say("hand_over")
+
+    def _on_refusal(self, heard: str) -> str:
+        if self._insisted < self.side.patience:
+            self._insisted += 1
+            self._progress = True
+            return self._phrases.say("insist")
+        self._refused = True
+        return self._next_or_leave(heard)
+
+    def _on_confirm(self, heard: str) -> str:
+        if self._done:
+            return self._next_or_leave(heard)
+        if self._insisted and _ALTERNATIVE.search(heard):
+            return self._phrases.say("decline")
+        if self._means_the_old(heard):
+            self._objected += 1
+            if self._objected > _REMINDERS:
+                self._refused = True
+                return self._phrases.say("decline")
+            return self._phrases.say("stick", request=self._request)
+        open_facts = [fact for fact in self._facts if fact.slot not in self._told and fact.says]
+        wrong = [fact for fact in open_facts if not speech.mentions(heard, fact.says)]
+        detailed = any(speech.mentions(heard, fact.says) for fact in self._facts if fact.says)
+        if wrong and detailed:
+            # A plan with its details that does not hold what they want: nobody says yes to that.
+            return self._phrases.say("correct", answers=in_turn(self._answers(wrong)))
+        self._told |= {fact.slot for fact in open_facts if fact not in wrong}
+        self._progress = not self._confirmed
+        self._confirmed, self._complained = True, False
+        return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
+
+    def _on_done(self, heard: str) -> str:
+        if self._means_the_old(heard) or self._complained:
+            if self._objected >= _REMINDERS:
+                return self._next_or_leave(heard)
+            self._objected += 1
+            self._complained = True
+            return self._phrases.say("object", request=self._request)
+        self._progress = True
+        goal = self.side.goals[self._at]
+        if question := self._question("ask_later"):
+            return question
+        if goal.questions and not self._money_told and not self._questions_again:
+            self._questions_again = True
+            if any(_ABOUT_MONEY.search(question) for question in goal.questions):
+                return self._phrases.say("ask_again", questions=in_turn(_without_and(goal.questions)))
+        self._done = True
+        if speech.promises_write(heard) and not speech.offers_more(heard):
+            return self._phrases.say("ack")
+        return self._next_or_leave(heard)
+
+    def _on_more(self, heard: str) -> str:
+        """Anything else? Yes: what was asked for, unless they agreed to it before and it must be done by now."""
+        if self._confirmed:
+            self._done = True
+        elif self._reminded < _REMINDERS:
+            self._reminded += 1
+            return self._phrases.say("remind", request=self._request)
+        return self._next_or_leave(heard)
+
+    def _on_open_question(self, heard: str) -> str:
+        """A question that no cue matches. A proposal is answered; asked in vain twice, they tell what they know."""
+        left = [fact for fact in self._facts if fact.slot not in self._told]
+        proposed = [fact for fact in left if fact.says and speech.mentions(heard, fact.says)]
+        if proposed:
+            return in_turn(self._answers(proposed))
+        self._vague += 1
+        if self._vague >= 2 and left:
+            return self._phrases.say("volunteer", answers=in_turn(self._answers(left[:1])))
+        return self._phrases.say("restate" if self._vague % 2 else "unknown", request=self._request)
+
+
+def _without_and(questions: Sequence[str]) -> list[str]:
+    """Questions that begin a sentence of their own: "And what ..." follows on nothing there."""
+    return [question.removeprefix("And ") for question in questions]

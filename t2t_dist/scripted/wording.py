@@ -1,0 +1,240 @@
+"""What a scripted agent says about the calls of its task, in the words of the domain."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from environments.base import Domain, joined
+from environments.language import ToolWords, Words
+from environments.tools import Call
+
+from .. import speech
+from ..schema import Fact, GoldCall, Task
+from ..tau2.begin import world_of
+from .phrases import Phrases, either, in_turn, tidy
+
+#: A customer can choose among so many; more would be read to nobody.
+MAX_OPTIONS = 6
+
+
+class Wording:
+    """Renders calls on the world as it was at the start. One instance a dialogue."""
+
+    def __init__(self, task: Task, domain: Domain, phrases: Phrases) -> None:
+        self.task, self.domain, self.phrases = task, domain, phrases
+        self.world = world_of(domain, task)
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+    def words(self, name: str) -> ToolWords:
+        return self.domain.language.tool(self.domain.tools.by_name.get(name, name))
+
+    def said(self, call: Call, slot: str) -> str:
+        """How an argument of the call is said."""
+        return self.domain.describe(self.world, call, slot, self.task.customer).text
+
+    def plan(self, call: GoldCall) -> str:
+        """What the agent is about to do, with its details."""
+        return self._filled(self.words(call.name).plan, call, result_of(call) or self._result_of_trying(call), "plan")
+
+    def done(self, call: GoldCall) -> str:
+        """That it has been done."""
+        return self._filled(self.words(call.name).done, call, result_of(call), "done")
+
+    def guide(self, call: GoldCall) -> str:
+        """What the customer is told to do on a device of their own."""
+        words = self.words(call.name)
+        return self._filled(words.guide or words.plan, call, {}, "guide")
+
+    def details(self, call: GoldCall) -> str:
+        """The arguments in brackets, empty where there are none to speak of."""
+        made = Call(call.name, call.arguments)
+        said = [self.domain.describe(self.world, made, slot, self.task.customer) for slot in call.arguments]
+        # What nobody has to say (whose account it is) tells nobody anything.
+        texts = [value.text for value in said if value.says]
+        return f" ({'; '.join(texts)})" if texts else ""
+
+    def _filled(self, options: Sequence[str], call: GoldCall, result: dict[str, Any], act: str) -> str:
+        made = Call(call.name, call.arguments)
+        slots = {slot: self.said(made, slot) for slot in call.arguments}
+        ready = [text for option in options if (text := _fill(option, slots, result)) is not None]
+        if not ready:
+            return self.phrases.say(act, name=self.words(call.name).name, details=self.details(call))
+        return tidy(self.phrases.pick(ready, f"{act} {call.name}"))
+
+    def _result_of_trying(self, call: GoldCall) -> dict[str, Any]:
+        """What a call that the gold does not make would give, after the goals before it."""
+        world = world_of(self.domain, self.task)
+        for earlier in self.task.grader.gold:
+            if earlier.kind == "write" and earlier.goal < call.goal:
+                self.domain.execute(world, Call(earlier.name, earlier.arguments))
+        value = self.domain.execute(world, Call(call.name, call.arguments)).value
+        return value if isinstance(value, dict) else {}
+
+    # -- what the customer wants to be told ----------------------------------------------------------------------------
+    def tells(self, gold: GoldCall, got: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """``(fact, sentence)`` for what this call lets the agent tell. ``got`` is what the call really gave."""
+        expected = result_of(gold)
+        for tell in self.words(gold.name).tell:
+            value = expected.get(tell.field)
+            fact = next((f for f in self.task.grader.communicate if value is not None and _same(f, value)), None)
+            if fact is not None and tell.field in got:
+                about = f"tell {gold.name} {tell.field}"
+                yield fact, tidy(self.phrases.pick(tell.say, about).format(value=_shown(got[tell.field])))
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+    def ask_who(self, entry: GoldCall) -> str:
+        """Asking for what the entry call needs."""
+        tool = self.domain.tools[entry.name]
+        known = [self.domain.language.identity.get(spec.name) for spec in tool.parameters.values()]
+        options = [text for words in known if words for text in words.ask]
+        if options:
+            return tidy(self.phrases.pick(options, "ask_who"))
+        labels = [words.label if words else name for words, name in zip(known, tool.parameters, strict=True)]
+        return self.phrases.say("ask_identity", labels=joined([label.replace("_", " ") for label in labels]))
+
+    def ask(self, fact: Fact, tool: str, options: Sequence[str]) -> str:
+        """Asking for a slot, with the options where there are some to offer."""
+        words: Words = self.domain.language.slot(tool, fact.slot)
+        fitting = [text for text in words.ask if ("{options}" in text) == bool(options)]
+        if not fitting:
+            fitting = [text for text in words.ask if "{options}" not in text]
+        if not fitting:
+            return self.phrases.say("ask_slot", label=fact.label or words.label)
+        chosen = self.phrases.pick(fitting, f"ask {fact.slot}")
+        return tidy(chosen.format(options=either(options)))
+
+    def options(self, fact: Fact, goal: int, write: GoldCall, open_slots: set[str], shown: str) -> list[str]:
+        """What the customer could mean by a withheld slot, among what the results so far (``shown``) hold.
+
+        In an order that gives nothing away; empty where there is no real choice to offer.
+        """
+        certificate, slot = self.task.certificate, fact.slot
+        if certificate is None or certificate.goal != goal or slot not in certificate.withheld:
+            return []
+        settled = [name for name in certificate.withheld if name not in open_slots]
+        fitting = [
+            candidate.arguments
+            for candidate in certificate.candidates
+            if slot in candidate.arguments
+            and all(candidate.arguments.get(name) == write.arguments.get(name) for name in settled)
+        ]
+        errand = self.domain.errand(write.name)
+        is_choice = errand is not None and errand.parameters[slot].kind == "choice"
+        seen = [a for a in fitting if is_choice or all(s in shown for s in scalars(a[slot]))]
+        meant = set(self._single(write.name, write.arguments, slot))
+        texts = {text: None for arguments in seen for text in self._single(write.name, arguments, slot)}
+        if not meant or not meant <= set(texts) or len(texts) < 2:
+            return []
+        rng: random.Random = self.phrases.rng
+        others = [text for text in texts if text not in meant]
+        chosen = [*sorted(meant), *rng.sample(others, min(len(others), max(0, MAX_OPTIONS - len(meant))))]
+        rng.shuffle(chosen)
+        return chosen
+
+    def _single(self, name: str, arguments: dict[str, Any], slot: str) -> list[str]:
+        """The texts a value is made of: a list's elements one by one, where its text is theirs put together."""
+        value = arguments[slot]
+        whole = self.said(Call(name, arguments), slot)
+        if not isinstance(value, list) or len(value) < 2:
+            return [whole]
+        parts = [self.said(Call(name, {**arguments, slot: [element]}), slot) for element in value]
+        return parts if joined(parts) == whole else []
+
+    # -- refusing and handing over -------------------------------------------------------------------------------------
+    @property
+    def reason(self) -> str:
+        """Why the forbidden call is forbidden, to be put in the middle of a sentence."""
+        certificate = self.task.certificate
+        reason = (certificate.reason or certificate.clause) if certificate else None
+        return (reason or "our policy does not allow it").rstrip(". ")
+
+    def refusal(self) -> str:
+        """The refusal that the cited rule calls for; announces the hand-over where the rule wants one."""
+        rule = self.task.grader.rule
+        options = self.domain.language.refusals.get(rule, []) if rule is not None else []
+        if not options:
+            text = self.phrases.say("refuse", reason=self.reason, Reason=tidy(self.reason))
+        else:
+            text = tidy(self.phrases.pick(options, "refusal").format(reason=self.reason, Reason=tidy(self.reason)))
+        if self.task.grader.handling == "transfer" and not speech.announces_hand_over(text):
+            text = in_turn([text, self.phrases.say("hand_over")])
+        return text
+
+    def stand_firm(self) -> str:
+        return self.phrases.say("stand_firm", reason=self.reason, Reason=tidy(self.reason))
+
+    def summary(self, done: Iterable[GoldCall]) -> str:
+        """For the colleague who takes over."""
+        wanted = self.task.certificate.forbidden_call if self.task.certificate else None
+        name = self.words(wanted.name).name if wanted else "a request"
+        details = self.details(wanted) if wanted else ""
+        customer = f"The customer, {self.task.user.name},"
+        text = self.phrases.say("summary", customer=customer, name=name, details=details, reason=self.reason)
+        names = [self.words(call.name).name for call in done]
+        return text + (f" Done so far: {joined(names)}." if names else "")
+
+
+def result_of(call: GoldCall) -> dict[str, Any]:
+    """A call's stored result as an object; empty where it is not one (an id, an error, nothing stored)."""
+    return parsed(call.result)
+
+
+def parsed(content: str | None) -> dict[str, Any]:
+    """A result's text as an object; empty where it is not one."""
+    if not content or not content.startswith("{"):
+        return {}
+    try:
+        value: dict[str, Any] = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return value
+
+
+def scalars(value: Any) -> Iterator[str]:
+    """Every plain value in an argument, as text."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from scalars(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from scalars(inner)
+    elif value not in (None, ""):
+        yield str(value)
+
+
+def records(content: str) -> Iterator[set[str]]:
+    """The plain values of each record in a result."""
+    if content[:1] not in ("{", "["):
+        return
+    try:
+        todo: list[Any] = [orjson.loads(content)]
+    except orjson.JSONDecodeError:
+        return
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            yield {str(inner) for inner in value.values() if not isinstance(inner, dict | list)}
+            todo += [inner for inner in value.values() if isinstance(inner, dict | list)]
+        elif isinstance(value, list):
+            todo += [inner for inner in value if isinstance(inner, dict | list)]
+
+
+def _fill(phrase: str, slots: dict[str, str], result: dict[str, Any]) -> str | None:
+    """The phrase with its fields, or ``None`` where the call or its result lacks one."""
+    try:
+        return phrase.format(**slots, result=result)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _same(fact: str, value: Any) -> bool:
+    shown = _shown(value)
+    return speech.says_number(shown, fact) if shown[:1].isdigit() else speech.mentions(shown, [fact])

@@ -1,0 +1,187 @@
+"""Models in the seats of agent and user: a transcript goes in as an encoded conversation, a reply comes out as a turn.
+
+A seat keeps its own view of the dialogue already encoded and adds only what is new since it spoke last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from environments.base import Domain
+from environments.tools import AGENT, USER
+
+from .chat.wire import ChatModel, Conversation, Reply, ToolCall
+from .errors import EngineBadResponse
+from .identity import turn_seed
+from .prompting import agent_prompt, split_thinking, user_prompt
+from .schema import Turn, TurnCall, UserSide
+
+
+def _tight(data: bytes) -> bytes:
+    """The same bytes in a buffer of their size: orjson's own keep 4 KB and more for every message, and they add up."""
+    return bytes(memoryview(data))
+
+
+class _View(Conversation):
+    """A conversation that lives as long as its episode, hundreds of them in a process."""
+
+    __slots__ = ()
+
+    def add(self, message: dict[str, Any]) -> None:
+        self.parts.append(_tight(orjson.dumps(message)))
+
+
+class _Seat:
+    """One model's place in one conversation."""
+
+    def __init__(
+        self,
+        seat: str,
+        model: ChatModel,
+        system: bytes,
+        tools: bytes | None,
+        episode_id: str,
+        carry_reasoning: bool,
+        seeded_by: str = "",
+    ) -> None:
+        self.name = model.name
+        self._seat, self._model, self._tools = seat, model, tools
+        self._role = "assistant" if seat == AGENT else "user"
+        self._seeded_by, self._carry_reasoning = seeded_by or episode_id, carry_reasoning
+        self._conversation = _View([system], f"{episode_id}/{seat}")
+        #: Where tokens are captured: the ids of the last prompt and its answer.
+        self._ids: list[int] | None = None
+        self._seen = 0
+        self._asked_at, self._again = -1, 0
+        #: What was said last as it came, until it turns up in the transcript.
+        self._said: tuple[Turn, Reply] | None = None
+
+    async def _next(self, turns: list[Turn]) -> Turn:
+        self._catch_up(turns)
+        place = len(turns)
+        # Asked once more at the same place, the same seed would only make the model say the same again.
+        self._again = self._again + 1 if place == self._asked_at else 0
+        self._asked_at = place
+        seed = turn_seed(self._seeded_by, self._seat, place) + self._again
+        reply = await self._model.complete(self._conversation, tools=self._tools, seed=seed, seat=self._seat)
+        thoughts, text = split_thinking(reply.content)
+        usage = reply.usage
+        turn = Turn(
+            seat=self._seat,
+            role=self._role,
+            content=text or None,
+            reasoning=reply.reasoning if thoughts is None else _joined(reply.reasoning, thoughts),
+            tool_calls=[TurnCall(*call) for call in reply.tool_calls],
+            model=reply.model,
+            engine=reply.engine,
+            sampling=reply.sampling,
+            finish_reason=reply.finish_reason,
+            t_queue=reply.t_queue,
+            t_model=reply.t_model,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
+        if reply.token_ids is not None and reply.prompt_token_ids is not None:
+            turn.prompt_token_ids, turn.token_ids = reply.prompt_token_ids, reply.token_ids
+            turn.logprobs, turn.prefix_break = reply.logprobs, prefix_break(self._ids, reply.prompt_token_ids)
+            self._ids = [*reply.prompt_token_ids, *reply.token_ids]
+        self._said = turn, reply if self._carry_reasoning or thoughts is None else replace(reply, content=text or None)
+        return turn
+
+    def _catch_up(self, turns: list[Turn]) -> None:
+        """Encode the turns since the last one seen, as this seat may know them."""
+        conversation = self._conversation
+        for turn in turns[self._seen :]:
+            if turn.seat != self._seat:
+                # The other side's calls, their results and what was muttered beside them are its own affair.
+                if turn.role != "tool" and not turn.tool_calls:
+                    conversation.user(turn.content or "")
+            elif turn.role == "tool":
+                conversation.tool(turn.tool_call_id or "", turn.content or "")
+            elif self._said is not None and turn is self._said[0]:
+                conversation.assistant(self._said[1], reasoning=self._carry_reasoning)
+            else:
+                # Not from this model: the greeting.
+                calls = tuple([ToolCall(call.id, call.name, call.arguments) for call in turn.tool_calls])
+                conversation.assistant(Reply(turn.content, turn.reasoning, calls), reasoning=self._carry_reasoning)
+        self._seen = len(turns)
+
+
+class ModelAgent(_Seat):
+    """A model as the agent: the domain's policy and tools, and nothing of the task.
+
+    ``carry_reasoning`` sends the model's own reasoning of earlier turns back to it; the rows hold it either way.
+    """
+
+    def __init__(self, model: ChatModel, domain: Domain, episode_id: str, *, carry_reasoning: bool = True) -> None:
+        system, tools = _agent_head(domain)
+        super().__init__(AGENT, model, system, tools, episode_id, carry_reasoning)
+
+    async def act(self, turns: list[Turn]) -> Turn:
+        """See :meth:`t2t_dist.players.AgentPlayer.act`."""
+        turn = await self._next(turns)
+        if turn.content is None and not turn.tool_calls and turn.finish_reason != "length":
+            raise EngineBadResponse(f"{self.name} thought and gave no answer ({turn.finish_reason})")
+        return turn
+
+
+class ModelUser(_Seat):
+    """A model as the customer. It is given the user's side of the task: by its type, never the grader's.
+
+    ``seed`` is what its turns' seeds derive from, instead of the episode: one customer for several agents.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        side: UserSide,
+        domain: Domain,
+        episode_id: str,
+        *,
+        seed: int | None = None,
+        carry_reasoning: bool = True,
+    ) -> None:
+        tools = _user_tools(domain)
+        system = _system(user_prompt(side, has_tools=tools is not None))
+        seeded_by = "" if seed is None else str(seed)
+        super().__init__(USER, model, system, tools, episode_id, carry_reasoning, seeded_by)
+
+    async def reply(self, turns: list[Turn]) -> Turn:
+        """See :meth:`t2t_dist.players.UserPlayer.reply`. May be empty; the loop then asks again."""
+        return await self._next(turns)
+
+
+def prefix_break(before: list[int] | None, prompt: list[int]) -> int | None:
+    """The place at which a prompt stops being what the engine had before (prompt and answer) gone on with.
+
+    ``None`` if it is just that, or nothing came before. Retokenised answers, dropped reasoning and templates that
+    rewrite history break prefixes: training on the concatenation would then be training on what was never sampled.
+    """
+    if before is None or prompt[: len(before)] == before:
+        return None
+    both = zip(before, prompt, strict=False)
+    return next((place for place, (old, new) in enumerate(both) if old != new), min(len(before), len(prompt)))
+
+
+def _system(text: str) -> bytes:
+    return _tight(orjson.dumps({"role": "system", "content": text}))
+
+
+@lru_cache(maxsize=16)
+def _agent_head(domain: Domain) -> tuple[bytes, bytes]:
+    """System message and tools, encoded: one copy for all the episodes of a process."""
+    return _system(agent_prompt(domain)), domain.tools.schemas(AGENT)
+
+
+@lru_cache(maxsize=16)
+def _user_tools(domain: Domain) -> bytes | None:
+    return domain.tools.schemas(USER) if domain.user_tools else None
+
+
+def _joined(reasoning: str | None, thoughts: str) -> str | None:
+    return f"{reasoning}\n{thoughts}" if reasoning and thoughts else reasoning or thoughts or None

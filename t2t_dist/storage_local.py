@@ -1,0 +1,245 @@
+"""A run directory on a disk of this machine, or mounted on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.fs
+
+from t2t_dist.errors import InputError, StoreUnavailable
+from t2t_dist.storage import TEMPORARY, ShardFile, Storage
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space, then run the same command",
+    errno.EDQUOT: "the disk quota is used up; free some space, then run the same command",
+    errno.EROFS: "the file system is read-only; choose another directory",
+    errno.EACCES: "permission denied; choose another directory or change its permissions",
+    errno.EPERM: "permission denied; choose another directory or change its permissions",
+    errno.ENOTDIR: "a part of this path is a file, not a directory; choose another directory",
+    errno.EEXIST: "a file stands where a directory should be; choose another run directory",
+    errno.EISDIR: "this is a directory where a file should be; choose another run directory",
+    errno.ENOENT: "no such file or directory; was the run directory moved or deleted meanwhile?",
+}
+#: What space, and nothing else, mends: the run is resumable.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+#: What os.link answers where a file system has no hard links.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Turn an OSError on ``path`` into the one line that a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        kind = StoreUnavailable if error.errno in _FULL else InputError
+        raise kind(f"{path}: {reason}") from error
+
+
+def _sync_directory(path: str) -> None:
+    """Make the names in a directory durable: a rename is lost in a power cut until its directory is synced."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class LocalStorage(Storage):
+    """See :class:`~t2t_dist.storage.Storage`."""
+
+    def __init__(self, root: str) -> None:
+        """Use ``Storage.create`` or ``Storage.open``, which check the directory; this only keeps its path."""
+        self.root = root
+        self._known: set[str] = set()  # directories made or seen already; saves a stat an object
+
+    @classmethod
+    def made(cls, root: str, *, parents: bool = False) -> LocalStorage:
+        """``Storage.create`` for an absolute path."""
+        storage = cls(root)
+        parent = os.path.dirname(storage.root)
+        if not parents and not os.path.isdir(parent):
+            raise InputError(f"{storage.root}: the directory {parent} does not exist; create it or choose another")
+        if os.path.exists(storage.root) and not os.path.isdir(storage.root):
+            raise InputError(f"{storage.root}: this is a file, not a directory; choose another run directory")
+        with explained(storage.root):
+            os.makedirs(storage.root, exist_ok=True)
+            _sync_directory(parent)
+        # Writing a trial object finds a read-only or full disk now and not after an hour of work.
+        os.unlink(storage._temporary("trial", b"trial"))
+        return storage
+
+    @classmethod
+    def found(cls, root: str) -> LocalStorage:
+        """``Storage.open`` for an absolute path."""
+        storage = cls(root)
+        if not os.path.isdir(storage.root):
+            what = "this is a file, not a run directory" if os.path.exists(storage.root) else "no such run directory"
+            raise InputError(f"{storage.root}: {what}; name a directory that t2t has written")
+        return storage
+
+    @property
+    def filesystem(self) -> pa.fs.FileSystem:
+        return pa.fs.SubTreeFileSystem(self.root, pa.fs.LocalFileSystem())
+
+    @property
+    def logs(self) -> str:
+        return self.describe("logs")
+
+    def describe(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def put_if_absent(self, name: str, data: bytes) -> bool:
+        path = self._path(name)
+        temporary = self._temporary(name, data)
+        try:
+            with explained(path):
+                try:
+                    os.link(temporary, path)
+                except FileExistsError:
+                    return False
+                except OSError as error:
+                    if error.errno not in _NO_LINKS:
+                        raise
+                    # Exclusive creation decides the same race; a crash inside leaves half an object, which the
+                    # readers' checksums tell from a whole one.
+                    try:
+                        self._write(path, data)
+                    except FileExistsError:
+                        return False
+        finally:
+            os.unlink(temporary)
+        with explained(path):
+            _sync_directory(os.path.dirname(path))
+        return True
+
+    def replace(self, name: str, data: bytes, *, wait: bool = True) -> None:
+        path = self._path(name)
+        temporary = self._temporary(name, data)
+        with explained(path):
+            os.replace(temporary, path)
+            _sync_directory(os.path.dirname(path))
+
+    def read(self, name: str) -> bytes | None:
+        path = self.describe(name)
+        with explained(path):
+            try:
+                with open(path, "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                return None
+
+    def size(self, name: str) -> int | None:
+        path = self.describe(name)
+        with explained(path):
+            try:
+                return os.stat(path).st_size
+            except FileNotFoundError:
+                return None
+
+    def names(self, prefix: str = "") -> list[str]:
+        found: list[str] = []
+        top = os.path.normpath(self.describe(prefix.rpartition("/")[0]))
+        with explained(top):
+            for path, folders, files in os.walk(top):
+                if path == self.root and TEMPORARY in folders:
+                    folders.remove(TEMPORARY)
+                inside = os.path.relpath(path, self.root).replace(os.sep, "/")
+                start = "" if inside == "." else inside + "/"
+                found.extend(start + file for file in files)
+        return sorted(name for name in found if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        path = self.describe(name)
+        with explained(path):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                return
+
+    def clear_temporary(self) -> None:
+        folder = os.path.join(self.root, TEMPORARY)
+        with explained(folder):
+            for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+                os.unlink(entry.path)
+
+    def open_shard(self, name: str) -> LocalShard:
+        path = self._path(name)
+        temporary = self._temporary_path(name)
+        with explained(temporary):
+            return LocalShard(path, temporary)
+
+    def _path(self, name: str) -> str:
+        """The path of ``name``, its directory made durable first."""
+        path = os.path.join(self.root, name)
+        self._directory(os.path.dirname(path))
+        return path
+
+    def _directory(self, path: str) -> None:
+        if path in self._known:
+            return
+        with explained(path):
+            os.makedirs(path, exist_ok=True)
+            _sync_directory(os.path.dirname(path))
+        self._known.add(path)
+
+    def _temporary_path(self, name: str) -> str:
+        return self._path(f"{TEMPORARY}/{name.replace('/', '-')}.{secrets.token_hex(6)}")
+
+    def _temporary(self, name: str, data: bytes) -> str:
+        """Path of a new temporary file that holds ``data`` durably."""
+        path = self._temporary_path(name)
+        with explained(self.describe(name)):
+            self._write(path, data)
+        return path
+
+    @staticmethod
+    def _write(path: str, data: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            os.fsync(descriptor)
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+class LocalShard(ShardFile):
+    """Streamed under a temporary name; see :class:`~t2t_dist.storage.ShardFile`."""
+
+    def __init__(self, path: str, temporary: str) -> None:
+        self._path = path
+        self._temporary = temporary
+        self.sink = pa.OSFile(temporary, mode="wb")
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        with explained(self._path):
+            yield
+
+    def commit(self) -> int:
+        with explained(self._path):
+            # Order matters: were the name durable before the bytes, a power cut could leave a named, empty shard.
+            os.fsync(self.sink.fileno())
+            self.sink.close()
+            size = os.stat(self._temporary).st_size
+            os.replace(self._temporary, self._path)
+            _sync_directory(os.path.dirname(self._path))
+        return size
+
+    def discard(self) -> None:
+        self.sink.close()
+        with explained(self._temporary):
+            try:
+                os.unlink(self._temporary)
+            except FileNotFoundError:
+                return

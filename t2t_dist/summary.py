@@ -1,0 +1,103 @@
+"""What a run came to, read from its ledger and shards: the object that ``--json`` prints and the report shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .compare import between_agents, between_intents
+from .ledger import LedgerState
+from .rows import SCHEMAS
+from .schema import INTENTS
+from .stats import PassK
+from .storage import Storage
+from .store import RunReader
+from .tally import ALL, Tally
+
+
+def counted(counters: dict[str, int | float], prefix: str) -> dict[str, int]:
+    """Counters ``prefix.NAME`` as ``{NAME: n}``, largest first."""
+    found = {name.removeprefix(f"{prefix}."): int(n) for name, n in counters.items() if name.startswith(f"{prefix}.")}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def passes(tally: Tally, trials: int) -> dict[str, dict[str, list[PassK]]]:
+    """``{agent: {intent: [pass^1, ..., pass^trials]}}``, intents in their order, the last one :data:`ALL`."""
+    return {
+        agent: {
+            intent: [tally.passes(k, agent, intent) for k in range(1, trials + 1)]
+            for intent in (*INTENTS, ALL)
+            if tally.trials(agent, intent)
+        }
+        for agent in tally.agents
+    }
+
+
+def _plain(values: list[PassK]) -> dict[str, float | None]:
+    return {f"pass^{p.k}": None if p.value is None else round(p.value, 6) for p in values}
+
+
+def _bounds(values: list[PassK]) -> dict[str, list[float | None]]:
+    return {f"pass^{p.k}": [p.low, p.high, p.if_failures_miss, p.if_failures_pass] for p in values}
+
+
+def agent_part(by_intent: dict[str, list[PassK]]) -> dict[str, Any]:
+    """One agent's part of the JSON object."""
+    intents = {intent: values for intent, values in by_intent.items() if intent != ALL}
+    whole = by_intent[ALL]
+    return {
+        "pass": {intent: _plain(values) for intent, values in intents.items()},
+        "interval": {intent: _bounds(values) for intent, values in intents.items()},
+        "tasks": {intent: values[0].tasks for intent, values in intents.items()},
+        "all": {"pass": _plain(whole), "interval": _bounds(whole), "tasks": whole[0].tasks},
+    }
+
+
+def summarise(kind: str, storage: Storage, run_id: str, trials: int, out: str, wall_s: float) -> dict[str, Any]:
+    """The run's JSON object; see :func:`summary_of`. Raises InputError for what can't be read."""
+    reader = RunReader(storage, SCHEMAS)
+    return summary_of(kind, reader.state, Tally.read(reader.batches), run_id, trials, out, wall_s)
+
+
+def summary_of(
+    kind: str, state: LedgerState, tally: Tally, run_id: str, trials: int, out: str, wall_s: float
+) -> dict[str, Any]:
+    """The JSON object of a run whose rows were counted.
+
+    Keys: ``run_id, kind, out, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
+    {class: n}, agents {agent: {pass, interval, tasks, all}}, domains {domain: {agent: {pass, ...}}}, differences
+    [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
+    {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is there
+    where there are several.
+    """
+    agents = {agent: agent_part(by_intent) for agent, by_intent in passes(tally, trials).items()}
+    ks = sorted({1, trials})
+    summary: dict[str, Any] = {
+        "run_id": run_id,
+        "kind": kind,
+        "out": out,
+        "wall_s": round(wall_s, 2),
+        "trajectories": int(state.counters.get("trajectories", 0)),
+        "tasks": {intent: int(state.counters.get(f"tasks.{intent}", 0)) for intent in INTENTS},
+        "rejected": counted(state.counters, "rejected"),
+        "episodes": int(state.counters.get("episodes.rollout", 0)),
+        "failures": counted(state.counters, "failures"),
+        "agents": agents,
+        "differences": [c.plain() for c in (*between_agents(tally, ks), *between_intents(tally, ks))],
+        "digest": {table: f"{state.digests.get(table, 0):032x}" for table in ("trajectories", "tasks", "episodes")},
+    }
+    if len(tally.domains) > 1:
+        summary["domains"] = {domain: _of_domain(tally, domain, trials) for domain in tally.domains}
+    if len(agents) == 1:
+        summary["pass"] = next(iter(agents.values()))["pass"]
+    elif not agents:
+        summary["pass"] = {}
+    return summary
+
+
+def _of_domain(tally: Tally, domain: str, trials: int) -> dict[str, Any]:
+    found: dict[str, dict[str, list[PassK]]] = {}
+    for _, agent, intent in (cell for cell in tally.cells() if cell[0] == domain):
+        for name in (intent, ALL):
+            values = [tally.passes(k, agent, name, domain) for k in range(1, trials + 1)]
+            found.setdefault(agent, {})[name] = values
+    return {agent: agent_part(by_intent) for agent, by_intent in found.items()}

@@ -1,0 +1,185 @@
+"""Trials of every task and agent of a run, counted column by column: a million episodes are a few arrays.
+
+Rows are read in batches and added up per task as they come; transcripts are never touched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .schema import INTENTS
+from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
+
+#: Where a function takes an intent: all of them.
+ALL = "all"
+_KEYS = ("domain", "agent", "intent", "task_id")
+#: Rows that wait before they are added up, so that memory goes with tasks and not with trials.
+_PENDING = 200_000
+Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
+
+
+class Tally:
+    """Counts of one run, or of several. ``domains, agents, intents`` are the names met, in order."""
+
+    def __init__(self, table: pa.Table) -> None:
+        """``table`` has a row for each (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``."""
+        self.domains = _distinct(table, "domain")
+        self.agents = _distinct(table, "agent")
+        met = set(_distinct(table, "intent"))
+        self.intents = [intent for intent in INTENTS if intent in met]
+        self._domain = _codes(table["domain"], self.domains)
+        self._agent = _codes(table["agent"], self.agents)
+        self._intent = _codes(table["intent"], list(INTENTS))
+        self.tasks = pc.unique(table["task_id"])
+        self._task = _codes(table["task_id"], self.tasks)
+        self._group = _codes(table["trajectory"], pc.unique(table["trajectory"]))
+        self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
+
+    @classmethod
+    def read(cls, batches: Batches | Iterable[Batches]) -> Tally:
+        """The rollouts of runs; ``batches(table, columns, filter)`` gives the rows of one. The reference agent's
+        episodes in verification are not results and are left out."""
+        readers = [batches] if callable(batches) else list(batches)
+        pending: list[pa.Table] = []
+        waiting = 0
+        rollouts = pc.field("stage") == "rollout"
+        for reader in readers:
+            for name, columns in (("episodes", [*_KEYS, "trajectory_id", "reward"]), ("failures", list(_KEYS))):
+                for batch in reader(name, columns, rollouts):
+                    if not batch.num_rows:
+                        continue
+                    pending.append(_counted(pa.Table.from_batches([batch]), graded=name == "episodes"))
+                    waiting += pending[-1].num_rows
+                    if waiting > _PENDING:
+                        pending = [_added_up(pending)]
+                        waiting = 0
+        return cls(_added_up(pending))
+
+    @property
+    def episodes(self) -> int:
+        return int(self._counts[:, 0].sum())
+
+    def _where(self, agent: str | None, intent: str, domain: str | None) -> np.ndarray:
+        chosen = np.ones(len(self._agent), dtype=bool)
+        if agent is not None:
+            chosen &= self._agent == (self.agents.index(agent) if agent in self.agents else -1)
+        if intent != ALL:
+            chosen &= self._intent == INTENTS.index(intent)
+        if domain is not None:
+            chosen &= self._domain == (self.domains.index(domain) if domain in self.domains else -1)
+        return np.flatnonzero(chosen)
+
+    def trials(self, agent: str | None = None, intent: str = ALL, domain: str | None = None) -> Counter[Trials]:
+        """How many tasks have which trials."""
+        rows, times = np.unique(self._counts[self._where(agent, intent, domain)], axis=0, return_counts=True)
+        return Counter({Trials(*map(int, row)): int(n) for row, n in zip(rows, times, strict=True)})
+
+    def passes(self, k: int, agent: str, intent: str = ALL, domain: str | None = None) -> PassK:
+        """pass^k of an agent. Over all intents, the tasks of one trajectory are drawn together."""
+        found = self._where(agent, intent, domain)
+        groups = self._groups(found, self._values(found, k)) if intent == ALL else None
+        return pass_k(self.trials(agent, intent, domain), k, groups=groups or None)
+
+    def between_agents(self, k: int, one: str, other: str, intent: str = ALL, domain: str | None = None) -> Difference:
+        """pass^k of ``one`` minus that of ``other`` on the tasks that both have."""
+        mine, theirs = self._where(one, intent, domain), self._where(other, intent, domain)
+        return self._paired(k, mine, theirs, self, self._task)
+
+    def between_intents(self, k: int, agent: str, one: str, other: str, domain: str | None = None) -> Difference:
+        """pass^k on ``one`` intent minus that on the ``other``, where both tasks are of the same trajectory."""
+        mine, theirs = self._where(agent, one, domain), self._where(agent, other, domain)
+        return self._paired(k, mine, theirs, self, self._group)
+
+    def since(self, before: Tally, k: int, agent: str, was: str, intent: str = ALL) -> tuple[Difference, bool]:
+        """pass^k of ``agent`` here minus that of ``was`` in another run; True: paired, on the tasks that both have."""
+        mine, theirs = self._where(agent, intent, None), before._where(was, intent, None)
+        names = _codes(before.tasks, self.tasks)[before._task]
+        paired = self._paired(k, mine, theirs, before, names, self._task)
+        if paired.n:
+            return paired, True
+        now, then = self._values(mine, k), before._values(theirs, k)
+        return independent_difference(self._groups(mine, now), before._groups(theirs, then)), False
+
+    def _paired(
+        self,
+        k: int,
+        mine: np.ndarray,
+        theirs: np.ndarray,
+        other: Tally,
+        their_keys: np.ndarray,
+        my_keys: np.ndarray | None = None,
+    ) -> Difference:
+        """Mean difference over what has the same key on both sides and enough trials."""
+        my_keys = their_keys if my_keys is None else my_keys
+        mine, theirs = mine[self._counts[mine, 0] >= k], theirs[other._counts[theirs, 0] >= k]
+        _, left, right = np.intersect1d(my_keys[mine], their_keys[theirs], return_indices=True)
+        mine, theirs = mine[left], theirs[right]
+        return difference(self._groups(mine, self._values(mine, k) - other._values(theirs, k)))
+
+    def _values(self, rows: np.ndarray, k: int) -> np.ndarray:
+        """C(c, k) / C(n, k) of each row; NaN where there are fewer than k graded trials."""
+        kinds, place = np.unique(self._counts[rows, :2], axis=0, return_inverse=True)
+        table = [chance(int(c), int(n), k) if n >= k else np.nan for n, c in kinds]
+        found: np.ndarray = np.array(table)[place.reshape(-1)] if len(kinds) else np.zeros(0)
+        return found
+
+    def _groups(self, rows: np.ndarray, values: np.ndarray) -> Groups:
+        """The values by trajectory: (their sum, how many) with how often that occurs."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return {}
+        _, place = np.unique(self._group[rows[known]], return_inverse=True)
+        sums = np.bincount(place, weights=values[known]).round(9)
+        sizes = np.bincount(place)
+        pairs, times = np.unique(np.stack([sums, sizes], axis=1), axis=0, return_counts=True)
+        return {(float(value), int(size)): int(n) for (value, size), n in zip(pairs, times, strict=True)}
+
+    def cells(self) -> Iterator[tuple[str, str, str]]:
+        """Every (domain, agent, intent) that has a task, in order."""
+        for d, domain in enumerate(self.domains):
+            for a, agent in enumerate(self.agents):
+                here = set(np.unique(self._intent[(self._domain == d) & (self._agent == a)]).tolist())
+                yield from ((domain, agent, intent) for i, intent in enumerate(INTENTS) if i in here)
+
+
+def _counted(rows: pa.Table, graded: bool) -> pa.Table:
+    """Rows of a table as counts, one row each."""
+    ones, zeros = np.ones(rows.num_rows, np.int64), np.zeros(rows.num_rows, np.int64)
+    passed = (rows["reward"].to_numpy() >= 1.0).astype(np.int64) if graded else zeros
+    counts = {"graded": ones if graded else zeros, "passed": passed, "failed": zeros if graded else ones}
+    trajectory = rows["trajectory_id"] if graded else pa.nulls(rows.num_rows, pa.string())
+    return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, "trajectory": trajectory, **counts})])
+
+
+def _added_up(tables: list[pa.Table]) -> pa.Table:
+    """One row for each task and agent."""
+    names = ("graded", "passed", "failed")
+    if not tables:
+        columns = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
+        return pa.table({**columns, **{name: pa.array([], pa.int64()) for name in names}})
+    added = (
+        pa.concat_tables(tables)
+        .group_by(list(_KEYS))
+        .aggregate([*((name, "sum") for name in names), ("trajectory", "max")])
+    )
+    # A task with nothing but failures has no trajectory by its rows: it stands for itself.
+    trajectory = pc.coalesce(added["trajectory_max"], added["task_id"])
+    counts = {name: added[f"{name}_sum"] for name in names}
+    return pa.table({**{key: added[key] for key in _KEYS}, "trajectory": trajectory, **counts})
+
+
+def _distinct(table: pa.Table, column: str) -> list[str]:
+    return sorted(str(name) for name in pc.unique(table[column]).to_pylist())
+
+
+def _codes(column: Any, names: Any) -> np.ndarray:
+    """The place of each value among ``names``, -1 where it is none of them."""
+    value_set = names if isinstance(names, pa.Array | pa.ChunkedArray) else pa.array(names, pa.string())
+    places: np.ndarray = pc.fill_null(pc.index_in(column, value_set=value_set), -1).to_numpy().astype(np.int64)
+    return places

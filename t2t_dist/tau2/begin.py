@@ -1,0 +1,48 @@
+"""Where the episodes of a task begin: in the domain's world, or in one that an imported task describes."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from environments.adapters.tau2.domain import Tau2Domain
+from environments.base import Domain
+from environments.state import World
+
+from ..errors import InputError
+from ..schema import Task
+from . import IMPORTED
+from .form import Form, form_of
+
+
+def world_of(domain: Domain, task: Task) -> World:
+    """A fresh world for a task.
+
+    Raises:
+        InputError: the task begins in a state of its own, which the domain can't set up.
+    """
+    form = stored_form(task)
+    return domain.world() if form is None else world_from(domain, form, task.task_id)
+
+
+def world_from(domain: Domain, form: Form, where: str) -> World:
+    """The world in which a form's conversation begins. Raises InputError."""
+    state = form.state()
+    if state is None:
+        return domain.world()
+    if not isinstance(domain, Tau2Domain):
+        raise InputError(f"{where}: the task has an initial state, which only a domain of tau2 (tau2:NAME) can set up")
+    try:
+        return domain.world_from(state)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def stored_form(task: Task) -> Form | None:
+    """The form of an imported task; ``None`` for one of our own. Raises InputError: the row does not hold one."""
+    return _form(task.raw) if task.writer == IMPORTED and task.raw is not None else None
+
+
+@lru_cache(maxsize=4096)
+def _form(raw: str) -> Form:
+    return form_of(json.loads(raw), "a stored task")

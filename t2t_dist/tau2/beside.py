@@ -1,0 +1,89 @@
+"""tau2's verdict beside ours, in the detail of a grade: what it is, and why the two differ where they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from environments.adapters.tau2.domain import Tau2Domain
+from environments.base import Domain
+
+from ..schema import Task, Turn
+from . import IMPORTED, PART
+from .begin import stored_form
+from .form import Form, form_of
+from .judging import Verdict, grounds_of, verdict
+from .messages import of_history, of_turns
+from .outgoing import exported
+from .tasks import own_parts
+
+#: Our terminations in tau2's words. A customer who was handed over says so there, and that is a stop of theirs.
+TERMINATIONS = {
+    "user_stop": "user_stop",
+    "agent_stop": "agent_stop",
+    "transfer": "user_stop",
+    "max_steps": "max_steps",
+    "too_many_errors": "too_many_errors",
+    "context_exceeded": "context_window_exceeded",
+    "truncated": "agent_error",
+}
+#: What each of our parts asks that tau2's verdict may not.
+_STRICTER = {
+    "ended": "the conversation was cut off",
+    "db": "ours compares the final state with the gold's, whatever tau2's basis, and calls are all or nothing",
+    "forbidden": "tau2 has no forbidden calls",
+    "required": "ours wants the listed calls of the agent's; tau2's ACTION is not in the basis",
+    "communicate": "ours wants numbers and words whole; tau2 looks for a part of a message",
+}
+_OTHERWISE = {
+    "DB": "tau2 replays without undoing what refused calls did, and tells 5 from 5.0",
+    "ENV_ASSERTION": "ours has no assertions on the world",
+    "NL_ASSERTION": "ours has no assertions in words",
+    "ACTION": "tau2 wants a call like each of the gold's",
+    "COMMUNICATE": "tau2 wants each fact letter by letter, the message's commas left out",
+}
+
+
+def has_verdict(domain: Domain, task: Task) -> bool:
+    """Whether tau2 has a say: the task is imported, or set in a world of tau2's."""
+    return task.writer == IMPORTED or PART in task.grader.basis or isinstance(domain, Tau2Domain)
+
+
+def own_basis(task: Task) -> list[str]:
+    """The parts of ours that count for a task, whoever's verdict is its reward."""
+    return own_parts(task.grader) if PART in task.grader.basis else task.grader.basis
+
+
+def tau2_verdict(domain: Domain, task: Task, turns: Sequence[Turn], termination: str) -> Verdict:
+    """tau2's verdict on an episode of ours."""
+    form = form_for(domain, task)
+    history = (form.initial_state and form.initial_state.message_history) or []
+    messages = [*of_history(history), *of_turns(turns)]
+    return verdict(grounds_of(domain), form, messages, TERMINATIONS.get(termination, "unexpected_error"))
+
+
+def form_for(domain: Domain, task: Task) -> Form:
+    """The task as tau2 would get it."""
+    form = stored_form(task)
+    return form if form is not None else form_of(exported(task, domain), task.task_id)
+
+
+def told(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> dict[str, str]:
+    """Details for a row: ``tau2`` is the verdict, ``tau2_differs`` why it is not ours."""
+    values = ", ".join(f"{part} {value:g}" for part, value in found.parts.items())
+    text = "no verdict" if found.reward is None else f"reward {found.reward:g}"
+    said = [f"{text} ({values})" if values else text]
+    if found.refused:
+        said.append(f"tau2 would raise an error: {found.refused}")
+    details = {"tau2": "; ".join([*said, *found.notes])}
+    if found.reward != own:
+        details["tau2_differs"] = _why(found, own, parts, basis)
+    return details
+
+
+def _why(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> str:
+    reasons = [f"{part}: {_STRICTER[part]}" for part in ("ended", *basis) if part in _STRICTER and not parts[part]]
+    reasons += [f"{part}: {_OTHERWISE[part]}" for part, value in found.parts.items() if not value]
+    if found.reward is None:
+        reasons.append(found.refused)
+    theirs = "none" if found.reward is None else f"{found.reward:g}"
+    return f"ours {own:g}, tau2's {theirs}; {'; '.join(reasons)}"

@@ -1,0 +1,64 @@
+"""``t2t export --format tau2``: the verified tasks of runs as tau2's ``tasks.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..schema import Intent
+from ..sources import Source
+from ..work import load_domain
+from .form import raw_of
+from .outgoing import exported
+
+
+def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) -> int:
+    """Write the verified tasks of runs into a file; how many.
+
+    Raises:
+        InputError: one line: a run that is none, no task, a file that is there or can't be written.
+    """
+    found: list[dict[str, Any]] = []
+    ids: set[str] = set()
+    for run in runs:
+        source = tasks_of(Source(run))
+        domain = None
+        for task in source.verified_tasks(intents=list(intents) or None):
+            raw = raw_of(task)
+            if raw is None:  # one of our own: its domain knows how to hand over
+                domain = domain or load_domain(source.manifest.config)
+                raw = exported(task, domain)
+            if raw["id"] in ids:
+                raise InputError(f"{run}: the task '{raw['id']}' is in an earlier run, too; ids tell tasks apart")
+            ids.add(raw["id"])
+            found.append(raw)
+    if not found:
+        raise InputError(f"no verified task to export in {', '.join(runs)}")
+    write_json(out, found)
+    return len(found)
+
+
+def tasks_of(source: Source) -> Source:
+    """Where a run's tasks are: there, or in the run that an evaluation took them from. Raises InputError."""
+    config = source.manifest.config
+    return Source(config.source) if source.manifest.kind == "evaluate" and config.source else source
+
+
+def write_json(out: str, value: Any) -> None:
+    """A new file, whole or not at all. Raises InputError: it exists or can't be written."""
+    file = Path(out)
+    if "://" in out:
+        raise InputError(f"--out {out}: a file on this machine is needed")
+    if file.exists():
+        raise InputError(f"--out {out} exists; give a new file, such as tasks.json")
+    part = file.with_name(f".{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        os.replace(part, file)
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from None

@@ -1,0 +1,216 @@
+"""A task as tau2's ``tasks.json`` has it (v1.0.1). Read for what we use; the row's ``raw`` keeps the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from environments.tools import problems
+
+from ..errors import InputError
+from ..schema import CallPattern, Task
+from . import IMPORTED
+
+Part = Literal["DB", "ENV_ASSERTION", "NL_ASSERTION", "ACTION", "COMMUNICATE"]
+Requestor = Literal["user", "assistant"]
+
+#: Calls that have to be made, and calls that must not, as releases of Trajectory2Task's tasks spell them.
+REQUIRED = ("actions_should_be_taken", "actions_should_taken")
+FORBIDDEN = ("actions_should_not_be_taken", "actions_should_not_taken")
+
+
+class Action(BaseModel):
+    """A gold call."""
+
+    action_id: str
+    requestor: Requestor = "assistant"
+    name: str
+    arguments: dict[str, Any]
+    compare_args: list[str] | None = None
+
+    def matches(self, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call counts as this one: compared are ``compare_args``, or what the *call* has as arguments."""
+        if name != self.name:
+            return False
+        looked_at = arguments.keys() if self.compare_args is None else self.compare_args
+        theirs = {key: value for key, value in arguments.items() if key in looked_at}
+        return theirs == {key: value for key, value in self.arguments.items() if key in looked_at}
+
+
+class EnvCall(BaseModel):
+    """A function of one side's toolkit, tool or not."""
+
+    env_type: Requestor
+    func_name: str
+    arguments: dict[str, Any]
+
+
+class EnvAssertion(EnvCall):
+    """What such a function has to answer in the end."""
+
+    assert_value: bool = True
+    message: str | None = None
+
+
+class Criteria(BaseModel):
+    """What is graded; the product of the parts in the basis is the reward."""
+
+    actions: list[Action] | None = None
+    env_assertions: list[EnvAssertion] | None = None
+    communicate_info: list[str] | None = None
+    nl_assertions: list[str] | None = None
+    reward_basis: list[Part] = ["DB", "COMMUNICATE"]
+
+
+class Instructions(BaseModel):
+    """What the customer wants and knows."""
+
+    domain: str
+    reason_for_call: str
+    known_info: str | None = None
+    unknown_info: str | None = None
+    task_instructions: str
+
+
+class Scenario(BaseModel):
+    """All that the simulated user is told."""
+
+    persona: str | None = None
+    instructions: Instructions | str
+
+
+class InitialData(BaseModel):
+    """Data that is laid over the database of one side."""
+
+    agent_data: dict[str, Any] | None = None
+    user_data: dict[str, Any] | None = None
+
+
+class InitialState(BaseModel):
+    """Where the conversation begins."""
+
+    initialization_data: InitialData | None = None
+    initialization_actions: list[EnvCall] | None = None
+    message_history: list[dict[str, Any]] | None = None
+
+
+class Form(BaseModel):
+    """A task. Fields that are not here are not ours to check."""
+
+    id: str
+    user_scenario: Scenario
+    initial_state: InitialState | None = None
+    evaluation_criteria: Criteria | None = None
+
+    def state(self) -> dict[str, Any] | None:
+        """The initial state where there is one to be set up, message history left out."""
+        state = self.initial_state
+        if state is None or not (state.initialization_data or state.initialization_actions):
+            return None
+        return state.model_dump(exclude={"message_history"})
+
+
+def read_tasks(file: str) -> list[dict[str, Any]]:
+    """The tasks of a file: a list, or an object with a list ``tasks``.
+
+    Raises:
+        InputError: one line: not there, not JSON, no such list, or what is wrong with which task.
+    """
+    try:
+        text = Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{file} is not JSON: {error}") from None
+    except RecursionError:
+        raise InputError(f"{file} is nested too deeply") from None
+    tasks = data.get("tasks") if isinstance(data, dict) else data
+    if not isinstance(tasks, list):
+        raise InputError(f"{file} must hold a list of tasks, or an object with one under 'tasks'")
+    if not tasks:
+        raise InputError(f"{file} holds no task")
+    seen: set[str] = set()
+    for place, raw in enumerate(tasks):
+        form = form_of(raw, f"{file}: task {place}")
+        if form.id in seen:
+            raise InputError(f"{file}: two tasks have the id '{form.id}'; ids tell tasks apart")
+        seen.add(form.id)
+    return tasks
+
+
+def form_of(raw: Any, where: str) -> Form:
+    """A task's form. Raises InputError: one line that names ``where`` and the field."""
+    try:
+        return Form.model_validate(raw)
+    except ValidationError as error:
+        name = raw.get("id") if isinstance(raw, dict) else None
+        called = f" ('{name}')" if isinstance(name, str) else ""
+        raise InputError(f"{where}{called} is not a task of tau2's: {problems(error)}") from None
+
+
+def raw_of(task: Task) -> dict[str, Any] | None:
+    """An imported task as tau2 has it; ``None`` for one of our own."""
+    if task.writer != IMPORTED or task.raw is None:
+        return None
+    raw = json.loads(task.raw)
+    return raw if isinstance(raw, dict) else None
+
+
+def raw_text(raw: Mapping[str, Any]) -> str:
+    """A task as it is stored."""
+    return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+
+
+# -- required and forbidden calls --------------------------------------------------------------------------------------
+def _places(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where a release may have its lists: at the top, among the criteria, in what the user is told."""
+    scenario = raw.get("user_scenario")
+    instructions = scenario.get("instructions") if isinstance(scenario, dict) else None
+    for place in (raw, raw.get("evaluation_criteria"), scenario, instructions):
+        if isinstance(place, dict):
+            yield place
+
+
+def lifted(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The task with the lists at its top: what the grader looks for is nothing to tell the user."""
+    copy: dict[str, Any] = json.loads(json.dumps(raw))
+    lists: dict[str, Any] = {}
+    for place in list(_places(copy))[1:]:
+        for name in (*REQUIRED, *FORBIDDEN):
+            if name in place:
+                lists.setdefault(name, place.pop(name))
+    for name, value in lists.items():
+        copy.setdefault(name, value)
+    return copy
+
+
+def patterns(raw: Mapping[str, Any], names: tuple[str, ...], where: str) -> list[CallPattern]:
+    """The calls of a list, under whichever of its names it stands. Raises InputError: it is no list of calls."""
+    found: list[CallPattern] = []
+    for place in _places(raw):
+        for name in names:
+            listed = place.get(name)
+            for item in [] if listed is None else listed if isinstance(listed, list) else [listed]:
+                pattern = _pattern(item)
+                if pattern is None:
+                    raise InputError(f"{where}: {name} must list calls, each with a name and arguments")
+                if pattern not in found:
+                    found.append(pattern)
+    return found
+
+
+def _pattern(item: Any) -> CallPattern | None:
+    if isinstance(item, str) and item:
+        return CallPattern(name=item)
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+        return None
+    arguments = item.get("arguments")
+    if arguments is not None and not isinstance(arguments, dict):
+        return None
+    return CallPattern(name=item["name"], arguments=arguments or None)

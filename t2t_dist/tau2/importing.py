@@ -1,0 +1,92 @@
+"""``t2t import tau2``: a ``tasks.json`` as a run directory whose tasks can be verified, looked at and evaluated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import Config, load_config
+from ..errors import InputError
+from ..identity import code_version, run_id, stable_hash
+from ..ledger import Commit, Ledger
+from ..lock import RunLock
+from ..manifest import Manifest, claim
+from ..rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
+from ..storage import Storage
+from ..store import ShardWriter, row_digest
+from ..work import load_domain
+from .form import form_of, raw_text, read_tasks
+from .tasks import Grading, Imported, Raised, import_task
+
+KIND = "import"
+
+
+@dataclass
+class Import:
+    """What was imported: tasks by verdict or reason, and the gold calls that raise."""
+
+    run_id: str
+    domain: str
+    verdicts: Counter[str] = field(default_factory=Counter)
+    raised: list[Raised] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+
+
+def import_file(file: str, out: str, domain: str | None, grading: Grading) -> Import:
+    """Import a file of tasks into a run directory.
+
+    Raises:
+        InputError: one line: the file, a task in it, the domain, or a directory that holds another run.
+    """
+    raws = read_tasks(file)
+    name = domain or _domain_of(raws, file)
+    config = load_config(None, {"domain": name, "verify.reference_trials": 0})
+    made = load_domain(config)
+    source = f"{made.fingerprint}/{stable_hash([raw_text(raw) for raw in raws], grading)}"
+    identity = run_id(config.results_part(), code_version(), source)
+    items = [import_task(made, name, raw, index, grading) for index, raw in enumerate(raws)]
+    _store(items, out, config, identity, source)
+    found = Import(identity, name)
+    for task, raised in items:
+        found.verdicts[task.verdict if task.verdict == "verified" else task.reasons[0]] += 1
+        found.raised += raised
+        if task.verdict != "verified":
+            found.rejected.append((task.trajectory_id.removeprefix("tau2/"), f"{task.reasons[0]}: {task.detail}"))
+    return found
+
+
+def _domain_of(raws: list[dict[str, Any]], file: str) -> str:
+    """The domain that every task of a file names."""
+    named = set()
+    for raw in raws:
+        said = form_of(raw, file).user_scenario.instructions
+        named.add("" if isinstance(said, str) else said.domain)
+    if len(named) != 1 or "" in named:
+        raise InputError(f"{file} does not say which domain it is for; give --domain, such as --domain tau2:mock")
+    return f"tau2:{named.pop()}"
+
+
+def _store(items: list[Imported], out: str, config: Config, identity: str, source: str) -> None:
+    storage = Storage.create(out, parents=True)
+    manifest = Manifest(
+        run_id=identity, kind=KIND, code=code_version(), source=source, results=config.results_part(), config=config
+    )
+    with RunLock(storage):
+        ledger = Ledger(storage)
+        claim(storage, manifest, empty=not ledger.state.items)
+        if ledger.state.items:
+            return  # the same import, already done
+        writer = ShardWriter(storage, SCHEMAS, "import")
+        digest, counters = 0, Counter[str]()
+        for item in items:
+            row = {"run_id": identity, **to_row(item.task)}
+            writer.add("tasks", [row])
+            digest = (digest + row_digest(row, VOLATILE, VOLATILE_NESTED)) % (1 << 128)
+            if item.task.verdict == "verified":
+                counters[f"tasks.{item.task.intent}"] += 1
+            else:
+                counters[f"rejected.{item.task.reasons[0]}"] += 1
+                counters[f"tasks_rejected.{item.task.intent}"] += 1
+        commit = Commit(shards=writer.flush(), items=range(1), counters=dict(counters), digests={"tasks": digest})
+        ledger.append(commit)

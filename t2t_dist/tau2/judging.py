@@ -1,0 +1,251 @@
+"""tau2's verdict on a transcript, by the semantics of its v1.0.1 (``tau2.evaluator``).
+
+It is more lenient than ours in places, and kept apart for that: what is measured with it compares with what others
+measured. What to know: gold calls that raise are passed over; ``actions: []`` means that nothing may change and a
+missing ``actions``, where there are no assertions either, that nothing is compared; only calls of tools that change
+something are replayed, and a refused one leaves behind what it had done; a fact is said where it is a part of some
+message without its commas; a gold call without ``compare_args`` is compared in the arguments that the *call* has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from environments.adapters.tau2.domain import Tau2Domain
+from environments.adapters.tau2.ground import Ground
+from environments.base import Domain
+from environments.state import World
+from environments.tools import AGENT, USER, Call, Kind
+
+from .form import Criteria, Form
+from .messages import Message, of_history
+
+Judge = Callable[[str], bool]
+Grounds = Callable[[Mapping[str, Any] | None], AbstractContextManager[Ground]]
+#: Terminations that are graded at all, as tau2 names them.
+GRADED = frozenset({"user_stop", "agent_stop"})
+
+
+@dataclass
+class Verdict:
+    """What tau2 says.
+
+    Attributes:
+        reward: 0 to 1, or ``None`` where tau2 raises an error instead (``refused`` says which).
+        parts: value of each part in the basis that was computed, as in its ``reward_breakdown``.
+        db, env, actions, communicate: the single checks, whether or not they are in the basis; ``None``: not made.
+        notes: what a person should know: gold calls that raised, assertions nobody judged.
+    """
+
+    reward: float | None = 0.0
+    parts: dict[str, float] = field(default_factory=dict)
+    db: bool | None = None
+    env: list[bool] | None = None
+    actions: list[bool] | None = None
+    communicate: list[bool] | None = None
+    notes: list[str] = field(default_factory=list)
+    refused: str = ""
+
+
+class Refusal(Exception):
+    """tau2 raises an error where this is raised."""
+
+
+def verdict(
+    grounds: Grounds,
+    form: Form,
+    messages: Sequence[Message],
+    termination: str,
+    *,
+    judge: Judge | None = None,
+    strict: bool = False,
+) -> Verdict:
+    """tau2's verdict.
+
+    Args:
+        grounds: gives an environment for one replay.
+        messages: the whole conversation, the task's message history first.
+        termination: as tau2 names it.
+        judge: decides an assertion in words; without one they are left out of the reward, which a note says.
+        strict: whether a replayed call that answers otherwise than recorded is an error, as in tau2's live evaluation,
+            or passed over, as where it grades stored trajectories again.
+    """
+    found = Verdict()
+    criteria = form.evaluation_criteria
+    if termination not in GRADED:
+        found.notes.append(f"terminated early: {termination}")
+        return found
+    if criteria is None:
+        found.reward = 1.0
+        return found
+    try:
+        env_parts = _environment(found, grounds, form, criteria, messages, strict)
+    except Refusal as refusal:
+        found.reward, found.refused = None, str(refusal)
+        return found
+    basis, reward = set(criteria.reward_basis), 1.0
+    parts = dict(env_parts)
+    calls = [call for message in messages for call in message.calls]
+    if criteria.actions:
+        found.actions = [any(a.matches(c.name, c.arguments) for c in calls) for a in criteria.actions]
+    if criteria.communicate_info:
+        found.communicate = [said(fact, messages) for fact in criteria.communicate_info]
+    if "ACTION" in basis:
+        parts["ACTION"] = float(all(found.actions or ()))
+    if "NL_ASSERTION" in basis:
+        _in_words(found, parts, criteria.nl_assertions or [], judge)
+    if "COMMUNICATE" in basis:
+        parts["COMMUNICATE"] = float(all(found.communicate or ()))
+    for value in parts.values():
+        reward *= value
+    found.reward, found.parts = reward, parts
+    return found
+
+
+def _in_words(found: Verdict, parts: dict[str, float], assertions: Sequence[str], judge: Judge | None) -> None:
+    if not assertions:
+        parts["NL_ASSERTION"] = 1.0
+    elif judge is not None:
+        parts["NL_ASSERTION"] = float(all(judge(assertion) for assertion in assertions))
+    else:
+        found.notes.append(f"{len(assertions)} assertions in words were not judged and are left out")
+
+
+def _environment(
+    found: Verdict, grounds: Grounds, form: Form, criteria: Criteria, messages: Sequence[Message], strict: bool
+) -> dict[str, float]:
+    """The parts DB and ENV_ASSERTION, as far as the basis has them."""
+    actions, assertions = criteria.actions, criteria.env_assertions
+    if actions is None and assertions is None:
+        found.db = True
+        return {}
+    state = form.state()
+    history = of_history((form.initial_state and form.initial_state.message_history) or [])
+    with grounds(state) as gold:
+        _begin(gold, state)
+        replay(gold, history, strict)
+        for action in actions or ():
+            try:
+                gold.call(action.name, action.arguments, action.requestor)
+            except Exception as error:
+                found.notes.append(f"gold call {action.name} raised: {error}")
+        wanted = gold.state()
+    with grounds(state) as ground:
+        _begin(ground, state)
+        replay(ground, messages, strict)
+        found.db = bool(ground.state() == wanted)
+        found.env = []
+        for assertion in assertions or ():
+            try:
+                found.env.append(ground.asserts(assertion.model_dump()) == assertion.assert_value)
+            except Exception as error:
+                raise Refusal(f"assertion {assertion.func_name} raised {type(error).__name__}: {error}") from error
+    parts = {}
+    if "DB" in criteria.reward_basis:
+        parts["DB"] = float(found.db)
+    if "ENV_ASSERTION" in criteria.reward_basis:
+        parts["ENV_ASSERTION"] = float(all(found.env))
+    return parts
+
+
+def _begin(ground: Ground, state: Mapping[str, Any] | None) -> None:
+    if state is None:
+        return
+    try:
+        ground.set_up(state)
+    except Exception as error:
+        raise Refusal(f"the initial state can't be set up: {type(error).__name__}: {error}") from error
+
+
+def replay(ground: Ground, messages: Sequence[Message], strict: bool) -> None:
+    """Make the calls again that can have changed something. Raises Refusal: a call has no answer, or another one."""
+    calls = [call for message in messages for call in message.calls]
+    for call in calls:
+        if call.answer is None:
+            raise Refusal(f"{call.name} was called and has no tool message")
+    for call in calls:
+        if not ground.has(call.name) or not ground.mutates(call.name):
+            continue
+        result: Any
+        try:
+            result = ground.call(call.name, call.arguments, call.requestor)
+            ground.sync()
+        except Exception as error:
+            result = f"Error: {error}"
+        try:
+            text = ground.text(result)
+        except Exception as error:
+            raise Refusal(f"what {call.name} gave can't be shown: {error}") from error
+        if strict and _read(text) != _read(call.answer or ""):
+            raise Refusal(f"{call.name} answered otherwise when it was made again")
+    ground.sync()
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def said(fact: str, messages: Sequence[Message]) -> bool:
+    """Whether a fact is a part of what the assistant said in some message."""
+    return any(
+        fact.lower() in message.content.lower().replace(",", "")
+        for message in messages
+        if message.role == "assistant" and message.content and message.content.strip()
+    )
+
+
+# -- domains that are not tau2's ---------------------------------------------------------------------------------------
+class WorldGround:
+    """A world of any domain. Its calls are all or nothing, and it has no initial states but its own."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain, self.world = domain, World(domain.base)
+
+    def set_up(self, state: Mapping[str, Any]) -> None:
+        raise ValueError(f"'{self.domain.name}' has no initial states")
+
+    def has(self, name: str) -> bool:
+        return name in self.domain.tools
+
+    def mutates(self, name: str) -> bool:
+        tool = self.domain.tools.get(name)
+        return tool is None or tool.kind is Kind.WRITE
+
+    def call(self, name: str, arguments: Mapping[str, Any], requestor: str) -> Any:
+        side = USER if requestor == "user" else AGENT
+        result = self.domain.execute(self.world, Call(name, dict(arguments)), side)
+        if result.error:
+            raise ValueError(result.content.removeprefix("Error: "))
+        return result.content
+
+    def sync(self) -> None:
+        pass
+
+    def text(self, result: Any) -> str:
+        return str(result)
+
+    def asserts(self, function: Mapping[str, Any]) -> bool:
+        raise ValueError(f"'{self.domain.name}' has no function '{function['func_name']}'")
+
+    def state(self) -> Any:
+        return self.world.digest
+
+
+def grounds_of(domain: Domain) -> Grounds:
+    """The grounds of a domain: tau2's own where it is one of tau2's."""
+    return domain.ground if isinstance(domain, Tau2Domain) else lambda state: _world_ground(domain)
+
+
+@contextmanager
+def _world_ground(domain: Domain) -> Iterator[Ground]:
+    yield WorldGround(domain)
+
+
+__all__ = ["GRADED", "Judge", "Refusal", "Verdict", "WorldGround", "grounds_of", "replay", "said", "verdict"]

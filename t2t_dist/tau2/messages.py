@@ -1,0 +1,76 @@
+"""Transcripts as tau2's evaluators look at them: who said what, and which calls were made with what answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import orjson
+
+from environments.tools import USER
+
+from ..schema import Turn
+
+
+class Asked(NamedTuple):
+    """A call. ``answer`` is the tool message's text; ``None`` where the conversation ended before there was one."""
+
+    name: str
+    arguments: dict[str, Any]
+    requestor: str
+    answer: str | None
+
+
+class Message(NamedTuple):
+    """A message of the assistant's or the user's."""
+
+    role: str
+    content: str | None
+    calls: Sequence[Asked] = ()
+
+
+def of_turns(turns: Sequence[Turn]) -> list[Message]:
+    """Our turns. Arguments that are no JSON object are empty ones: tau2 has no place for others."""
+    found = []
+    for place, turn in enumerate(turns):
+        if turn.role == "tool":
+            continue
+        answers = list(takewhile(lambda later: later.role == "tool", turns[place + 1 :])) if turn.tool_calls else []
+        role = "user" if turn.seat == USER else "assistant"
+        made = [
+            Asked(call.name, loose(call.arguments), role, answers[n].content or "" if n < len(answers) else None)
+            for n, call in enumerate(turn.tool_calls)
+        ]
+        found.append(Message(role, turn.content, made))
+    return found
+
+
+def of_history(history: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Messages as tau2's files have them."""
+    found: list[Message] = []
+    for place, message in enumerate(history):
+        if message.get("role") not in ("assistant", "user"):
+            continue
+        calls = message.get("tool_calls") or []
+        answers = list(takewhile(lambda later: later.get("role") == "tool", history[place + 1 :]))
+        made = [
+            Asked(
+                call["name"],
+                call.get("arguments") or {},
+                call.get("requestor", "assistant"),
+                (answers[n].get("content") or "") if n < len(answers) else None,
+            )
+            for n, call in enumerate(calls)
+        ]
+        found.append(Message(message["role"], message.get("content"), made))
+    return found
+
+
+def loose(arguments: str) -> dict[str, Any]:
+    """Arguments as far as they are a JSON object."""
+    try:
+        parsed = orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

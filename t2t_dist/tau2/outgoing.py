@@ -1,0 +1,104 @@
+"""One task in tau2's form: an imported one as it came, one of our own in tau2's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from environments.base import Domain
+from environments.tools import Kind
+
+from ..schema import CallPattern, GoldCall, Task
+from .form import raw_of
+
+
+def exported(task: Task, domain: Domain) -> dict[str, Any]:
+    """A task in tau2's form: an imported one as it came.
+
+    The gold's basis is DB and COMMUNICATE. For what has to be refused it is DB, on the writes that are allowed; where
+    the customer has to be handed over, ACTION with the call for it too. What tau2 has no words for (forbidden calls,
+    the intent) stands under ``t2t``, which tau2 passes over and an import reads.
+    """
+    raw = raw_of(task)
+    if raw is not None:
+        return raw
+    grader, user = task.grader, task.user
+    handed_over = [p for p in grader.required if p.name == domain.transfer_tool]
+    if task.intent == "infeasible":
+        gold = [call for call in grader.gold if call.kind == Kind.WRITE.value]
+        basis = ["DB", "ACTION"] if handed_over else ["DB"]
+    else:
+        gold, basis = grader.gold, ["DB", "COMMUNICATE"]
+    actions = [_action(task, number, call) for number, call in enumerate(gold)]
+    actions += [_handing_over(task, len(actions) + n, p, domain) for n, p in enumerate(handed_over)]
+    change = ""
+    if user.change is not None:
+        change = f"{user.change.request}"
+    return {
+        "id": task.task_id,
+        "description": {"purpose": f"{task.intent}: {_purpose(task)}", "relevant_policies": None, "notes": None},
+        "user_scenario": {
+            "persona": user.persona or None,
+            "instructions": {
+                "domain": task.domain.removeprefix("tau2:").partition("@")[0],
+                "reason_for_call": user.reason_for_call,
+                "known_info": user.known_info,
+                "unknown_info": user.unknown_info,
+                "task_instructions": _instructions(task, change),
+            },
+        },
+        "initial_state": None,
+        "evaluation_criteria": {
+            "actions": actions,
+            "communicate_info": list(grader.communicate),
+            "nl_assertions": None,
+            "reward_basis": basis,
+        },
+        "t2t": {
+            "task_id": task.task_id,
+            "intent": task.intent,
+            "actions_should_be_taken": _listed(grader.required),
+            "actions_should_not_be_taken": _listed(grader.forbidden),
+        },
+    }
+
+
+def _purpose(task: Task) -> str:
+    writes = [call.name for call in task.grader.gold if call.kind == Kind.WRITE.value]
+    return ", ".join(writes) or "nothing may be written"
+
+
+def _instructions(task: Task, change: str) -> str:
+    """How the customer goes about it; a changed mind that the words do not quote is added."""
+    text = task.user.task_instructions
+    if change and change not in text:
+        text = f'{text} Once the agent takes up your request you change your mind and say: "{change}"'
+    return text
+
+
+def _action(task: Task, number: int, call: GoldCall) -> dict[str, Any]:
+    return {
+        "action_id": f"{task.task_id}_{number}",
+        "requestor": call.requestor or "assistant",
+        "name": call.name,
+        "arguments": call.arguments,
+        "info": None,
+    }
+
+
+def _handing_over(task: Task, number: int, pattern: CallPattern, domain: Domain) -> dict[str, Any]:
+    """The hand-over: what is said along with it is the agent's choice, so it is not compared."""
+    slots = domain.tools[pattern.name].parameters if pattern.name in domain.tools else {}
+    arguments = dict.fromkeys(slots, "The customer's request is not possible.")
+    return {
+        "action_id": f"{task.task_id}_{number}",
+        "requestor": "assistant",
+        "name": pattern.name,
+        "arguments": pattern.arguments or arguments,
+        "compare_args": [],
+        "info": None,
+    }
+
+
+def _listed(patterns: Iterable[CallPattern]) -> list[dict[str, Any]]:
+    return [{"name": pattern.name, "arguments": pattern.arguments} for pattern in patterns]

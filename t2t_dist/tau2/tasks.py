@@ -1,0 +1,215 @@
+"""A task of tau2's as a row of ours, and the certificate that its gold was replayed.
+
+tau2 passes over gold calls that raise an error. Here they are named: with tau2's grading the task stands, and its row
+says which; with ours it is rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from environments.base import Domain
+from environments.state import World
+from environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
+
+from ..errors import InputError
+from ..identity import stable_hash
+from ..intents.common import changes_of
+from ..schema import INTENTS, CallPattern, Certificate, Goal, GoldCall, GraderSide, Intent, Task, UserSide
+from . import IMPORTED, PART
+from .begin import world_from
+from .form import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_of, lifted, patterns, raw_of, raw_text
+from .messages import of_history
+
+Grading = Literal["tau2", "own"]
+
+
+class Raised(NamedTuple):
+    """A gold call that raises when the gold is replayed; of kind ``write``, the final state lacks what it was to do."""
+
+    task: str
+    place: int
+    name: str
+    kind: str
+    message: str
+
+
+class Imported(NamedTuple):
+    """A task, and the gold calls of it that raise."""
+
+    task: Task
+    raised: list[Raised]
+
+
+def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, grading: Grading) -> Imported:
+    """A row of a task of tau2's.
+
+    Args:
+        name: what ``--domain`` was.
+        index: the task's place in its file.
+        grading: whose verdict is the reward.
+
+    Raises:
+        InputError: it is no task of tau2's; one line.
+    """
+    raw = lifted(raw)
+    form = form_of(raw, f"task {index}")
+    where = f"task '{form.id}'"
+    own = raw.get("t2t") if isinstance(raw.get("t2t"), dict) else {}
+    assert isinstance(own, dict)
+    forbidden = patterns(raw, FORBIDDEN, where) + patterns(own, FORBIDDEN, where)
+    required = patterns(raw, REQUIRED, where) + patterns(own, REQUIRED, where)
+    reason, detail = "", ""
+    try:
+        world = world_from(domain, form, where)
+    except InputError as error:
+        world, reason, detail = domain.world(), "bad_initial_state", str(error)
+    _replay_history(domain, world, form)
+    initial = world.digest
+    gold, raised, customer = _played(domain, world, form, required)
+    text = "; ".join(f"gold call {r.place} {r.name} raises: {r.message}" for r in raised)
+    if not reason and form.initial_state is not None and form.initial_state.message_history:
+        reason, detail = "message_history", "it goes on with a conversation; ours begin at the beginning"
+    if not reason and raised and grading == "own":
+        reason, detail = "gold_fails", text
+    criteria = form.evaluation_criteria
+    facts = list((criteria and criteria.communicate_info) or [])
+    grader = GraderSide(
+        gold=gold,
+        initial=initial,
+        final=world.digest,
+        allowed_diff=changes_of(world),
+        forbidden=forbidden,
+        required=required,
+        communicate=facts,
+    )
+    grader.basis = [PART] if grading == "tau2" else own_parts(grader)
+    intent = _intent(raw, own, forbidden)
+    task = Task(
+        task_id=f"task-{stable_hash('tau2', name, form.id)}",
+        trajectory_id=f"tau2/{form.id}",
+        index=index,
+        intent=intent,
+        domain=name,
+        customer=customer,
+        writer=IMPORTED,
+        seed=0,
+        user=_user_side(domain, form, customer),
+        grader=grader,
+        certificate=Certificate(intent=intent, replays=[world.digest], reason=text or None),
+        verdict="rejected" if reason else "verified",
+        reasons=[reason] if reason else [],
+        detail=detail or text,
+        raw=raw_text(raw),
+    )
+    return Imported(task, raised)
+
+
+def own_parts(grader: GraderSide) -> list[str]:
+    """The parts of ours that a grader's side has something for."""
+    listed = {"forbidden": grader.forbidden, "required": grader.required, "communicate": grader.communicate}
+    return ["db", *(part for part, wanted in listed.items() if wanted)]
+
+
+def reimport(domain: Domain, task: Task) -> Task:
+    """The task as it would be imported now, its verdict with it; rejected where its two sides are not what they were.
+
+    Raises InputError: the row holds no task of tau2's.
+    """
+    raw = raw_of(task)
+    if raw is None:
+        raise InputError(f"{task.task_id} was imported, and its row does not hold what from")
+    grading: Grading = "tau2" if PART in task.grader.basis else "own"
+    now = import_task(domain, task.domain, raw, task.index, grading).task
+    if now.grader.initial != task.grader.initial and now.reasons != ["bad_initial_state"]:
+        return _rejected(task, "other_database", "the domain's database is not the one the task was imported on")
+    if now.grader != task.grader:
+        return _rejected(task, "gold_differs", "the grader's side is not what replaying the gold gives")
+    if now.user != task.user or (now.intent, now.customer) != (task.intent, task.customer):
+        return _rejected(task, "sides_differ", "the customer's side is not the imported task's")
+    task.certificate, task.verdict, task.reasons, task.detail = now.certificate, now.verdict, now.reasons, now.detail
+    return task
+
+
+def _rejected(task: Task, reason: str, detail: str) -> Task:
+    task.verdict, task.reasons, task.detail = "rejected", [reason], detail
+    return task
+
+
+def _intent(raw: Mapping[str, Any], own: Mapping[str, Any], forbidden: Sequence[CallPattern]) -> Intent:
+    for said in (own.get("intent"), raw.get("intent")):
+        for intent in INTENTS:
+            if said == intent:
+                return intent
+    return "infeasible" if forbidden else "general"
+
+
+def _played(
+    domain: Domain, world: World, form: Form, required: Sequence[CallPattern]
+) -> tuple[list[GoldCall], list[Raised], str]:
+    """The gold made on ``world``, the calls of it that were refused, and the customer it is about."""
+    criteria = form.evaluation_criteria
+    actions = criteria.actions if criteria is not None else None
+    if actions is None:
+        # Releases with lists of calls drop the gold of infeasible tasks: what is required and writes is its gold.
+        writes = [p for p in required if p.name in domain.tools and domain.tools[p.name].kind is Kind.WRITE]
+        actions = [Action(action_id=p.name, name=p.name, arguments=p.arguments or {}) for p in writes if p.arguments]
+    gold: list[GoldCall] = []
+    raised: list[Raised] = []
+    customer = ""
+    for place, action in enumerate(actions):
+        side = USER if action.requestor == "user" else AGENT
+        result = _execute(domain, world, action, side)
+        tool = domain.tools.get(action.name)
+        kind = tool.kind.value if tool is not None else "absent"
+        if result.error:
+            raised.append(Raised(form.id, place, action.name, kind, result.content.removeprefix("Error: ")))
+        entry = tool is not None and tool in domain.entry_tools
+        if tool is not None and not customer:
+            customer = domain.identified(tool, result.value) or next(iter(domain.owners(tool, result.value)), "")
+        gold.append(
+            GoldCall(
+                name=action.name,
+                kind=kind,
+                arguments=action.arguments,
+                goal=-1 if entry else 0,
+                result=result.content,
+                requestor="user" if side == USER else None,
+            )
+        )
+    return gold, raised, customer
+
+
+def _replay_history(domain: Domain, world: World, form: Form) -> None:
+    """The calls of the message history, made again: the gold goes on from there."""
+    for message in of_history((form.initial_state and form.initial_state.message_history) or []):
+        for call in message.calls:
+            action = Action(action_id="", name=call.name, arguments=call.arguments)
+            _execute(domain, world, action, USER if call.requestor == "user" else AGENT)
+
+
+def _execute(domain: Domain, world: World, action: Action, side: str) -> ToolResult:
+    try:
+        return domain.execute(world, Call(action.name, action.arguments), side)
+    except ToolCrash as crash:
+        return ToolResult(f"Error: {crash}", True, None, None, False)
+
+
+def _user_side(domain: Domain, form: Form, customer: str) -> UserSide:
+    """What the simulated user is told: tau2's fields, and nothing of the grader's."""
+    scenario = form.user_scenario
+    said = scenario.instructions
+    if not isinstance(said, Instructions):
+        said = Instructions(domain="", reason_for_call=said, task_instructions="")
+    name = domain.profile(domain.world(), customer).name if customer else "a customer"
+    return UserSide(
+        name=name or "a customer",
+        persona=scenario.persona or "",
+        reason_for_call=said.reason_for_call,
+        known_info=said.known_info or "",
+        unknown_info=said.unknown_info or "",
+        task_instructions=said.task_instructions,
+        identity=[],
+        goals=[Goal(request=said.reason_for_call)],
+    )

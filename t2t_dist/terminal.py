@@ -1,0 +1,356 @@
+"""Reports for a terminal: the summary of a run, and tasks with their dialogues (``t2t show``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pyarrow.compute as pc
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from .causes import Cause, Causes
+from .costs import Cost
+from .progress import told
+from .rows import outcome_of, turn_of
+from .schema import INTENTS, Fact, Task, Turn
+from .sources import Source
+from .status import STALE_S
+
+
+def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
+    """A run's summary (of ``summary.summarise``) as tables."""
+    made = any(summary["tasks"].values())
+    if summary["trajectories"]:
+        total = sum(summary["tasks"].values())
+        rejected = ", ".join(f"{reason} {n}" for reason, n in summary["rejected"].items()) or "none"
+        text = Text()
+        text.append(f"{summary['trajectories']}", "bold").append(" trajectories -> ")
+        text.append(f"{total}", "bold").append(" verified tasks -> ")
+        text.append(f"{summary['episodes']}", "bold").append(f" graded episodes in {summary['wall_s']:.1f} s\n")
+        text.append(f"not made or rejected: {rejected}", "dim")
+        yield text
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("agent", overflow="fold")
+    table.add_column("")
+    for intent in (*INTENTS, "all"):
+        table.add_column(intent, justify="right", no_wrap=True)
+    if made:
+        counts = [summary["tasks"][intent] for intent in INTENTS]
+        table.add_row("verified tasks", "", *map(str, counts), str(sum(counts)), style="dim")
+    for agent, found in summary["agents"].items():
+        ks = list(found["all"]["pass"])
+        for k in dict.fromkeys((ks[0], ks[-1])):
+            cells = [_cell(found["pass"].get(i, {}), found["interval"].get(i, {}), k) for i in INTENTS]
+            whole = _cell(found["all"]["pass"], found["all"]["interval"], k)
+            table.add_row(Text(printable(agent)) if k == ks[0] else "", k, *cells, whole)
+    yield table
+    compared = [d for d in (*summary.get("baseline", ()), *summary["differences"]) if d["k"] == 1]
+    compared = [d for d in compared if d["what"] != "agents" or d["on"] == "all"]
+    sure = [d for d in compared if (d["what"], d["on"]) == ("baseline", "all") or d["low"] > 0 or d["high"] < 0]
+    if sure:
+        yield Text("")
+        yield _differences(sure, len(compared))
+    for agent, causes in summary.get("causes", {}).items():
+        told = ", ".join(f"{code} {n}" for code, n in causes.items())
+        yield Text(f"{agent} failed by: ", "dim").append(told, "default")
+    if summary["failures"]:
+        listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
+        yield Text(f"failures (no reward; they widen the bounds): {listed}", "yellow")
+
+
+#: Comparisons that a terminal shows; the JSON and the page have them all.
+_COMPARED = 12
+
+
+def _differences(told: Sequence[dict[str, Any]], of: int) -> RenderableType:
+    """Differences of pass^1 that are some, of so many."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="dim")
+    table.add_column("differences of pass^1")
+    for name in ("on", "difference", "95 % interval", "n"):
+        table.add_column(name, justify="left" if name == "on" else "right")
+    for d in told[:_COMPARED]:
+        name = f"{d['one']} - {'baseline' if d['what'] == 'baseline' else d['other']}"
+        paired = "" if d["paired"] else " (not paired)"
+        table.add_row(name, d["on"], f"{d['value']:+.3f}", f"[{d['low']:+.2f}, {d['high']:+.2f}]", f"{d['n']}{paired}")
+    if left := of - len(told[:_COMPARED]):
+        table.add_row(Text(f"and {left} smaller or uncertain ones", "dim"))
+    return table
+
+
+def _cell(values: dict[str, Any], intervals: dict[str, Any], k: str) -> str:
+    value = values.get(k)
+    if value is None:
+        return "-"
+    low, high, *_ = intervals[k]
+    return f"{value:.3f} [{low:.2f}-{high:.2f}]"
+
+
+def costs_table(costs: Sequence[Cost]) -> RenderableType:
+    """What was spent on models."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("stage", "seat", "model", "calls", "failed", "prompt", "cached", "written", "seconds", "money"):
+        table.add_column(column, justify="left" if column in ("stage", "seat", "model") else "right", overflow="fold")
+    for cost in costs:
+        money = "-" if cost.money is None else f"{cost.money:.4f}"
+        numbers = (cost.calls, cost.failed, cost.prompt_tokens, cost.cached_tokens, cost.completion_tokens)
+        names = (cost.stage, cost.seat, printable(cost.model))
+        table.add_row(*map(Text, names), *map(str, numbers), f"{cost.model_s:.1f}", money)
+    return table
+
+
+def causes_tables(causes: Causes, listed: Sequence[Cause], count: int) -> Iterator[RenderableType]:
+    """Causes by agent and intent, then the episodes: at most ``count`` of those ``listed``."""
+    if causes.read < causes.failed:
+        yield Text(f"{causes.read} of {causes.failed} failed episodes read; --all reads every one", "dim")
+    if not causes.primary and not causes.no_result:
+        yield Text("No episode failed.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("agent", "intent", "cause", "first cause of", "applies to"):
+        table.add_column(column, justify="right" if column.endswith(("of", "to")) else "left", overflow="fold")
+    for key, n in sorted(causes.applies.items(), key=lambda item: (item[0][:2], -causes.primary[item[0]], item[0])):
+        table.add_row(*map(Text, key), str(causes.primary[key]), str(n))
+    for key, n in sorted(causes.no_result.items()):
+        table.add_row(*map(Text, key[:2]), Text(f"no result: {key[2]}", "yellow"), str(n), str(n))
+    yield table
+    for cause in listed[:count]:
+        head = Text(f"{cause.episode_id}  ", "bold").append(f"{cause.agent} {cause.intent} {cause.trial}  ", "dim")
+        also = f"  (also {', '.join(cause.codes[1:])})" if len(cause.codes) > 1 else ""
+        yield head.append(cause.code, "red").append(f": {printable(cause.told)}", "default").append(also, "dim")
+    if len(listed) > count:
+        yield Text(f"{len(listed) - count} more: -n {len(listed)}", "dim")
+
+
+# -- status and doctor -------------------------------------------------------------------------------------------------
+def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[RenderableType]:
+    """What a run is at (of ``status.read_status``): progress, then each engine with its states and its log."""
+    running = status["state"] == "running"
+    gone = running and status["age_s"] > STALE_S
+    state = f"no word for {status['age_s']:.0f} s: its driver is gone, or its store out of reach" if gone else ""
+    head = Text(status["run_id"], "bold").append(f"  {status['state']}", "yellow" if gone else "green")
+    why = printable(status["why"])
+    head.append(f"  {state or why or status.get('waiting_for', '')}", "yellow" if gone else "default")
+    yield head
+    items, counts = status["items"], status["counts"]
+    over, rate = items["done"] + items["poisoned"], ""
+    if running and over:
+        rate = f", {60 * over / max(status['elapsed_s'], 1e-9):.0f} items a minute"
+    yield Text(f"{over} of {items['total']} items, {told(counts)}; {status['elapsed_s']:.0f} s{rate}")
+    if status.get("yields"):
+        found = (f"{value:g} {name.replace('_', ' ')}" for name, value in status["yields"].items())
+        yield Text(f"yield: {', '.join(found)}")
+    for note in status.get("notes", []):
+        yield Text(f"note: {printable(note)}", "yellow")
+    if status["workers"]:
+        most = max(worker["rss_mb"] for worker in status["workers"].values())
+        text = (
+            f"{len(status['workers'])} workers, up to {most:.0f} MB each; event loops late by {status['lag_ms']:.0f} ms"
+        )
+        yield Text(f"{text} at most (99 %); {items['workers_lost']} workers lost, {items['requeued']} items done again")
+    if running and not gone and status.get("metrics"):
+        yield Text(f"metrics at {printable(status['metrics'])}/metrics, for Prometheus at /sd", "dim")
+    if running and status.get("slowest"):
+        yield _slowest(status["slowest"])
+    if not status["engines"]:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("engine", "state", "restarts", "limit", "running", "waiting", "KV use", "prefix hits", "tokens"):
+        table.add_column(column, justify="left" if column in ("engine", "state") else "right")
+    for engine in status["engines"]:
+        metrics = engine["metrics"]
+        asked = metrics.get("prefix_queries", 0)
+        table.add_row(
+            Text(printable(engine["engine"]), overflow="fold"),
+            Text(engine["state"], "green" if engine["state"] == "healthy" else "yellow"),
+            str(engine["restarts"]),
+            str(engine["limit"]),
+            *(f"{metrics[name]:.0f}" if name in metrics else "-" for name in ("running", "waiting")),
+            f"{metrics['kv_use']:.0%}" if "kv_use" in metrics else "-",
+            f"{metrics['prefix_hits'] / asked:.0%}" if asked else "-",
+            f"{metrics['generation_tokens']:.0f}" if "generation_tokens" in metrics else "-",
+        )
+    yield table
+    for engine in status["engines"]:
+        if engine["log"]:
+            yield Text(f"log of {printable(engine['engine'])}: {engine['log']}", "dim")
+        for note in engine["notes"]:
+            yield Text(f"note: {printable(note)}", "yellow")
+        if timeline or engine["restarts"]:
+            for at, state, why in engine["timeline"]:
+                when = datetime.fromtimestamp(at).strftime("%H:%M:%S")
+                yield Text(f"  {when}  {state:<10}  {printable(why)}", "default")
+
+
+def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
+    """The episodes alive longest, and where their time went."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    parts = ("queue", "model", "user", "tool", "waiting")
+    for column in ("alive longest", "task", "agent", "turns", "age", *parts):
+        table.add_column(column, justify="left" if column in ("alive longest", "task", "agent") else "right")
+    for row in slowest:
+        split = (f"{row['split_s'][part]:.1f}" for part in parts)
+        named = (Text(printable(row[key])) for key in ("episode", "task", "agent"))
+        table.add_row(*named, str(row["turns"]), f"{row['age_s']:.1f} s", *split)
+    return table
+
+
+def stacks_told(status: dict[str, Any]) -> Iterator[RenderableType]:
+    """Where the oldest episodes of each worker stand, if that was asked."""
+    for worker, stacks in status.get("stacks", {}).items():
+        for stack in stacks or ["nothing is alive"]:
+            yield Text(f"{worker}: {printable(stack).rstrip()}")
+
+
+def findings_table(findings: Sequence[Any]) -> RenderableType:
+    """What ``t2t doctor`` found."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("what", "", "found"):
+        table.add_column(column, overflow="fold")
+    styles = {"ok": "green", "note": "yellow", "defect": "bold red"}
+    for finding in findings:
+        table.add_row(Text(finding.point), Text(finding.state, styles[finding.state]), Text(printable(finding.told)))
+    return table
+
+
+# -- show --------------------------------------------------------------------------------------------------------------
+def show(
+    console: Console,
+    source: Source,
+    intent: str | None,
+    count: int,
+    agent: str | None,
+    rejected: bool = False,
+    *,
+    episodes: Source,
+) -> int:
+    """Print tasks with an episode each, which may be another run's; how many were printed."""
+    wanted = [intent] if intent else list(INTENTS)
+    shown = 0
+    for name in wanted:
+        if rejected:
+            tasks = [task for task in source.tasks() if task.intent == name and task.verdict == "rejected"]
+            tasks = sorted(tasks, key=lambda task: task.index)[:count]
+        else:
+            tasks = source.verified_tasks(count, [name])
+        dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
+        for task in tasks:
+            shown += 1
+            console.print(Panel(Group(*_task(task)), title=f"{task.intent}  {task.task_id}", title_align="left"))
+            row = dialogues.get(task.task_id)
+            if row is not None:
+                for part in _episode(row):
+                    console.print(part)
+            console.print()
+    return shown
+
+
+def _episodes(source: Source, task_ids: list[str], agent: str | None) -> dict[str, dict[str, Any]]:
+    """One episode for each task: the first trial, of ``agent`` where one is named."""
+    if not source.reader.state.rows("episodes"):
+        return {}
+    chosen = pc.field("task_id").isin(task_ids)
+    if agent is not None:
+        chosen &= pc.field("agent") == agent
+    found: dict[str, dict[str, Any]] = {}
+    for row in source.reader.rows("episodes", filter=chosen):
+        before = found.get(row["task_id"])
+        if before is None or (row["stage"], row["agent"], row["trial"]) < (
+            before["stage"],
+            before["agent"],
+            before["trial"],
+        ):
+            found[row["task_id"]] = row
+    return found
+
+
+def _task(task: Task) -> Iterator[RenderableType]:
+    user, grader = task.user, task.grader
+    yield _line("customer", f"{user.name}; {user.persona}")
+    for number, goal in enumerate(user.goals, 1):
+        yield _line(f"request {number}", " ".join([goal.request, *goal.questions]))
+        withheld = [fact for fact in goal.facts if not fact.stated]
+        if withheld:
+            yield _line("  withheld", _facts(withheld))
+    if user.change is not None:
+        yield _line("change", f"when {user.change.trigger.replace('_', ' ')}: {user.change.request}")
+    writes = [call for call in grader.gold if call.kind == "write"]
+    calls = [("the customer's " if call.requestor else "") + _call(call.name, call.arguments) for call in writes]
+    yield _line("gold", "; ".join(calls) or "-")
+    if grader.forbidden:
+        yield _line("forbidden", "; ".join(_call(p.name, p.arguments or {}) for p in grader.forbidden))
+    if grader.required:
+        yield _line("required", "; ".join(pattern.name for pattern in grader.required))
+    if grader.communicate:
+        yield _line("to be said", ", ".join(grader.communicate))
+    certificate = task.certificate
+    if certificate is not None and certificate.candidates:
+        finals = len({candidate.final for candidate in certificate.candidates})
+        clear = sum(candidate.after_clarification for candidate in certificate.candidates)
+        many = len(certificate.candidates)
+        told = f"{many} calls satisfy the request ({finals} final states), {clear} once it is cleared up"
+        yield _line("certificate", told)
+    if certificate is not None and certificate.rule is not None:
+        yield _line("certificate", f"R{certificate.rule} ({certificate.enforced}): {certificate.reason}")
+    if task.verdict != "verified":
+        yield _line("rejected", f"{', '.join(task.reasons)}: {task.detail}")
+
+
+def _facts(facts: list[Fact]) -> str:
+    return "; ".join(f"{fact.label}: {fact.text}" for fact in facts)
+
+
+def _call(name: str, arguments: dict[str, Any]) -> str:
+    return f"{name}({', '.join(f'{key}={orjson.dumps(value).decode()}' for key, value in arguments.items())})"
+
+
+def _line(label: str, text: str) -> Text:
+    return Text(f"{label:<12}", "bold").append(printable(text), "default")
+
+
+def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
+    outcome = outcome_of(row)
+    for turn in map(turn_of, row["turns"]):
+        yield from _turn(turn)
+    broken = [name for name, kept in outcome.process.items() if not kept]
+    verdict = Text(f"  {row['agent']}: reward {outcome.reward:g}", "bold green" if outcome.reward >= 1 else "bold red")
+    verdict.append(f", {row['termination']}", "dim")
+    for name, why in outcome.detail.items():
+        verdict.append(f"; {name}: {printable(why)}", "red")
+    if broken:
+        verdict.append(f"; process: not {', not '.join(broken)}", "yellow")
+    yield verdict
+
+
+def _turn(turn: Turn) -> Iterator[RenderableType]:
+    if turn.role == "tool":
+        style = "red" if turn.error else "dim cyan" if turn.seat == "user" else "dim"
+        result = Text(printable(turn.content or ""), style, no_wrap=True, overflow="ellipsis")
+        yield _hanging("      =", style, result, 7)
+        return
+    if turn.content:
+        who, style = ("customer", "cyan") if turn.role == "user" else ("agent", "green")
+        yield _hanging(f"  {who}", f"bold {style}", Text(printable(turn.content), overflow="fold"))
+    # What the customer does on a device of their own is marked: the agent does not see it.
+    label, style = ("  own >", "cyan") if turn.seat == "user" else ("      >", "magenta")
+    for call in turn.tool_calls:
+        made = Text(f"{call.name}({printable(call.arguments)})", style, overflow="fold")
+        yield _hanging(label, style, made, 7)
+
+
+def _hanging(label: str, style: str, text: Text, width: int = 10) -> RenderableType:
+    """A label, and beside it a text whose lines stay in their column."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=width)
+    grid.add_column()
+    grid.add_row(Text(label, style), text)
+    return grid
+
+
+def printable(text: str) -> str:
+    """Text without characters that act on a terminal (control, bidirectional): a transcript is data."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,67 @@
+"""How many episodes an agent gets on a task: a fixed number, or more where their result is least certain.
+
+``trials: adaptive`` goes on with a task while the posterior of its pass rate (uniform prior, so Beta(passed + 1,
+missed + 1)) is wider than wanted: tasks that are always or never solved get few trials, those in between get many. The
+rule looks at one agent on one task alone, so any number of workers still gives the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from math import sqrt
+from typing import TypeVar
+
+from pydantic import Field, model_validator
+
+from .engines import Section
+
+T = TypeVar("T")
+
+
+class AdaptiveConfig(Section):
+    """For ``trials: adaptive``."""
+
+    least: int = Field(2, ge=1, description="episodes that every task gets")
+    most: int = Field(16, ge=1, description="episodes that none gets more than")
+    sd: float = Field(
+        0.15, gt=0, lt=0.5, description="enough once the pass rate's standard deviation is no larger than this"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> AdaptiveConfig:
+        if self.most < self.least:
+            raise ValueError(f"most ({self.most}) is below least ({self.least})")
+        return self
+
+
+def deviation(graded: int, passed: int) -> float:
+    """Standard deviation of the pass rate's posterior."""
+    a, b = passed + 1, graded - passed + 1
+    return sqrt(a * b / ((a + b) ** 2 * (a + b + 1)))
+
+
+def enough(settings: AdaptiveConfig, made: int, graded: int, passed: int) -> bool:
+    """Whether ``made`` episodes of a task will do, of which so many were graded and passed."""
+    if made < settings.least:
+        return False
+    return made >= settings.most or deviation(graded, passed) <= settings.sd
+
+
+async def adaptively(
+    settings: AdaptiveConfig, episode: Callable[[int], Awaitable[T]], reward: Callable[[T], float | None]
+) -> AsyncIterator[T]:
+    """Episodes of one agent on one task, one after the other, until they are enough.
+
+    Args:
+        episode: makes the one with this trial number.
+        reward: its reward; ``None`` for a failure, which says nothing of the pass rate.
+    """
+    made = graded = passed = 0
+    while not enough(settings, made, graded, passed):
+        done = await episode(made)
+        made += 1
+        value = reward(done)
+        if value is not None:
+            graded += 1
+            passed += value >= 1.0
+        yield done

@@ -1,0 +1,106 @@
+"""Verify: decide from the data alone whether a task may be used.
+
+Order: words and certificate, duplicates, contamination, judges, solvability. The first failure is the verdict's
+reason. Nothing here asks a model: votes and rollouts are evidence that is stored, and judged here by thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from environments.base import Domain
+from environments.splits import name_and_split
+from environments.tools import Kind
+
+from .config import VerifyConfig
+from .convert import certified, reject
+from .identity import stable_hash
+from .schema import Task
+from .tau2 import IMPORTED
+from .tau2.tasks import reimport
+
+#: What a model said is not asked again: a task without usable words or votes stays rejected.
+SAID_BY_A_MODEL = frozenset({"bad_words", "no_votes"})
+
+
+def duplicate_key(task: Task) -> str:
+    """Equal for two tasks that ask the same of the same records in the same way."""
+    writes = [[call.name, call.arguments] for call in task.grader.gold if call.kind == Kind.WRITE.value]
+    certificate = task.certificate
+    special = None
+    if certificate is not None:
+        calls = (certificate.first_call, certificate.forbidden_call)
+        special = [certificate.withheld, *([call.name, call.arguments] for call in calls if call is not None)]
+    return stable_hash(task.domain, task.customer, task.intent, writes, special)
+
+
+def action_key(task: Task) -> str:
+    """Equal for two tasks with the same sequence of writes on the same records, whatever their intent and words.
+
+    What has to be refused counts as well: else all tasks in which nothing may be written would be one.
+    """
+    writes = [[c.name, next(iter(c.arguments.values()), None)] for c in task.grader.gold if c.kind == Kind.WRITE.value]
+    refused = [[p.name, next(iter((p.arguments or {}).values()), None)] for p in task.grader.forbidden]
+    return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused)
+
+
+class Verifier:
+    """Verdicts for the tasks of one customer group after the other; duplicates are counted within what it has seen.
+
+    Duplicates share their customer, and all of a customer's trajectories are one work item: so the verdict does not
+    depend on how a run is spread over workers. The earlier trajectory wins.
+    """
+
+    def __init__(self, domain: Domain, config: VerifyConfig, reference: Iterable[str] = ()) -> None:
+        self.domain, self.config = domain, config
+        self.reference = frozenset(reference)
+        self._seen: set[str] = set()
+
+    def check(self, task: Task) -> Task:
+        """Words, certificate, duplicates, contamination, votes: all but solvability.
+
+        An imported task is imported again: whose gold it is, and how like another, was others' to decide.
+        """
+        if task.writer == IMPORTED:
+            return reimport(self.domain, task)
+        if task.verdict != "verified" and (not task.grader.gold or SAID_BY_A_MODEL.intersection(task.reasons)):
+            return task  # no structure was ever made, or no words: there is nothing to certify
+        if certified(self.domain, task).verdict != "verified":
+            return task
+        return self.check_known(task)
+
+    def check_known(self, task: Task) -> Task:
+        """Duplicates, contamination and votes of a task whose certificate was made this moment."""
+        key = duplicate_key(task)
+        if key in self._seen:
+            return reject(task, "duplicate", "an earlier task asks the same of the same records")
+        self._seen.add(key)
+        if action_key(task) in self.reference:
+            return reject(task, "contaminated", "a reference task makes the same writes on the same records")
+        return self._judged(task)
+
+    def _judged(self, task: Task) -> Task:
+        if not task.votes:
+            return task
+        mean = fmean(vote.mean for vote in task.votes)
+        if mean < self.config.min_mark:
+            return reject(task, "low_mark", f"the judges' mean is {mean:.1f}, below {self.config.min_mark:g}")
+        return task
+
+    def solvable(self, task: Task, rewards: Sequence[float]) -> Task:
+        """Keep the task if the reference agent's measured pass rate lies in the band.
+
+        ``rewards`` are those of its episodes; failures of the machinery are not among them. With none at all the
+        question stays open and the task stands.
+        """
+        if task.verdict != "verified" or not rewards:
+            return task
+        rate = fmean(1.0 if reward >= 1.0 else 0.0 for reward in rewards)
+        low, high = self.config.band
+        passes = sum(reward >= 1.0 for reward in rewards)
+        if passes < self.config.min_passes:
+            return reject(task, "unsolved", f"{passes} of {len(rewards)} reference rollouts passed")
+        if not low <= rate <= high:
+            return reject(task, "out_of_band", f"measured pass rate {rate:.2f} is outside {low:g}..{high:g}")
+        return task

@@ -1,0 +1,61 @@
+"""What a run came to so far, in numbers: from its ledger, and from the rows indexed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..schema import INTENTS
+from ..summary import counted
+from .index import MISSED, NO_RESULT, PASSED
+from .runs import Run
+
+
+class Cell(NamedTuple):
+    """Episodes of one agent and intent (or task): passed of graded, and those without a result."""
+
+    passed: int
+    graded: int
+    without: int
+
+
+def matrix(run: Run) -> dict[str, dict[str, Cell]]:
+    """``{agent: {intent: Cell}}`` of the rollouts read so far; verification's own are not counted."""
+    index = run.episodes
+    count = index.rows
+    agents, intents, results = (index.facets[name] for name in ("agent", "intent", "result"))
+    names = list(agents.values), list(intents.values), list(results.values)
+    shape = tuple(max(len(each), 1) for each in names)
+    codes = np.ravel_multi_index(
+        (agents.codes(count), intents.codes(count), results.codes(count)), shape, mode="clip"
+    )  # clip: a value may have come since the names were taken
+    sums = np.bincount(codes[index.select({"stage": "rollout"}, count)], minlength=int(np.prod(shape))).reshape(shape)
+    found: dict[str, dict[str, Cell]] = {}
+    for a, agent in enumerate(names[0]):
+        cells: dict[str, Cell] = {}
+        for i, intent in enumerate(names[1]):
+            by = {result: int(sums[a, i, r]) for r, result in enumerate(names[2])}
+            passed, missed, without = (by.get(result, 0) for result in (PASSED, MISSED, NO_RESULT))
+            if passed + missed + without:
+                cells[intent] = Cell(passed, passed + missed, without)
+        if cells:
+            order: dict[str, int] = {intent: place for place, intent in enumerate(INTENTS)}
+            found[agent] = dict(sorted(cells.items(), key=lambda item: order.get(item[0], 99)))
+    return dict(sorted(found.items()))
+
+
+def run_counts(run: Run) -> dict[str, Any]:
+    """A run's counts from its ledger: known before a row is read."""
+    counters = run.state.counters
+    tasks = {intent: int(counters.get(f"tasks.{intent}", 0)) for intent in INTENTS}
+    return {
+        "trajectories": run.state.rows("trajectories"),
+        "tasks": run.state.rows("tasks"),
+        "verified": sum(tasks.values()),
+        "by_intent": tasks,
+        "episodes": run.state.rows("episodes"),
+        "failures": run.state.rows("failures"),
+        "rejected": counted(counters, "rejected"),
+        "by_failure": counted(counters, "failures"),
+    }

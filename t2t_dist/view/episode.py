@@ -1,0 +1,325 @@
+"""An episode as a page shows it: its turns, with what each call changed in the world; its grade; gold beside actual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+import orjson
+
+from environments.base import Domain
+from environments.injection import injected
+from environments.state import META, Change, World, diff
+from environments.tools import AGENT, USER, ToolCrash, ToolError
+
+from ..diagnose import diagnose
+from ..intents.common import matches
+from ..rows import faults_of, outcome_of, turn_of
+from ..schema import GoldCall, RecordChange, Task, Turn, TurnCall
+from ..tau2.begin import world_of
+from .text import arguments_of, value_of
+
+
+class FieldChange(NamedTuple):
+    """A field of a record; values as text, ``None`` where the record or field is not there."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Changed(NamedTuple):
+    """A record that a call changed. ``what`` is added, removed or changed."""
+
+    table: str
+    key: str
+    what: str
+    fields: list[FieldChange]
+
+
+@dataclass
+class ShownCall:
+    """A call with its result, if it was made, and what it did to the world.
+
+    ``arguments`` are those that were written (``None``: no JSON object); ``checked`` has what the tool adds to them.
+    """
+
+    name: str
+    arguments: dict[str, Any] | None
+    raw: str
+    checked: dict[str, Any] | None = None
+    own: bool = False  # the customer's, on a device of their own
+    kind: str = ""
+    result: str | None = None
+    error: bool = False
+    forbidden: bool = False
+    changes: list[Changed] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass
+class ShownTurn:
+    """A message; results of calls stand with their calls and are no turns of their own."""
+
+    number: int
+    turn: Turn
+    calls: list[ShownCall]
+
+
+class Pair(NamedTuple):
+    """A gold call beside the one that was made; ``None`` where there is no such one. ``mark``: same, missing, extra,
+    other."""
+
+    gold: GoldCall | None
+    actual: ShownCall | None
+    mark: str
+
+
+class FieldPair(NamedTuple):
+    """A field in the initial state, in the gold's final state and in the actual one."""
+
+    name: str
+    before: str | None
+    gold: str | None
+    actual: str | None
+
+    @property
+    def same(self) -> bool:
+        return self.gold == self.actual
+
+
+class RecordPair(NamedTuple):
+    """A record that the gold or the episode changed. ``mark``: same, missing, extra, other."""
+
+    table: str
+    key: str
+    fields: list[FieldPair]
+    mark: str
+
+
+@dataclass
+class ShownEpisode:
+    """All of an episode that was worked out; ``unreplayed`` says why there is no state diff, if there is none."""
+
+    turns: list[ShownTurn]
+    pairs: list[Pair] = field(default_factory=list)
+    records: list[RecordPair] = field(default_factory=list)
+    unreplayed: str = ""
+
+    @property
+    def calls(self) -> int:
+        return sum(len(turn.calls) for turn in self.turns)
+
+    def total(self, name: str) -> float:
+        """Sum of a figure over the turns, those of tools too."""
+        return float(sum(getattr(turn.turn, name) for turn in self.turns))
+
+
+class Reason(NamedTuple):
+    """Why an episode is what it is; ``turn`` is the place in the transcript that shows it, where there is one."""
+
+    what: str
+    told: str
+    turn: int | None = None
+
+
+def diagnosed(row: dict[str, Any], task: Task, domain: Domain) -> list[Reason]:
+    """The findings of the episode's diagnosis, the primary one first; none where the domain can't be asked."""
+    try:
+        turns = [turn_of(turn) for turn in row["turns"]]
+        found = diagnose(domain, task, turns, row["termination"], outcome_of(row), row["flags"] or (), faults_of(row))
+    except Exception:  # the domain is somebody's code, and the page has the rest to show
+        return []
+    return [Reason(finding.code.replace("_", " "), finding.told, finding.turn) for finding in found.findings]
+
+
+def reasons(row: dict[str, Any]) -> list[Reason]:
+    """What grading found, or the failure: the page shows it on top, below the diagnosis."""
+    given = ", ".join(f"{tool} ({fault})" for tool, fault in faults_of(row).items())
+    faults = [Reason("faults given to tools", given)] if given else []
+    if row.get("failure"):
+        return [Reason(row["failure"].replace("_", " "), row.get("message") or ""), *faults]
+    try:
+        detail = orjson.loads(row.get("detail") or "{}")
+    except orjson.JSONDecodeError:
+        return []
+    found = faults + [Reason(name, str(why)) for name, why in detail.items()]
+    broken = [name.replace("_", " ") for name, kept in (row.get("process") or {}).items() if kept is False]
+    return found + ([Reason("process", f"not kept: {', '.join(broken)}")] if broken else [])
+
+
+def show(row: dict[str, Any], task: Task | None, domain: Domain | str) -> ShownEpisode:
+    """Work out an episode's page; ``domain`` may be the reason why there is none."""
+    turns = _turns([turn_of(turn) for turn in row["turns"] or ()])
+    shown = ShownEpisode(turns)
+    world: World | None = None
+    if isinstance(domain, str):
+        shown.unreplayed = domain
+    else:
+        world, shown.unreplayed = _replay(injected(domain, faults_of(row)), turns, task)
+    actual = [call for turn in turns for call in turn.calls]
+    if task is not None:
+        for call in actual:
+            call.forbidden = not call.own and any(
+                matches(p, call.name, call.checked or call.arguments or {}) for p in task.grader.forbidden
+            )
+        shown.pairs = _beside(task.grader.gold, actual, domain)
+        if world is not None:
+            shown.records = _records(task.grader.allowed_diff, world.changes())
+    return shown
+
+
+def _turns(turns: Sequence[Turn]) -> list[ShownTurn]:
+    shown: list[ShownTurn] = []
+    answers: list[ShownCall] = []  # calls that wait for their result, which come in their order
+    for number, turn in enumerate(turns):
+        if turn.role == "tool" and answers:
+            call = answers.pop(0)
+            call.result, call.error = turn.content or "", turn.error
+            continue
+        calls = [_call(call, turn.seat) for call in turn.tool_calls]
+        shown.append(ShownTurn(number, turn, calls))
+        answers = list(calls)
+    return shown
+
+
+def _call(call: TurnCall, seat: str) -> ShownCall:
+    return ShownCall(call.name, arguments_of(call.arguments), call.arguments, own=seat == USER)
+
+
+def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tuple[World | None, str]:
+    """Make the calls again on a fresh world, noting what each changes; the final world, or why it can't be known."""
+    waits = {c.name for t in turns for c in t.calls if (tool := domain.tools.get(c.name)) and tool.blocking}
+    if waits:
+        return None, f"not replayed: {', '.join(sorted(waits))} waits for something outside of the world"
+    world = domain.world() if task is None else world_of(domain, task)
+    if task is not None and world.digest != task.grader.initial:
+        return None, "the domain's database is not the one that this task was made on, so its calls can't be replayed"
+    for turn in turns:
+        side = USER if turn.turn.seat == USER else AGENT
+        for call in turn.calls:
+            tool = domain.tools.get(call.name)
+            call.kind = tool.kind.value if tool else "unknown"
+            if call.result is None:
+                call.note = "never made: the conversation was cut off here"
+                continue
+            before = world.fork()
+            try:
+                result = domain.tools.execute(world, call.name, call.raw, side)
+            except ToolCrash as crash:
+                call.note = f"crashed when it was made again: {crash}"
+                continue
+            call.checked = result.arguments
+            if result.content != call.result:
+                call.note = "answered differently when it was made again"
+            if result.changed:
+                call.changes = [changed(change) for change in diff(before, world) if change.table != META]
+    return world, ""
+
+
+def changed(change: Change | RecordChange) -> Changed:
+    """A record's change, field by field, down to what really differs."""
+    what = "added" if change.before is None else "removed" if change.after is None else "changed"
+    fields = [FieldChange(name, *texts) for name, texts in differing([change.before or {}, change.after or {}])]
+    return Changed(change.table, change.key, what, fields)
+
+
+_ABSENT = object()
+
+
+def differing(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, list[str | None]]]:
+    """Where values differ: a path such as ``variants[7706410293].stock``, and each one's text there (``None``: absent).
+
+    Goes down as long as all have something there of the same form. Elements of a list go by their id where each has
+    one of its own, so that one more does not move all the others.
+    """
+    if all(isinstance(value, Mapping) for value in values):
+        inner = [dict(value) for value in values]
+        form = "{}.{}" if path else "{}{}"
+    elif all(isinstance(value, Sequence) and not isinstance(value, str) for value in values):
+        key = _id_of(values)
+        inner = [{each[key] if key else n: each for n, each in enumerate(value, 1)} for value in values]
+        form = "{}[{}]"
+    else:
+        first: dict[bytes, str] = {}  # of equal values, whose fields may stand in another order, one text
+        texts = [None if v is _ABSENT else first.setdefault(_canonical(v), value_of(v)) for v in values]
+        if any(text != texts[0] for text in texts):
+            yield path, texts
+        return
+    for name in dict.fromkeys(name for each in inner for name in each):
+        yield from differing([each.get(name, _ABSENT) for each in inner], form.format(path, name))
+
+
+def _id_of(lists: Sequence[Sequence[Any]]) -> str:
+    """The field by which the elements of all these lists can be told apart; empty where there is none."""
+    elements = [element for each in lists for element in each]
+    if not elements or not all(isinstance(element, Mapping) for element in elements):
+        return ""
+    for key in sorted(key for key in elements[0] if key.endswith("id")):
+        there = all(isinstance(element.get(key), str) for element in elements)
+        if there and all(len({element[key] for element in each}) == len(each) for each in lists):
+            return str(key)
+    return ""
+
+
+def _canonical(value: Any) -> bytes:
+    """Equal for equal values: as in a world, 50 is 50.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def _key(name: str, arguments: dict[str, Any] | None) -> str:
+    return f"{name} {orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()}"
+
+
+def _checked(call: GoldCall, domain: Domain | str) -> dict[str, Any]:
+    """A gold call's arguments with what the tool adds to them."""
+    tool = None if isinstance(domain, str) else domain.tools.get(call.name)
+    try:
+        return tool.validate(call.arguments) if tool else call.arguments
+    except ToolError:
+        return call.arguments
+
+
+def _beside(gold: Sequence[GoldCall], actual: Sequence[ShownCall], domain: Domain | str) -> list[Pair]:
+    """Gold and actual calls in one list, each in its order, equal ones beside each other."""
+    left = [_key(call.name, _checked(call, domain)) for call in gold]
+    right = [_key(call.name, call.arguments if call.checked is None else call.checked) for call in actual]
+    pairs: list[Pair] = []
+    for _, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        ours, theirs = list(gold[a:b]), list(actual[c:d])
+        if left[a:b] == right[c:d]:
+            pairs += [Pair(g, t, "same") for g, t in zip(ours, theirs, strict=True)]
+            continue
+        while ours or theirs:
+            if ours and theirs and ours[0].name == theirs[0].name:
+                pairs.append(Pair(ours.pop(0), theirs.pop(0), "other"))
+            elif theirs and not (ours and any(t.name == ours[0].name for t in theirs)) and ours:
+                pairs.append(Pair(ours.pop(0), None, "missing"))
+            elif theirs:
+                pairs.append(Pair(None, theirs.pop(0), "extra"))
+            else:
+                pairs.append(Pair(ours.pop(0), None, "missing"))
+    return pairs
+
+
+def _records(gold: Sequence[RecordChange], actual: Sequence[Change]) -> list[RecordPair]:
+    """Records that either side changed, field by field."""
+    wanted = {(change.table, change.key): change for change in gold}
+    made = {(change.table, change.key): change for change in actual}
+    found = []
+    for place in sorted(wanted.keys() | made.keys(), key=lambda place: (place[0] == META, place)):
+        ours, theirs = wanted.get(place), made.get(place)
+        before = (ours or theirs).before or {}  # type: ignore[union-attr]
+        after_gold = before if ours is None else ours.after or {}
+        after_made = before if theirs is None else theirs.after or {}
+        fields = [FieldPair(name, *texts) for name, texts in differing([before, after_gold, after_made])]
+        same = all(f.same for f in fields)
+        if place[0] == META and same:
+            continue  # clock and counters
+        mark = "same" if same else "missing" if theirs is None else "extra" if ours is None else "other"
+        found.append(RecordPair(*place, fields, mark))
+    return found

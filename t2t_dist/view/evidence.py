@@ -1,0 +1,176 @@
+"""A task's certificate as evidence that can be drawn: states, candidates, what each state holds, the cited rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from environments.base import Domain
+from environments.state import META
+from environments.tools import Call, ToolCrash
+
+from ..intents.common import changes_of, writes_in
+from ..intents.errands import errands_in
+from ..schema import Certificate, GoldCall, RecordChange, Task
+from ..tau2.begin import world_of
+from .episode import Changed, changed
+from .text import value_of
+
+#: Candidates drawn as lines; the others stand in the table only.
+DRAWN = 10
+
+
+@dataclass
+class State:
+    """A final state: ``digest``, and the records in which it differs from the initial one where that is known."""
+
+    digest: str
+    records: list[Changed] = field(default_factory=list)
+    known: bool = False
+
+
+@dataclass
+class ShownCandidate:
+    """A call that satisfies the opening request. ``differing`` are the arguments that the customer left open."""
+
+    number: int
+    arguments: list[tuple[str, str, bool]]
+    state: State
+    right: bool
+    state_number: int = 0
+
+
+@dataclass
+class Evidence:
+    """What a page draws of a certificate; fields not of the intent are empty."""
+
+    certificate: Certificate
+    initial: str
+    gold: State
+    candidates: list[ShownCandidate] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    first: State | None = None
+    second: GoldCall | None = None
+    refusal: str = ""
+    rule_text: str = ""
+    without: list[tuple[GoldCall, str]] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def guess(self) -> ShownCandidate | None:
+        """The candidate that an agent takes who doesn't ask."""
+        return self.candidates[0] if self.candidates else None
+
+
+def evidence(task: Task, domain: Domain | str) -> Evidence | None:
+    """Of a task that has a certificate; ``domain`` may be the reason why states can't be replayed."""
+    certificate = task.certificate
+    if certificate is None:
+        return None
+    grader, writes = task.grader, writes_in(task.grader.gold)
+    gold = State(grader.final, _records(grader.allowed_diff), True)
+    found = Evidence(certificate, grader.initial, gold)
+    found.without = list(zip(writes, certificate.without, strict=False))
+    found.rule_text = certificate.clause or ""
+    if isinstance(domain, str):
+        found.note = domain
+    elif world_of(domain, task).digest != grader.initial:
+        domain = found.note = "the domain's database is not the one that this task was made on"
+    else:
+        rule = domain.clauses.get(certificate.rule) if certificate.rule is not None else None
+        found.rule_text = found.rule_text or (rule.text if rule else "")
+    errands = errands_in(grader)
+    _candidates(found, certificate, errands, domain, gold)
+    if certificate.first_call is not None and certificate.first_final is not None:
+        calls = [certificate.first_call if call.goal == certificate.goal else call for call in errands]
+        found.second = next((errand for errand in errands if errand.goal == certificate.goal), None)
+        found.first = _played(domain, calls, certificate.first_final)
+    if certificate.forbidden_call is not None and not isinstance(domain, str):
+        found.refusal = _refusal(domain, certificate.forbidden_call)
+    return found
+
+
+def _candidates(
+    found: Evidence, certificate: Certificate, errands: Sequence[GoldCall], domain: Domain | str, gold: State
+) -> None:
+    states = {gold.digest: gold}
+    for number, candidate in enumerate(certificate.candidates, 1):
+        if candidate.final not in states:
+            calls = [
+                GoldCall(name=c.name, kind=c.kind, arguments=candidate.arguments, goal=c.goal)
+                if c.goal == certificate.goal
+                else c
+                for c in errands
+            ]
+            states[candidate.final] = _played(domain, calls, candidate.final)
+        listed = [(name, value_of(value), name in certificate.withheld) for name, value in candidate.arguments.items()]
+        state = states[candidate.final]
+        found.candidates.append(ShownCandidate(number, listed, state, candidate.after_clarification))
+    order = list(dict.fromkeys(candidate.state.digest for candidate in found.candidates))
+    found.states = [states[digest] for digest in order]
+    for shown in found.candidates:
+        shown.state_number = order.index(shown.state.digest)
+
+
+def _played(domain: Domain | str, errands: Sequence[GoldCall], digest: str) -> State:
+    """The state that errands lead to, its records known if it is the one that the certificate names."""
+    if isinstance(domain, str):
+        return State(digest)
+    world = domain.world()
+    try:
+        for errand in errands:
+            call = Call(errand.name, errand.arguments)
+            if _reaches_outside(domain, call) or not domain.carry_out(world, call):
+                return State(digest)
+    except ToolCrash:
+        return State(digest)
+    return State(digest, _records(changes_of(world)), True) if world.digest == digest else State(digest)
+
+
+def _refusal(domain: Domain, call: GoldCall) -> str:
+    """What the tool answers to the forbidden call, where there is such a tool."""
+    made = Call(call.name, call.arguments)
+    if call.name not in domain.tools or _reaches_outside(domain, made):
+        return ""
+    try:
+        return domain.execute(domain.world(), made).content
+    except ToolCrash as crash:
+        return f"Error: {crash}"
+
+
+def _reaches_outside(domain: Domain, call: Call) -> bool:
+    """Whether a tool waits for something outside of the world: looking at a page must not call it."""
+    workflow = domain.workflows.get(call.name)
+    if workflow is not None:
+        return any(tool.blocking for tool in domain.tools)
+    tool = domain.tools.get(call.name)
+    return tool is not None and tool.blocking
+
+
+def _records(changes: Sequence[RecordChange]) -> list[Changed]:
+    return [changed(change) for change in changes if change.table != META]
+
+
+def spread(count: int, height: float) -> list[float]:
+    """The middles of ``count`` rows of a drawing."""
+    return [height * (2 * number + 1) / (2 * max(count, 1)) for number in range(count)]
+
+
+def drawing(found: Evidence) -> dict[str, Any] | None:
+    """Places of what the drawing of an ambiguity holds: request -> candidates -> final states."""
+    drawn = found.candidates[:DRAWN]
+    if not drawn:
+        return None
+    height = 44.0 * max(len(drawn), 2)
+    rows = spread(len(drawn), height)
+    used = sorted({candidate.state_number for candidate in drawn})
+    states = dict(zip(used, spread(len(used), height), strict=True))
+    return {
+        "height": height,
+        "middle": height / 2,
+        "rows": list(zip(drawn, rows, strict=True)),
+        "states": [(number, found.states[number], y) for number, y in states.items()],
+        "links": [(c, y, states[c.state_number]) for c, y in zip(drawn, rows, strict=True)],
+        "left_out": len(found.candidates) - len(drawn),
+    }

@@ -1,0 +1,298 @@
+"""A run that is looked at: what it is, what has been read of it so far, and what can't be shown and why.
+
+One thread follows the runs (:meth:`Run.refresh`): it reads the ledger's new commits and indexes the shards they name.
+Requests read whatever there is by then. Nothing a run lacks is an error here; it is a line under ``problems``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from functools import cache, cached_property
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from pydantic import ValidationError
+
+from environments.base import Domain
+
+from ..config import Config
+from ..errors import InputError, StoreUnavailable
+from ..ledger import RunState, advance, read_state
+from ..manifest import NAME as MANIFEST
+from ..manifest import Manifest, read_manifest
+from ..rows import from_row
+from ..schema import Task
+from ..status import STALE_S, read_status
+from ..storage import Storage, resolved
+from ..work import load_domain
+from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
+from .shards import Shard
+
+_SHOWN_PROBLEMS = 20
+
+
+#: Loading a domain takes seconds and memory: runs of the same one share it, and two requests don't load it twice.
+_loading = threading.Lock()
+
+
+@cache
+def _domain(name: str, seed: int, scale: float) -> Domain:
+    return load_domain(Config(domain=name, domain_seed=seed, scale=scale))
+
+
+class Run:
+    """One run directory."""
+
+    def __init__(self, path: str, name: str) -> None:
+        """``name`` stands in addresses. Raises InputError: there is no such directory, or it is not a run's."""
+        self.storage, self.path, self.name = Storage.open(path), resolved(path), name
+        self.manifest: Manifest | None = None
+        self._described: dict[str, Any] = {}
+        self.state = RunState()
+        self.episodes, self.tasks = episode_index(), task_index()
+        self.lost_rows = 0
+        self.status: dict[str, Any] | None = None
+        #: Whether the ledger has been read once, and everything it names has been indexed.
+        self.opened = self.complete = False
+        #: Which episodes are of rejected tasks, kept for a state ``(tasks, episodes)`` of the two indexes.
+        self.rejected: tuple[tuple[int, int], np.ndarray] | None = None
+        self._waiting: list[Shard] = []
+        self._seen: dict[str, int] = {}
+        self._problems: list[str] = []
+        self._ledger_broken = False
+        self._domain: Domain | str | None = None
+        self._read_manifest()
+
+    def _read_manifest(self) -> None:
+        data = self.storage.read(MANIFEST)
+        if data is None and not self.storage.names("ledger/"):
+            raise InputError(f"{self.path}: this is not a run directory; give the --out of an earlier run")
+        try:
+            self.manifest = read_manifest(self.storage)
+            self._described = self.manifest.model_dump(mode="json")
+        except InputError as error:
+            # Of another version, or damaged: what can be read of it still says what the run was.
+            self._problems.append(f"{error}. What the run is, and its rows, are shown as far as they can be read")
+            try:
+                raw = orjson.loads(data or b"{}")
+            except orjson.JSONDecodeError:
+                raw = {}
+            self._described = raw if isinstance(raw, dict) else {}
+
+    # -- following -----------------------------------------------------------------------------------------------------
+    def refresh(self, budget_s: float = 0.5) -> bool:
+        """Read new commits, then index shards for about so many seconds; True if anything is new. One thread only."""
+        changed = self._follow()
+        deadline = time.monotonic() + budget_s
+        while self._waiting:
+            shard = self._waiting[0]
+            index, columns = (
+                (self.tasks, TASK_COLUMNS) if shard.info.table == "tasks" else (self.episodes, EPISODE_COLUMNS)
+            )
+            try:
+                index.add(shard, columns)
+            except StoreUnavailable:
+                break  # the next turn tries again
+            except (InputError, pa.ArrowException, KeyError) as error:
+                self.lost_rows += shard.info.rows
+                told = str(error) if isinstance(error, InputError) else f"{shard.info.file}: unreadable ({error})"
+                self._problems.append(told)
+            self._waiting.pop(0)
+            changed = True
+            if time.monotonic() >= deadline:
+                break
+        self.complete = self.opened and not self._waiting
+        return changed
+
+    def _follow(self) -> bool:
+        before = self.status
+        try:
+            self.status = read_status(self.storage)
+        except InputError:
+            pass  # the driver will write it anew
+        changed = (before or {}).get("state") != (self.status or {}).get("state")
+        if not self.opened:
+            self.opened = changed = True
+            try:
+                self.state = read_state(self.storage)
+            except StoreUnavailable:
+                self.opened = False
+                return changed
+            except InputError as error:
+                self._broken(error)
+        try:
+            changed |= advance(self.storage, self.state)
+        except StoreUnavailable:
+            pass  # the next turn tries again
+        except InputError as error:
+            self._broken(error)
+        for table in ("tasks", "episodes", "failures"):
+            shards = self.state.shards.get(table, [])
+            self._waiting += [Shard(self.storage, info) for info in shards[self._seen.get(table, 0) :]]
+            self._seen[table] = len(shards)
+        return changed
+
+    def _broken(self, error: InputError) -> None:
+        """Say once that the ledger can't be read to its end."""
+        if not self._ledger_broken:
+            self._ledger_broken = True
+            self._problems.append(f"{error}. What was committed before it is shown")
+
+    @property
+    def running(self) -> bool:
+        """Whether a driver says it is at work, and has said so lately."""
+        status = self.status
+        return status is not None and status["state"] == "running" and time.time() - status["at"] <= STALE_S
+
+    @property
+    def state_told(self) -> tuple[str, str]:
+        """One word for what the run is at, and a line about it."""
+        status = self.status
+        if self.running:
+            done = (status or {}).get("items", {})
+            told = f"{done.get('done', 0):,} of {done.get('total', 0):,} items" if done else ""
+            return "running", told
+        if status is None:
+            return "stored", ""
+        if status["state"] == "running":
+            return "silent", "its driver has not written for a while; the same command goes on with it"
+        return str(status["state"]), str(status.get("why", ""))
+
+    @property
+    def problems(self) -> list[str]:
+        found = list(dict.fromkeys(self._problems))
+        more = len(found) - _SHOWN_PROBLEMS
+        return found[:_SHOWN_PROBLEMS] + ([f"... and {more:,} more of the kind"] if more > 0 else [])
+
+    @property
+    def rows_named(self) -> int:
+        """Rows of episodes, failures and tasks that the ledger names."""
+        return sum(self.state.rows(table) for table in ("episodes", "failures", "tasks"))
+
+    @property
+    def rows_read(self) -> int:
+        return self.episodes.rows + self.tasks.rows + self.lost_rows
+
+    @property
+    def version(self) -> str:
+        """Changes when there is something new to see."""
+        return f"{self.state.last}.{self.rows_read}.{self.state_told[0]}"
+
+    # What its manifest says, as far as it can be read.
+    @property
+    def kind(self) -> str:
+        return str(self._described.get("kind", "run"))
+
+    @property
+    def run_id(self) -> str:
+        return str(self._described.get("run_id", ""))
+
+    @property
+    def code(self) -> str:
+        return str(self._described.get("code", ""))
+
+    @property
+    def domain_name(self) -> str:
+        config = self._described.get("config")
+        return str(config.get("domain", "")) if isinstance(config, dict) else ""
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The settings that change results."""
+        found = self._described.get("results")
+        return found if isinstance(found, dict) else {}
+
+    # -- what episodes rest on -----------------------------------------------------------------------------------------
+    @cached_property
+    def source_path(self) -> str | None:
+        """The run that an evaluation has its tasks from."""
+        config = self.manifest.config if self.manifest else None
+        return config.source if config and self.kind == "evaluate" else None
+
+    def domain(self) -> Domain:
+        """The run's domain. Raises InputError where it can't be loaded here."""
+        with _loading:
+            if self._domain is None:
+                try:
+                    if self.manifest is None:
+                        raise InputError("the run's settings can't be read, so its domain is not known")
+                    config = self.manifest.config
+                    self._domain = _domain(config.domain, config.domain_seed, config.scale)
+                except InputError as error:
+                    self._domain = str(error)
+                except Exception as error:  # a domain is somebody's code
+                    self._domain = f"the domain could not be loaded: {type(error).__name__}: {error}"
+        if isinstance(self._domain, str):
+            raise InputError(self._domain)
+        return self._domain
+
+    def task(self, task_id: str) -> Task | None:
+        """A task of this run's own. Raises InputError: its row can't be read."""
+        row = self.tasks.find("task_id", task_id)
+        if row is None:
+            return None
+        try:
+            return from_row(Task, self.tasks.read(row))
+        except (ValidationError, orjson.JSONDecodeError) as error:
+            text = " ".join(str(error).split())[:200]
+            raise InputError(f"the row of {task_id} does not hold a task: {text}") from None
+
+
+class Runs:
+    """The runs that are looked at, and those their tasks come from."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """Raises InputError for the first that is no run directory."""
+        self.shown: list[Run] = []
+        self._all: dict[str, Run] = {}
+        self.missing: dict[str, str] = {}
+        for path in paths:
+            if resolved(path) not in self._all:
+                self.shown.append(self._open(path))
+        for run in list(self.shown):
+            self._source(run)
+
+    def _open(self, path: str) -> Run:
+        taken = {run.name for run in self._all.values()}
+        base = os.path.basename(resolved(path).rstrip("/")) or "run"
+        names = chain([base], (f"{base}-{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
+        run = self._all[resolved(path)] = Run(path, name)
+        return run
+
+    def _source(self, run: Run) -> None:
+        if run.source_path and resolved(run.source_path) not in self._all:
+            try:
+                self._open(run.source_path)
+            except InputError as error:
+                self.missing[run.name] = f"its tasks come from a run that can't be opened: {error}"
+
+    def __iter__(self) -> Any:
+        return iter(list(self._all.values()))
+
+    def get(self, name: str) -> Run | None:
+        return next((run for run in self._all.values() if run.name == name), None)
+
+    def tasks_of(self, run: Run) -> Run:
+        """The run that holds the tasks of a run's episodes."""
+        if run.source_path:
+            return self._all.get(resolved(run.source_path), run)
+        return run
+
+    def task(self, run: Run, task_id: str) -> Task | None:
+        """The task of an episode of ``run``, wherever it is stored. Raises InputError."""
+        return self.tasks_of(run).task(task_id) or run.task(task_id)
+
+    def problems(self, run: Run) -> list[str]:
+        return [*run.problems, *([self.missing[run.name]] if run.name in self.missing else [])]
+
+    def refresh(self, budget_s: float = 0.5) -> bool:
+        """A turn of the following thread over all runs."""
+        changed = [run.refresh(budget_s) for run in self]
+        return any(changed)

@@ -1,0 +1,152 @@
+"""The writer without a model: puts a task's structure into words with the domain's phrasings, seeded.
+
+Writers only word what an intent has decided. :func:`skeleton` is that decision as a customer's side, with plain words;
+the template writer's words are final, a model's words replace them and have to carry the same facts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from environments.base import Domain, joined
+from environments.state import World
+from environments.tools import Call
+
+from .intents.changing import FIRST_REPLY
+from .intents.common import Structure, facts_of, identity_facts, said, sentence
+from .schema import Change, Fact, Goal, UserSide
+
+#: Ways to be a customer. The first word is the style that scripted speech follows.
+PERSONAS = (
+    "brief: you write in few words and get to the point.",
+    "friendly: you are warm and polite, and thank people.",
+    "chatty: you like to tell a little about your day along the way.",
+    "formal: you write in full, courteous sentences.",
+    "impatient: you are in a hurry and want this settled soon.",
+)
+
+#: A change of mind about one detail of the same errand.
+_INSTEAD = (
+    "Make it {value} instead.",
+    "Please make that {value}.",
+    "Let's make it {value} after all.",
+)
+#: Said before another errand takes the first one's place, so that nobody does both.
+_NO_LONGER = (
+    "I don't want that any more. ",
+    "Forget what I asked for. ",
+    "Leave that as it is. ",
+)
+
+
+def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Random) -> UserSide:
+    """The customer's side of a task, in template words."""
+    world = domain.world()
+    profile = domain.profile(world, customer)
+    entry = structure.grader.gold[0]
+    identity = identity_facts(domain, world, customer, Call(entry.name, entry.arguments))
+    goals = []
+    for planned in structure.goals:
+        facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng)
+        questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
+        goals.append(Goal(request=_request(domain, planned.call, facts, rng), facts=facts, questions=questions))
+    change = None
+    if structure.change is not None:
+        number = structure.change.goal
+        facts = facts_of(domain, world, structure.change.call, customer, (), rng)
+        request = _changed(domain, world, structure, facts, customer, rng)
+        change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts)
+    return UserSide(
+        name=profile.name,
+        persona=rng.choice(PERSONAS),
+        reason_for_call=" ".join(goal.request for goal in goals),
+        known_info=_known(profile.name, identity, goals),
+        unknown_info=_unknown(domain, identity),
+        task_instructions=_instructions(goals, change, structure.patience),
+        identity=identity,
+        goals=goals,
+        change=change,
+        patience=structure.patience,
+        at_hand=domain.at_hand(world, customer) or None,
+    )
+
+
+def _request(domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random) -> str:
+    """The request in one sentence: stated slots as they are said, withheld ones left vague."""
+    # Plain words name the errand only: which of its details a call has, and whether there is such a tool, varies.
+    words = domain.language.tool(call.name)
+    phrases = _Blanks()
+    for fact in facts:
+        slot = domain.language.slot(call.name, fact.slot)
+        pattern = rng.choice((slot.stated if fact.stated else slot.vague) or ["{value}"])
+        phrases[fact.slot] = pattern.format(value=fact.text)
+    text = rng.choice(words.request).format_map(phrases)
+    if call.name not in domain.language.tools:
+        details = "; ".join(f"{fact.label}: {phrases[fact.slot]}" for fact in facts if fact.says)
+        text = f"{text.rstrip('.')} ({details})." if details else text
+    return sentence(text)
+
+
+class _Blanks(dict[str, str]):
+    """A slot that a call leaves out is left out of its phrase."""
+
+    def __missing__(self, slot: str) -> str:
+        return ""
+
+
+def _changed(
+    domain: Domain, world: World, structure: Structure, facts: Sequence[Fact], customer: str, rng: random.Random
+) -> str:
+    """What the customer says instead: only what is different where the errand stays the same."""
+    assert structure.change is not None
+    first, second = structure.goals[structure.change.goal].call, structure.change.call
+    if first.name == second.name:
+        different = [
+            fact
+            for fact in facts
+            if said(domain, world, first, fact.slot, customer) != said(domain, world, second, fact.slot, customer)
+        ]
+        if len(different) == 1:
+            return rng.choice(_INSTEAD).format(value=different[0].text)
+    return rng.choice(_NO_LONGER) + _request(domain, second, facts, rng)
+
+
+def _known(name: str, identity: Sequence[Fact], goals: Sequence[Goal]) -> str:
+    lines = [f"You are {name}."]
+    lines += [f"Your {fact.label} is {fact.text}." for fact in identity]
+    for goal in goals:
+        details = [f"{fact.label}: {fact.text}" for fact in goal.facts if fact.says]
+        if details:
+            lines.append(f"About your request ({'; '.join(details)}).")
+    return " ".join(lines)
+
+
+def _unknown(domain: Domain, identity: Sequence[Fact]) -> str:
+    stated = {fact.slot for fact in identity}
+    missing = [words.label for kind, words in domain.language.identity.items() if kind not in stated]
+    lost = f" You do not remember the {joined(missing)} of your account." if missing else ""
+    return f"You do not know any internal ids other than those under what you know.{lost}"
+
+
+def _instructions(goals: Sequence[Goal], change: Change | None, patience: int) -> str:
+    lines = []
+    withheld = [fact for goal in goals for fact in goal.facts if not fact.stated]
+    if withheld:
+        labels = joined([fact.label for fact in withheld])
+        lines.append(f"Do not mention the {labels} of your own accord; say it as soon as you are asked for it.")
+    if len(goals) > 1:
+        lines.append("Bring up your requests one after the other, the next when the one before is settled.")
+    questions = [question for goal in goals for question in goal.questions]
+    if questions:
+        lines.append(f"You also want to know: {' '.join(questions)}")
+    if change is not None:
+        when = (
+            "As soon as the agent has answered your request for the first time"
+            if change.trigger == FIRST_REPLY
+            else "When the agent asks you to confirm your request"
+        )
+        lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
+    times = "once" if patience == 1 else f"{patience} times"
+    lines.append(f"If something is refused, insist {times}, then accept it.")
+    return " ".join(lines)

@@ -1,0 +1,32 @@
+"""The writing model's side of the convert stage: plain summaries of the structure in, checked words out."""
+
+from __future__ import annotations
+
+from environments.base import Domain
+
+from .chat.wire import ChatModel
+from .convert import BadWords
+from .errors import ContextExceeded
+from .prompting import BadAnswer
+from .schema import Intent, UserSide
+from .writer_llm import write
+
+
+class LlmWriter:
+    """Any chat model as the writer."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self.model, self.name = model, model.name
+
+    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
+        """The same side in the model's words. Raises BadWords, EpisodeFailure."""
+        # The template's request says what each goal is; the facts to be said and withheld go with the side itself.
+        goals = [goal.request for goal in user.goals]
+        change = user.change.request if user.change else None
+        try:
+            words = await write(self.model, user, intent, goals, domain=domain, seed=seed, change=change)
+        except ContextExceeded as error:
+            raise BadWords(f"the prompt does not fit the model: {error}", "") from None
+        if isinstance(words, BadAnswer):
+            raise BadWords(words.why, words.raw)
+        return words

@@ -1,0 +1,125 @@
+"""Runs on a real Ray: the same rows at any width. What is done to disturbed ones is in tests/faults."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster.launch import Result, run
+from t2t_dist.config import Config, load_config
+from t2t_dist.errors import InputError, RunBusy
+from t2t_dist.lock import RunLock
+from t2t_dist.rows import SCHEMAS
+from t2t_dist.schema import INTENTS
+from t2t_dist.status import read_status
+from t2t_dist.storage import Storage
+from t2t_dist.store import RunReader
+from t2t_dist.summary import summarise
+from tests.runs import duplicates, unnamed_shards
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+TRAJECTORIES = 60
+
+
+def small(**changes: object) -> Config:
+    return load_config(None, {"trajectories": TRAJECTORIES, "seed": 7, "scale": 0.2, **changes})
+
+
+def digests(result: Result) -> dict[str, int]:
+    return {table: result.state.digests[table] for table in ("trajectories", "tasks", "episodes")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    return out, run("generate", small(**{"cluster.workers": 1}), str(out))
+
+
+def test_the_main_job(undisturbed: tuple[Path, Result]) -> None:
+    out, result = undisturbed
+    summary = summarise("generate", Storage.open(out), result.run_id, 1, str(out), result.wall_s)
+    assert summary["trajectories"] == TRAJECTORIES
+    assert all(summary["tasks"][intent] > 5 for intent in INTENTS), summary["tasks"]
+    assert summary["pass"] == {intent: {"pass^1": 1.0} for intent in INTENTS}
+    assert summary["episodes"] == sum(summary["tasks"].values()) + summary["rejected"].get("unsolved", 0)
+    assert summary["failures"] == {}
+    assert "unsolved" not in summary["rejected"]
+    assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
+    assert unnamed_shards(out) == []
+
+
+def test_three_workers_make_the_same_rows(undisturbed: tuple[Path, Result], tmp_path: Path) -> None:
+    wide = run("generate", small(**{"cluster.workers": 3}), str(tmp_path / "wide"))
+    assert wide.run_id == undisturbed[1].run_id
+    assert digests(wide) == digests(undisturbed[1])
+
+
+def test_a_finished_run_is_only_summed_up(undisturbed: tuple[Path, Result]) -> None:
+    out, result = undisturbed
+    again = run("generate", small(), str(out))
+    assert again.resumed
+    assert again.wall_s < 5
+    assert digests(again) == digests(result)
+
+
+def test_another_config_is_refused_by_name(undisturbed: tuple[Path, Result]) -> None:
+    with pytest.raises(InputError, match=r"seed \(7 there, 8 now\)"):
+        run("generate", small(seed=8), str(undisturbed[0]))
+
+
+def test_a_second_driver_is_refused(undisturbed: tuple[Path, Result], tmp_path: Path) -> None:
+    out = tmp_path / "busy"
+    with RunLock(Storage.create(out)), pytest.raises(RunBusy, match=str(os.getpid())):
+        run("generate", small(), str(out))
+
+
+# -- budgets, trials, exploration --------------------------------------------------------------------------------------
+def test_a_budget_ends_a_run_in_order_and_a_larger_one_goes_on(
+    undisturbed: tuple[Path, Result], tmp_path: Path
+) -> None:
+    out = tmp_path / "budget"
+    first = run("generate", small(**{"budget.accepted": 20, "cluster.workers": 1}), str(out))
+    assert first.ended == "the budget of 20 verified tasks is used up"
+    verified = sum(count for name, count in first.state.counters.items() if name.startswith("tasks."))
+    assert 20 <= verified < 150
+    status = read_status(Storage.open(out))
+    assert status is not None
+    assert status["why"] == first.ended
+    again = run("generate", small(**{"budget.accepted": 20}), str(out))
+    assert again.ended == first.ended
+    assert again.state.last == first.state.last, "nothing was done"
+    whole = run("generate", small(**{"budget.accepted": 10_000}), str(out))
+    assert whole.ended == ""
+    assert digests(whole) == digests(undisturbed[1])
+
+
+def test_adaptive_trials_are_the_same_at_any_width(undisturbed: tuple[Path, Result], tmp_path: Path) -> None:
+    settings: dict[str, object] = {"source": str(undisturbed[0]), "trials": "adaptive", "limit": 12}
+    settings |= {"agents": ["scripted:oracle", "scripted:hasty"], "verify.reference_trials": 0}
+    narrow = run("evaluate", small(**settings, **{"cluster.workers": 1}), str(tmp_path / "1"))
+    wide = run("evaluate", small(**settings, **{"cluster.workers": 3}), str(tmp_path / "3"))
+    assert narrow.state.digests == wide.state.digests
+    assert narrow.state.counters["episodes.rollout"] == 12 * 2 * 4, "scripts do the same each time: four are enough"
+
+
+def test_feedback_counts_what_was_kept_of_each_write(local_ray: None, tmp_path: Path) -> None:
+    settings = {"feedback": True, "verify.band": [1.0, 1.0], "verify.reference": "scripted:silent", "trajectories": 40}
+    result = run("generate", small(**settings), str(tmp_path / "fed"))
+    made = sum(n for name, n in result.state.counters.items() if name.startswith("band.made."))
+    kept = sum(n for name, n in result.state.counters.items() if name.startswith("band.kept."))
+    assert made > 40
+    assert kept < made, "the silent agent solves no task that needs a write"
+
+
+def test_time_is_not_part_of_the_rows(undisturbed: tuple[Path, Result]) -> None:
+    out, result = undisturbed
+    time.sleep(0.01)
+    reader = RunReader(Storage.open(out), SCHEMAS)
+    row = next(iter(reader.rows("episodes")))
+    assert row["started"] > 0
+    assert row["duration"] > 0
+    assert result.state.digests["episodes"] != 0

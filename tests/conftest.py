@@ -1,0 +1,79 @@
+"""What all tests share. Ray takes seconds to start: one for the whole session, and only where a test asks for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Laws of data hold at any speed: no example is refused for the time that a loaded machine takes.
+settings.register_profile("any_speed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_speed")
+
+#: tests/vllm needs an environment with a real vLLM (`make test-vllm`); elsewhere it is left out, as the summary says.
+HAS_VLLM = importlib.util.find_spec("vllm") is not None
+#: A full disk is a small one that is mounted for the test.
+CAN_MOUNT = os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+#: A Python that has tau2-bench: another one, or this one; what needs it is left out where there is none.
+TAU2_PYTHON = os.environ.get("T2T_TAU2_PYTHON") or (sys.executable if importlib.util.find_spec("tau2") else None)
+collect_ignore = [
+    *([] if HAS_VLLM else ["vllm"]),
+    *([] if CAN_MOUNT else ["faults/test_full_disk.py"]),
+    *([] if TAU2_PYTHON else ["environments/adapters/test_tau2.py"]),
+]
+
+
+#: Folders with a command of their own: they take their time to start, or need what not every machine has.
+APART = {
+    "faults": "disturbed runs on one machine and on several, jobs, stores that go away (make test-cluster)",
+    "ui": "the viewer in a real Chromium (make test-ui)",
+}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the folders apart, unless they are named."""
+    apart = collection_path.parent == Path(__file__).parent and collection_path.name in APART
+    return True if apart and not _named(config, collection_path.name) else None
+
+
+def _named(config: pytest.Config, folder: str) -> bool:
+    return any(folder in Path(arg.partition("::")[0]).parts for arg in config.args)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not CAN_MOUNT:
+        terminalreporter.write_line("not run here: tests/faults/test_full_disk.py, which mounts a small disk (as root)")
+    if not HAS_VLLM:
+        terminalreporter.write_line("not run here: tests/vllm, which needs a real vLLM (make test-vllm)")
+    if not TAU2_PYTHON:
+        where = "tests/environments/adapters/test_tau2.py"
+        terminalreporter.write_line(f"not run here: {where}, which needs tau2-bench (T2T_TAU2_PYTHON names its Python)")
+    for folder, what in APART.items():
+        if not _named(terminalreporter.config, folder):
+            terminalreporter.write_line(f"not run here: tests/{folder}, {what}")
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A real Ray on this machine; runs started in this process use it."""
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(
+        address="local",
+        num_cpus=4,
+        object_store_memory=100 << 20,
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        configure_logging=False,
+    )
+    yield
+    ray.shutdown()

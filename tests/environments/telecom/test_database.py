@@ -1,0 +1,90 @@
+"""The generated provider: the same bytes for a seed, records of the stated shape, and all that tasks need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import TypeAdapter
+
+from environments.telecom.database import MAX_SCALE, build
+from environments.telecom.records import Bill, Customer, Line, Phone, Plan
+
+ROOT = Path(__file__).parents[3]
+SHAPES: dict[str, TypeAdapter[Any]] = {
+    "customers": TypeAdapter(Customer),
+    "lines": TypeAdapter(Line),
+    "plans": TypeAdapter(Plan),
+    "bills": TypeAdapter(Bill),
+    "phones": TypeAdapter(Phone),
+}
+TABLES, CLOCK = build(0, 1.0)
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_others() -> None:
+    code = (
+        "import orjson, sys; from environments.telecom.database import build;"
+        " sys.stdout.buffer.write(orjson.dumps(build(3, 0.1)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout == orjson.dumps(build(3, 0.1))
+    assert orjson.dumps(build(4, 0.1)) != done.stdout
+
+
+@pytest.mark.parametrize("table", SHAPES)
+def test_records_have_the_stated_shape(table: str) -> None:
+    for record in TABLES[table].values():
+        assert SHAPES[table].validate_python(record, strict=True) == record
+
+
+def test_records_refer_to_one_another() -> None:
+    for key, customer in TABLES["customers"].items():
+        methods = {method["payment_method_id"] for method in customer["payment_methods"]}
+        assert all(TABLES["lines"][number]["customer_id"] == key for number in customer["lines"])
+        for bill in (TABLES["bills"][bill_id] for bill_id in customer["bills"]):
+            assert bill["customer_id"] == key
+            assert ("paid_with" in bill) == (bill["status"] == "paid")
+            assert bill.get("paid_with", next(iter(methods))) in methods
+            assert bill["total"] == round(sum(item["amount"] for item in bill["items"]), 2)
+    assert (
+        set(TABLES["phones"]) == set(TABLES["lines"]) == {n for c in TABLES["customers"].values() for n in c["lines"]}
+    )
+    assert {line["plan_id"] for line in TABLES["lines"].values()} == set(TABLES["plans"])
+    for line in TABLES["lines"].values():
+        assert ("suspended_for" in line) == (line["status"] == "suspended")
+
+
+def test_who_somebody_is_names_one_customer() -> None:
+    customers = TABLES["customers"].values()
+    assert len({c["contact_number"] for c in customers}) == len(customers)
+    assert len({(c["first_name"], c["last_name"], c["birth_date"]) for c in customers}) == len(customers)
+    assert not {c["contact_number"] for c in customers} & set(TABLES["lines"])
+    for customer in customers:  # what is said of a payment method tells it from the others
+        said = [(m.get("brand"), m["last_four"]) for m in customer["payment_methods"]]
+        assert len(set(said)) == len(said)
+        assert sum(m["source"] == "bank_account" for m in customer["payment_methods"]) <= 1
+
+
+def test_everything_that_tasks_are_about_occurs() -> None:
+    lines, phones = TABLES["lines"].values(), TABLES["phones"].values()
+    reasons = Counter(line.get("suspended_for") for line in lines)
+    assert set(reasons) == {None, "lost or stolen", "long absence", "unpaid bill"}
+    assert 0.7 < reasons[None] / len(lines) < 0.85
+    for setting in ("airplane_mode", "mobile_data", "data_roaming", "data_saver", "vpn", "network_mode", "sim"):
+        counts = Counter(phone[setting] for phone in phones)
+        assert min(counts.values()) > 0.05 * len(phones), setting
+    assert 0.1 < sum(bool(phone["abroad"]) for phone in phones) / len(phones) < 0.25
+    assert Counter(b["status"] for b in TABLES["bills"].values())["overdue"] > 50
+
+
+def test_scale_multiplies_the_customers_and_has_bounds() -> None:
+    assert len(build(0, 0.1)[0]["customers"]) == 50
+    assert len(TABLES["customers"]) == 500
+    for scale in (0, -1, MAX_SCALE + 1):
+        with pytest.raises(ValueError, match="can't be built"):
+            build(0, scale)

@@ -1,0 +1,146 @@
+"""Words for a domain: its own where it has them, else plain ones; what is wrong in the file is said in one line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NewType
+
+import pytest
+
+from environments.language import Language, ToolWords, Words, load_language
+from environments.registry import BUILT_IN, load
+from environments.state import World
+from environments.tools import WRITE, ToolSet, tool
+
+OrderId = NewType("OrderId", str)
+
+
+@tool(WRITE)
+def cancel_order(world: World, order_id: OrderId, reason: str) -> str:
+    return "done"
+
+
+@tool(WRITE)
+def close_shop(world: World) -> str:
+    return "done"
+
+
+TOOLS = ToolSet([cancel_order, close_shop])
+GOOD = """
+slots:
+  order_id: {label: order number, ask: [Which order?]}
+  reason: {label: reason}
+tools:
+  cancel_order:
+    name: cancelling an order
+    request: ["Cancel {order_id}, please."]
+    withhold: [[reason], [order_id, reason]]
+    slots:
+      reason: {label: why, ask: [Why?]}
+  upgrade_order: {name: an upgrade, request: [Upgrade it.], slots: {anything: {label: x}}}
+refusals:
+  3: ["No: {reason}."]
+"""
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    file = folder / "language.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def test_an_absent_or_empty_file_gives_plain_words(tmp_path: Path) -> None:
+    assert load_language(tmp_path / "language.yaml", TOOLS) == Language()
+    assert load_language(written(tmp_path, "# nothing yet\n"), TOOLS) == Language()
+
+
+def test_plain_words_name_the_tool_and_its_arguments() -> None:
+    words = Language().tool(cancel_order)
+    assert words.name == "cancel order"
+    assert [text.format(order_id="#1", reason="late") for text in words.request] == [
+        "I need help with this: cancel order (order id: #1; reason: late).",
+        "I would like you to cancel order for me (order id: #1; reason: late).",
+    ]
+    assert words.plan == ["I will cancel order (order id: {order_id}; reason: {reason})."]
+    assert words.done == ["That is done: cancel order (order id: {order_id}; reason: {reason})."]
+    assert Language().tool(close_shop).plan == ["I will close shop."]
+    assert Language().tool("give_a_discount").request[0] == "I need help with this: give a discount."
+
+
+def test_plain_words_of_a_slot() -> None:
+    words = Language().slot("cancel_order", "order_id")
+    assert (words.label, words.stated, words.cues) == ("order id", ["{value}"], ["order id"])
+    assert words.ask == ["Could you tell me the order id?"]
+    assert words.answer == ["The order id is {value}."]
+    assert words.vague
+    assert not any("{" in text for text in words.vague)
+
+
+def test_a_tools_own_words_come_before_the_domains(tmp_path: Path) -> None:
+    language = load_language(written(tmp_path, GOOD), TOOLS)
+    assert language.slot("cancel_order", "reason").label == "why"
+    assert language.slot("cancel_order", "order_id").label == "order number"
+    assert language.slot("close_shop", "reason").label == "reason"
+    assert language.slot("close_shop", "colour_of_door").label == "colour of door"
+    assert language.tool(cancel_order) == language.tool("cancel_order") == language.tools["cancel_order"]
+    assert language.tool("cancel_order").withhold == [["reason"], ["order_id", "reason"]]
+    assert language.tool(close_shop).name == "close shop"
+    assert language.refusals == {3: ["No: {reason}."]}
+
+
+def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
+    language = load_language(written(tmp_path, GOOD), TOOLS)
+    assert language.tool("upgrade_order") == ToolWords(
+        name="an upgrade", request=["Upgrade it."], slots={"anything": Words(label="x")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("greeting: Hello", "greeting: input should be a valid list"),
+        ("greetings: [Hello]", "greetings: extra inputs are not permitted"),
+        ("slots: {reason: {lable: why}}", "slots.reason.label: field required; slots.reason.lable: extra inputs"),
+        ("tools: {cancel_order: {name: x}}", "tools.cancel_order needs 'request': how a customer asks for it"),
+        ("refusals: {first: [No.]}", "refusals.first.[key]: input should be a valid integer"),
+        ("[a, list]", "arguments: input should be a valid dictionary"),
+        ("greeting: [Hello", "can't be read as YAML: while parsing a flow sequence"),
+        ("greeting: !!python/object:os.system [ls]", "can't be read as YAML: could not determine a constructor"),
+        (b"greeting: [\xff]", "can't be read as YAML: 'utf-8' codec can't decode byte 0xff"),
+        (
+            GOOD.replace("      reason: {label: why", "      raeson: {label: why"),
+            "tools.cancel_order names the slot 'raeson', which cancel_order does not have",
+        ),
+        (
+            GOOD.replace("[[reason]", "[[order]"),
+            "tools.cancel_order names the slot 'order', which cancel_order does not have",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_that_names_the_file(tmp_path: Path, text: str, problem: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ValueError, match=re.escape(str(file))) as caught:
+        load_language(file, TOOLS)
+    said = str(caught.value)
+    assert said.startswith(str(file))
+    assert problem in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_domains_have_words_for_all_they_can_do(name: str) -> None:
+    domain = load(name, 0, 0.05)
+    words = domain.language
+    writes = {tool.name for tool in domain.of_kind(WRITE)} | set(domain.workflows)
+    assert writes <= set(words.tools)
+    for own in domain.user_tools:
+        assert words.tools[own.name].guide
+        assert words.tools[own.name].cues
+    assert {rule.number for rule in domain.rule_list} <= set(words.refusals)
+    for tool_name in writes:
+        errand = domain.errand(tool_name)
+        assert errand is not None
+        for slot, spec in errand.parameters.items():
+            if spec.name != domain.customer_type:  # who the customer is: nothing to ask for
+                assert words.slot(tool_name, slot).ask

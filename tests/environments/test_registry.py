@@ -1,0 +1,141 @@
+"""Domains by name, by entry point and by module:attribute; what is wrong is said in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from environments import registry
+from environments.base import Domain
+from environments.registry import UnknownDomain
+from environments.retail import Retail
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that modules are imported from, forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def install(home: Path, name: str, target: str) -> None:
+    """What pip leaves of a package that offers a domain."""
+    info = home / f"{name}_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.GROUP}]\n{name} = {target}\n")
+
+
+def problem(name: str) -> str:
+    with pytest.raises(UnknownDomain) as caught:
+        registry.find(name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_built_in_domains_are_found_and_built_once() -> None:
+    assert "retail" in registry.names()
+    assert registry.find("retail") is Retail
+    built = registry.load("retail", 3, 0.01)
+    assert (built.seed, built.scale) == (3, 0.01)
+    assert registry.load("retail", 3, 0.01) is built
+    assert registry.load("retail", 4, 0.01) is not built
+
+
+def test_every_built_in_name_loads() -> None:
+    for name in registry.BUILT_IN:
+        assert registry.find(name).name == name
+
+
+def test_near_matches() -> None:
+    assert problem("retial") == (
+        "there is no domain 'retial' (did you mean retail); one of your own is named package.module:attribute"
+    )
+    assert "known: " in problem("zzzzzz")
+    assert "retail" in problem("zzzzzz")
+
+
+def test_a_domain_of_ones_own(home: Path) -> None:
+    (home / "my_shop.py").write_text("from environments.base import Domain\nclass Shop(Domain):\n    name = 'shop'\n")
+    found = registry.find("my_shop:Shop")
+    assert issubclass(found, Domain)
+    assert found.name == "shop"
+
+
+def test_a_world_of_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "shops.py").write_text(
+        "from environments.base import Domain\n"
+        "from environments.registry import UnknownDomain\n"
+        "def domain(rest):\n"
+        "    if rest == 'none':\n"
+        "        raise UnknownDomain(f'there is no shop {rest}')\n"
+        "    return type('Shop', (Domain,), {'name': f'shops:{rest}'})\n"
+    )
+    monkeypatch.setitem(registry.ADAPTERS, "shops", "shops:domain")
+    assert registry.find("shops:a:b").name == "shops:a:b"
+    assert problem("shops:none") == "there is no shop none"
+
+
+def test_an_installed_domain(home: Path) -> None:
+    (home / "far_shop.py").write_text("from environments.base import Domain\nclass Shop(Domain):\n    name = 'far'\n")
+    install(home, "faraway", "far_shop:Shop")
+    assert "faraway" in registry.names()
+    assert registry.find("faraway").name == "far"
+    assert "did you mean faraway" in problem("farawya")
+
+
+def test_built_in_names_win_over_installed_ones(home: Path) -> None:
+    install(home, "retail", "no_such_module:Shop")
+    assert registry.find("retail") is Retail
+
+
+def test_what_can_not_be_imported(home: Path) -> None:
+    (home / "broken_shop.py").write_text("import no_such_library\n")
+    (home / "raising_shop.py").write_text("None.attribute\n")
+    (home / "unreadable_shop.py").write_text("def (\n")
+    assert problem("no_such_module:Shop").startswith("domain 'no_such_module:Shop': 'no_such_module' can't be imported")
+    assert "No module named 'no_such_library'" in problem("broken_shop:Shop")
+    assert "can't be imported: AttributeError: 'NoneType' object has no attribute" in problem("raising_shop:Shop")
+    assert "can't be imported: SyntaxError" in problem("unreadable_shop:Shop")
+    assert "can't be imported" in problem(":Shop")
+    assert "can't be imported" in problem(".relative:Shop")
+
+
+def test_an_installed_domain_that_can_not_be_imported_is_named(home: Path) -> None:
+    install(home, "brokenshop", "no_such_module:Shop")
+    assert problem("brokenshop").startswith("domain 'brokenshop': 'no_such_module' can't be imported")
+
+
+def test_what_is_not_there_or_is_no_domain(home: Path) -> None:
+    (home / "odd_shop.py").write_text(
+        "from environments.base import Domain\nclass Other: ...\nthing = 1\nNothing = None\n"
+    )
+    assert problem("odd_shop:Shop") == "domain 'odd_shop:Shop': odd_shop has no 'Shop'"
+    assert problem("odd_shop:") == "domain 'odd_shop:': odd_shop has no ''"
+    assert problem("odd_shop:Other") == "domain 'odd_shop:Other': odd_shop:Other is not a subclass of Domain"
+    assert "is not a subclass of Domain" in problem("odd_shop:thing")
+
+
+def test_an_adapter_is_given_what_stands_behind_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setitem(registry.ADAPTERS, "kind", f"{__name__}:adapted")
+    monkeypatch.setattr(registry.importlib, "import_module", lambda name: SimpleNamespace(adapted=adapted))
+
+    def adapted(what: str) -> type[Domain]:
+        asked.append(what)
+        return Retail
+
+    assert registry.find("kind:some/file.yaml:x") is Retail
+    assert asked == ["some/file.yaml:x"]
+
+
+def test_an_adapter_that_is_given_nothing_says_so() -> None:
+    with pytest.raises(ValueError, match="there is no file ''"):
+        registry.find("mcp:")

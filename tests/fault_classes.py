@@ -1,0 +1,20 @@
+"""What each fault of the fake endpoint comes to where it does not cease."""
+
+from __future__ import annotations
+
+from t2t_dist.errors import FailureClass
+
+#: Faults after which the client asks again, and the class a conversation fails with where they do not cease.
+RETRIED = {
+    "429": FailureClass.ENGINE_UNAVAILABLE,
+    "500": FailureClass.ENGINE_UNAVAILABLE,
+    "503": FailureClass.ENGINE_UNAVAILABLE,
+    "reset": FailureClass.ENGINE_UNAVAILABLE,
+    "half_body": FailureClass.ENGINE_BAD_RESPONSE,
+    "not_json": FailureClass.ENGINE_BAD_RESPONSE,
+    "wrong_schema": FailureClass.ENGINE_BAD_RESPONSE,
+    "empty": FailureClass.ENGINE_BAD_RESPONSE,
+    "never": FailureClass.ENGINE_TIMEOUT,
+}
+#: What no retry can mend.
+REJECTED = {"400": FailureClass.ENGINE_BAD_RESPONSE, "401": FailureClass.ENGINE_BAD_RESPONSE}

@@ -1,0 +1,70 @@
+"""Trajectories explored and tasks converted on real domains, for tests that need many of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from environments.base import Domain
+from t2t_dist.config import VerifyConfig
+from t2t_dist.convert import convert
+from t2t_dist.explore import explore_graph, judge_trajectory
+from t2t_dist.identity import seed_of
+from t2t_dist.intents.common import changes_of, play
+from t2t_dist.schema import INTENTS, Intent, Task, Trajectory
+from t2t_dist.verify import Verifier
+
+
+@dataclass
+class Made:
+    """A domain with what was made on it: kept ``trajectories``, and all ``tasks`` of theirs, rejected ones too."""
+
+    domain: Domain
+    trajectories: list[Trajectory]
+    tasks: list[Task]
+
+    def verified(self, intent: Intent | None = None) -> list[Task]:
+        return [t for t in self.tasks if t.verdict == "verified" and intent in (None, t.intent)]
+
+    def one(self, intent: Intent, wanted: Callable[[Task], object] = lambda task: True) -> Task:
+        """A copy of the first verified task of an intent that is ``wanted``."""
+        return next(task for task in self.verified(intent) if wanted(task)).model_copy(deep=True)
+
+
+def explored(domain: Domain, index: int, seed: int | None = None) -> Trajectory:
+    """The trajectory number ``index``: its customer follows from it, its seed too where none is given."""
+    customers = domain.customers(domain.base)
+    trajectory = Trajectory(
+        trajectory_id=f"traj-{domain.name}-{index}",
+        index=index,
+        domain=domain.name,
+        customer=customers[index % len(customers)],
+        explorer="graph",
+        seed=seed_of(index) if seed is None else seed,
+        initial=domain.world().digest,
+    )
+    trajectory.tools, trajectory.steps = explore_graph(domain, trajectory.customer, trajectory.seed)
+    trajectory.verdict = judge_trajectory(domain, trajectory)
+    return trajectory
+
+
+def make(domain: Domain, count: int) -> Made:
+    """``count`` explorations and the tasks of those kept."""
+    found = [explored(domain, index) for index in range(count)]
+    kept = [trajectory for trajectory in found if trajectory.verdict == "kept"]
+    tasks = [task for trajectory in kept for task in asyncio.run(convert(domain, trajectory, INTENTS, None))]
+    return Made(domain, kept, tasks)
+
+
+def verdict(domain: Domain, task: Task) -> str:
+    """``verified``, or the reason code with which a copy of the task is rejected now."""
+    checked = Verifier(domain, VerifyConfig()).check(task.model_copy(deep=True))
+    return checked.reasons[0] if checked.verdict == "rejected" else checked.verdict
+
+
+def remake(domain: Domain, task: Task) -> Task:
+    """Make the grader's side agree with its gold again: what somebody would do who forges a task with care."""
+    world = play(domain, task.grader.gold)
+    task.grader.final, task.grader.allowed_diff = world.digest, changes_of(world)
+    return task

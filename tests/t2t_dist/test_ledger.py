@@ -1,0 +1,344 @@
+"""The ledger: replay equals a plain model, checkpoints never matter, and damage is told exactly."""
+
+import pickle
+import tempfile
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from t2t_dist import ledger as ledger_module
+from t2t_dist.errors import InputError, RunBusy
+from t2t_dist.itemset import ItemSet
+from t2t_dist.ledger import (
+    Commit,
+    Ledger,
+    LedgerState,
+    RunState,
+    ShardInfo,
+    advance,
+    commit_of,
+    read_state,
+    shards_up_to,
+)
+from t2t_dist.storage import Storage
+
+#: Commit 1 as version 1 of the format wrote it, so that a change of the format can't go unnoticed.
+GOLDEN_V1 = bytes.fromhex(
+    "96aa7432742d6c656467657201a6636f6d6d697401c410ac53c704bfea098dd20231bd1bc7a648c49e85a673686172647391"
+    "94a8657069736f646573d920657069736f6465732f706172742d77302d3030303030312d61612e6172726f7704cd04d2a569"
+    "74656d739400030401a8636f756e7465727382a6746f6b656e730ca77365636f6e6473cb3fe0000000000000a76469676573"
+    "747381a8657069736f646573c41080000000000000000000000000000001a56e6f74657381a26279a86120706572736f6e"
+)
+
+
+def shard(number: int, table: str = "episodes") -> ShardInfo:
+    return ShardInfo(table, f"{table}/part-w-{number:06d}-x.arrow", number, 1000 + number)
+
+
+tables = st.sampled_from(["tasks", "episodes"])
+commits = st.builds(
+    Commit,
+    shards=st.lists(st.builds(shard, st.integers(0, 10**6), tables), max_size=3),
+    items=st.sets(st.integers(0, 60), max_size=6),
+    counters=st.dictionaries(st.sampled_from("abc"), st.integers(-5, 10**9) | st.floats(-1e6, 1e6), max_size=3),
+    digests=st.dictionaries(tables, st.integers(0, 2**128 - 1), max_size=2),
+    notes=st.dictionaries(st.text(max_size=3), st.none() | st.text(max_size=3) | st.integers(0, 9), max_size=2),
+)
+
+
+class Model:
+    """The law of replay, written as plainly as can be."""
+
+    def __init__(self) -> None:
+        self.state = RunState()
+        self.done: set[int] = set()
+
+    def append(self, commit: Commit) -> None:
+        self.done |= set(commit.items)
+        for one in commit.shards:
+            self.state.shards.setdefault(one.table, []).append(one)
+        for name, value in commit.counters.items():
+            self.state.counters[name] = self.state.counters.get(name, 0) + value
+        for table, digest in commit.digests.items():
+            self.state.digests[table] = (self.state.digests.get(table, 0) + digest) % 2**128
+        self.state.items = ItemSet.of(self.done)
+        self.state.last += 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(commits, st.booleans()), max_size=12), st.integers(1, 4), st.data())
+def test_replay_is_the_model_with_any_checkpoints(
+    steps: list[tuple[Commit, bool]], spacing: int, order: st.DataObject
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
+        patch.setattr(ledger_module, "CHECKPOINT_EVERY", spacing)
+        storage, model = Storage.create(directory), Model()
+        ledger = Ledger(storage)
+        for commit, reopen in steps:
+            if set(commit.items) & model.done:
+                with pytest.raises(ValueError, match="done already"):
+                    ledger.append(commit)
+            else:
+                model.append(commit)
+                assert ledger.append(commit) == model.state.last
+            if reopen:
+                ledger = Ledger(storage)
+            assert ledger.state == sums(model.state)
+        checkpoints = [name for name in storage.names() if "checkpoint" in name]
+        indexes = [name for name in storage.names() if "index" in name]
+        assert len(checkpoints) <= 2
+        assert bool(checkpoints) == bool(indexes) == (model.state.last >= spacing)
+        assert read_state(storage) == model.state
+        # They are only caches: the state is the same without some of them, in any order, and without any.
+        for name in order.draw(st.permutations([*checkpoints, *indexes])):
+            storage.delete(name)
+            assert read_state(storage) == model.state
+            assert Ledger(storage).state == sums(model.state)
+            assert sorted(shards_up_to(storage, model.state.last)) == sorted(chain(*model.state.shards.values()))
+
+
+def sums(state: RunState) -> LedgerState:
+    """What a driver keeps of it."""
+    return LedgerState(state.last, state.items, state.counters, state.digests)
+
+
+def test_what_a_driver_remembers_does_not_grow_with_the_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "CHECKPOINT_EVERY", 4)
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    storage = Storage.create(tmp_path)
+    ledger = Ledger(storage)
+    sizes = []
+    for number in range(400):
+        ledger.append(Commit(shards=[shard(number)], items=range(64 * number, 64 * number + 64), counters={"a": 1}))
+        if number in (103, 399):
+            sizes.append(len(pickle.dumps((ledger.state, ledger._shards, ledger._checkpoints))))
+    assert sizes[1] <= sizes[0] + 16  # a few digits more
+    assert [shard.file for shard in shards_up_to(storage, 400)] == [shard(number).file for number in range(400)]
+    reopened = Ledger(storage)
+    assert reopened.state == ledger.state
+    assert len(pickle.dumps(reopened._shards)) < 2000
+
+
+def test_second_driver_is_refused(tmp_path: Path) -> None:
+    storage = Storage.create(tmp_path)
+    first, second = Ledger(storage), Ledger(storage)
+    assert second.fence("the new driver") == 1
+    with pytest.raises(RunBusy, match="another driver has written this commit"):
+        first.append(Commit(items=[1]))
+    assert first.state == LedgerState()
+    assert read_state(storage) == RunState(last=1)
+
+
+def test_what_cannot_be_stored_changes_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(Storage.create(tmp_path))
+    for bad in (Commit(items=[-1]), Commit(notes={"a": object()}), Commit(counters={"a": 2**64})):
+        with pytest.raises((ValueError, TypeError, OverflowError)):
+            ledger.append(bad)
+    assert ledger.state == LedgerState()
+    assert read_state(Storage.open(tmp_path)) == RunState()
+
+
+def filled(directory: Path, count: int = 6) -> tuple[Storage, Ledger]:
+    storage = Storage.create(directory)
+    ledger = Ledger(storage)
+    for number in range(1, count + 1):
+        ledger.append(Commit(shards=[shard(number)], items=[10 * number], notes={"n": number}))
+    return storage, ledger
+
+
+def commit_name(number: int) -> str:
+    return f"ledger/{number:012d}.mp"
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "truncated": lambda data: data[:-1],
+    "half": lambda data: data[: len(data) // 2],
+    "longer": lambda data: data + b"\0",
+    "flipped bit": lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:],
+    "zeroed": lambda data: bytes(len(data)),
+    "other file": lambda data: b"hello, this is no ledger object",
+    "not a list": lambda data: msgpack.packb({"a": 1}),
+    "other list": lambda data: msgpack.packb(["t2t-ledger", "1", None, [], 3, 4]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_damaged_commit(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    storage, _ = filled(tmp_path)
+    good = storage.read(commit_name(4))
+    assert good is not None
+    storage.replace(commit_name(4), damage(good))
+    with pytest.raises(InputError) as raised:
+        Ledger(storage)
+    assert str(raised.value) == (
+        f"{tmp_path}/{commit_name(4)}: truncated or damaged ({len(damage(good))} bytes): commit 4 is lost, and which "
+        "shards and items it named; restore it, or delete every file in ledger/ numbered 4 or higher, checkpoints too, "
+        "then run the same command: the items of those commits are done again"
+    )
+    # The advice works.
+    for number in (4, 5, 6):
+        storage.delete(commit_name(number))
+    ledger = Ledger(storage)
+    assert (ledger.state.last, list(ledger.state.items)) == (3, [10, 20, 30])
+    assert ledger.append(Commit(items=[40])) == 4
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_any_changed_byte_is_noticed(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        storage, _ = filled(Path(directory), 1)
+        good = storage.read(commit_name(1))
+        assert good is not None
+        where = data.draw(st.integers(0, len(good) - 1))
+        byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != good[where]))
+        storage.replace(commit_name(1), good[:where] + bytes([byte]) + good[where + 1 :])
+        with pytest.raises(InputError, match="truncated or damaged"):
+            Ledger(storage)
+
+
+def test_swapped_commits(tmp_path: Path) -> None:
+    storage, _ = filled(tmp_path)
+    storage.replace(commit_name(3), storage.read(commit_name(5)) or b"")
+    with pytest.raises(InputError, match=r"0003\.mp: holds commit 5: commit 3 is lost"):
+        Ledger(storage)
+
+
+def test_missing_commit(tmp_path: Path) -> None:
+    storage, _ = filled(tmp_path)
+    storage.delete(commit_name(2))
+    storage.delete(commit_name(3))
+    with pytest.raises(InputError, match=r"0002\.mp: missing.*commit 2 is lost.*delete every file.* numbered 2 or"):
+        Ledger(storage)
+
+
+def test_unknown_files_are_ignored(tmp_path: Path) -> None:
+    storage, ledger = filled(tmp_path)
+    for name in ("ledger/README", "ledger/0.mp", "ledger/old/000000000001.mp", "ledger/000000000004.mp~"):
+        storage.replace(name, b"?")
+    assert Ledger(storage).state == ledger.state
+
+
+def sealed_as(version: int, kind: str, number: int, body: dict[str, Any]) -> bytes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ledger_module.VERSIONS, kind, version)
+        return ledger_module._sealed(kind, number, body)
+
+
+@pytest.mark.parametrize("kind", ["commit", "checkpoint"])
+def test_newer_version(tmp_path: Path, kind: str) -> None:
+    storage, _ = filled(tmp_path)
+    name = commit_name(7) if kind == "commit" else "ledger/checkpoint-000000000007.mp"
+    storage.replace(name, sealed_as(9, kind, 7, {"all": "different"}))
+    with pytest.raises(InputError, match=f"in format 9 of a {kind}, this t2t reads up to [12]; use a newer t2t"):
+        Ledger(storage)
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_damaged_checkpoints_cost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(ledger_module, "CHECKPOINT_EVERY", 2)
+    storage, ledger = filled(tmp_path, 7)
+    last = [name for name in storage.names() if "checkpoint" in name]
+    assert last == ["ledger/checkpoint-000000000004.mp", "ledger/checkpoint-000000000006.mp"]
+    # Without the first commits the state can only come from the older checkpoint: falling back goes there first.
+    kept = {number: storage.read(commit_name(number)) or b"" for number in (1, 2)}
+    for number in kept:
+        storage.delete(commit_name(number))
+    storage.replace(last[1], damage(storage.read(last[1]) or b""))
+    assert sums(read_state(storage)) == ledger.state
+    for number, data in kept.items():
+        storage.replace(commit_name(number), data)
+    storage.replace(last[0], damage(storage.read(last[0]) or b""))
+    reopened = Ledger(storage)
+    assert reopened.state == ledger.state
+    reopened.append(Commit(items=[1]))
+    assert sums(read_state(storage)) == reopened.state
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_damaged_indexes_cost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(ledger_module, "CHECKPOINT_EVERY", 2)
+    storage, ledger = filled(tmp_path, 7)
+    whole = read_state(storage)
+    name = "ledger/index-000000000004.mp"
+    storage.replace(name, damage(storage.read(name) or b""))
+    assert read_state(storage) == whole
+    ledger = Ledger(storage)
+    for number in range(8, 12):
+        ledger.append(Commit(shards=[shard(number)], items=[10 * number]))
+    assert [each.file for each in read_state(storage).shards["episodes"]] == [shard(n).file for n in range(1, 12)]
+
+
+def test_a_checkpoint_of_version_1_is_read(tmp_path: Path) -> None:
+    storage, _ = filled(tmp_path, 3)
+    whole = read_state(storage)
+    body = {
+        "shards": [tuple(each) for each in whole.shards["episodes"]],
+        "items": [10, 1, 9, 1, 9, 1],
+        "counters": {},
+        "digests": {},
+    }
+    storage.replace("ledger/checkpoint-000000000003.mp", sealed_as(1, "checkpoint", 3, body))
+    assert read_state(storage) == whole
+    assert list(Ledger(storage).state.items) == [10, 20, 30]
+
+
+def test_commit_of_a_shard(tmp_path: Path) -> None:
+    storage, _ = filled(tmp_path)
+    assert commit_of(storage, shard(5).file) == 5
+    assert commit_of(storage, "episodes/other.arrow") is None
+
+
+def test_reads_version_1_for_ever(tmp_path: Path) -> None:
+    storage = Storage.create(tmp_path)
+    storage.replace(commit_name(1), GOLDEN_V1)
+    assert read_state(storage) == RunState(
+        last=1,
+        items=ItemSet.of([0, 1, 2, 7]),
+        shards={"episodes": [ShardInfo("episodes", "episodes/part-w0-000001-aa.arrow", 4, 1234)]},
+        counters={"tokens": 12, "seconds": 0.5},
+        digests={"episodes": 2**127 + 1},
+    )
+
+
+# -- following a run ---------------------------------------------------------------------------------------------------
+@given(st.lists(commits, max_size=6), st.data())
+@settings(max_examples=40, deadline=None)
+def test_who_follows_sees_what_who_reads_anew_sees(given: list[Commit], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        storage = Storage.create(Path(folder, "run"))
+        ledger, followed, done = Ledger(storage), read_state(storage), set[int]()
+        for commit in given:
+            fresh = set(commit.items) - done
+            done |= fresh
+            ledger.append(Commit(commit.shards, fresh, commit.counters, commit.digests))
+            if data.draw(st.booleans()):
+                assert advance(storage, followed)
+                assert followed == read_state(storage)
+        advance(storage, followed)
+        assert followed == read_state(storage)
+        assert not advance(storage, followed)
+
+
+def test_who_follows_stops_at_a_damaged_commit(tmp_path: Path) -> None:
+    storage = Storage.create(tmp_path / "run")
+    ledger, followed = Ledger(storage), RunState()
+    for number in range(3):
+        ledger.append(Commit(items=[number]))
+    (tmp_path / "run" / "ledger" / "000000000002.mp").write_bytes(b"")
+    with pytest.raises(InputError, match="commit 2 is lost"):
+        advance(storage, followed)
+    assert followed.last == 1

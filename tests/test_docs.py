@@ -1,0 +1,137 @@
+"""What the pages show works as written."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from t2t_dist.check import check
+from t2t_dist.config import Config
+from t2t_dist.errors import InputError
+from t2t_dist.new_domain import write_domain
+from t2t_dist.schema import INTENTS
+from t2t_dist.work import Generate
+from tests.runs import t2t
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "own-domain.md"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The page's two files in an empty folder."""
+    page = PAGE.read_text("utf-8")
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    for language, name in (("markdown", "policy.md"), ("python", "domain.py")):
+        (block,) = re.findall(rf"```{language}\n(.*?)```", page, re.S)
+        (folder / name).write_text(block)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    yield "desk.domain:Desk"
+    for name in [name for name in sys.modules if name.split(".")[0] == "desk"]:
+        del sys.modules[name]
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+def test_the_page_followed_literally(tmp_path: Path) -> None:
+    """Its files in an empty folder, its commands as they stand there."""
+    page = PAGE.read_text("utf-8")
+    files = dict(re.findall(r"^`(desk/[\w.]+)`.*?```\w+\n(.*?)```", page, re.S | re.M))
+    assert sorted(files) == ["desk/domain.py", "desk/policy.md"]
+    assert sum(1 for line in files["desk/domain.py"].splitlines() if line.strip()) < 150
+    (tmp_path / "desk").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    (commands,) = re.findall(r"```\n(t2t check-domain desk.*?)```", page, re.S)
+    printed = []
+    for line in commands.strip().splitlines():
+        done = t2t(*line.split()[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout + done.stderr)
+    checked, generated, shown = printed
+    assert "defect" not in checked
+    verified = re.search(r"40 trajectories -> (\d+) verified tasks", generated)
+    assert verified is not None
+    assert int(verified[1]) >= 60
+    assert "reward 1" in shown
+    assert "reward 0" not in shown
+
+
+@pytest.fixture
+def courts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """What `t2t new-domain` writes, as its user gets it."""
+    done = t2t("new-domain", "tennis_courts", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    yield json.loads(done.stdout)["domain"]
+    for name in [name for name in sys.modules if name.split(".")[0] == "tennis_courts"]:
+        del sys.modules[name]
+
+
+def test_a_new_domain_is_sound_and_gives_all_intents(courts: str) -> None:
+    assert courts == "tennis_courts.domain:TennisCourts"
+    assert [found for found in check(Config(domain=courts)) if not found.ok] == []
+    counts = everything_of(Config(domain=courts, trajectories=60, seed=1))
+    assert all(counts[f"tasks.{intent}"] >= 10 for intent in INTENTS), counts
+    assert counts["rejected.unsolved"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("Desk", "small letters"), ("json", "already"), ("class", "small letters"), ("a/b", "small letters")],
+)
+def test_names_that_no_new_domain_can_have(name: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=told):
+        write_domain(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_domain_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "courts").mkdir()
+    with pytest.raises(InputError, match="is there already"):
+        write_domain("courts", tmp_path)
+    assert list((tmp_path / "courts").iterdir()) == []
+
+
+def test_the_domain_of_the_page_is_sound(desk: str) -> None:
+    defects = [found for found in check(Config(domain=desk)) if not found.ok]
+    assert defects == []
+
+
+def test_the_domain_of_the_page_gives_tasks_that_the_oracle_solves(desk: str) -> None:
+    counts = everything_of(Config(domain=desk, trajectories=40, seed=1))
+    assert all(counts[f"tasks.{intent}"] >= 5 for intent in INTENTS), counts
+    assert counts["rejected.unsolved"] == 0
+
+
+def everything_of(config: Config) -> Counter[str]:
+    """The counts of a whole run, without Ray; every episode has passed."""
+    work = Generate(config)
+
+    async def everything() -> Counter[str]:
+        total: Counter[str] = Counter()
+        for item in range(work.size()):
+            done = await work.run(item, 1)
+            total += done.counts
+            assert all(row["reward"] == 1.0 for row in done.rows.get("episodes", []))
+        return total
+
+    return asyncio.run(everything())
+
+
+@pytest.mark.parametrize("page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert missing == []
