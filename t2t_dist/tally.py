@@ -59,7 +59,11 @@ class Tally:
                     if waiting > _PENDING:
                         pending = [_added_up(pending)]
                         waiting = 0
-        return cls(_added_up(pending))
+        whole = _added_up(pending)
+        # A task with nothing but failures has no trajectory by its rows: it stands for itself. Not before all are added
+        # up, or its name could be taken for the trajectory that a later batch tells.
+        trajectory = pc.coalesce(whole["trajectory"], whole["task_id"])
+        return cls(whole.set_column(whole.schema.get_field_index("trajectory"), "trajectory", trajectory))
 
     @property
     def episodes(self) -> int:
@@ -168,10 +172,8 @@ def _added_up(tables: list[pa.Table]) -> pa.Table:
         .group_by(list(_KEYS))
         .aggregate([*((name, "sum") for name in names), ("trajectory", "max")])
     )
-    # A task with nothing but failures has no trajectory by its rows: it stands for itself.
-    trajectory = pc.coalesce(added["trajectory_max"], added["task_id"])
     counts = {name: added[f"{name}_sum"] for name in names}
-    return pa.table({**{key: added[key] for key in _KEYS}, "trajectory": trajectory, **counts})
+    return pa.table({**{key: added[key] for key in _KEYS}, "trajectory": added["trajectory_max"], **counts})
 
 
 def _distinct(table: pa.Table, column: str) -> list[str]:

@@ -13,8 +13,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Laws of data hold at any speed: no example is refused for the time that a loaded machine takes.
-settings.register_profile("any_speed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the same
+# examples each time, so that what fails there fails for the change; whoever works on the code gets new ones every time.
+settings.register_profile(
+    "any_speed",
+    settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("EVERY_TEST")),
+)
 settings.load_profile("any_speed")
 
 #: tests/vllm needs an environment with a real vLLM (`make test-vllm`); elsewhere it is left out, as the summary says.

@@ -16,10 +16,10 @@ for package in "$@"; do
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || missing "there is no apt-get on this machine"
     if ! apt-cache show "$package" >/dev/null 2>&1; then
         [ "$(id -u)" -eq 0 ] || missing "apt knows no $package; run 'apt-get update' as root"
-        apt-get update -qq >&2 || missing "'apt-get update' failed"
+        apt-get update -qq -o Acquire::Retries=3 >&2 || missing "'apt-get update' failed"
     fi
     rm -rf ".debian/$package" && mkdir -p ".debian/$package"
-    (cd ".debian/$package" && apt-get download -qq -o APT::Sandbox::User=root "$package" >&2) ||
+    (cd ".debian/$package" && apt-get download -qq -o Acquire::Retries=3 -o APT::Sandbox::User=root "$package" >&2) ||
         missing "'apt-get download $package' failed"
     dpkg-deb -x ".debian/$package"/*.deb .debian || missing "$package can't be unpacked"
     rm -rf ".debian/$package" && touch "$done"

@@ -22,7 +22,8 @@ if [ ! -e .mcp/sqlite.ready ]; then
 fi
 if [ ! -e .mcp/filesystem.ready ]; then
     if command -v npm >/dev/null &&
-        npm install --silent --no-audit --no-fund --prefix .mcp @modelcontextprotocol/server-filesystem@2026.8.31 >&2; then
+        npm install --silent --no-audit --no-fund --fetch-retries=5 --prefix .mcp \
+            @modelcontextprotocol/server-filesystem@2026.8.31 >&2; then
         touch .mcp/filesystem.ready
     else
         missing "@modelcontextprotocol/server-filesystem can't be installed from npm (is there a node?)"

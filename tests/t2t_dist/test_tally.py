@@ -114,6 +114,12 @@ def one(task: int, reward: float | None, agent: str = "a", intent: str = "genera
     return {"domain": "retail", "agent": agent, "intent": intent, **names, "reward": reward}
 
 
+def test_a_task_keeps_its_trajectory_where_some_of_its_episodes_failed() -> None:
+    failed = [one(0, None), one(0, 1.0), one(0, None, intent="changing"), one(0, 0.0, intent="changing")]
+    difference = Tally.read(batches_of(failed)).between_intents(1, "a", "changing", "general")
+    assert (difference.n, difference.value) == (1, -1.0)
+
+
 def test_a_pair_of_equals_differs_by_nothing_and_a_pair_of_opposites_by_all() -> None:
     same = [one(n, 1.0, agent) for n in range(20) for agent in "ab"]
     (whole, on_general) = between_agents(Tally.read(batches_of(same)), [1])

@@ -15,6 +15,6 @@ missing() {
 command -v apt-get >/dev/null || missing "and no apt-get to install one; put 'chromium' or 'google-chrome' on the PATH"
 [ "$(id -u)" -eq 0 ] || missing "run 'apt-get install chromium' as root, or put one on the PATH"
 echo "Installing Debian's chromium (once, about 400 MB) ..."
-apt-get update -qq >/dev/null || missing "'apt-get update' failed"
-DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null ||
+apt-get update -qq -o Acquire::Retries=3 >/dev/null || missing "'apt-get update' failed"
+DEBIAN_FRONTEND=noninteractive apt-get install -qq -o Acquire::Retries=3 --no-install-recommends chromium >/dev/null ||
     missing "'apt-get install chromium' failed"
