@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the same
-# examples each time, so that what fails there fails for the change; whoever works on the code gets new ones every time.
+# Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the
+# same examples each time, so that what fails there fails for the change; whoever works on the code gets new ones.
 settings.register_profile(
     "any_speed",
     settings(),

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -140,6 +141,29 @@ def test_a_gate_fails_in_the_job_and_here(head: Head, tree: Path, finished: tupl
     said = json.loads(done.stdout)
     assert (said["exit"], said["job"]["exit_code"], said["checked"]) == (1, 1, "ledger")
     assert "gate failed: pass^1>1" in done.stderr
+
+
+def test_a_job_is_compared_with_an_earlier_run_and_told_to_ci(
+    head: Head, tree: Path, finished: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    files = ["--junit", tmp_path / "eval.xml", "--markdown", tmp_path / "eval.md"]
+    gate = ["--baseline", finished[0], "--max-drop", "0.5", "--json"]
+    asked = ["--kind", "evaluate", "--source", finished[0], "--address", head.url, "--out", tmp_path / "silent"]
+    done = submit("evaluate.yaml", *asked, *gate, *files, tree=tree)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["exit"], said["job"]["exit_code"]) == (1, 0), "the job was not asked, this command judges"
+    assert "gate failed: max-drop 0.5" in done.stderr
+    assert {change["on"] for change in said["baseline"]} >= {"all"}
+    assert ElementTree.parse(tmp_path / "eval.xml").getroot().findall(".//failure")
+    assert "max-drop" in (tmp_path / "eval.md").read_text("utf-8")
+    # Judged again by whoever attaches: against itself nothing fell.
+    attach = ["--attach", said["job"]["id"], "--address", head.url, "--json"]
+    same = submit(*attach, "--baseline", tmp_path / "silent", "--max-drop", "0", tree=tree)
+    assert same.returncode == 0, same.stderr
+    unseen = submit(*attach, "--out", tmp_path / "elsewhere", *gate, tree=tree)
+    assert unseen.returncode == 1, unseen.stderr
+    assert "the run's store is not seen from here" in unseen.stderr
 
 
 def test_plain_ray_job_submit(head: Head, finished: tuple[Path, dict[str, Any], str]) -> None:
@@ -339,6 +363,9 @@ def test_addresses_that_are_none(address: str) -> None:
         (["run.yaml", "--address", "http://h:1", "--out", "runs/x"], "shared disk"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--kind", "make"], "generate, convert, evaluate"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--kind", "evaluate"], "--source"),
+        (["run.yaml", "--address", "http://h:1", "--out", "/x", "--max-drop", "0.1"], "add --baseline RUN"),
+        (["--attach", "j", "--address", "http://h:1", "--junit", "/none/x.xml"], "there is no directory /none"),
+        (["run.yaml", "--address", "http://h:1", "--out", "/x", "--no-wait", "--junit", "x.xml"], "--attach JOB"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--env", "NOT_SET_HERE"], "NOT_SET_HERE=VALUE"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--set", "sed=3"], "did you mean seed"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--fail-under", "all good"], "pass^1>=0.6"),
