@@ -249,6 +249,17 @@ def _batch(table: str, rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch
         raise ValueError(f"table {table}: a row does not fit the schema: {error}") from error
 
 
+def schema_version(schema: pa.Schema, file: str) -> int:
+    """The version of a shard's rows. Raises InputError: none, or one that this t2t does not know."""
+    version = (schema.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
+    if not version.isdecimal() or not 1 <= int(version) <= SCHEMA_VERSION:
+        raise InputError(
+            f"{file}: rows of schema version {version or '(none)'}, this t2t reads versions 1 to {SCHEMA_VERSION}; use "
+            "the t2t that wrote it or a newer one"
+        )
+    return int(version)
+
+
 class RunReader:
     """The rows of a run, from the shards that its ledger names. Safe while the run goes on: it sees a moment of it."""
 
@@ -333,18 +344,12 @@ class RunReader:
         """A shard's schema version and schema. Raises InputError: missing, cut off, unreadable, of a newer version."""
         size = self._storage.size(shard.file)
         if size is None:
-            raise self._lost(shard, "missing")
+            raise self.lost(shard, "missing")
         if size != shard.bytes:
-            raise self._lost(shard, f"{size} bytes long instead of {shard.bytes}")
+            raise self.lost(shard, f"{size} bytes long instead of {shard.bytes}")
         with self._guarded(shard), self._storage.filesystem.open_input_file(shard.file) as file:
             schema = pa.ipc.open_file(file).schema
-        version = (schema.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
-        if not version.isdecimal() or int(version) > SCHEMA_VERSION or int(version) < 1:
-            raise InputError(
-                f"{self._storage.describe(shard.file)}: rows of schema version {version or '(none)'}, this t2t reads "
-                f"versions 1 to {SCHEMA_VERSION}; use the t2t that wrote it or a newer one"
-            )
-        return int(version), schema
+        return schema_version(schema, self._storage.describe(shard.file)), schema
 
     def _check_columns(self, shard: ShardInfo, schema: pa.Schema, first: tuple[str, pa.Schema]) -> None:
         if not schema.equals(first[1]):
@@ -369,9 +374,10 @@ class RunReader:
         try:
             yield
         except (pa.ArrowException, OSError) as error:
-            raise self._lost(shard, f"unreadable ({str(error).splitlines()[0].rstrip('.')})") from error
+            raise self.lost(shard, f"unreadable ({str(error).splitlines()[0].rstrip('.')})") from error
 
-    def _lost(self, shard: ShardInfo, what: str) -> InputError:
+    def lost(self, shard: ShardInfo, what: str) -> InputError:
+        """What is wrong with a shard, what is lost with it, and how to go on."""
         number = commit_of(self._storage, shard.file)
         back = "" if number is None else f", or {roll_back(number)}"
         return InputError(

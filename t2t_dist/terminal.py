@@ -236,7 +236,7 @@ def show(
             tasks = [task for task in source.tasks() if task.intent == name and task.verdict == "rejected"]
             tasks = sorted(tasks, key=lambda task: task.index)[:count]
         else:
-            tasks = source.verified_tasks(count, [name])
+            tasks = list(source.verified_tasks(count, [name]))
         dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
         for task in tasks:
             shown += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -196,27 +196,25 @@ class Convert(_Run):
         self.source = Source(config.source)
         source = f"{domain.fingerprint}/{self.source.digest('trajectories')}"
         super().__init__(config, domain, source, slots, make_picker)
-        groups: dict[str, list[Trajectory]] = {}
-        for trajectory in self.source.trajectories(config.limit):
-            groups.setdefault(trajectory.customer, []).append(trajectory)
-        self.groups = list(groups.values())
+        self.customers = self.source.customers(config.limit)
         self._stages: Stages | None = None
 
     def size(self) -> int:
-        return len(self.groups)
+        return len(self.customers)
 
     async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
         self._stages = self._stages or Stages(self)
         verifier = Verifier(self.domain, self.config.verify, self._stages.reference)
         rolled: list[asyncio.Task[None]] = []
-        for trajectory in self.groups[item]:
+        _, stored = self.customers[item]
+        for trajectory in await asyncio.to_thread(list, stored):
             out.add("trajectories", {"run_id": self.run_id, **to_row(trajectory)})
             out.counts["trajectories"] += 1
             rolled += await self._stages.tasks(trajectory, verifier, attempt, out)
         await asyncio.gather(*rolled)
 
     def given_up(self, item: int, attempts: int) -> ItemRows:
-        return _given_up(self, f"customer {self.groups[item][0].customer}", attempts)
+        return _given_up(self, f"customer {self.customers[item][0]}", attempts)
 
 
 class Evaluate(_Run):
@@ -227,7 +225,7 @@ class Evaluate(_Run):
         self.source = Source(config.source)
         domain = load_domain(config)
         super().__init__(config, domain, f"{domain.fingerprint}/{self.source.digest('tasks')}", slots, make_picker)
-        self.tasks: Sequence[Task] = self.source.verified_tasks(config.limit, config.intents)
+        self.tasks = self.source.verified_tasks(config.limit, config.intents)
         if not self.tasks:
             raise InputError(f"{config.source} holds no verified task of these intents: {', '.join(config.intents)}")
 
@@ -237,13 +235,16 @@ class Evaluate(_Run):
     def _trials_an_item(self) -> int:
         return 1 if isinstance(self.config.trials, str) else self.config.trials
 
-    def _of(self, item: int) -> tuple[Task, str, int]:
+    def _of(self, item: int) -> tuple[int, str, int]:
+        """The number of an item's task, its agent, its trial."""
         rest, trial = divmod(item, self._trials_an_item())
         task, agent = divmod(rest, len(self.config.agents))
-        return self.tasks[task], self.config.agents[agent], trial
+        return task, self.config.agents[agent], trial
 
     async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
-        task, agent, trial = self._of(item)
+        number, agent, trial = self._of(item)
+        # A shard is read apart from the loop, on which other episodes live: its store may be far away.
+        task = self.tasks[number] if self.tasks.held(number) else await asyncio.to_thread(lambda: self.tasks[number])
         if self.config.trials == "adaptive":
             for done in await self.trials(task, agent, attempt):
                 out.finished(done)
@@ -251,7 +252,8 @@ class Evaluate(_Run):
             out.finished(await self.episode(task, agent, trial, "rollout", attempt))
 
     def given_up(self, item: int, attempts: int) -> ItemRows:
-        task, agent, trial = self._of(item)
+        number, agent, trial = self._of(item)
+        task = self.tasks[number]
         return _given_up(self, f"{task.task_id}/{agent}", attempts, task, agent, trial)
 
 

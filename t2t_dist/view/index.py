@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ..errors import InputError
-from .shards import Shard
+from ..shards import Shard
 
 #: The stubs of pyarrow know fewer types than its functions take.
 pc: Any = pyarrow.compute

@@ -28,11 +28,11 @@ from ..manifest import NAME as MANIFEST
 from ..manifest import Manifest, read_manifest
 from ..rows import from_row
 from ..schema import Task
+from ..shards import Shard
 from ..status import STALE_S, read_status
 from ..storage import Storage, resolved
 from ..work import load_domain
 from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
-from .shards import Shard
 
 _SHOWN_PROBLEMS = 20
 

@@ -22,8 +22,17 @@ def source(desk: Made, tmp_path: Path) -> Source:
 
 
 def test_kept_trajectories_come_in_their_order(source: Source, desk: Made) -> None:
-    assert source.trajectories() == desk.trajectories
-    assert source.trajectories(3) == desk.trajectories[:3]
+    assert list(source.trajectories()) == desk.trajectories
+    assert list(source.trajectories(3)) == desk.trajectories[:3]
+
+
+def test_customers_have_their_trajectories_in_the_order_they_come(source: Source, desk: Made) -> None:
+    for limit in (None, 3):
+        groups: dict[str, list[str]] = {}
+        for trajectory in desk.trajectories[:limit]:
+            groups.setdefault(trajectory.customer, []).append(trajectory.trajectory_id)
+        found = [(name, [each.trajectory_id for each in stored]) for name, stored in source.customers(limit)]
+        assert found == list(groups.items())
 
 
 def test_all_tasks_come_back_rejected_ones_too(source: Source, desk: Made) -> None:
@@ -32,14 +41,14 @@ def test_all_tasks_come_back_rejected_ones_too(source: Source, desk: Made) -> No
 
 
 def test_verified_tasks_come_in_their_order(source: Source, desk: Made) -> None:
-    assert source.verified_tasks() == desk.verified()
-    assert source.verified_tasks(intents=["changing"]) == desk.verified("changing")
-    assert source.verified_tasks(10**6) == desk.verified()
+    assert list(source.verified_tasks()) == desk.verified()
+    assert list(source.verified_tasks(intents=["changing"])) == desk.verified("changing")
+    assert list(source.verified_tasks(10**6)) == desk.verified()
 
 
 @pytest.mark.parametrize("limit", [1, 4, 7, 50])
 def test_a_limit_takes_as_many_of_each_intent(source: Source, desk: Made, limit: int) -> None:
-    found = source.verified_tasks(limit)
+    found = list(source.verified_tasks(limit))
     assert len(found) == limit
     counts = {intent: [task for task in found if task.intent == intent] for intent in INTENTS}
     assert max(map(len, counts.values())) - min(map(len, counts.values())) <= 1
@@ -50,7 +59,7 @@ def test_a_limit_takes_as_many_of_each_intent(source: Source, desk: Made, limit:
 def test_a_limit_takes_more_of_the_others_where_an_intent_runs_out(source: Source, desk: Made) -> None:
     wanted: list[Intent] = ["general", "ambiguous"]
     few = len(desk.verified("ambiguous"))
-    found = source.verified_tasks(2 * few + 4, wanted)
+    found = list(source.verified_tasks(2 * few + 4, wanted))
     assert [t for t in found if t.intent == "ambiguous"] == desk.verified("ambiguous")
     assert len([t for t in found if t.intent == "general"]) == few + 4
 

@@ -1,23 +1,23 @@
 """One shard at a time: the narrow columns of all its rows, or one whole row by its place.
 
-``store.RunReader`` reads tables and stops at the first shard that is damaged, as the stages of a run must. A person
-who looks wants what is left: here every shard stands for itself, and what is wrong with it is one line.
+``store.RunReader`` reads whole tables. Here every shard stands for itself, and what is wrong with it is one line: for a
+person who looks at what is left (``view``), and for a run that takes one row of another after the other (``stored``).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
 
-from ..errors import InputError
-from ..ledger import ShardInfo
-from ..storage import Storage
-from ..store import MIGRATIONS, SCHEMA_VERSION, VERSION_KEY
+from .errors import InputError
+from .ledger import ShardInfo
+from .storage import Storage
+from .store import MIGRATIONS, SCHEMA_VERSION, schema_version
 
 
 class Shard:
@@ -26,8 +26,11 @@ class Shard:
     Every method raises InputError, one line, when the shard is missing, damaged or of a newer schema version.
     """
 
-    def __init__(self, storage: Storage, info: ShardInfo) -> None:
-        self._storage, self.info = storage, info
+    def __init__(
+        self, storage: Storage, info: ShardInfo, lost: Callable[[ShardInfo, str], InputError] | None = None
+    ) -> None:
+        """``lost`` words what is wrong with it; unless given, for a person who looks at its run."""
+        self._storage, self.info, self._word = storage, info, lost
         self._version = 0
         self._starts: list[int] = []  # row number at which each record batch begins, and the end
 
@@ -74,9 +77,15 @@ class Shard:
                     return found
                 reader = pa.ipc.open_file(file, options=_only(self._opened(file).schema, names))
                 batch: pa.RecordBatch = reader.get_batch(number)
+                batch.validate(full=True)
                 return batch
         except (pa.ArrowException, OSError) as error:
-            raise self._lost(_told(error)) from None
+            raise self._lost(_told(error)) from error
+
+    def reach(self) -> None:
+        """Wait for the store, as long as it has patience for. Raises StoreUnavailable: it stays away."""
+        if self._storage.size(self.info.file) is None:
+            raise self._lost("missing")
 
     def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         size = self._storage.size(self.info.file)
@@ -93,30 +102,29 @@ class Shard:
                     return
                 reader = pa.ipc.open_file(file, options=_only(schema, names))
                 for number in range(reader.num_record_batches):
-                    yield reader.get_batch(number)
+                    batch = reader.get_batch(number)
+                    batch.validate(full=True)  # altered bytes may point anywhere: who follows them crashes
+                    yield batch
         except (pa.ArrowException, OSError) as error:
-            raise self._lost(_told(error)) from None
+            raise self._lost(_told(error)) from error
 
     def _opened(self, file: Any) -> Any:
         """The shard's reader, its schema version checked."""
         reader = pa.ipc.open_file(file)
-        text = (reader.schema.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
-        if not text.isdecimal() or not 1 <= int(text) <= SCHEMA_VERSION:
-            raise self._lost(
-                f"rows of schema version {text or '(none)'}, this t2t reads versions 1 to {SCHEMA_VERSION}"
-                "; use the t2t that wrote it or a newer one"
-            )
-        self._version = int(text)
+        self._version = schema_version(reader.schema, self._storage.describe(self.info.file))
         return reader
 
     def _lifted(self, file: Any) -> pa.Table:
         """A shard of an older schema version, as rows of this one: one batch."""
         table = pa.ipc.open_file(file).read_all()
+        table.validate(full=True)
         for old in range(self._version, SCHEMA_VERSION):
             table = MIGRATIONS[old](self.info.table, table)
         return table
 
     def _lost(self, what: str) -> InputError:
+        if self._word is not None:
+            return self._word(self.info, what)
         return InputError(f"{self.info.file}: {what}; its {self.info.rows:,} rows of {self.info.table} can't be shown")
 
 

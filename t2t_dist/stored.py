@@ -1,0 +1,104 @@
+"""Chosen rows of a run's table as objects, read when they are asked for: a million tasks cost a few arrays to hold."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Generic, TypeVar, overload
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel
+
+from .errors import InputError
+from .rows import from_row
+from .shards import Shard
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Record batches kept decoded, of about 1 MiB each; neighbours in order lie in as many shards as the run had workers.
+_BATCHES = 32
+#: Objects kept: the trials and agents of a task follow each other.
+_OBJECTS = 64
+#: How often a batch is read that could not be, when its store can be reached; damage looks the same at first.
+_READS = 3
+
+
+class StoredRows(Sequence[M], Generic[M]):
+    """Rows of a table by their number in an order of the caller's. May be asked from several threads.
+
+    Asking raises InputError: the shard is damaged or gone, or the row is no such object; StoreUnavailable: its store
+    stays out of reach.
+    """
+
+    def __init__(self, path: str, shards: Sequence[Shard], kind: type[M], places: np.ndarray) -> None:
+        """``places`` has a row for each object: (place of its shard in ``shards``, number of its row in there). The
+        columns of each shard have been looked at: it knows where its batches begin."""
+        self._path, self._shards, self._kind, self._places = path, shards, kind, places
+        self._lock = threading.Lock()
+        self._batches: OrderedDict[tuple[int, int], pa.RecordBatch] = OrderedDict()
+        self._objects: OrderedDict[int, M] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, number: int) -> M: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> StoredRows[M]: ...
+
+    def __getitem__(self, number: int | slice) -> M | StoredRows[M]:
+        if isinstance(number, slice):
+            return self.chosen(np.arange(len(self))[number])
+        number = range(len(self))[number]
+        with self._lock:
+            found = self._objects.get(number)
+            if found is None:
+                found = self._objects[number] = self._read(number)
+            self._objects.move_to_end(number)
+            while len(self._objects) > _OBJECTS:
+                self._objects.popitem(last=False)
+            return found
+
+    def held(self, number: int) -> bool:
+        """Whether asking for this one reads nothing."""
+        return number in self._objects
+
+    def chosen(self, numbers: Sequence[int] | np.ndarray) -> StoredRows[M]:
+        """These of the rows, in this order."""
+        return StoredRows(self._path, self._shards, self._kind, self._places[np.asarray(numbers, dtype=np.int64)])
+
+    def _read(self, number: int) -> M:
+        shard, row = map(int, self._places[number])
+        (cells,) = self._batch(shard, row).to_pylist()
+        try:
+            return from_row(self._kind, cells)
+        except ValueError as error:  # pydantic's and orjson's
+            told = " ".join(str(error).split())[:200]
+            table = self._shards[shard].info.table
+            name = cells.get(f"{table.removesuffix('s')}_id") or f"number {row}"
+            raise InputError(f"{self._path}: {table}: row {name} can't be read: {told}") from None
+
+    def _batch(self, shard: int, row: int) -> pa.RecordBatch:
+        """The row, cut out of its record batch."""
+        number, within = self._shards[shard].place(row)
+        batch = self._batches.get((shard, number))
+        if batch is None:
+            batch = self._batches[shard, number] = _patiently_read(self._shards[shard], number)
+        self._batches.move_to_end((shard, number))
+        while len(self._batches) > _BATCHES:
+            self._batches.popitem(last=False)
+        return batch.slice(within, 1)
+
+
+def _patiently_read(shard: Shard, number: int) -> pa.RecordBatch:
+    for _ in range(_READS - 1):
+        try:
+            return shard.batch(number)
+        except InputError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            shard.reach()
+    return shard.batch(number)

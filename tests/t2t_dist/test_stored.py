@@ -1,0 +1,92 @@
+"""Rows of a run as objects that are read when asked for."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from t2t_dist import stored
+from t2t_dist.errors import InputError
+from t2t_dist.shards import Shard
+from t2t_dist.sources import Source
+from tests.finished_run import rows_of, write_run
+from tests.made import Made
+
+
+@pytest.fixture
+def run(desk: Made, tmp_path: Path) -> Path:
+    write_run(tmp_path / "run", rows_of([*reversed(desk.tasks)]))
+    return tmp_path / "run"
+
+
+def test_they_are_the_objects_in_any_order_and_from_any_thread(run: Path, desk: Made) -> None:
+    tasks, wanted = Source(str(run)).verified_tasks(), desk.verified()
+    numbers = [*range(len(wanted))] * 3
+    random.Random(7).shuffle(numbers)
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(tasks.__getitem__, numbers)) == [wanted[number] for number in numbers]
+    assert tasks[-1] == wanted[-1]
+    assert list(tasks[2:9:3]) == wanted[2:9:3]
+    with pytest.raises(IndexError):
+        tasks[len(wanted)]
+
+
+def test_only_so_many_are_kept(run: Path, desk: Made) -> None:
+    tasks = Source(str(run)).verified_tasks()
+    assert len(tasks) > stored._OBJECTS
+    assert not tasks.held(0)
+    first = tasks[0]
+    assert tasks.held(0)
+    assert tasks[0] is first
+    for number in range(len(tasks)):
+        tasks[number]
+    assert sum(tasks.held(number) for number in range(len(tasks))) == stored._OBJECTS
+    assert not tasks.held(0)
+    assert tasks[0] == first
+
+
+def test_a_store_out_of_reach_is_asked_again_and_an_absent_shard_is_not(
+    run: Path, desk: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = Source(str(run)).verified_tasks()
+    reading, failures = Shard.batch, [OSError("connection reset"), OSError("connection reset")]
+
+    def batch(self: Shard, *arguments: Any) -> pa.RecordBatch:
+        if failures:
+            raise InputError("out of reach") from failures.pop()
+        return reading(self, *arguments)
+
+    monkeypatch.setattr(Shard, "batch", batch)
+    assert tasks[0] == desk.verified()[0]
+    failures += [OSError("connection reset")] * 3
+    other = Source(str(run)).verified_tasks()
+    with pytest.raises(InputError, match="out of reach"):
+        other[0]
+    monkeypatch.undo()
+    for path in (run / "tasks").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"tasks/part-.*missing; .*rows of table tasks are lost with it; restore"):
+        other[0]
+
+
+def test_altered_bytes_are_told_before_they_are_followed(run: Path) -> None:
+    (path,) = (run / "tasks").iterdir()
+    whole, chance = path.read_bytes(), random.Random(3)
+    told: list[str] = []
+    for _ in range(40):
+        data = bytearray(whole)
+        for _ in range(40):
+            data[chance.randrange(8, len(data))] = chance.randrange(256)
+        path.write_bytes(data)
+        try:
+            for task in Source(str(run)).verified_tasks():
+                assert task.verdict == "verified"
+        except InputError as error:
+            told.append(str(error))
+    assert len(told) > 20
+    assert not [line for line in told if "\n" in line]
