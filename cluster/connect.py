@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import ray
 import ray.exceptions
 
@@ -18,6 +19,8 @@ from t2t_dist.errors import InputError
 _OBJECT_STORE_BYTES = 100 << 20
 #: Seconds to find out whether anything listens at an address; Ray itself takes minutes to give up.
 _KNOCK_S = 5.0
+#: Attempts to start a Ray here.
+_STARTS = 3
 
 
 def address_of(wanted: str | None) -> str | None:
@@ -50,7 +53,7 @@ def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
     have room for.
 
     Raises:
-        InputError: there is no such cluster, or it does not let us in.
+        InputError: there is no such cluster, it does not let us in, or none can be started here.
     """
     address = address_of(wanted)
     if ray.is_initialized():
@@ -63,19 +66,36 @@ def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
     if address is None:
         # By default Ray makes its workers, and with them the engines below, give way to everything else here.
         os.environ.setdefault("RAY_worker_niceness", "0")
-        ray.init(
-            address="local",
-            num_cpus=max(workers, os.cpu_count() or 1),
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            **quiet,
-        )
+        start_local(num_cpus=max(workers, os.cpu_count() or 1), **quiet)
     else:
         _join(address, quiet)
     try:
         yield address is None
     finally:
         ray.shutdown()
+
+
+def start_local(**settings: Any) -> None:
+    """A Ray of our own. It gives its own processes half a minute to come up, too little on a machine that has other
+    work: what came up is ended, and it is tried again."""
+    ours = psutil.Process()
+    for left in reversed(range(_STARTS)):
+        before = {process.pid for process in ours.children(recursive=True)}
+        try:
+            ray.init(address="local", object_store_memory=_OBJECT_STORE_BYTES, include_dashboard=False, **settings)
+            return
+        except Exception as error:  # a bare one it is where its node does not come up
+            ray.shutdown()
+            halves = [process for process in ours.children(recursive=True) if process.pid not in before]
+            for process in halves:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(halves, timeout=5)
+            if not left:
+                raise InputError(
+                    f"Ray did not start on this machine in {_STARTS} attempts ({_first_line(error)}); give it a"
+                    " quieter moment, or name a cluster with --set cluster.address=HOST:PORT"
+                ) from None
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:

@@ -72,15 +72,9 @@ def local_ray() -> Iterator[None]:
     """A real Ray on this machine; runs started in this process use it."""
     import ray
 
+    from cluster.connect import start_local
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(
-        address="local",
-        num_cpus=4,
-        object_store_memory=100 << 20,
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        configure_logging=False,
-    )
+    start_local(num_cpus=4, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()

@@ -1,0 +1,50 @@
+"""A Ray that does not come up at once, or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import psutil
+import pytest
+import ray
+
+from cluster.connect import connected
+from t2t_dist.errors import InputError
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Processes that attempts at starting Ray left behind, each failed as Ray's do."""
+    left: list[subprocess.Popen[bytes]] = []
+
+    def init(**settings: Any) -> None:
+        left.append(subprocess.Popen(["sleep", "600"]))
+        if len(left) < enough:
+            raise Exception("The current node timed out during startup.\nThe GCS has become overloaded.")
+
+    enough = 3
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return left
+
+
+def test_a_ray_that_is_slow_to_start_is_started_again(starts: list[subprocess.Popen[bytes]]) -> None:
+    with connected(None) as local:
+        assert local
+        assert [psutil.pid_exists(each.pid) for each in starts] == [False, False, True], "half a Ray is still there"
+    starts[-1].kill()
+    starts[-1].wait()
+
+
+def test_one_that_never_starts_is_told_in_a_line(
+    starts: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.connect._STARTS", 2)
+    with pytest.raises(InputError, match="Ray did not start on this machine in 2 attempts") as told, connected(None):
+        pass
+    assert "\n" not in str(told.value)
+    assert "overloaded" in str(told.value)
+    assert not [process for process in psutil.Process().children() if process.pid in {each.pid for each in starts}]
