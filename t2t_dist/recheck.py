@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .errors import InputError
 from .grade import grade
 from .rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
-from .schema import INTENTS, Task
+from .schema import Task
 from .sources import Source
 from .store import row_digest
 from .verify import Verifier
@@ -32,9 +32,8 @@ def reverify(source: Source) -> tuple[Counter[str], list[Difference]]:
     rewards = _reference_rewards(source)
     verdicts: Counter[str] = Counter()
     changed = []
-    order = {intent: place for place, intent in enumerate(INTENTS)}
     # Duplicates are decided by order: the earlier trajectory wins, as it did when the tasks were made.
-    for task in sorted(source.tasks(), key=lambda task: (task.index, order[task.intent])):
+    for task in source.tasks():
         before = _verdict(task)
         now = verifier.check(task.model_copy(deep=True))
         now = verifier.solvable(now, rewards.get(task.task_id, [])[: config.verify.reference_trials])
@@ -66,7 +65,7 @@ def regrade(source: Source) -> tuple[int, list[Difference]]:
         if config.source is None:
             raise InputError(f"{source.path}: the run does not say where its tasks come from")
         tasks_from = Source(config.source)
-    tasks = {task.task_id: task for task in tasks_from.tasks()}
+    tasks = tasks_from.tasks_by_id()
     changed, count = [], 0
     for row in source.reader.rows("episodes"):
         count += 1

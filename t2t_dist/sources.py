@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from .errors import InputError
 from .manifest import Manifest, read_manifest
-from .rows import SCHEMAS, from_row
+from .rows import SCHEMAS
 from .schema import INTENTS, Task, Trajectory
 from .shards import Shard
 from .storage import Storage
 from .store import RunReader
-from .stored import StoredRows
+from .stored import ById, StoredRows
 
 M = TypeVar("M", bound=BaseModel)
+
+_TASKS = ["verdict", "intent", "index"]
 
 
 class Source:
@@ -46,29 +46,33 @@ class Source:
         rows, about = self._chosen("trajectories", Trajectory, ["verdict", "index"], pc.field("verdict") == "kept")
         return rows.chosen(np.argsort(about["index"].to_numpy(), kind="stable")[:limit])
 
-    def customers(self, limit: int | None = None) -> list[tuple[str, StoredRows[Trajectory]]]:
-        """The kept trajectories of each customer, as if :meth:`trajectories` were grouped in the order they come."""
+    def customers(self, limit: int | None = None) -> tuple[StoredRows[Trajectory], list[tuple[str, list[int]]]]:
+        """Kept trajectories as they come, and the numbers of each customer's, in the order of their index."""
         columns = ["verdict", "index", "customer"]
         rows, about = self._chosen("trajectories", Trajectory, columns, pc.field("verdict") == "kept")
         names = about["customer"].to_pylist()
         groups: dict[str, list[int]] = {}
         for number in np.argsort(about["index"].to_numpy(), kind="stable")[:limit].tolist():
             groups.setdefault(names[number], []).append(number)
-        return [(customer, rows.chosen(numbers)) for customer, numbers in groups.items()]
+        return rows, list(groups.items())
 
-    def tasks(self) -> Iterator[Task]:
-        """Every stored task, rejected ones included, in no particular order."""
-        for row in self.reader.rows("tasks"):
-            yield self._task(row)
+    def tasks(self, where: pc.Expression | None = None) -> StoredRows[Task]:
+        """Every stored task, rejected ones included, by trajectory and intent; or those for which ``where`` holds."""
+        rows, about = self._chosen("tasks", Task, _TASKS, where)
+        return rows.chosen(_in_order(about))
+
+    def tasks_by_id(self) -> Mapping[str, Task]:
+        """Every stored task."""
+        rows, about = self._chosen("tasks", Task, ["task_id"], None)
+        return ById(rows, about["task_id"].to_pylist())
 
     def verified_tasks(self, limit: int | None = None, intents: Sequence[str] | None = None) -> StoredRows[Task]:
         """Verified tasks by trajectory and intent; ``limit`` takes as many of each intent as of the others."""
         chosen = pc.field("verdict") == "verified"
         if intents is not None:
             chosen &= pc.field("intent").isin(list(intents))
-        rows, about = self._chosen("tasks", Task, ["verdict", "intent", "index"], chosen)
-        kinds = pc.index_in(about["intent"], value_set=pa.array(INTENTS)).to_numpy()
-        order = np.lexsort((kinds, about["index"].to_numpy()))
+        rows, about = self._chosen("tasks", Task, _TASKS, chosen)
+        order, kinds = _in_order(about), _kinds(about)
         if limit is None or limit >= len(order):
             return rows.chosen(order)
         by_intent = [order[kinds[order] == kind] for kind in range(len(INTENTS))]
@@ -76,7 +80,7 @@ class Source:
         return rows.chosen([number for turn in turns for number in turn if number is not None][:limit])
 
     def _chosen(
-        self, table: str, kind: type[M], columns: list[str], where: pc.Expression
+        self, table: str, kind: type[M], columns: list[str], where: pc.Expression | None
     ) -> tuple[StoredRows[M], pa.Table]:
         """The rows for which ``where`` holds, as they come, and these columns of theirs. Opens every shard."""
         shards = [Shard(self.storage, info, self.reader.lost) for info in self.reader.state.shards.get(table, [])]
@@ -88,16 +92,21 @@ class Source:
             narrow = shard.columns(columns)
             row = pa.array(np.arange(len(narrow)))
             try:
-                kept = narrow.append_column("row", row).filter(where)
+                kept = narrow.append_column("row", row)
+                kept = kept if where is None else kept.filter(where)
             except (pa.ArrowException, KeyError) as error:
                 raise self.reader.lost(shard.info, f"other columns than {table} have ({error})") from None
             places.append(np.stack([np.full(len(kept), number), kept["row"].to_numpy()], axis=1))
             found.append(kept.select(columns))
         return StoredRows(self.path, shards, kind, np.concatenate(places)), pa.concat_tables(found)
 
-    def _task(self, row: dict[str, object]) -> Task:
-        try:
-            return from_row(Task, row)
-        except (ValidationError, orjson.JSONDecodeError) as error:
-            message = " ".join(str(error).split())[:200]
-            raise InputError(f"{self.path}: task {row.get('task_id')} can't be read: {message}") from None
+
+def _kinds(about: pa.Table) -> np.ndarray:
+    """Each row's intent by its place among them."""
+    kinds: np.ndarray = pc.index_in(about["intent"], value_set=pa.array(INTENTS)).to_numpy()
+    return kinds
+
+
+def _in_order(about: pa.Table) -> np.ndarray:
+    """Rows of tasks by trajectory and intent."""
+    return np.lexsort((_kinds(about), about["index"].to_numpy()))

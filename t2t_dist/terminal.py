@@ -233,10 +233,9 @@ def show(
     shown = 0
     for name in wanted:
         if rejected:
-            tasks = [task for task in source.tasks() if task.intent == name and task.verdict == "rejected"]
-            tasks = sorted(tasks, key=lambda task: task.index)[:count]
+            tasks = source.tasks((pc.field("intent") == name) & (pc.field("verdict") == "rejected"))[:count]
         else:
-            tasks = list(source.verified_tasks(count, [name]))
+            tasks = source.verified_tasks(count, [name])
         dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
         for task in tasks:
             shown += 1

@@ -196,7 +196,7 @@ class Convert(_Run):
         self.source = Source(config.source)
         source = f"{domain.fingerprint}/{self.source.digest('trajectories')}"
         super().__init__(config, domain, source, slots, make_picker)
-        self.customers = self.source.customers(config.limit)
+        self.trajectories, self.customers = self.source.customers(config.limit)
         self._stages: Stages | None = None
 
     def size(self) -> int:
@@ -206,8 +206,8 @@ class Convert(_Run):
         self._stages = self._stages or Stages(self)
         verifier = Verifier(self.domain, self.config.verify, self._stages.reference)
         rolled: list[asyncio.Task[None]] = []
-        _, stored = self.customers[item]
-        for trajectory in await asyncio.to_thread(list, stored):
+        _, numbers = self.customers[item]
+        for trajectory in await asyncio.to_thread(lambda: [self.trajectories[number] for number in numbers]):
             out.add("trajectories", {"run_id": self.run_id, **to_row(trajectory)})
             out.counts["trajectories"] += 1
             rolled += await self._stages.tasks(trajectory, verifier, attempt, out)

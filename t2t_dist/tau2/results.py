@@ -47,7 +47,7 @@ def export_results(run: str, out: str, agent: str | None) -> int:
     chosen = agent or agents[0]
     if chosen not in agents or (agent is None and len(agents) > 1):
         raise InputError(f"{run} has episodes of {', '.join(agents)}; a results.json is of one: name it with --agent")
-    tasks = {task.task_id: task for task in tasks_of(source).tasks()}
+    tasks = tasks_of(source).tasks_by_id()
     simulations, used = [], dict[str, Task]()
     for row in _rows(source, chosen):
         task = tasks.get(row["task_id"])

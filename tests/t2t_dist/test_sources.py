@@ -31,7 +31,8 @@ def test_customers_have_their_trajectories_in_the_order_they_come(source: Source
         groups: dict[str, list[str]] = {}
         for trajectory in desk.trajectories[:limit]:
             groups.setdefault(trajectory.customer, []).append(trajectory.trajectory_id)
-        found = [(name, [each.trajectory_id for each in stored]) for name, stored in source.customers(limit)]
+        rows, customers = source.customers(limit)
+        found = [(name, [rows[number].trajectory_id for number in numbers]) for name, numbers in customers]
         assert found == list(groups.items())
 
 

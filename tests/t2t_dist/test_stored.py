@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,9 +46,15 @@ def test_only_so_many_are_kept(run: Path, desk: Made) -> None:
     assert tasks[0] is first
     for number in range(len(tasks)):
         tasks[number]
+    assert tasks[0] is first, "what somebody uses is there once"
+    again = first.model_copy()
+    del first
+    for number in range(1, len(tasks)):
+        tasks[number]
+    gc.collect()
     assert sum(tasks.held(number) for number in range(len(tasks))) == stored._OBJECTS
     assert not tasks.held(0)
-    assert tasks[0] == first
+    assert tasks[0] == again
 
 
 def test_a_store_out_of_reach_is_asked_again_and_an_absent_shard_is_not(
