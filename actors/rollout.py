@@ -26,14 +26,15 @@ from actors.parent import end_with_parent
 from t2t_dist.chat.balance import MakePicker
 from t2t_dist.config import Config
 from t2t_dist.engines import FleetView, Held
-from t2t_dist.errors import InputError
+from t2t_dist.errors import InputError, defect_line
 from t2t_dist.ledger import ShardInfo
 from t2t_dist.manifest import read_manifest
 from t2t_dist.metrics import Calls
 from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
+from t2t_dist.stages import ItemRows
 from t2t_dist.storage import Storage
 from t2t_dist.store import ShardWriter, row_digest
-from t2t_dist.work import ItemRows, Work, open_work
+from t2t_dist.work import Work, open_work
 
 #: An answer waits this long for more to come together; one Ray call a tenth of a second costs nothing.
 _GATHER_S = 0.05
@@ -46,6 +47,9 @@ _LAG_EVERY_S = 0.05
 _GC_EVERY = 10_000
 #: Episodes alive longest that each report names, and items whose stacks are told when somebody asks.
 _SLOWEST, _STACKS = 3, 20
+#: Items broken by a defect, one after the other, that end the run: before any went well, and later. One alone becomes
+#: a failure and the rest goes on; where all break, going on would only make a dataset of failures.
+_BROKEN_AT_FIRST, _BROKEN_IN_A_ROW = 3, 20
 
 
 @dataclass
@@ -117,6 +121,7 @@ class Worker:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         self._error: BaseException | None = None
+        self._broken, self._patience = 0, _BROKEN_AT_FIRST
         self._lags: Counter[int] = Counter()
         self._calls: dict[str, Calls] = {}
         self._writing = asyncio.Lock()
@@ -191,13 +196,19 @@ class Worker:
     async def _run(self, item: int, attempt: int) -> None:
         try:
             self._take(item, await self.work.run(item, attempt))
+            self._broken, self._patience = 0, _BROKEN_IN_A_ROW
         except asyncio.CancelledError:
             raise
         except InputError as error:
             self._stop(error)
         except Exception as error:
             # A defect of ours or of a domain outside of any tool: one item must not end the run, nor vanish.
-            self._stop(InputError(f"item {item} broke: {error!r}\n{traceback.format_exc()}"))
+            traceback.print_exc()  # into the worker's log
+            self._broken += 1
+            if self._broken < self._patience:
+                self._take(item, self.work.given_up(item, attempt, defect_line(error)))
+            else:
+                self._stop(InputError(f"{self._broken} items in a row broke, the last one so: {defect_line(error)}"))
         finally:
             self._running.pop(item, None)
 

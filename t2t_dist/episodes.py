@@ -190,7 +190,9 @@ class EpisodeRunner:
         return Finished("episodes", episode_row(episode), outcome.reward)
 
 
-def lost_episode(run_id: str, config: Config, domain: str, what: str, attempts: int) -> dict[str, Any]:
+def lost_episode(
+    run_id: str, config: Config, domain: str, what: str, attempts: int, failure: FailureClass, message: str
+) -> dict[str, Any]:
     """The failure row of a work item that was given up: ``what`` names it."""
     return failure_row(
         Failure(
@@ -204,8 +206,8 @@ def lost_episode(run_id: str, config: Config, domain: str, what: str, attempts: 
             attempts=attempts,
             agent="",
             user=config.user,
-            failure=FailureClass.POISONED.value,
-            message=f"{what} lost its worker {attempts} times and was set aside",
+            failure=failure.value,
+            message=f"{what} {message}",
             turns=[],
             started=time.time(),
             duration=0.0,

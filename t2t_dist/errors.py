@@ -6,6 +6,8 @@ Two families only. :class:`InputError` is the person's to mend: the command line
 
 from __future__ import annotations
 
+import os
+import traceback
 from enum import StrEnum
 
 
@@ -21,6 +23,7 @@ class FailureClass(StrEnum):
     WORKER_LOST = "worker_lost"
     DEADLINE = "deadline"
     POISONED = "poisoned"
+    DEFECT = "defect"  # of our own code, or of a domain's outside of any tool
     CANCELLED = "cancelled"
 
 
@@ -91,3 +94,14 @@ class EngineRejected(EngineBadResponse):
 
 class ContextExceeded(Exception):
     """The conversation no longer fits the model's context. Graded as a termination, not a failure."""
+
+
+#: Frames that the line about a defect names.
+_FRAMES = 4
+
+
+def defect_line(error: Exception) -> str:
+    """An exception that nobody expected, in a line: what it says, and where it came from, innermost first."""
+    frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
+    where = " < ".join(f"{frame.name} ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in frames)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}, in {where}"

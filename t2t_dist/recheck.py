@@ -11,9 +11,10 @@ from .grade import grade
 from .rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from .schema import Task
 from .sources import Source
+from .stages import reference_keys
 from .store import row_digest
 from .verify import Verifier
-from .work import load_domain, reference_keys
+from .work import load_domain
 
 
 class Difference(NamedTuple):

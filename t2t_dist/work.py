@@ -9,59 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import environments.registry
 from environments.base import Domain
 from environments.registry import UnknownDomain
-from environments.tools import ToolLost
 
-from .aside import aside
 from .chat.balance import MakePicker
 from .config import Config
-from .convert import Writer, convert_one, reject
 from .costs import spending, stage
 from .episodes import EpisodeRunner, Finished, lost_episode
-from .errors import EpisodeFailure, FailureClass, InputError
-from .explore import explore_graph, judge_trajectory
-from .explore_llm import conversation_key
-from .explore_stage import LlmExplorer
-from .favour import counted
+from .errors import FailureClass, InputError, defect_line
 from .gate import Slots
-from .identity import code_version, episode_id, run_id, seed_of, trajectory_id
+from .identity import code_version, episode_id, run_id, seed_of
 from .injection import check_tools
-from .intents.errands import errands_in
-from .judge import committee
 from .models import Models
-from .rows import failure_row, to_row
-from .schema import Failure, Task, Trajectory
+from .rows import to_row
+from .schema import Task
 from .sources import Source
+from .stages import ItemRows, Stages, rollouts
 from .trials import adaptively
-from .verify import Verifier, action_key
-from .writing import LlmWriter
-
-
-@dataclass
-class ItemRows:
-    """What an item came to: rows by table, and counts to be added up over the run."""
-
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, table: str, row: dict[str, Any]) -> None:
-        self.rows.setdefault(table, []).append(row)
-
-    def finished(self, done: Finished) -> None:
-        """Take an episode's row and count it."""
-        self.add(done.table, done.row)
-        if done.table == "episodes":
-            self.counts[f"episodes.{done.row['stage']}"] += 1
-        else:
-            self.counts[f"failures.{done.row['failure']}"] += 1
+from .verify import Verifier
 
 
 class Work(Protocol):
@@ -81,26 +51,35 @@ class Work(Protocol):
         """The rows of an item. Raises InputError for what no repetition mends."""
         ...
 
-    def given_up(self, item: int, attempts: int) -> ItemRows:
-        """The rows of an item that was set aside."""
+    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
+        """The rows of an item that was set aside: for the workers it lost, or for a ``defect`` that it met."""
         ...
 
     async def close(self) -> None: ...
 
 
 def load_domain(config: Config) -> Domain:
-    """The config's domain. Raises InputError: unknown name (with near matches), broken module or words."""
-    try:
+    """The config's domain. Raises InputError: unknown name (with near matches), broken module, words or code."""
+    with _of_domain(config.domain):
         domain = environments.registry.load(config.domain, config.domain_seed, config.scale)
         domain.fingerprint  # noqa: B018 - reads policy, words and database: what is wrong with them shows here
-    except UnknownDomain as error:
-        raise InputError(str(error)) from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"domain '{config.domain}': {error}") from None
     return domain
 
 
-class _Run:
+@contextmanager
+def _of_domain(name: str) -> Iterator[None]:
+    """Whatever a domain's code raises, as InputError."""
+    try:
+        yield
+    except UnknownDomain as error:
+        raise InputError(str(error)) from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"domain '{name}': {error}") from None
+    except Exception as error:
+        raise InputError(f"domain '{name}' broke: {defect_line(error)}; t2t check-domain {name} examines it") from None
+
+
+class Run:
     """What all kinds of work share."""
 
     def __init__(self, config: Config, domain: Domain, source: str, slots: int, make_picker: MakePicker | None) -> None:
@@ -143,14 +122,16 @@ class _Run:
         await self.models.close()
 
 
-class Generate(_Run):
+class Generate(Run):
     """Explore, convert, verify and roll out, a customer an item."""
 
     def __init__(self, config: Config, slots: int = 256, make_picker: MakePicker | None = None) -> None:
         domain = load_domain(config)
         super().__init__(config, domain, domain.fingerprint, slots, make_picker)
-        self.customers = list(domain.callers)
-        if not domain.entry_tools:
+        with _of_domain(config.domain):
+            self.customers = list(domain.callers)
+            entries = domain.entry_tools
+        if not entries:
             lacks = "tool that finds a customer by what they know" if self.customers else "customers"
             raise InputError(f"domain '{config.domain}' has no {lacks}: nothing can be explored on it")
         random.Random(seed_of(config.seed, "customers")).shuffle(self.customers)
@@ -167,24 +148,23 @@ class Generate(_Run):
         stages = self._stages = self._stages or Stages(self)
         customer = self.customers[item]
         verifier = Verifier(self.domain, self.config.verify, stages.reference)
-        rolled: list[asyncio.Task[None]] = []
-        for index in self.indices(item):
-            trajectory = await stages.explore(index, customer, attempt, out)
-            if trajectory is None:
-                continue
-            out.add("trajectories", {"run_id": self.run_id, **to_row(trajectory)})
-            out.counts["trajectories"] += 1
-            if trajectory.verdict != "kept":
-                out.counts[f"rejected.{trajectory.verdict}"] += 1
-            elif self.config.until != "explore":
-                rolled += await stages.tasks(trajectory, verifier, attempt, out)
-        await asyncio.gather(*rolled)
+        async with rollouts() as rolled:
+            for index in self.indices(item):
+                trajectory = await stages.explore(index, customer, attempt, out)
+                if trajectory is None:
+                    continue
+                out.add("trajectories", {"run_id": self.run_id, **to_row(trajectory)})
+                out.counts["trajectories"] += 1
+                if trajectory.verdict != "kept":
+                    out.counts[f"rejected.{trajectory.verdict}"] += 1
+                elif self.config.until != "explore":
+                    await stages.tasks(trajectory, verifier, attempt, out, rolled)
 
-    def given_up(self, item: int, attempts: int) -> ItemRows:
-        return _given_up(self, f"customer {self.customers[item]}", attempts)
+    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
+        return _given_up(self, f"customer {self.customers[item]}", attempts, defect)
 
 
-class Convert(_Run):
+class Convert(Run):
     """Convert, verify and roll out the kept trajectories of a run, one an item.
 
     Duplicates are looked for among the trajectories of the same customer, all of which are one item as in generate.
@@ -205,19 +185,18 @@ class Convert(_Run):
     async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
         self._stages = self._stages or Stages(self)
         verifier = Verifier(self.domain, self.config.verify, self._stages.reference)
-        rolled: list[asyncio.Task[None]] = []
         _, numbers = self.customers[item]
-        for trajectory in await asyncio.to_thread(lambda: [self.trajectories[number] for number in numbers]):
-            out.add("trajectories", {"run_id": self.run_id, **to_row(trajectory)})
-            out.counts["trajectories"] += 1
-            rolled += await self._stages.tasks(trajectory, verifier, attempt, out)
-        await asyncio.gather(*rolled)
+        async with rollouts() as rolled:
+            for trajectory in await asyncio.to_thread(lambda: [self.trajectories[number] for number in numbers]):
+                out.add("trajectories", {"run_id": self.run_id, **to_row(trajectory)})
+                out.counts["trajectories"] += 1
+                await self._stages.tasks(trajectory, verifier, attempt, out, rolled)
 
-    def given_up(self, item: int, attempts: int) -> ItemRows:
-        return _given_up(self, f"customer {self.customers[item][0]}", attempts)
+    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
+        return _given_up(self, f"customer {self.customers[item][0]}", attempts, defect)
 
 
-class Evaluate(_Run):
+class Evaluate(Run):
     """Roll agents out on the verified tasks of a run, an episode an item; with adaptive trials, all of a task's."""
 
     def __init__(self, config: Config, slots: int = 256, make_picker: MakePicker | None = None) -> None:
@@ -251,175 +230,26 @@ class Evaluate(_Run):
         else:
             out.finished(await self.episode(task, agent, trial, "rollout", attempt))
 
-    def given_up(self, item: int, attempts: int) -> ItemRows:
+    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
         number, agent, trial = self._of(item)
         task = self.tasks[number]
-        return _given_up(self, f"{task.task_id}/{agent}", attempts, task, agent, trial)
+        return _given_up(self, f"{task.task_id}/{agent}", attempts, defect, task, agent, trial)
 
 
 def _given_up(
-    run: _Run, what: str, attempts: int, task: Task | None = None, agent: str = "", trial: int = 0
+    run: Run, what: str, attempts: int, defect: str, task: Task | None = None, agent: str = "", trial: int = 0
 ) -> ItemRows:
     out = ItemRows()
-    row = lost_episode(run.run_id, run.config, run.config.domain, what, attempts)
+    failure, message = FailureClass.POISONED, f"lost its worker {attempts} times and was set aside"
+    if defect:
+        failure, message = FailureClass.DEFECT, f"was set aside: {defect}"
+    row = lost_episode(run.run_id, run.config, run.config.domain, what, attempts, failure, message)
     if task is not None:
         identity = episode_id(run.run_id, "rollout", what, trial)
         row |= {"episode_id": identity, "stage": "rollout", "agent": agent, "trial": trial}
         row |= {"task_id": task.task_id, "intent": task.intent}
     out.finished(Finished("failures", row, None))
     return out
-
-
-class Stages:
-    """The stages of one trajectory after the other, shared by generate and convert."""
-
-    def __init__(self, run: _Run) -> None:
-        self.run, self.config, self.domain = run, run.config, run.domain
-        config, models = run.config, run.models
-        self.explorer = None
-        if config.explorer != "graph":
-            self.explorer = LlmExplorer(models.chat(config.explorer, "explorer"))
-        self.writer: Writer | None = None
-        if config.writer != "template":
-            self.writer = LlmWriter(models.chat(config.writer, "writer"))
-        self.judges = [models.chat(name, "judge") for name in config.judges]
-        self.reference = reference_keys(config.verify.reference_tasks)
-
-    async def explore(self, index: int, customer: str, attempt: int, out: ItemRows) -> Trajectory | None:
-        """One trajectory with its verdict, or ``None`` and a failure row."""
-        config, domain = self.config, self.domain
-        identity = trajectory_id(self.run.run_id, index)
-        seed = seed_of(config.seed, "explore", index)
-        trajectory = Trajectory(
-            trajectory_id=identity,
-            index=index,
-            domain=config.domain,
-            customer=customer,
-            explorer=config.explorer,
-            seed=seed,
-            initial=domain.world().digest,
-        )
-        try:
-            if self.explorer is None:
-                found = await aside(domain, explore_graph, domain, customer, seed, self.run.favours)
-                trajectory.tools, trajectory.steps = found
-                await asyncio.sleep(0)  # a place for the other episodes between two stretches of work
-            else:
-                async with self.run.slots, _within(config.limits.explore_s, "the exploration"):
-                    with stage("explore"):
-                        await self.explorer.explore(domain, trajectory, self.run.favours)
-            if trajectory.verdict == "kept":
-                trajectory.verdict = await aside(domain, judge_trajectory, domain, trajectory)
-        except (EpisodeFailure, ToolLost) as failure:
-            self._failed(out, "explore", identity, failure, attempt)
-            return None
-        finally:
-            self.run.models.forget(conversation_key(seed))
-        if trajectory.verdict == "kept" and self.explorer is not None:
-            self.explorer.remember(trajectory)
-        return trajectory
-
-    async def tasks(
-        self, trajectory: Trajectory, verifier: Verifier, attempt: int, out: ItemRows
-    ) -> list[asyncio.Task[None]]:
-        """Convert and verify, one intent after the other; rollouts of what stands are started, not awaited."""
-        rolled = []
-        for intent in self.config.intents:
-            try:
-                async with self.run.slots, _within(self.config.limits.convert_s, "making the task"):
-                    with stage("convert"):
-                        task = await convert_one(self.domain, trajectory, intent, self.writer)
-                    if task.verdict == "verified" and self.judges:
-                        with stage("verify"):
-                            await self._vote(task)
-            except (EpisodeFailure, ToolLost) as failure:
-                self._failed(out, "convert", f"{trajectory.trajectory_id}/{intent}", failure, attempt, intent)
-                continue
-            if task.verdict == "verified":
-                verifier.check_known(task)
-            await asyncio.sleep(0)
-            if task.verdict == "verified" and self.config.until == "rollout":
-                rolled.append(asyncio.create_task(self._roll_out(task, verifier, attempt, out)))
-            else:
-                self._store(task, out)
-        return rolled
-
-    async def _vote(self, task: Task) -> None:
-        votes, bad = await committee(self.judges, task, self.domain, seed=task.seed)
-        task.votes = votes
-        if not votes:
-            task.raw = "\n\n".join(answer.raw for answer in bad)
-            reject(task, "no_votes", "; ".join(answer.why for answer in bad))
-
-    async def _roll_out(self, task: Task, verifier: Verifier, attempt: int, out: ItemRows) -> None:
-        """Rollouts of every agent, and the reference's where it is not among them; then the last verdict."""
-        config = self.config
-        reference, more = config.verify.reference, range(config.verify.reference_trials)
-        rolled = [self.run.trials(task, agent, attempt) for agent in config.agents]
-        checks = []
-        if reference not in config.agents:  # else its rollouts do
-            checks = [self.run.episode(task, reference, n, "verify", attempt) for n in more]
-        *by_agent, verifying = await asyncio.gather(*rolled, asyncio.gather(*checks))
-        rewards = []
-        for finished in [*(done for episodes in by_agent for done in episodes), *verifying]:
-            out.finished(finished)
-            if finished.reward is not None and finished.row["agent"] == reference:
-                rewards.append(finished.reward)
-        if config.verify.reference_trials:
-            verifier.solvable(task, rewards[: config.verify.reference_trials])
-        if config.feedback:
-            out.counts += counted((errand.name for errand in errands_in(task.grader)), task.verdict == "verified")
-        self._store(task, out)
-
-    def _store(self, task: Task, out: ItemRows) -> None:
-        out.add("tasks", {"run_id": self.run.run_id, **to_row(task)})
-        if task.verdict == "verified":
-            out.counts[f"tasks.{task.intent}"] += 1
-        else:
-            out.counts[f"rejected.{task.reasons[0]}"] += 1
-            out.counts[f"tasks_rejected.{task.intent}"] += 1
-
-    def _failed(
-        self, out: ItemRows, stage: str, what: str, failure: EpisodeFailure | ToolLost, attempt: int, intent: str = ""
-    ) -> None:
-        kind = failure.failure if isinstance(failure, EpisodeFailure) else FailureClass.TOOL_CRASH
-        row = failure_row(
-            Failure(
-                episode_id=episode_id(self.run.run_id, stage, what, 0),
-                run_id=self.run.run_id,
-                stage=stage,
-                domain=self.config.domain,
-                task_id="",
-                intent=intent,
-                trial=0,
-                attempts=attempt,
-                agent=self.config.explorer if stage == "explore" else self.config.writer,
-                user="",
-                failure=kind.value,
-                message=str(failure),
-                turns=[],
-                started=0.0,
-                duration=0.0,
-            )
-        )
-        out.finished(Finished("failures", row, None))
-
-
-@asynccontextmanager
-async def _within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raises EpisodeFailure: it took longer."""
-    try:
-        async with asyncio.timeout(seconds) as deadline:
-            yield
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        raise EpisodeFailure(f"{what} was not over after {seconds:g} s", FailureClass.DEADLINE) from None
-
-
-def reference_keys(runs: Iterable[str]) -> frozenset[str]:
-    """What the tasks of reference runs do, for the contamination check."""
-    return frozenset(action_key(task) for run in runs for task in Source(run).verified_tasks())
 
 
 KINDS: dict[str, type[Generate] | type[Convert] | type[Evaluate]] = {

@@ -11,9 +11,10 @@ import time
 from typing import Any
 
 from environments.base import Profile
+from environments.language import Said
 from environments.retail import Retail
 from environments.state import World
-from environments.tools import AGENT, ToolResult, ToolSet
+from environments.tools import AGENT, Call, ToolResult, ToolSet
 from t2t_dist.identity import seed_of
 
 
@@ -75,3 +76,21 @@ class Broken(Retail):
         if customer == fifth(self):
             raise RuntimeError("deliberately broken")
         return super().profile(world, customer)
+
+
+class Hopeless(Retail):
+    """A defect that every item meets."""
+
+    name = "hopeless"
+
+    def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
+        raise RuntimeError("deliberately broken")
+
+
+class Stillborn(Retail):
+    """A defect that shows before any item."""
+
+    name = "stillborn"
+
+    def profile(self, world: World, customer: str) -> Profile:
+        raise RuntimeError("deliberately broken")

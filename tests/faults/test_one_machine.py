@@ -152,7 +152,28 @@ def test_status_tells_the_slowest_episodes_and_where_they_stand(tmp_path: Path) 
         driver.communicate()
 
 
-def test_a_crash_of_our_own_is_an_error_not_silence(tmp_path: Path) -> None:
-    done = t2t(*arguments(tmp_path / "crash", domain="tests.slow_domain:Broken"))
+def test_an_item_that_meets_a_defect_is_set_aside(tmp_path: Path) -> None:
+    out = tmp_path / "broken"
+    broken = {"domain": "tests.slow_domain:Broken", "trajectories": 12, "until": "convert"}
+    summary = t2t_json(*arguments(out, **broken))
+    assert summary["failures"] == {"defect": 1}
+    assert summary["trajectories"] == 11
+    (row,) = RunReader(Storage.open(out), SCHEMAS).rows("failures")
+    assert "was set aside: RuntimeError: deliberately broken, in profile (slow_domain.py:" in row["message"]
+    assert "\n" not in row["message"]
+    # The same command finds nothing left to do.
+    assert t2t_json(*arguments(out, **broken))["digest"] == summary["digest"]
+
+
+def test_a_run_in_which_everything_is_broken_ends(tmp_path: Path) -> None:
+    hopeless = {"domain": "tests.slow_domain:Hopeless", "until": "convert", "cluster.workers": 1}
+    done = t2t(*arguments(tmp_path / "hopeless", **hopeless))
     assert done.returncode == 2
-    assert "deliberately broken" in done.stderr
+    assert "3 items in a row broke, the last one so: RuntimeError: deliberately broken" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    done = t2t(*arguments(tmp_path / "stillborn", domain="tests.slow_domain:Stillborn"))
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert "Stillborn' broke: RuntimeError: deliberately broken, in profile (slow_domain.py:" in said
+    assert "t2t check-domain" in said
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,221 @@
+"""The stages of one trajectory: explore, convert, verify, roll out; and the rows that they leave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from environments.tools import ToolLost
+
+from .aside import aside
+from .convert import Writer, convert_one, reject
+from .costs import stage
+from .episodes import Finished
+from .errors import EpisodeFailure, FailureClass
+from .explore import explore_graph, judge_trajectory
+from .explore_llm import conversation_key
+from .explore_stage import LlmExplorer
+from .favour import counted
+from .identity import episode_id, seed_of, trajectory_id
+from .intents.errands import errands_in
+from .judge import committee
+from .rows import failure_row, to_row
+from .schema import Failure, Task, Trajectory
+from .sources import Source
+from .verify import Verifier, action_key
+from .writing import LlmWriter
+
+if TYPE_CHECKING:
+    from .work import Run
+
+
+@dataclass
+class ItemRows:
+    """What an item came to: rows by table, and counts to be added up over the run."""
+
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, table: str, row: dict[str, Any]) -> None:
+        self.rows.setdefault(table, []).append(row)
+
+    def finished(self, done: Finished) -> None:
+        """Take an episode's row and count it."""
+        self.add(done.table, done.row)
+        if done.table == "episodes":
+            self.counts[f"episodes.{done.row['stage']}"] += 1
+        else:
+            self.counts[f"failures.{done.row['failure']}"] += 1
+
+
+class Stages:
+    """The stages of one trajectory after the other, shared by generate and convert."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.config, self.domain = run, run.config, run.domain
+        config, models = run.config, run.models
+        self.explorer = None
+        if config.explorer != "graph":
+            self.explorer = LlmExplorer(models.chat(config.explorer, "explorer"))
+        self.writer: Writer | None = None
+        if config.writer != "template":
+            self.writer = LlmWriter(models.chat(config.writer, "writer"))
+        self.judges = [models.chat(name, "judge") for name in config.judges]
+        self.reference = reference_keys(config.verify.reference_tasks)
+
+    async def explore(self, index: int, customer: str, attempt: int, out: ItemRows) -> Trajectory | None:
+        """One trajectory with its verdict, or ``None`` and a failure row."""
+        config, domain = self.config, self.domain
+        identity = trajectory_id(self.run.run_id, index)
+        seed = seed_of(config.seed, "explore", index)
+        trajectory = Trajectory(
+            trajectory_id=identity,
+            index=index,
+            domain=config.domain,
+            customer=customer,
+            explorer=config.explorer,
+            seed=seed,
+            initial=domain.world().digest,
+        )
+        try:
+            if self.explorer is None:
+                found = await aside(domain, explore_graph, domain, customer, seed, self.run.favours)
+                trajectory.tools, trajectory.steps = found
+                await asyncio.sleep(0)  # a place for the other episodes between two stretches of work
+            else:
+                async with self.run.slots, _within(config.limits.explore_s, "the exploration"):
+                    with stage("explore"):
+                        await self.explorer.explore(domain, trajectory, self.run.favours)
+            if trajectory.verdict == "kept":
+                trajectory.verdict = await aside(domain, judge_trajectory, domain, trajectory)
+        except (EpisodeFailure, ToolLost) as failure:
+            self._failed(out, "explore", identity, failure, attempt)
+            return None
+        finally:
+            self.run.models.forget(conversation_key(seed))
+        if trajectory.verdict == "kept" and self.explorer is not None:
+            self.explorer.remember(trajectory)
+        return trajectory
+
+    async def tasks(
+        self,
+        trajectory: Trajectory,
+        verifier: Verifier,
+        attempt: int,
+        out: ItemRows,
+        rolled: list[asyncio.Task[None]],
+    ) -> None:
+        """Convert and verify, one intent after the other; rollouts of what stands are begun and put into ``rolled``."""
+        for intent in self.config.intents:
+            try:
+                async with self.run.slots, _within(self.config.limits.convert_s, "making the task"):
+                    with stage("convert"):
+                        task = await convert_one(self.domain, trajectory, intent, self.writer)
+                    if task.verdict == "verified" and self.judges:
+                        with stage("verify"):
+                            await self._vote(task)
+            except (EpisodeFailure, ToolLost) as failure:
+                self._failed(out, "convert", f"{trajectory.trajectory_id}/{intent}", failure, attempt, intent)
+                continue
+            if task.verdict == "verified":
+                verifier.check_known(task)
+            await asyncio.sleep(0)
+            if task.verdict == "verified" and self.config.until == "rollout":
+                rolled.append(asyncio.create_task(self._roll_out(task, verifier, attempt, out)))
+            else:
+                self._store(task, out)
+
+    async def _vote(self, task: Task) -> None:
+        votes, bad = await committee(self.judges, task, self.domain, seed=task.seed)
+        task.votes = votes
+        if not votes:
+            task.raw = "\n\n".join(answer.raw for answer in bad)
+            reject(task, "no_votes", "; ".join(answer.why for answer in bad))
+
+    async def _roll_out(self, task: Task, verifier: Verifier, attempt: int, out: ItemRows) -> None:
+        """Rollouts of every agent, and the reference's where it is not among them; then the last verdict."""
+        config = self.config
+        reference, more = config.verify.reference, range(config.verify.reference_trials)
+        rolled = [self.run.trials(task, agent, attempt) for agent in config.agents]
+        checks = []
+        if reference not in config.agents:  # else its rollouts do
+            checks = [self.run.episode(task, reference, n, "verify", attempt) for n in more]
+        *by_agent, verifying = await asyncio.gather(*rolled, asyncio.gather(*checks))
+        rewards = []
+        for finished in [*(done for episodes in by_agent for done in episodes), *verifying]:
+            out.finished(finished)
+            if finished.reward is not None and finished.row["agent"] == reference:
+                rewards.append(finished.reward)
+        if config.verify.reference_trials:
+            verifier.solvable(task, rewards[: config.verify.reference_trials])
+        if config.feedback:
+            out.counts += counted((errand.name for errand in errands_in(task.grader)), task.verdict == "verified")
+        self._store(task, out)
+
+    def _store(self, task: Task, out: ItemRows) -> None:
+        out.add("tasks", {"run_id": self.run.run_id, **to_row(task)})
+        if task.verdict == "verified":
+            out.counts[f"tasks.{task.intent}"] += 1
+        else:
+            out.counts[f"rejected.{task.reasons[0]}"] += 1
+            out.counts[f"tasks_rejected.{task.intent}"] += 1
+
+    def _failed(
+        self, out: ItemRows, stage: str, what: str, failure: EpisodeFailure | ToolLost, attempt: int, intent: str = ""
+    ) -> None:
+        kind = failure.failure if isinstance(failure, EpisodeFailure) else FailureClass.TOOL_CRASH
+        row = failure_row(
+            Failure(
+                episode_id=episode_id(self.run.run_id, stage, what, 0),
+                run_id=self.run.run_id,
+                stage=stage,
+                domain=self.config.domain,
+                task_id="",
+                intent=intent,
+                trial=0,
+                attempts=attempt,
+                agent=self.config.explorer if stage == "explore" else self.config.writer,
+                user="",
+                failure=kind.value,
+                message=str(failure),
+                turns=[],
+                started=0.0,
+                duration=0.0,
+            )
+        )
+        out.finished(Finished("failures", row, None))
+
+
+@asynccontextmanager
+async def rollouts() -> AsyncIterator[list[asyncio.Task[None]]]:
+    """What is put in runs to its end; where anything raises, the rest is ended."""
+    rolled: list[asyncio.Task[None]] = []
+    try:
+        yield rolled
+        await asyncio.gather(*rolled)
+    except BaseException:
+        for task in rolled:
+            task.cancel()
+        await asyncio.gather(*rolled, return_exceptions=True)
+        raise
+
+
+@asynccontextmanager
+async def _within(seconds: float, what: str) -> AsyncIterator[None]:
+    """Raises EpisodeFailure: it took longer."""
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            yield
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise EpisodeFailure(f"{what} was not over after {seconds:g} s", FailureClass.DEADLINE) from None
+
+
+def reference_keys(runs: Iterable[str]) -> frozenset[str]:
+    """What the tasks of reference runs do, for the contamination check."""
+    return frozenset(action_key(task) for run in runs for task in Source(run).verified_tasks())
