@@ -195,22 +195,29 @@ class Worker:
 
     async def _run(self, item: int, attempt: int) -> None:
         try:
-            self._take(item, await self.work.run(item, attempt))
-            self._broken, self._patience = 0, _BROKEN_IN_A_ROW
-        except asyncio.CancelledError:
-            raise
+            try:
+                rows = await self.work.run(item, attempt)
+                self._broken, self._patience = 0, _BROKEN_IN_A_ROW
+            except InputError:
+                raise
+            except Exception as error:
+                rows = self._without(item, attempt, error)
+            self._take(item, rows)
         except InputError as error:
             self._stop(error)
         except Exception as error:
-            # A defect of ours or of a domain outside of any tool: one item must not end the run, nor vanish.
-            traceback.print_exc()  # into the worker's log
-            self._broken += 1
-            if self._broken < self._patience:
-                self._take(item, self.work.given_up(item, attempt, defect_line(error)))
-            else:
-                self._stop(InputError(f"{self._broken} items in a row broke, the last one so: {defect_line(error)}"))
+            self._stop(InputError(f"the rows of item {item} can't be stored: {defect_line(error)}"))
         finally:
             self._running.pop(item, None)
+
+    def _without(self, item: int, attempt: int, error: Exception) -> ItemRows:
+        """The rows of an item that met a defect, of ours or of a domain outside of any tool: it must not end the run,
+        nor vanish. Raises InputError: so did those before it."""
+        traceback.print_exception(error)  # into the worker's log
+        self._broken += 1
+        if self._broken >= self._patience:
+            raise InputError(f"{self._broken} items in a row broke, the last one so: {defect_line(error)}")
+        return self.work.given_up(item, attempt, defect_line(error))
 
     def _stop(self, error: BaseException) -> None:
         self._error = self._error or error
