@@ -86,9 +86,9 @@ class StoredRows(Sequence[M], Generic[M]):
                 self._objects.popitem(last=False)
             return found
 
-    def held(self, number: int) -> bool:
-        """Whether asking for this one reads nothing."""
-        return number in self._used
+    def at_hand(self, number: int) -> M | None:
+        """The object if it need not be read; never waits for somebody who reads, as an event loop must not."""
+        return self._used.get(number)
 
     def chosen(self, numbers: Sequence[int] | np.ndarray) -> StoredRows[M]:
         """These of the rows, in this order."""

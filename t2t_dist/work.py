@@ -223,7 +223,9 @@ class Evaluate(Run):
     async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
         number, agent, trial = self._of(item)
         # A shard is read apart from the loop, on which other episodes live: its store may be far away.
-        task = self.tasks[number] if self.tasks.held(number) else await asyncio.to_thread(lambda: self.tasks[number])
+        task = self.tasks.at_hand(number)
+        if task is None:
+            task = await asyncio.to_thread(lambda: self.tasks[number])
         if self.config.trials == "adaptive":
             for done in await self.trials(task, agent, attempt):
                 out.finished(done)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,10 +42,9 @@ def test_they_are_the_objects_in_any_order_and_from_any_thread(run: Path, desk: 
 def test_only_so_many_are_kept(run: Path, desk: Made) -> None:
     tasks = Source(str(run)).verified_tasks()
     assert len(tasks) > stored._OBJECTS
-    assert not tasks.held(0)
+    assert tasks.at_hand(0) is None
     first = tasks[0]
-    assert tasks.held(0)
-    assert tasks[0] is first
+    assert tasks.at_hand(0) is tasks[0] is first
     for number in range(len(tasks)):
         tasks[number]
     assert tasks[0] is first, "what somebody uses is there once"
@@ -52,9 +53,29 @@ def test_only_so_many_are_kept(run: Path, desk: Made) -> None:
     for number in range(1, len(tasks)):
         tasks[number]
     gc.collect()
-    assert sum(tasks.held(number) for number in range(len(tasks))) == stored._OBJECTS
-    assert not tasks.held(0)
+    assert sum(tasks.at_hand(number) is not None for number in range(len(tasks))) == stored._OBJECTS
+    assert tasks.at_hand(0) is None
     assert tasks[0] == again
+
+
+async def test_a_loop_is_not_held_up_by_a_slow_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = Source(str(run)).verified_tasks()
+    near, far, reading, stuck = tasks[0], len(tasks) - 1, Shard.batch, threading.Event()
+
+    def batch(self: Shard, *arguments: Any) -> pa.RecordBatch:
+        assert stuck.wait(60)
+        return reading(self, *arguments)
+
+    monkeypatch.setattr(Shard, "batch", batch)
+    monkeypatch.setattr(stored, "_BATCHES", 0)
+    tasks._batches._kept.clear()
+    slow = asyncio.create_task(asyncio.to_thread(lambda: tasks[far]))
+    await asyncio.sleep(0.1)
+    assert tasks.at_hand(0) is near
+    assert tasks.at_hand(far) is None
+    assert not slow.done()
+    stuck.set()
+    assert (await slow).verdict == "verified"
 
 
 def test_a_store_out_of_reach_is_asked_again_and_an_absent_shard_is_not(
