@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.cli_submit import _SENT_CONFIG, _as_flags, _packed, _requirements, _settings_hash, _variables
+from t2t_dist.cli_follow import settings_hash
+from t2t_dist.cli_submit import _SENT_CONFIG, _as_flags, _packed, _requirements, _variables
 from t2t_dist.config import Config, load_config, parse_setting
 from t2t_dist.errors import InputError
 
@@ -42,9 +43,9 @@ def test_as_flags(config: Config) -> None:
 
 
 def test_what_a_run_takes_over_from_its_source_does_not_tell_two_runs_apart() -> None:
-    other = CONFIG.model_copy(update={"domain": "retail"})
-    assert _settings_hash(other, "evaluate") == _settings_hash(CONFIG, "evaluate")
-    assert _settings_hash(other, "generate") != _settings_hash(CONFIG, "generate")
+    mine, other = (config.results_part() for config in (CONFIG, CONFIG.model_copy(update={"domain": "retail"})))
+    assert settings_hash(other, "evaluate") == settings_hash(mine, "evaluate")
+    assert settings_hash(other, "generate") != settings_hash(mine, "generate")
 
 
 def test_variables(monkeypatch: pytest.MonkeyPatch) -> None:
