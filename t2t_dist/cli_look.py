@@ -169,11 +169,12 @@ def view(
 
 
 async def until_told_to_stop() -> None:
-    """Wait for SIGTERM; Ctrl-C interrupts by itself."""
+    """Wait for SIGTERM or Ctrl-C, which a shell may have told its background jobs to ignore."""
     import asyncio
     import signal
 
     stopped = asyncio.Event()
     with contextlib.suppress(NotImplementedError):  # not on Windows, whose loop has no signals
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()

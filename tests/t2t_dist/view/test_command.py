@@ -19,6 +19,7 @@ from tests.viewed import small_run
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_its_address_serves_and_ends_when_told(tmp_path: Path, stop: signal.Signals) -> None:
     small_run(tmp_path / "run", tasks=8)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts its background jobs
     process = subprocess.Popen(
         command("view", tmp_path / "run", "--json"),
         stdout=subprocess.PIPE,
@@ -26,6 +27,7 @@ def test_it_says_its_address_serves_and_ends_when_told(tmp_path: Path, stop: sig
         text=True,
         env=environment(),
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     try:
         said = json.loads(process.stdout.readline())
