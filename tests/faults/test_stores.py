@@ -81,7 +81,7 @@ def test_a_store_away_for_30_seconds_is_waited_for(s3: S3Server, calm: dict[str,
 
 def test_a_store_away_for_too_long_ends_the_run_resumable(s3: S3Server, calm: dict[str, int]) -> None:
     out = "s3://runs/gone"
-    driver = started(out, T2T_STORE_PATIENCE_S="3")
+    driver = started(out, T2T_STORE_PATIENCE_S="10")
     done = until_committed(out)
     s3.down()
     stderr = ended(driver, 75)

@@ -190,11 +190,11 @@ def test_temperature_0_says_the_same_twice(url: str, tasks: Path, tmp_path: Path
 def test_captured_tokens_are_those_of_the_server(counting: bool, url: str, tasks: Path, tmp_path: Path) -> None:
     """``counting`` makes the template write the number of messages on top: each turn then has another beginning."""
     out = tmp_path / "c"
-    sampling = {"max_tokens": 16, "chat_template_kwargs": {"count_messages": counting}}
+    sampling = {"max_tokens": 16, "temperature": 0, "chat_template_kwargs": {"count_messages": counting}}
     capture = ["--set", "models.capture=tokens", "--set", f"models.sampling={json.dumps({'agent': sampling})}"]
     flags = ["--tasks", tasks, "--limit", 4, "--agent", "pool:it", *on(url), "--set", "limits.max_steps=6", *capture]
     assert t2t_json("evaluate", *flags, "--out", out)["failures"] == {}
-    seen, breaks = 0, 0
+    seen, later, breaks = 0, 0, 0
     for row in episodes(out):
         before: list[int] | None = None
         for turn in (turn for turn in row["turns"] if turn["model"]):
@@ -203,6 +203,7 @@ def test_captured_tokens_are_those_of_the_server(counting: bool, url: str, tasks
             assert len(answer) == len(turn["logprobs"]) == turn["completion_tokens"]
             assert all(logprob <= 0 for logprob in turn["logprobs"])
             if before is not None:
+                later += 1
                 extends = prompt[: len(before)] == before
                 assert (turn["prefix_break"] is None) == extends
                 if not extends:
@@ -214,7 +215,8 @@ def test_captured_tokens_are_those_of_the_server(counting: bool, url: str, tasks
         first = next(turn for turn in row["turns"] if turn["model"])
         assert first["prompt_token_ids"] == tokenized(url, row, sampling["chat_template_kwargs"])
     assert seen > len(episodes(out)), "no conversation had two turns"
-    assert (breaks > 0) == counting
+    # What was sampled may tokenize otherwise once it is text (a cut-off character does): rarely, and never everywhere.
+    assert (breaks == later) == counting
 
 
 def tokenized(url: str, row: dict[str, Any], template: Any) -> list[int]:
