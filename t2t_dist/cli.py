@@ -91,6 +91,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     started = time.monotonic()
     from cluster.launch import Stopped, run
 
+    from .gates import failed_gates
     from .progress import shown
     from .reading import Reading
     from .rows import SCHEMAS
@@ -124,7 +125,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     if result.ended:
         summary["ended"] = result.ended
         err_console.print(f"[yellow]{escaped(result.ended)}[/]; under a larger one the same command goes on")
-    failed = list(dict.fromkeys(verdict.gate for verdict in verdicts if not verdict.passed))
+    failed = failed_gates(verdicts)
     finish(summary | ({"gates": judged.texts, "failed_gates": failed} if judged else {}), as_json)
     if failed:
         for verdict in verdicts:

@@ -17,7 +17,7 @@ import typer
 from .cli_common import RESUMABLE, err_console, escaped, finish
 from .cli_gates import Checks, Judged
 from .errors import InputError
-from .gates import Verdict
+from .gates import Verdict, failed_gates
 from .identity import stable_hash
 from .tally import Tally
 
@@ -43,10 +43,6 @@ class _Seen(NamedTuple):
     tally: Tally
     judged: Judged
     verdicts: list[Verdict]
-
-    @property
-    def failed(self) -> list[str]:
-        return list(dict.fromkeys(verdict.gate for verdict in self.verdicts if not verdict.passed))
 
 
 def follow_job(
@@ -80,7 +76,7 @@ def follow_job(
 
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
-    failed = _told_gates(about, checks, lines.told or {}) if seen is None else seen.failed
+    failed = _told_gates(about, checks, lines.told or {}) if seen is None else failed_gates(seen.verdicts)
     found = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
     if seen is not None and found.code in (0, 1):
         seen.judged.write_files(seen.tally, seen.stored.summary, seen.verdicts)

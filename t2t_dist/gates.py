@@ -51,6 +51,11 @@ class Gate(NamedTuple):
         return found or [Verdict(self.text, "", "", False, "there are no episodes")]
 
 
+def failed_gates(verdicts: Sequence[Verdict]) -> list[str]:
+    """The gates that do not hold, each once."""
+    return list(dict.fromkeys(verdict.gate for verdict in verdicts if not verdict.passed))
+
+
 def parse_gate(text: str, agents: Sequence[str], trials: int) -> Gate:
     """A gate from its text, such as ``pass^1[scripted:hasty, ambiguous]>=0.6``.
 
