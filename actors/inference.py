@@ -1,4 +1,4 @@
-"""InferenceActor: a Ray actor that hosts one vLLM server. What it does is in :mod:`actors.engine`."""
+"""InferenceActor: a Ray actor that hosts one vLLM server. What it does is in :mod:`t2t_dist.actors.engine`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import psutil
 import ray
 
-from actors.parent import end_with_parent
 from t2t_dist.chat.balance import MakePicker
 from t2t_dist.config import Config
 from t2t_dist.engines import FleetView, Held
@@ -35,6 +34,8 @@ from t2t_dist.stages import ItemRows
 from t2t_dist.storage import Storage
 from t2t_dist.store import ShardWriter, row_digest
 from t2t_dist.work import Work, open_work
+
+from .parent import end_with_parent
 
 #: An answer waits this long for more to come together; one Ray call a tenth of a second costs nothing.
 _GATHER_S = 0.05

@@ -29,9 +29,9 @@ from typing import Any
 
 from benchmarks import material
 from benchmarks.command import answer_of, ended, t2t
-from environments import registry
-from environments.base import Domain
 from t2t_dist.config import VerifyConfig
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
 from t2t_dist.identity import episode_id
 from t2t_dist.ledger import read_state

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from environments.base import Domain
 from t2t_dist.convert import convert_one
+from t2t_dist.environments.base import Domain
 from t2t_dist.explore import explore_graph, judge_trajectory
 from t2t_dist.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.models import Models

@@ -22,7 +22,7 @@ from unittest import mock
 import psutil
 
 from benchmarks.command import ROOT, environment
-from cluster.scheduler import Scheduler
+from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.config import Config
 from t2t_dist.ledger import Commit, Ledger
 from t2t_dist.lock import RunLock

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from cluster.admission import Admission, Reading, share_of
-from cluster.health import Health, State
-from cluster.routing import Outcome, Router
-from cluster.scheduler import Scheduler
+from t2t_dist.cluster.admission import Admission, Reading, share_of
+from t2t_dist.cluster.health import Health, State
+from t2t_dist.cluster.routing import Outcome, Router
+from t2t_dist.cluster.scheduler import Scheduler
 
 FULL = 8
 #: Tokens that an engine's cache holds; of a conversation, at its start and with each call more.

@@ -35,9 +35,9 @@ import pyarrow.ipc
 
 from benchmarks.command import ROOT, environment
 from benchmarks.material import converted, explored
-from environments import registry
-from environments.base import Domain
 from t2t_dist.config import load_config
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
 from t2t_dist.identity import seed_of
 from t2t_dist.ledger import Commit, Ledger, ShardInfo

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.vllm_utilisation import KEY, arguments, ask, counts, emptied, engine_of, run
-from cluster.routing import Router
 from t2t_dist.chat.wire import Conversation
+from t2t_dist.cluster.routing import Router
 from t2t_dist.engines import EngineView, FleetView, PoolConfig, PoolView
 from t2t_dist.models import Models, ModelSettings
 

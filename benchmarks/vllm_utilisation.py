@@ -25,12 +25,12 @@ from typing import Any
 
 import aiohttp
 
-from actors.engine import Engine
 from benchmarks.command import answer_of, ended, t2t
-from cluster.polling import read_metrics
+from t2t_dist.actors.engine import Engine
 from t2t_dist.chat.balance import Target
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.wire import Reply, ToolCall
+from t2t_dist.cluster.polling import read_metrics
 from t2t_dist.engines import PoolConfig
 from t2t_dist.identity import seed_of
 from t2t_dist.rollout import Limits, roll_out

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable
 from itertools import cycle, islice, pairwise
 
 from benchmarks.material import conversations
-from environments import registry
-from environments.base import Domain
-from environments.state import World, diff
-from environments.tools import Call, Kind
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World, diff
+from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.explore import explore_graph
 from t2t_dist.grade import grade
 from t2t_dist.rollout import Rollout

@@ -16,8 +16,9 @@ import ray.exceptions
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.placement import Node, Wish, plan
 from t2t_dist.errors import InputError
+
+from .placement import Node, Wish, plan
 
 #: Seconds between two looks at the nodes.
 _LOOK_S = 2.0

@@ -8,15 +8,16 @@ import time
 
 import ray
 
-from actors.server import find_entry, flavour
-from cluster.connect import connected
-from cluster.fleet import Fleet
+from t2t_dist.actors.server import find_entry, flavour
 from t2t_dist.chat.openai import key_of
 from t2t_dist.config import Config
 from t2t_dist.doctor import Endpoint, Finding, endpoint, machine
 from t2t_dist.engines import EngineConfig, Replicas
 from t2t_dist.errors import InputError
 from t2t_dist.models import parse_model
+
+from .connect import connected
+from .fleet import Fleet
 
 
 def vllm(engine: EngineConfig, needed: bool) -> Finding:

@@ -16,17 +16,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from actors.rollout import Orders, Report, RolloutActor
-from cluster.connect import address_of, connected
-from cluster.crew import Crew, RayGone, cause_of
-from cluster.exporter import served
-from cluster.fleet import Fleet
-from cluster.leases import StaleLease
-from cluster.metrics import Metrics
-from cluster.placement import Wish
-from cluster.routing import Router
-from cluster.scheduler import Counts, Scheduler
-from cluster.signals import signals
+from t2t_dist.actors.rollout import Orders, Report, RolloutActor
 from t2t_dist.budget import spent, yields
 from t2t_dist.chat.openai import key_of
 from t2t_dist.config import Config
@@ -39,6 +29,17 @@ from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.status import StatusFile, Wanted
 from t2t_dist.storage import Storage
 from t2t_dist.store import ShardWriter, clean, row_digest
+
+from .connect import address_of, connected
+from .crew import Crew, RayGone, cause_of
+from .exporter import served
+from .fleet import Fleet
+from .leases import StaleLease
+from .metrics import Metrics
+from .placement import Wish
+from .routing import Router
+from .scheduler import Counts, Scheduler
+from .signals import signals
 
 #: Seconds between two beats of the run's lock.
 _BEAT_S = 5.0

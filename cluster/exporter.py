@@ -24,11 +24,12 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from yarl import URL
 
-from cluster.health import State
-from cluster.metrics import EngineReading, Metrics
-from cluster.series import families
 from t2t_dist.config import MetricsConfig
 from t2t_dist.errors import InputError
+
+from .health import State
+from .metrics import EngineReading, Metrics
+from .series import families
 
 #: A driver whose loop has not come round for so long is taken to hang. Starting workers may hold it for two minutes.
 SILENT_S = 180.0

@@ -1,6 +1,6 @@
 """The engines of a run: placed, started, watched, started again, and told to the workers.
 
-What an engine is fit for is :mod:`cluster.health`'s to judge, how much it may have at once :mod:`cluster.admission`'s;
+What an engine is fit for is :mod:`cluster.health`'s to judge, how much it may have at once :mod:`t2t_dist.cluster.admission`'s;
 this is the wiring: Ray actors for the engines that we host, a poller for all, and the view that workers get.
 """
 
@@ -18,13 +18,14 @@ import ray.exceptions
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors.inference import EngineAddress, EngineFailed, Exit, InferenceActor
-from cluster.admission import Admission, Reading, share_of
-from cluster.health import Health, State
-from cluster.metrics import EngineReading
-from cluster.polling import Asked, Polled, Poller
+from t2t_dist.actors.inference import EngineAddress, EngineFailed, Exit, InferenceActor
 from t2t_dist.engines import EngineView, FleetView, Held, PoolConfig, PoolView
 from t2t_dist.errors import InputError
+
+from .admission import Admission, Reading, share_of
+from .health import Health, State
+from .metrics import EngineReading
+from .polling import Asked, Polled, Poller
 
 #: Requests at once before anything is known of an engine: enough to show what it can do, too few to drown it.
 _START_LIMIT = 32

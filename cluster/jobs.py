@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from cluster.verdict import Ended
-from cluster.watch import OUT_OF_REACH, LogLines, Watch
 from t2t_dist.errors import InputError
+
+from .verdict import Ended
+from .watch import OUT_OF_REACH, LogLines, Watch
 
 #: Seconds for one request. Ray's client would wait for ever on a connection that was dropped without a word.
 REQUEST_S = 30.0

@@ -7,7 +7,6 @@ import logging
 import time
 from typing import Any
 
-from cluster.driver import Driver, Notify, Progress, Result, Stopped
 from t2t_dist.budget import spent
 from t2t_dist.config import Config
 from t2t_dist.identity import code_version
@@ -16,6 +15,8 @@ from t2t_dist.lock import RunLock
 from t2t_dist.manifest import Manifest, claim
 from t2t_dist.storage import Storage
 from t2t_dist.work import open_work
+
+from .driver import Driver, Notify, Progress, Result, Stopped
 
 __all__ = ["Progress", "Result", "Stopped", "run"]
 

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from cluster.health import State
-from cluster.scheduler import Counts, Scheduler
 from t2t_dist.config import Config
 from t2t_dist.identity import code_version
 from t2t_dist.ledger import LedgerState, ShardInfo
 from t2t_dist.metrics import Calls, Histogram
 from t2t_dist.models import parse_model, pool_label
 
+from .health import State
+from .scheduler import Counts, Scheduler
+
 if TYPE_CHECKING:
-    from actors.rollout import Report
+    from t2t_dist.actors.rollout import Report
 
 #: Seconds between two snapshots; Prometheus asks every few seconds.
 EVERY_S = 1.0

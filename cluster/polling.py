@@ -18,7 +18,7 @@ from typing import NamedTuple
 import aiohttp
 import orjson
 
-from cluster.admission import Reading
+from .admission import Reading
 
 #: Between two questions to an engine. Admission's constants are in polls; an engine changes within a second or two.
 POLL_S = 1.0

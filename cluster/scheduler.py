@@ -47,7 +47,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from cluster.leases import LEASE_SECONDS, Lease, LeaseTable, Load
+from .leases import LEASE_SECONDS, Lease, LeaseTable, Load
 
 MAX_ATTEMPTS = 3
 """Blames that poison. Two would let the first loss, which says little, send every item on that worker to run alone;

@@ -18,12 +18,13 @@ from prometheus_client.core import (
     Metric,
 )
 
-from cluster.admission import Move
-from cluster.health import State
-from cluster.metrics import EngineReading, Snapshot
 from t2t_dist.errors import FailureClass
 from t2t_dist.metrics import OUTCOMES, TOKEN_KINDS, Histogram
 from t2t_dist.schema import INTENTS
+
+from .admission import Move
+from .health import State
+from .metrics import EngineReading, Snapshot
 
 RUN_STATES = ("starting", "running", "finished", "stopped", "failed")
 _STAGES = ("verify", "rollout")

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cluster.watch import FAILED, LEFT, LOST, OUT_OF_REACH, OUT_OF_TIME, STOPPED, SUCCEEDED
 from t2t_dist.errors import InputError
+
+from .watch import FAILED, LEFT, LOST, OUT_OF_REACH, OUT_OF_TIME, STOPPED, SUCCEEDED
 
 DONE, GATE_FAILED, BAD_INPUT, RESUMABLE = 0, 1, 2, 75
 #: Clocks of two machines may differ by so many seconds before a store's status counts as older than the job.

@@ -39,9 +39,9 @@ class Domain:
     Attributes:
         name: what ``--domain`` takes.
         summary: one line for ``t2t domains``.
-        tool_list: tools, by decorator (``environments.tools.tool``).
-        rule_list: rules in code, by decorator (``environments.rules.rule``).
-        workflow_list: errands of several calls, by decorator (``environments.workflows.workflow``).
+        tool_list: tools, by decorator (``t2t_dist.environments.tools.tool``).
+        rule_list: rules in code, by decorator (``t2t_dist.environments.rules.rule``).
+        workflow_list: errands of several calls, by decorator (``t2t_dist.environments.workflows.workflow``).
         customer_type: name of the domain type that identifies a customer (``UserId``).
         transfer_tool: name of the tool that hands over to a person, or ``""``.
         folder: where ``policy.md`` and ``language.yaml`` lie.
@@ -107,7 +107,7 @@ class Domain:
 
     @cached_property
     def callers(self) -> list[str]:
-        """The customers who call: all of them, or in a split (``environments.splits``) those of its part.
+        """The customers who call: all of them, or in a split (``t2t_dist.environments.splits``) those of its part.
 
         In one part are whole databases where the generator draws only what is its own; else about a third of each.
         """

@@ -13,15 +13,15 @@ from .splits import SPLITS, name_and_split, seed_in
 #: Entry point group under which an installed package offers a domain.
 GROUP = "t2t_dist.domains"
 BUILT_IN = {
-    "airline": "environments.airline:Airline",
-    "retail": "environments.retail:Retail",
-    "telecom": "environments.telecom:Telecom",
+    "airline": "t2t_dist.environments.airline:Airline",
+    "retail": "t2t_dist.environments.retail:Retail",
+    "telecom": "t2t_dist.environments.telecom:Telecom",
 }
 #: Kinds of domains that are made of something else, ``KIND:WHAT``: functions from WHAT to a domain class. They raise
 #: ``ValueError`` or ``UnknownDomain``, one line that says what is wrong with it.
 ADAPTERS = {
-    "mcp": "environments.adapters.mcp:domain",
-    "tau2": "environments.adapters.tau2:domain",
+    "mcp": "t2t_dist.environments.adapters.mcp:domain",
+    "tau2": "t2t_dist.environments.adapters.tau2:domain",
 }
 
 

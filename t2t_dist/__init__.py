@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from environments.base import Domain, Profile
-from environments.language import Said
-from environments.rules import Enforced, Handling, rule
-from environments.state import Base, Record, World
-from environments.tools import GENERIC, READ, WRITE, Call, ToolError, tool
-from environments.workflows import workflow
+from t2t_dist.environments.base import Domain, Profile
+from t2t_dist.environments.language import Said
+from t2t_dist.environments.rules import Enforced, Handling, rule
+from t2t_dist.environments.state import Base, Record, World
+from t2t_dist.environments.tools import GENERIC, READ, WRITE, Call, ToolError, tool
+from t2t_dist.environments.workflows import workflow
 
 if TYPE_CHECKING:
-    from .api import Rows, Run, evaluate, generate, load_episodes, load_tasks
+    from t2t_dist.api import Rows, Run, evaluate, generate, load_episodes, load_tasks
 
 __version__ = "0.1.0"
 

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from .config import Config, load_config
-from .errors import InputError
-from .manifest import read_manifest
-from .rows import SCHEMAS
-from .schema import INTENTS
-from .storage import Storage, resolved
-from .store import RunReader
+from t2t_dist.config import Config, load_config
+from t2t_dist.errors import InputError
+from t2t_dist.manifest import read_manifest
+from t2t_dist.rows import SCHEMAS
+from t2t_dist.schema import INTENTS
+from t2t_dist.storage import Storage, resolved
+from t2t_dist.store import RunReader
 
 
 class Rows:
@@ -83,7 +83,7 @@ def generate(
 
     Raises:
         InputError: bad settings, another run's directory, an endpoint out of reach; one line.
-        cluster.launch.Stopped: a signal ended it; what was finished is committed.
+        t2t_dist.cluster.launch.Stopped: a signal ended it; what was finished is committed.
     """
     return _run("generate", load_config(config, _dotted(settings)), out, notify)
 
@@ -160,10 +160,9 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
     if not free:
         # Signals drain a run, and only the main thread gets them; a loop that runs can't wait for another.
         raise InputError(f"{kind}() needs the main thread and no running event loop; in a notebook use !t2t {kind}")
-    from cluster.launch import run
-
-    from .summary import summary_of
-    from .tally import Tally
+    from t2t_dist.cluster.launch import run
+    from t2t_dist.summary import summary_of
+    from t2t_dist.tally import Tally
 
     result = run(kind, config, out, notify)
     reader = RunReader(Storage.open(out), SCHEMAS)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from environments.base import Domain
-from environments.entities import Context, Found, Spec
-from environments.state import World
-from environments.tools import Call, Tool
-from environments.workflows import Workflow
-
-from .graph import graph_of
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import Context, Found, Spec
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call, Tool
+from t2t_dist.environments.workflows import Workflow
+from t2t_dist.graph import graph_of
 
 #: Lists longer than this are not enumerated: the number of choices grows with the power of it.
 MAX_LIST = 2

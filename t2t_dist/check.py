@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from environments.base import Domain
-from environments.rules import Enforced, Handling
-from environments.state import digest_of
-from environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
-
-from .bindings import Binder, Made, Seen, reach
-from .config import Config
-from .explore import GraphExplorer, expanded, is_valid_errand
-from .graph import graph_of
-from .intents.errands import reached
-from .work import load_domain
+from t2t_dist.bindings import Binder, Made, Seen, reach
+from t2t_dist.config import Config
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.rules import Enforced, Handling
+from t2t_dist.environments.state import digest_of
+from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
+from t2t_dist.explore import GraphExplorer, expanded, is_valid_errand
+from t2t_dist.graph import graph_of
+from t2t_dist.intents.errands import reached
+from t2t_dist.work import load_domain
 
 #: Customers looked at before something is called unreachable.
 _CUSTOMERS = 400

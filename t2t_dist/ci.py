@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree as xml
 
-from .gates import Verdict
-from .schema import INTENTS
-from .tally import ALL, Tally
+from t2t_dist.gates import Verdict
+from t2t_dist.schema import INTENTS
+from t2t_dist.tally import ALL, Tally
 
 #: What XML 1.0 can't hold.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from . import cli_domains, cli_export, cli_import, cli_look, cli_report, cli_submit
-from .causes import causes_of
-from .cli_common import (
+from t2t_dist import cli_domains, cli_export, cli_import, cli_look, cli_report, cli_submit
+from t2t_dist.causes import causes_of
+from t2t_dist.cli_common import (
     GATE_FAILED,
     RESUMABLE,
     Agents,
@@ -41,10 +41,10 @@ from .cli_common import (
     spoken_errors,
     stdout_kept_clean,
 )
-from .cli_gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
-from .config import Config
-from .storage import resolved
-from .supervisor import supervised
+from t2t_dist.cli_gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
+from t2t_dist.config import Config
+from t2t_dist.storage import resolved
+from t2t_dist.supervisor import supervised
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,17 +89,16 @@ def _run(
 def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judged, title: str) -> None:
     """In the driver's own process."""
     started = time.monotonic()
-    from cluster.launch import Stopped, run
-
-    from .gates import failed_gates
-    from .progress import shown
-    from .reading import Reading
-    from .rows import SCHEMAS
-    from .storage import Storage
-    from .store import RunReader
-    from .summary import summary_of
-    from .tally import Tally
-    from .terminal import summary_tables
+    from t2t_dist.cluster.launch import Stopped, run
+    from t2t_dist.gates import failed_gates
+    from t2t_dist.progress import shown
+    from t2t_dist.reading import Reading
+    from t2t_dist.rows import SCHEMAS
+    from t2t_dist.storage import Storage
+    from t2t_dist.store import RunReader
+    from t2t_dist.summary import summary_of
+    from t2t_dist.tally import Tally
+    from t2t_dist.terminal import summary_tables
 
     try:
         with shown(err_console, title) as notify, stdout_kept_clean():
@@ -137,13 +136,13 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
 
 
 def _print_config(config: Config) -> None:
-    from .progress import config_yaml
+    from t2t_dist.progress import config_yaml
 
     sys.stdout.write(config_yaml(config))
 
 
 def _default_out(kind: str, config: Config) -> str:
-    from .identity import stable_hash
+    from t2t_dist.identity import stable_hash
 
     return f"runs/{kind}-{stable_hash(config.results_part(), config.source, size=4)}"
 
@@ -305,7 +304,7 @@ app.command("rollout", help="The same as evaluate: roll agents out on stored tas
 
 def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> Config:
     """A config whose domain is that of an earlier run."""
-    from .sources import Source
+    from t2t_dist.sources import Source
 
     earlier = Source(run).manifest.config
     base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}
@@ -324,9 +323,8 @@ def doctor(
 ) -> None:
     """Say what this machine, its Ray and the named engines can do; exit 1 with what to do when the config can't run."""
     with spoken_errors():
-        from cluster.doctor import examine
-
-        from .terminal import findings_table
+        from t2t_dist.cluster.doctor import examine
+        from t2t_dist.terminal import findings_table
 
         made = config_of(config, settings, agents=agent, user=user)
         with stdout_kept_clean():

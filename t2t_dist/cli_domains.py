@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .cli_common import (
+from t2t_dist.cli_common import (
     GATE_FAILED,
     Json,
     Settings,
@@ -19,7 +19,7 @@ from .cli_common import (
     out_console,
     spoken_errors,
 )
-from .config import Config
+from t2t_dist.config import Config
 
 app = typer.Typer()
 
@@ -28,9 +28,8 @@ app = typer.Typer()
 def domains(json: Json = False) -> None:
     """List the domains."""
     with spoken_errors():
-        from environments.registry import find, names
-
-        from .work import load_domain
+        from t2t_dist.environments.registry import find, names
+        from t2t_dist.work import load_domain
 
         rows = []
         for name in names():
@@ -61,7 +60,7 @@ def check_domain(
 ) -> None:
     """Check a domain: schema, determinism, pure reads, fork isolation, reachable rules and writes."""
     with spoken_errors():
-        from .check import check
+        from t2t_dist.check import check
 
         config = config_of(None, settings, domain=name)
         checks = check(config)
@@ -85,7 +84,7 @@ def new_domain(
 ) -> None:
     """Write a small domain that works into a new folder here, to be made into one's own."""
     with spoken_errors():
-        from .new_domain import write_domain
+        from t2t_dist.new_domain import write_domain
 
         named = write_domain(name, Path())
         err_console.print(f"{name}/ holds domain.py, policy.md and language.yaml. Next:", soft_wrap=True)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from .cli_common import Intents, Json, err_console, escaped, finish, out_console, spoken_errors
-from .errors import InputError
+from t2t_dist.cli_common import Intents, Json, err_console, escaped, finish, out_console, spoken_errors
+from t2t_dist.errors import InputError
 
 app = typer.Typer()
 
@@ -41,10 +41,10 @@ def export(
             return _tau2_tasks(runs, out, intent, json)
         if format == "tau2-results":
             return _tau2_results(runs, out, agent, json)
-        from .export import Filters, Options
-        from .export import export as exported
-        from .export.splits import shares_of
-        from .terminal import printable
+        from t2t_dist.export import Filters, Options
+        from t2t_dist.export import export as exported
+        from t2t_dist.export.splits import shares_of
+        from t2t_dist.terminal import printable
 
         try:
             shares = shares_of(split)
@@ -78,8 +78,8 @@ def export(
 
 
 def _tau2_tasks(runs: list[str], out: str, intents: list[str], as_json: bool) -> None:
-    from .schema import INTENTS
-    from .tau2.exporting import export_tasks
+    from t2t_dist.schema import INTENTS
+    from t2t_dist.tau2.exporting import export_tasks
 
     wanted = [intent for intent in INTENTS if intent in intents]
     if unknown := [intent for intent in intents if intent not in INTENTS]:
@@ -90,7 +90,7 @@ def _tau2_tasks(runs: list[str], out: str, intents: list[str], as_json: bool) ->
 
 
 def _tau2_results(runs: list[str], out: str, agents: list[str], as_json: bool) -> None:
-    from .tau2.results import export_results
+    from t2t_dist.tau2.results import export_results
 
     if len(runs) > 1 or len(agents) > 1:
         raise InputError("a results.json is of one run and one agent; name one of each")

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import typer
 
-from .cli_common import RESUMABLE, err_console, escaped, finish
-from .cli_gates import Checks, Judged
-from .errors import InputError
-from .gates import Verdict, failed_gates
-from .identity import stable_hash
-from .tally import Tally
+from t2t_dist.cli_common import RESUMABLE, err_console, escaped, finish
+from t2t_dist.cli_gates import Checks, Judged
+from t2t_dist.errors import InputError
+from t2t_dist.gates import Verdict, failed_gates
+from t2t_dist.identity import stable_hash
+from t2t_dist.tally import Tally
 
 #: What a run that starts from another takes over from it; the driver alone knows them.
 _FROM_SOURCE = ("domain", "domain_seed", "scale", "verify.reference_trials")
@@ -56,11 +56,10 @@ def follow_job(
     as_json: bool,
 ) -> None:
     """Follow a job to its end, say what it came to, and exit so."""
-    from cluster.jobs import follow
-    from cluster.verdict import verdict
-    from cluster.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
-
-    from .terminal import summary_tables
+    from t2t_dist.cluster.jobs import follow
+    from t2t_dist.cluster.verdict import verdict
+    from t2t_dist.cluster.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
+    from t2t_dist.terminal import summary_tables
 
     watch, lines = Watch(time.monotonic(), patience_s=patience, limit_s=timeout), LogLines()
 
@@ -109,7 +108,7 @@ def _interrupts(server: Any, job_id: str, watch: Any, stop: bool, notice: Any) -
     loop, asked, wake = asyncio.get_running_loop(), list[asyncio.Task[None]](), asyncio.Event()
 
     async def ask_to_stop() -> None:
-        from cluster.jobs import NoAnswer, UnknownJob
+        from t2t_dist.cluster.jobs import NoAnswer, UnknownJob
 
         for tried in range(6):
             try:
@@ -143,11 +142,10 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
     Raises:
         InputError: a gate that can't be understood, a baseline that can't be read.
     """
-    from cluster.verdict import Stored
-
-    from .sources import Source
-    from .status import read_status
-    from .summary import summary_of
+    from t2t_dist.cluster.verdict import Stored
+    from t2t_dist.sources import Source
+    from t2t_dist.status import read_status
+    from t2t_dist.summary import summary_of
 
     if about.out is None:
         return None

@@ -7,13 +7,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from .ci import junit, markdown
-from .compare import Compared, with_baseline
-from .config import Config
-from .errors import InputError
-from .gates import Verdict, drops, parse_gate
-from .reading import Reading
-from .tally import Tally
+from t2t_dist.ci import junit, markdown
+from t2t_dist.compare import Compared, with_baseline
+from t2t_dist.config import Config
+from t2t_dist.errors import InputError
+from t2t_dist.gates import Verdict, drops, parse_gate
+from t2t_dist.reading import Reading
+from t2t_dist.tally import Tally
 
 Baseline = Annotated[str | None, typer.Option("--baseline", help="An earlier run to compare with, task by task.")]
 MaxDrop = Annotated[

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .cli_common import Domain, Json, err_console, escaped, finish, out_console, spoken_errors
-from .errors import InputError
+from t2t_dist.cli_common import Domain, Json, err_console, escaped, finish, out_console, spoken_errors
+from t2t_dist.errors import InputError
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def import_tasks(
             raise InputError(f"t2t import {format}: tasks can be imported from tau2, as in t2t import tau2 tasks.json")
         if grading not in ("tau2", "own"):
             raise InputError(f"--grading {grading}: give tau2 or own")
-        from .tau2.importing import import_file
+        from t2t_dist.tau2.importing import import_file
 
         found = import_file(file, out, domain, "own" if grading == "own" else "tau2")
         console = err_console if json else out_console

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_common import GATE_FAILED, Json, err_console, escaped, finish, out_console, spoken_errors
-from .errors import InputError
-from .schema import INTENTS
+from t2t_dist.cli_common import GATE_FAILED, Json, err_console, escaped, finish, out_console, spoken_errors
+from t2t_dist.errors import InputError
+from t2t_dist.schema import INTENTS
 
 app = typer.Typer()
 
@@ -27,8 +27,8 @@ def verify(
 ) -> None:
     """Verify stored tasks again from the data alone; exit 1 if a verdict changed, rows are damaged or tasks overlap."""
     with spoken_errors():
-        from .recheck import damaged_tables, reverify
-        from .sources import Source
+        from t2t_dist.recheck import damaged_tables, reverify
+        from t2t_dist.sources import Source
 
         source = Source(run)
         # Said before the rows are read as tasks: what was altered may not be readable as one.
@@ -40,7 +40,7 @@ def verify(
         more: dict[str, Any] = {"verdicts": dict(verdicts)}
         shared = False
         if against:
-            from .contamination import overlaps
+            from t2t_dist.contamination import overlaps
 
             found = overlaps(source, [Source(path) for path in against])
             more["against"] = [_told(overlap) for overlap in found]
@@ -66,8 +66,8 @@ def _told(overlap: Any) -> dict[str, Any]:
 def regrade(run: Annotated[str, typer.Argument(help="A run directory with episodes.")], json: Json = False) -> None:
     """Grade stored episodes again from task and transcript; exit 1 if a reward changed."""
     with spoken_errors():
-        from .recheck import regrade as again
-        from .sources import Source
+        from t2t_dist.recheck import regrade as again
+        from t2t_dist.sources import Source
 
         count, changed = again(Source(run))
         _rechecked("grade", count, changed, [], {}, json)
@@ -101,8 +101,8 @@ def show(
 ) -> None:
     """Print tasks with their two sides, certificate and a dialogue each."""
     with spoken_errors():
-        from .sources import Source
-        from .terminal import show as printed
+        from t2t_dist.sources import Source
+        from t2t_dist.terminal import show as printed
 
         if intent is not None and intent not in INTENTS:
             raise InputError(f"--intent {intent}: intents are {', '.join(INTENTS)}")
@@ -124,9 +124,9 @@ def status(
 ) -> None:
     """Print what a run is at: progress, yield, slowest episodes, workers, engines with their states and logs."""
     with spoken_errors():
-        from .status import ask_for_stacks, read_status
-        from .storage import Storage
-        from .terminal import stacks_told, status_tables
+        from t2t_dist.status import ask_for_stacks, read_status
+        from t2t_dist.storage import Storage
+        from t2t_dist.terminal import stacks_told, status_tables
 
         storage = Storage.open(run)
         found = read_status(storage)
@@ -152,7 +152,7 @@ def view(
     with spoken_errors():
         import asyncio
 
-        from .view.server import serving
+        from t2t_dist.view.server import serving
 
         async def serve() -> None:
             async with serving(runs, port) as address:

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from .cli_common import Json, err_console, escaped, finish, out_console, spoken_errors
-from .errors import InputError
-from .schema import INTENTS
+from t2t_dist.cli_common import Json, err_console, escaped, finish, out_console, spoken_errors
+from t2t_dist.errors import InputError
+from t2t_dist.schema import INTENTS
 
 app = typer.Typer()
 
@@ -35,11 +35,11 @@ def report(
 ) -> None:
     """Print what a run has come to, also while it is being written, and make one HTML page of it."""
     with spoken_errors():
-        from .costs import parse_prices
-        from .reading import Reading
-        from .report.found import find
-        from .report.page import can_png, write_files, write_page
-        from .terminal import costs_table, printable, summary_tables
+        from t2t_dist.costs import parse_prices
+        from t2t_dist.reading import Reading
+        from t2t_dist.report.found import find
+        from t2t_dist.report.page import can_png, write_files, write_page
+        from t2t_dist.terminal import costs_table, printable, summary_tables
 
         found = find(Reading(run), parse_prices(price))
         console = err_console if json else out_console
@@ -77,10 +77,10 @@ def failures(
 ) -> None:
     """Print why episodes failed: causes by agent and intent, and the episodes behind them."""
     with spoken_errors():
-        from .causes import LIMIT, causes_of
-        from .diagnose import CODES
-        from .reading import Reading
-        from .terminal import causes_tables, printable
+        from t2t_dist.causes import LIMIT, causes_of
+        from t2t_dist.diagnose import CODES
+        from t2t_dist.reading import Reading
+        from t2t_dist.terminal import causes_tables, printable
 
         if code is not None and code not in CODES:
             raise InputError(f"--code {code}: causes are {', '.join(CODES)}")

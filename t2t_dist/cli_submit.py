@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from .cli_common import FailUnder, Json, Settings, config_of, err_console, escaped, finish, spoken_errors
-from .cli_follow import About, about_of, again, follow_job, settings_hash
-from .cli_gates import Baseline, Checks, Judged, Junit, Markdown, MaxDrop
-from .config import Config
-from .errors import InputError
+from t2t_dist.cli_common import FailUnder, Json, Settings, config_of, err_console, escaped, finish, spoken_errors
+from t2t_dist.cli_follow import About, about_of, again, follow_job, settings_hash
+from t2t_dist.cli_gates import Baseline, Checks, Judged, Junit, Markdown, MaxDrop
+from t2t_dist.config import Config
+from t2t_dist.errors import InputError
 
 app = typer.Typer()
 
@@ -71,7 +71,7 @@ def submit(
     What git tracks here, and new files it does not ignore, are the job's working directory.
     """
     with spoken_errors():
-        from cluster.jobs import Job, open_server
+        from t2t_dist.cluster.jobs import Job, open_server
 
         checks = Checks(baseline, max_drop, junit, markdown)
         if address is None:
@@ -135,7 +135,7 @@ def _checked(file: str | None, settings: list[str], kind: str, source: str | Non
 
 
 def _packed(root: Path, target: Path, config: Config, exclude: list[str], package: bool) -> Path | None:
-    from cluster.package import pack
+    from t2t_dist.cluster.package import pack
 
     if not package:
         return None
@@ -204,7 +204,7 @@ def _requirements(texts: list[str]) -> list[str]:
 
 
 def _warn_of_tokens(address: str) -> None:
-    from cluster.jobs import carries_token_in_the_clear, token_headers
+    from t2t_dist.cluster.jobs import carries_token_in_the_clear, token_headers
 
     if token_headers() and carries_token_in_the_clear(address):
         err_console.print(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from .errors import InputError
-from .schema import INTENTS
-from .stats import Difference
-from .tally import ALL, Tally
+from t2t_dist.errors import InputError
+from t2t_dist.schema import INTENTS
+from t2t_dist.stats import Difference
+from t2t_dist.tally import ALL, Tally
 
 #: The control that the other intents are compared with.
 CONTROL = "general"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from environments.splits import name_and_split
-
-from .export.entities import Entities
-from .rows import to_row
-from .sources import Source
-from .verify import action_key
-from .work import load_domain
+from t2t_dist.environments.splits import name_and_split
+from t2t_dist.export.entities import Entities
+from t2t_dist.rows import to_row
+from t2t_dist.sources import Source
+from t2t_dist.verify import action_key
+from t2t_dist.work import load_domain
 
 
 class Overlap(NamedTuple):

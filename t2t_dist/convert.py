@@ -10,15 +10,14 @@ import random
 from collections.abc import Sequence
 from typing import Protocol
 
-from environments.base import Domain
-
-from .aside import aside
-from .identity import seed_of, task_id
-from .intents import certify, make
-from .intents.common import Rejection, Structure
-from .mention import check_words
-from .schema import GraderSide, Intent, Task, Trajectory, UserSide
-from .writer_template import skeleton
+from t2t_dist.aside import aside
+from t2t_dist.environments.base import Domain
+from t2t_dist.identity import seed_of, task_id
+from t2t_dist.intents import certify, make
+from t2t_dist.intents.common import Rejection, Structure
+from t2t_dist.mention import check_words
+from t2t_dist.schema import GraderSide, Intent, Task, Trajectory, UserSide
+from t2t_dist.writer_template import skeleton
 
 
 class BadWords(Exception):

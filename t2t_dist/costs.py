@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from .chat.wire import ChatModel, Conversation, Reply
-from .errors import InputError
+from t2t_dist.chat.wire import ChatModel, Conversation, Reply
+from t2t_dist.errors import InputError
 
 #: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
 PREFIX = "spent|"

@@ -15,18 +15,17 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from environments.base import Domain
-from environments.injection import injected
-from environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
-
-from .faults import ROLE_SWAP, STOP_BEFORE_WRITE
-from .grade import loose, says_fact
-from .intents.common import matches
-from .process import ProcessChecks, wanted_first
-from .schema import Fact, GoldCall, Outcome, Task, Turn
-from .speech import asks_for, asks_to_confirm, mentions, normalised, refuses
-from .tau2.begin import world_of
-from .tau2.beside import own_basis
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.injection import injected
+from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
+from t2t_dist.faults import ROLE_SWAP, STOP_BEFORE_WRITE
+from t2t_dist.grade import loose, says_fact
+from t2t_dist.intents.common import matches
+from t2t_dist.process import ProcessChecks, wanted_first
+from t2t_dist.schema import Fact, GoldCall, Outcome, Task, Turn
+from t2t_dist.speech import asks_for, asks_to_confirm, mentions, normalised, refuses
+from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.beside import own_basis
 
 #: Every code with what it means, causes before their effects: the first that explains the grade is the primary one.
 CODES: dict[str, str] = {

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
-from .chat.completion import quote
-from .chat.openai import listed_models
-from .errors import InputError
-from .storage import Storage, is_uri
+from t2t_dist.chat.completion import quote
+from t2t_dist.chat.openai import listed_models
+from t2t_dist.errors import InputError
+from t2t_dist.storage import Storage, is_uri
 
 #: Free bytes below which a run is warned of its disk.
 _LITTLE_DISK = 2 << 30

@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import BaseModel, field_validator, model_validator
 
-from environments.base import Domain
-from environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
-
-from .chat.wire import ChatModel, Conversation
-from .errors import ContextExceeded, EpisodeFailure, FailureClass
-from .explore import requestor_of
-from .identity import turn_seed
-from .prompting import BadAnswer, parse_json, render
-from .schema import Step
+from t2t_dist.chat.wire import ChatModel, Conversation
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
+from t2t_dist.errors import ContextExceeded, EpisodeFailure, FailureClass
+from t2t_dist.explore import requestor_of
+from t2t_dist.identity import turn_seed
+from t2t_dist.prompting import BadAnswer, parse_json, render
+from t2t_dist.schema import Step
 
 #: Unusable answers that end an exploration.
 MAX_BAD = 3

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .compare import Compared
-from .errors import InputError
-from .schema import INTENTS
-from .tally import ALL, Tally
+from t2t_dist.compare import Compared
+from t2t_dist.errors import InputError
+from t2t_dist.schema import INTENTS
+from t2t_dist.tally import ALL, Tally
 
 _GATE = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
 

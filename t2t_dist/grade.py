@@ -12,18 +12,17 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain
-from environments.injection import injected
-from environments.tools import AGENT, USER, ToolCrash
-
-from .injection import expected
-from .intents.common import matches
-from .process import ProcessChecks
-from .schema import CallPattern, Outcome, RecordChange, Task, Turn, TurnCall
-from .speech import mentions, says_number
-from .tau2 import PART
-from .tau2.begin import world_of
-from .tau2.beside import has_verdict, own_basis, tau2_verdict, told
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.injection import injected
+from t2t_dist.environments.tools import AGENT, USER, ToolCrash
+from t2t_dist.injection import expected
+from t2t_dist.intents.common import matches
+from t2t_dist.process import ProcessChecks
+from t2t_dist.schema import CallPattern, Outcome, RecordChange, Task, Turn, TurnCall
+from t2t_dist.speech import mentions, says_number
+from t2t_dist.tau2 import PART
+from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.beside import has_verdict, own_basis, tau2_verdict, told
 
 #: A conversation that ended by itself. The others (max_steps, too_many_errors, context_exceeded) were cut off.
 ENDED = frozenset({"user_stop", "agent_stop", "transfer"})

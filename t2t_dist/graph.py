@@ -9,10 +9,10 @@ import random
 from collections.abc import Sequence
 from functools import lru_cache
 
-from environments.base import Domain
-from environments.entities import Spec
-from environments.tools import Kind, Tool
-from environments.workflows import Workflow
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import Spec
+from t2t_dist.environments.tools import Kind, Tool
+from t2t_dist.environments.workflows import Workflow
 
 #: Tools an explorer is given at most (Trajectory2Task, explorer set-up).
 MAX_TOOLS = 12

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from . import __version__
+from t2t_dist import __version__
 
 
 def stable_hash(*parts: Any, size: int = 8) -> str:
@@ -54,9 +54,8 @@ def turn_seed(episode: str, seat: str, turn: int) -> int:
 def code_version() -> str:
     """Version and a hash of the source files that results depend on."""
     digest = blake2b(digest_size=6)
-    for package in ("environments", "t2t_dist"):
-        for name, data in _sources(resources.files(package), ""):
-            digest.update(name.encode() + b"\0" + data)
+    for name, data in _sources(resources.files("t2t_dist"), ""):
+        digest.update(name.encode() + b"\0" + data)
     return f"{__version__}+{digest.hexdigest()}"
 
 
@@ -64,7 +63,7 @@ def _sources(folder: Any, prefix: str) -> Iterable[tuple[str, bytes]]:
     for entry in sorted(folder.iterdir(), key=lambda item: str(item.name)):
         name = f"{prefix}/{entry.name}"
         if entry.is_dir():
-            if entry.name not in ("__pycache__", "report", "view", "chat", "export"):
+            if entry.name not in ("__pycache__", "report", "view", "chat", "export", "actors", "cluster"):
                 yield from _sources(entry, name)
         elif entry.name.endswith((".py", ".md", ".yaml", ".j2")):
             yield name, entry.read_bytes()

@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from environments.base import Domain
-from environments.injection import Fault, Plan
-from environments.tools import AGENT, Call, Kind, Tool
-
-from .engines import Section
-from .errors import InputError
-from .intents.common import changes_of, fact_text, fields_of
-from .schema import RecordChange, Task
-from .tau2.begin import world_of
+from t2t_dist.engines import Section
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.injection import Fault, Plan
+from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
+from t2t_dist.errors import InputError
+from t2t_dist.intents.common import changes_of, fact_text, fields_of
+from t2t_dist.schema import RecordChange, Task
+from t2t_dist.tau2.begin import world_of
 
 
 class FaultsConfig(Section):

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from .config import Config
-from .errors import InputError
-from .storage import Storage
-from .store import SCHEMA_VERSION
+from t2t_dist.config import Config
+from t2t_dist.errors import InputError
+from t2t_dist.storage import Storage
+from t2t_dist.store import SCHEMA_VERSION
 
 NAME = "run.json"
 

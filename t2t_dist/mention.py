@@ -6,8 +6,8 @@ the text says the structure.
 
 from __future__ import annotations
 
-from .schema import UserSide
-from .speech import mentions
+from t2t_dist.schema import UserSide
+from t2t_dist.speech import mentions
 
 
 def check_words(user: UserSide) -> tuple[str, str] | None:

@@ -16,19 +16,18 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from pydantic import Field
 
-from environments.base import Domain
-
-from .chat.balance import MakePicker, Pooled
-from .chat.openai import OpenAIChat, OpenAIOptions
-from .chat.recorded import RecordedChat, Recorder
-from .chat.wire import ChatModel
-from .costs import Counted
-from .engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
-from .errors import InputError
-from .metrics import Meter, Metered
-from .players import AgentPlayer, UserPlayer
-from .schema import Task, UserSide
-from .seats import ModelAgent, ModelUser
+from t2t_dist.chat.balance import MakePicker, Pooled
+from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
+from t2t_dist.chat.recorded import RecordedChat, Recorder
+from t2t_dist.chat.wire import ChatModel
+from t2t_dist.costs import Counted
+from t2t_dist.engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
+from t2t_dist.environments.base import Domain
+from t2t_dist.errors import InputError
+from t2t_dist.metrics import Meter, Metered
+from t2t_dist.players import AgentPlayer, UserPlayer
+from t2t_dist.schema import Task, UserSide
+from t2t_dist.seats import ModelAgent, ModelUser
 
 #: The scripted agents.
 SCRIPTS = ("oracle", "hasty", "stubborn", "compliant", "silent")
@@ -256,7 +255,7 @@ class Models:
         """Whoever is named, in the agent's seat of one episode. Only a script is shown the task."""
         parsed = parse_model(name, "agent")
         if parsed.kind == "scripted":
-            from .scripted.agents import scripted_agent
+            from t2t_dist.scripted.agents import scripted_agent
 
             return scripted_agent(parsed.what, task, domain, seed)
         return ModelAgent(self.chat(name, "agent"), domain, episode_id, carry_reasoning=self._carry(name))
@@ -264,8 +263,8 @@ class Models:
     def user(self, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:
         """Whoever is named, in the user's seat of one episode."""
         if parse_model(name, "user").kind == "scripted":
-            from .scripted.device import devices_of
-            from .scripted.user import ScriptedUser
+            from t2t_dist.scripted.device import devices_of
+            from t2t_dist.scripted.user import ScriptedUser
 
             return ScriptedUser(side, seed, devices_of(domain, side))
         carry = self._carry(name)

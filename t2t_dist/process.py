@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from environments.base import Domain
-from environments.tools import AGENT, Call, Kind, Tool, ToolResult
-
-from .explore import expanded
-from .intents.changing import ASKED_TO_CONFIRM
-from .intents.common import matches
-from .schema import CallPattern, Task, Turn
-from .speech import asks_to_confirm, mentions, normalised, says_yes
-from .tau2.begin import world_of
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import AGENT, Call, Kind, Tool, ToolResult
+from t2t_dist.explore import expanded
+from t2t_dist.intents.changing import ASKED_TO_CONFIRM
+from t2t_dist.intents.common import matches
+from t2t_dist.schema import CallPattern, Task, Turn
+from t2t_dist.speech import asks_to_confirm, mentions, normalised, says_yes
+from t2t_dist.tau2.begin import world_of
 
 
 class ProcessChecks:

@@ -16,10 +16,9 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
-from environments.base import Domain
-
-from .players import OUT_OF_SCOPE, STOP, TRANSFER
-from .schema import UserSide
+from t2t_dist.environments.base import Domain
+from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER
+from t2t_dist.schema import UserSide
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

@@ -16,17 +16,16 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pydantic import ValidationError
 
-from environments.base import Domain
-
-from .config import Config
-from .errors import InputError
-from .ledger import LedgerState
-from .manifest import NAME, read_manifest
-from .rows import SCHEMAS, from_row
-from .schema import Task
-from .status import STALE_S, read_status
-from .storage import Storage
-from .store import RunReader
+from t2t_dist.config import Config
+from t2t_dist.environments.base import Domain
+from t2t_dist.errors import InputError
+from t2t_dist.ledger import LedgerState
+from t2t_dist.manifest import NAME, read_manifest
+from t2t_dist.rows import SCHEMAS, from_row
+from t2t_dist.schema import Task
+from t2t_dist.status import STALE_S, read_status
+from t2t_dist.storage import Storage
+from t2t_dist.store import RunReader
 
 #: Notes of one table beyond this many are counted.
 _SHOWN = 2
@@ -136,7 +135,7 @@ class Reading:
     @cached_property
     def domain(self) -> Domain | None:
         """Its domain; ``None``, and a note, where that can't be loaded."""
-        from .work import load_domain
+        from t2t_dist.work import load_domain
 
         if self.config is None:
             return None

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .errors import InputError
-from .grade import grade
-from .rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
-from .schema import Task
-from .sources import Source
-from .stages import reference_keys
-from .store import row_digest
-from .verify import Verifier
-from .work import load_domain
+from t2t_dist.errors import InputError
+from t2t_dist.grade import grade
+from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
+from t2t_dist.schema import Task
+from t2t_dist.sources import Source
+from t2t_dist.stages import reference_keys
+from t2t_dist.store import row_digest
+from t2t_dist.verify import Verifier
+from t2t_dist.work import load_domain
 
 
 class Difference(NamedTuple):

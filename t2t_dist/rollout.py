@@ -13,15 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from environments.base import Domain
-from environments.state import World
-from environments.tools import AGENT, USER, ToolCrash, ToolTimeout
-
-from .errors import ContextExceeded, EngineBadResponse, EpisodeFailure, FailureClass
-from .faults import EMPTY, user_faults
-from .players import OUT_OF_SCOPE, STOP, TRANSFER, AgentPlayer, UserPlayer
-from .schema import Task, Turn
-from .tau2.begin import world_of
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolTimeout
+from t2t_dist.errors import ContextExceeded, EngineBadResponse, EpisodeFailure, FailureClass
+from t2t_dist.faults import EMPTY, user_faults
+from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER, AgentPlayer, UserPlayer
+from t2t_dist.schema import Task, Turn
+from t2t_dist.tau2.begin import world_of
 
 
 class Termination(StrEnum):

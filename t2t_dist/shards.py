@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from .errors import InputError
-from .ledger import ShardInfo
-from .storage import Storage
-from .store import MIGRATIONS, SCHEMA_VERSION, schema_version
+from t2t_dist.errors import InputError
+from t2t_dist.ledger import ShardInfo
+from t2t_dist.storage import Storage
+from t2t_dist.store import MIGRATIONS, SCHEMA_VERSION, schema_version
 
 
 class Shard:

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from .manifest import Manifest, read_manifest
-from .rows import SCHEMAS
-from .schema import INTENTS, Task, Trajectory
-from .shards import Shard
-from .storage import Storage
-from .store import RunReader
-from .stored import ById, StoredRows
+from t2t_dist.manifest import Manifest, read_manifest
+from t2t_dist.rows import SCHEMAS
+from t2t_dist.schema import INTENTS, Task, Trajectory
+from t2t_dist.shards import Shard
+from t2t_dist.storage import Storage
+from t2t_dist.store import RunReader
+from t2t_dist.stored import ById, StoredRows
 
 M = TypeVar("M", bound=BaseModel)
 

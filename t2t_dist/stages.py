@@ -9,28 +9,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from environments.tools import ToolLost
-
-from .aside import aside
-from .convert import Writer, convert_one, reject
-from .costs import stage
-from .episodes import Finished
-from .errors import EpisodeFailure, FailureClass
-from .explore import explore_graph, judge_trajectory
-from .explore_llm import conversation_key
-from .explore_stage import LlmExplorer
-from .favour import counted
-from .identity import episode_id, seed_of, trajectory_id
-from .intents.errands import errands_in
-from .judge import committee
-from .rows import failure_row, to_row
-from .schema import Failure, Task, Trajectory
-from .sources import Source
-from .verify import Verifier, action_key
-from .writing import LlmWriter
+from t2t_dist.aside import aside
+from t2t_dist.convert import Writer, convert_one, reject
+from t2t_dist.costs import stage
+from t2t_dist.environments.tools import ToolLost
+from t2t_dist.episodes import Finished
+from t2t_dist.errors import EpisodeFailure, FailureClass
+from t2t_dist.explore import explore_graph, judge_trajectory
+from t2t_dist.explore_llm import conversation_key
+from t2t_dist.explore_stage import LlmExplorer
+from t2t_dist.favour import counted
+from t2t_dist.identity import episode_id, seed_of, trajectory_id
+from t2t_dist.intents.errands import errands_in
+from t2t_dist.judge import committee
+from t2t_dist.rows import failure_row, to_row
+from t2t_dist.schema import Failure, Task, Trajectory
+from t2t_dist.sources import Source
+from t2t_dist.verify import Verifier, action_key
+from t2t_dist.writing import LlmWriter
 
 if TYPE_CHECKING:
-    from .work import Run
+    from t2t_dist.work import Run
 
 
 @dataclass

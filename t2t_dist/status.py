@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from .errors import InputError
-from .storage import Storage
+from t2t_dist.errors import InputError
+from t2t_dist.storage import Storage
 
 NAME = "status.json"
 #: Whoever looks at a run puts this there to be told where its episodes stand; the driver answers in the other.

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from .errors import InputError
-from .rows import from_row
-from .shards import Shard
+from t2t_dist.errors import InputError
+from t2t_dist.rows import from_row
+from t2t_dist.shards import Shard
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .compare import between_agents, between_intents
-from .ledger import LedgerState
-from .rows import SCHEMAS
-from .schema import INTENTS
-from .stats import PassK
-from .storage import Storage
-from .store import RunReader
-from .tally import ALL, Tally
+from t2t_dist.compare import between_agents, between_intents
+from t2t_dist.ledger import LedgerState
+from t2t_dist.rows import SCHEMAS
+from t2t_dist.schema import INTENTS
+from t2t_dist.stats import PassK
+from t2t_dist.storage import Storage
+from t2t_dist.store import RunReader
+from t2t_dist.tally import ALL, Tally
 
 
 def counted(counters: dict[str, int | float], prefix: str) -> dict[str, int]:

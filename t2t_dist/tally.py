@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .schema import INTENTS
-from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
+from t2t_dist.schema import INTENTS
+from t2t_dist.stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
 
 #: Where a function takes an intent: all of them.
 ALL = "all"

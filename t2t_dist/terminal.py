@@ -13,13 +13,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from .causes import Cause, Causes
-from .costs import Cost
-from .progress import told
-from .rows import outcome_of, turn_of
-from .schema import INTENTS, Fact, Task, Turn
-from .sources import Source
-from .status import STALE_S
+from t2t_dist.causes import Cause, Causes
+from t2t_dist.costs import Cost
+from t2t_dist.progress import told
+from t2t_dist.rows import outcome_of, turn_of
+from t2t_dist.schema import INTENTS, Fact, Task, Turn
+from t2t_dist.sources import Source
+from t2t_dist.status import STALE_S
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from environments.base import Domain
-from environments.splits import name_and_split
-from environments.tools import Kind
-
-from .config import VerifyConfig
-from .convert import certified, reject
-from .identity import stable_hash
-from .schema import Task
-from .tau2 import IMPORTED
-from .tau2.tasks import reimport
+from t2t_dist.config import VerifyConfig
+from t2t_dist.convert import certified, reject
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.splits import name_and_split
+from t2t_dist.environments.tools import Kind
+from t2t_dist.identity import stable_hash
+from t2t_dist.schema import Task
+from t2t_dist.tau2 import IMPORTED
+from t2t_dist.tau2.tasks import reimport
 
 #: What a model said is not asked again: a task without usable words or votes stays rejected.
 SAID_BY_A_MODEL = frozenset({"bad_words", "no_votes"})

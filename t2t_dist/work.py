@@ -13,25 +13,24 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import environments.registry
-from environments.base import Domain
-from environments.registry import UnknownDomain
-
-from .chat.balance import MakePicker
-from .config import Config
-from .costs import spending, stage
-from .episodes import EpisodeRunner, Finished, lost_episode
-from .errors import FailureClass, InputError, defect_line
-from .gate import Slots
-from .identity import code_version, episode_id, run_id, seed_of
-from .injection import check_tools
-from .models import Models
-from .rows import to_row
-from .schema import Task
-from .sources import Source
-from .stages import ItemRows, Stages, rollouts
-from .trials import adaptively
-from .verify import Verifier
+from t2t_dist.chat.balance import MakePicker
+from t2t_dist.config import Config
+from t2t_dist.costs import spending, stage
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import UnknownDomain
+from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
+from t2t_dist.errors import FailureClass, InputError, defect_line
+from t2t_dist.gate import Slots
+from t2t_dist.identity import code_version, episode_id, run_id, seed_of
+from t2t_dist.injection import check_tools
+from t2t_dist.models import Models
+from t2t_dist.rows import to_row
+from t2t_dist.schema import Task
+from t2t_dist.sources import Source
+from t2t_dist.stages import ItemRows, Stages, rollouts
+from t2t_dist.trials import adaptively
+from t2t_dist.verify import Verifier
 
 
 class Work(Protocol):
@@ -61,7 +60,7 @@ class Work(Protocol):
 def load_domain(config: Config) -> Domain:
     """The config's domain. Raises InputError: unknown name (with near matches), broken module, words or code."""
     with _of_domain(config.domain):
-        domain = environments.registry.load(config.domain, config.domain_seed, config.scale)
+        domain = registry.load(config.domain, config.domain_seed, config.scale)
         domain.fingerprint  # noqa: B018 - reads policy, words and database: what is wrong with them shows here
     return domain
 

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
-from environments.base import Domain
-
-from .chat.wire import ChatModel, Conversation
-from .identity import turn_seed
-from .prompting import BadAnswer, parse_json, render
-from .schema import Fact, Intent, UserSide
+from t2t_dist.chat.wire import ChatModel, Conversation
+from t2t_dist.environments.base import Domain
+from t2t_dist.identity import turn_seed
+from t2t_dist.prompting import BadAnswer, parse_json, render
+from t2t_dist.schema import Fact, Intent, UserSide
 
 SEAT = "writer"
 

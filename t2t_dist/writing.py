@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from environments.base import Domain
-
-from .chat.wire import ChatModel
-from .convert import BadWords
-from .errors import ContextExceeded
-from .prompting import BadAnswer
-from .schema import Intent, UserSide
-from .writer_llm import write
+from t2t_dist.chat.wire import ChatModel
+from t2t_dist.convert import BadWords
+from t2t_dist.environments.base import Domain
+from t2t_dist.errors import ContextExceeded
+from t2t_dist.prompting import BadAnswer
+from t2t_dist.schema import Intent, UserSide
+from t2t_dist.writer_llm import write
 
 
 class LlmWriter:

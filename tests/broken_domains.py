@@ -7,9 +7,9 @@ import random
 import time
 from typing import NewType
 
-from environments.base import Profile
-from environments.rules import Enforced, Handling, rule
-from environments.tools import READ, WRITE, tool
+from t2t_dist.environments.base import Profile
+from t2t_dist.environments.rules import Enforced, Handling, rule
+from t2t_dist.environments.tools import READ, WRITE, tool
 from tests.library_domain import (
     Card,
     HoldId,

@@ -72,7 +72,7 @@ def local_ray() -> Iterator[None]:
     """A real Ray on this machine; runs started in this process use it."""
     import ray
 
-    from cluster.connect import start_local
+    from t2t_dist.cluster.connect import start_local
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     start_local(num_cpus=4, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from environments.state import Record, World
-from environments.tools import READ, USER, WRITE, Call, ToolError, tool
-from environments.workflows import workflow
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import READ, USER, WRITE, Call, ToolError, tool
+from t2t_dist.environments.workflows import workflow
 from tests.library_domain import HoldId, Library
 
 

@@ -9,10 +9,10 @@ from typing import Literal, NewType
 
 from typing_extensions import TypedDict
 
-from environments.base import Domain, Profile
-from environments.rules import Enforced, Handling, rule
-from environments.state import Base, Record, World
-from environments.tools import GENERIC, READ, WRITE, Call, ToolError, tool
+from t2t_dist.environments.base import Domain, Profile
+from t2t_dist.environments.rules import Enforced, Handling, rule
+from t2t_dist.environments.state import Base, Record, World
+from t2t_dist.environments.tools import GENERIC, READ, WRITE, Call, ToolError, tool
 
 Card, ReaderId, HoldId = NewType("Card", str), NewType("ReaderId", str), NewType("HoldId", str)
 Branch = Literal["Harbour", "Old Town", "Hill"]

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from environments.base import Domain
 from t2t_dist.config import VerifyConfig
 from t2t_dist.convert import convert
+from t2t_dist.environments.base import Domain
 from t2t_dist.explore import explore_graph, judge_trajectory
 from t2t_dist.identity import seed_of
 from t2t_dist.intents.common import changes_of, play

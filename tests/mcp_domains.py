@@ -13,9 +13,9 @@ import psutil
 import pytest
 import yaml
 
-from environments.adapters.mcp import McpDomain
-from environments.adapters.mcp import domain as adapted
-from environments.base import Domain
+from t2t_dist.environments.adapters.mcp import McpDomain
+from t2t_dist.environments.adapters.mcp import domain as adapted
+from t2t_dist.environments.base import Domain
 from tests.runs import ROOT
 
 WORLDS = ROOT / "tests/mcp_worlds"

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NewType
 
-from environments.base import Domain, Profile
-from environments.state import Base, Record, World
-from environments.tools import READ, USER, WRITE, ToolError, tool
+from t2t_dist.environments.base import Domain, Profile
+from t2t_dist.environments.state import Base, Record, World
+from t2t_dist.environments.tools import READ, USER, WRITE, ToolError, tool
 
 SwitchId = NewType("SwitchId", str)
 #: Opened by the test.

@@ -10,11 +10,11 @@ import signal
 import time
 from typing import Any
 
-from environments.base import Profile
-from environments.language import Said
-from environments.retail import Retail
-from environments.state import World
-from environments.tools import AGENT, Call, ToolResult, ToolSet
+from t2t_dist.environments.base import Profile
+from t2t_dist.environments.language import Said
+from t2t_dist.environments.retail import Retail
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, Call, ToolResult, ToolSet
 from t2t_dist.identity import seed_of
 
 

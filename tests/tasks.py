@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from environments import registry
-from environments.base import Call, Domain, replay
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Call, Domain, replay
 from t2t_dist.schema import Certificate, Change, Fact, Goal, GoldCall, GraderSide, Task, UserSide
 
 

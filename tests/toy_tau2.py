@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from environments.adapters.tau2 import adapted
-from environments.adapters.tau2.naming import Hints
+from t2t_dist.environments.adapters.tau2 import adapted
+from t2t_dist.environments.adapters.tau2.naming import Hints
 
 POLICY = "Find out who the member is first. The current time is 2024-05-15 15:00:00 EST."
 

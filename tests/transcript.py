@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain
-from environments.tools import ToolResult
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import ToolResult
 from t2t_dist.schema import GoldCall, Task, Turn, TurnCall
 
 

@@ -20,9 +20,6 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from t2t_dist.chat.balance import Balancer, Fixed, Outcome, Target
-from t2t_dist.chat.completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
-from t2t_dist.chat.wire import Conversation, Reply
 from t2t_dist.engines import endpoint_url
 from t2t_dist.errors import (
     ContextExceeded,
@@ -33,6 +30,10 @@ from t2t_dist.errors import (
     EngineUnavailable,
     InputError,
 )
+
+from .balance import Balancer, Fixed, Outcome, Target
+from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
+from .wire import Conversation, Reply
 
 #: Idle connections are dropped after this many seconds. vLLM drops them after 5: whoever drops first must be us, or a
 #: request meets a socket that the server is just closing.

@@ -15,8 +15,9 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.chat.wire import ChatModel, Conversation, Reply, ToolCall, Usage
 from t2t_dist.errors import ContextExceeded, EngineBadResponse, InputError
+
+from .wire import ChatModel, Conversation, Reply, ToolCall, Usage
 
 #: How much of the last message is shown, in characters.
 SHOWN = 80

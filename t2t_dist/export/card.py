@@ -14,8 +14,9 @@ import pyarrow as pa
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from ..config import Config
-from ..reading import Reading
+from t2t_dist.config import Config
+from t2t_dist.reading import Reading
+
 from .files import PLACES
 from .formats import yaml_features
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 
 from .splits import strings
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from environments.base import Domain
-from environments.splits import SPLITS
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.splits import SPLITS
+from t2t_dist.errors import InputError
+from t2t_dist.identity import stable_hash
+from t2t_dist.reading import Reading
+from t2t_dist.rows import CHECKS
+from t2t_dist.schema import INTENTS
 
-from ..errors import InputError
-from ..identity import stable_hash
-from ..reading import Reading
-from ..rows import CHECKS
-from ..schema import INTENTS
 from .card import Counts, card, licence_of, origin_of, public
 from .entities import Entities
 from .files import Sink, Spool, open_sink, write_states

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from environments.tools import AGENT
+from t2t_dist.environments.tools import AGENT
+from t2t_dist.errors import InputError
+from t2t_dist.identity import stable_hash
+from t2t_dist.rows import CHECKS, PARTS
 
-from ..errors import InputError
-from ..identity import stable_hash
-from ..rows import CHECKS, PARTS
 from .messages import Message, messages_of, styled
 
 FORMATS = ("sft", "rl", "preference", "hf")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import InputError
+from t2t_dist.errors import InputError
+
 from .messages import conversation, trained
 
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain
-from environments.tools import AGENT
-
-from ..chat.wire import sendable_arguments
-from ..prompting import agent_prompt
+from t2t_dist.chat.wire import sendable_arguments
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import AGENT
+from t2t_dist.prompting import agent_prompt
 
 Message = dict[str, Any]
 

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from environments.tools import AGENT
+from t2t_dist.environments.tools import AGENT
+from t2t_dist.identity import stable_hash
+from t2t_dist.reading import Reading
 
-from ..identity import stable_hash
-from ..reading import Reading
 from .entities import Entities
 from .formats import pair_id
 

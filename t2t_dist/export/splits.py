@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from environments.splits import SPLITS
-
-from ..identity import stable_hash
+from t2t_dist.environments.splits import SPLITS
+from t2t_dist.identity import stable_hash
 
 
 class Groups:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from types import ModuleType
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
+from t2t_dist.schema import INTENTS, Certificate, Intent, Task, Trajectory
 
-from ..schema import INTENTS, Certificate, Intent, Task, Trajectory
 from . import ambiguous, changing, general, infeasible
 from .common import Refused, Rejection, Structure
 

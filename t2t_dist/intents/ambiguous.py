@@ -10,11 +10,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from environments.base import Domain
-from environments.tools import Call
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
+from t2t_dist.schema import Candidate, Certificate, Task, Trajectory
+from t2t_dist.speech import mentions
 
-from ..schema import Candidate, Certificate, Task, Trajectory
-from ..speech import mentions
 from .candidates import MAX_CANDIDATES, candidates_for
 from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
 from .errands import errands_in, errands_of

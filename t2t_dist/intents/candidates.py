@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from environments.base import Domain
-from environments.tools import Call
+from t2t_dist.bindings import Binder
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
+from t2t_dist.explore import is_valid_errand
+from t2t_dist.schema import Candidate
 
-from ..bindings import Binder
-from ..explore import is_valid_errand
-from ..schema import Candidate
 from .common import Refused
 from .errands import reached
 

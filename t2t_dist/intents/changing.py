@@ -10,12 +10,12 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from environments.base import Domain
-from environments.tools import Call
+from t2t_dist.bindings import Binder
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
+from t2t_dist.explore import is_valid_errand
+from t2t_dist.schema import Certificate, GoldCall, Task, Trajectory
 
-from ..bindings import Binder
-from ..explore import is_valid_errand
-from ..schema import Certificate, GoldCall, Task, Trajectory
 from .common import PlannedChange, PlannedGoal, Refused, Structure, check_gold, final_state, grader_of, said
 from .errands import errands_in, errands_of, reached
 from .sides import check_facts, check_sides

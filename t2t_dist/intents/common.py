@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from environments.base import Domain
-from environments.language import Tell
-from environments.state import Record, World
-from environments.tools import Call, Kind
-
-from ..bindings import Made, dependencies, reach
-from ..explore import expanded, requestor_of
-from ..graph import graph_of
-from ..schema import (
+from t2t_dist.bindings import Made, dependencies, reach
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.language import Tell
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.explore import expanded, requestor_of
+from t2t_dist.graph import graph_of
+from t2t_dist.schema import (
     CallPattern,
     Certificate,
     Errand,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from environments.base import Domain
-from environments.state import World
-from environments.tools import AGENT, Call, Kind
+from t2t_dist.bindings import Binder, Seen, reach
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, Call, Kind
+from t2t_dist.explore import expanded
+from t2t_dist.schema import Errand, GoldCall, GraderSide, Trajectory
 
-from ..bindings import Binder, Seen, reach
-from ..explore import expanded
-from ..schema import Errand, GoldCall, GraderSide, Trajectory
 from .common import Refused, in_order, writes_in
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
+from t2t_dist.schema import Certificate, Task, Trajectory
 
-from ..schema import Certificate, Task, Trajectory
 from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
 from .errands import errands_of
 from .sides import check_sides

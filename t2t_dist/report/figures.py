@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..diagnose import CODES
-from ..schema import INTENTS
-from ..stats import PassK
-from ..tally import ALL
+from t2t_dist.diagnose import CODES
+from t2t_dist.schema import INTENTS
+from t2t_dist.stats import PassK
+from t2t_dist.tally import ALL
+
 from .drawing import Bar, Dot, bars, dots, heat, histogram, lines, short
 from .found import SECONDS, Found
 

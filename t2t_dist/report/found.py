@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from ..causes import LIMIT, Causes, causes_of
-from ..costs import Cost, Price, costs_of
-from ..grade import ENDED
-from ..reading import Reading
-from ..schema import INTENTS
-from ..summary import summary_of
-from ..tally import Tally
+from t2t_dist.causes import LIMIT, Causes, causes_of
+from t2t_dist.costs import Cost, Price, costs_of
+from t2t_dist.grade import ENDED
+from t2t_dist.reading import Reading
+from t2t_dist.schema import INTENTS
+from t2t_dist.summary import summary_of
+from t2t_dist.tally import Tally
 
 #: Upper edges of the classes that durations are counted in, seconds.
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)

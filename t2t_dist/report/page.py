@@ -11,11 +11,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .. import __version__
-from ..diagnose import CODES
-from ..errors import InputError
-from ..schema import INTENTS, Turn
-from ..tally import ALL
+from t2t_dist import __version__
+from t2t_dist.diagnose import CODES
+from t2t_dist.errors import InputError
+from t2t_dist.schema import INTENTS, Turn
+from t2t_dist.tally import ALL
+
 from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
 from .figures import Figure, figures
 from .found import Found

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ..costs import Cost
-from ..diagnose import CODES
-from ..tally import ALL
+from t2t_dist.costs import Cost
+from t2t_dist.diagnose import CODES
+from t2t_dist.tally import ALL
+
 from .figures import binned, grid
 from .found import SECONDS, Found
 

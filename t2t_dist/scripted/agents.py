@@ -10,13 +10,13 @@ from difflib import get_close_matches
 
 import orjson
 
-from environments.base import Domain
-from environments.tools import Kind
+from t2t_dist import speech
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Kind
+from t2t_dist.errors import InputError
+from t2t_dist.players import AgentPlayer
+from t2t_dist.schema import Change, Fact, GoldCall, Task, Turn, TurnCall
 
-from .. import speech
-from ..errors import InputError
-from ..players import AgentPlayer
-from ..schema import Change, Fact, GoldCall, Task, Turn, TurnCall
 from .oracle import Oracle, Play
 
 #: Times that an agent who is in the wrong answers a complaint.

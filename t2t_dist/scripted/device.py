@@ -13,13 +13,13 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain
-from environments.entities import Spec
-from environments.language import Language
-from environments.tools import Call, Kind, Tool
+from t2t_dist import speech
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import Spec
+from t2t_dist.environments.language import Language
+from t2t_dist.environments.tools import Call, Kind, Tool
+from t2t_dist.schema import Fact, Turn, UserSide
 
-from .. import speech
-from ..schema import Fact, Turn, UserSide
 from .phrases import capitalised
 
 #: Verbs of changing something, of looking, and those that go with either.

@@ -12,16 +12,16 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain
-from environments.injection import is_out_of_order, is_passing
-from environments.tools import Call, Kind
+from t2t_dist import speech
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.injection import is_out_of_order, is_passing
+from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.explore import expanded, requestor_of
+from t2t_dist.graph import graph_of
+from t2t_dist.intents.errands import errand_call
+from t2t_dist.schema import Change, Fact, GoldCall, Task, Turn
+from t2t_dist.tau2.begin import world_of
 
-from .. import speech
-from ..explore import expanded, requestor_of
-from ..graph import graph_of
-from ..intents.errands import errand_call
-from ..schema import Change, Fact, GoldCall, Task, Turn
-from ..tau2.begin import world_of
 from .phrases import Phrases, agent_acts, in_turn
 from .wording import Wording, parsed, records, scalars
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from environments.base import Domain, joined
-from environments.language import ToolWords, Words
-from environments.tools import Call
+from t2t_dist import speech
+from t2t_dist.environments.base import Domain, joined
+from t2t_dist.environments.language import ToolWords, Words
+from t2t_dist.environments.tools import Call
+from t2t_dist.schema import Fact, GoldCall, Task
+from t2t_dist.tau2.begin import world_of
 
-from .. import speech
-from ..schema import Fact, GoldCall, Task
-from ..tau2.begin import world_of
 from .phrases import Phrases, either, in_turn, tidy
 
 #: A customer can choose among so many; more would be read to nobody.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from environments.adapters.tau2.domain import Tau2Domain
-from environments.base import Domain
-from environments.state import World
+from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.errors import InputError
+from t2t_dist.schema import Task
 
-from ..errors import InputError
-from ..schema import Task
 from . import IMPORTED
 from .form import Form, form_of
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from environments.adapters.tau2.domain import Tau2Domain
-from environments.base import Domain
+from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
+from t2t_dist.environments.base import Domain
+from t2t_dist.schema import Task, Turn
 
-from ..schema import Task, Turn
 from . import IMPORTED, PART
 from .begin import stored_form
 from .form import Form, form_of

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-from ..schema import Intent
-from ..sources import Source
-from ..work import load_domain
+from t2t_dist.errors import InputError
+from t2t_dist.schema import Intent
+from t2t_dist.sources import Source
+from t2t_dist.work import load_domain
+
 from .form import raw_of
 from .outgoing import exported
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from environments.tools import problems
+from t2t_dist.environments.tools import problems
+from t2t_dist.errors import InputError
+from t2t_dist.schema import CallPattern, Task
 
-from ..errors import InputError
-from ..schema import CallPattern, Task
 from . import IMPORTED
 
 Part = Literal["DB", "ENV_ASSERTION", "NL_ASSERTION", "ACTION", "COMMUNICATE"]

@@ -6,16 +6,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config import Config, load_config
-from ..errors import InputError
-from ..identity import code_version, run_id, stable_hash
-from ..ledger import Commit, Ledger
-from ..lock import RunLock
-from ..manifest import Manifest, claim
-from ..rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
-from ..storage import Storage
-from ..store import ShardWriter, row_digest
-from ..work import load_domain
+from t2t_dist.config import Config, load_config
+from t2t_dist.errors import InputError
+from t2t_dist.identity import code_version, run_id, stable_hash
+from t2t_dist.ledger import Commit, Ledger
+from t2t_dist.lock import RunLock
+from t2t_dist.manifest import Manifest, claim
+from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
+from t2t_dist.storage import Storage
+from t2t_dist.store import ShardWriter, row_digest
+from t2t_dist.work import load_domain
+
 from .form import form_of, raw_text, read_tasks
 from .tasks import Grading, Imported, Raised, import_task
 

@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from environments.adapters.tau2.domain import Tau2Domain
-from environments.adapters.tau2.ground import Ground
-from environments.base import Domain
-from environments.state import World
-from environments.tools import AGENT, USER, Call, Kind
+from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
+from t2t_dist.environments.adapters.tau2.ground import Ground
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 
 from .form import Criteria, Form
 from .messages import Message, of_history

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from environments.tools import USER
-
-from ..schema import Turn
+from t2t_dist.environments.tools import USER
+from t2t_dist.schema import Turn
 
 
 class Asked(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from environments.base import Domain
-from environments.tools import Kind
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Kind
+from t2t_dist.schema import CallPattern, GoldCall, Task
 
-from ..schema import CallPattern, GoldCall, Task
 from .form import raw_of
 
 

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from environments.base import Domain
-from environments.tools import USER
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import USER
+from t2t_dist.errors import InputError
+from t2t_dist.identity import code_version
+from t2t_dist.rows import turn_of
+from t2t_dist.schema import Task, Turn
+from t2t_dist.sources import Source
+from t2t_dist.work import load_domain
 
-from ..errors import InputError
-from ..identity import code_version
-from ..rows import turn_of
-from ..schema import Task, Turn
-from ..sources import Source
-from ..work import load_domain
 from .beside import TERMINATIONS, form_for, tau2_verdict
 from .exporting import tasks_of, write_json
 from .form import Form

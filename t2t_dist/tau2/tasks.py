@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from environments.base import Domain
-from environments.state import World
-from environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
+from t2t_dist.errors import InputError
+from t2t_dist.identity import stable_hash
+from t2t_dist.intents.common import changes_of
+from t2t_dist.schema import INTENTS, CallPattern, Certificate, Goal, GoldCall, GraderSide, Intent, Task, UserSide
 
-from ..errors import InputError
-from ..identity import stable_hash
-from ..intents.common import changes_of
-from ..schema import INTENTS, CallPattern, Certificate, Goal, GoldCall, GraderSide, Intent, Task, UserSide
 from . import IMPORTED, PART
 from .begin import world_from
 from .form import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_of, lifted, patterns, raw_of, raw_text

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..schema import INTENTS
-from ..summary import counted
+from t2t_dist.schema import INTENTS
+from t2t_dist.summary import counted
+
 from .index import MISSED, NO_RESULT, PASSED
 from .runs import Run
 

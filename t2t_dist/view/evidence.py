@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from environments.base import Domain
-from environments.state import META
-from environments.tools import Call, ToolCrash
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import META
+from t2t_dist.environments.tools import Call, ToolCrash
+from t2t_dist.intents.common import changes_of, writes_in
+from t2t_dist.intents.errands import errands_in
+from t2t_dist.schema import Certificate, GoldCall, RecordChange, Task
+from t2t_dist.tau2.begin import world_of
 
-from ..intents.common import changes_of, writes_in
-from ..intents.errands import errands_in
-from ..schema import Certificate, GoldCall, RecordChange, Task
-from ..tau2.begin import world_of
 from .episode import Changed, changed
 from .text import value_of
 

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from ..errors import InputError
-from ..shards import Shard
+from t2t_dist.errors import InputError
+from t2t_dist.shards import Shard
 
 #: The stubs of pyarrow know fewer types than its functions take.
 pc: Any = pyarrow.compute

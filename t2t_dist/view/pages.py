@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
+from t2t_dist.errors import InputError
+from t2t_dist.rows import PARTS, from_row
+from t2t_dist.schema import Task
 
-from ..errors import InputError
-from ..rows import PARTS, from_row
-from ..schema import Task
 from .counts import Cell
 from .episode import Reason, ShownEpisode, diagnosed, reasons, show
 from .evidence import drawing, evidence

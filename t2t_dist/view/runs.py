@@ -19,19 +19,19 @@ import orjson
 import pyarrow as pa
 from pydantic import ValidationError
 
-from environments.base import Domain
+from t2t_dist.config import Config
+from t2t_dist.environments.base import Domain
+from t2t_dist.errors import InputError, StoreUnavailable
+from t2t_dist.ledger import RunState, advance, read_state
+from t2t_dist.manifest import NAME as MANIFEST
+from t2t_dist.manifest import Manifest, read_manifest
+from t2t_dist.rows import from_row
+from t2t_dist.schema import Task
+from t2t_dist.shards import Shard
+from t2t_dist.status import STALE_S, read_status
+from t2t_dist.storage import Storage, resolved
+from t2t_dist.work import load_domain
 
-from ..config import Config
-from ..errors import InputError, StoreUnavailable
-from ..ledger import RunState, advance, read_state
-from ..manifest import NAME as MANIFEST
-from ..manifest import Manifest, read_manifest
-from ..rows import from_row
-from ..schema import Task
-from ..shards import Shard
-from ..status import STALE_S, read_status
-from ..storage import Storage, resolved
-from ..work import load_domain
 from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
 
 _SHOWN_PROBLEMS = 20

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from ..errors import InputError
+from t2t_dist.errors import InputError
+
 from .index import TableIndex
 
 pc: Any = pyarrow.compute  # its stubs know fewer types than it takes

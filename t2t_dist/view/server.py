@@ -15,7 +15,8 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from ..errors import InputError
+from t2t_dist.errors import InputError
+
 from . import pages
 from .counts import matrix, run_counts
 from .guard import HEADERS, Guard

@@ -18,8 +18,8 @@ import aiohttp
 import psutil
 import pytest
 
-from actors import engine as engines
-from actors.engine import Engine, EngineFailed
+from t2t_dist.actors import engine as engines
+from t2t_dist.actors.engine import Engine, EngineFailed
 from t2t_dist.engines import PoolConfig
 from t2t_dist.errors import InputError
 from tests.actors import fake_vllm
@@ -137,7 +137,7 @@ async def test_nothing_is_left_when_the_guard_itself_is_killed(make: Make, tmp_p
 
 OWNER = """
 import asyncio, sys
-from actors.engine import Engine
+from t2t_dist.actors.engine import Engine
 from t2t_dist.engines import PoolConfig
 
 async def main():
@@ -274,7 +274,7 @@ async def test_settings_that_can_not_be(make: Make, settings: dict[str, Any], me
 def test_the_actor_answers_while_it_starts_and_takes_its_server_with_it(tmp_path: Path) -> None:
     import ray
 
-    from actors.inference import InferenceActor
+    from t2t_dist.actors.inference import InferenceActor
 
     def actor(plays: str, pids: Path) -> Any:
         env = {"FAKE": plays, "PIDS": str(pids)}
@@ -302,7 +302,7 @@ def test_the_actor_answers_while_it_starts_and_takes_its_server_with_it(tmp_path
 DRIVER = """
 import sys, time
 import psutil, ray
-from actors.inference import InferenceActor
+from t2t_dist.actors.inference import InferenceActor
 from t2t_dist.engines import PoolConfig
 
 python, log, pids = sys.argv[1:]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.server import command, environment
+from t2t_dist.actors.server import command, environment
 from t2t_dist.engines import PoolConfig
 from t2t_dist.errors import InputError
 

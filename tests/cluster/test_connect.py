@@ -9,7 +9,7 @@ import psutil
 import pytest
 import ray
 
-from cluster.connect import connected
+from t2t_dist.cluster.connect import connected
 from t2t_dist.errors import InputError
 
 
@@ -42,7 +42,7 @@ def test_a_ray_that_is_slow_to_start_is_started_again(starts: list[subprocess.Po
 def test_one_that_never_starts_is_told_in_a_line(
     starts: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.connect._STARTS", 2)
+    monkeypatch.setattr("t2t_dist.cluster.connect._STARTS", 2)
     with pytest.raises(InputError, match="Ray did not start on this machine in 2 attempts") as told, connected(None):
         pass
     assert "\n" not in str(told.value)

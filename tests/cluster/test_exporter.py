@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from cluster.exporter import SILENT_S, served, targets
-from cluster.health import State
-from cluster.metrics import Metrics
-from cluster.scheduler import Scheduler
+from t2t_dist.cluster.exporter import SILENT_S, served, targets
+from t2t_dist.cluster.health import State
+from t2t_dist.cluster.metrics import Metrics
+from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.config import Config, MetricsConfig, load_config
 from t2t_dist.errors import InputError
 from t2t_dist.ledger import LedgerState

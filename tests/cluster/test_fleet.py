@@ -17,8 +17,8 @@ import psutil
 import pytest
 import yaml
 
-from cluster.doctor import examine
-from cluster.launch import run
+from t2t_dist.cluster.doctor import examine
+from t2t_dist.cluster.launch import run
 from t2t_dist.config import Config, load_config
 from t2t_dist.errors import InputError
 from t2t_dist.rows import SCHEMAS

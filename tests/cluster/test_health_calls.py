@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cluster.admission import Reading
-from cluster.fleet import Fleet
-from cluster.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
-from cluster.polling import Polled
+from t2t_dist.cluster.admission import Reading
+from t2t_dist.cluster.fleet import Fleet
+from t2t_dist.cluster.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
+from t2t_dist.cluster.polling import Polled
 from t2t_dist.engines import EngineView, Held, PoolConfig
 
 

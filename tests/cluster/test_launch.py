@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.launch import Result, run
+from t2t_dist.cluster.launch import Result, run
 from t2t_dist.config import Config, load_config
 from t2t_dist.errors import InputError, RunBusy
 from t2t_dist.lock import RunLock

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.rollout import Report, Written
-from cluster.exporter import _Collected
-from cluster.health import State
-from cluster.metrics import COMMIT_BOUNDS, EVERY_S, EngineReading, Metrics
-from cluster.scheduler import Scheduler
+from t2t_dist.actors.rollout import Report, Written
 from t2t_dist.chat.wire import Reply, Usage
+from t2t_dist.cluster.exporter import _Collected
+from t2t_dist.cluster.health import State
+from t2t_dist.cluster.metrics import COMMIT_BOUNDS, EVERY_S, EngineReading, Metrics
+from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.config import Config, load_config
 from t2t_dist.errors import FailureClass
 from t2t_dist.ledger import LedgerState, ShardInfo

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.payment import dollars
-from environments.state import World
-from environments.tools import GENERIC
+from t2t_dist.environments.payment import dollars
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import GENERIC
 from tests.environments.retail.small_shop import SHOP, do, refused
 
 

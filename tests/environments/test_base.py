@@ -9,11 +9,11 @@ from typing import NewType
 import pytest
 from typing_extensions import TypedDict
 
-from environments.base import Breach, Domain, Profile, joined, replay
-from environments.language import Said
-from environments.rules import rule
-from environments.state import Base, Record, World
-from environments.tools import GENERIC, READ, USER, WRITE, Call, ToolError, tool
+from t2t_dist.environments.base import Breach, Domain, Profile, joined, replay
+from t2t_dist.environments.language import Said
+from t2t_dist.environments.rules import rule
+from t2t_dist.environments.state import Base, Record, World
+from t2t_dist.environments.tools import GENERIC, READ, USER, WRITE, Call, ToolError, tool
 
 UserId = NewType("UserId", str)
 Email = NewType("Email", str)

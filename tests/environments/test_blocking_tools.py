@@ -9,8 +9,8 @@ from typing import Literal
 
 import pytest
 
-from environments.state import Base, World
-from environments.tools import USER, WRITE, ToolCrash, ToolError, ToolResult, ToolSet, ToolTimeout, tool
+from t2t_dist.environments.state import Base, World
+from t2t_dist.environments.tools import USER, WRITE, ToolCrash, ToolError, ToolResult, ToolSet, ToolTimeout, tool
 
 gate = threading.Event()
 late = threading.Event()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, Requ
 import pytest
 from typing_extensions import TypedDict
 
-from environments.entities import PLAIN, Found, Spec, find, has_domain_type, readable, spec_of
+from t2t_dist.environments.entities import PLAIN, Found, Spec, find, has_domain_type, readable, spec_of
 
 OrderId = NewType("OrderId", str)
 SpecialOrderId = NewType("SpecialOrderId", OrderId)

@@ -8,10 +8,10 @@ from typing import NewType
 
 import pytest
 
-from environments.language import Language, ToolWords, Words, load_language
-from environments.registry import BUILT_IN, load
-from environments.state import World
-from environments.tools import WRITE, ToolSet, tool
+from t2t_dist.environments.language import Language, ToolWords, Words, load_language
+from t2t_dist.environments.registry import BUILT_IN, load
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import WRITE, ToolSet, tool
 
 OrderId = NewType("OrderId", str)
 

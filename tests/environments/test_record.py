@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.record import Record, Sealed, freeze, record_hash, thaw
-from environments.state import Base, digest_of
+from t2t_dist.environments.record import Record, Sealed, freeze, record_hash, thaw
+from t2t_dist.environments.state import Base, digest_of
 
 CLOCK = "2026-03-02T09:00:00"
 

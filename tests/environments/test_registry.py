@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from environments import registry
-from environments.base import Domain
-from environments.registry import UnknownDomain
-from environments.retail import Retail
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import UnknownDomain
+from t2t_dist.environments.retail import Retail
 
 
 @pytest.fixture
@@ -63,7 +63,9 @@ def test_near_matches() -> None:
 
 
 def test_a_domain_of_ones_own(home: Path) -> None:
-    (home / "my_shop.py").write_text("from environments.base import Domain\nclass Shop(Domain):\n    name = 'shop'\n")
+    (home / "my_shop.py").write_text(
+        "from t2t_dist.environments.base import Domain\nclass Shop(Domain):\n    name = 'shop'\n"
+    )
     found = registry.find("my_shop:Shop")
     assert issubclass(found, Domain)
     assert found.name == "shop"
@@ -71,8 +73,8 @@ def test_a_domain_of_ones_own(home: Path) -> None:
 
 def test_a_world_of_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "shops.py").write_text(
-        "from environments.base import Domain\n"
-        "from environments.registry import UnknownDomain\n"
+        "from t2t_dist.environments.base import Domain\n"
+        "from t2t_dist.environments.registry import UnknownDomain\n"
         "def domain(rest):\n"
         "    if rest == 'none':\n"
         "        raise UnknownDomain(f'there is no shop {rest}')\n"
@@ -84,7 +86,9 @@ def test_a_world_of_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_installed_domain(home: Path) -> None:
-    (home / "far_shop.py").write_text("from environments.base import Domain\nclass Shop(Domain):\n    name = 'far'\n")
+    (home / "far_shop.py").write_text(
+        "from t2t_dist.environments.base import Domain\nclass Shop(Domain):\n    name = 'far'\n"
+    )
     install(home, "faraway", "far_shop:Shop")
     assert "faraway" in registry.names()
     assert registry.find("faraway").name == "far"
@@ -115,7 +119,7 @@ def test_an_installed_domain_that_can_not_be_imported_is_named(home: Path) -> No
 
 def test_what_is_not_there_or_is_no_domain(home: Path) -> None:
     (home / "odd_shop.py").write_text(
-        "from environments.base import Domain\nclass Other: ...\nthing = 1\nNothing = None\n"
+        "from t2t_dist.environments.base import Domain\nclass Other: ...\nthing = 1\nNothing = None\n"
     )
     assert problem("odd_shop:Shop") == "domain 'odd_shop:Shop': odd_shop has no 'Shop'"
     assert problem("odd_shop:") == "domain 'odd_shop:': odd_shop has no ''"

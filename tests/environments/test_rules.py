@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.rules import Clause, Enforced, Handling, clauses, rule
-from environments.state import Base, World
-from environments.tools import Call
+from t2t_dist.environments.rules import Clause, Enforced, Handling, clauses, rule
+from t2t_dist.environments.state import Base, World
+from t2t_dist.environments.tools import Call
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from environments.registry import BUILT_IN, load
+from t2t_dist.environments.registry import BUILT_IN, load
 
 pytestmark = pytest.mark.parametrize("name", sorted(BUILT_IN))
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.registry import BUILT_IN, UnknownDomain, find, load
-from environments.splits import SPLITS, name_and_split, own, seed_in, split_of
+from t2t_dist.environments.registry import BUILT_IN, UnknownDomain, find, load
+from t2t_dist.environments.splits import SPLITS, name_and_split, own, seed_in, split_of
 from tests.library_domain import Library
 
 #: Tables of what a company has for everybody, under the same names in every database.

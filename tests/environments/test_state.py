@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from environments.record import thaw
-from environments.state import META, Base, Change, Index, Record, World, diff, digest_of
+from t2t_dist.environments.record import thaw
+from t2t_dist.environments.state import META, Base, Change, Index, Record, World, diff, digest_of
 
 Tables = dict[str, dict[str, Record]]
 

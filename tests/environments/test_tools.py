@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from environments.entities import Found
-from environments.state import Base, Record, World
-from environments.tools import (
+from t2t_dist.environments.entities import Found
+from t2t_dist.environments.state import Base, Record, World
+from t2t_dist.environments.tools import (
     AGENT,
     GENERIC,
     READ,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from environments import registry
-from environments.base import Domain
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
 from tests.library_domain import Library
 from tests.made import Made, make
 

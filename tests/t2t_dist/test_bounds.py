@@ -9,7 +9,7 @@ from zlib import crc32
 import pyarrow as pa
 import pytest
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 from t2t_dist.errors import EngineTimeout
 from t2t_dist.models import Models
 from t2t_dist.players import UserPlayer

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from environments.registry import BUILT_IN
 from t2t_dist.check import Check, check
 from t2t_dist.config import Config
+from t2t_dist.environments.registry import BUILT_IN
 from t2t_dist.errors import InputError
 from tests import broken_domains
 from tests.library_domain import Library

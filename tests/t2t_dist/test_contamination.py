@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from environments.registry import load
 from t2t_dist.contamination import overlaps
+from t2t_dist.environments.registry import load
 from t2t_dist.sources import Source
 from t2t_dist.verify import action_key
 from tests.finished_run import rows_of, write_run

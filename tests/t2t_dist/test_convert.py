@@ -9,10 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from environments import registry
-from environments.tools import Call
 from t2t_dist.bindings import dependencies, domain_values, key_of, reach
 from t2t_dist.convert import BadWords, certified, convert, convert_one
+from t2t_dist.environments import registry
+from t2t_dist.environments.tools import Call
 from t2t_dist.identity import stable_hash, task_id
 from t2t_dist.intents import certify
 from t2t_dist.intents.common import writes_in

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from environments.base import Domain
 from t2t_dist.diagnose import CODES, Diagnosis, diagnose
+from t2t_dist.environments.base import Domain
 from t2t_dist.faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.grade import grade
 from t2t_dist.rows import outcome_of, turn_of

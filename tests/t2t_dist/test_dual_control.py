@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from environments import registry
-from environments.base import Domain
-from environments.tools import USER, Call, Kind
 from t2t_dist.convert import convert_one
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import USER, Call, Kind
 from t2t_dist.explore import GraphExplorer, explore_graph, judge_trajectory
 from t2t_dist.explore_llm import explore
 from t2t_dist.grade import grade

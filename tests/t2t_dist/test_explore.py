@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from environments.base import Domain
-from environments.state import Record
-from environments.tools import Call, Kind
 from t2t_dist.bindings import domain_values, key_of
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import Record
+from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.explore import (
     MAX_STEPS,
     GraphExplorer,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from environments.base import Call, replay
+from t2t_dist.environments.base import Call, replay
 from t2t_dist.errors import EpisodeFailure, FailureClass
 from t2t_dist.explore_llm import MAX_BAD, Exploration, explore
 from t2t_dist.identity import turn_seed

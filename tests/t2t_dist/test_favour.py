@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.registry import load
+from t2t_dist.environments.registry import load
 from t2t_dist.explore import explore_graph
 from t2t_dist.favour import LEAST, counted, favours
 from t2t_dist.identity import seed_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from environments.base import Domain
-from environments.tools import Call
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
 from t2t_dist.grade import ENDED, grade
 from t2t_dist.intents.common import writes_in
 from t2t_dist.schema import CallPattern, Certificate, GraderSide, Intent, Outcome, Task, UserSide

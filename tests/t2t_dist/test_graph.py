@@ -12,9 +12,9 @@ import pytest
 from typing_extensions import TypedDict
 
 import t2t_dist
-from environments.base import Domain
-from environments.state import World
-from environments.tools import READ, WRITE, tool
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import READ, WRITE, tool
 from t2t_dist.graph import MAX_TOOLS, ToolGraph, graph_of
 from tests.library_domain import Library, find_reader, list_holds
 
@@ -149,7 +149,7 @@ def test_the_method_names_no_tool_type_or_table_of_the_shop(retail: Domain) -> N
     generic = {"think", "calculate"}
     names = {t.name for t in retail.tools} - generic
     names |= set().union(*(t.returns.scalars() | t.consumes() for t in retail.tools)) - {""}
-    names |= {"environments.retail", "users", "orders", "products"}
+    names |= {"t2t_dist.environments.retail", "users", "orders", "products"}
     files = sorted(Path(t2t_dist.__file__).parent.rglob("*.py"))
     assert len(files) > 30
     for file in files:

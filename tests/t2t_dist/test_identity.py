@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import environments
 import t2t_dist
 from t2t_dist.identity import (
     code_version,
@@ -111,17 +110,16 @@ def version_of(home: Path) -> str:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages that results depend on."""
     home = tmp_path_factory.mktemp("code")
-    for package in (environments, t2t_dist):
-        folder = Path(str(package.__file__)).parent
-        shutil.copytree(folder, home / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = Path(str(t2t_dist.__file__)).parent
+    shutil.copytree(folder, home / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     return home
 
 
 def test_the_version_of_the_code_is_its_content(home: Path) -> None:
     assert code_version().startswith(f"{t2t_dist.__version__}+")
     first = version_of(home)
-    policy = home / "environments" / "retail" / "policy.md"
-    (home / "environments" / "notes.txt").write_text("nothing to do with results")
+    policy = home / "t2t_dist" / "environments" / "retail" / "policy.md"
+    (home / "t2t_dist" / "environments" / "notes.txt").write_text("nothing to do with results")
     (home / "t2t_dist" / "chat" / "wire.py").open("a").write("# how, not what\n")
     assert version_of(home) == first
     policy.write_text(policy.read_text() + "\nR99. One more rule.\n")

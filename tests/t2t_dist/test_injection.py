@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.injection import Fault, InjectedTools, injected
-from environments.tools import Call, Kind
 from t2t_dist.config import load_config
 from t2t_dist.diagnose import diagnose
+from t2t_dist.environments.injection import Fault, InjectedTools, injected
+from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.episodes import EpisodeRunner
 from t2t_dist.errors import InputError
 from t2t_dist.grade import grade

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 from t2t_dist.errors import EpisodeFailure
 from t2t_dist.judge import committee, judge_prompt, vote
 from t2t_dist.models import Models, ModelSettings

@@ -15,10 +15,10 @@ from typing import Any
 import psutil
 import pytest
 
-from environments.adapters.mcp import McpDomain
 from t2t_dist.check import check
 from t2t_dist.config import Config
 from t2t_dist.convert import convert_one
+from t2t_dist.environments.adapters.mcp import McpDomain
 from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.explore import explore_graph
 from t2t_dist.identity import trajectory_id
@@ -148,7 +148,7 @@ def test_no_server_outlives_its_owner(tmp_path: Path, number: signal.Signals) ->
     child = tmp_path / "child"
     file = described(tmp_path, server__env={"FAULT": "fork:set_text", "CHILD": str(child)})
     program = (
-        "import sys; from environments.adapters.mcp import domain; from environments.tools import Call;"
+        "import sys; from t2t_dist.environments.adapters.mcp import domain; from t2t_dist.environments.tools import Call;"
         "notes = domain(sys.argv[1])();"
         "notes.execute(notes.world(), Call('set_text', {'note_id': 'n0', 'text': 'x'}))"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
 from t2t_dist.schema import GoldCall, Task
 from tests.made import Made

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 from t2t_dist.errors import ContextExceeded, EngineTimeout, FailureClass
 from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER
 from t2t_dist.rollout import Limits, Rollout, RolloutFailed, Termination, roll_out

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.registry import load
 from t2t_dist import speech
+from t2t_dist.environments.registry import load
 from t2t_dist.scripted.phrases import STYLES, agent_acts, user_acts
 
 CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.engine import Engine, EngineAddress, EngineFailed
+from t2t_dist.actors.engine import Engine, EngineAddress, EngineFailed
 from t2t_dist.chat.completion import says_too_long
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.wire import Conversation

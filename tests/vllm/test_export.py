@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from environments import registry
+from t2t_dist.environments import registry
 from t2t_dist.errors import InputError
 from t2t_dist.export import Filters, Options, conversation, export, mask
 from tests.finished_run import write_run

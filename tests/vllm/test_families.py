@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from actors.families import FAMILIES, UNKNOWN
+from t2t_dist.actors.families import FAMILIES, UNKNOWN
 
 #: In a process of its own: vLLM takes long to import, and changes much of the process it is imported to.
 LIST = """

@@ -160,7 +160,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that several tests share, as an endpoint of somebody else's."""
     import asyncio
 
-    from actors.engine import Engine
+    from t2t_dist.actors.engine import Engine
     from t2t_dist.engines import PoolConfig
 
     args = {"dtype": "float32", "max-model-len": 4096}
@@ -220,8 +220,8 @@ def test_captured_tokens_are_those_of_the_server(counting: bool, url: str, tasks
 
 def tokenized(url: str, row: dict[str, Any], template: Any) -> list[int]:
     """The server's own tokens of an episode's first prompt, from the messages that the seat sent."""
-    from environments.registry import load
-    from environments.tools import AGENT
+    from t2t_dist.environments.registry import load
+    from t2t_dist.environments.tools import AGENT
     from t2t_dist.prompting import agent_prompt
 
     domain = load(LIBRARY)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from environments import registry
+from t2t_dist.environments import registry
 from t2t_dist.export import Filters, Options, export, mask
 from tests.finished_run import LIBRARY, write_run
 from tests.made import make

@@ -18,8 +18,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from environments import registry
-from environments.adapters.tau2.tables import tables_of
+from t2t_dist.environments import registry
+from t2t_dist.environments.adapters.tau2.tables import tables_of
 from t2t_dist.tau2.form import form_of
 from t2t_dist.tau2.judging import Verdict, grounds_of, verdict
 from t2t_dist.tau2.messages import of_history

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from environments.adapters.mcp import McpDomain
-from environments.adapters.mcp_server import sweep
-from environments.state import World, diff
-from environments.tools import Call, Kind, ToolCrash, ToolTimeout
+from t2t_dist.environments.adapters.mcp import McpDomain
+from t2t_dist.environments.adapters.mcp_server import sweep
+from t2t_dist.environments.state import World, diff
+from t2t_dist.environments.tools import Call, Kind, ToolCrash, ToolTimeout
 from tests.mcp_domains import folder_of, gone, guards, made, processes
 
 

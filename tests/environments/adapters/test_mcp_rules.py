@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from environments.adapters.mcp_config import RuleConfig
-from environments.adapters.mcp_rules import MISSING, DeclaredRule, filled, holds, value_at
-from environments.state import Base
-from environments.tools import Call
+from t2t_dist.environments.adapters.mcp_config import RuleConfig
+from t2t_dist.environments.adapters.mcp_rules import MISSING, DeclaredRule, filled, holds, value_at
+from t2t_dist.environments.state import Base
+from t2t_dist.environments.tools import Call
 
 VALUES: dict[str, Any] = {
     "customer": "a.b",

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from environments.adapters.mcp_config import SnapshotConfig
-from environments.adapters.mcp_snapshot import FileSnapshot, SnapshotError, SqliteSnapshot, State, glob_pattern
-from environments.state import Change
+from t2t_dist.environments.adapters.mcp_config import SnapshotConfig
+from t2t_dist.environments.adapters.mcp_snapshot import FileSnapshot, SnapshotError, SqliteSnapshot, State, glob_pattern
+from t2t_dist.environments.state import Change
 
 
 def changes(before: State, after: State) -> list[Change]:

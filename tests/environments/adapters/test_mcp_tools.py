@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.adapters.mcp_config import McpConfig, ToolConfig, load
-from environments.adapters.mcp_server import Answer, Offered
-from environments.adapters.mcp_tools import McpTool, camel, slots_of, spec_from, spec_of_schema
-from environments.base import Domain
-from environments.entities import PLAIN, Spec
-from environments.state import Base
-from environments.tools import Call, ToolError
+from t2t_dist.environments.adapters.mcp_config import McpConfig, ToolConfig, load
+from t2t_dist.environments.adapters.mcp_server import Answer, Offered
+from t2t_dist.environments.adapters.mcp_tools import McpTool, camel, slots_of, spec_from, spec_of_schema
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import PLAIN, Spec
+from t2t_dist.environments.state import Base
+from t2t_dist.environments.tools import Call, ToolError
 from tests.mcp_domains import WORLDS, made
 
 WORLD = Base({}, "2026-01-01T00:00:00").world()

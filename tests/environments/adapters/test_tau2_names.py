@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from environments import registry
-from environments.adapters.tau2 import adapted
-from environments.adapters.tau2.naming import Hints, load_hints, singular, type_name
-from environments.base import Domain
-from environments.registry import UnknownDomain
-from environments.tools import Kind
+from t2t_dist.environments import registry
+from t2t_dist.environments.adapters.tau2 import adapted
+from t2t_dist.environments.adapters.tau2.naming import Hints, load_hints, singular, type_name
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import UnknownDomain
+from t2t_dist.environments.tools import Kind
 from tests.made import make
 from tests.runs import environment
 from tests.toy_tau2 import Shop, Toy
@@ -125,7 +125,7 @@ def test_a_database_that_can_not_be_loaded() -> None:
 def test_without_tau2_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tau2", None)
     monkeypatch.setitem(sys.modules, "tau2.registry", None)
-    monkeypatch.setattr("environments.adapters.tau2._absent", lambda: True)
+    monkeypatch.setattr("t2t_dist.environments.adapters.tau2._absent", lambda: True)
     with pytest.raises(UnknownDomain) as caught:
         registry.find("tau2:no_such_domain")
     assert str(caught.value) == (

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.adapters.tau2.bench import Bench
-from environments.adapters.tau2.ground import BenchGround, FreshGround, ground_of
-from environments.adapters.tau2.tables import ORDER, Tracked
-from environments.base import Domain
-from environments.state import World, digest_of
-from environments.tools import Call, ToolCrash
+from t2t_dist.environments.adapters.tau2.bench import Bench
+from t2t_dist.environments.adapters.tau2.ground import BenchGround, FreshGround, ground_of
+from t2t_dist.environments.adapters.tau2.tables import ORDER, Tracked
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World, digest_of
+from t2t_dist.environments.tools import Call, ToolCrash
 from tests.toy_tau2 import Shop, Toy
 
 MEMBERS, ORDERS, BILLS = ("m1", "m2", "m9"), ("O1", "O2", "O3", "O13"), ("b1", "b2", "N4", "b9")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from environments.airline import Airline
-from environments.state import Record, World
-from environments.tools import ToolResult
+from t2t_dist.environments.airline import Airline
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import ToolResult
 
 NOW = "2026-05-14T15:00:00"
 CARD, GIFT, CERTIFICATE, BOBS_CARD = "credit_card_1", "gift_card_1", "certificate_1", "credit_card_2"

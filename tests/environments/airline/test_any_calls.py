@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from pydantic import TypeAdapter
 
-from environments.airline.records import Flight, Reservation, User
-from environments.rules import Enforced
-from environments.state import World
-from environments.tools import Call
+from t2t_dist.environments.airline.records import Flight, Reservation, User
+from t2t_dist.environments.rules import Enforced
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
 from tests.environments.airline.small_airline import (
     BOBS_CARD,
     CARD,

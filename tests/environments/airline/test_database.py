@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.airline import conditions as when
-from environments.airline import database
-from environments.airline.network import AIRPORTS, connects, routes
-from environments.state import Base, World
+from t2t_dist.environments.airline import conditions as when
+from t2t_dist.environments.airline import database
+from t2t_dist.environments.airline.network import AIRPORTS, connects, routes
+from t2t_dist.environments.state import Base, World
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime.fromisoformat("2026-05-14T15:00:00")
@@ -55,7 +55,7 @@ def world(airline: Tables) -> World:
 # -- the same bytes ----------------------------------------------------------------------------------------------------
 def test_same_seed_gives_the_same_bytes_in_other_processes() -> None:
     code = (
-        "import orjson; from hashlib import blake2b; from environments.airline.database import build;"
+        "import orjson; from hashlib import blake2b; from t2t_dist.environments.airline.database import build;"
         "print(blake2b(orjson.dumps(build(3, 0.1))).hexdigest())"
     )
     found = [

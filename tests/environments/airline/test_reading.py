@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from environments.airline.network import AIRPORTS, HUBS, miles, routes
-from environments.state import World
+from t2t_dist.environments.airline.network import AIRPORTS, HUBS, miles, routes
+from t2t_dist.environments.state import World
 from tests.environments.airline.small_airline import RESERVATIONS, SMALL, do, record, refused
 
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.airline import conditions as when
-from environments.airline.rules import RULES
-from environments.airline.rules_ending import NO_TOOL
-from environments.base import Domain
-from environments.registry import load
-from environments.rules import Enforced, Handling, Rule
-from environments.state import World
-from environments.tools import WRITE, Call
+from t2t_dist.environments.airline import conditions as when
+from t2t_dist.environments.airline.rules import RULES
+from t2t_dist.environments.airline.rules_ending import NO_TOOL
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.rules import Enforced, Handling, Rule
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import WRITE, Call
 from tests.environments.airline.small_airline import (
     BOBS_CARD,
     CARD,

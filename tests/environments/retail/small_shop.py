@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from environments.retail import Retail
-from environments.state import Record, World
-from environments.tools import ToolResult
+from t2t_dist.environments.retail import Retail
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import ToolResult
 
 NOW = "2026-03-02T09:00:00"
 HOME = {"address1": "1 Elm Road", "address2": "", "city": "Salem", "state": "OR", "country": "USA", "zip": "97301"}

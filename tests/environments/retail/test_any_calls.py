@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from pydantic import TypeAdapter
 
-from environments.retail.records import Order, Product, User
-from environments.rules import Enforced
-from environments.state import World
-from environments.tools import Call
+from t2t_dist.environments.retail.records import Order, Product, User
+from t2t_dist.environments.rules import Enforced
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
 from tests.environments.retail.small_shop import (
     AWAY,
     BOBS_CARD,

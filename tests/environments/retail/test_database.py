@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.retail import database
-from environments.retail.catalogue import KINDS, MAKERS
+from t2t_dist.environments.retail import database
+from t2t_dist.environments.retail.catalogue import KINDS, MAKERS
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime.fromisoformat("2026-03-02T09:00:00")
@@ -53,7 +53,7 @@ def share(count: int, total: int) -> float:
 # -- the same bytes ----------------------------------------------------------------------------------------------------
 def test_same_seed_gives_the_same_bytes_in_other_processes() -> None:
     code = (
-        "import orjson; from hashlib import blake2b; from environments.retail.database import build;"
+        "import orjson; from hashlib import blake2b; from t2t_dist.environments.retail.database import build;"
         "print(blake2b(orjson.dumps(build(3, 0.1))).hexdigest())"
     )
     found = [

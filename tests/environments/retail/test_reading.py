@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from environments.registry import load
-from environments.state import World
-from environments.tools import Call
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
 from tests.environments.retail.small_shop import AWAY, CARD, HOME, ORDERS, SHOP, do, record, refused
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from environments.base import Domain
-from environments.registry import load
-from environments.retail.rules import NO_TOOL, RULES, own_data_only
-from environments.rules import Enforced, Handling, Rule
-from environments.state import World
-from environments.tools import WRITE, Call
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.retail.rules import NO_TOOL, RULES, own_data_only
+from t2t_dist.environments.rules import Enforced, Handling, Rule
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import WRITE, Call
 from tests.environments.retail.small_shop import AWAY, BOBS_CARD, CARD, GIFT, HOME, PAYPAL, SHOP
 
 BY_TOOL, BY_POLICY, BY_ABSENCE = Enforced.BY_TOOL, Enforced.BY_POLICY, Enforced.BY_ABSENCE

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from environments.state import World
-from environments.tools import GENERIC, READ, WRITE
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import GENERIC, READ, WRITE
 from tests.environments.retail.small_shop import (
     AWAY,
     BOBS_CARD,

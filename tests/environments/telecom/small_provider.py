@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from environments.state import Record, World
-from environments.telecom import Telecom
-from environments.tools import Call, ToolResult
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.telecom import Telecom
+from t2t_dist.environments.tools import Call, ToolResult
 
 HOME = {"address1": "1 Elm St", "address2": "", "city": "Salem", "state": "OR", "country": "USA", "zip": "97301"}
 ABROAD = {**HOME, "city": "Toronto", "state": "ON", "country": "Canada"}

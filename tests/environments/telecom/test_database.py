@@ -12,8 +12,8 @@ import orjson
 import pytest
 from pydantic import TypeAdapter
 
-from environments.telecom.database import MAX_SCALE, build
-from environments.telecom.records import Bill, Customer, Line, Phone, Plan
+from t2t_dist.environments.telecom.database import MAX_SCALE, build
+from t2t_dist.environments.telecom.records import Bill, Customer, Line, Phone, Plan
 
 ROOT = Path(__file__).parents[3]
 SHAPES: dict[str, TypeAdapter[Any]] = {
@@ -28,7 +28,7 @@ TABLES, CLOCK = build(0, 1.0)
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_others() -> None:
     code = (
-        "import orjson, sys; from environments.telecom.database import build;"
+        "import orjson, sys; from t2t_dist.environments.telecom.database import build;"
         " sys.stdout.buffer.write(orjson.dumps(build(3, 0.1)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)

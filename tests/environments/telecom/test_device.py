@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from environments.registry import load
-from environments.state import World
-from environments.telecom.device import has_data, has_signal
-from environments.tools import AGENT, Call, Kind
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.state import World
+from t2t_dist.environments.telecom.device import has_data, has_signal
+from t2t_dist.environments.tools import AGENT, Call, Kind
 from tests.environments.telecom.small_provider import (
     AWAY,
     BOBS,

@@ -7,11 +7,11 @@ from itertools import islice
 
 import pytest
 
-from environments.base import Domain
-from environments.registry import load
-from environments.rules import Enforced, Handling, Rule
-from environments.telecom.rules import NO_TOOL, RULES
-from environments.tools import AGENT, WRITE, Call
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.rules import Enforced, Handling, Rule
+from t2t_dist.environments.telecom.rules import NO_TOOL, RULES
+from t2t_dist.environments.tools import AGENT, WRITE, Call
 
 
 @pytest.fixture(scope="module")

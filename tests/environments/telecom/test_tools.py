@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from environments.state import World
-from environments.tools import AGENT, Call, Kind
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, Call, Kind
 from tests.environments.telecom.small_provider import (
     ABROAD,
     AWAY,

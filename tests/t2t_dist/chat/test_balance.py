@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cluster.routing import Router
 from t2t_dist.chat import balance
 from t2t_dist.chat.balance import Outcome, Pooled, Target
+from t2t_dist.cluster.routing import Router
 from t2t_dist.engines import EngineView, Held, PoolView
 from t2t_dist.errors import EngineUnavailable
 

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from environments.base import Domain
-from environments.tools import AGENT
 from t2t_dist.cli import app
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import AGENT
 from t2t_dist.errors import InputError
 from t2t_dist.export import Exported, Filters, Options, conversation, export
 from t2t_dist.prompting import agent_prompt

@@ -12,7 +12,7 @@ from datasets import Features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments import registry
+from t2t_dist.environments import registry
 from t2t_dist.export.files import Spool
 from t2t_dist.export.formats import (
     FORMATS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.splits import SPLITS
+from t2t_dist.environments.splits import SPLITS
 from t2t_dist.export.splits import Groups, parted, shares_of
 
 NAMES = st.sampled_from([f"n{i}" for i in range(20)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from environments.tools import Call
+from t2t_dist.environments.tools import Call
 from t2t_dist.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.intents.candidates import MAX_CANDIDATES, candidates_for
 from t2t_dist.intents.common import Refused, writes_in

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from environments.state import Record
-from environments.tools import Call
+from t2t_dist.environments.state import Record
+from t2t_dist.environments.tools import Call
 from t2t_dist.intents.changing import TRIGGERS, alternatives
 from t2t_dist.intents.common import final_state, writes_in
 from t2t_dist.mention import mentions

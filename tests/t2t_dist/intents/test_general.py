@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from environments import registry
-from environments.base import Domain
-from environments.language import Said
-from environments.state import World
-from environments.tools import Call
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.language import Said
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
 from t2t_dist.intents.common import in_order, writes_in
 from t2t_dist.schema import CallPattern, GoldCall, Task
 from tests.library_domain import Library

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from environments.rules import Enforced, Handling
-from environments.tools import Call
+from t2t_dist.environments.rules import Enforced, Handling
+from t2t_dist.environments.tools import Call
 from t2t_dist.intents import make
 from t2t_dist.intents.common import Rejection, writes_in
 from t2t_dist.intents.infeasible import matches, stands

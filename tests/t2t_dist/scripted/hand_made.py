@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from environments.base import Domain
-from environments.registry import load
-from environments.retail import conditions as when
-from environments.state import Record, World
-from environments.tools import Call
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.retail import conditions as when
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import Call
 from t2t_dist.players import STOP, TRANSFER, AgentPlayer, UserPlayer
 from t2t_dist.schema import (
     CallPattern,

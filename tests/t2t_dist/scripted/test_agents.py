@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from environments.tools import Call
 from t2t_dist import speech
+from t2t_dist.environments.tools import Call
 from t2t_dist.errors import InputError
 from t2t_dist.faults import user_faults
 from t2t_dist.players import TRANSFER

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from environments import registry
-from environments.base import Domain
-from environments.tools import Call
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
 from t2t_dist.schema import Fact, Turn, UserSide
 from t2t_dist.scripted.device import Devices, devices_of, told
 from t2t_dist.scripted.user import ScriptedUser

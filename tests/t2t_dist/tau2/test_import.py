@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from environments.base import Domain
 from t2t_dist.cli import app
+from t2t_dist.environments.base import Domain
 from t2t_dist.errors import InputError
 from t2t_dist.grade import ENDED, grade
 from t2t_dist.prompting import user_prompt

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 from t2t_dist.tau2.form import Action, Form
 from t2t_dist.tau2.judging import Verdict, grounds_of, said, verdict
 from t2t_dist.tau2.messages import Asked, Message, of_history, of_turns

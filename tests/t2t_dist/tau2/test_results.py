@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from environments.base import Domain
+from t2t_dist.environments.base import Domain
 from t2t_dist.errors import InputError
 from t2t_dist.grade import grade
 from t2t_dist.identity import episode_id
