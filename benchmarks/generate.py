@@ -30,14 +30,14 @@ from typing import Any
 from benchmarks import material
 from benchmarks.command import answer_of, ended, t2t
 from t2t_dist.config import VerifyConfig
+from t2t_dist.core.identity import episode_id
+from t2t_dist.core.schema import INTENTS, Episode, Outcome, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
-from t2t_dist.identity import episode_id
 from t2t_dist.ledger import read_state
 from t2t_dist.rollout import Rollout
 from t2t_dist.rows import VOLATILE, VOLATILE_NESTED, episode_row, to_row
-from t2t_dist.schema import INTENTS, Episode, Outcome, Task
 from t2t_dist.storage import Storage
 from t2t_dist.store import row_digest
 from t2t_dist.verify import Verifier

@@ -36,16 +36,16 @@ import pyarrow.ipc
 from benchmarks.command import ROOT, environment
 from benchmarks.material import converted, explored
 from t2t_dist.config import load_config
+from t2t_dist.core.identity import seed_of
+from t2t_dist.core.schema import INTENTS, Episode, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
-from t2t_dist.identity import seed_of
 from t2t_dist.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.manifest import Manifest, claim
 from t2t_dist.models import Models
 from t2t_dist.rollout import roll_out
 from t2t_dist.rows import SCHEMAS, episode_row, to_row
-from t2t_dist.schema import INTENTS, Episode, Task
 from t2t_dist.storage import Storage
 from t2t_dist.store import SCHEMA_VERSION, VERSION_KEY
 

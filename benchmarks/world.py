@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from itertools import cycle, islice, pairwise
 
 from benchmarks.material import conversations
+from t2t_dist.core.schema import Outcome, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World, diff
@@ -27,7 +28,6 @@ from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.explore import explore_graph
 from t2t_dist.grade import grade
 from t2t_dist.rollout import Rollout
-from t2t_dist.schema import Outcome, Task
 
 TRAJECTORIES = 60
 #: Tasks that are graded, and the explorations after which a domain that gives fewer is taken as it is.

@@ -13,7 +13,7 @@ import psutil
 import ray
 import ray.exceptions
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 #: No rows cross Ray, only item numbers and counters: the smallest store will do, and leaves a laptop its memory.
 _OBJECT_STORE_BYTES = 100 << 20

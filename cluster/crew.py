@@ -16,7 +16,7 @@ import ray.exceptions
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 from .placement import Node, Wish, plan
 

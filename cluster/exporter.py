@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 from yarl import URL
 
 from t2t_dist.config import MetricsConfig
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 from .health import State
 from .metrics import EngineReading, Metrics

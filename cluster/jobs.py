@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 from .verdict import Ended
 from .watch import OUT_OF_REACH, LogLines, Watch

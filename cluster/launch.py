@@ -9,7 +9,7 @@ from typing import Any
 
 from t2t_dist.budget import spent
 from t2t_dist.config import Config
-from t2t_dist.identity import code_version
+from t2t_dist.core.identity import code_version
 from t2t_dist.ledger import Ledger
 from t2t_dist.lock import RunLock
 from t2t_dist.manifest import Manifest, claim

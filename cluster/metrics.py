@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from t2t_dist.config import Config
-from t2t_dist.identity import code_version
+from t2t_dist.core.identity import code_version
 from t2t_dist.ledger import LedgerState, ShardInfo
 from t2t_dist.metrics import Calls, Histogram
 from t2t_dist.models import parse_model, pool_label

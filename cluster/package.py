@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 #: What Ray's job server takes in one request.
 LIMIT_BYTES = 100 << 20

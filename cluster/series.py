@@ -18,9 +18,9 @@ from prometheus_client.core import (
     Metric,
 )
 
-from t2t_dist.errors import FailureClass
+from t2t_dist.core.errors import FailureClass
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.metrics import OUTCOMES, TOKEN_KINDS, Histogram
-from t2t_dist.schema import INTENTS
 
 from .admission import Move
 from .health import State

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from t2t_dist.config import Config, load_config
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.manifest import read_manifest
 from t2t_dist.rows import SCHEMAS
-from t2t_dist.schema import INTENTS
 from t2t_dist.storage import Storage, resolved
 from t2t_dist.store import RunReader
 

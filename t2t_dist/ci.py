@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree as xml
 
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.gates import Verdict
-from t2t_dist.schema import INTENTS
 from t2t_dist.tally import ALL, Tally
 
 #: What XML 1.0 can't hold.

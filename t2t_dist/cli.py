@@ -142,7 +142,7 @@ def _print_config(config: Config) -> None:
 
 
 def _default_out(kind: str, config: Config) -> str:
-    from t2t_dist.identity import stable_hash
+    from t2t_dist.core.identity import stable_hash
 
     return f"runs/{kind}-{stable_hash(config.results_part(), config.source, size=4)}"
 

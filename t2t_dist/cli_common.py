@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 
 from t2t_dist.config import Config, load_config, parse_setting
-from t2t_dist.errors import InputError, StoreUnavailable
-from t2t_dist.schema import INTENTS
+from t2t_dist.core.errors import InputError, StoreUnavailable
+from t2t_dist.core.schema import INTENTS
 
 out_console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 err_console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 120)

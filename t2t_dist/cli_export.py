@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from t2t_dist.cli_common import Intents, Json, err_console, escaped, finish, out_console, spoken_errors
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 app = typer.Typer()
 
@@ -78,7 +78,7 @@ def export(
 
 
 def _tau2_tasks(runs: list[str], out: str, intents: list[str], as_json: bool) -> None:
-    from t2t_dist.schema import INTENTS
+    from t2t_dist.core.schema import INTENTS
     from t2t_dist.tau2.exporting import export_tasks
 
     wanted = [intent for intent in INTENTS if intent in intents]

@@ -16,9 +16,9 @@ import typer
 
 from t2t_dist.cli_common import RESUMABLE, err_console, escaped, finish
 from t2t_dist.cli_gates import Checks, Judged
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import stable_hash
 from t2t_dist.gates import Verdict, failed_gates
-from t2t_dist.identity import stable_hash
 from t2t_dist.tally import Tally
 
 #: What a run that starts from another takes over from it; the driver alone knows them.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from t2t_dist.cli_common import Domain, Json, err_console, escaped, finish, out_console, spoken_errors
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 app = typer.Typer()
 

@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from t2t_dist.cli_common import Json, err_console, escaped, finish, out_console, spoken_errors
-from t2t_dist.errors import InputError
-from t2t_dist.schema import INTENTS
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS
 
 app = typer.Typer()
 

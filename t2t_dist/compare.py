@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from t2t_dist.errors import InputError
-from t2t_dist.schema import INTENTS
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.stats import Difference
 from t2t_dist.tally import ALL, Tally
 

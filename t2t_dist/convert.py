@@ -10,13 +10,13 @@ import random
 from collections.abc import Sequence
 from typing import Protocol
 
-from t2t_dist.aside import aside
+from t2t_dist.core.identity import seed_of, task_id
+from t2t_dist.core.offload import aside
+from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
-from t2t_dist.identity import seed_of, task_id
 from t2t_dist.intents import certify, make
 from t2t_dist.intents.common import Rejection, Structure
 from t2t_dist.mention import check_words
-from t2t_dist.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.writer_template import skeleton
 
 

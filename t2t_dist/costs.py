@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from t2t_dist.chat.wire import ChatModel, Conversation, Reply
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 #: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
 PREFIX = "spent|"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from yarl import URL
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 #: Marks a field that says how a run is carried out, not what comes out: it may differ when a run is gone on with.
 HOW: dict[str, Any] = {"results": False}

@@ -8,19 +8,19 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from t2t_dist.aside import aside
 from t2t_dist.config import Config
+from t2t_dist.core.errors import RETRYABLE, EngineRejected, EpisodeFailure, FailureClass
+from t2t_dist.core.identity import episode_id, seed_of
+from t2t_dist.core.offload import aside
+from t2t_dist.core.schema import Episode, Failure, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import Plan, injected
 from t2t_dist.environments.tools import USER, ToolLost
-from t2t_dist.errors import RETRYABLE, EngineRejected, EpisodeFailure, FailureClass
 from t2t_dist.grade import grade
-from t2t_dist.identity import episode_id, seed_of
 from t2t_dist.injection import plan_of
 from t2t_dist.models import Models
 from t2t_dist.rollout import RolloutFailed, roll_out
 from t2t_dist.rows import episode_row, failure_row
-from t2t_dist.schema import Episode, Failure, Task, Turn
 
 
 class Finished(NamedTuple):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER
-from t2t_dist.schema import Turn, UserSide
 
 STOP_BEFORE_WRITE = "stop_before_promised_write"
 EMPTY = "empty_message"

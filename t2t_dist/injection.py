@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import RecordChange, Task
 from t2t_dist.engines import Section
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import Fault, Plan
 from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
-from t2t_dist.errors import InputError
 from t2t_dist.intents.common import changes_of, fact_text, fields_of
-from t2t_dist.schema import RecordChange, Task
 from t2t_dist.tau2.begin import world_of
 
 

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
-from t2t_dist.errors import InputError, RunBusy
+from t2t_dist.core.errors import InputError, RunBusy
 from t2t_dist.itemset import ItemSet
 from t2t_dist.storage import Storage
 

@@ -31,7 +31,7 @@ from types import TracebackType
 import orjson
 import psutil
 
-from t2t_dist.errors import RunBusy, StoreUnavailable
+from t2t_dist.core.errors import RunBusy, StoreUnavailable
 from t2t_dist.storage import Storage
 
 #: How often the owner should call :meth:`RunLock.beat`.

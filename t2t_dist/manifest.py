@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.config import Config
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.storage import Storage
 from t2t_dist.store import SCHEMA_VERSION
 

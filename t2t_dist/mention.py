@@ -6,8 +6,8 @@ the text says the structure.
 
 from __future__ import annotations
 
-from t2t_dist.schema import UserSide
-from t2t_dist.speech import mentions
+from t2t_dist.core.schema import UserSide
+from t2t_dist.core.speech_acts import mentions
 
 
 def check_words(user: UserSide) -> tuple[str, str] | None:

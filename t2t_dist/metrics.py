@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from t2t_dist.chat.wire import ChatModel, Conversation, Reply
-from t2t_dist.errors import ContextExceeded, EpisodeFailure, FailureClass
+from t2t_dist.core.errors import ContextExceeded, EpisodeFailure, FailureClass
 
 #: Upper bounds of the buckets for model calls, seconds: a turn takes a second or so, a deadline is 600.
 CALL_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)

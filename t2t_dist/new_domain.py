@@ -7,7 +7,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 #: Files of the template, and what they are called in a domain.
 _FILES = {"domain.py.txt": "domain.py", "policy.md": "policy.md", "language.yaml": "language.yaml"}

@@ -1,6 +1,6 @@
 """Words to a model and structured answers from one: render a prompt, read a JSON answer.
 
-What a seat may see is a matter of types: :func:`user_prompt` takes a :class:`~t2t_dist.schema.UserSide` and
+What a seat may see is a matter of types: :func:`user_prompt` takes a :class:`~t2t_dist.core.schema.UserSide` and
 :func:`agent_prompt` a domain, so no grader field can be named in either.
 """
 
@@ -16,9 +16,9 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
+from t2t_dist.core.schema import UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER
-from t2t_dist.schema import UserSide
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

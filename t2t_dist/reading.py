@@ -17,12 +17,12 @@ import pyarrow.dataset as ds
 from pydantic import ValidationError
 
 from t2t_dist.config import Config
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.errors import InputError
 from t2t_dist.ledger import LedgerState
 from t2t_dist.manifest import NAME, read_manifest
 from t2t_dist.rows import SCHEMAS, from_row
-from t2t_dist.schema import Task
 from t2t_dist.status import STALE_S, read_status
 from t2t_dist.storage import Storage
 from t2t_dist.store import RunReader

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Task
 from t2t_dist.grade import grade
 from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
-from t2t_dist.schema import Task
 from t2t_dist.sources import Source
 from t2t_dist.stages import reference_keys
 from t2t_dist.store import row_digest

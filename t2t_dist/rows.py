@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 from pydantic import BaseModel
 
-from t2t_dist.schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, Trajectory, Turn, TurnCall
+from t2t_dist.core.schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, Trajectory, Turn, TurnCall
 
 M = TypeVar("M", bound=BaseModel)
 #: From the value of a field to its cell, or back.

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.ledger import ShardInfo
 from t2t_dist.storage import Storage
 from t2t_dist.store import MIGRATIONS, SCHEMA_VERSION, schema_version

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from t2t_dist.core.schema import INTENTS, Task, Trajectory
 from t2t_dist.manifest import Manifest, read_manifest
 from t2t_dist.rows import SCHEMAS
-from t2t_dist.schema import INTENTS, Task, Trajectory
 from t2t_dist.shards import Shard
 from t2t_dist.storage import Storage
 from t2t_dist.store import RunReader

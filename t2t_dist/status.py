@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.storage import Storage
 
 NAME = "status.json"

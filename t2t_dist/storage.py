@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow.fs
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 #: Unfinished objects live here, apart from the finished ones: no listing and no reader's glob ever meets one.
 TEMPORARY = "tmp"

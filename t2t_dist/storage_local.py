@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.fs
 
-from t2t_dist.errors import InputError, StoreUnavailable
+from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.storage import TEMPORARY, ShardFile, Storage
 
 _REASONS = {

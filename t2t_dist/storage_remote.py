@@ -21,7 +21,7 @@ from typing import BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.fs
 
-from t2t_dist.errors import InputError, StoreUnavailable
+from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.storage import TEMPORARY, ShardFile, Storage
 from t2t_dist.storage_local import explained
 

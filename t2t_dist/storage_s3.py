@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyarrow as pa
 import pyarrow.fs
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.storage_remote import Refused, RemoteStorage
 
 _OPTIONS = ("endpoint_override", "scheme", "region")

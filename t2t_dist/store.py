@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.ipc
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.digest import mended
 from t2t_dist.digest import row_digest as row_digest
-from t2t_dist.errors import InputError
 from t2t_dist.ledger import LedgerState, RunState, ShardInfo, commit_of, read_state, roll_back, shards_up_to
 from t2t_dist.migrations import MIGRATIONS as MIGRATIONS
 from t2t_dist.storage import ShardFile, Storage

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.rows import from_row
 from t2t_dist.shards import Shard
 

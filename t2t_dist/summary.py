@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from t2t_dist.compare import between_agents, between_intents
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.ledger import LedgerState
 from t2t_dist.rows import SCHEMAS
-from t2t_dist.schema import INTENTS
 from t2t_dist.stats import PassK
 from t2t_dist.storage import Storage
 from t2t_dist.store import RunReader

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from t2t_dist.causes import Cause, Causes
+from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.costs import Cost
 from t2t_dist.progress import told
 from t2t_dist.rows import outcome_of, turn_of
-from t2t_dist.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.sources import Source
 from t2t_dist.status import STALE_S
 

@@ -11,11 +11,11 @@ from statistics import fmean
 
 from t2t_dist.config import VerifyConfig
 from t2t_dist.convert import certified, reject
+from t2t_dist.core.identity import stable_hash
+from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.environments.tools import Kind
-from t2t_dist.identity import stable_hash
-from t2t_dist.schema import Task
 from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.tasks import reimport
 

@@ -15,18 +15,18 @@ from typing import Any, Protocol
 
 from t2t_dist.chat.balance import MakePicker
 from t2t_dist.config import Config
+from t2t_dist.core.errors import FailureClass, InputError, defect_line
+from t2t_dist.core.identity import code_version, episode_id, run_id, seed_of
+from t2t_dist.core.schema import Task
 from t2t_dist.costs import spending, stage
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
 from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
-from t2t_dist.errors import FailureClass, InputError, defect_line
 from t2t_dist.gate import Slots
-from t2t_dist.identity import code_version, episode_id, run_id, seed_of
 from t2t_dist.injection import check_tools
 from t2t_dist.models import Models
 from t2t_dist.rows import to_row
-from t2t_dist.schema import Task
 from t2t_dist.sources import Source
 from t2t_dist.stages import ItemRows, Stages, rollouts
 from t2t_dist.trials import adaptively

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from t2t_dist.errors import FailureClass
+from t2t_dist.core.errors import FailureClass
 
 #: Faults after which the client asks again, and the class a conversation fails with where they do not cease.
 RETRIED = {

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from t2t_dist.config import Config, load_config
+from t2t_dist.core.identity import episode_id
+from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
 from t2t_dist.grade import grade
-from t2t_dist.identity import episode_id
 from t2t_dist.ledger import Commit, Ledger
 from t2t_dist.manifest import Manifest, claim
 from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
-from t2t_dist.schema import Episode, Failure, Task, Trajectory
 from t2t_dist.storage import Storage
 from t2t_dist.store import ShardWriter, row_digest
 from tests.made import Made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from t2t_dist.schema import Episode, Turn, TurnCall
+from t2t_dist.core.schema import Episode, Turn, TurnCall
 
 #: Each would leave a mark (``window.hurt``, a dialog, a request) if a page took it for anything but text.
 MARKUP = (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from t2t_dist.config import VerifyConfig
 from t2t_dist.convert import convert
+from t2t_dist.core.identity import seed_of
+from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.explore import explore_graph, judge_trajectory
-from t2t_dist.identity import seed_of
 from t2t_dist.intents.common import changes_of, play
-from t2t_dist.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.verify import Verifier
 
 

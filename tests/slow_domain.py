@@ -10,12 +10,12 @@ import signal
 import time
 from typing import Any
 
+from t2t_dist.core.identity import seed_of
 from t2t_dist.environments.base import Profile
 from t2t_dist.environments.language import Said
 from t2t_dist.environments.retail import Retail
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, ToolResult, ToolSet
-from t2t_dist.identity import seed_of
 
 
 class SlowRetail(Retail):

@@ -8,7 +8,7 @@ import time
 from typer.testing import CliRunner
 
 from t2t_dist.cli import app
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.ledger import read_state
 from t2t_dist.rows import SCHEMAS
 from t2t_dist.storage import Storage

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from t2t_dist.core.schema import Certificate, Change, Fact, Goal, GoldCall, GraderSide, Task, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Call, Domain, replay
-from t2t_dist.schema import Certificate, Change, Fact, Goal, GoldCall, GraderSide, Task, UserSide
 
 
 @cache

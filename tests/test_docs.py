@@ -15,9 +15,9 @@ import pytest
 
 from t2t_dist.check import check
 from t2t_dist.config import Config
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.new_domain import write_domain
-from t2t_dist.schema import INTENTS
 from t2t_dist.work import Generate
 from tests.runs import t2t
 

@@ -13,7 +13,7 @@ import pytest
 
 import t2t_dist
 from t2t_dist import evaluate, generate, load_episodes, load_tasks
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.export import Options, export
 
 PAGE = Path(__file__).parent.parent / "docs" / "python.md"

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from t2t_dist.core.schema import GoldCall, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import ToolResult
-from t2t_dist.schema import GoldCall, Task, Turn, TurnCall
 
 
 class Transcript:

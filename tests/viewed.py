@@ -6,10 +6,10 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.identity import episode_id
+from t2t_dist.core.identity import episode_id
+from t2t_dist.core.schema import Episode, Task
 from t2t_dist.ledger import Commit, Ledger
 from t2t_dist.rows import SCHEMAS, episode_row, outcome_of, turn_of
-from t2t_dist.schema import Episode, Task
 from t2t_dist.storage import Storage
 from t2t_dist.store import ShardWriter
 from tests.finished_run import Row, failed, played, rows_of, write_run

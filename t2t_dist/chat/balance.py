@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from t2t_dist.core.errors import EngineUnavailable
 from t2t_dist.engines import Held, PoolView
-from t2t_dist.errors import EngineUnavailable
 from t2t_dist.gate import Gate
 
 

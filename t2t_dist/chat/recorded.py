@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.errors import ContextExceeded, EngineBadResponse, InputError
+from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
 
 from .wire import ChatModel, Conversation, Reply, ToolCall, Usage
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import stable_hash
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import SPLITS
-from t2t_dist.errors import InputError
-from t2t_dist.identity import stable_hash
 from t2t_dist.reading import Reading
 from t2t_dist.rows import CHECKS
-from t2t_dist.schema import INTENTS
 
 from .card import Counts, card, licence_of, origin_of, public
 from .entities import Entities

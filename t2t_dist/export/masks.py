@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 from .messages import conversation, trained
 

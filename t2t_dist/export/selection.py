@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.tools import AGENT
-from t2t_dist.identity import stable_hash
 from t2t_dist.reading import Reading
 
 from .entities import Entities

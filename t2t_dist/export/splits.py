@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.splits import SPLITS
-from t2t_dist.identity import stable_hash
 
 
 class Groups:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from types import ModuleType
 
+from t2t_dist.core.schema import INTENTS, Certificate, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.schema import INTENTS, Certificate, Intent, Task, Trajectory
 
 from . import ambiguous, changing, general, infeasible
 from .common import Refused, Rejection, Structure

@@ -10,10 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from t2t_dist.core.schema import Candidate, Certificate, Task, Trajectory
+from t2t_dist.core.speech_acts import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.schema import Candidate, Certificate, Task, Trajectory
-from t2t_dist.speech import mentions
 
 from .candidates import MAX_CANDIDATES, candidates_for
 from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of

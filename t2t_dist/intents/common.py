@@ -11,13 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from t2t_dist.bindings import Made, dependencies, reach
-from t2t_dist.environments.base import Domain
-from t2t_dist.environments.language import Tell
-from t2t_dist.environments.state import Record, World
-from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.explore import expanded, requestor_of
-from t2t_dist.graph import graph_of
-from t2t_dist.schema import (
+from t2t_dist.core.schema import (
     CallPattern,
     Certificate,
     Errand,
@@ -29,6 +23,12 @@ from t2t_dist.schema import (
     Task,
     Trajectory,
 )
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.language import Tell
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.explore import expanded, requestor_of
+from t2t_dist.graph import graph_of
 
 
 class Rejection(NamedTuple):

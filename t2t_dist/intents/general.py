@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 
+from t2t_dist.core.schema import Certificate, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.schema import Certificate, Task, Trajectory
 
 from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
 from .errands import errands_of

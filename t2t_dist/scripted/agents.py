@@ -10,12 +10,12 @@ from difflib import get_close_matches
 
 import orjson
 
-from t2t_dist import speech
+from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
-from t2t_dist.errors import InputError
 from t2t_dist.players import AgentPlayer
-from t2t_dist.schema import Change, Fact, GoldCall, Task, Turn, TurnCall
 
 from .oracle import Oracle, Play
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from t2t_dist import speech
+from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.schema import Fact, Turn, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.language import Language
 from t2t_dist.environments.tools import Call, Kind, Tool
-from t2t_dist.schema import Fact, Turn, UserSide
 
 from .phrases import capitalised
 

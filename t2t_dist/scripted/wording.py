@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from t2t_dist import speech
+from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.schema import Fact, GoldCall, Task
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.language import ToolWords, Words
 from t2t_dist.environments.tools import Call
-from t2t_dist.schema import Fact, GoldCall, Task
 from t2t_dist.tau2.begin import world_of
 
 from .phrases import Phrases, either, in_turn, tidy

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Task
 from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
-from t2t_dist.errors import InputError
-from t2t_dist.schema import Task
 
 from . import IMPORTED
 from .form import Form, form_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.base import Domain
-from t2t_dist.schema import Task, Turn
 
 from . import IMPORTED, PART
 from .begin import stored_form

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.errors import InputError
-from t2t_dist.schema import Intent
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Intent
 from t2t_dist.sources import Source
 from t2t_dist.work import load_domain
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import CallPattern, Task
 from t2t_dist.environments.tools import problems
-from t2t_dist.errors import InputError
-from t2t_dist.schema import CallPattern, Task
 
 from . import IMPORTED
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from t2t_dist.config import Config, load_config
-from t2t_dist.errors import InputError
-from t2t_dist.identity import code_version, run_id, stable_hash
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import code_version, run_id, stable_hash
 from t2t_dist.ledger import Commit, Ledger
 from t2t_dist.lock import RunLock
 from t2t_dist.manifest import Manifest, claim

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import USER
-from t2t_dist.schema import Turn
 
 
 class Asked(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from t2t_dist.core.schema import CallPattern, GoldCall, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
-from t2t_dist.schema import CallPattern, GoldCall, Task
 
 from .form import raw_of
 

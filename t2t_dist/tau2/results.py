@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import code_version
+from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
-from t2t_dist.errors import InputError
-from t2t_dist.identity import code_version
 from t2t_dist.rows import turn_of
-from t2t_dist.schema import Task, Turn
 from t2t_dist.sources import Source
 from t2t_dist.work import load_domain
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import stable_hash
+from t2t_dist.core.schema import INTENTS, CallPattern, Certificate, Goal, GoldCall, GraderSide, Intent, Task, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
-from t2t_dist.errors import InputError
-from t2t_dist.identity import stable_hash
 from t2t_dist.intents.common import changes_of
-from t2t_dist.schema import INTENTS, CallPattern, Certificate, Goal, GoldCall, GraderSide, Intent, Task, UserSide
 
 from . import IMPORTED, PART
 from .begin import world_from

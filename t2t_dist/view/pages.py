@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.errors import InputError
 from t2t_dist.rows import PARTS, from_row
-from t2t_dist.schema import Task
 
 from .counts import Cell
 from .episode import Reason, ShownEpisode, diagnosed, reasons, show

@@ -20,13 +20,13 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from t2t_dist.config import Config
+from t2t_dist.core.errors import InputError, StoreUnavailable
+from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.errors import InputError, StoreUnavailable
 from t2t_dist.ledger import RunState, advance, read_state
 from t2t_dist.manifest import NAME as MANIFEST
 from t2t_dist.manifest import Manifest, read_manifest
 from t2t_dist.rows import from_row
-from t2t_dist.schema import Task
 from t2t_dist.shards import Shard
 from t2t_dist.status import STALE_S, read_status
 from t2t_dist.storage import Storage, resolved

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 from .index import TableIndex
 

@@ -15,7 +15,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 from . import pages
 from .counts import matrix, run_counts

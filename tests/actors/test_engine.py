@@ -20,8 +20,8 @@ import pytest
 
 from t2t_dist.actors import engine as engines
 from t2t_dist.actors.engine import Engine, EngineFailed
+from t2t_dist.core.errors import InputError
 from t2t_dist.engines import PoolConfig
-from t2t_dist.errors import InputError
 from tests.actors import fake_vllm
 
 ROOT = Path(__file__).parents[2]

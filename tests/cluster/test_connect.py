@@ -10,7 +10,7 @@ import pytest
 import ray
 
 from t2t_dist.cluster.connect import connected
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 
 @pytest.fixture

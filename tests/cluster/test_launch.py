@@ -10,10 +10,10 @@ import pytest
 
 from t2t_dist.cluster.launch import Result, run
 from t2t_dist.config import Config, load_config
-from t2t_dist.errors import InputError, RunBusy
+from t2t_dist.core.errors import InputError, RunBusy
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.lock import RunLock
 from t2t_dist.rows import SCHEMAS
-from t2t_dist.schema import INTENTS
 from t2t_dist.status import read_status
 from t2t_dist.storage import Storage
 from t2t_dist.store import RunReader

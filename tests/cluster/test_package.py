@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.cluster.package import SECRETS, is_excluded, is_secret, pack, working_tree
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 
 
 def git(folder: Path, *arguments: str) -> None:

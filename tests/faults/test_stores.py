@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.errors import RunBusy
+from t2t_dist.core.errors import RunBusy
 from t2t_dist.lock import RunLock
 from t2t_dist.rows import SCHEMAS
 from t2t_dist.storage import Storage

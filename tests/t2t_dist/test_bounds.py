@@ -9,12 +9,12 @@ from zlib import crc32
 import pyarrow as pa
 import pytest
 
+from t2t_dist.core.errors import EngineTimeout
+from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.environments.base import Domain
-from t2t_dist.errors import EngineTimeout
 from t2t_dist.models import Models
 from t2t_dist.players import UserPlayer
 from t2t_dist.rows import SCHEMAS
-from t2t_dist.schema import Turn, UserSide
 from t2t_dist.tally import ALL, Tally
 from tests.finished_run import Row
 from tests.made import Made

@@ -10,8 +10,8 @@ import pytest
 
 from t2t_dist.check import Check, check
 from t2t_dist.config import Config
+from t2t_dist.core.errors import InputError
 from t2t_dist.environments.registry import BUILT_IN
-from t2t_dist.errors import InputError
 from tests import broken_domains
 from tests.library_domain import Library
 

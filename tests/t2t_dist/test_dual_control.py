@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from t2t_dist.convert import convert_one
+from t2t_dist.core.schema import Step, Task, Trajectory, Turn
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER, Call, Kind
@@ -24,7 +25,6 @@ from t2t_dist.process import ProcessChecks
 from t2t_dist.prompting import user_prompt
 from t2t_dist.rollout import Rollout, roll_out
 from t2t_dist.rows import from_row, to_row, turn_of, turn_row
-from t2t_dist.schema import Step, Task, Trajectory, Turn
 from t2t_dist.scripted.agents import KINDS, scripted_agent
 from t2t_dist.seats import ModelAgent
 from tests.ereader_domain import EReaders

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 from t2t_dist.config import Config, load_config
+from t2t_dist.core.errors import FailureClass
 from t2t_dist.costs import PREFIX, costs_of
 from t2t_dist.episodes import EpisodeRunner, Finished
-from t2t_dist.errors import FailureClass
 from t2t_dist.explore import GraphExplorer, rules_relied_on
 from t2t_dist.grade import grade
 from t2t_dist.models import Models

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from t2t_dist.bindings import domain_values, key_of
+from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call, Kind
@@ -22,7 +23,6 @@ from t2t_dist.explore import (
     step_budget,
 )
 from t2t_dist.graph import graph_of
-from t2t_dist.schema import Step, Trajectory
 from tests.library_domain import Library
 from tests.made import Made, explored
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from t2t_dist.core.schema import Turn, TurnCall, UserSide
 from t2t_dist.faults import FLAGS, LEAK, REPEAT, ROLE_SWAP, STOP_BEFORE_WRITE, user_faults
-from t2t_dist.schema import Turn, TurnCall, UserSide
 from tests.tasks import cancelling
 
 SIDE = cancelling().user

@@ -7,10 +7,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from t2t_dist.core.identity import seed_of
 from t2t_dist.environments.registry import load
 from t2t_dist.explore import explore_graph
 from t2t_dist.favour import LEAST, counted, favours
-from t2t_dist.identity import seed_of
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))

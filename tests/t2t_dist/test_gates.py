@@ -8,7 +8,7 @@ import pytest
 
 from t2t_dist.ci import junit, markdown
 from t2t_dist.compare import with_baseline
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.gates import Verdict, drops, parse_gate
 from t2t_dist.ledger import LedgerState
 from t2t_dist.summary import summary_of

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.core.schema import CallPattern, Certificate, GraderSide, Intent, Outcome, Task, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 from t2t_dist.grade import ENDED, grade
 from t2t_dist.intents.common import writes_in
-from t2t_dist.schema import CallPattern, Certificate, GraderSide, Intent, Outcome, Task, UserSide
 from tests.made import Made
 from tests.phones import PHONES
 from tests.transcript import Transcript, gone_well

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import t2t_dist
-from t2t_dist.identity import (
+from t2t_dist.core.identity import (
     code_version,
     episode_id,
     run_id,
@@ -101,7 +101,7 @@ def test_every_turn_of_every_seat_has_a_seed_of_its_own() -> None:
 # -- the code ----------------------------------------------------------------------------------------------------------
 def version_of(home: Path) -> str:
     """What the packages under ``home`` say in a process of their own."""
-    code = "from t2t_dist.identity import code_version as v; print(v())"
+    code = "from t2t_dist.core.identity import code_version as v; print(v())"
     done = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

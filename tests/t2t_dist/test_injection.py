@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.config import load_config
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.diagnose import diagnose
 from t2t_dist.environments.injection import Fault, InjectedTools, injected
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.episodes import EpisodeRunner
-from t2t_dist.errors import InputError
 from t2t_dist.grade import grade
 from t2t_dist.injection import FaultsConfig, check_tools, expected, plan_of
 from t2t_dist.models import Models
 from t2t_dist.rows import faults_of, outcome_of, turn_of
-from t2t_dist.schema import INTENTS, Task
 from tests.made import Made
 from tests.matrix import tasks_of
 

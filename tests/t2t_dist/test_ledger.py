@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist import ledger as ledger_module
-from t2t_dist.errors import InputError, RunBusy
+from t2t_dist.core.errors import InputError, RunBusy
 from t2t_dist.itemset import ItemSet
 from t2t_dist.ledger import (
     Commit,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.errors import RunBusy
+from t2t_dist.core.errors import RunBusy
 from t2t_dist.lock import RunLock
 from t2t_dist.storage import Storage
 from t2t_dist.storage_local import LocalStorage

@@ -6,12 +6,12 @@ from statistics import fmean
 
 import pytest
 
+from t2t_dist.core.identity import seed_of
+from t2t_dist.core.schema import INTENTS, Intent, Task
 from t2t_dist.faults import user_faults
 from t2t_dist.grade import grade
-from t2t_dist.identity import seed_of
 from t2t_dist.models import Models
 from t2t_dist.rollout import Rollout, roll_out
-from t2t_dist.schema import INTENTS, Intent, Task
 from tests.made import Made
 
 #: Tasks of an intent that each agent plays.

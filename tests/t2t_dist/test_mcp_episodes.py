@@ -18,13 +18,13 @@ import pytest
 from t2t_dist.check import check
 from t2t_dist.config import Config
 from t2t_dist.convert import convert_one
+from t2t_dist.core.identity import trajectory_id
+from t2t_dist.core.schema import Task, Trajectory
 from t2t_dist.environments.adapters.mcp import McpDomain
 from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.explore import explore_graph
-from t2t_dist.identity import trajectory_id
 from t2t_dist.models import Models
 from t2t_dist.recheck import regrade, reverify
-from t2t_dist.schema import Task, Trajectory
 from t2t_dist.sources import Source
 from t2t_dist.work import Generate
 from tests.mcp_domains import described, folder_of, gone, guards, made, processes, with_server

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from t2t_dist.core.schema import Change, Fact, Goal, UserSide
 from t2t_dist.mention import check_words
-from t2t_dist.schema import Change, Fact, Goal, UserSide
 from tests.made import Made
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist.chat.wire import Conversation, Reply, Usage
-from t2t_dist.errors import ContextExceeded, EngineRejected, EngineTimeout
+from t2t_dist.core.errors import ContextExceeded, EngineRejected, EngineTimeout
 from t2t_dist.metrics import CALL_BOUNDS, OUTCOMES, TOKEN_KINDS, Calls, Histogram, Meter, Metered
 from t2t_dist.models import Models, ModelSettings, pool_label
 from tests.fake_endpoint import FakeEndpoint

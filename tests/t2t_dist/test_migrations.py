@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from t2t_dist.core.schema import GoldCall, Task, Trajectory
 from t2t_dist.migrations import MIGRATIONS
 from t2t_dist.rows import SCHEMAS, from_row, to_row
-from t2t_dist.schema import GoldCall, Task, Trajectory
 from t2t_dist.store import SCHEMA_VERSION
 from tests.made import Made
 

@@ -11,11 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from t2t_dist.chat.recorded import Recorder
-from t2t_dist.errors import FailureClass, InputError
+from t2t_dist.core.errors import FailureClass, InputError
+from t2t_dist.core.schema import Turn
 from t2t_dist.judge import vote
 from t2t_dist.models import SCRIPTS, SEATS, ModelName, Models, ModelSettings, parse_model
 from t2t_dist.rollout import Rollout, RolloutFailed, Termination, roll_out
-from t2t_dist.schema import Turn
 from tests.fake_endpoint import FakeEndpoint, text
 from tests.tasks import cancelling, shop
 

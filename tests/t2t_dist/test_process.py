@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from t2t_dist.core.schema import GoldCall, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
-from t2t_dist.schema import GoldCall, Task
 from tests.made import Made
 from tests.transcript import Transcript, gone_well
 

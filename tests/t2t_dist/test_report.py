@@ -17,9 +17,9 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist.causes import causes_of
+from t2t_dist.core.errors import InputError
 from t2t_dist.costs import PREFIX, Price
 from t2t_dist.diagnose import CODES
-from t2t_dist.errors import InputError
 from t2t_dist.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.reading import Reading
 from t2t_dist.report.drawing import WIDTH, cut, nice

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from t2t_dist.core.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, Trajectory, Turn, TurnCall
 from t2t_dist.rows import (
     CHECKS,
     PARTS,
@@ -28,7 +29,6 @@ from t2t_dist.rows import (
     turn_of,
     usage_of,
 )
-from t2t_dist.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, Trajectory, Turn, TurnCall
 from t2t_dist.store import row_digest
 from tests.made import Made
 

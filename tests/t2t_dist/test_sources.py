@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.errors import InputError
-from t2t_dist.schema import INTENTS, Intent
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS, Intent
 from t2t_dist.sources import Source
 from tests.finished_run import rows_of, write_run
 from tests.made import Made

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist import speech
+from t2t_dist.core import speech_acts as speech
 from t2t_dist.environments.registry import load
 from t2t_dist.scripted.phrases import STYLES, agent_acts, user_acts
 

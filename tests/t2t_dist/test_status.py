@@ -10,7 +10,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.status import NAME, STALE_S, StatusFile, read_status
 from t2t_dist.storage import Storage
 from t2t_dist.terminal import status_tables

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.storage import Storage
 
 
@@ -98,7 +98,7 @@ def test_unwritable_directory() -> None:
     """As an ordinary user, even when the tests run as root, whom permissions do not stop."""
     script = """
 import os, sys
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.storage import Storage
 os.chmod(sys.argv[1], 0o555)
 if os.geteuid() == 0:

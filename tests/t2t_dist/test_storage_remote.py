@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pytest
 
-from t2t_dist.errors import InputError, RunBusy, StoreUnavailable
+from t2t_dist.core.errors import InputError, RunBusy, StoreUnavailable
 from t2t_dist.ledger import Commit, Ledger
 from t2t_dist.lock import RunLock
 from t2t_dist.storage import Storage, resolved

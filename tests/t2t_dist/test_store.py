@@ -19,7 +19,7 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist import store as store_module
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.ledger import Commit, Ledger, RunState, ShardInfo, read_state
 from t2t_dist.storage import Storage
 from t2t_dist.store import RunReader, ShardWriter, clean

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from t2t_dist import stored
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.shards import Shard
 from t2t_dist.sources import Source
 from tests.finished_run import rows_of, write_run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from t2t_dist.core.schema import Task
 from t2t_dist.rows import SCHEMAS
-from t2t_dist.schema import Task
 from t2t_dist.stats import Trials
 from t2t_dist.store import RunReader
 from t2t_dist.summary import counted, passes, summarise

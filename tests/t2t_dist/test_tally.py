@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist.compare import between_agents, between_intents, with_baseline
-from t2t_dist.errors import InputError
-from t2t_dist.schema import INTENTS
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import INTENTS
 from t2t_dist.stats import Trials, chance
 from t2t_dist.tally import ALL, Tally
 

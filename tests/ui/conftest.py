@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from t2t_dist.schema import Turn
+from t2t_dist.core.schema import Turn
 from t2t_dist.view.server import serving
 from tests import hostile
 from tests.finished_run import played, rows_of, write_run

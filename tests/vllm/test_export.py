@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.environments import registry
-from t2t_dist.errors import InputError
 from t2t_dist.export import Filters, Options, conversation, export, mask
 from tests.finished_run import write_run
 from tests.made import make

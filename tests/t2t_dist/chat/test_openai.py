@@ -17,7 +17,7 @@ from aiohttp import TCPConnector, web
 from t2t_dist.chat import openai
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.wire import Conversation, Reply, ToolCall, Usage
-from t2t_dist.errors import (
+from t2t_dist.core.errors import (
     ContextExceeded,
     EngineBadResponse,
     EngineError,

@@ -15,8 +15,8 @@ from t2t_dist.chat.balance import Pooled
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.wire import Conversation, Reply
 from t2t_dist.cluster.routing import Router
+from t2t_dist.core.errors import EngineRejected, EngineTimeout, EngineUnavailable
 from t2t_dist.engines import EngineView, PoolView
-from t2t_dist.errors import EngineRejected, EngineTimeout, EngineUnavailable
 from t2t_dist.models import Models, ModelSettings
 from t2t_dist.rollout import roll_out
 from t2t_dist.seats import ModelAgent, ModelUser

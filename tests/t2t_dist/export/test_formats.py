@@ -12,6 +12,7 @@ from datasets import Features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from t2t_dist.core.schema import Turn, TurnCall
 from t2t_dist.environments import registry
 from t2t_dist.export.files import Spool
 from t2t_dist.export.formats import (
@@ -26,7 +27,6 @@ from t2t_dist.export.formats import (
 )
 from t2t_dist.export.messages import conversation, messages_of, styled
 from t2t_dist.rows import turn_row
-from t2t_dist.schema import Turn, TurnCall
 from tests.made import make
 from tests.matrix import rolled_out
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.core.schema import Candidate, Fact, Task
 from t2t_dist.environments.tools import Call
 from t2t_dist.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.intents.candidates import MAX_CANDIDATES, candidates_for
 from t2t_dist.intents.common import Refused, writes_in
 from t2t_dist.mention import mentions
-from t2t_dist.schema import Candidate, Fact, Task
 from tests.made import Made, remake, verdict
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.core.schema import CallPattern, GoldCall, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import Said
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 from t2t_dist.intents.common import in_order, writes_in
-from t2t_dist.schema import CallPattern, GoldCall, Task
 from tests.library_domain import Library
 from tests.made import Made, make, remake, verdict
 

@@ -6,13 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from t2t_dist.environments.base import Domain
-from t2t_dist.environments.registry import load
-from t2t_dist.environments.retail import conditions as when
-from t2t_dist.environments.state import Record, World
-from t2t_dist.environments.tools import Call
-from t2t_dist.players import STOP, TRANSFER, AgentPlayer, UserPlayer
-from t2t_dist.schema import (
+from t2t_dist.core.schema import (
     CallPattern,
     Candidate,
     Certificate,
@@ -25,6 +19,12 @@ from t2t_dist.schema import (
     Turn,
     UserSide,
 )
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.retail import conditions as when
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import Call
+from t2t_dist.players import STOP, TRANSFER, AgentPlayer, UserPlayer
 
 SHOP: Domain = load("retail")
 WORLD: World = SHOP.world()

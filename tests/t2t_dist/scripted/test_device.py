@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.core.schema import Fact, Turn, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.schema import Fact, Turn, UserSide
 from t2t_dist.scripted.device import Devices, devices_of, told
 from t2t_dist.scripted.user import ScriptedUser
 from tests.phones import PHONES

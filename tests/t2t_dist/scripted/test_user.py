@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from t2t_dist import speech
+from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.schema import Change, Fact, Goal, Turn, UserSide
 from t2t_dist.faults import user_faults
 from t2t_dist.players import STOP, TRANSFER
-from t2t_dist.schema import Change, Fact, Goal, Turn, UserSide
 from t2t_dist.scripted.device import Devices
 from t2t_dist.scripted.phrases import STYLES
 from t2t_dist.scripted.user import ScriptedUser

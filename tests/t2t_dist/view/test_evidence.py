@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.schema import Intent
+from t2t_dist.core.schema import Intent
 from t2t_dist.view.evidence import DRAWN, Evidence, drawing, evidence
 from tests.made import Made
 

@@ -12,7 +12,7 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist import store
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.ledger import read_state
 from t2t_dist.rows import SCHEMAS
 from t2t_dist.shards import Shard

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from t2t_dist.errors import InputError
+from t2t_dist.core.errors import InputError
 from t2t_dist.view.episode import diagnosed
 from t2t_dist.view.query import Query, address
 from t2t_dist.view.server import serving

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from t2t_dist.mentions import mentions, normalised, numbers, plain_lines, says_number
+from .text_match import mentions, normalised, numbers, plain_lines, says_number
 
 __all__ = [
     "announces_hand_over",
