@@ -16,11 +16,11 @@ from pydantic import BaseModel, field_validator, model_validator
 from t2t_dist.chat.wire import ChatModel, Conversation
 from t2t_dist.core.errors import ContextExceeded, EpisodeFailure, FailureClass
 from t2t_dist.core.identity import turn_seed
+from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
 from t2t_dist.core.schema import Step
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
 from t2t_dist.explore import requestor_of
-from t2t_dist.prompting import BadAnswer, parse_json, render
 
 #: Unusable answers that end an exploration.
 MAX_BAD = 3

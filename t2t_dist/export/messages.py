@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 
 from t2t_dist.chat.wire import sendable_arguments
+from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT
-from t2t_dist.prompting import agent_prompt
 
 Message = dict[str, Any]
 

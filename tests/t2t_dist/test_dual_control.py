@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from t2t_dist.convert import convert_one
+from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Step, Task, Trajectory, Turn
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
@@ -22,7 +23,6 @@ from t2t_dist.intents.errands import errands_in, errands_of
 from t2t_dist.models import Models, ModelSettings
 from t2t_dist.players import UserPlayer
 from t2t_dist.process import ProcessChecks
-from t2t_dist.prompting import user_prompt
 from t2t_dist.rollout import Rollout, roll_out
 from t2t_dist.rows import from_row, to_row, turn_of, turn_row
 from t2t_dist.scripted.agents import KINDS, scripted_agent

@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from pydantic import BaseModel, ConfigDict
 
+from t2t_dist.core.prompts.render import (
+    BadAnswer,
+    agent_prompt,
+    moment,
+    parse_json,
+    render,
+    split_thinking,
+    user_prompt,
+)
 from t2t_dist.core.schema import Certificate, GraderSide, Task, UserSide
 from t2t_dist.intents.changing import TRIGGERS
 from t2t_dist.judge import judge_prompt
-from t2t_dist.prompting import BadAnswer, agent_prompt, moment, parse_json, render, split_thinking, user_prompt
 from tests.tasks import cancelling, changing, sentinels, shop, strings
 
 

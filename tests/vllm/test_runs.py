@@ -220,9 +220,9 @@ def test_captured_tokens_are_those_of_the_server(counting: bool, url: str, tasks
 
 def tokenized(url: str, row: dict[str, Any], template: Any) -> list[int]:
     """The server's own tokens of an episode's first prompt, from the messages that the seat sent."""
+    from t2t_dist.core.prompts.render import agent_prompt
     from t2t_dist.environments.registry import load
     from t2t_dist.environments.tools import AGENT
-    from t2t_dist.prompting import agent_prompt
 
     domain = load(LIBRARY)
     messages = [{"role": "system", "content": agent_prompt(domain)}]

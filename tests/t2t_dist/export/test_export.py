@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 from t2t_dist.cli import app
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import INTENTS, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT
 from t2t_dist.export import Exported, Filters, Options, conversation, export
-from t2t_dist.prompting import agent_prompt
 from t2t_dist.rows import from_row
 from t2t_dist.status import StatusFile
 from t2t_dist.storage import Storage

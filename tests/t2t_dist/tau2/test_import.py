@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from t2t_dist.cli import app
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import ENDED, grade
-from t2t_dist.prompting import user_prompt
 from t2t_dist.recheck import reverify
 from t2t_dist.rollout import Termination
 from t2t_dist.rows import from_row, to_row

@@ -16,9 +16,10 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
-from t2t_dist.core.schema import UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER
+
+from ..schema import UserSide
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -32,7 +33,7 @@ MOMENTS = {
 }
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("t2t_dist", "prompts"),
+    loader=PackageLoader("t2t_dist.core.prompts", "."),
     undefined=StrictUndefined,
     autoescape=False,  # plain text for a model, never HTML
     trim_blocks=True,

@@ -1,0 +1,1 @@
+"""Prompts, one jinja2 file a seat; rendered by :mod:`t2t_dist.core.prompts.render`."""

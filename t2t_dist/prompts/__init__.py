@@ -1,1 +1,0 @@
-"""Prompts, one jinja2 file a seat; rendered by :mod:`t2t_dist.prompting`."""
