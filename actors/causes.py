@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from t2t_dist.engines import PoolConfig
+from t2t_dist.config.engines import PoolConfig
 
 #: The longest message, in characters: a list of all parsers fits.
 _QUOTE = 1200

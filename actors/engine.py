@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import psutil
 
+from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import PoolConfig
 
 from . import guard
 from .causes import diagnose, is_port_taken

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from t2t_dist.engines import PoolConfig
+from t2t_dist.config.engines import PoolConfig
 
 from .templates import model_config, template_text
 

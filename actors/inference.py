@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ray
 
-from t2t_dist.engines import PoolConfig
+from t2t_dist.config.engines import PoolConfig
 
 from .engine import TAIL, Engine, EngineAddress, EngineFailed, EngineStatus, Exit
 from .parent import end_with_parent

@@ -23,9 +23,9 @@ import psutil
 import ray
 
 from t2t_dist.chat.balance import MakePicker
-from t2t_dist.config import Config
+from t2t_dist.config.engines import FleetView, Held
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, defect_line
-from t2t_dist.engines import FleetView, Held
 from t2t_dist.ledger import ShardInfo
 from t2t_dist.manifest import read_manifest
 from t2t_dist.metrics import Calls

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from t2t_dist.config.engines import EngineConfig, PoolConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import EngineConfig, PoolConfig
 
 from .families import Parsers, parsers
 

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from t2t_dist.config.engines import EngineConfig, PoolConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import EngineConfig, PoolConfig
 
 #: Model types that vLLM renders in code of its own, so that the checkpoint needs no template.
 _RENDERED_IN_CODE = frozenset(

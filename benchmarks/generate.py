@@ -29,7 +29,7 @@ from typing import Any
 
 from benchmarks import material
 from benchmarks.command import answer_of, ended, t2t
-from t2t_dist.config import VerifyConfig
+from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import INTENTS, Episode, Outcome, Task
 from t2t_dist.environments import registry

@@ -23,7 +23,7 @@ import psutil
 
 from benchmarks.command import ROOT, environment
 from t2t_dist.cluster.scheduler import Scheduler
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.ledger import Commit, Ledger
 from t2t_dist.lock import RunLock
 from t2t_dist.manifest import Manifest, claim

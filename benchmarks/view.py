@@ -35,7 +35,7 @@ import pyarrow.ipc
 
 from benchmarks.command import ROOT, environment
 from benchmarks.material import converted, explored
-from t2t_dist.config import load_config
+from t2t_dist.config.settings import load_config
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Episode, Task
 from t2t_dist.environments import registry

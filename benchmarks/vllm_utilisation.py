@@ -31,8 +31,8 @@ from t2t_dist.chat.balance import Target
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.wire import Reply, ToolCall
 from t2t_dist.cluster.polling import read_metrics
+from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.identity import seed_of
-from t2t_dist.engines import PoolConfig
 from t2t_dist.rollout import Limits, roll_out
 from t2t_dist.scripted.user import ScriptedUser
 from t2t_dist.seats import ModelAgent

@@ -19,9 +19,9 @@ import ray.exceptions
 from t2t_dist.actors.rollout import Orders, Report, RolloutActor
 from t2t_dist.budget import spent, yields
 from t2t_dist.chat.openai import key_of
-from t2t_dist.config import Config
+from t2t_dist.config.engines import FleetView, Held
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import FleetView, Held
 from t2t_dist.favour import favours
 from t2t_dist.ledger import Commit, Ledger, LedgerState
 from t2t_dist.lock import RunLock

@@ -24,7 +24,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from yarl import URL
 
-from t2t_dist.config import MetricsConfig
+from t2t_dist.config.settings import MetricsConfig
 from t2t_dist.core.errors import InputError
 
 from .health import State

@@ -19,8 +19,8 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from t2t_dist.actors.inference import EngineAddress, EngineFailed, Exit, InferenceActor
+from t2t_dist.config.engines import EngineView, FleetView, Held, PoolConfig, PoolView
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import EngineView, FleetView, Held, PoolConfig, PoolView
 
 from .admission import Admission, Reading, share_of
 from .health import Health, State

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from t2t_dist.budget import spent
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
 from t2t_dist.ledger import Ledger
 from t2t_dist.lock import RunLock

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
 from t2t_dist.ledger import LedgerState, ShardInfo
 from t2t_dist.metrics import Calls, Histogram

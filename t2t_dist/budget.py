@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from t2t_dist.engines import Section
+from t2t_dist.config.engines import Section
 
 
 class BudgetConfig(Section):

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from t2t_dist.bindings import Binder, Made, Seen, reach
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of

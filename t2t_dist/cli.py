@@ -42,7 +42,7 @@ from t2t_dist.cli_common import (
     stdout_kept_clean,
 )
 from t2t_dist.cli_gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.storage import resolved
 from t2t_dist.supervisor import supervised
 

@@ -19,7 +19,7 @@ from t2t_dist.cli_common import (
     out_console,
     spoken_errors,
 )
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 
 app = typer.Typer()
 

@@ -9,7 +9,7 @@ import typer
 
 from t2t_dist.ci import junit, markdown
 from t2t_dist.compare import Compared, with_baseline
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.gates import Verdict, drops, parse_gate
 from t2t_dist.reading import Reading

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import RETRYABLE, EngineRejected, EpisodeFailure, FailureClass
 from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.offload import aside

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from t2t_dist.config.engines import Section
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import RecordChange, Task
-from t2t_dist.engines import Section
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import Fault, Plan
 from t2t_dist.environments.tools import AGENT, Call, Kind, Tool

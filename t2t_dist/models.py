@@ -20,10 +20,10 @@ from t2t_dist.chat.balance import MakePicker, Pooled
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.recorded import RecordedChat, Recorder
 from t2t_dist.chat.wire import ChatModel
+from t2t_dist.config.engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, UserSide
 from t2t_dist.costs import Counted
-from t2t_dist.engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
 from t2t_dist.environments.base import Domain
 from t2t_dist.metrics import Meter, Metered
 from t2t_dist.players import AgentPlayer, UserPlayer

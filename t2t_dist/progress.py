@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 
 #: Seconds between two lines where there is no terminal to draw a bar on.
 _LINE_EVERY_S = 10.0

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import Field, model_validator
 
-from t2t_dist.engines import Section
+from t2t_dist.config.engines import Section
 
 T = TypeVar("T")
 

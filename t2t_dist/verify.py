@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from t2t_dist.config import VerifyConfig
+from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.convert import certified, reject
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import Task

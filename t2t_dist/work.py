@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from t2t_dist.chat.balance import MakePicker
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import FailureClass, InputError, defect_line
 from t2t_dist.core.identity import code_version, episode_id, run_id, seed_of
 from t2t_dist.core.schema import Task

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.config import Config, load_config
+from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
 from t2t_dist.grade import grade

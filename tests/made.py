@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from t2t_dist.config import VerifyConfig
+from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.convert import convert
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory

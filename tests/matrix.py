@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.config import load_config
+from t2t_dist.config.settings import load_config
 from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.episodes import EpisodeRunner
 from t2t_dist.models import Models

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.check import check
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.new_domain import write_domain

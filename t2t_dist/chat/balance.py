@@ -1,7 +1,7 @@
 """Where the requests of a conversation go: to the one endpoint there is, or to an engine of a pool.
 
 A pool's engines come and go while a run lasts. What is known of them arrives from the driver as a
-:class:`~t2t_dist.engines.PoolView`; which engine a conversation is put on is decided by a :class:`Picker` that whoever
+:class:`~t2t_dist.config.engines.PoolView`; which engine a conversation is put on is decided by a :class:`Picker` that whoever
 composes the run hands in. Requests wait here, in the worker, for room on their engine: those of the conversations that
 began first go first, so that what is in an engine's prefix cache is used before new conversations push it out.
 """
@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from t2t_dist.config.engines import Held, PoolView
 from t2t_dist.core.errors import EngineUnavailable
-from t2t_dist.engines import Held, PoolView
 from t2t_dist.gate import Gate
 
 

@@ -20,6 +20,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from t2t_dist.config.engines import endpoint_url
 from t2t_dist.core.errors import (
     ContextExceeded,
     EngineBadResponse,
@@ -29,7 +30,6 @@ from t2t_dist.core.errors import (
     EngineUnavailable,
     InputError,
 )
-from t2t_dist.engines import endpoint_url
 
 from .balance import Balancer, Fixed, Outcome, Target
 from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long

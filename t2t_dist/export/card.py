@@ -14,7 +14,7 @@ import pyarrow as pa
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.reading import Reading
 
 from .files import PLACES

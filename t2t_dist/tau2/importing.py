@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from t2t_dist.config import Config, load_config
+from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version, run_id, stable_hash
 from t2t_dist.ledger import Commit, Ledger

@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 from pydantic import ValidationError
 
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain

@@ -20,8 +20,8 @@ import pytest
 
 from t2t_dist.actors import engine as engines
 from t2t_dist.actors.engine import Engine, EngineFailed
+from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import PoolConfig
 from tests.actors import fake_vllm
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +138,7 @@ async def test_nothing_is_left_when_the_guard_itself_is_killed(make: Make, tmp_p
 OWNER = """
 import asyncio, sys
 from t2t_dist.actors.engine import Engine
-from t2t_dist.engines import PoolConfig
+from t2t_dist.config.engines import PoolConfig
 
 async def main():
     python, log, pids = sys.argv[1:]
@@ -303,7 +303,7 @@ DRIVER = """
 import sys, time
 import psutil, ray
 from t2t_dist.actors.inference import InferenceActor
-from t2t_dist.engines import PoolConfig
+from t2t_dist.config.engines import PoolConfig
 
 python, log, pids = sys.argv[1:]
 config = PoolConfig(model="org/some-model", python=python, env={"FAKE": "brood stubborn", "PIDS": pids})

@@ -10,8 +10,8 @@ import pytest
 
 from t2t_dist.actors.families import FAMILIES, UNKNOWN, family, parsers
 from t2t_dist.actors.templates import has_template, knows_tools, model_dir, wants_reasoning
+from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import PoolConfig
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from t2t_dist.actors.server import command, environment
+from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import PoolConfig
 
 
 def words(gpus: int = 1, **settings: Any) -> list[str]:

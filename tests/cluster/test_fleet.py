@@ -19,7 +19,7 @@ import yaml
 
 from t2t_dist.cluster.doctor import examine
 from t2t_dist.cluster.launch import run
-from t2t_dist.config import Config, load_config
+from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import InputError
 from t2t_dist.rows import SCHEMAS
 from t2t_dist.storage import Storage

@@ -10,7 +10,7 @@ from t2t_dist.cluster.admission import Reading
 from t2t_dist.cluster.fleet import Fleet
 from t2t_dist.cluster.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
 from t2t_dist.cluster.polling import Polled
-from t2t_dist.engines import EngineView, Held, PoolConfig
+from t2t_dist.config.engines import EngineView, Held, PoolConfig
 
 
 def running() -> Health:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.check import Check, check
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.environments.registry import BUILT_IN
 from tests import broken_domains

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from t2t_dist.config import HOW, Config, load_config, parse_setting
+from t2t_dist.config.engines import Replicas
+from t2t_dist.config.settings import HOW, Config, load_config, parse_setting
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import Replicas
 from t2t_dist.models import ModelSettings
 
 #: Settings that say how a run is carried out: they may differ when it is resumed.

@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.config import Config, load_config
+from t2t_dist.config.engines import (
+    EngineConfig,
+    EngineView,
+    FleetView,
+    Held,
+    PoolConfig,
+    PoolView,
+    Replicas,
+    endpoint_url,
+)
+from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import InputError
-from t2t_dist.engines import EngineConfig, EngineView, FleetView, Held, PoolConfig, PoolView, Replicas, endpoint_url
 
 URL = "http://127.0.0.1:8000/v1"
 

@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from t2t_dist.config import Config, load_config
+from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import FailureClass
 from t2t_dist.costs import PREFIX, costs_of
 from t2t_dist.episodes import EpisodeRunner, Finished

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.config import load_config
+from t2t_dist.config.settings import load_config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.diagnose import diagnose

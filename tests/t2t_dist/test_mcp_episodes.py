@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from t2t_dist.check import check
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.convert import convert_one
 from t2t_dist.core.identity import trajectory_id
 from t2t_dist.core.schema import Task, Trajectory

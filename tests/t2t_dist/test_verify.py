@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.config import VerifyConfig
+from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.schema import Task, Vote
 from t2t_dist.environments import registry
 from t2t_dist.rows import from_row, to_row

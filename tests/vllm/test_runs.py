@@ -161,7 +161,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import asyncio
 
     from t2t_dist.actors.engine import Engine
-    from t2t_dist.engines import PoolConfig
+    from t2t_dist.config.engines import PoolConfig
 
     args = {"dtype": "float32", "max-model-len": 4096}
     config = PoolConfig(model=str(checkpoint()), chat_template=TEMPLATE, args=args, env={"HF_HUB_OFFLINE": "1"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.config import Config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.environments.adapters.mcp_config import find_file, load
 from t2t_dist.work import load_domain

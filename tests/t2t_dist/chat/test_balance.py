@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from t2t_dist.chat import balance
 from t2t_dist.chat.balance import Outcome, Pooled, Target
 from t2t_dist.cluster.routing import Router
+from t2t_dist.config.engines import EngineView, Held, PoolView
 from t2t_dist.core.errors import EngineUnavailable
-from t2t_dist.engines import EngineView, Held, PoolView
 
 
 def view(takes_new: bool = True, process: int = 0, **limits: int) -> PoolView:

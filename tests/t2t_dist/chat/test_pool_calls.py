@@ -15,8 +15,8 @@ from t2t_dist.chat.balance import Pooled
 from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.chat.wire import Conversation, Reply
 from t2t_dist.cluster.routing import Router
+from t2t_dist.config.engines import EngineView, PoolView
 from t2t_dist.core.errors import EngineRejected, EngineTimeout, EngineUnavailable
-from t2t_dist.engines import EngineView, PoolView
 from t2t_dist.models import Models, ModelSettings
 from t2t_dist.rollout import roll_out
 from t2t_dist.seats import ModelAgent, ModelUser
@@ -294,7 +294,7 @@ async def test_without_capture_nothing_is_asked_for_and_nothing_kept() -> None:
 
 # -- a worker's models -------------------------------------------------------------------------------------------------
 async def test_seats_of_one_pool_share_its_balancer_and_a_finished_conversation_is_forgotten() -> None:
-    from t2t_dist.engines import FleetView, PoolConfig
+    from t2t_dist.config.engines import FleetView, PoolConfig
 
     routers = []
 

@@ -17,11 +17,12 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from t2t_dist.budget import BudgetConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
-from t2t_dist.engines import HOW, EngineConfig, PoolConfig, Replicas, Section
 from t2t_dist.injection import FaultsConfig
 from t2t_dist.models import ModelSettings, parse_model, pool_name
 from t2t_dist.rollout import Limits
 from t2t_dist.trials import AdaptiveConfig
+
+from .engines import HOW, EngineConfig, PoolConfig, Replicas, Section
 
 
 class VerifyConfig(Section):
