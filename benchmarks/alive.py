@@ -20,7 +20,7 @@ from benchmarks.command import answer_of, t2t
 from benchmarks.endpoint import running
 from benchmarks.overhead import CONVERSATIONS as TASKS
 from benchmarks.overhead import many
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
 LATENCY_S = 1.0

@@ -35,11 +35,11 @@ from t2t_dist.core.schema import INTENTS, Episode, Outcome, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
-from t2t_dist.ledger import read_state
 from t2t_dist.rollout import Rollout
-from t2t_dist.rows import VOLATILE, VOLATILE_NESTED, episode_row, to_row
-from t2t_dist.storage import Storage
-from t2t_dist.store import row_digest
+from t2t_dist.storage.ledger import read_state
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.rows import VOLATILE, VOLATILE_NESTED, episode_row, to_row
 from t2t_dist.verify import Verifier
 
 POLL_S = 0.05

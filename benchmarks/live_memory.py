@@ -20,7 +20,7 @@ import uvloop
 
 from t2t_dist.models import Models
 from t2t_dist.rollout import roll_out
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
 FEW, MANY = 256, 512

@@ -33,7 +33,7 @@ from benchmarks.endpoint import Connection, Script, running
 from benchmarks.tree import Sample, Tree
 from t2t_dist.models import Models
 from t2t_dist.rollout import roll_out
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
 LATENCY_S = 0.2

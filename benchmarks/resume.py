@@ -24,12 +24,12 @@ import psutil
 from benchmarks.command import ROOT, environment
 from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.config.settings import Config
-from t2t_dist.ledger import Commit, Ledger
-from t2t_dist.lock import RunLock
-from t2t_dist.manifest import Manifest, claim
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import ShardWriter, clean
+from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.manifest import Manifest, claim
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import ShardWriter, clean
+from t2t_dist.storage.rows import SCHEMAS
+from t2t_dist.storage.run_lock import RunLock
 
 COMMITS, ITEMS, ORPHANS = 5_000, 200, 200
 MANIFEST = Manifest(run_id="bench", kind="generate", code="x", source="y", results={}, config=Config())

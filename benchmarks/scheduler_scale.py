@@ -39,8 +39,8 @@ import psutil
 from benchmarks.command import ROOT, environment
 from benchmarks.simulated_fleet import simulate
 from t2t_dist.cluster.scheduler import Scheduler
-from t2t_dist.ledger import Commit, Ledger, ShardInfo
-from t2t_dist.storage_local import LocalStorage
+from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
+from t2t_dist.storage.objects.local import LocalStorage
 
 #: (workers, episodes), and episodes that a worker has alive at once.
 CELLS = [(10, 10**4), (10, 10**6), (100, 10**5), (1_000, 10**6), (10_000, 10**7)]

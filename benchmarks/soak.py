@@ -22,10 +22,10 @@ from typing import Any
 import psutil
 
 from benchmarks.command import answer_of, ended, t2t
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.status import read_status
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
+from t2t_dist.storage.status import read_status
 
 DOMAIN = "tests.library_domain:Library"
 SAMPLE_S = 0.25

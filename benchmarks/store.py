@@ -28,9 +28,9 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.ipc
 
-from t2t_dist.ledger import Commit, Ledger, ShardInfo
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader, ShardWriter, row_digest
+from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader, ShardWriter, row_digest
 
 TEXT, COUNT, NUMBER = pa.string(), pa.int64(), pa.float64()
 CALL = pa.struct([("id", TEXT), ("name", TEXT), ("arguments", TEXT)])

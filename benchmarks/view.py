@@ -41,13 +41,13 @@ from t2t_dist.core.schema import INTENTS, Episode, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
-from t2t_dist.ledger import Commit, Ledger, ShardInfo
-from t2t_dist.manifest import Manifest, claim
 from t2t_dist.models import Models
 from t2t_dist.rollout import roll_out
-from t2t_dist.rows import SCHEMAS, episode_row, to_row
-from t2t_dist.storage import Storage
-from t2t_dist.store import SCHEMA_VERSION, VERSION_KEY
+from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
+from t2t_dist.storage.manifest import Manifest, claim
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import SCHEMA_VERSION, VERSION_KEY
+from t2t_dist.storage.rows import SCHEMAS, episode_row, to_row
 
 AGENTS = ("scripted:oracle", "scripted:hasty", "scripted:stubborn", "scripted:compliant", "scripted:silent")
 TRIALS = 4

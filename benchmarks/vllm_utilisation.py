@@ -36,7 +36,7 @@ from t2t_dist.core.identity import seed_of
 from t2t_dist.rollout import Limits, roll_out
 from t2t_dist.scripted.user import ScriptedUser
 from t2t_dist.seats import ModelAgent
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
 KEY = "of-the-benchmark"

@@ -23,12 +23,12 @@ from t2t_dist.config.engines import FleetView, Held
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.favour import favours
-from t2t_dist.ledger import Commit, Ledger, LedgerState
-from t2t_dist.lock import RunLock
-from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
-from t2t_dist.status import StatusFile, Wanted
-from t2t_dist.storage import Storage
-from t2t_dist.store import ShardWriter, clean, row_digest
+from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import ShardWriter, clean, row_digest
+from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
+from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.status import StatusFile, Wanted
 
 from .connect import address_of, connected
 from .crew import Crew, RayGone, cause_of

@@ -19,10 +19,10 @@ import pyarrow.dataset as ds
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.manifest import read_manifest
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage, resolved
-from t2t_dist.store import RunReader
+from t2t_dist.storage.manifest import read_manifest
+from t2t_dist.storage.objects.base import Storage, resolved
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 
 
 class Rows:

@@ -15,8 +15,8 @@ import pyarrow.dataset as ds
 from t2t_dist.core.schema import Turn
 from t2t_dist.diagnose import CODES, diagnose
 from t2t_dist.environments.tools import ToolCrash
-from t2t_dist.reading import Reading
-from t2t_dist.rows import faults_of, outcome_of, turn_of
+from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 
 #: Failed episodes that are read for a report; more are sampled, evenly and always the same.
 LIMIT = 2000

@@ -43,7 +43,7 @@ from t2t_dist.cli_common import (
 )
 from t2t_dist.cli_gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
 from t2t_dist.config.settings import Config
-from t2t_dist.storage import resolved
+from t2t_dist.storage.objects.base import resolved
 from t2t_dist.supervisor import supervised
 
 app = typer.Typer(
@@ -92,10 +92,10 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     from t2t_dist.cluster.launch import Stopped, run
     from t2t_dist.gates import failed_gates
     from t2t_dist.progress import shown
-    from t2t_dist.reading import Reading
-    from t2t_dist.rows import SCHEMAS
-    from t2t_dist.storage import Storage
-    from t2t_dist.store import RunReader
+    from t2t_dist.storage.objects.base import Storage
+    from t2t_dist.storage.partial_run import Reading
+    from t2t_dist.storage.reader import RunReader
+    from t2t_dist.storage.rows import SCHEMAS
     from t2t_dist.summary import summary_of
     from t2t_dist.tally import Tally
     from t2t_dist.terminal import summary_tables
@@ -304,7 +304,7 @@ app.command("rollout", help="The same as evaluate: roll agents out on stored tas
 
 def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> Config:
     """A config whose domain is that of an earlier run."""
-    from t2t_dist.sources import Source
+    from t2t_dist.storage.source_run import Source
 
     earlier = Source(run).manifest.config
     base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}

@@ -143,8 +143,8 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         InputError: a gate that can't be understood, a baseline that can't be read.
     """
     from t2t_dist.cluster.verdict import Stored
-    from t2t_dist.sources import Source
-    from t2t_dist.status import read_status
+    from t2t_dist.storage.source_run import Source
+    from t2t_dist.storage.status import read_status
     from t2t_dist.summary import summary_of
 
     if about.out is None:

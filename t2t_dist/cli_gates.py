@@ -12,7 +12,7 @@ from t2t_dist.compare import Compared, with_baseline
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.gates import Verdict, drops, parse_gate
-from t2t_dist.reading import Reading
+from t2t_dist.storage.partial_run import Reading
 from t2t_dist.tally import Tally
 
 Baseline = Annotated[str | None, typer.Option("--baseline", help="An earlier run to compare with, task by task.")]

@@ -28,7 +28,7 @@ def verify(
     """Verify stored tasks again from the data alone; exit 1 if a verdict changed, rows are damaged or tasks overlap."""
     with spoken_errors():
         from t2t_dist.recheck import damaged_tables, reverify
-        from t2t_dist.sources import Source
+        from t2t_dist.storage.source_run import Source
 
         source = Source(run)
         # Said before the rows are read as tasks: what was altered may not be readable as one.
@@ -67,7 +67,7 @@ def regrade(run: Annotated[str, typer.Argument(help="A run directory with episod
     """Grade stored episodes again from task and transcript; exit 1 if a reward changed."""
     with spoken_errors():
         from t2t_dist.recheck import regrade as again
-        from t2t_dist.sources import Source
+        from t2t_dist.storage.source_run import Source
 
         count, changed = again(Source(run))
         _rechecked("grade", count, changed, [], {}, json)
@@ -101,7 +101,7 @@ def show(
 ) -> None:
     """Print tasks with their two sides, certificate and a dialogue each."""
     with spoken_errors():
-        from t2t_dist.sources import Source
+        from t2t_dist.storage.source_run import Source
         from t2t_dist.terminal import show as printed
 
         if intent is not None and intent not in INTENTS:
@@ -124,8 +124,8 @@ def status(
 ) -> None:
     """Print what a run is at: progress, yield, slowest episodes, workers, engines with their states and logs."""
     with spoken_errors():
-        from t2t_dist.status import ask_for_stacks, read_status
-        from t2t_dist.storage import Storage
+        from t2t_dist.storage.objects.base import Storage
+        from t2t_dist.storage.status import ask_for_stacks, read_status
         from t2t_dist.terminal import stacks_told, status_tables
 
         storage = Storage.open(run)

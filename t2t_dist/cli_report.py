@@ -36,9 +36,9 @@ def report(
     """Print what a run has come to, also while it is being written, and make one HTML page of it."""
     with spoken_errors():
         from t2t_dist.costs import parse_prices
-        from t2t_dist.reading import Reading
         from t2t_dist.report.found import find
         from t2t_dist.report.page import can_png, write_files, write_page
+        from t2t_dist.storage.partial_run import Reading
         from t2t_dist.terminal import costs_table, printable, summary_tables
 
         found = find(Reading(run), parse_prices(price))
@@ -79,7 +79,7 @@ def failures(
     with spoken_errors():
         from t2t_dist.causes import LIMIT, causes_of
         from t2t_dist.diagnose import CODES
-        from t2t_dist.reading import Reading
+        from t2t_dist.storage.partial_run import Reading
         from t2t_dist.terminal import causes_tables, printable
 
         if code is not None and code not in CODES:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.export.entities import Entities
-from t2t_dist.rows import to_row
-from t2t_dist.sources import Source
+from t2t_dist.storage.rows import to_row
+from t2t_dist.storage.source_run import Source
 from t2t_dist.verify import action_key
 from t2t_dist.work import load_domain
 

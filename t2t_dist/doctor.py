@@ -20,7 +20,7 @@ import orjson
 from t2t_dist.chat.completion import quote
 from t2t_dist.chat.openai import listed_models
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import Storage, is_uri
+from t2t_dist.storage.objects.base import Storage, is_uri
 
 #: Free bytes below which a run is warned of its disk.
 _LITTLE_DISK = 2 << 30

@@ -20,7 +20,7 @@ from t2t_dist.grade import grade
 from t2t_dist.injection import plan_of
 from t2t_dist.models import Models
 from t2t_dist.rollout import RolloutFailed, roll_out
-from t2t_dist.rows import episode_row, failure_row
+from t2t_dist.storage.rows import episode_row, failure_row
 
 
 class Finished(NamedTuple):

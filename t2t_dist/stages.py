@@ -23,8 +23,8 @@ from t2t_dist.explore_stage import LlmExplorer
 from t2t_dist.favour import counted
 from t2t_dist.intents.errands import errands_in
 from t2t_dist.judge import committee
-from t2t_dist.rows import failure_row, to_row
-from t2t_dist.sources import Source
+from t2t_dist.storage.rows import failure_row, to_row
+from t2t_dist.storage.source_run import Source
 from t2t_dist.verify import Verifier, action_key
 from t2t_dist.writing import LlmWriter
 

@@ -17,9 +17,9 @@ from t2t_dist.causes import Cause, Causes
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.costs import Cost
 from t2t_dist.progress import told
-from t2t_dist.rows import outcome_of, turn_of
-from t2t_dist.sources import Source
-from t2t_dist.status import STALE_S
+from t2t_dist.storage.rows import outcome_of, turn_of
+from t2t_dist.storage.source_run import Source
+from t2t_dist.storage.status import STALE_S
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:

@@ -26,9 +26,9 @@ from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
 from t2t_dist.gate import Slots
 from t2t_dist.injection import check_tools
 from t2t_dist.models import Models
-from t2t_dist.rows import to_row
-from t2t_dist.sources import Source
 from t2t_dist.stages import ItemRows, Stages, rollouts
+from t2t_dist.storage.rows import to_row
+from t2t_dist.storage.source_run import Source
 from t2t_dist.trials import adaptively
 from t2t_dist.verify import Verifier
 

@@ -11,11 +11,11 @@ from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
 from t2t_dist.grade import grade
-from t2t_dist.ledger import Commit, Ledger
-from t2t_dist.manifest import Manifest, claim
-from t2t_dist.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
-from t2t_dist.storage import Storage
-from t2t_dist.store import ShardWriter, row_digest
+from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.manifest import Manifest, claim
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import ShardWriter, row_digest
+from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
 from tests.made import Made
 from tests.transcript import Transcript, gone_well
 

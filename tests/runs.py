@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from t2t_dist.cli import app
 from t2t_dist.core.errors import InputError
-from t2t_dist.ledger import read_state
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.ledger import read_state
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 from tests.runs import command, duplicates, environment
 from tests.s3_server import KEYS
 

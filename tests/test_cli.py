@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 from tests.fake_endpoint import FakeEndpoint
 from tests.matrix import FLAWS
 from tests.runs import command, environment, t2t, t2t_json

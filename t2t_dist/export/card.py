@@ -15,7 +15,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from t2t_dist.config.settings import Config
-from t2t_dist.reading import Reading
+from t2t_dist.storage.partial_run import Reading
 
 from .files import PLACES
 from .formats import yaml_features

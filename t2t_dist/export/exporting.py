@@ -17,8 +17,8 @@ from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import SPLITS
-from t2t_dist.reading import Reading
-from t2t_dist.rows import CHECKS
+from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.rows import CHECKS
 
 from .card import Counts, card, licence_of, origin_of, public
 from .entities import Entities

@@ -11,7 +11,7 @@ import pyarrow as pa
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.tools import AGENT
-from t2t_dist.rows import CHECKS, PARTS
+from t2t_dist.storage.rows import CHECKS, PARTS
 
 from .messages import Message, messages_of, styled
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.tools import AGENT
-from t2t_dist.reading import Reading
+from t2t_dist.storage.partial_run import Reading
 
 from .entities import Entities
 from .formats import pair_id

@@ -10,7 +10,7 @@ from typing import Any
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Intent
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
 from .form import raw_of

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.shards import Shard
+from t2t_dist.storage.shard import Shard
 
 #: The stubs of pyarrow know fewer types than its functions take.
 pc: Any = pyarrow.compute

@@ -12,7 +12,7 @@ import numpy as np
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.rows import PARTS, from_row
+from t2t_dist.storage.rows import PARTS, from_row
 
 from .counts import Cell
 from .episode import Reason, ShownEpisode, diagnosed, reasons, show

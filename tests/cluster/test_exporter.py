@@ -21,7 +21,7 @@ from t2t_dist.cluster.metrics import Metrics
 from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.config.settings import Config, MetricsConfig, load_config
 from t2t_dist.core.errors import InputError
-from t2t_dist.ledger import LedgerState
+from t2t_dist.storage.ledger import LedgerState
 from tests.cluster.test_metrics import engine
 
 

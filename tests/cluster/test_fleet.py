@@ -21,9 +21,9 @@ from t2t_dist.cluster.doctor import examine
 from t2t_dist.cluster.launch import run
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import InputError
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 from tests.actors import fake_vllm
 from tests.finished_run import LIBRARY, rows_of, write_run
 from tests.library_domain import Library

@@ -19,8 +19,8 @@ from t2t_dist.cluster.metrics import COMMIT_BOUNDS, EVERY_S, EngineReading, Metr
 from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import FailureClass
-from t2t_dist.ledger import LedgerState, ShardInfo
 from t2t_dist.metrics import Calls
+from t2t_dist.storage.ledger import LedgerState, ShardInfo
 
 Labels = frozenset[tuple[str, str]]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from t2t_dist.cluster.leases import LEASE_SECONDS, Lease
 from t2t_dist.cluster.scheduler import FRUITLESS_LOSSES, MAX_ATTEMPTS, Scheduler
-from t2t_dist.itemset import ItemSet
+from t2t_dist.storage.item_set import ItemSet
 
 # ---------------------------------------------------------------------------------------------- items that kill workers
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from t2t_dist.cluster.leases import LEASE_SECONDS, Lease, StaleLease
 from t2t_dist.cluster.scheduler import FRUITLESS_LOSSES, MAX_ATTEMPTS, Poisoned, Scheduler
-from t2t_dist.itemset import ItemSet
+from t2t_dist.storage.item_set import ItemSet
 
 TICK = LEASE_SECONDS / 4  # often enough that the driver does not count as away
 

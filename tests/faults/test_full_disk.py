@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 from tests.stores import digests, ended, started, until_committed
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 from tests.faults.cluster import Nodes, until, workers_on
 from tests.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits
 

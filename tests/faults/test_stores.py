@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.core.errors import RunBusy
-from t2t_dist.lock import RunLock
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
+from t2t_dist.storage.run_lock import RunLock
 from tests import s3_server
 from tests.runs import environment
 from tests.s3_server import KEYS, S3Server

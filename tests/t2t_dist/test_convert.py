@@ -17,7 +17,7 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.tools import Call
 from t2t_dist.intents import certify
 from t2t_dist.intents.common import writes_in
-from t2t_dist.rows import from_row, to_row
+from t2t_dist.storage.rows import from_row, to_row
 from tests.made import Made, make
 
 REASONS = {

@@ -12,7 +12,7 @@ from t2t_dist.diagnose import CODES, Diagnosis, diagnose
 from t2t_dist.environments.base import Domain
 from t2t_dist.faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.grade import grade
-from t2t_dist.rows import outcome_of, turn_of
+from t2t_dist.storage.rows import outcome_of, turn_of
 from tests.made import Made
 from tests.matrix import AGENTS, FLAWS, rolled_out, tasks_of
 from tests.tasks import cancelling, pending_order

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.ledger import Commit, Ledger
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader, ShardWriter, row_digest
+from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader, ShardWriter, row_digest
 
 CALL = pa.struct([("id", pa.string()), ("n", pa.int64())])
 TURN = pa.struct(

@@ -24,9 +24,9 @@ from t2t_dist.models import Models, ModelSettings
 from t2t_dist.players import UserPlayer
 from t2t_dist.process import ProcessChecks
 from t2t_dist.rollout import Rollout, roll_out
-from t2t_dist.rows import from_row, to_row, turn_of, turn_row
 from t2t_dist.scripted.agents import KINDS, scripted_agent
 from t2t_dist.seats import ModelAgent
+from t2t_dist.storage.rows import from_row, to_row, turn_of, turn_row
 from tests.ereader_domain import EReaders
 from tests.fake_endpoint import FakeEndpoint, Message, text, tool_call
 from tests.made import Made, make, remake, verdict

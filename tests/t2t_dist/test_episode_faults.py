@@ -20,8 +20,8 @@ from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.explore import GraphExplorer, rules_relied_on
 from t2t_dist.grade import grade
 from t2t_dist.models import Models
-from t2t_dist.rows import SCHEMAS, turn_of
 from t2t_dist.stages import ItemRows, Stages
+from t2t_dist.storage.rows import SCHEMAS, turn_of
 from t2t_dist.work import Generate
 from tests.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, text, tool_call
 from tests.fault_classes import REJECTED, RETRIED

@@ -10,7 +10,7 @@ from t2t_dist.ci import junit, markdown
 from t2t_dist.compare import with_baseline
 from t2t_dist.core.errors import InputError
 from t2t_dist.gates import Verdict, drops, parse_gate
-from t2t_dist.ledger import LedgerState
+from t2t_dist.storage.ledger import LedgerState
 from t2t_dist.summary import summary_of
 from t2t_dist.tally import ALL, Tally
 from tests.t2t_dist.test_tally import batches_of, one

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.itemset import ItemSet
+from t2t_dist.storage.item_set import ItemSet
 
 # Around multiples of the block size, where one block ends and the next begins.
 starts = st.one_of(st.integers(0, 3000), st.sampled_from([0, 1, 1023, 1024, 1025, 2047, 2048, 2**40]))

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist import ledger as ledger_module
 from t2t_dist.core.errors import InputError, RunBusy
-from t2t_dist.itemset import ItemSet
-from t2t_dist.ledger import (
+from t2t_dist.storage import ledger as ledger_module
+from t2t_dist.storage.item_set import ItemSet
+from t2t_dist.storage.ledger import (
     Commit,
     Ledger,
     LedgerState,
@@ -26,7 +26,7 @@ from t2t_dist.ledger import (
     read_state,
     shards_up_to,
 )
-from t2t_dist.storage import Storage
+from t2t_dist.storage.objects.base import Storage
 
 #: Commit 1 as version 1 of the format wrote it, so that a change of the format can't go unnoticed.
 GOLDEN_V1 = bytes.fromhex(

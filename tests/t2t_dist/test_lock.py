@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from t2t_dist.core.errors import RunBusy
-from t2t_dist.lock import RunLock
-from t2t_dist.storage import Storage
-from t2t_dist.storage_local import LocalStorage
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.local import LocalStorage
+from t2t_dist.storage.run_lock import RunLock
 
 HOLDER = """
 import sys, time
-from t2t_dist.lock import RunLock
-from t2t_dist.storage import Storage
-from t2t_dist.storage_local import LocalStorage
+from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.local import LocalStorage
 lock = RunLock(Storage.create(sys.argv[1]), command="t2t generate --seed 7")
 lock.acquire()
 print("held", flush=True)

@@ -25,7 +25,7 @@ from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.explore import explore_graph
 from t2t_dist.models import Models
 from t2t_dist.recheck import regrade, reverify
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from t2t_dist.work import Generate
 from tests.mcp_domains import described, folder_of, gone, guards, made, processes, with_server
 from tests.runs import ROOT, environment, t2t_json

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from t2t_dist.core.schema import GoldCall, Task, Trajectory
-from t2t_dist.migrations import MIGRATIONS
-from t2t_dist.rows import SCHEMAS, from_row, to_row
-from t2t_dist.store import SCHEMA_VERSION
+from t2t_dist.storage.migrations import MIGRATIONS
+from t2t_dist.storage.reader import SCHEMA_VERSION
+from t2t_dist.storage.rows import SCHEMAS, from_row, to_row
 from tests.made import Made
 
 #: What later versions added, wherever it stands.

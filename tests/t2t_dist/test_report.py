@@ -20,16 +20,16 @@ from t2t_dist.causes import causes_of
 from t2t_dist.core.errors import InputError
 from t2t_dist.costs import PREFIX, Price
 from t2t_dist.diagnose import CODES
-from t2t_dist.ledger import Commit, Ledger, ShardInfo
-from t2t_dist.reading import Reading
 from t2t_dist.report.drawing import WIDTH, cut, nice
 from t2t_dist.report.figures import figures
 from t2t_dist.report.found import Found, find
 from t2t_dist.report.page import csv_of, page, shown, write_files, write_page
 from t2t_dist.report.tables import Table
-from t2t_dist.status import StatusFile
-from t2t_dist.storage import Storage
-from t2t_dist.store import VERSION_KEY
+from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.reader import VERSION_KEY
+from t2t_dist.storage.status import StatusFile
 from tests.finished_run import failed, write_run
 from tests.made import Made
 from tests.matrix import AGENTS, FLAWS, matrix_run, rolled_out, tasks_of

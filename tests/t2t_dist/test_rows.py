@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.core.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, Trajectory, Turn, TurnCall
-from t2t_dist.rows import (
+from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.rows import (
     CHECKS,
     PARTS,
     SCHEMAS,
@@ -29,7 +30,6 @@ from t2t_dist.rows import (
     turn_of,
     usage_of,
 )
-from t2t_dist.store import row_digest
 from tests.made import Made
 
 T = TypeVar("T")

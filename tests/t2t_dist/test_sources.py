@@ -8,7 +8,7 @@ import pytest
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
-from t2t_dist.sources import Source
+from t2t_dist.storage.source_run import Source
 from tests.finished_run import rows_of, write_run
 from tests.made import Made
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import Storage
+from t2t_dist.storage.objects.base import Storage
 
 
 def test_put_replace_read_names_delete(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_unwritable_directory() -> None:
     script = """
 import os, sys
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import Storage
+from t2t_dist.storage.objects.base import Storage
 os.chmod(sys.argv[1], 0o555)
 if os.geteuid() == 0:
     os.setuid(65534)

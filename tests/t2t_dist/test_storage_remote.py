@@ -15,12 +15,12 @@ import pyarrow.fs
 import pytest
 
 from t2t_dist.core.errors import InputError, RunBusy, StoreUnavailable
-from t2t_dist.ledger import Commit, Ledger
-from t2t_dist.lock import RunLock
-from t2t_dist.storage import Storage, resolved
-from t2t_dist.storage_remote import ArrowStorage, RemoteStorage
-from t2t_dist.storage_s3 import S3Storage
-from t2t_dist.store import RunReader, ShardWriter, clean
+from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.objects.base import Storage, resolved
+from t2t_dist.storage.objects.remote import ArrowStorage, RemoteStorage
+from t2t_dist.storage.objects.s3 import S3Storage
+from t2t_dist.storage.reader import RunReader, ShardWriter, clean
+from t2t_dist.storage.run_lock import RunLock
 from tests import s3_server
 from tests.s3_server import KEYS, S3Server
 
@@ -88,7 +88,7 @@ def test_rows_and_ledger_and_clean_up(storage: Storage) -> None:
 def test_one_of_many_puts_wins_whichever_process_it_is_in(s3: str) -> None:
     script = """
 import sys
-from t2t_dist.storage import Storage
+from t2t_dist.storage.objects.base import Storage
 storage = Storage.open(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -158,7 +158,7 @@ def test_a_put_that_was_carried_out_but_not_answered_is_ours(s3: str, monkeypatc
         return answer
 
     monkeypatch.setattr(client, "put_object", cut_off)
-    monkeypatch.setattr("t2t_dist.storage_remote._FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr("t2t_dist.storage.objects.remote._FIRST_DELAY_S", 0.01)
     assert storage.put_if_absent("ledger/1", b"mine")  # put, no answer; then "exists", with our bytes
     assert Storage.open(s3).put_if_absent("ledger/2", b"theirs")
     failures[:] = []
@@ -175,7 +175,7 @@ def test_a_put_that_was_carried_out_but_not_answered_is_ours(s3: str, monkeypatc
 
 
 def test_a_large_shard_goes_in_parts(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("t2t_dist.storage_s3._PART", 5 << 20)
+    monkeypatch.setattr("t2t_dist.storage.objects.s3._PART", 5 << 20)
     storage = Storage.create(s3)
     shard, data = storage.open_shard("tasks/a.arrow"), os.urandom(12 << 20)
     shard.sink.write(data)
@@ -197,7 +197,7 @@ def test_parts_that_a_killed_writer_left_are_dropped(s3: str) -> None:
 def test_a_store_that_is_away_is_waited_for(
     s3: str, server: S3Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("t2t_dist.storage_remote._LAST_DELAY_S", 0.5)
+    monkeypatch.setattr("t2t_dist.storage.objects.remote._LAST_DELAY_S", 0.5)
     storage = Storage.create(s3)
     ledger = Ledger(storage)
     shard = storage.open_shard("tasks/a.arrow")
@@ -257,7 +257,7 @@ def test_keys_in_an_address_are_refused_and_not_repeated(address: str) -> None:
 
 
 def test_bad_addresses_are_told(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("t2t_dist.storage_remote.FIRST_PATIENCE_S", 0.1)
+    monkeypatch.setattr("t2t_dist.storage.objects.remote.FIRST_PATIENCE_S", 0.1)
     told = {
         "s3://runs": "no bucket or no path",
         "s3://runs/x?colour=red": "unknown option colour",

@@ -18,11 +18,11 @@ import pyarrow.dataset as ds
 import pyarrow.ipc
 import pytest
 
-from t2t_dist import store as store_module
 from t2t_dist.core.errors import InputError
-from t2t_dist.ledger import Commit, Ledger, RunState, ShardInfo, read_state
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader, ShardWriter, clean
+from t2t_dist.storage import reader as store_module
+from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader, ShardWriter, clean
 
 CALL = pa.struct([("id", pa.string()), ("arguments", pa.string())])
 TURN = pa.struct(
@@ -283,9 +283,9 @@ def test_clean_removes_what_the_ledger_does_not_name(tmp_path: Path) -> None:
 WRITER = """
 import itertools, sys, time
 from tests.t2t_dist.test_store import SCHEMAS, episode
-from t2t_dist.ledger import Commit, Ledger
-from t2t_dist.storage import Storage
-from t2t_dist.store import ShardWriter, clean
+from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import ShardWriter, clean
 
 storage = Storage.create(sys.argv[1])
 ledger = Ledger(storage)

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from t2t_dist import stored
 from t2t_dist.core.errors import InputError
-from t2t_dist.shards import Shard
-from t2t_dist.sources import Source
+from t2t_dist.storage import lazy_rows as stored
+from t2t_dist.storage.shard import Shard
+from t2t_dist.storage.source_run import Source
 from tests.finished_run import rows_of, write_run
 from tests.made import Made
 

@@ -7,7 +7,7 @@ import pytest
 from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.schema import Task, Vote
 from t2t_dist.environments import registry
-from t2t_dist.rows import from_row, to_row
+from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.verify import Verifier, action_key, duplicate_key
 from tests.made import Made, verdict
 

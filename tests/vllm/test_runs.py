@@ -20,9 +20,9 @@ from typing import Any
 import psutil
 import pytest
 
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
 from tests.runs import start, t2t, t2t_json, wait_for_commits
 from tests.vllm.weights import checkpoint
 

@@ -23,9 +23,9 @@ from t2t_dist.core.schema import INTENTS, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT
 from t2t_dist.export import Exported, Filters, Options, conversation, export
-from t2t_dist.rows import from_row
-from t2t_dist.status import StatusFile
-from t2t_dist.storage import Storage
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.rows import from_row
+from t2t_dist.storage.status import StatusFile
 from tests.finished_run import rows_of, write_run
 from tests.made import Made
 from tests.matrix import AGENTS, rolled_out, tasks_of

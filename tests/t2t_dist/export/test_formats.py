@@ -26,7 +26,7 @@ from t2t_dist.export.formats import (
     yaml_features,
 )
 from t2t_dist.export.messages import conversation, messages_of, styled
-from t2t_dist.rows import turn_row
+from t2t_dist.storage.rows import turn_row
 from tests.made import make
 from tests.matrix import rolled_out
 

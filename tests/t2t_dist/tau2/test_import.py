@@ -17,8 +17,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.grade import ENDED, grade
 from t2t_dist.recheck import reverify
 from t2t_dist.rollout import Termination
-from t2t_dist.rows import from_row, to_row
-from t2t_dist.sources import Source
+from t2t_dist.storage.rows import from_row, to_row
+from t2t_dist.storage.source_run import Source
 from t2t_dist.tau2.begin import world_of
 from t2t_dist.tau2.beside import TERMINATIONS
 from t2t_dist.tau2.exporting import export_tasks

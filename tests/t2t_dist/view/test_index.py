@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.ipc
 import pytest
 
-from t2t_dist import store
 from t2t_dist.core.errors import InputError
-from t2t_dist.ledger import read_state
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.shards import Shard
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+from t2t_dist.storage import reader as store
+from t2t_dist.storage.ledger import read_state
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
+from t2t_dist.storage.shard import Shard
 from t2t_dist.view.index import EPISODE_COLUMNS, MISSED, MOST_VALUES, NO_RESULT, PASSED, Facet, episode_index
 from t2t_dist.view.runs import Run, Runs
 from tests.finished_run import played, write_run
@@ -161,7 +161,7 @@ def test_rows_of_an_older_version_are_lifted(folder: Path, monkeypatch: pytest.M
     def lift(table: str, rows: pa.Table) -> pa.Table:
         return rows.set_column(rows.schema.get_field_index("agent"), "agent", pa.array(["lifted"] * len(rows)))
 
-    monkeypatch.setattr("t2t_dist.shards.SCHEMA_VERSION", store.SCHEMA_VERSION + 1)
+    monkeypatch.setattr("t2t_dist.storage.shard.SCHEMA_VERSION", store.SCHEMA_VERSION + 1)
     monkeypatch.setitem(store.MIGRATIONS, store.SCHEMA_VERSION, lift)
     storage = Storage.open(folder)
     shard, index = Shard(storage, read_state(storage).shards["episodes"][0]), episode_index()

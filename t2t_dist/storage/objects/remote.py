@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.fs
 
 from t2t_dist.core.errors import InputError, StoreUnavailable
-from t2t_dist.storage import TEMPORARY, ShardFile, Storage
-from t2t_dist.storage_local import explained
+
+from .base import TEMPORARY, ShardFile, Storage
+from .local import explained
 
 #: Seconds for which a store out of reach is waited for; at the first contact, where the address may be wrong, fewer.
 PATIENCE_S = 300.0
@@ -39,7 +40,7 @@ class Refused(Exception):
 
 
 class RemoteStorage(Storage):
-    """See :class:`~t2t_dist.storage.Storage`. Subclasses give the primitives and say which errors are final."""
+    """See :class:`~t2t_dist.storage.objects.base.Storage`. Subclasses give the primitives and say which errors are final."""
 
     def __init__(self, root: str) -> None:
         self.root = root

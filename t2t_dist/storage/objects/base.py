@@ -5,9 +5,9 @@ a whole, and shards that take their name only when they are complete. Nothing is
 a process killed at any moment) sees an object whole or not at all. No other module of the library opens, renames or
 lists files of a run.
 
-A directory is :class:`~t2t_dist.storage_local.LocalStorage`, ``s3://`` is
-:class:`~t2t_dist.storage_s3.S3Storage`, and any other URI that pyarrow opens is
-:class:`~t2t_dist.storage_remote.ArrowStorage`.
+A directory is :class:`~t2t_dist.storage.objects.local.LocalStorage`, ``s3://`` is
+:class:`~t2t_dist.storage.objects.s3.S3Storage`, and any other URI that pyarrow opens is
+:class:`~t2t_dist.storage.objects.remote.ArrowStorage`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Storage(ABC):
         """
         if is_uri(root):
             return _remote(str(root), create=True)
-        from t2t_dist.storage_local import LocalStorage
+        from .local import LocalStorage
 
         return LocalStorage.made(_path(root), parents=parents)
 
@@ -59,7 +59,7 @@ class Storage(ABC):
         """
         if is_uri(root):
             return _remote(str(root), create=False, patient=patient)
-        from t2t_dist.storage_local import LocalStorage
+        from .local import LocalStorage
 
         return LocalStorage.found(_path(root))
 
@@ -161,11 +161,11 @@ def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:
     if parts.scheme == "file":
         return Storage.create(parts.path, parents=True) if create else Storage.open(parts.path)
     if parts.scheme == "s3":
-        from t2t_dist.storage_s3 import S3Storage
+        from .s3 import S3Storage
 
         storage: Any = S3Storage(uri)
     else:
-        from t2t_dist.storage_remote import ArrowStorage
+        from .remote import ArrowStorage
 
         storage = ArrowStorage.of(uri)
     storage.first_contact(create=create, patient=patient)

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.fs
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage_remote import Refused, RemoteStorage
+
+from .remote import Refused, RemoteStorage
 
 _OPTIONS = ("endpoint_override", "scheme", "region")
 #: Answers after which asking again may help: too slow, conflicting with another write, too often, and the server's own.
@@ -28,7 +29,7 @@ _PART = 16 << 20
 
 
 class S3Storage(RemoteStorage):
-    """See :class:`~t2t_dist.storage.Storage`."""
+    """See :class:`~t2t_dist.storage.objects.base.Storage`."""
 
     def __init__(self, uri: str) -> None:
         """Raises InputError: no bucket, an unknown option, or boto3 is missing."""

@@ -32,7 +32,8 @@ import orjson
 import psutil
 
 from t2t_dist.core.errors import RunBusy, StoreUnavailable
-from t2t_dist.storage import Storage
+
+from .objects.base import Storage
 
 #: How often the owner should call :meth:`RunLock.beat`.
 BEAT_S = 5.0

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.ledger import ShardInfo
-from t2t_dist.storage import Storage
-from t2t_dist.store import MIGRATIONS, SCHEMA_VERSION, schema_version
+
+from .ledger import ShardInfo
+from .objects.base import Storage
+from .reader import MIGRATIONS, SCHEMA_VERSION, schema_version
 
 
 class Shard:

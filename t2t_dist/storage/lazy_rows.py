@@ -13,8 +13,9 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.rows import from_row
-from t2t_dist.shards import Shard
+
+from .rows import from_row
+from .shard import Shard
 
 M = TypeVar("M", bound=BaseModel)
 

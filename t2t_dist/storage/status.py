@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import Storage
+
+from .objects.base import Storage
 
 NAME = "status.json"
 #: Whoever looks at a run puts this there to be told where its episodes stand; the driver answers in the other.

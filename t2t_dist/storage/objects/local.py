@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.fs
 
 from t2t_dist.core.errors import InputError, StoreUnavailable
-from t2t_dist.storage import TEMPORARY, ShardFile, Storage
+
+from .base import TEMPORARY, ShardFile, Storage
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space, then run the same command",
@@ -52,7 +53,7 @@ def _sync_directory(path: str) -> None:
 
 
 class LocalStorage(Storage):
-    """See :class:`~t2t_dist.storage.Storage`."""
+    """See :class:`~t2t_dist.storage.objects.base.Storage`."""
 
     def __init__(self, root: str) -> None:
         """Use ``Storage.create`` or ``Storage.open``, which check the directory; this only keeps its path."""
@@ -214,7 +215,7 @@ class LocalStorage(Storage):
 
 
 class LocalShard(ShardFile):
-    """Streamed under a temporary name; see :class:`~t2t_dist.storage.ShardFile`."""
+    """Streamed under a temporary name; see :class:`~t2t_dist.storage.objects.base.ShardFile`."""
 
     def __init__(self, path: str, temporary: str) -> None:
         self._path = path

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from t2t_dist.core.schema import INTENTS, Task, Trajectory
-from t2t_dist.manifest import Manifest, read_manifest
-from t2t_dist.rows import SCHEMAS
-from t2t_dist.shards import Shard
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
-from t2t_dist.stored import ById, StoredRows
+
+from .lazy_rows import ById, StoredRows
+from .manifest import Manifest, read_manifest
+from .objects.base import Storage
+from .reader import RunReader
+from .rows import SCHEMAS
+from .shard import Shard
 
 M = TypeVar("M", bound=BaseModel)
 

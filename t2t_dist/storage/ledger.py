@@ -27,8 +27,9 @@ from typing import Any, NamedTuple
 import msgpack  # type: ignore[import-untyped]
 
 from t2t_dist.core.errors import InputError, RunBusy
-from t2t_dist.itemset import ItemSet
-from t2t_dist.storage import Storage
+
+from .item_set import ItemSet
+from .objects.base import Storage
 
 #: The version of each kind that is written; all up to it are read. Checkpoints of version 1 held all shards as well.
 VERSIONS = {"commit": 1, "checkpoint": 2, "index": 1}

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import Storage
-from t2t_dist.store import SCHEMA_VERSION
+
+from .objects.base import Storage
+from .reader import SCHEMA_VERSION
 
 NAME = "run.json"
 

@@ -20,12 +20,13 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.ledger import LedgerState
-from t2t_dist.manifest import NAME, read_manifest
-from t2t_dist.rows import SCHEMAS, from_row
-from t2t_dist.status import STALE_S, read_status
-from t2t_dist.storage import Storage
-from t2t_dist.store import RunReader
+
+from .ledger import LedgerState
+from .manifest import NAME, read_manifest
+from .objects.base import Storage
+from .reader import RunReader
+from .rows import SCHEMAS, from_row
+from .status import STALE_S, read_status
 
 #: Notes of one table beyond this many are counted.
 _SHOWN = 2

@@ -20,11 +20,12 @@ import pyarrow.dataset as ds
 import pyarrow.ipc
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.digest import mended
-from t2t_dist.digest import row_digest as row_digest
-from t2t_dist.ledger import LedgerState, RunState, ShardInfo, commit_of, read_state, roll_back, shards_up_to
-from t2t_dist.migrations import MIGRATIONS as MIGRATIONS
-from t2t_dist.storage import ShardFile, Storage
+
+from .ledger import LedgerState, RunState, ShardInfo, commit_of, read_state, roll_back, shards_up_to
+from .migrations import MIGRATIONS as MIGRATIONS
+from .objects.base import ShardFile, Storage
+from .row_digest import mended
+from .row_digest import row_digest as row_digest
 
 #: To release the next version, raise this and put the function that lifts this one into ``migrations.py``.
 SCHEMA_VERSION = 3
