@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import psutil
 import ray
 
-from t2t_dist.chat.balance import MakePicker
 from t2t_dist.config.engines import FleetView, Held
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, defect_line
-from t2t_dist.metrics import Calls
+from t2t_dist.models.metering import Calls
+from t2t_dist.models.pool import MakePicker
 from t2t_dist.stages import ItemRows
 from t2t_dist.storage.ledger import ShardInfo
 from t2t_dist.storage.manifest import read_manifest

@@ -10,7 +10,7 @@ from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.explore import explore_graph, judge_trajectory
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
 from t2t_dist.rollout import Rollout, roll_out
 
 RUN, SEED = "bench", 7

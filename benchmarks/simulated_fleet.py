@@ -5,7 +5,7 @@ runs there holds its conversation's. What it could have done is ``FULL`` times t
 service it gave. Conversations have long-tailed numbers of calls, calls have long-tailed answers, and between two calls
 a tool runs. Engines die with all that runs on them and come back by the rules of ``cluster/health.py``; workers die and
 their conversations start again elsewhere. The tail begins when every episode has been begun once. Requests wait in
-their worker for room on their engine, the oldest conversation first, as in ``t2t_dist/chat/balance.py``.
+their worker for room on their engine, the oldest conversation first, as in ``t2t_dist/models/pool.py``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 
 from t2t_dist.cluster.admission import Admission, Reading, share_of
 from t2t_dist.cluster.health import Health, State
-from t2t_dist.cluster.routing import Outcome, Router
 from t2t_dist.cluster.scheduler import Scheduler
+from t2t_dist.models.routing import Outcome, Router
 
 FULL = 8
 #: Tokens that an engine's cache holds; of a conversation, at its start and with each call more.

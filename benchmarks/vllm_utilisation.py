@@ -27,12 +27,12 @@ import aiohttp
 
 from benchmarks.command import answer_of, ended, t2t
 from t2t_dist.actors.engine import Engine
-from t2t_dist.chat.balance import Target
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.wire import Reply, ToolCall
 from t2t_dist.cluster.polling import read_metrics
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.identity import seed_of
+from t2t_dist.models.chat import Reply, ToolCall
+from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
+from t2t_dist.models.pool import Target
 from t2t_dist.rollout import Limits, roll_out
 from t2t_dist.scripted.user import ScriptedUser
 from t2t_dist.seats import ModelAgent

@@ -18,11 +18,12 @@ import ray.exceptions
 
 from t2t_dist.actors.rollout import Orders, Report, RolloutActor
 from t2t_dist.budget import spent, yields
-from t2t_dist.chat.openai import key_of
 from t2t_dist.config.engines import FleetView, Held
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.favour import favours
+from t2t_dist.models.openai import key_of
+from t2t_dist.models.routing import Router
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import ShardWriter, clean, row_digest
@@ -37,7 +38,6 @@ from .fleet import Fleet
 from .leases import StaleLease
 from .metrics import Metrics
 from .placement import Wish
-from .routing import Router
 from .scheduler import Counts, Scheduler
 from .signals import signals
 

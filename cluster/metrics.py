@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
-from t2t_dist.metrics import Calls, Histogram
-from t2t_dist.models import parse_model, pool_label
+from t2t_dist.models.clients import parse_model, pool_label
+from t2t_dist.models.metering import Calls, Histogram
 from t2t_dist.storage.ledger import LedgerState, ShardInfo
 
 from .health import State

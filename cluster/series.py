@@ -20,7 +20,7 @@ from prometheus_client.core import (
 
 from t2t_dist.core.errors import FailureClass
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.metrics import OUTCOMES, TOKEN_KINDS, Histogram
+from t2t_dist.models.metering import OUTCOMES, TOKEN_KINDS, Histogram
 
 from .admission import Move
 from .health import State

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from t2t_dist.chat.wire import ChatModel, Conversation, Reply
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.chat import ChatModel, Conversation, Reply
 
 #: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
 PREFIX = "spent|"
@@ -47,7 +47,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 class Counted:
-    """A chat model whose calls are counted; see :class:`t2t_dist.chat.wire.ChatModel`."""
+    """A chat model whose calls are counted; see :class:`t2t_dist.models.chat.ChatModel`."""
 
     def __init__(self, model: ChatModel) -> None:
         self.model, self.name = model, model.name

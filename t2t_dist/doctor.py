@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
-from t2t_dist.chat.completion import quote
-from t2t_dist.chat.openai import listed_models
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.completion import quote
+from t2t_dist.models.openai import listed_models
 from t2t_dist.storage.objects.base import Storage, is_uri
 
 #: Free bytes below which a run is warned of its disk.

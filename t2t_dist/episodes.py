@@ -18,7 +18,7 @@ from t2t_dist.environments.injection import Plan, injected
 from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grade import grade
 from t2t_dist.injection import plan_of
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
 from t2t_dist.rollout import RolloutFailed, roll_out
 from t2t_dist.storage.rows import episode_row, failure_row
 

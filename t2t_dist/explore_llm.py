@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import BaseModel, field_validator, model_validator
 
-from t2t_dist.chat.wire import ChatModel, Conversation
 from t2t_dist.core.errors import ContextExceeded, EpisodeFailure, FailureClass
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
@@ -21,6 +20,7 @@ from t2t_dist.core.schema import Step
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
 from t2t_dist.explore import requestor_of
+from t2t_dist.models.chat import ChatModel, Conversation
 
 #: Unusable answers that end an exploration.
 MAX_BAD = 3

@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, Field
 
-from t2t_dist.chat.wire import ChatModel, Conversation
 from t2t_dist.core.errors import ContextExceeded
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
 from t2t_dist.core.schema import Task, Vote
 from t2t_dist.environments.base import Domain
+from t2t_dist.models.chat import ChatModel, Conversation
 
 SEAT = "judge"
 #: How much of a call's result a judge is shown, in characters.

@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.chat.wire import ChatModel, Conversation, Reply, ToolCall
 from t2t_dist.core.errors import EngineBadResponse
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, split_thinking, user_prompt
 from t2t_dist.core.schema import Turn, TurnCall, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, USER
+from t2t_dist.models.chat import ChatModel, Conversation, Reply, ToolCall
 
 
 def _tight(data: bytes) -> bytes:

@@ -13,7 +13,6 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from t2t_dist.chat.balance import MakePicker
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import FailureClass, InputError, defect_line
 from t2t_dist.core.identity import code_version, episode_id, run_id, seed_of
@@ -23,9 +22,10 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
 from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
-from t2t_dist.gate import Slots
 from t2t_dist.injection import check_tools
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
+from t2t_dist.models.limiter import Slots
+from t2t_dist.models.pool import MakePicker
 from t2t_dist.stages import ItemRows, Stages, rollouts
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
-from t2t_dist.chat.wire import ChatModel, Conversation
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
 from t2t_dist.core.schema import Fact, Intent, UserSide
 from t2t_dist.environments.base import Domain
+from t2t_dist.models.chat import ChatModel, Conversation
 
 SEAT = "writer"
 

@@ -10,7 +10,7 @@ from typing import Any
 from t2t_dist.config.settings import load_config
 from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.episodes import EpisodeRunner
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
 from tests.finished_run import Row, rows_of, write_run
 from tests.made import Made
 

@@ -18,7 +18,7 @@ from t2t_dist.budget import BudgetConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
 from t2t_dist.injection import FaultsConfig
-from t2t_dist.models import ModelSettings, parse_model, pool_name
+from t2t_dist.models.clients import ModelSettings, parse_model, pool_name
 from t2t_dist.rollout import Limits
 from t2t_dist.trials import AdaptiveConfig
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.chat.wire import sendable_arguments
 from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT
+from t2t_dist.models.chat import sendable_arguments
 
 Message = dict[str, Any]
 

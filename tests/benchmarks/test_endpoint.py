@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from benchmarks.endpoint import Script, choose, running
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.wire import Conversation
+from t2t_dist.models.chat import Conversation
+from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 
 TOOLS = b'[{"type":"function","function":{"name":"get_user_details","description":"the \\"role\\": of \\"tools\\":"}}]'
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from t2t_dist.cluster.health import Health, State
-from t2t_dist.cluster.routing import OVERLOAD_EXTRA, OVERLOAD_FACTOR, REFUSALS, Choice, Outcome, Reason, Router
+from t2t_dist.models.routing import OVERLOAD_EXTRA, OVERLOAD_FACTOR, REFUSALS, Choice, Outcome, Reason, Router
 
 ENGINES = ("e0", "e1", "e2", "e3")
 KEYS = [f"{episode}/{seat}" for episode in range(12) for seat in ("agent", "user")]

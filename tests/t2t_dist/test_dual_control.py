@@ -20,7 +20,7 @@ from t2t_dist.explore import GraphExplorer, explore_graph, judge_trajectory
 from t2t_dist.explore_llm import explore
 from t2t_dist.grade import grade
 from t2t_dist.intents.errands import errands_in, errands_of
-from t2t_dist.models import Models, ModelSettings
+from t2t_dist.models.clients import Models, ModelSettings
 from t2t_dist.players import UserPlayer
 from t2t_dist.process import ProcessChecks
 from t2t_dist.rollout import Rollout, roll_out

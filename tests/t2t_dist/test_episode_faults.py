@@ -19,7 +19,7 @@ from t2t_dist.costs import PREFIX, costs_of
 from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.explore import GraphExplorer, rules_relied_on
 from t2t_dist.grade import grade
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
 from t2t_dist.stages import ItemRows, Stages
 from t2t_dist.storage.rows import SCHEMAS, turn_of
 from t2t_dist.work import Generate

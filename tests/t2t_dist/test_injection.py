@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.episodes import EpisodeRunner
 from t2t_dist.grade import grade
 from t2t_dist.injection import FaultsConfig, check_tools, expected, plan_of
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from tests.made import Made
 from tests.matrix import tasks_of

@@ -23,7 +23,7 @@ from t2t_dist.core.schema import Task, Trajectory
 from t2t_dist.environments.adapters.mcp import McpDomain
 from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.explore import explore_graph
-from t2t_dist.models import Models
+from t2t_dist.models.clients import Models
 from t2t_dist.recheck import regrade, reverify
 from t2t_dist.storage.source_run import Source
 from t2t_dist.work import Generate

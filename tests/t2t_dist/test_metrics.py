@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.chat.wire import Conversation, Reply, Usage
 from t2t_dist.core.errors import ContextExceeded, EngineRejected, EngineTimeout
-from t2t_dist.metrics import CALL_BOUNDS, OUTCOMES, TOKEN_KINDS, Calls, Histogram, Meter, Metered
-from t2t_dist.models import Models, ModelSettings, pool_label
+from t2t_dist.models.chat import Conversation, Reply, Usage
+from t2t_dist.models.clients import Models, ModelSettings, pool_label
+from t2t_dist.models.metering import CALL_BOUNDS, OUTCOMES, TOKEN_KINDS, Calls, Histogram, Meter, Metered
 from tests.fake_endpoint import FakeEndpoint
 
 VALUES = st.lists(st.tuples(st.floats(0, 1e4), st.integers(1, 50)))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from t2t_dist.chat.recorded import Recorder
 from t2t_dist.core.errors import FailureClass, InputError
 from t2t_dist.core.schema import Turn
 from t2t_dist.judge import vote
-from t2t_dist.models import SCRIPTS, SEATS, ModelName, Models, ModelSettings, parse_model
+from t2t_dist.models.clients import SCRIPTS, SEATS, ModelName, Models, ModelSettings, parse_model
+from t2t_dist.models.recorded import Recorder
 from t2t_dist.rollout import Rollout, RolloutFailed, Termination, roll_out
 from tests.fake_endpoint import FakeEndpoint, text
 from tests.tasks import cancelling, shop

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.chat.wire import Conversation, Reply
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EngineRejected, FailureClass
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, user_prompt
 from t2t_dist.core.schema import Certificate, GraderSide, Task, Turn, TurnCall
-from t2t_dist.models import Models, ModelSettings
+from t2t_dist.models.chat import Conversation, Reply
+from t2t_dist.models.clients import Models, ModelSettings
 from t2t_dist.rollout import Limits, Rollout, RolloutFailed, Termination, roll_out
 from t2t_dist.seats import ModelAgent, ModelUser, prefix_break
 from tests.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, default_brain, random_faults, text, tool_call

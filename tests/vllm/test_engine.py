@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from t2t_dist.actors.engine import Engine, EngineAddress, EngineFailed
-from t2t_dist.chat.completion import says_too_long
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.wire import Conversation
 from t2t_dist.config.engines import PoolConfig
+from t2t_dist.models.chat import Conversation
+from t2t_dist.models.completion import says_too_long
+from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from tests.vllm.weights import checkpoint
 
 pytestmark = pytest.mark.timeout(400)

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from t2t_dist.chat import balance
-from t2t_dist.chat.balance import Outcome, Pooled, Target
-from t2t_dist.cluster.routing import Router
 from t2t_dist.config.engines import EngineView, Held, PoolView
 from t2t_dist.core.errors import EngineUnavailable
+from t2t_dist.models import pool as balance
+from t2t_dist.models.pool import Outcome, Pooled, Target
+from t2t_dist.models.routing import Router
 
 
 def view(takes_new: bool = True, process: int = 0, **limits: int) -> PoolView:

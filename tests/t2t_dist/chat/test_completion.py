@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.chat.completion import BadAnswer, parse_completion, refusal_text, says_too_long
-from t2t_dist.chat.wire import Conversation, Reply, ToolCall, Usage
+from t2t_dist.models.chat import Conversation, Reply, ToolCall, Usage
+from t2t_dist.models.completion import BadAnswer, parse_completion, refusal_text, says_too_long
 
 
 def body_of(message: dict[str, Any], **fields: Any) -> bytes:

@@ -14,9 +14,6 @@ import orjson
 import pytest
 from aiohttp import TCPConnector, web
 
-from t2t_dist.chat import openai
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.wire import Conversation, Reply, ToolCall, Usage
 from t2t_dist.core.errors import (
     ContextExceeded,
     EngineBadResponse,
@@ -27,6 +24,9 @@ from t2t_dist.core.errors import (
     FailureClass,
     InputError,
 )
+from t2t_dist.models import openai
+from t2t_dist.models.chat import Conversation, Reply, ToolCall, Usage
+from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from tests.fake_endpoint import FakeEndpoint, Fault, text, tool_call
 
 TOOLS = orjson.dumps(

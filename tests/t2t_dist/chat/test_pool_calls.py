@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 import pytest
 
-from t2t_dist.chat.balance import Pooled
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.wire import Conversation, Reply
-from t2t_dist.cluster.routing import Router
 from t2t_dist.config.engines import EngineView, PoolView
 from t2t_dist.core.errors import EngineRejected, EngineTimeout, EngineUnavailable
-from t2t_dist.models import Models, ModelSettings
+from t2t_dist.models.chat import Conversation, Reply
+from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
+from t2t_dist.models.pool import Pooled
+from t2t_dist.models.routing import Router
 from t2t_dist.rollout import roll_out
 from t2t_dist.seats import ModelAgent, ModelUser
 from tests.fake_endpoint import FakeEndpoint, Fault, completion, default_brain, text

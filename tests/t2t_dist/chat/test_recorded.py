@@ -9,10 +9,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.recorded import RecordedChat, Recorder, exchange_key
-from t2t_dist.chat.wire import ChatModel, Conversation, Reply
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EngineUnavailable, InputError
+from t2t_dist.models.chat import ChatModel, Conversation, Reply
+from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
+from t2t_dist.models.recorded import RecordedChat, Recorder, exchange_key
 from tests.fake_endpoint import FakeEndpoint, text
 
 TOOLS = b'[{"type":"function","function":{"name":"get_user","parameters":{"type":"object","properties":{}}}}]'

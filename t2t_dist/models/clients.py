@@ -16,18 +16,19 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from pydantic import Field
 
-from t2t_dist.chat.balance import MakePicker, Pooled
-from t2t_dist.chat.openai import OpenAIChat, OpenAIOptions
-from t2t_dist.chat.recorded import RecordedChat, Recorder
-from t2t_dist.chat.wire import ChatModel
 from t2t_dist.config.engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, UserSide
 from t2t_dist.costs import Counted
 from t2t_dist.environments.base import Domain
-from t2t_dist.metrics import Meter, Metered
 from t2t_dist.players import AgentPlayer, UserPlayer
 from t2t_dist.seats import ModelAgent, ModelUser
+
+from .chat import ChatModel
+from .metering import Meter, Metered
+from .openai import OpenAIChat, OpenAIOptions
+from .pool import MakePicker, Pooled
+from .recorded import RecordedChat, Recorder
 
 #: The scripted agents.
 SCRIPTS = ("oracle", "hasty", "stubborn", "compliant", "silent")
@@ -52,7 +53,7 @@ class ModelName(NamedTuple):
 
     @property
     def is_chat(self) -> bool:
-        """Whether a :class:`~t2t_dist.chat.wire.ChatModel` stands behind it."""
+        """Whether a :class:`~t2t_dist.models.chat.ChatModel` stands behind it."""
         return self.kind in ("recorded", "openai", "vllm", "pool")
 
 

@@ -17,7 +17,7 @@ import orjson
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
 
-from .wire import ChatModel, Conversation, Reply, ToolCall, Usage
+from .chat import ChatModel, Conversation, Reply, ToolCall, Usage
 
 #: How much of the last message is shown, in characters.
 SHOWN = 80

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from .wire import Reply, ToolCall, Usage
+from .chat import Reply, ToolCall, Usage
 
 #: How much of a server's own words an error message quotes, in characters.
 QUOTE = 300

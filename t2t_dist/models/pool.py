@@ -18,7 +18,8 @@ from typing import NamedTuple, Protocol
 
 from t2t_dist.config.engines import Held, PoolView
 from t2t_dist.core.errors import EngineUnavailable
-from t2t_dist.gate import Gate
+
+from .limiter import Gate
 
 
 class Outcome(StrEnum):

@@ -7,8 +7,9 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
-from t2t_dist.chat.wire import ChatModel, Conversation, Reply
 from t2t_dist.core.errors import ContextExceeded, EpisodeFailure, FailureClass
+
+from .chat import ChatModel, Conversation, Reply
 
 #: Upper bounds of the buckets for model calls, seconds: a turn takes a second or so, a deadline is 600.
 CALL_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -104,7 +105,7 @@ class Meter:
 
 
 class Metered:
-    """A :class:`~t2t_dist.chat.wire.ChatModel` whose calls are counted, and otherwise the one it is made of."""
+    """A :class:`~t2t_dist.models.chat.ChatModel` whose calls are counted, and otherwise the one it is made of."""
 
     def __init__(self, model: ChatModel, meter: Meter, pool: str) -> None:
         self.model, self.name, self.pool = model, model.name, pool

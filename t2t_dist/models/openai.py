@@ -2,7 +2,7 @@
 
 One :class:`OpenAIChat` is shared by all the episodes of a worker. It holds connections, never a conversation: the
 whole dialogue goes with every call, so any call may be repeated, here or on another engine. Which endpoint a call goes
-to is a :class:`~t2t_dist.chat.balance.Balancer`'s affair.
+to is a :class:`~t2t_dist.models.pool.Balancer`'s affair.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from t2t_dist.core.errors import (
     InputError,
 )
 
-from .balance import Balancer, Fixed, Outcome, Target
+from .chat import Conversation, Reply
 from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
-from .wire import Conversation, Reply
+from .pool import Balancer, Fixed, Outcome, Target
 
 #: Idle connections are dropped after this many seconds. vLLM drops them after 5: whoever drops first must be us, or a
 #: request meets a socket that the server is just closing.
@@ -87,7 +87,7 @@ class _Fault(Exception):
 
 
 class OpenAIChat:
-    """Answers conversations from ``POST {base_url}/chat/completions``; a :class:`~t2t_dist.chat.wire.ChatModel`.
+    """Answers conversations from ``POST {base_url}/chat/completions``; a :class:`~t2t_dist.models.chat.ChatModel`.
 
     Raises:
         InputError: an option that can't be used (URL, key variable, sampling field).
@@ -117,7 +117,7 @@ class OpenAIChat:
     async def complete(
         self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
     ) -> Reply:
-        """Answer; see :meth:`t2t_dist.chat.wire.ChatModel.complete`.
+        """Answer; see :meth:`t2t_dist.models.chat.ChatModel.complete`.
 
         Takes at most ``max_attempts * deadline_s`` plus ``max_attempts - 1`` waits of at most ``RETRY_AFTER_CAP_S +
         backoff_cap_s``, and on a pool whose engines are away or full the balancer's ``patience_s`` more. ``t_queue`` of
