@@ -40,7 +40,7 @@ from t2t_dist.storage.ledger import read_state
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import VOLATILE, VOLATILE_NESTED, episode_row, to_row
-from t2t_dist.verify import Verifier
+from t2t_dist.synthesis.verify import Verifier
 
 POLL_S = 0.05
 

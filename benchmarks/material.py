@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from t2t_dist.convert import convert_one
 from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.explore import explore_graph, judge_trajectory
 from t2t_dist.models.clients import Models
 from t2t_dist.rollout import Rollout, roll_out
+from t2t_dist.synthesis.convert import convert_one
+from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 
 RUN, SEED = "bench", 7
 AGENT, USER = "scripted:oracle", "scripted"

@@ -25,9 +25,9 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World, diff
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.explore import explore_graph
 from t2t_dist.grade import grade
 from t2t_dist.rollout import Rollout
+from t2t_dist.synthesis.explore import explore_graph
 
 TRAJECTORIES = 60
 #: Tasks that are graded, and the explorations after which a domain that gives fewer is taken as it is.

@@ -60,7 +60,7 @@ def check_domain(
 ) -> None:
     """Check a domain: schema, determinism, pure reads, fork isolation, reachable rules and writes."""
     with spoken_errors():
-        from t2t_dist.check import check
+        from t2t_dist.synthesis.check_domain import check
 
         config = config_of(None, settings, domain=name)
         checks = check(config)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from t2t_dist.environments.splits import name_and_split
-from t2t_dist.export.entities import Entities
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
-from t2t_dist.verify import action_key
+from t2t_dist.synthesis.entities import Entities
+from t2t_dist.synthesis.verify import action_key
 from t2t_dist.work import load_domain
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.explore import GraphExplorer, step_budget
-from t2t_dist.explore_llm import explore
 from t2t_dist.models.chat import ChatModel
+from t2t_dist.synthesis.explore import GraphExplorer, step_budget
+from t2t_dist.synthesis.explore_llm import explore
 
 #: Kept trajectories remembered as examples; the oldest go first.
 POOL = 64

@@ -13,7 +13,7 @@ from t2t_dist.stages import reference_keys
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
-from t2t_dist.verify import Verifier
+from t2t_dist.synthesis.verify import Verifier
 from t2t_dist.work import load_domain
 
 

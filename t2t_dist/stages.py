@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from t2t_dist.convert import Writer, convert_one, reject
 from t2t_dist.core.errors import EpisodeFailure, FailureClass
 from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.offload import aside
@@ -17,15 +16,16 @@ from t2t_dist.core.schema import Failure, Task, Trajectory
 from t2t_dist.costs import stage
 from t2t_dist.environments.tools import ToolLost
 from t2t_dist.episodes import Finished
-from t2t_dist.explore import explore_graph, judge_trajectory
-from t2t_dist.explore_llm import conversation_key
 from t2t_dist.explore_stage import LlmExplorer
 from t2t_dist.favour import counted
 from t2t_dist.intents.errands import errands_in
-from t2t_dist.judge import committee
 from t2t_dist.storage.rows import failure_row, to_row
 from t2t_dist.storage.source_run import Source
-from t2t_dist.verify import Verifier, action_key
+from t2t_dist.synthesis.convert import Writer, convert_one, reject
+from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
+from t2t_dist.synthesis.explore_llm import conversation_key
+from t2t_dist.synthesis.judges import committee
+from t2t_dist.synthesis.verify import Verifier, action_key
 from t2t_dist.writing import LlmWriter
 
 if TYPE_CHECKING:

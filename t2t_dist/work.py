@@ -29,8 +29,8 @@ from t2t_dist.models.pool import MakePicker
 from t2t_dist.stages import ItemRows, Stages, rollouts
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
+from t2t_dist.synthesis.verify import Verifier
 from t2t_dist.trials import adaptively
-from t2t_dist.verify import Verifier
 
 
 class Work(Protocol):

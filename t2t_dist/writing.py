@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from t2t_dist.convert import BadWords
 from t2t_dist.core.errors import ContextExceeded
 from t2t_dist.core.prompts.render import BadAnswer
 from t2t_dist.core.schema import Intent, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.chat import ChatModel
-from t2t_dist.writer_llm import write
+from t2t_dist.synthesis.convert import BadWords
+from t2t_dist.synthesis.writer_llm import write
 
 
 class LlmWriter:

@@ -19,9 +19,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import SPLITS
 from t2t_dist.storage.partial_run import Reading
 from t2t_dist.storage.rows import CHECKS
+from t2t_dist.synthesis.entities import Entities
 
 from .card import Counts, card, licence_of, origin_of, public
-from .entities import Entities
 from .files import Sink, Spool, open_sink, write_states
 from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
 from .messages import head_of, messages_of

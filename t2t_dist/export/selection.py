@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.tools import AGENT
 from t2t_dist.storage.partial_run import Reading
+from t2t_dist.synthesis.entities import Entities
 
-from .entities import Entities
 from .formats import pair_id
 
 COLUMNS = ("episode_id", "stage", "task_id", "trajectory_id", "intent", "agent", "reward", "process", "flags", "turns")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from t2t_dist.bindings import Binder
 from t2t_dist.core.schema import Candidate
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.explore import is_valid_errand
+from t2t_dist.synthesis.bindings import Binder
+from t2t_dist.synthesis.explore import is_valid_errand
 
 from .common import Refused
 from .errands import reached

@@ -10,11 +10,11 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from t2t_dist.bindings import Binder
 from t2t_dist.core.schema import Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.explore import is_valid_errand
+from t2t_dist.synthesis.bindings import Binder
+from t2t_dist.synthesis.explore import is_valid_errand
 
 from .common import PlannedChange, PlannedGoal, Refused, Structure, check_gold, final_state, grader_of, said
 from .errands import errands_in, errands_of, reached

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from t2t_dist.bindings import Made, dependencies, reach
 from t2t_dist.core.schema import (
     CallPattern,
     Certificate,
@@ -27,8 +26,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.explore import expanded, requestor_of
-from t2t_dist.graph import graph_of
+from t2t_dist.synthesis.bindings import Made, dependencies, reach
+from t2t_dist.synthesis.explore import expanded, requestor_of
+from t2t_dist.synthesis.tool_graph import graph_of
 
 
 class Rejection(NamedTuple):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from t2t_dist.bindings import Binder, Seen, reach
 from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
-from t2t_dist.explore import expanded
+from t2t_dist.synthesis.bindings import Binder, Seen, reach
+from t2t_dist.synthesis.explore import expanded
 
 from .common import Refused, in_order, writes_in
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import random
 from itertools import islice
 
-from t2t_dist.bindings import Binder
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced, Handling, Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
+from t2t_dist.synthesis.bindings import Binder
 
 from .common import PlannedGoal, Refused, Structure, check_gold, grader_of, in_order, matches, writes_in
 from .errands import errands_in, errands_of, reached

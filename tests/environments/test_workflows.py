@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.check import check
 from t2t_dist.config.settings import Config
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.tools import AGENT, USER, Call
+from t2t_dist.synthesis.check_domain import check
 from tests.ereader_domain import EReaders, send_ebook
 from tests.library_domain import Library
 

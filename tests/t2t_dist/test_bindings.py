@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import TypedDict
 
-from t2t_dist.bindings import Binder, Made, Seen, dependencies, domain_values, key_of, look_around, reach
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind, Tool, tool
+from t2t_dist.synthesis.bindings import Binder, Made, Seen, dependencies, domain_values, key_of, look_around, reach
 from tests import made as making
 from tests.library_domain import Library, find_reader
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.check import Check, check
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.environments.registry import BUILT_IN
+from t2t_dist.synthesis.check_domain import Check, check
 from tests import broken_domains
 from tests.library_domain import Library
 

@@ -11,7 +11,7 @@ import pytest
 from t2t_dist.contamination import overlaps
 from t2t_dist.environments.registry import load
 from t2t_dist.storage.source_run import Source
-from t2t_dist.verify import action_key
+from t2t_dist.synthesis.verify import action_key
 from tests.finished_run import rows_of, write_run
 from tests.made import make
 from tests.runs import t2t, t2t_json

@@ -9,8 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.bindings import dependencies, domain_values, key_of, reach
-from t2t_dist.convert import BadWords, certified, convert, convert_one
 from t2t_dist.core.identity import stable_hash, task_id
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments import registry
@@ -18,6 +16,8 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.intents import certify
 from t2t_dist.intents.common import writes_in
 from t2t_dist.storage.rows import from_row, to_row
+from t2t_dist.synthesis.bindings import dependencies, domain_values, key_of, reach
+from t2t_dist.synthesis.convert import BadWords, certified, convert, convert_one
 from tests.made import Made, make
 
 REASONS = {

@@ -10,14 +10,11 @@ from typing import Any
 import orjson
 import pytest
 
-from t2t_dist.convert import convert_one
 from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Step, Task, Trajectory, Turn
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER, Call, Kind
-from t2t_dist.explore import GraphExplorer, explore_graph, judge_trajectory
-from t2t_dist.explore_llm import explore
 from t2t_dist.grade import grade
 from t2t_dist.intents.errands import errands_in, errands_of
 from t2t_dist.models.clients import Models, ModelSettings
@@ -27,6 +24,9 @@ from t2t_dist.rollout import Rollout, roll_out
 from t2t_dist.scripted.agents import KINDS, scripted_agent
 from t2t_dist.seats import ModelAgent
 from t2t_dist.storage.rows import from_row, to_row, turn_of, turn_row
+from t2t_dist.synthesis.convert import convert_one
+from t2t_dist.synthesis.explore import GraphExplorer, explore_graph, judge_trajectory
+from t2t_dist.synthesis.explore_llm import explore
 from tests.ereader_domain import EReaders
 from tests.fake_endpoint import FakeEndpoint, Message, text, tool_call
 from tests.made import Made, make, remake, verdict

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from t2t_dist.bindings import domain_values, key_of
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.explore import (
+from t2t_dist.synthesis.bindings import domain_values, key_of
+from t2t_dist.synthesis.explore import (
     MAX_STEPS,
     GraphExplorer,
     explore_graph,
@@ -22,7 +22,7 @@ from t2t_dist.explore import (
     rules_relied_on,
     step_budget,
 )
-from t2t_dist.graph import graph_of
+from t2t_dist.synthesis.tool_graph import graph_of
 from tests.library_domain import Library
 from tests.made import Made, explored
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from t2t_dist.core.identity import seed_of
 from t2t_dist.environments.registry import load
-from t2t_dist.explore import explore_graph
 from t2t_dist.favour import LEAST, counted, favours
+from t2t_dist.synthesis.explore import explore_graph
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))

@@ -15,7 +15,7 @@ import t2t_dist
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, tool
-from t2t_dist.graph import MAX_TOOLS, ToolGraph, graph_of
+from t2t_dist.synthesis.tool_graph import MAX_TOOLS, ToolGraph, graph_of
 from tests.library_domain import Library, find_reader, list_holds
 
 A, B, C = NewType("A", str), NewType("B", str), NewType("C", str)

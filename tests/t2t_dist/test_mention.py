@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from t2t_dist.core.schema import Change, Fact, Goal, UserSide
-from t2t_dist.mention import check_words
+from t2t_dist.synthesis.wording_check import check_words
 from tests.made import Made
 
 

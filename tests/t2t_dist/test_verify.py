@@ -8,7 +8,7 @@ from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.schema import Task, Vote
 from t2t_dist.environments import registry
 from t2t_dist.storage.rows import from_row, to_row
-from t2t_dist.verify import Verifier, action_key, duplicate_key
+from t2t_dist.synthesis.verify import Verifier, action_key, duplicate_key
 from tests.made import Made, verdict
 
 

@@ -12,7 +12,7 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.intents.candidates import MAX_CANDIDATES, candidates_for
 from t2t_dist.intents.common import Refused, writes_in
-from t2t_dist.mention import mentions
+from t2t_dist.synthesis.wording_check import mentions
 from tests.made import Made, remake, verdict
 
 

@@ -13,7 +13,7 @@ from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call
 from t2t_dist.intents.changing import TRIGGERS, alternatives
 from t2t_dist.intents.common import final_state, writes_in
-from t2t_dist.mention import mentions
+from t2t_dist.synthesis.wording_check import mentions
 from tests.library_domain import Library
 from tests.made import Made, make, remake, verdict
 

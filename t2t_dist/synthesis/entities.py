@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 
 from t2t_dist.environments.base import Domain
-
-from .splits import strings
+from t2t_dist.export.splits import strings
 
 
 class Entities:

@@ -16,8 +16,9 @@ from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.intents import certify, make
 from t2t_dist.intents.common import Rejection, Structure
-from t2t_dist.mention import check_words
-from t2t_dist.writer_template import skeleton
+
+from .wording_check import check_words
+from .writer_template import skeleton
 
 
 class BadWords(Exception):

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from t2t_dist.config.settings import VerifyConfig
-from t2t_dist.convert import certified, reject
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
@@ -18,6 +17,8 @@ from t2t_dist.environments.splits import name_and_split
 from t2t_dist.environments.tools import Kind
 from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.tasks import reimport
+
+from .convert import certified, reject
 
 #: What a model said is not asked again: a task without usable words or votes stays rejected.
 SAID_BY_A_MODEL = frozenset({"bad_words", "no_votes"})

@@ -20,7 +20,8 @@ from t2t_dist.environments.entities import Context, Found, Spec
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.environments.workflows import Workflow
-from t2t_dist.graph import graph_of
+
+from .tool_graph import graph_of
 
 #: Lists longer than this are not enumerated: the number of choices grows with the power of it.
 MAX_LIST = 2

@@ -12,14 +12,15 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from t2t_dist.bindings import Binder, Seen, dependencies, key_of, reach
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
 from t2t_dist.environments.workflows import Workflow
-from t2t_dist.graph import ToolGraph, graph_of
+
+from .bindings import Binder, Seen, dependencies, key_of, reach
+from .tool_graph import ToolGraph, graph_of
 
 MAX_STEPS = 12
 #: Bindings of one write tried (on forks) before the explorer looks for more.
