@@ -18,8 +18,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import injected
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash
 from t2t_dist.injection import expected
-from t2t_dist.intents.common import matches
 from t2t_dist.process import ProcessChecks
+from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.tau2 import PART
 from t2t_dist.tau2.begin import world_of
 from t2t_dist.tau2.beside import has_verdict, own_basis, tau2_verdict, told

@@ -18,12 +18,12 @@ from t2t_dist.environments.tools import ToolLost
 from t2t_dist.episodes import Finished
 from t2t_dist.explore_stage import LlmExplorer
 from t2t_dist.favour import counted
-from t2t_dist.intents.errands import errands_in
 from t2t_dist.storage.rows import failure_row, to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 from t2t_dist.synthesis.explore_llm import conversation_key
+from t2t_dist.synthesis.intents.errands import errands_in
 from t2t_dist.synthesis.judges import committee
 from t2t_dist.synthesis.verify import Verifier, action_key
 from t2t_dist.writing import LlmWriter

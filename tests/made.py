@@ -10,9 +10,9 @@ from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.intents.common import changes_of, play
 from t2t_dist.synthesis.convert import convert
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
+from t2t_dist.synthesis.intents.certificate import changes_of, play
 from t2t_dist.synthesis.verify import Verifier
 
 

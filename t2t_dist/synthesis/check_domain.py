@@ -13,11 +13,11 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
-from t2t_dist.intents.errands import reached
 from t2t_dist.work import load_domain
 
 from .bindings import Binder, Made, Seen, reach
 from .explore import GraphExplorer, expanded, is_valid_errand
+from .intents.errands import reached
 from .tool_graph import graph_of
 
 #: Customers looked at before something is called unreachable.

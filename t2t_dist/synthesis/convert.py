@@ -14,9 +14,9 @@ from t2t_dist.core.identity import seed_of, task_id
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
-from t2t_dist.intents import certify, make
-from t2t_dist.intents.common import Rejection, Structure
 
+from .intents import certify, make
+from .intents.certificate import Rejection, Structure
 from .wording_check import check_words
 from .writer_template import skeleton
 

@@ -13,8 +13,9 @@ from t2t_dist.core.schema import Change, Fact, Goal, UserSide
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
-from t2t_dist.intents.changing import FIRST_REPLY
-from t2t_dist.intents.common import Structure, facts_of, identity_facts, said, sentence
+
+from .intents.certificate import Structure, facts_of, identity_facts, said, sentence
+from .intents.changing import FIRST_REPLY
 
 #: Ways to be a customer. The first word is the style that scripted speech follows.
 PERSONAS = (

@@ -15,8 +15,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import injected
 from t2t_dist.environments.state import META, Change, World, diff
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
-from t2t_dist.intents.common import matches
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
+from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.tau2.begin import world_of
 
 from .text import arguments_of, value_of

@@ -13,11 +13,11 @@ from t2t_dist.core.identity import stable_hash, task_id
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.tools import Call
-from t2t_dist.intents import certify
-from t2t_dist.intents.common import writes_in
 from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.synthesis.bindings import dependencies, domain_values, key_of, reach
 from t2t_dist.synthesis.convert import BadWords, certified, convert, convert_one
+from t2t_dist.synthesis.intents import certify
+from t2t_dist.synthesis.intents.certificate import writes_in
 from tests.made import Made, make
 
 REASONS = {

@@ -16,7 +16,6 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER, Call, Kind
 from t2t_dist.grade import grade
-from t2t_dist.intents.errands import errands_in, errands_of
 from t2t_dist.models.clients import Models, ModelSettings
 from t2t_dist.players import UserPlayer
 from t2t_dist.process import ProcessChecks
@@ -27,6 +26,7 @@ from t2t_dist.storage.rows import from_row, to_row, turn_of, turn_row
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import GraphExplorer, explore_graph, judge_trajectory
 from t2t_dist.synthesis.explore_llm import explore
+from t2t_dist.synthesis.intents.errands import errands_in, errands_of
 from tests.ereader_domain import EReaders
 from tests.fake_endpoint import FakeEndpoint, Message, text, tool_call
 from tests.made import Made, make, remake, verdict

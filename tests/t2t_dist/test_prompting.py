@@ -21,7 +21,7 @@ from t2t_dist.core.prompts.render import (
     user_prompt,
 )
 from t2t_dist.core.schema import Certificate, GraderSide, Task, UserSide
-from t2t_dist.intents.changing import TRIGGERS
+from t2t_dist.synthesis.intents.changing import TRIGGERS
 from t2t_dist.synthesis.judges import judge_prompt
 from tests.tasks import cancelling, changing, sentinels, shop, strings
 

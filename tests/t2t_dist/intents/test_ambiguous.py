@@ -9,9 +9,9 @@ import pytest
 
 from t2t_dist.core.schema import Candidate, Fact, Task
 from t2t_dist.environments.tools import Call
-from t2t_dist.intents.ambiguous import check_candidates, withholdable
-from t2t_dist.intents.candidates import MAX_CANDIDATES, candidates_for
-from t2t_dist.intents.common import Refused, writes_in
+from t2t_dist.synthesis.intents.ambiguous import check_candidates, withholdable
+from t2t_dist.synthesis.intents.candidates import MAX_CANDIDATES, candidates_for
+from t2t_dist.synthesis.intents.certificate import Refused, writes_in
 from t2t_dist.synthesis.wording_check import mentions
 from tests.made import Made, remake, verdict
 

@@ -10,9 +10,9 @@ import pytest
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.tools import Call
-from t2t_dist.intents import make
-from t2t_dist.intents.common import Rejection, writes_in
-from t2t_dist.intents.infeasible import matches, stands
+from t2t_dist.synthesis.intents import make
+from t2t_dist.synthesis.intents.certificate import Rejection, writes_in
+from t2t_dist.synthesis.intents.infeasible import matches, stands
 from tests.library_domain import Library
 from tests.made import Made, explored, remake, verdict
 from tests.made import make as make_tasks

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from t2t_dist.core.schema import CallPattern, Fact, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import WRITE, Call
-from t2t_dist.synthesis.explore import expanded, requestor_of
-from t2t_dist.synthesis.tool_graph import graph_of
 
+from ..explore import expanded, requestor_of
+from ..tool_graph import graph_of
 from .candidates import candidates_for
-from .common import Refused, fact_text, fields_of, matches, writes_in
+from .certificate import Refused, fact_text, fields_of, matches, writes_in
 from .errands import errands_in
 
 #: Parts that may stand in a basis without being asked for by the intent.

@@ -11,9 +11,9 @@ import random
 from t2t_dist.core.schema import Certificate, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
-from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
+from .certificate import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
 from .errands import errands_of
-from .sides import check_sides
+from .side_check import check_sides
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:

@@ -8,10 +8,10 @@ from typing import Any
 from t2t_dist.core.schema import Candidate
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.bindings import Binder
-from t2t_dist.synthesis.explore import is_valid_errand
 
-from .common import Refused
+from ..bindings import Binder
+from ..explore import is_valid_errand
+from .certificate import Refused
 from .errands import reached
 
 #: More candidates than this and the request is not ambiguous but empty.

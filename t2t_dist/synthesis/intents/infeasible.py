@@ -14,11 +14,11 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced, Handling, Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.bindings import Binder
 
-from .common import PlannedGoal, Refused, Structure, check_gold, grader_of, in_order, matches, writes_in
+from ..bindings import Binder
+from .certificate import PlannedGoal, Refused, Structure, check_gold, grader_of, in_order, matches, writes_in
 from .errands import errands_in, errands_of, reached
-from .sides import check_sides
+from .side_check import check_sides
 
 #: Share of tasks whose request has a feasible part as well, where the trajectory has one to give.
 _WITH_REST = 0.6

@@ -26,9 +26,10 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.synthesis.bindings import Made, dependencies, reach
-from t2t_dist.synthesis.explore import expanded, requestor_of
-from t2t_dist.synthesis.tool_graph import graph_of
+
+from ..bindings import Made, dependencies, reach
+from ..explore import expanded, requestor_of
+from ..tool_graph import graph_of
 
 
 class Rejection(NamedTuple):

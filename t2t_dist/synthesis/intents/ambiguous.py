@@ -16,9 +16,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
 from .candidates import MAX_CANDIDATES, candidates_for
-from .common import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
+from .certificate import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
 from .errands import errands_in, errands_of
-from .sides import check_sides
+from .side_check import check_sides
 
 __all__ = ["MAX_CANDIDATES", "candidates_for", "certify", "check_candidates", "make", "withholdable"]
 

@@ -8,10 +8,10 @@ from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
-from t2t_dist.synthesis.bindings import Binder, Seen, reach
-from t2t_dist.synthesis.explore import expanded
 
-from .common import Refused, in_order, writes_in
+from ..bindings import Binder, Seen, reach
+from ..explore import expanded
+from .certificate import Refused, in_order, writes_in
 
 
 def errands_of(domain: Domain, trajectory: Trajectory) -> list[Call]:
