@@ -19,7 +19,7 @@ import psutil
 import uvloop
 
 from t2t_dist.models.clients import Models
-from t2t_dist.rollout import roll_out
+from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 

@@ -9,7 +9,7 @@ from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
-from t2t_dist.rollout import Rollout, roll_out
+from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 

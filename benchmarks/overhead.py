@@ -32,7 +32,7 @@ from benchmarks.command import ROOT, answer_of, ended, environment, t2t
 from benchmarks.endpoint import Connection, Script, running
 from benchmarks.tree import Sample, Tree
 from t2t_dist.models.clients import Models
-from t2t_dist.rollout import roll_out
+from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 

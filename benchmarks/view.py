@@ -42,7 +42,7 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.grade import grade
 from t2t_dist.models.clients import Models
-from t2t_dist.rollout import roll_out
+from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage

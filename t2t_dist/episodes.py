@@ -17,9 +17,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import Plan, injected
 from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grade import grade
-from t2t_dist.injection import plan_of
 from t2t_dist.models.clients import Models
-from t2t_dist.rollout import RolloutFailed, roll_out
+from t2t_dist.simulation.conversation import RolloutFailed, roll_out
+from t2t_dist.simulation.tool_faults import plan_of
 from t2t_dist.storage.rows import episode_row, failure_row
 
 

@@ -22,10 +22,10 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
 from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
-from t2t_dist.injection import check_tools
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
 from t2t_dist.models.pool import MakePicker
+from t2t_dist.simulation.tool_faults import check_tools
 from t2t_dist.stages import ItemRows, Stages, rollouts
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source

@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from t2t_dist.budget import BudgetConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
-from t2t_dist.injection import FaultsConfig
 from t2t_dist.models.clients import ModelSettings, parse_model, pool_name
-from t2t_dist.rollout import Limits
+from t2t_dist.simulation.conversation import Limits
+from t2t_dist.simulation.tool_faults import FaultsConfig
 from t2t_dist.trials import AdaptiveConfig
 
 from .engines import HOW, EngineConfig, PoolConfig, Replicas, Section

@@ -21,8 +21,8 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, UserSide
 from t2t_dist.costs import Counted
 from t2t_dist.environments.base import Domain
-from t2t_dist.players import AgentPlayer, UserPlayer
-from t2t_dist.seats import ModelAgent, ModelUser
+from t2t_dist.simulation.model_players import ModelAgent, ModelUser
+from t2t_dist.simulation.players import AgentPlayer, UserPlayer
 
 from .chat import ChatModel
 from .metering import Meter, Metered

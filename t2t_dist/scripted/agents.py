@@ -15,7 +15,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
-from t2t_dist.players import AgentPlayer
+from t2t_dist.simulation.players import AgentPlayer
 
 from .oracle import Oracle, Play
 

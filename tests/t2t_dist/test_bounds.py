@@ -13,7 +13,7 @@ from t2t_dist.core.errors import EngineTimeout
 from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
-from t2t_dist.players import UserPlayer
+from t2t_dist.simulation.players import UserPlayer
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.tally import ALL, Tally
 from tests.finished_run import Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from t2t_dist.core.schema import Turn, TurnCall, UserSide
-from t2t_dist.faults import FLAGS, LEAK, REPEAT, ROLE_SWAP, STOP_BEFORE_WRITE, user_faults
+from t2t_dist.simulation.user_faults import FLAGS, LEAK, REPEAT, ROLE_SWAP, STOP_BEFORE_WRITE, user_faults
 from tests.tasks import cancelling
 
 SIDE = cancelling().user

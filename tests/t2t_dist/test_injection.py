@@ -19,8 +19,8 @@ from t2t_dist.environments.injection import Fault, InjectedTools, injected
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.episodes import EpisodeRunner
 from t2t_dist.grade import grade
-from t2t_dist.injection import FaultsConfig, check_tools, expected, plan_of
 from t2t_dist.models.clients import Models
+from t2t_dist.simulation.tool_faults import FaultsConfig, check_tools, expected, plan_of
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from tests.made import Made
 from tests.matrix import tasks_of

@@ -8,10 +8,10 @@ import pytest
 
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task
-from t2t_dist.faults import user_faults
 from t2t_dist.grade import grade
 from t2t_dist.models.clients import Models
-from t2t_dist.rollout import Rollout, roll_out
+from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.user_faults import user_faults
 from tests.made import Made
 
 #: Tasks of an intent that each agent plays.

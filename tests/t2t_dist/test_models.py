@@ -14,7 +14,7 @@ from t2t_dist.core.errors import FailureClass, InputError
 from t2t_dist.core.schema import Turn
 from t2t_dist.models.clients import SCRIPTS, SEATS, ModelName, Models, ModelSettings, parse_model
 from t2t_dist.models.recorded import Recorder
-from t2t_dist.rollout import Rollout, RolloutFailed, Termination, roll_out
+from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from t2t_dist.synthesis.judges import vote
 from tests.fake_endpoint import FakeEndpoint, text
 from tests.tasks import cancelling, shop

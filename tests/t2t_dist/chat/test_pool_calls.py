@@ -18,8 +18,8 @@ from t2t_dist.models.clients import Models, ModelSettings
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.models.pool import Pooled
 from t2t_dist.models.routing import Router
-from t2t_dist.rollout import roll_out
-from t2t_dist.seats import ModelAgent, ModelUser
+from t2t_dist.simulation.conversation import roll_out
+from t2t_dist.simulation.model_players import ModelAgent, ModelUser
 from tests.fake_endpoint import FakeEndpoint, Fault, completion, default_brain, text
 from tests.tasks import cancelling, shop
 

@@ -24,7 +24,7 @@ from t2t_dist.environments.registry import load
 from t2t_dist.environments.retail import conditions as when
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Call
-from t2t_dist.players import STOP, TRANSFER, AgentPlayer, UserPlayer
+from t2t_dist.simulation.players import STOP, TRANSFER, AgentPlayer, UserPlayer
 
 SHOP: Domain = load("retail")
 WORLD: World = SHOP.world()

@@ -122,7 +122,7 @@ class ModelAgent(_Seat):
         super().__init__(AGENT, model, system, tools, episode_id, carry_reasoning)
 
     async def act(self, turns: list[Turn]) -> Turn:
-        """See :meth:`t2t_dist.players.AgentPlayer.act`."""
+        """See :meth:`t2t_dist.simulation.players.AgentPlayer.act`."""
         turn = await self._next(turns)
         if turn.content is None and not turn.tool_calls and turn.finish_reason != "length":
             raise EngineBadResponse(f"{self.name} thought and gave no answer ({turn.finish_reason})")
@@ -151,7 +151,7 @@ class ModelUser(_Seat):
         super().__init__(USER, model, system, tools, episode_id, carry_reasoning, seeded_by)
 
     async def reply(self, turns: list[Turn]) -> Turn:
-        """See :meth:`t2t_dist.players.UserPlayer.reply`. May be empty; the loop then asks again."""
+        """See :meth:`t2t_dist.simulation.players.UserPlayer.reply`. May be empty; the loop then asks again."""
         return await self._next(turns)
 
 

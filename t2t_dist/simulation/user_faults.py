@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 
 from t2t_dist.core.schema import Turn, UserSide
-from t2t_dist.players import OUT_OF_SCOPE, STOP, TRANSFER
+
+from .players import OUT_OF_SCOPE, STOP, TRANSFER
 
 STOP_BEFORE_WRITE = "stop_before_promised_write"
 EMPTY = "empty_message"
