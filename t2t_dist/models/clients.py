@@ -256,7 +256,7 @@ class Models:
         """Whoever is named, in the agent's seat of one episode. Only a script is shown the task."""
         parsed = parse_model(name, "agent")
         if parsed.kind == "scripted":
-            from t2t_dist.scripted.agents import scripted_agent
+            from t2t_dist.simulation.scripted.agents import scripted_agent
 
             return scripted_agent(parsed.what, task, domain, seed)
         return ModelAgent(self.chat(name, "agent"), domain, episode_id, carry_reasoning=self._carry(name))
@@ -264,8 +264,8 @@ class Models:
     def user(self, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:
         """Whoever is named, in the user's seat of one episode."""
         if parse_model(name, "user").kind == "scripted":
-            from t2t_dist.scripted.device import devices_of
-            from t2t_dist.scripted.user import ScriptedUser
+            from t2t_dist.simulation.scripted.device import devices_of
+            from t2t_dist.simulation.scripted.user import ScriptedUser
 
             return ScriptedUser(side, seed, devices_of(domain, side))
         carry = self._carry(name)

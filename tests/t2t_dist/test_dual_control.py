@@ -18,10 +18,10 @@ from t2t_dist.environments.tools import USER, Call, Kind
 from t2t_dist.grade import grade
 from t2t_dist.models.clients import Models, ModelSettings
 from t2t_dist.process import ProcessChecks
-from t2t_dist.scripted.agents import KINDS, scripted_agent
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.model_players import ModelAgent
 from t2t_dist.simulation.players import UserPlayer
+from t2t_dist.simulation.scripted.agents import KINDS, scripted_agent
 from t2t_dist.storage.rows import from_row, to_row, turn_of, turn_row
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import GraphExplorer, explore_graph, judge_trajectory

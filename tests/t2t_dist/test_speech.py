@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.environments.registry import load
-from t2t_dist.scripted.phrases import STYLES, agent_acts, user_acts
+from t2t_dist.simulation.scripted.phrases import STYLES, agent_acts, user_acts
 
 CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
     speech.asks_to_confirm: (

@@ -13,9 +13,9 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.tools import Call
 from t2t_dist.process import ProcessChecks
-from t2t_dist.scripted.agents import KINDS, scripted_agent
-from t2t_dist.scripted.user import ScriptedUser
 from t2t_dist.simulation.players import TRANSFER
+from t2t_dist.simulation.scripted.agents import KINDS, scripted_agent
+from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
 from tests.t2t_dist.scripted.hand_made import SHOP, Played, goal_of, play, tasks
 

@@ -10,8 +10,8 @@ from t2t_dist.core.schema import Fact, Turn, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.scripted.device import Devices, devices_of, told
-from t2t_dist.scripted.user import ScriptedUser
+from t2t_dist.simulation.scripted.device import Devices, devices_of, told
+from t2t_dist.simulation.scripted.user import ScriptedUser
 from tests.phones import PHONES
 
 ONE, OTHER = "555-200-0001", "555-200-0002"

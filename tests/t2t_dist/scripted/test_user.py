@@ -10,10 +10,10 @@ import pytest
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import Change, Fact, Goal, Turn, UserSide
-from t2t_dist.scripted.device import Devices
-from t2t_dist.scripted.phrases import STYLES
-from t2t_dist.scripted.user import ScriptedUser
 from t2t_dist.simulation.players import STOP, TRANSFER
+from t2t_dist.simulation.scripted.device import Devices
+from t2t_dist.simulation.scripted.phrases import STYLES
+from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
 from tests.t2t_dist.scripted.hand_made import tasks
 

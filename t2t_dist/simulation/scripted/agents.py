@@ -15,8 +15,8 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
-from t2t_dist.simulation.players import AgentPlayer
 
+from ..players import AgentPlayer
 from .oracle import Oracle, Play
 
 #: Times that an agent who is in the wrong answers a complaint.

@@ -11,8 +11,8 @@ import orjson
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import Fact, Turn, TurnCall, UserSide
 from t2t_dist.environments.tools import Call
-from t2t_dist.simulation.players import STOP, TRANSFER, UserPlayer
 
+from ..players import STOP, TRANSFER, UserPlayer
 from .device import Devices, told
 from .phrases import Phrases, in_turn, user_acts
 
