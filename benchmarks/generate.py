@@ -34,7 +34,7 @@ from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import INTENTS, Episode, Outcome, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.conversation import Rollout
 from t2t_dist.storage.ledger import read_state
 from t2t_dist.storage.objects.base import Storage

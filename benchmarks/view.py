@@ -40,7 +40,7 @@ from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Episode, Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo

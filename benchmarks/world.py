@@ -25,7 +25,7 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World, diff
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.conversation import Rollout
 from t2t_dist.synthesis.explore import explore_graph
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from t2t_dist.core.schema import Turn
-from t2t_dist.diagnose import CODES, diagnose
 from t2t_dist.environments.tools import ToolCrash
+from t2t_dist.grading.diagnose import CODES, diagnose
 from t2t_dist.storage.partial_run import Reading
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 

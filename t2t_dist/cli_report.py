@@ -78,7 +78,7 @@ def failures(
     """Print why episodes failed: causes by agent and intent, and the episodes behind them."""
     with spoken_errors():
         from t2t_dist.causes import LIMIT, causes_of
-        from t2t_dist.diagnose import CODES
+        from t2t_dist.grading.diagnose import CODES
         from t2t_dist.storage.partial_run import Reading
         from t2t_dist.terminal import causes_tables, printable
 

@@ -16,7 +16,7 @@ from t2t_dist.core.schema import Episode, Failure, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import Plan, injected
 from t2t_dist.environments.tools import USER, ToolLost
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import RolloutFailed, roll_out
 from t2t_dist.simulation.tool_faults import plan_of

@@ -10,7 +10,7 @@ from typing import Any
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.diagnose import CODES
+from t2t_dist.grading.diagnose import CODES
 from t2t_dist.stats import PassK
 from t2t_dist.tally import ALL
 

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 from t2t_dist.causes import LIMIT, Causes, causes_of
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.costs import Cost, Price, costs_of
-from t2t_dist.grade import ENDED
+from t2t_dist.grading.grade import ENDED
 from t2t_dist.storage.partial_run import Reading
 from t2t_dist.summary import summary_of
 from t2t_dist.tally import Tally

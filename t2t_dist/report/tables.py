@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from t2t_dist.costs import Cost
-from t2t_dist.diagnose import CODES
+from t2t_dist.grading.diagnose import CODES
 from t2t_dist.tally import ALL
 
 from .figures import binned, grid

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from t2t_dist.core.schema import GoldCall, RecordChange, Task, Turn, TurnCall
-from t2t_dist.diagnose import diagnose
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import injected
 from t2t_dist.environments.state import META, Change, World, diff
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
+from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.tau2.begin import world_of

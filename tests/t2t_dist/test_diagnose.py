@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from t2t_dist.core.schema import Task
-from t2t_dist.diagnose import CODES, Diagnosis, diagnose
 from t2t_dist.environments.base import Domain
-from t2t_dist.grade import grade
+from t2t_dist.grading.diagnose import CODES, Diagnosis, diagnose
+from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.storage.rows import outcome_of, turn_of
 from tests.made import Made

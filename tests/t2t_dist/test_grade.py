@@ -10,7 +10,7 @@ import pytest
 from t2t_dist.core.schema import CallPattern, Certificate, GraderSide, Intent, Outcome, Task, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.grade import ENDED, grade
+from t2t_dist.grading.grade import ENDED, grade
 from t2t_dist.synthesis.intents.certificate import writes_in
 from tests.made import Made
 from tests.phones import PHONES

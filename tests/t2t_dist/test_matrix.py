@@ -8,7 +8,7 @@ import pytest
 
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.user_faults import user_faults

@@ -8,7 +8,7 @@ import pytest
 
 from t2t_dist.core.schema import GoldCall, Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from tests.made import Made
 from tests.transcript import Transcript, gone_well
 

@@ -19,7 +19,7 @@ import pytest
 from t2t_dist.causes import causes_of
 from t2t_dist.core.errors import InputError
 from t2t_dist.costs import PREFIX, Price
-from t2t_dist.diagnose import CODES
+from t2t_dist.grading.diagnose import CODES
 from t2t_dist.report.drawing import WIDTH, cut, nice
 from t2t_dist.report.figures import figures
 from t2t_dist.report.found import Found, find

@@ -12,7 +12,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.grade import grade
+from t2t_dist.grading.grade import grade
 from t2t_dist.storage.rows import episode_row
 from t2t_dist.tau2.results import export_results, messages
 from t2t_dist.tau2.tasks import import_task

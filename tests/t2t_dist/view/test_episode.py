@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist.core.schema import Episode, Task, Turn, TurnCall
-from t2t_dist.diagnose import CODES
 from t2t_dist.environments import registry
 from t2t_dist.environments.tools import READ, tool
+from t2t_dist.grading.diagnose import CODES
 from t2t_dist.view.episode import ShownEpisode, diagnosed, differing, reasons, show
 from tests.finished_run import failed, played
 from tests.made import Made, make

@@ -20,12 +20,13 @@ from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, norma
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import injected
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
-from t2t_dist.grade import loose, says_fact
-from t2t_dist.process import ProcessChecks, wanted_first
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.tau2.begin import world_of
 from t2t_dist.tau2.beside import own_basis
+
+from .grade import loose, says_fact
+from .process_checks import ProcessChecks, wanted_first
 
 #: Every code with what it means, causes before their effects: the first that explains the grade is the primary one.
 CODES: dict[str, str] = {
