@@ -79,7 +79,7 @@ def export(
 
 def _tau2_tasks(runs: list[str], out: str, intents: list[str], as_json: bool) -> None:
     from t2t_dist.core.schema import INTENTS
-    from t2t_dist.tau2.exporting import export_tasks
+    from t2t_dist.tau2.export_tasks import export_tasks
 
     wanted = [intent for intent in INTENTS if intent in intents]
     if unknown := [intent for intent in intents if intent not in INTENTS]:
@@ -90,7 +90,7 @@ def _tau2_tasks(runs: list[str], out: str, intents: list[str], as_json: bool) ->
 
 
 def _tau2_results(runs: list[str], out: str, agents: list[str], as_json: bool) -> None:
-    from t2t_dist.tau2.results import export_results
+    from t2t_dist.tau2.export_results import export_results
 
     if len(runs) > 1 or len(agents) > 1:
         raise InputError("a results.json is of one run and one agent; name one of each")

@@ -30,7 +30,7 @@ def import_tasks(
             raise InputError(f"t2t import {format}: tasks can be imported from tau2, as in t2t import tau2 tasks.json")
         if grading not in ("tau2", "own"):
             raise InputError(f"--grading {grading}: give tau2 or own")
-        from t2t_dist.tau2.importing import import_file
+        from t2t_dist.tau2.import_run import import_file
 
         found = import_file(file, out, domain, "own" if grading == "own" else "tau2")
         console = err_console if json else out_console

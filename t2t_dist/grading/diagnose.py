@@ -22,8 +22,8 @@ from t2t_dist.environments.injection import injected
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.intents.certificate import matches
-from t2t_dist.tau2.begin import world_of
-from t2t_dist.tau2.beside import own_basis
+from t2t_dist.tau2.initial_world import world_of
+from t2t_dist.tau2.second_verdict import own_basis
 
 from .grade import loose, says_fact
 from .process_checks import ProcessChecks, wanted_first

@@ -20,8 +20,8 @@ from t2t_dist.environments.tools import AGENT, USER, ToolCrash
 from t2t_dist.simulation.tool_faults import expected
 from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.tau2 import PART
-from t2t_dist.tau2.begin import world_of
-from t2t_dist.tau2.beside import has_verdict, own_basis, tau2_verdict, told
+from t2t_dist.tau2.initial_world import world_of
+from t2t_dist.tau2.second_verdict import has_verdict, own_basis, tau2_verdict, told
 
 from .process_checks import ProcessChecks
 

@@ -9,7 +9,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, Tool, ToolResult
 from t2t_dist.synthesis.explore import expanded
 from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.synthesis.intents.changing import ASKED_TO_CONFIRM
-from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.initial_world import world_of
 
 
 class ProcessChecks:

@@ -18,7 +18,7 @@ from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolTimeout
-from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.initial_world import world_of
 
 from .players import OUT_OF_SCOPE, STOP, TRANSFER, AgentPlayer, UserPlayer
 from .user_faults import EMPTY, user_faults

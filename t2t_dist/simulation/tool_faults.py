@@ -20,7 +20,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.injection import Fault, Plan
 from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
 from t2t_dist.synthesis.intents.certificate import changes_of, fact_text, fields_of
-from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.initial_world import world_of
 
 
 class FaultsConfig(Section):

@@ -16,7 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.environments.tools import Kind
 from t2t_dist.tau2 import IMPORTED
-from t2t_dist.tau2.tasks import reimport
+from t2t_dist.tau2.from_tau2 import reimport
 
 from .convert import certified, reject
 

@@ -12,7 +12,7 @@ from t2t_dist.environments.state import META
 from t2t_dist.environments.tools import Call, ToolCrash
 from t2t_dist.synthesis.intents.certificate import changes_of, writes_in
 from t2t_dist.synthesis.intents.errands import errands_in
-from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.initial_world import world_of
 
 from .episode import Changed, changed
 from .text import value_of

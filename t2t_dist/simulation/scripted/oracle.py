@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.synthesis.explore import expanded, requestor_of
 from t2t_dist.synthesis.intents.errands import errand_call
 from t2t_dist.synthesis.tool_graph import graph_of
-from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.initial_world import world_of
 
 from .phrases import Phrases, agent_acts, in_turn
 from .wording import Wording, parsed, records, scalars

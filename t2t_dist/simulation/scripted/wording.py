@@ -13,7 +13,7 @@ from t2t_dist.core.schema import Fact, GoldCall, Task
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.language import ToolWords, Words
 from t2t_dist.environments.tools import Call
-from t2t_dist.tau2.begin import world_of
+from t2t_dist.tau2.initial_world import world_of
 
 from .phrases import Phrases, either, in_turn, tidy
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from t2t_dist.environments import registry
 from t2t_dist.environments.adapters.tau2.tables import tables_of
-from t2t_dist.tau2.form import form_of
-from t2t_dist.tau2.judging import Verdict, grounds_of, verdict
 from t2t_dist.tau2.messages import of_history
+from t2t_dist.tau2.task_format import form_of
+from t2t_dist.tau2.verdict import Verdict, grounds_of, verdict
 
 KINDS = (
     "gold replay",

@@ -372,7 +372,7 @@ def test_a_run_that_is_still_written_or_lost_a_shard(played: list[tuple[str, Row
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"format": "tau2"}, "give sft, rl, preference or hf"),  # of tasks: t2t_dist.tau2.exporting
+        ({"format": "tau2"}, "give sft, rl, preference or hf"),  # of tasks: t2t_dist.tau2.export_tasks
         ({"format": "csv"}, "give sft, rl, preference or hf"),
         ({"format": "rl"}, "has no token ids"),
         ({"format": "sft", "filters": Filters(min_reward=0.5)}, "failing episodes are never in sft"),

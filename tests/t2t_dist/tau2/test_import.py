@@ -19,13 +19,13 @@ from t2t_dist.recheck import reverify
 from t2t_dist.simulation.conversation import Termination
 from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.storage.source_run import Source
-from t2t_dist.tau2.begin import world_of
-from t2t_dist.tau2.beside import TERMINATIONS
-from t2t_dist.tau2.exporting import export_tasks
-from t2t_dist.tau2.importing import import_file
-from t2t_dist.tau2.judging import GRADED
-from t2t_dist.tau2.outgoing import exported
-from t2t_dist.tau2.tasks import import_task, reimport
+from t2t_dist.tau2.export_tasks import export_tasks
+from t2t_dist.tau2.from_tau2 import import_task, reimport
+from t2t_dist.tau2.import_run import import_file
+from t2t_dist.tau2.initial_world import world_of
+from t2t_dist.tau2.second_verdict import TERMINATIONS
+from t2t_dist.tau2.to_tau2 import exported
+from t2t_dist.tau2.verdict import GRADED
 from tests.made import Made
 from tests.toy_tau2 import CANCEL, FIND, TOY, Toy, raw
 from tests.transcript import Transcript

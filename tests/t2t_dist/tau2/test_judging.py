@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from t2t_dist.environments.base import Domain
-from t2t_dist.tau2.form import Action, Form
-from t2t_dist.tau2.judging import Verdict, grounds_of, said, verdict
 from t2t_dist.tau2.messages import Asked, Message, of_history, of_turns
+from t2t_dist.tau2.task_format import Action, Form
+from t2t_dist.tau2.verdict import Verdict, grounds_of, said, verdict
 from tests.made import Made
 from tests.toy_tau2 import Shop, Toy
 from tests.transcript import Transcript, gone_well

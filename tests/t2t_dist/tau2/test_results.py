@@ -14,8 +14,8 @@ from t2t_dist.core.schema import Episode, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.rows import episode_row
-from t2t_dist.tau2.results import export_results, messages
-from t2t_dist.tau2.tasks import import_task
+from t2t_dist.tau2.export_results import export_results, messages
+from t2t_dist.tau2.from_tau2 import import_task
 from tests.finished_run import Row, failed, rows_of, write_run
 from tests.toy_tau2 import Toy
 from tests.transcript import Transcript

@@ -9,12 +9,12 @@ from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.base import Domain
 
 from . import IMPORTED, PART
-from .begin import stored_form
-from .form import Form, form_of
-from .judging import Verdict, grounds_of, verdict
+from .from_tau2 import own_parts
+from .initial_world import stored_form
 from .messages import of_history, of_turns
-from .outgoing import exported
-from .tasks import own_parts
+from .task_format import Form, form_of
+from .to_tau2 import exported
+from .verdict import Verdict, grounds_of, verdict
 
 #: Our terminations in tau2's words. A customer who was handed over says so there, and that is a stop of theirs.
 TERMINATIONS = {

@@ -19,12 +19,12 @@ from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
-from .beside import TERMINATIONS, form_for, tau2_verdict
-from .exporting import tasks_of, write_json
-from .form import Form
-from .judging import Verdict
+from .export_tasks import tasks_of, write_json
 from .messages import loose
-from .outgoing import exported
+from .second_verdict import TERMINATIONS, form_for, tau2_verdict
+from .task_format import Form
+from .to_tau2 import exported
+from .verdict import Verdict
 
 _INFRASTRUCTURE = "infrastructure_error"
 #: Episodes that were asked for; those of other stages show that a task can be solved.

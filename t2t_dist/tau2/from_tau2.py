@@ -18,9 +18,9 @@ from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, Tool
 from t2t_dist.synthesis.intents.certificate import changes_of
 
 from . import IMPORTED, PART
-from .begin import world_from
-from .form import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_of, lifted, patterns, raw_of, raw_text
+from .initial_world import world_from
 from .messages import of_history
+from .task_format import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_of, lifted, patterns, raw_of, raw_text
 
 Grading = Literal["tau2", "own"]
 

@@ -13,8 +13,8 @@ from t2t_dist.core.schema import Intent
 from t2t_dist.storage.source_run import Source
 from t2t_dist.work import load_domain
 
-from .form import raw_of
-from .outgoing import exported
+from .task_format import raw_of
+from .to_tau2 import exported
 
 
 def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) -> int:

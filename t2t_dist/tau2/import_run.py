@@ -17,8 +17,8 @@ from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.work import load_domain
 
-from .form import form_of, raw_text, read_tasks
-from .tasks import Grading, Imported, Raised, import_task
+from .from_tau2 import Grading, Imported, Raised, import_task
+from .task_format import form_of, raw_text, read_tasks
 
 KIND = "import"
 

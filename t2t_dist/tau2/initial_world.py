@@ -12,7 +12,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 
 from . import IMPORTED
-from .form import Form, form_of
+from .task_format import Form, form_of
 
 
 def world_of(domain: Domain, task: Task) -> World:

@@ -9,7 +9,7 @@ from t2t_dist.core.schema import CallPattern, GoldCall, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
 
-from .form import raw_of
+from .task_format import raw_of
 
 
 def exported(task: Task, domain: Domain) -> dict[str, Any]:

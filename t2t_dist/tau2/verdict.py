@@ -21,8 +21,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 
-from .form import Criteria, Form
 from .messages import Message, of_history
+from .task_format import Criteria, Form
 
 Judge = Callable[[str], bool]
 Grounds = Callable[[Mapping[str, Any] | None], AbstractContextManager[Ground]]
