@@ -18,7 +18,7 @@ from statistics import fmean
 
 import numpy as np
 
-from t2t_dist.stats import ROUNDS, Trials, chance, difference, pass_k
+from t2t_dist.evaluation.stats import ROUNDS, Trials, chance, difference, pass_k
 
 RATES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
 TASKS = (5, 10, 20, 50, 200)

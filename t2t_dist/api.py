@@ -161,8 +161,8 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
         # Signals drain a run, and only the main thread gets them; a loop that runs can't wait for another.
         raise InputError(f"{kind}() needs the main thread and no running event loop; in a notebook use !t2t {kind}")
     from t2t_dist.cluster.launch import run
-    from t2t_dist.summary import summary_of
-    from t2t_dist.tally import Tally
+    from t2t_dist.evaluation.results_table import Tally
+    from t2t_dist.evaluation.summary import summary_of
 
     result = run(kind, config, out, notify)
     reader = RunReader(Storage.open(out), SCHEMAS)

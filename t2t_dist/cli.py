@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from t2t_dist import cli_domains, cli_export, cli_import, cli_look, cli_report, cli_submit
-from t2t_dist.causes import causes_of
 from t2t_dist.cli_common import (
     GATE_FAILED,
     RESUMABLE,
@@ -43,6 +42,7 @@ from t2t_dist.cli_common import (
 )
 from t2t_dist.cli_gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
 from t2t_dist.config.settings import Config
+from t2t_dist.evaluation.failure_causes import causes_of
 from t2t_dist.storage.objects.base import resolved
 from t2t_dist.supervisor import supervised
 
@@ -90,14 +90,14 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     """In the driver's own process."""
     started = time.monotonic()
     from t2t_dist.cluster.launch import Stopped, run
-    from t2t_dist.gates import failed_gates
+    from t2t_dist.evaluation.results_table import Tally
+    from t2t_dist.evaluation.summary import summary_of
+    from t2t_dist.evaluation.thresholds import failed_gates
     from t2t_dist.progress import shown
     from t2t_dist.storage.objects.base import Storage
     from t2t_dist.storage.partial_run import Reading
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
-    from t2t_dist.summary import summary_of
-    from t2t_dist.tally import Tally
     from t2t_dist.terminal import summary_tables
 
     try:

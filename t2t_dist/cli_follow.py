@@ -18,8 +18,8 @@ from t2t_dist.cli_common import RESUMABLE, err_console, escaped, finish
 from t2t_dist.cli_gates import Checks, Judged
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import stable_hash
-from t2t_dist.gates import Verdict, failed_gates
-from t2t_dist.tally import Tally
+from t2t_dist.evaluation.results_table import Tally
+from t2t_dist.evaluation.thresholds import Verdict, failed_gates
 
 #: What a run that starts from another takes over from it; the driver alone knows them.
 _FROM_SOURCE = ("domain", "domain_seed", "scale", "verify.reference_trials")
@@ -143,9 +143,9 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         InputError: a gate that can't be understood, a baseline that can't be read.
     """
     from t2t_dist.cluster.verdict import Stored
+    from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.storage.source_run import Source
     from t2t_dist.storage.status import read_status
-    from t2t_dist.summary import summary_of
 
     if about.out is None:
         return None

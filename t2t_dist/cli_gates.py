@@ -7,13 +7,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from t2t_dist.ci import junit, markdown
-from t2t_dist.compare import Compared, with_baseline
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.gates import Verdict, drops, parse_gate
+from t2t_dist.evaluation.ci_files import junit, markdown
+from t2t_dist.evaluation.compare import Compared, with_baseline
+from t2t_dist.evaluation.results_table import Tally
+from t2t_dist.evaluation.thresholds import Verdict, drops, parse_gate
 from t2t_dist.storage.partial_run import Reading
-from t2t_dist.tally import Tally
 
 Baseline = Annotated[str | None, typer.Option("--baseline", help="An earlier run to compare with, task by task.")]
 MaxDrop = Annotated[

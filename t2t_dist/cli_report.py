@@ -35,7 +35,7 @@ def report(
 ) -> None:
     """Print what a run has come to, also while it is being written, and make one HTML page of it."""
     with spoken_errors():
-        from t2t_dist.costs import parse_prices
+        from t2t_dist.evaluation.costs import parse_prices
         from t2t_dist.report.found import find
         from t2t_dist.report.page import can_png, write_files, write_page
         from t2t_dist.storage.partial_run import Reading
@@ -77,7 +77,7 @@ def failures(
 ) -> None:
     """Print why episodes failed: causes by agent and intent, and the episodes behind them."""
     with spoken_errors():
-        from t2t_dist.causes import LIMIT, causes_of
+        from t2t_dist.evaluation.failure_causes import LIMIT, causes_of
         from t2t_dist.grading.diagnose import CODES
         from t2t_dist.storage.partial_run import Reading
         from t2t_dist.terminal import causes_tables, printable

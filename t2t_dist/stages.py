@@ -13,9 +13,9 @@ from t2t_dist.core.errors import EpisodeFailure, FailureClass
 from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import Failure, Task, Trajectory
-from t2t_dist.costs import stage
 from t2t_dist.environments.tools import ToolLost
 from t2t_dist.episodes import Finished
+from t2t_dist.evaluation.costs import stage
 from t2t_dist.explore_stage import LlmExplorer
 from t2t_dist.favour import counted
 from t2t_dist.storage.rows import failure_row, to_row

@@ -13,9 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from t2t_dist.causes import Cause, Causes
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
-from t2t_dist.costs import Cost
+from t2t_dist.evaluation.costs import Cost
+from t2t_dist.evaluation.failure_causes import Cause, Causes
 from t2t_dist.progress import told
 from t2t_dist.storage.rows import outcome_of, turn_of
 from t2t_dist.storage.source_run import Source

@@ -17,11 +17,11 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import FailureClass, InputError, defect_line
 from t2t_dist.core.identity import code_version, episode_id, run_id, seed_of
 from t2t_dist.core.schema import Task
-from t2t_dist.costs import spending, stage
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
 from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
+from t2t_dist.evaluation.costs import spending, stage
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
 from t2t_dist.models.pool import MakePicker

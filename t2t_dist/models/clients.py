@@ -19,8 +19,8 @@ from pydantic import Field
 from t2t_dist.config.engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, UserSide
-from t2t_dist.costs import Counted
 from t2t_dist.environments.base import Domain
+from t2t_dist.evaluation.costs import Counted
 from t2t_dist.simulation.model_players import ModelAgent, ModelUser
 from t2t_dist.simulation.players import AgentPlayer, UserPlayer
 

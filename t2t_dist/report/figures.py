@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from t2t_dist.core.schema import INTENTS
+from t2t_dist.evaluation.results_table import ALL
+from t2t_dist.evaluation.stats import PassK
 from t2t_dist.grading.diagnose import CODES
-from t2t_dist.stats import PassK
-from t2t_dist.tally import ALL
 
 from .drawing import Bar, Dot, bars, dots, heat, histogram, lines, short
 from .found import SECONDS, Found

@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from t2t_dist import __version__
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Turn
+from t2t_dist.evaluation.results_table import ALL
 from t2t_dist.grading.diagnose import CODES
-from t2t_dist.tally import ALL
 
 from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
 from .figures import Figure, figures

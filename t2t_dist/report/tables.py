@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from t2t_dist.costs import Cost
+from t2t_dist.evaluation.costs import Cost
+from t2t_dist.evaluation.results_table import ALL
 from t2t_dist.grading.diagnose import CODES
-from t2t_dist.tally import ALL
 
 from .figures import binned, grid
 from .found import SECONDS, Found

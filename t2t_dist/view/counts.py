@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.summary import counted
+from t2t_dist.evaluation.summary import counted
 
 from .index import MISSED, NO_RESULT, PASSED
 from .runs import Run

@@ -12,12 +12,12 @@ from t2t_dist.cluster.launch import Result, run
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import InputError, RunBusy
 from t2t_dist.core.schema import INTENTS
+from t2t_dist.evaluation.summary import summarise
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import read_status
-from t2t_dist.summary import summarise
 from tests.runs import duplicates, unnamed_shards
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

@@ -12,10 +12,10 @@ import pytest
 from t2t_dist.core.errors import EngineTimeout
 from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.environments.base import Domain
+from t2t_dist.evaluation.results_table import ALL, Tally
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.players import UserPlayer
 from t2t_dist.storage.rows import SCHEMAS
-from t2t_dist.tally import ALL, Tally
 from tests.finished_run import Row
 from tests.made import Made
 from tests.matrix import rolled_out, tasks_of

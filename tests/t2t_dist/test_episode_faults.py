@@ -15,8 +15,8 @@ import pytest
 
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import FailureClass
-from t2t_dist.costs import PREFIX, costs_of
 from t2t_dist.episodes import EpisodeRunner, Finished
+from t2t_dist.evaluation.costs import PREFIX, costs_of
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.stages import ItemRows, Stages

@@ -6,13 +6,13 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from t2t_dist.ci import junit, markdown
-from t2t_dist.compare import with_baseline
 from t2t_dist.core.errors import InputError
-from t2t_dist.gates import Verdict, drops, parse_gate
+from t2t_dist.evaluation.ci_files import junit, markdown
+from t2t_dist.evaluation.compare import with_baseline
+from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.summary import summary_of
+from t2t_dist.evaluation.thresholds import Verdict, drops, parse_gate
 from t2t_dist.storage.ledger import LedgerState
-from t2t_dist.summary import summary_of
-from t2t_dist.tally import ALL, Tally
 from tests.t2t_dist.test_tally import batches_of, one
 
 AGENTS = ["openai:good@http://h/v1", "scripted:hasty"]

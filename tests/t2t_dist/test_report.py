@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.ipc
 import pytest
 
-from t2t_dist.causes import causes_of
 from t2t_dist.core.errors import InputError
-from t2t_dist.costs import PREFIX, Price
+from t2t_dist.evaluation.costs import PREFIX, Price
+from t2t_dist.evaluation.failure_causes import causes_of
 from t2t_dist.grading.diagnose import CODES
 from t2t_dist.report.drawing import WIDTH, cut, nice
 from t2t_dist.report.figures import figures

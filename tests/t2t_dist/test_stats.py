@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.intervals import coverage, difference_coverage
-from t2t_dist.stats import Difference, PassK, Trials, chance, difference, independent_difference, pass_k
+from t2t_dist.evaluation.stats import Difference, PassK, Trials, chance, difference, independent_difference, pass_k
 
 
 def by_subsets(passed: int, graded: int, k: int) -> float:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.core.schema import Task
-from t2t_dist.stats import Trials
+from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.stats import Trials
+from t2t_dist.evaluation.summary import counted, passes, summarise
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from t2t_dist.summary import counted, passes, summarise
-from t2t_dist.tally import ALL, Tally
 from tests.finished_run import failed, played, rows_of, write_run
 from tests.made import Made
 

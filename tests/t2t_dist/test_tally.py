@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.compare import between_agents, between_intents, with_baseline
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.stats import Trials, chance
-from t2t_dist.tally import ALL, Tally
+from t2t_dist.evaluation.compare import between_agents, between_intents, with_baseline
+from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.stats import Trials, chance
 
 _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
 EPISODE = pa.schema([*((name, pa.string()) for name in _NAMES), ("reward", pa.float64())])
@@ -178,7 +178,7 @@ def test_nothing_at_all() -> None:
 
 def test_memory_goes_with_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are added up as they come: what waits is bounded, whatever the number of trials."""
-    monkeypatch.setattr("t2t_dist.tally._PENDING", 4)
+    monkeypatch.setattr("t2t_dist.evaluation.results_table._PENDING", 4)
     found = [one(n % 3, float(n % 2), agent) for n in range(60) for agent in "ab"]
     tally = Tally.read(batches_of(found))
     assert tally.trials("a") == {Trials(20, 10): 3}

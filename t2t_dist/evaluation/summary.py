@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from t2t_dist.compare import between_agents, between_intents
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.stats import PassK
 from t2t_dist.storage.ledger import LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from t2t_dist.tally import ALL, Tally
+
+from .compare import between_agents, between_intents
+from .results_table import ALL, Tally
+from .stats import PassK
 
 
 def counted(counters: dict[str, int | float], prefix: str) -> dict[str, int]:

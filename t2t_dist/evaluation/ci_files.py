@@ -8,8 +8,9 @@ from typing import Any
 from xml.etree import ElementTree as xml
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.gates import Verdict
-from t2t_dist.tally import ALL, Tally
+
+from .results_table import ALL, Tally
+from .thresholds import Verdict
 
 #: What XML 1.0 can't hold.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.stats import Difference
-from t2t_dist.tally import ALL, Tally
+
+from .results_table import ALL, Tally
+from .stats import Difference
 
 #: The control that the other intents are compared with.
 CONTROL = "general"

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
+
+from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
 
 #: Where a function takes an intent: all of them.
 ALL = "all"

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from t2t_dist.compare import Compared
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.tally import ALL, Tally
+
+from .compare import Compared
+from .results_table import ALL, Tally
 
 _GATE = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
 
