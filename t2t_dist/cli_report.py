@@ -36,8 +36,8 @@ def report(
     """Print what a run has come to, also while it is being written, and make one HTML page of it."""
     with spoken_errors():
         from t2t_dist.evaluation.costs import parse_prices
-        from t2t_dist.report.found import find
-        from t2t_dist.report.page import can_png, write_files, write_page
+        from t2t_dist.evaluation.report.data import find
+        from t2t_dist.evaluation.report.page import can_png, write_files, write_page
         from t2t_dist.storage.partial_run import Reading
         from t2t_dist.terminal import costs_table, printable, summary_tables
 

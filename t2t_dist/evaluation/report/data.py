@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.evaluation.costs import Cost, Price, costs_of
-from t2t_dist.evaluation.failure_causes import LIMIT, Causes, causes_of
-from t2t_dist.evaluation.results_table import Tally
-from t2t_dist.evaluation.summary import summary_of
 from t2t_dist.grading.grade import ENDED
 from t2t_dist.storage.partial_run import Reading
+
+from ..costs import Cost, Price, costs_of
+from ..failure_causes import LIMIT, Causes, causes_of
+from ..results_table import Tally
+from ..summary import summary_of
 
 #: Upper edges of the classes that durations are counted in, seconds.
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from t2t_dist.evaluation.costs import Cost
-from t2t_dist.evaluation.results_table import ALL
 from t2t_dist.grading.diagnose import CODES
 
+from ..costs import Cost
+from ..results_table import ALL
+from .data import SECONDS, Found
 from .figures import binned, grid
-from .found import SECONDS, Found
 
 
 class Table(NamedTuple):

@@ -14,12 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from t2t_dist import __version__
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Turn
-from t2t_dist.evaluation.results_table import ALL
 from t2t_dist.grading.diagnose import CODES
 
+from ..results_table import ALL
+from .data import Found
 from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
 from .figures import Figure, figures
-from .found import Found
 from .tables import Table, tables
 
 #: Episodes that a page lists behind each cause; the CSV has them all.
@@ -82,7 +82,7 @@ def _speaker(turn: Turn) -> str:
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=PackageLoader("t2t_dist.report", "."),
+        loader=PackageLoader("t2t_dist.evaluation.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

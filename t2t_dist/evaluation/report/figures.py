@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.evaluation.results_table import ALL
-from t2t_dist.evaluation.stats import PassK
 from t2t_dist.grading.diagnose import CODES
 
+from ..results_table import ALL
+from ..stats import PassK
+from .data import SECONDS, Found
 from .drawing import Bar, Dot, bars, dots, heat, histogram, lines, short
-from .found import SECONDS, Found
 
 _BINS = 40
 #: Agents, or pairs of them, that one picture can show.
