@@ -20,8 +20,8 @@ from benchmarks.command import answer_of, t2t
 from benchmarks.endpoint import running
 from benchmarks.overhead import CONVERSATIONS as TASKS
 from benchmarks.overhead import many
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.source_run import Source
-from t2t_dist.work import load_domain
 
 LATENCY_S = 1.0
 ALIVE = 1024

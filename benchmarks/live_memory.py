@@ -19,9 +19,9 @@ import psutil
 import uvloop
 
 from t2t_dist.models.clients import Models
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.source_run import Source
-from t2t_dist.work import load_domain
 
 FEW, MANY = 256, 512
 #: Conversations one after the other in each place, and how long until all places are at different points of theirs.

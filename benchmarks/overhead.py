@@ -32,9 +32,9 @@ from benchmarks.command import ROOT, answer_of, ended, environment, t2t
 from benchmarks.endpoint import Connection, Script, running
 from benchmarks.tree import Sample, Tree
 from t2t_dist.models.clients import Models
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.source_run import Source
-from t2t_dist.work import load_domain
 
 LATENCY_S = 0.2
 CONVERSATIONS, CALLS = 256, 16

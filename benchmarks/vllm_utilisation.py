@@ -33,11 +33,11 @@ from t2t_dist.core.identity import seed_of
 from t2t_dist.models.chat import Reply, ToolCall
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.models.pool import Target
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.simulation.conversation import Limits, roll_out
 from t2t_dist.simulation.model_players import ModelAgent
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.storage.source_run import Source
-from t2t_dist.work import load_domain
 
 KEY = "of-the-benchmark"
 KEY_VARIABLE = "T2T_BENCHMARK_KEY"

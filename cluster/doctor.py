@@ -12,9 +12,9 @@ from t2t_dist.actors.server import find_entry, flavour
 from t2t_dist.config.engines import EngineConfig, Replicas
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.doctor import Endpoint, Finding, endpoint, machine
 from t2t_dist.models.clients import parse_model
 from t2t_dist.models.openai import key_of
+from t2t_dist.pipeline.preflight import Endpoint, Finding, endpoint, machine
 
 from .connect import connected
 from .fleet import Fleet

@@ -17,13 +17,13 @@ import ray
 import ray.exceptions
 
 from t2t_dist.actors.rollout import Orders, Report, RolloutActor
-from t2t_dist.budget import spent, yields
 from t2t_dist.config.engines import FleetView, Held
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.favour import favours
 from t2t_dist.models.openai import key_of
 from t2t_dist.models.routing import Router
+from t2t_dist.pipeline.budget import spent, yields
+from t2t_dist.pipeline.feedback import favours
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import ShardWriter, clean, row_digest
@@ -62,7 +62,7 @@ class Progress:
     """What a status line shows; counts are of this session and of what the run held before it.
 
     ``lag_ms``: the event loops of the workers were late by no more than this in 99 of 100 samples. ``waiting_for``:
-    what the run waits for before it can begin, empty once it has. ``yields``: see :func:`t2t_dist.budget.yields`.
+    what the run waits for before it can begin, empty once it has. ``yields``: see :func:`t2t_dist.pipeline.budget.yields`.
     ``metrics``: their address, empty if not served.
     """
 

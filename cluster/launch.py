@@ -7,14 +7,14 @@ import logging
 import time
 from typing import Any
 
-from t2t_dist.budget import spent
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
+from t2t_dist.pipeline.budget import spent
+from t2t_dist.pipeline.workloads import open_work
 from t2t_dist.storage.ledger import Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.run_lock import RunLock
-from t2t_dist.work import open_work
 
 from .driver import Driver, Notify, Progress, Result, Stopped
 

@@ -29,7 +29,7 @@ def domains(json: Json = False) -> None:
     """List the domains."""
     with spoken_errors():
         from t2t_dist.environments.registry import find, names
-        from t2t_dist.work import load_domain
+        from t2t_dist.pipeline.workloads import load_domain
 
         rows = []
         for name in names():

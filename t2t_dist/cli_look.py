@@ -27,7 +27,7 @@ def verify(
 ) -> None:
     """Verify stored tasks again from the data alone; exit 1 if a verdict changed, rows are damaged or tasks overlap."""
     with spoken_errors():
-        from t2t_dist.recheck import damaged_tables, reverify
+        from t2t_dist.pipeline.recheck import damaged_tables, reverify
         from t2t_dist.storage.source_run import Source
 
         source = Source(run)
@@ -40,7 +40,7 @@ def verify(
         more: dict[str, Any] = {"verdicts": dict(verdicts)}
         shared = False
         if against:
-            from t2t_dist.contamination import overlaps
+            from t2t_dist.pipeline.contamination import overlaps
 
             found = overlaps(source, [Source(path) for path in against])
             more["against"] = [_told(overlap) for overlap in found]
@@ -66,7 +66,7 @@ def _told(overlap: Any) -> dict[str, Any]:
 def regrade(run: Annotated[str, typer.Argument(help="A run directory with episodes.")], json: Json = False) -> None:
     """Grade stored episodes again from task and transcript; exit 1 if a reward changed."""
     with spoken_errors():
-        from t2t_dist.recheck import regrade as again
+        from t2t_dist.pipeline.recheck import regrade as again
         from t2t_dist.storage.source_run import Source
 
         count, changed = again(Source(run))

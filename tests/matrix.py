@@ -9,8 +9,8 @@ from typing import Any
 
 from t2t_dist.config.settings import load_config
 from t2t_dist.core.schema import INTENTS, Task
-from t2t_dist.episodes import EpisodeRunner
 from t2t_dist.models.clients import Models
+from t2t_dist.pipeline.episodes import EpisodeRunner
 from tests.finished_run import Row, rows_of, write_run
 from tests.made import Made
 

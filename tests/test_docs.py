@@ -17,8 +17,8 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.new_domain import write_domain
+from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
-from t2t_dist.work import Generate
 from tests.runs import t2t
 
 ROOT = Path(__file__).parent.parent

@@ -14,13 +14,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from t2t_dist.budget import BudgetConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
 from t2t_dist.models.clients import ModelSettings, parse_model, pool_name
+from t2t_dist.pipeline.budget import BudgetConfig
+from t2t_dist.pipeline.trials import AdaptiveConfig
 from t2t_dist.simulation.conversation import Limits
 from t2t_dist.simulation.tool_faults import FaultsConfig
-from t2t_dist.trials import AdaptiveConfig
 
 from .engines import HOW, EngineConfig, PoolConfig, Replicas, Section
 

@@ -13,7 +13,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
-from t2t_dist.work import load_domain
+from t2t_dist.pipeline.workloads import load_domain
 
 from .bindings import Binder, Made, Seen, reach
 from .explore import GraphExplorer, expanded, is_valid_errand

@@ -15,9 +15,9 @@ from t2t_dist.core.identity import code_version
 from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
-from t2t_dist.work import load_domain
 
 from .export_tasks import tasks_of, write_json
 from .messages import loose

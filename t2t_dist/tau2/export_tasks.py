@@ -10,8 +10,8 @@ from typing import Any
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Intent
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.source_run import Source
-from t2t_dist.work import load_domain
 
 from .task_format import raw_of
 from .to_tau2 import exported

@@ -23,6 +23,7 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
+from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.ledger import RunState, advance, read_state
 from t2t_dist.storage.manifest import NAME as MANIFEST
 from t2t_dist.storage.manifest import Manifest, read_manifest
@@ -30,7 +31,6 @@ from t2t_dist.storage.objects.base import Storage, resolved
 from t2t_dist.storage.rows import from_row
 from t2t_dist.storage.shard import Shard
 from t2t_dist.storage.status import STALE_S, read_status
-from t2t_dist.work import load_domain
 
 from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.budget import BudgetConfig, spent, yields
+from t2t_dist.pipeline.budget import BudgetConfig, spent, yields
 
 COUNTERS = {
     "tasks.general": 30,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.contamination import overlaps
 from t2t_dist.environments.registry import load
+from t2t_dist.pipeline.contamination import overlaps
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import action_key
 from tests.finished_run import rows_of, write_run

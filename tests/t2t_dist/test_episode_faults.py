@@ -15,14 +15,14 @@ import pytest
 
 from t2t_dist.config.settings import Config, load_config
 from t2t_dist.core.errors import FailureClass
-from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.evaluation.costs import PREFIX, costs_of
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
-from t2t_dist.stages import ItemRows, Stages
+from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
+from t2t_dist.pipeline.stages import ItemRows, Stages
+from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.storage.rows import SCHEMAS, turn_of
 from t2t_dist.synthesis.explore import GraphExplorer, rules_relied_on
-from t2t_dist.work import Generate
 from tests.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, text, tool_call
 from tests.fault_classes import REJECTED, RETRIED
 from tests.tasks import cancelling, pending_order, shop

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from t2t_dist.core.identity import seed_of
 from t2t_dist.environments.registry import load
-from t2t_dist.favour import LEAST, counted, favours
+from t2t_dist.pipeline.feedback import LEAST, counted, favours
 from t2t_dist.synthesis.explore import explore_graph
 
 

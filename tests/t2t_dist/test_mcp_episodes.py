@@ -19,14 +19,14 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import trajectory_id
 from t2t_dist.core.schema import Task, Trajectory
 from t2t_dist.environments.adapters.mcp import McpDomain
-from t2t_dist.episodes import EpisodeRunner, Finished
 from t2t_dist.models.clients import Models
-from t2t_dist.recheck import regrade, reverify
+from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
+from t2t_dist.pipeline.recheck import regrade, reverify
+from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.check_domain import check
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph
-from t2t_dist.work import Generate
 from tests.mcp_domains import described, folder_of, gone, guards, made, processes, with_server
 from tests.runs import ROOT, environment, t2t_json
 

@@ -10,7 +10,7 @@ import pytest
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
-from t2t_dist.recheck import damaged_tables, regrade, reverify
+from t2t_dist.pipeline.recheck import damaged_tables, regrade, reverify
 from t2t_dist.storage.source_run import Source
 from tests.finished_run import LIBRARY, Row, played, rows_of, write_run
 from tests.made import Made

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from t2t_dist.stages import rollouts
+from t2t_dist.pipeline.stages import rollouts
 
 
 async def forever(ended: list[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from t2t_dist.config.settings import load_config
 from t2t_dist.core.errors import InputError
-from t2t_dist.trials import AdaptiveConfig, adaptively, deviation, enough
+from t2t_dist.pipeline.trials import AdaptiveConfig, adaptively, deviation, enough
 
 
 @given(st.integers(1, 30), st.data())

@@ -14,10 +14,8 @@ from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import Failure, Task, Trajectory
 from t2t_dist.environments.tools import ToolLost
-from t2t_dist.episodes import Finished
 from t2t_dist.evaluation.costs import stage
 from t2t_dist.explore_stage import LlmExplorer
-from t2t_dist.favour import counted
 from t2t_dist.storage.rows import failure_row, to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
@@ -28,8 +26,11 @@ from t2t_dist.synthesis.judges import committee
 from t2t_dist.synthesis.verify import Verifier, action_key
 from t2t_dist.writing import LlmWriter
 
+from .episodes import Finished
+from .feedback import counted
+
 if TYPE_CHECKING:
-    from t2t_dist.work import Run
+    from .workloads import Run
 
 
 @dataclass

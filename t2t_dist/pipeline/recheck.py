@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.grading.grade import grade
-from t2t_dist.stages import reference_keys
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier
-from t2t_dist.work import load_domain
+
+from .stages import reference_keys
+from .workloads import load_domain
 
 
 class Difference(NamedTuple):

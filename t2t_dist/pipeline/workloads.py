@@ -20,17 +20,18 @@ from t2t_dist.core.schema import Task
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
-from t2t_dist.episodes import EpisodeRunner, Finished, lost_episode
 from t2t_dist.evaluation.costs import spending, stage
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
 from t2t_dist.models.pool import MakePicker
 from t2t_dist.simulation.tool_faults import check_tools
-from t2t_dist.stages import ItemRows, Stages, rollouts
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier
-from t2t_dist.trials import adaptively
+
+from .episodes import EpisodeRunner, Finished, lost_episode
+from .stages import ItemRows, Stages, rollouts
+from .trials import adaptively
 
 
 class Work(Protocol):
@@ -88,7 +89,7 @@ class Run:
         self.models = Models(config.models, config.used_pools(), make_picker)
         self.runner = EpisodeRunner(self.run_id, config, self.models, domain)
         self.slots = Slots(slots)
-        #: How much each write is wanted in explorations to come; the driver's word (see t2t_dist.favour).
+        #: How much each write is wanted in explorations to come; the driver's word (see t2t_dist.pipeline.feedback).
         self.favours: dict[str, float] = {}
 
     async def episode(self, task: Task, agent: str, trial: int, kind: str, attempt: int) -> Finished:

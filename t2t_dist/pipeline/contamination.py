@@ -9,7 +9,8 @@ from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.entities import Entities
 from t2t_dist.synthesis.verify import action_key
-from t2t_dist.work import load_domain
+
+from .workloads import load_domain
 
 
 class Overlap(NamedTuple):
