@@ -22,7 +22,7 @@ def environment() -> dict[str, str]:
 
 def t2t(*arguments: str) -> subprocess.Popen[str]:
     """``t2t`` with these arguments; progress is thrown away."""
-    start = [sys.executable, "-c", "from t2t_dist.cli import main; main()", *arguments, "--json"]
+    start = [sys.executable, "-c", "from t2t_dist.cli.main import main; main()", *arguments, "--json"]
     quiet, pipe = subprocess.DEVNULL, subprocess.PIPE
     return subprocess.Popen(start, stdout=pipe, stderr=quiet, cwd=ROOT, env=environment(), text=True)
 

@@ -182,7 +182,7 @@ FILTERS: list[dict[str, str]] = [
 
 def measure(run: Path, rows: int, rounds: int) -> dict[str, Any]:
     started = time.perf_counter()
-    command = [sys.executable, "-m", "t2t_dist.cli", "view", str(run), "--json"]
+    command = [sys.executable, "-m", "t2t_dist.cli.main", "view", str(run), "--json"]
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "t2t_dist.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "t2t_dist.cli.main", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:

@@ -7,7 +7,7 @@ import time
 
 from typer.testing import CliRunner
 
-from t2t_dist.cli import app
+from t2t_dist.cli.main import app
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.ledger import read_state
 from t2t_dist.storage.objects.base import Storage

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from t2t_dist.cli.new_domain import write_domain
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.new_domain import write_domain
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
 from tests.runs import t2t

@@ -19,7 +19,7 @@ import ray.autoscaler
 import yaml
 from typer.main import get_command
 
-from t2t_dist.cli import app
+from t2t_dist.cli.main import app
 from t2t_dist.config.settings import load_config
 from tests.runs import ROOT
 

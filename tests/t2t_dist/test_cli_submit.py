@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.cli_follow import settings_hash
-from t2t_dist.cli_submit import _SENT_CONFIG, _as_flags, _packed, _requirements, _variables
+from t2t_dist.cli.follow import settings_hash
+from t2t_dist.cli.submit import _SENT_CONFIG, _as_flags, _packed, _requirements, _variables
 from t2t_dist.config.settings import Config, load_config, parse_setting
 from t2t_dist.core.errors import InputError
 

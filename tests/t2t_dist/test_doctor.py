@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
+from t2t_dist.cli.terminal import findings_table
 from t2t_dist.pipeline import preflight as doctor
 from t2t_dist.pipeline.preflight import Endpoint, Finding, endpoint, machine
-from t2t_dist.terminal import findings_table
 from tests.fake_endpoint import FakeEndpoint, text
 
 

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from rich.console import Console
 
+from t2t_dist.cli.terminal import status_tables
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.status import NAME, STALE_S, StatusFile, read_status
-from t2t_dist.terminal import status_tables
 
 ITEMS = {"total": 10, "done": 4, "poisoned": 1, "workers_lost": 2, "requeued": 3, "uncommitted": 0}
 

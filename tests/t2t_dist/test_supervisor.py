@@ -15,7 +15,7 @@ from tests.runs import environment
 
 DRIVER = """
 import os, signal, sys, time
-from t2t_dist.supervisor import supervised
+from t2t_dist.cli.supervisor import supervised
 
 def body():
     {body}

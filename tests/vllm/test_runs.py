@@ -310,7 +310,7 @@ def test_nothing_outlives_its_owner(victim: str, tasks: Path, tmp_path: Path) ->
         wait_for("the end of its processes", lambda: not any(p.is_running() for p in before), 30)
     finally:
         driver.kill()
-        for process in of_kind(tree, "t2t_dist.cli"):
+        for process in of_kind(tree, "t2t_dist.cli.main"):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         driver.communicate()

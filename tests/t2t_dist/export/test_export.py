@@ -16,7 +16,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from t2t_dist.cli import app
+from t2t_dist.cli.main import app
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import INTENTS, RecordChange, Task

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from t2t_dist.cli import app
+from t2t_dist.cli.main import app
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Task

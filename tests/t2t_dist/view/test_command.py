@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from t2t_dist.cli_look import view
+from t2t_dist.cli.runs import view
 from tests.runs import command, environment
 from tests.viewed import small_run
 

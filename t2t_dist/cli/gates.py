@@ -1,4 +1,4 @@
-"""What ``t2t evaluate`` is judged by, and what it leaves for CI. Part of ``t2t_dist/cli.py``."""
+"""What ``t2t evaluate`` is judged by, and what it leaves for CI. Part of ``t2t_dist/cli/main.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``t2t export``: episodes as data to train on. Part of ``t2t_dist/cli.py``."""
+"""``t2t export``: episodes as data to train on. Part of ``t2t_dist/cli/main.py``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from t2t_dist.cli_common import Intents, Json, err_console, escaped, finish, out_console, spoken_errors
 from t2t_dist.core.errors import InputError
+
+from .common import Intents, Json, err_console, escaped, finish, out_console, spoken_errors
 
 app = typer.Typer()
 
@@ -44,7 +45,8 @@ def export(
         from t2t_dist.export import Filters, Options
         from t2t_dist.export import export as exported
         from t2t_dist.export.splits import shares_of
-        from t2t_dist.terminal import printable
+
+        from .terminal import printable
 
         try:
             shares = shares_of(split)

@@ -12,8 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-from t2t_dist import cli_domains, cli_export, cli_import, cli_look, cli_report, cli_submit
-from t2t_dist.cli_common import (
+from t2t_dist.config.settings import Config
+from t2t_dist.evaluation.failure_causes import causes_of
+from t2t_dist.storage.objects.base import resolved
+
+from . import domains as cli_domains
+from . import export as cli_export
+from . import imports as cli_import
+from . import report as cli_report
+from . import runs as cli_look
+from . import submit as cli_submit
+from .common import (
     GATE_FAILED,
     RESUMABLE,
     Agents,
@@ -40,11 +49,8 @@ from t2t_dist.cli_common import (
     spoken_errors,
     stdout_kept_clean,
 )
-from t2t_dist.cli_gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
-from t2t_dist.config.settings import Config
-from t2t_dist.evaluation.failure_causes import causes_of
-from t2t_dist.storage.objects.base import resolved
-from t2t_dist.supervisor import supervised
+from .gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
+from .supervisor import supervised
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,12 +99,13 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     from t2t_dist.evaluation.results_table import Tally
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_gates
-    from t2t_dist.progress import shown
     from t2t_dist.storage.objects.base import Storage
     from t2t_dist.storage.partial_run import Reading
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
-    from t2t_dist.terminal import summary_tables
+
+    from .progress import shown
+    from .terminal import summary_tables
 
     try:
         with shown(err_console, title) as notify, stdout_kept_clean():
@@ -136,7 +143,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
 
 
 def _print_config(config: Config) -> None:
-    from t2t_dist.progress import config_yaml
+    from .progress import config_yaml
 
     sys.stdout.write(config_yaml(config))
 
@@ -324,7 +331,8 @@ def doctor(
     """Say what this machine, its Ray and the named engines can do; exit 1 with what to do when the config can't run."""
     with spoken_errors():
         from t2t_dist.cluster.doctor import examine
-        from t2t_dist.terminal import findings_table
+
+        from .terminal import findings_table
 
         made = config_of(config, settings, agents=agent, user=user)
         with stdout_kept_clean():

@@ -1,4 +1,4 @@
-"""The commands that look at what there is: stored runs, a run's status. Part of ``t2t_dist/cli.py``."""
+"""The commands that look at what there is: stored runs, a run's status. Part of ``t2t_dist/cli/main.py``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from t2t_dist.cli_common import GATE_FAILED, Json, err_console, escaped, finish, out_console, spoken_errors
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
+
+from .common import GATE_FAILED, Json, err_console, escaped, finish, out_console, spoken_errors
 
 app = typer.Typer()
 
@@ -102,7 +103,8 @@ def show(
     """Print tasks with their two sides, certificate and a dialogue each."""
     with spoken_errors():
         from t2t_dist.storage.source_run import Source
-        from t2t_dist.terminal import show as printed
+
+        from .terminal import show as printed
 
         if intent is not None and intent not in INTENTS:
             raise InputError(f"--intent {intent}: intents are {', '.join(INTENTS)}")
@@ -126,7 +128,8 @@ def status(
     with spoken_errors():
         from t2t_dist.storage.objects.base import Storage
         from t2t_dist.storage.status import ask_for_stacks, read_status
-        from t2t_dist.terminal import stacks_told, status_tables
+
+        from .terminal import stacks_told, status_tables
 
         storage = Storage.open(run)
         found = read_status(storage)

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from t2t_dist.cli_common import FailUnder, Json, Settings, config_of, err_console, escaped, finish, spoken_errors
-from t2t_dist.cli_follow import About, about_of, again, follow_job, settings_hash
-from t2t_dist.cli_gates import Baseline, Checks, Judged, Junit, Markdown, MaxDrop
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
+
+from .common import FailUnder, Json, Settings, config_of, err_console, escaped, finish, spoken_errors
+from .follow import About, about_of, again, follow_job, settings_hash
+from .gates import Baseline, Checks, Judged, Junit, Markdown, MaxDrop
 
 app = typer.Typer()
 

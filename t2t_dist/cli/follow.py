@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import typer
 
-from t2t_dist.cli_common import RESUMABLE, err_console, escaped, finish
-from t2t_dist.cli_gates import Checks, Judged
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.evaluation.results_table import Tally
 from t2t_dist.evaluation.thresholds import Verdict, failed_gates
+
+from .common import RESUMABLE, err_console, escaped, finish
+from .gates import Checks, Judged
 
 #: What a run that starts from another takes over from it; the driver alone knows them.
 _FROM_SOURCE = ("domain", "domain_seed", "scale", "verify.reference_trials")
@@ -59,7 +60,8 @@ def follow_job(
     from t2t_dist.cluster.jobs import follow
     from t2t_dist.cluster.verdict import verdict
     from t2t_dist.cluster.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
-    from t2t_dist.terminal import summary_tables
+
+    from .terminal import summary_tables
 
     watch, lines = Watch(time.monotonic(), patience_s=patience, limit_s=timeout), LogLines()
 

@@ -1,4 +1,4 @@
-"""The commands about domains: which there are, whether one is sound, a new one. Part of ``t2t_dist/cli.py``."""
+"""The commands about domains: which there are, whether one is sound, a new one. Part of ``t2t_dist/cli/main.py``."""
 
 from __future__ import annotations
 
@@ -8,18 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from t2t_dist.cli_common import (
-    GATE_FAILED,
-    Json,
-    Settings,
-    config_of,
-    err_console,
-    escaped,
-    finish,
-    out_console,
-    spoken_errors,
-)
 from t2t_dist.config.settings import Config
+
+from .common import GATE_FAILED, Json, Settings, config_of, err_console, escaped, finish, out_console, spoken_errors
 
 app = typer.Typer()
 
@@ -84,7 +75,7 @@ def new_domain(
 ) -> None:
     """Write a small domain that works into a new folder here, to be made into one's own."""
     with spoken_errors():
-        from t2t_dist.new_domain import write_domain
+        from .new_domain import write_domain
 
         named = write_domain(name, Path())
         err_console.print(f"{name}/ holds domain.py, policy.md and language.yaml. Next:", soft_wrap=True)

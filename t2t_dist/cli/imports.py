@@ -1,4 +1,4 @@
-"""``t2t import``: tasks of others as a run directory. Part of ``t2t_dist/cli.py``."""
+"""``t2t import``: tasks of others as a run directory. Part of ``t2t_dist/cli/main.py``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from t2t_dist.cli_common import Domain, Json, err_console, escaped, finish, out_console, spoken_errors
 from t2t_dist.core.errors import InputError
+
+from .common import Domain, Json, err_console, escaped, finish, out_console, spoken_errors
 
 app = typer.Typer()
 

@@ -1,4 +1,4 @@
-"""``t2t report`` and ``t2t failures``: what a run came to, and why its episodes failed. Part of ``t2t_dist/cli.py``."""
+"""``t2t report`` and ``t2t failures``: what a run came to, and why its episodes failed. Part of ``t2t_dist/cli/main.py``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from t2t_dist.cli_common import Json, err_console, escaped, finish, out_console, spoken_errors
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
+
+from .common import Json, err_console, escaped, finish, out_console, spoken_errors
 
 app = typer.Typer()
 
@@ -39,7 +40,8 @@ def report(
         from t2t_dist.evaluation.report.data import find
         from t2t_dist.evaluation.report.page import can_png, write_files, write_page
         from t2t_dist.storage.partial_run import Reading
-        from t2t_dist.terminal import costs_table, printable, summary_tables
+
+        from .terminal import costs_table, printable, summary_tables
 
         found = find(Reading(run), parse_prices(price))
         console = err_console if json else out_console
@@ -80,7 +82,8 @@ def failures(
         from t2t_dist.evaluation.failure_causes import LIMIT, causes_of
         from t2t_dist.grading.diagnose import CODES
         from t2t_dist.storage.partial_run import Reading
-        from t2t_dist.terminal import causes_tables, printable
+
+        from .terminal import causes_tables, printable
 
         if code is not None and code not in CODES:
             raise InputError(f"--code {code}: causes are {', '.join(CODES)}")

@@ -16,10 +16,11 @@ from rich.text import Text
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.evaluation.costs import Cost
 from t2t_dist.evaluation.failure_causes import Cause, Causes
-from t2t_dist.progress import told
 from t2t_dist.storage.rows import outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
+
+from .progress import told
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
