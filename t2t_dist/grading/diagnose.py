@@ -18,7 +18,7 @@ import orjson
 from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, refuses
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.injection import injected
+from t2t_dist.environments.tool_faults import injected
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.intents.certificate import matches

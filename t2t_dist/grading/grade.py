@@ -15,7 +15,7 @@ import orjson
 from t2t_dist.core.schema import CallPattern, Outcome, RecordChange, Task, Turn, TurnCall
 from t2t_dist.core.speech_acts import mentions, says_number
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.injection import injected
+from t2t_dist.environments.tool_faults import injected
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash
 from t2t_dist.simulation.tool_faults import expected
 from t2t_dist.synthesis.intents.certificate import matches

@@ -14,7 +14,7 @@ from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import Episode, Failure, Task, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.injection import Plan, injected
+from t2t_dist.environments.tool_faults import Plan, injected
 from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models

@@ -17,7 +17,7 @@ from t2t_dist.config.engines import Section
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import RecordChange, Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.injection import Fault, Plan
+from t2t_dist.environments.tool_faults import Fault, Plan
 from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
 from t2t_dist.synthesis.intents.certificate import changes_of, fact_text, fields_of
 from t2t_dist.tau2.initial_world import world_of

@@ -11,8 +11,8 @@ import orjson
 
 from t2t_dist.core.schema import GoldCall, RecordChange, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.injection import injected
 from t2t_dist.environments.state import META, Change, World, diff
+from t2t_dist.environments.tool_faults import injected
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from t2t_dist.config.settings import load_config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Task
-from t2t_dist.environments.injection import Fault, InjectedTools, injected
+from t2t_dist.environments.tool_faults import Fault, InjectedTools, injected
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.grade import grade
