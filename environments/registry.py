@@ -20,7 +20,7 @@ BUILT_IN = {
 #: Kinds of domains that are made of something else, ``KIND:WHAT``: functions from WHAT to a domain class. They raise
 #: ``ValueError`` or ``UnknownDomain``, one line that says what is wrong with it.
 ADAPTERS = {
-    "mcp": "t2t_dist.environments.adapters.mcp:domain",
+    "mcp": "t2t_dist.environments.adapters.mcp.domain:domain",
     "tau2": "t2t_dist.environments.adapters.tau2:domain",
 }
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 import yaml
 
-from t2t_dist.environments.adapters.mcp import McpDomain
 from t2t_dist.environments.adapters.mcp import domain as adapted
+from t2t_dist.environments.adapters.mcp.domain import McpDomain
 from t2t_dist.environments.base import Domain
 from tests.runs import ROOT
 

@@ -18,7 +18,7 @@ import pytest
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import trajectory_id
 from t2t_dist.core.schema import Task, Trajectory
-from t2t_dist.environments.adapters.mcp import McpDomain
+from t2t_dist.environments.adapters.mcp.domain import McpDomain
 from t2t_dist.models.clients import Models
 from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
 from t2t_dist.pipeline.recheck import regrade, reverify
@@ -148,7 +148,7 @@ def test_no_server_outlives_its_owner(tmp_path: Path, number: signal.Signals) ->
     child = tmp_path / "child"
     file = described(tmp_path, server__env={"FAULT": "fork:set_text", "CHILD": str(child)})
     program = (
-        "import sys; from t2t_dist.environments.adapters.mcp import domain; from t2t_dist.environments.tools import Call;"
+        "import sys; from t2t_dist.environments.adapters.mcp.domain import domain; from t2t_dist.environments.tools import Call;"
         "notes = domain(sys.argv[1])();"
         "notes.execute(notes.world(), Call('set_text', {'note_id': 'n0', 'text': 'x'}))"
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.environments.adapters.mcp import McpDomain
-from t2t_dist.environments.adapters.mcp_server import sweep
+from t2t_dist.environments.adapters.mcp.domain import McpDomain
+from t2t_dist.environments.adapters.mcp.server import sweep
 from t2t_dist.environments.state import World, diff
 from t2t_dist.environments.tools import Call, Kind, ToolCrash, ToolTimeout
 from tests.mcp_domains import folder_of, gone, guards, made, processes

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.environments.adapters.mcp_config import RuleConfig
-from t2t_dist.environments.adapters.mcp_rules import MISSING, DeclaredRule, filled, holds, value_at
+from t2t_dist.environments.adapters.mcp.config import RuleConfig
+from t2t_dist.environments.adapters.mcp.rules import MISSING, DeclaredRule, filled, holds, value_at
 from t2t_dist.environments.state import Base
 from t2t_dist.environments.tools import Call
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.environments.adapters.mcp_config import SnapshotConfig
-from t2t_dist.environments.adapters.mcp_snapshot import FileSnapshot, SnapshotError, SqliteSnapshot, State, glob_pattern
+from t2t_dist.environments.adapters.mcp.config import SnapshotConfig
+from t2t_dist.environments.adapters.mcp.snapshot import FileSnapshot, SnapshotError, SqliteSnapshot, State, glob_pattern
 from t2t_dist.environments.state import Change
 
 

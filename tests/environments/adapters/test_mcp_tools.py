@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.environments.adapters.mcp_config import McpConfig, ToolConfig, load
-from t2t_dist.environments.adapters.mcp_server import Answer, Offered
-from t2t_dist.environments.adapters.mcp_tools import McpTool, camel, slots_of, spec_from, spec_of_schema
+from t2t_dist.environments.adapters.mcp.config import McpConfig, ToolConfig, load
+from t2t_dist.environments.adapters.mcp.server import Answer, Offered
+from t2t_dist.environments.adapters.mcp.tools import McpTool, camel, slots_of, spec_from, spec_of_schema
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import PLAIN, Spec
 from t2t_dist.environments.state import Base

@@ -17,10 +17,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..rules import Rule
-from ..state import World
-from ..tools import Call
-from .mcp_config import ProposalConfig, RuleConfig
+from ...rules import Rule
+from ...state import World
+from ...tools import Call
+from .config import ProposalConfig, RuleConfig
 
 MISSING = object()
 Values = Mapping[str, Any]

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from ..state import Change, Key, Record
-from .mcp_config import SnapshotConfig
+from ...state import Change, Key, Record
+from .config import SnapshotConfig
 
 State = dict[Key, Record]
 #: The time that all files of a world have: 2000-01-01, in nanoseconds.

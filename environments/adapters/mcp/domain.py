@@ -17,18 +17,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..assistant import transfer_to_human_agents
-from ..base import Domain, Profile, joined
-from ..entities import Spec
-from ..language import Language, Said, load_language
-from ..state import Base, Record, World
-from ..tools import Call, Tool, argument_types
-from .mcp_config import McpConfig, ToolConfig, find_file, load
-from .mcp_pool import Pool
-from .mcp_rules import MISSING, DeclaredRule, compiled, records_where, value_at
-from .mcp_server import Offered, sdk, sweep
-from .mcp_snapshot import SCHEMA
-from .mcp_tools import McpTool, camel, slots_of
+from ...assistant import transfer_to_human_agents
+from ...base import Domain, Profile, joined
+from ...entities import Spec
+from ...language import Language, Said, load_language
+from ...state import Base, Record, World
+from ...tools import Call, Tool, argument_types
+from .config import McpConfig, ToolConfig, find_file, load
+from .pool import Pool
+from .rules import MISSING, DeclaredRule, compiled, records_where, value_at
+from .server import Offered, sdk, sweep
+from .snapshot import SCHEMA
+from .tools import McpTool, camel, slots_of
 
 
 def domain(rest: str) -> type[Domain]:

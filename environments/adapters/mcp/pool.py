@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..state import META, Base, Key, Record, World, diff
-from ..tools import ToolCrash, ToolError, ToolTimeout
-from .mcp_config import McpConfig
-from .mcp_server import Answer, NoStart, Offered, Server, fresh_folder, sweep
-from .mcp_snapshot import Snapshot, SnapshotError, State, snapshot_of
+from ...state import META, Base, Key, Record, World, diff
+from ...tools import ToolCrash, ToolError, ToolTimeout
+from .config import McpConfig
+from .server import Answer, NoStart, Offered, Server, fresh_folder, sweep
+from .snapshot import Snapshot, SnapshotError, State, snapshot_of
 
 #: Answers remembered in a process.
 REMEMBERED = 4096

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..rules import Enforced, Handling
-from ..tools import Kind
+from ...rules import Enforced, Handling
+from ...tools import Kind
 
 
 class Part(BaseModel):
@@ -122,7 +122,7 @@ class RecordConfig(Part):
 
 
 class RuleConfig(Part):
-    """A rule in the declarative form of ``environments/adapters/mcp_rules.py``."""
+    """A rule in the declarative form of ``environments/adapters/mcp/rules.py``."""
 
     number: int
     tools: list[str]

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
 import psutil
 
-from ..tools import ToolCrash, ToolError, ToolLost, ToolTimeout
-from .mcp_config import ServerConfig
+from ...tools import ToolCrash, ToolError, ToolLost, ToolTimeout
+from .config import ServerConfig
 
 T = TypeVar("T")
 _GUARD = Path(__file__).with_name("mcp_guard.py")

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 
-from ..entities import PLAIN, Found, Spec
-from ..state import World
-from ..tools import AGENT, Kind, Tool, ToolError
-from .mcp_config import ArgumentConfig, McpConfig, ToolConfig
-from .mcp_rules import compiled
-from .mcp_server import Answer, Offered
+from ...entities import PLAIN, Found, Spec
+from ...state import World
+from ...tools import AGENT, Kind, Tool, ToolError
+from .config import ArgumentConfig, McpConfig, ToolConfig
+from .rules import compiled
+from .server import Answer, Offered
 
 Make = Callable[[World, str, Mapping[str, Any]], Answer]
 _READERS = ("auto", "json", "python", "lines", "text")
