@@ -25,9 +25,9 @@ from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
 
 from . import guard
-from .causes import diagnose, is_port_taken
 from .families import parsers
 from .server import command, environment, find_entry, given_flags
+from .start_errors import diagnose, is_port_taken
 from .templates import has_template, knows_tools, wants_reasoning
 
 #: Lines of the log that go with an error.

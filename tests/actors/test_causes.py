@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.actors.causes import diagnose, is_port_taken
+from t2t_dist.actors.start_errors import diagnose, is_port_taken
 from t2t_dist.config.engines import PoolConfig
 
 CONFIG = PoolConfig(model="org/model")
