@@ -32,7 +32,6 @@ from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import StatusFile, Wanted
 
 from .connect import address_of, connected
-from .crew import Crew, RayGone, cause_of
 from .exporter import served
 from .fleet import Fleet
 from .leases import StaleLease
@@ -40,6 +39,7 @@ from .metrics import Metrics
 from .placement import Wish
 from .scheduler import Counts, Scheduler
 from .signals import signals
+from .workers import Crew, RayGone, cause_of
 
 #: Seconds between two beats of the run's lock.
 _BEAT_S = 5.0
