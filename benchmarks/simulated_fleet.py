@@ -3,7 +3,7 @@
 An engine serves up to ``FULL`` requests at full speed; more share that speed. Its cache holds so many tokens, and what
 runs there holds its conversation's. What it could have done is ``FULL`` times the time it was ready; what it did is the
 service it gave. Conversations have long-tailed numbers of calls, calls have long-tailed answers, and between two calls
-a tool runs. Engines die with all that runs on them and come back by the rules of ``cluster/health.py``; workers die and
+a tool runs. Engines die with all that runs on them and come back by the rules of ``cluster/engines/health.py``; workers die and
 their conversations start again elsewhere. The tail begins when every episode has been begun once. Requests wait in
 their worker for room on their engine, the oldest conversation first, as in ``t2t_dist/models/pool.py``.
 """
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from t2t_dist.cluster.admission import Admission, Reading, share_of
-from t2t_dist.cluster.health import Health, State
+from t2t_dist.cluster.engines.admission import Admission, Reading, share_of
+from t2t_dist.cluster.engines.health import Health, State
 from t2t_dist.cluster.scheduler import Scheduler
 from t2t_dist.models.routing import Outcome, Router
 
@@ -29,7 +29,7 @@ CACHE, PROMPT, A_CALL = 100_000, 2_000, 400
 #: Median and sigma of the calls of a conversation, and of the seconds an answer takes at full speed; seconds of a tool.
 CALLS, CALLS_SIGMA, ANSWER_S, ANSWER_SIGMA, TOOL_S = 8.0, 0.8, 8.0, 0.7, 2.0
 ALIVE = 20  # conversations for each engine
-START_LIMIT, MOST = 32, 1024  # as in cluster/fleet.py
+START_LIMIT, MOST = 32, 1024  # as in cluster/engines/fleet.py
 READ_S, EXCHANGE_S, LOAD_S = 2.0, 0.5, 30.0
 
 

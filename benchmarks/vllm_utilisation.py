@@ -27,7 +27,7 @@ import aiohttp
 
 from benchmarks.command import answer_of, ended, t2t
 from t2t_dist.actors.engine import Engine
-from t2t_dist.cluster.polling import read_metrics
+from t2t_dist.cluster.engines.poller import read_metrics
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.models.chat import Reply, ToolCall

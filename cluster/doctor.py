@@ -17,7 +17,7 @@ from t2t_dist.models.openai import key_of
 from t2t_dist.pipeline.preflight import Endpoint, Finding, endpoint, machine
 
 from .connect import connected
-from .fleet import Fleet
+from .engines.fleet import Fleet
 
 
 def vllm(engine: EngineConfig, needed: bool) -> Finding:

@@ -32,8 +32,8 @@ from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import StatusFile, Wanted
 
 from .connect import address_of, connected
+from .engines.fleet import Fleet
 from .exporter import served
-from .fleet import Fleet
 from .leases import StaleLease
 from .metrics import Metrics
 from .placement import Wish

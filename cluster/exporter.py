@@ -27,7 +27,7 @@ from yarl import URL
 from t2t_dist.config.settings import MetricsConfig
 from t2t_dist.core.errors import InputError
 
-from .health import State
+from .engines.health import State
 from .metrics import EngineReading, Metrics
 from .series import families
 

@@ -18,7 +18,7 @@ from t2t_dist.models.clients import parse_model, pool_label
 from t2t_dist.models.metering import Calls, Histogram
 from t2t_dist.storage.ledger import LedgerState, ShardInfo
 
-from .health import State
+from .engines.health import State
 from .scheduler import Counts, Scheduler
 
 if TYPE_CHECKING:

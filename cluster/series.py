@@ -22,14 +22,14 @@ from t2t_dist.core.errors import FailureClass
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.models.metering import OUTCOMES, TOKEN_KINDS, Histogram
 
-from .admission import Move
-from .health import State
+from .engines.admission import Move
+from .engines.health import State
 from .metrics import EngineReading, Snapshot
 
 RUN_STATES = ("starting", "running", "finished", "stopped", "failed")
 _STAGES = ("verify", "rollout")
 _MOVES = tuple(move.value for move in Move if move is not Move.HOLD)
-#: Counters of engines, by the names of ``cluster/polling.py``: series, help.
+#: Counters of engines, by the names of ``cluster/engines/poller.py``: series, help.
 _ENGINE_COUNTERS = {
     "preemptions": ("preemptions", "Requests that were thrown out of the KV cache half done"),
     "rejections": ("rejections", "Requests that were refused with 503"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.cluster.admission import (
+from t2t_dist.cluster.engines.admission import (
     FORGET_POLLS,
     GROW_BELOW,
     GROW_TO,

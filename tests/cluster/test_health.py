@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from t2t_dist.cluster.health import (
+from t2t_dist.cluster.engines.health import (
     DEAD_AFTER,
     FAILURE_SECONDS,
     HEALTHY_SECONDS,

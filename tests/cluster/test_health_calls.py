@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from t2t_dist.cluster.admission import Reading
-from t2t_dist.cluster.fleet import Fleet
-from t2t_dist.cluster.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
-from t2t_dist.cluster.polling import Polled
+from t2t_dist.cluster.engines.admission import Reading
+from t2t_dist.cluster.engines.fleet import Fleet
+from t2t_dist.cluster.engines.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
+from t2t_dist.cluster.engines.poller import Polled
 from t2t_dist.config.engines import EngineView, Held, PoolConfig
 
 

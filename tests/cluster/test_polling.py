@@ -14,9 +14,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.cluster import polling
-from t2t_dist.cluster.admission import Reading
-from t2t_dist.cluster.polling import Asked, Polled, Poller, read_metrics
+from t2t_dist.cluster.engines import poller as polling
+from t2t_dist.cluster.engines.admission import Reading
+from t2t_dist.cluster.engines.poller import Asked, Polled, Poller, read_metrics
 from tests.fake_endpoint import FakeEndpoint
 
 #: As a vLLM with two data-parallel engines writes it, cut down.

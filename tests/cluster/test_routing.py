@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from t2t_dist.cluster.health import Health, State
+from t2t_dist.cluster.engines.health import Health, State
 from t2t_dist.models.routing import OVERLOAD_EXTRA, OVERLOAD_FACTOR, REFUSALS, Choice, Outcome, Reason, Router
 
 ENGINES = ("e0", "e1", "e2", "e3")

@@ -1,6 +1,6 @@
 """The engines of a run: placed, started, watched, started again, and told to the workers.
 
-What an engine is fit for is :mod:`cluster.health`'s to judge, how much it may have at once :mod:`t2t_dist.cluster.admission`'s;
+What an engine is fit for is :mod:`cluster.health`'s to judge, how much it may have at once :mod:`t2t_dist.cluster.engines.admission`'s;
 this is the wiring: Ray actors for the engines that we host, a poller for all, and the view that workers get.
 """
 
@@ -22,10 +22,10 @@ from t2t_dist.actors.inference import EngineAddress, EngineFailed, Exit, Inferen
 from t2t_dist.config.engines import EngineView, FleetView, Held, PoolConfig, PoolView
 from t2t_dist.core.errors import InputError
 
+from ..metrics import EngineReading
 from .admission import Admission, Reading, share_of
 from .health import Health, State
-from .metrics import EngineReading
-from .polling import Asked, Polled, Poller
+from .poller import Asked, Polled, Poller
 
 #: Requests at once before anything is known of an engine: enough to show what it can do, too few to drown it.
 _START_LIMIT = 32
