@@ -22,7 +22,7 @@ from unittest import mock
 import psutil
 
 from benchmarks.command import ROOT, environment
-from t2t_dist.cluster.scheduler import Scheduler
+from t2t_dist.cluster.scheduling.scheduler import Scheduler
 from t2t_dist.config.settings import Config
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim

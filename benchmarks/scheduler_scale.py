@@ -38,7 +38,7 @@ import psutil
 
 from benchmarks.command import ROOT, environment
 from benchmarks.simulated_fleet import simulate
-from t2t_dist.cluster.scheduler import Scheduler
+from t2t_dist.cluster.scheduling.scheduler import Scheduler
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.objects.local import LocalStorage
 

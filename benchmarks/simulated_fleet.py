@@ -20,7 +20,7 @@ import numpy as np
 
 from t2t_dist.cluster.engines.admission import Admission, Reading, share_of
 from t2t_dist.cluster.engines.health import Health, State
-from t2t_dist.cluster.scheduler import Scheduler
+from t2t_dist.cluster.scheduling.scheduler import Scheduler
 from t2t_dist.models.routing import Outcome, Router
 
 FULL = 8

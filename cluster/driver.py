@@ -34,10 +34,10 @@ from t2t_dist.storage.status import StatusFile, Wanted
 from .connect import address_of, connected
 from .engines.fleet import Fleet
 from .exporter import served
-from .leases import StaleLease
 from .metrics import Metrics
-from .placement import Wish
-from .scheduler import Counts, Scheduler
+from .scheduling.leases import StaleLease
+from .scheduling.placement import Wish
+from .scheduling.scheduler import Counts, Scheduler
 from .signals import signals
 from .workers import Crew, RayGone, cause_of
 

@@ -19,7 +19,7 @@ from t2t_dist.models.metering import Calls, Histogram
 from t2t_dist.storage.ledger import LedgerState, ShardInfo
 
 from .engines.health import State
-from .scheduler import Counts, Scheduler
+from .scheduling.scheduler import Counts, Scheduler
 
 if TYPE_CHECKING:
     from t2t_dist.actors.rollout import Report

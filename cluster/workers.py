@@ -18,7 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from t2t_dist.core.errors import InputError
 
-from .placement import Node, Wish, plan
+from .scheduling.placement import Node, Wish, plan
 
 #: Seconds between two looks at the nodes.
 _LOOK_S = 2.0

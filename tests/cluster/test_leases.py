@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from t2t_dist.cluster.leases import LeaseTable, Load, StaleLease
+from t2t_dist.cluster.scheduling.leases import LeaseTable, Load, StaleLease
 
 TERM = 60.0
 

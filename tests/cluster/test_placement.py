@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.cluster.placement import Node, Plan, Wish, plan
+from t2t_dist.cluster.scheduling.placement import Node, Plan, Wish, plan
 
 NAMES = "abcdef"
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.cluster.leases import LEASE_SECONDS, Lease
-from t2t_dist.cluster.scheduler import FRUITLESS_LOSSES, MAX_ATTEMPTS, Scheduler
+from t2t_dist.cluster.scheduling.leases import LEASE_SECONDS, Lease
+from t2t_dist.cluster.scheduling.scheduler import FRUITLESS_LOSSES, MAX_ATTEMPTS, Scheduler
 from t2t_dist.storage.item_set import ItemSet
 
 # ---------------------------------------------------------------------------------------------- items that kill workers

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from t2t_dist.cluster.leases import LEASE_SECONDS, Lease, StaleLease
-from t2t_dist.cluster.scheduler import FRUITLESS_LOSSES, MAX_ATTEMPTS, Poisoned, Scheduler
+from t2t_dist.cluster.scheduling.leases import LEASE_SECONDS, Lease, StaleLease
+from t2t_dist.cluster.scheduling.scheduler import FRUITLESS_LOSSES, MAX_ATTEMPTS, Poisoned, Scheduler
 from t2t_dist.storage.item_set import ItemSet
 
 TICK = LEASE_SECONDS / 4  # often enough that the driver does not count as away

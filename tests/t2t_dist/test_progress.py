@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from t2t_dist.cli.progress import shown
-from t2t_dist.cluster.scheduler import Counts
+from t2t_dist.cluster.scheduling.scheduler import Counts
 
 HALF = Counts(total=10, done=4, poisoned=0, waiting=6, unfinished=0, uncommitted=0, requeued=0, workers_lost=0)
 AT = "http://127.0.0.1:9400"
