@@ -57,9 +57,9 @@ def follow_job(
     as_json: bool,
 ) -> None:
     """Follow a job to its end, say what it came to, and exit so."""
-    from t2t_dist.cluster.jobs import follow
-    from t2t_dist.cluster.verdict import verdict
-    from t2t_dist.cluster.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
+    from t2t_dist.cluster.jobs.server import follow
+    from t2t_dist.cluster.jobs.verdict import verdict
+    from t2t_dist.cluster.jobs.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
 
     from .terminal import summary_tables
 
@@ -110,7 +110,7 @@ def _interrupts(server: Any, job_id: str, watch: Any, stop: bool, notice: Any) -
     loop, asked, wake = asyncio.get_running_loop(), list[asyncio.Task[None]](), asyncio.Event()
 
     async def ask_to_stop() -> None:
-        from t2t_dist.cluster.jobs import NoAnswer, UnknownJob
+        from t2t_dist.cluster.jobs.server import NoAnswer, UnknownJob
 
         for tried in range(6):
             try:
@@ -144,7 +144,7 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
     Raises:
         InputError: a gate that can't be understood, a baseline that can't be read.
     """
-    from t2t_dist.cluster.verdict import Stored
+    from t2t_dist.cluster.jobs.verdict import Stored
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.storage.source_run import Source
     from t2t_dist.storage.status import read_status

@@ -72,7 +72,7 @@ def submit(
     What git tracks here, and new files it does not ignore, are the job's working directory.
     """
     with spoken_errors():
-        from t2t_dist.cluster.jobs import Job, open_server
+        from t2t_dist.cluster.jobs.server import Job, open_server
 
         checks = Checks(baseline, max_drop, junit, markdown)
         if address is None:
@@ -136,7 +136,7 @@ def _checked(file: str | None, settings: list[str], kind: str, source: str | Non
 
 
 def _packed(root: Path, target: Path, config: Config, exclude: list[str], package: bool) -> Path | None:
-    from t2t_dist.cluster.package import pack
+    from t2t_dist.cluster.jobs.package import pack
 
     if not package:
         return None
@@ -205,7 +205,7 @@ def _requirements(texts: list[str]) -> list[str]:
 
 
 def _warn_of_tokens(address: str) -> None:
-    from t2t_dist.cluster.jobs import carries_token_in_the_clear, token_headers
+    from t2t_dist.cluster.jobs.server import carries_token_in_the_clear, token_headers
 
     if token_headers() and carries_token_in_the_clear(address):
         err_console.print(

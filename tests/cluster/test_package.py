@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.cluster.package import SECRETS, is_excluded, is_secret, pack, working_tree
+from t2t_dist.cluster.jobs.package import SECRETS, is_excluded, is_secret, pack, working_tree
 from t2t_dist.core.errors import InputError
 
 

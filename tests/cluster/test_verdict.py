@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.cluster.verdict import Ended, Stored, verdict
+from t2t_dist.cluster.jobs.verdict import Ended, Stored, verdict
 from t2t_dist.core.errors import InputError
 
 TOLD: dict[str, Any] = {"run_id": "run-1", "digest": {"tasks": "aa"}}

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.cluster.watch import LOST, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
+from t2t_dist.cluster.jobs.watch import LOST, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
 
 # -- lines -------------------------------------------------------------------------------------------------------------
 text = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")) | st.just("\n"), max_size=200)

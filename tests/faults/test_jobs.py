@@ -20,9 +20,9 @@ import psutil
 import pytest
 import yaml
 
-from t2t_dist.cluster import jobs
-from t2t_dist.cluster.jobs import Job, JobServer, NoAnswer, UnknownJob, checked_address, follow, open_server
-from t2t_dist.cluster.watch import LogLines, Watch
+from t2t_dist.cluster.jobs import server as jobs
+from t2t_dist.cluster.jobs.server import Job, JobServer, NoAnswer, UnknownJob, checked_address, follow, open_server
+from t2t_dist.cluster.jobs.watch import LogLines, Watch
 from t2t_dist.core.errors import InputError
 from tests.ray_head import BIN, TOKEN, CutProxy, Head, cut_proxy, environment, free_ports, ray_head
 from tests.runs import ROOT, command, duplicates, unnamed_shards, wait_for_commits
