@@ -33,8 +33,8 @@ from t2t_dist.storage.status import StatusFile, Wanted
 
 from .connect import address_of, connected
 from .engines.fleet import Fleet
-from .exporter import served
-from .metrics import Metrics
+from .metrics.exporter import served
+from .metrics.snapshot import Metrics
 from .scheduling.leases import StaleLease
 from .scheduling.placement import Wish
 from .scheduling.scheduler import Counts, Scheduler

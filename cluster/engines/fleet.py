@@ -22,7 +22,7 @@ from t2t_dist.actors.inference import EngineAddress, EngineFailed, Exit, Inferen
 from t2t_dist.config.engines import EngineView, FleetView, Held, PoolConfig, PoolView
 from t2t_dist.core.errors import InputError
 
-from ..metrics import EngineReading
+from ..metrics.snapshot import EngineReading
 from .admission import Admission, Reading, share_of
 from .health import Health, State
 from .poller import Asked, Polled, Poller

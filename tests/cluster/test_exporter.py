@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from t2t_dist.cluster.engines.health import State
-from t2t_dist.cluster.exporter import SILENT_S, served, targets
-from t2t_dist.cluster.metrics import Metrics
+from t2t_dist.cluster.metrics.exporter import SILENT_S, served, targets
+from t2t_dist.cluster.metrics.snapshot import Metrics
 from t2t_dist.cluster.scheduling.scheduler import Scheduler
 from t2t_dist.config.settings import Config, MetricsConfig, load_config
 from t2t_dist.core.errors import InputError

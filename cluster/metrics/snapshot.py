@@ -18,8 +18,8 @@ from t2t_dist.models.clients import parse_model, pool_label
 from t2t_dist.models.metering import Calls, Histogram
 from t2t_dist.storage.ledger import LedgerState, ShardInfo
 
-from .engines.health import State
-from .scheduling.scheduler import Counts, Scheduler
+from ..engines.health import State
+from ..scheduling.scheduler import Counts, Scheduler
 
 if TYPE_CHECKING:
     from t2t_dist.actors.rollout import Report

@@ -22,9 +22,9 @@ from t2t_dist.core.errors import FailureClass
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.models.metering import OUTCOMES, TOKEN_KINDS, Histogram
 
-from .engines.admission import Move
-from .engines.health import State
-from .metrics import EngineReading, Snapshot
+from ..engines.admission import Move
+from ..engines.health import State
+from .snapshot import EngineReading, Snapshot
 
 RUN_STATES = ("starting", "running", "finished", "stopped", "failed")
 _STAGES = ("verify", "rollout")
