@@ -22,18 +22,19 @@ from typing import Any, NamedTuple
 import psutil
 import ray
 
-from t2t_dist.config.engines import FleetView, Held
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, defect_line
+from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.metering import Calls
 from t2t_dist.models.pool import MakePicker
-from t2t_dist.pipeline.stages import ItemRows
+from t2t_dist.pipeline.run import ItemRows
 from t2t_dist.pipeline.workloads import Work, open_work
 from t2t_dist.storage.ledger import ShardInfo
 from t2t_dist.storage.manifest import read_manifest
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import ShardWriter, row_digest
+from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
+from t2t_dist.storage.writer import ShardWriter
 
 from .parent import end_with_parent
 

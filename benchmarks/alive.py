@@ -20,7 +20,7 @@ from benchmarks.command import answer_of, t2t
 from benchmarks.endpoint import running
 from benchmarks.overhead import CONVERSATIONS as TASKS
 from benchmarks.overhead import many
-from t2t_dist.pipeline.workloads import load_domain
+from t2t_dist.config.domain import load_domain
 from t2t_dist.storage.source_run import Source
 
 LATENCY_S = 1.0

@@ -18,8 +18,8 @@ import sys
 import psutil
 import uvloop
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.models.clients import Models
-from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.source_run import Source
 

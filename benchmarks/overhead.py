@@ -31,8 +31,8 @@ import orjson
 from benchmarks.command import ROOT, answer_of, ended, environment, t2t
 from benchmarks.endpoint import Connection, Script, running
 from benchmarks.tree import Sample, Tree
+from t2t_dist.config.domain import load_domain
 from t2t_dist.models.clients import Models
-from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.source_run import Source
 

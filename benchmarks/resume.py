@@ -27,9 +27,9 @@ from t2t_dist.config.settings import Config
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import ShardWriter, clean
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.writer import ShardWriter, clean
 
 COMMITS, ITEMS, ORPHANS = 5_000, 200, 200
 MANIFEST = Manifest(run_id="bench", kind="generate", code="x", source="y", results={}, config=Config())

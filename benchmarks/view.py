@@ -35,7 +35,7 @@ import pyarrow.ipc
 
 from benchmarks.command import ROOT, environment
 from benchmarks.material import converted, explored
-from t2t_dist.config.settings import load_config
+from t2t_dist.config.loading import load_config
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Episode, Task
 from t2t_dist.environments import registry
@@ -45,8 +45,8 @@ from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.manifest import Manifest, claim
+from t2t_dist.storage.migrations import SCHEMA_VERSION, VERSION_KEY
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import SCHEMA_VERSION, VERSION_KEY
 from t2t_dist.storage.rows import SCHEMAS, episode_row, to_row
 
 AGENTS = ("scripted:oracle", "scripted:hasty", "scripted:stubborn", "scripted:compliant", "scripted:silent")

@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.vllm_utilisation import KEY, arguments, ask, counts, emptied, engine_of, run
-from t2t_dist.config.engines import EngineView, FleetView, PoolConfig, PoolView
+from t2t_dist.config.engines import PoolConfig
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.models.chat import Conversation
-from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.clients import Models
+from t2t_dist.models.fleet_view import EngineView, FleetView, PoolView
 from t2t_dist.models.routing import Router
 
 #: Room in a tight cache, over what the conversations that fall to its server come to in the end.

@@ -28,13 +28,14 @@ import aiohttp
 from benchmarks.command import answer_of, ended, t2t
 from t2t_dist.actors.engine import Engine
 from t2t_dist.cluster.engines.poller import read_metrics
+from t2t_dist.config.domain import load_domain
 from t2t_dist.config.engines import PoolConfig
+from t2t_dist.config.settings import Limits
 from t2t_dist.core.identity import seed_of
 from t2t_dist.models.chat import Reply, ToolCall
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.models.pool import Target
-from t2t_dist.pipeline.workloads import load_domain
-from t2t_dist.simulation.conversation import Limits, roll_out
+from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.simulation.model_players import ModelAgent
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.storage.source_run import Source

@@ -10,9 +10,9 @@ import ray
 
 from t2t_dist.actors.server import find_entry, flavour
 from t2t_dist.config.engines import EngineConfig, Replicas
+from t2t_dist.config.model_names import parse_model
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.models.clients import parse_model
 from t2t_dist.models.openai import key_of
 from t2t_dist.pipeline.preflight import Endpoint, Finding, endpoint, machine
 

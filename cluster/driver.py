@@ -17,19 +17,20 @@ import ray
 import ray.exceptions
 
 from t2t_dist.actors.rollout import Orders, Report, RolloutActor
-from t2t_dist.config.engines import FleetView, Held
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.openai import key_of
 from t2t_dist.models.routing import Router
 from t2t_dist.pipeline.budget import spent, yields
 from t2t_dist.pipeline.feedback import favours
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import ShardWriter, clean, row_digest
+from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import StatusFile, Wanted
+from t2t_dist.storage.writer import ShardWriter, clean
 
 from .connect import address_of, connected
 from .engines.fleet import Fleet

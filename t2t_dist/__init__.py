@@ -18,7 +18,6 @@ from t2t_dist.environments.workflows import workflow
 if TYPE_CHECKING:
     from t2t_dist.api import Rows, Run, evaluate, generate, load_episodes, load_tasks
 
-__version__ = "0.1.0"
 
 __all__ = [
     "GENERIC",

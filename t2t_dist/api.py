@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.storage.manifest import read_manifest

@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import ShardWriter, row_digest
+from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
+from t2t_dist.storage.writer import ShardWriter
 from tests.made import Made
 from tests.transcript import Transcript, gone_well
 

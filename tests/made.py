@@ -12,7 +12,7 @@ from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.synthesis.convert import convert
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
-from t2t_dist.synthesis.intents.certificate import changes_of, play
+from t2t_dist.synthesis.intents.gold import changes_of, play
 from t2t_dist.synthesis.verify import Verifier
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from t2t_dist.config.settings import load_config
+from t2t_dist.config.loading import load_config
 from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.models.clients import Models
 from t2t_dist.pipeline.episodes import EpisodeRunner

@@ -10,8 +10,8 @@ from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Task
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import ShardWriter
 from t2t_dist.storage.rows import SCHEMAS, episode_row, outcome_of, turn_of
+from t2t_dist.storage.writer import ShardWriter
 from tests.finished_run import Row, failed, played, rows_of, write_run
 from tests.library_domain import Library
 from tests.made import Made, make

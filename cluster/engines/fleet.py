@@ -19,13 +19,14 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from t2t_dist.actors.inference import EngineAddress, EngineFailed, Exit, InferenceActor
-from t2t_dist.config.engines import EngineView, FleetView, Held, PoolConfig, PoolView
+from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.fleet_view import EngineView, FleetView, Held, PoolView
 
-from ..metrics.snapshot import EngineReading
 from .admission import Admission, Reading, share_of
 from .health import Health, State
 from .poller import Asked, Polled, Poller
+from .reading import EngineReading
 
 #: Requests at once before anything is known of an engine: enough to show what it can do, too few to drown it.
 _START_LIMIT = 32

@@ -28,8 +28,9 @@ from t2t_dist.config.settings import MetricsConfig
 from t2t_dist.core.errors import InputError
 
 from ..engines.health import State
+from ..engines.reading import EngineReading
 from .series import families
-from .snapshot import EngineReading, Metrics
+from .snapshot import Metrics
 
 #: A driver whose loop has not come round for so long is taken to hang. Starting workers may hold it for two minutes.
 SILENT_S = 180.0

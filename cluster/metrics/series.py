@@ -24,7 +24,8 @@ from t2t_dist.models.metering import OUTCOMES, TOKEN_KINDS, Histogram
 
 from ..engines.admission import Move
 from ..engines.health import State
-from .snapshot import EngineReading, Snapshot
+from ..engines.reading import EngineReading
+from .snapshot import Snapshot
 
 RUN_STATES = ("starting", "running", "finished", "stopped", "failed")
 _STAGES = ("verify", "rollout")

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from t2t_dist.config.model_names import parse_model, pool_label
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
-from t2t_dist.models.clients import parse_model, pool_label
 from t2t_dist.models.metering import Calls, Histogram
 from t2t_dist.storage.ledger import LedgerState, ShardInfo
 
-from ..engines.health import State
+from ..engines.reading import EngineReading
 from ..scheduling.scheduler import Counts, Scheduler
 
 if TYPE_CHECKING:
@@ -30,28 +30,6 @@ EVERY_S = 1.0
 LAG_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Buckets of the time from a finished item to its commit, seconds: a shard is written after a minute at the latest.
 COMMIT_BOUNDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
-
-
-class EngineReading(NamedTuple):
-    """One engine at a moment. ``url`` ends in ``/v1``, empty before its first start; ``up``: it is sent requests.
-
-    ``limit``, ``least``, ``trouble``, ``moves``: of its admission. ``held``: requests that workers have there.
-    ``counts``: of its own metrics, by the names of :mod:`cluster.polling`; empty where it has none, or is not up yet.
-    """
-
-    engine: str
-    pool: str
-    url: str
-    state: State
-    up: bool
-    restarts: int
-    limit: int
-    least: int
-    trouble: int | None
-    moves: Mapping[str, int]
-    held: int
-    gpus: int
-    counts: Mapping[str, float]
 
 
 class Engines(Protocol):

@@ -12,7 +12,8 @@ import orjson
 import typer
 from rich.console import Console
 
-from t2t_dist.config.settings import Config, load_config, parse_setting
+from t2t_dist.config.loading import load_config, parse_setting
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.core.schema import INTENTS
 

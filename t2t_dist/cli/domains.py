@@ -19,8 +19,8 @@ app = typer.Typer()
 def domains(json: Json = False) -> None:
     """List the domains."""
     with spoken_errors():
+        from t2t_dist.config.domain import load_domain
         from t2t_dist.environments.registry import find, names
-        from t2t_dist.pipeline.workloads import load_domain
 
         rows = []
         for name in names():

@@ -7,22 +7,16 @@ may differ when it is resumed.
 from __future__ import annotations
 
 import ipaddress
-from difflib import get_close_matches
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
-from t2t_dist.models.clients import ModelSettings, parse_model, pool_name
-from t2t_dist.pipeline.budget import BudgetConfig
-from t2t_dist.pipeline.trials import AdaptiveConfig
-from t2t_dist.simulation.conversation import Limits
-from t2t_dist.simulation.tool_faults import FaultsConfig
 
 from .engines import HOW, EngineConfig, PoolConfig, Replicas, Section
+from .model_names import parse_model, pool_name
 
 
 class VerifyConfig(Section):
@@ -203,63 +197,89 @@ def _flat(section: BaseModel, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def load_config(file: str | None, overrides: dict[str, Any]) -> Config:
-    """A config from a YAML file (or none) with dotted overrides on top.
+class ModelSettings(Section):
+    """How models are asked; the same for every model of a run, except sampling, which goes by seat."""
 
-    Raises:
-        InputError: one line: unreadable file, unknown key (with the nearest one), wrong value.
-    """
-    data: dict[str, Any] = {}
-    if file is not None:
-        try:
-            data = yaml.safe_load(Path(file).read_text("utf-8")) or {}
-        except OSError as error:
-            raise InputError(f"config {file}: {error.strerror or error}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"config {file} is not YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(data, dict):
-            raise InputError(f"config {file} must be a mapping of settings, such as 'domain: retail'")
-    for path, value in overrides.items():
-        _put(data, path, value)
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise InputError(_explain(error, file)) from None
-
-
-def _put(data: dict[str, Any], path: str, value: Any) -> None:
-    keys = path.split(".")
-    for key in keys[:-1]:
-        inner = data[key] = data.get(key) or {}  # a section may be empty in the file
-        if not isinstance(inner, dict):
-            raise InputError(f"--set {path}: '{key}' is a value, not a section")
-        data = inner
-    data[keys[-1]] = value
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """``a.b=c`` as (path, value); the value is read as YAML. Raises InputError."""
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip():
-        raise InputError(f"--set {text}: write it as name=value, such as limits.max_steps=60")
-    try:
-        return path.strip(), yaml.safe_load(value) if value.strip() else ""
-    except yaml.YAMLError:
-        raise InputError(f"--set {text}: the value is not YAML; put it into quotes") from None
+    sampling: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="sampling fields by seat, sent as they are: temperature, top_p, max_tokens"
+    )
+    api_key_env: str | None = Field(
+        None, description="environment variable that holds the endpoints' API key", json_schema_extra=HOW
+    )
+    send_seed: bool = Field(True, description="send a sampling seed with each request")
+    carry_reasoning: bool | None = Field(
+        None,
+        description="send a model's reasoning of earlier turns back to it; default: where its template wants it,"
+        " and to all endpoints of others",
+    )
+    capture: Literal["none", "tokens"] = Field(
+        "none", description="tokens keeps token ids and log probabilities in the rows (vLLM only)"
+    )
+    deadline_s: float = Field(
+        600.0, gt=0, description="seconds for one request, its whole answer included", json_schema_extra=HOW
+    )
+    max_attempts: int = Field(4, ge=1, description="requests for one call, the first included", json_schema_extra=HOW)
+    backoff_base_s: float = Field(
+        0.5, ge=0, description="seconds of the first wait between two of them; doubles", json_schema_extra=HOW
+    )
+    patience_s: float = Field(
+        900.0,
+        ge=0,
+        description="seconds that a call waits for a pool whose engines are away or full",
+        json_schema_extra=HOW,
+    )
+    record: str | None = Field(
+        None, description="file to which every exchange is appended, for recorded:FILE", json_schema_extra=HOW
+    )
 
 
-def _explain(error: ValidationError, file: str | None) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    where = f"config {file}: " if file else "config: "
-    if first["type"] == "extra_forbidden":
-        section: type[BaseModel] = Config
-        for part in path[:-1]:
-            inner = section.model_fields[part].annotation if part in section.model_fields else None
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                section = inner
-        near = get_close_matches(path[-1], section.model_fields, 3, 0.6)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"settings here: {', '.join(section.model_fields)}"
-        return f"{where}there is no setting '{'.'.join(path)}'; {hint}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}{'.'.join(path) or 'settings'}: {message[:1].lower()}{message[1:]}, got {first['input']!r:.80}"
+class BudgetConfig(Section):
+    """Where a run may end before its last item; whichever comes first."""
+
+    accepted: int | None = Field(None, ge=1, description="verified tasks")
+    episodes: int | None = Field(None, ge=1, description="graded episodes")
+    tokens: int | None = Field(None, ge=1, description="tokens of all seats, prompts and answers")
+    wall_s: float | None = Field(None, gt=0, description="seconds of one session")
+
+
+class AdaptiveConfig(Section):
+    """For ``trials: adaptive``."""
+
+    least: int = Field(2, ge=1, description="episodes that every task gets")
+    most: int = Field(16, ge=1, description="episodes that none gets more than")
+    sd: float = Field(
+        0.15, gt=0, lt=0.5, description="enough once the pass rate's standard deviation is no larger than this"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> AdaptiveConfig:
+        if self.most < self.least:
+            raise ValueError(f"most ({self.most}) is below least ({self.least})")
+        return self
+
+
+class FaultsConfig(Section):
+    """Faults that rollouts meet: shares of the tools, drawn anew for each episode, the same for all agents."""
+
+    retry: float = Field(0.0, ge=0, le=1, description="share of tools whose first call fails")
+    switch: float = Field(0.0, ge=0, le=1, description="share of tools that are out of order where another one will do")
+    impossible: float = Field(0.0, ge=0, le=1, description="share of WRITE tools that are out of order")
+    late: float = Field(0.0, ge=0, le=1, description="share of tools that answer late")
+    late_s: float = Field(1.0, ge=0, description="how late, in seconds")
+    tools: list[str] = Field([], description="only these tools; default: all of the agent's that touch data")
+
+    @property
+    def any(self) -> bool:
+        return any((self.retry, self.switch, self.impossible, self.late))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a conversation is cut off."""
+
+    max_steps: int = 100
+    """Turns of agent and user together; greeting and tool results don't count."""
+    max_errors: int = 10
+    """The agent's tool calls refused in a row, whatever was said in between, that end it."""
+    deadline_s: float | None = 3600.0
+    """For the whole conversation, in seconds; None for none."""

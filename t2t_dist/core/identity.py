@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from t2t_dist import __version__
+from .version import __version__
 
 
 def stable_hash(*parts: Any, size: int = 8) -> str:

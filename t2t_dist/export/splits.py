@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.splits import SPLITS
@@ -63,15 +63,3 @@ def shares_of(text: str) -> tuple[float, ...]:
     if not 1 <= len(shares) <= len(SPLITS) or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
         raise ValueError(text)
     return (*shares, *(0.0 for _ in SPLITS[len(shares) :]))
-
-
-def strings(value: object) -> Iterator[str]:
-    """Every string among the values of plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from strings(inner)

@@ -21,7 +21,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import injected
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
-from t2t_dist.synthesis.intents.certificate import matches
+from t2t_dist.synthesis.intents.gold import matches
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 

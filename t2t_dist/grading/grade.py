@@ -17,12 +17,12 @@ from t2t_dist.core.speech_acts import mentions, says_number
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import injected
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash
-from t2t_dist.simulation.tool_faults import expected
-from t2t_dist.synthesis.intents.certificate import matches
+from t2t_dist.synthesis.intents.gold import matches
 from t2t_dist.tau2 import PART
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import has_verdict, own_basis, tau2_verdict, told
 
+from .expected import expected
 from .process_checks import ProcessChecks
 
 #: A conversation that ended by itself. The others (max_steps, too_many_errors, context_exceeded) were cut off.

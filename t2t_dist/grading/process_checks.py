@@ -5,10 +5,10 @@ from __future__ import annotations
 from t2t_dist.core.schema import CallPattern, Task, Turn
 from t2t_dist.core.speech_acts import asks_to_confirm, mentions, normalised, says_yes
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import expanded
 from t2t_dist.environments.tools import AGENT, Call, Kind, Tool, ToolResult
-from t2t_dist.synthesis.explore import expanded
-from t2t_dist.synthesis.intents.certificate import matches
 from t2t_dist.synthesis.intents.changing import ASKED_TO_CONFIRM
+from t2t_dist.synthesis.intents.gold import matches
 from t2t_dist.tau2.initial_world import world_of
 
 

@@ -7,150 +7,27 @@ process.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import orjson
-from pydantic import Field
 
-from t2t_dist.config.engines import HOW, FleetView, Held, PoolConfig, Section, endpoint_url
+from t2t_dist.config.engines import PoolConfig
+from t2t_dist.config.model_names import _CHAT, SEATS, ModelName, parse_model, pool_label, pool_name
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, UserSide
 from t2t_dist.environments.base import Domain
-from t2t_dist.evaluation.costs import Counted
 from t2t_dist.simulation.model_players import ModelAgent, ModelUser
 from t2t_dist.simulation.players import AgentPlayer, UserPlayer
 
 from .chat import ChatModel
-from .metering import Meter, Metered
+from .fleet_view import FleetView, Held
+from .metering import Counted, Meter, Metered
 from .openai import OpenAIChat, OpenAIOptions
 from .pool import MakePicker, Pooled
 from .recorded import RecordedChat, Recorder
-
-#: The scripted agents.
-SCRIPTS = ("oracle", "hasty", "stubborn", "compliant", "silent")
-_CHAT = ("recorded:FILE", "openai:MODEL@URL", "vllm:MODEL", "pool:NAME")
-#: The forms of name that each seat takes.
-SEATS: dict[str, tuple[str, ...]] = {
-    "agent": (*(f"scripted:{script}" for script in SCRIPTS), *_CHAT),
-    "user": ("scripted", *_CHAT),
-    "explorer": ("graph", *_CHAT),
-    "writer": ("template", *_CHAT),
-    "judge": _CHAT,
-}
-_OPENAI = re.compile(r"(?P<model>.+?)@(?P<url>https?://.+)", re.DOTALL)
-
-
-class ModelName(NamedTuple):
-    """A name taken apart: ``what`` is the script, the file or the model; ``url`` the endpoint's."""
-
-    kind: str
-    what: str = ""
-    url: str = ""
-
-    @property
-    def is_chat(self) -> bool:
-        """Whether a :class:`~t2t_dist.models.chat.ChatModel` stands behind it."""
-        return self.kind in ("recorded", "openai", "vllm", "pool")
-
-
-@lru_cache(maxsize=256)
-def parse_model(name: str, seat: str) -> ModelName:
-    """Take a name apart and check that it can sit there.
-
-    Raises:
-        InputError: no such name, or not for this seat; one line with the nearest names.
-    """
-    forms = SEATS[seat]
-    kind, _, rest = name.strip().partition(":")
-    if kind == "openai" and "openai:MODEL@URL" in forms:
-        found = _OPENAI.fullmatch(rest)
-        if found is None:
-            raise InputError(
-                f"{seat} model 'openai:...' needs a model and a URL:"
-                f" openai:MODEL@URL, for example openai:my-model@http://127.0.0.1:8000/v1"
-            )
-        return ModelName(kind, found["model"], found["url"])
-    if kind == "recorded" and "recorded:FILE" in forms:
-        if not rest:
-            raise InputError(f"{seat} model 'recorded' needs a file: recorded:FILE, a file written with --record")
-        return ModelName(kind, rest)
-    if kind in ("vllm", "pool") and forms[-1] == "pool:NAME":
-        if not rest:
-            what = "vllm:MODEL, a model's directory or name" if kind == "vllm" else "pool:NAME, a name under 'pools'"
-            raise InputError(f"{seat} model '{kind}' needs more: {what}")
-        return ModelName(kind, rest)
-    if name in forms:
-        return ModelName(kind, rest)
-    raise InputError(f"{seat} model '{name}' is not known here{_near(name, forms)}; {seat} takes {_listed(forms)}")
-
-
-def pool_name(name: str) -> str | None:
-    """The pool that a model's name stands for: ``NAME`` of ``pool:NAME``, all of ``vllm:MODEL``, ``None`` of others."""
-    kind, _, rest = name.strip().partition(":")
-    return rest if kind == "pool" else name.strip() if kind == "vllm" else None
-
-
-def pool_label(name: str) -> str:
-    """What a chat model's calls are counted under: its pool, or the endpoint as ``openai:MODEL@URL``."""
-    kind, _, rest = name.strip().partition(":")
-    found = _OPENAI.fullmatch(rest) if kind == "openai" else None
-    return pool_name(name) or (f"openai:{found['model']}@{endpoint_url(found['url'])}" if found else name.strip())
-
-
-def _near(name: str, forms: tuple[str, ...]) -> str:
-    """``, did you mean ...?`` where a form is close, or a script without its kind, or a kind without its rest."""
-    if name in ("scripted", "graph", "template"):  # spelt well, and meant for another seat
-        return ""
-    candidates = {form.removeprefix("scripted:"): form for form in forms} | {form: form for form in forms}
-    kinds = {form.partition(":")[0]: form for form in forms if form in _CHAT}
-    for said, known in ((name, candidates), (name.partition(":")[0], kinds)):
-        if near := get_close_matches(said, known, 1, 0.6):
-            return f", did you mean {known[near[0]]}?"
-    return ""
-
-
-def _listed(forms: tuple[str, ...]) -> str:
-    return f"{', '.join(forms[:-1])} or {forms[-1]}"
-
-
-class ModelSettings(Section):
-    """How models are asked; the same for every model of a run, except sampling, which goes by seat."""
-
-    sampling: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="sampling fields by seat, sent as they are: temperature, top_p, max_tokens"
-    )
-    api_key_env: str | None = Field(
-        None, description="environment variable that holds the endpoints' API key", json_schema_extra=HOW
-    )
-    send_seed: bool = Field(True, description="send a sampling seed with each request")
-    carry_reasoning: bool | None = Field(
-        None,
-        description="send a model's reasoning of earlier turns back to it; default: where its template wants it,"
-        " and to all endpoints of others",
-    )
-    capture: Literal["none", "tokens"] = Field(
-        "none", description="tokens keeps token ids and log probabilities in the rows (vLLM only)"
-    )
-    deadline_s: float = Field(
-        600.0, gt=0, description="seconds for one request, its whole answer included", json_schema_extra=HOW
-    )
-    max_attempts: int = Field(4, ge=1, description="requests for one call, the first included", json_schema_extra=HOW)
-    backoff_base_s: float = Field(
-        0.5, ge=0, description="seconds of the first wait between two of them; doubles", json_schema_extra=HOW
-    )
-    patience_s: float = Field(
-        900.0,
-        ge=0,
-        description="seconds that a call waits for a pool whose engines are away or full",
-        json_schema_extra=HOW,
-    )
-    record: str | None = Field(
-        None, description="file to which every exchange is appended, for recorded:FILE", json_schema_extra=HOW
-    )
 
 
 class Models:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from t2t_dist.core.errors import ContextExceeded, EpisodeFailure, FailureClass
@@ -127,6 +131,76 @@ class Metered:
             self._meter.of(self.pool).ended[FailureClass.CANCELLED.value] += 1
             raise
         self._meter.of(self.pool).answered(reply)
+        return reply
+
+    async def close(self) -> None:
+        await self.model.close()
+
+
+#: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
+PREFIX = "spent|"
+
+
+KINDS = ("calls", "failed", "prompt_tokens", "cached_tokens", "completion_tokens", "ms_waited", "ms")
+
+
+_counter: ContextVar[Counter[str] | None] = ContextVar("spending", default=None)
+
+
+_stage: ContextVar[str] = ContextVar("stage", default="rollout")
+
+
+@contextmanager
+def spending(counter: Counter[str], stage: str = "rollout") -> Iterator[None]:
+    """Count the calls made in here, and in tasks started in here, into ``counter``."""
+    kept, kept_stage = _counter.set(counter), _stage.set(stage)
+    try:
+        yield
+    finally:
+        _counter.reset(kept)
+        _stage.reset(kept_stage)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """The calls made in here belong to this stage."""
+    kept = _stage.set(name)
+    try:
+        yield
+    finally:
+        _stage.reset(kept)
+
+
+class Counted:
+    """A chat model whose calls are counted; see :class:`t2t_dist.models.chat.ChatModel`."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self.model, self.name = model, model.name
+
+    async def complete(
+        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
+    ) -> Reply:
+        """As the model does."""
+        counter, began = _counter.get(), time.perf_counter()
+        head = f"{PREFIX}{_stage.get()}|{seat}|{self.name}|"
+        try:
+            reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
+        except Exception:
+            if counter is not None:
+                counter.update({f"{head}failed": 1, f"{head}ms": round(1000 * (time.perf_counter() - began))})
+            raise
+        if counter is not None:
+            used = reply.usage
+            counter.update(
+                {
+                    f"{head}calls": 1,
+                    f"{head}prompt_tokens": used.prompt_tokens,
+                    f"{head}cached_tokens": min(used.cached_tokens, used.prompt_tokens),
+                    f"{head}completion_tokens": used.completion_tokens,
+                    f"{head}ms_waited": round(1000 * reply.t_queue),
+                    f"{head}ms": round(1000 * reply.t_model),
+                }
+            )
         return reply
 
     async def close(self) -> None:

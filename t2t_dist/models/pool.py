@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from t2t_dist.config.engines import Held, PoolView
 from t2t_dist.core.errors import EngineUnavailable
 
+from .fleet_view import Held, PoolView
 from .limiter import Gate
 
 

@@ -8,18 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import Field
-
-from t2t_dist.config.engines import Section
-
-
-class BudgetConfig(Section):
-    """Where a run may end before its last item; whichever comes first."""
-
-    accepted: int | None = Field(None, ge=1, description="verified tasks")
-    episodes: int | None = Field(None, ge=1, description="graded episodes")
-    tokens: int | None = Field(None, ge=1, description="tokens of all seats, prompts and answers")
-    wall_s: float | None = Field(None, gt=0, description="seconds of one session")
+from t2t_dist.config.settings import BudgetConfig
 
 
 def accepted(counters: Mapping[str, float]) -> int:

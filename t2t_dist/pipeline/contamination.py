@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.entities import Entities
 from t2t_dist.synthesis.verify import action_key
-
-from .workloads import load_domain
 
 
 class Overlap(NamedTuple):

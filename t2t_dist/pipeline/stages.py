@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from t2t_dist.core.errors import EpisodeFailure, FailureClass
 from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import Failure, Task, Trajectory
 from t2t_dist.environments.tools import ToolLost
-from t2t_dist.evaluation.costs import stage
 from t2t_dist.explore_stage import LlmExplorer
+from t2t_dist.models.metering import stage
 from t2t_dist.storage.rows import failure_row, to_row
-from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 from t2t_dist.synthesis.explore_llm import conversation_key
 from t2t_dist.synthesis.intents.errands import errands_in
 from t2t_dist.synthesis.judges import committee
-from t2t_dist.synthesis.verify import Verifier, action_key
+from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.writing import LlmWriter
 
 from .episodes import Finished
 from .feedback import counted
+from .run import ItemRows
 
 if TYPE_CHECKING:
-    from .workloads import Run
-
-
-@dataclass
-class ItemRows:
-    """What an item came to: rows by table, and counts to be added up over the run."""
-
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, table: str, row: dict[str, Any]) -> None:
-        self.rows.setdefault(table, []).append(row)
-
-    def finished(self, done: Finished) -> None:
-        """Take an episode's row and count it."""
-        self.add(done.table, done.row)
-        if done.table == "episodes":
-            self.counts[f"episodes.{done.row['stage']}"] += 1
-        else:
-            self.counts[f"failures.{done.row['failure']}"] += 1
+    from .run import Run
 
 
 class Stages:
@@ -214,8 +193,3 @@ async def _within(seconds: float, what: str) -> AsyncIterator[None]:
         if not deadline.expired():
             raise
         raise EpisodeFailure(f"{what} was not over after {seconds:g} s", FailureClass.DEADLINE) from None
-
-
-def reference_keys(runs: Iterable[str]) -> frozenset[str]:
-    """What the tasks of reference runs do, for the contamination check."""
-    return frozenset(action_key(task) for run in runs for task in Source(run).verified_tasks())

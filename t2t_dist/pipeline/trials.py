@@ -11,27 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from math import sqrt
 from typing import TypeVar
 
-from pydantic import Field, model_validator
-
-from t2t_dist.config.engines import Section
+from t2t_dist.config.settings import AdaptiveConfig
 
 T = TypeVar("T")
-
-
-class AdaptiveConfig(Section):
-    """For ``trials: adaptive``."""
-
-    least: int = Field(2, ge=1, description="episodes that every task gets")
-    most: int = Field(16, ge=1, description="episodes that none gets more than")
-    sd: float = Field(
-        0.15, gt=0, lt=0.5, description="enough once the pass rate's standard deviation is no larger than this"
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> AdaptiveConfig:
-        if self.most < self.least:
-            raise ValueError(f"most ({self.most}) is below least ({self.least})")
-        return self
 
 
 def deviation(graded: int, passed: int) -> float:

@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
+from t2t_dist.config.domain import _of_domain, load_domain
 from t2t_dist.config.settings import Config
-from t2t_dist.core.errors import FailureClass, InputError, defect_line
-from t2t_dist.core.identity import code_version, episode_id, run_id, seed_of
+from t2t_dist.core.errors import FailureClass, InputError
+from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.schema import Task
-from t2t_dist.environments import registry
-from t2t_dist.environments.base import Domain
-from t2t_dist.environments.registry import UnknownDomain
-from t2t_dist.evaluation.costs import spending, stage
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
 from t2t_dist.models.pool import MakePicker
-from t2t_dist.simulation.tool_faults import check_tools
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier
 
 from .episodes import EpisodeRunner, Finished, lost_episode
-from .stages import ItemRows, Stages, rollouts
-from .trials import adaptively
+from .run import ItemRows, Run
+from .stages import Stages, rollouts
 
 
 class Work(Protocol):
@@ -56,70 +50,6 @@ class Work(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-def load_domain(config: Config) -> Domain:
-    """The config's domain. Raises InputError: unknown name (with near matches), broken module, words or code."""
-    with _of_domain(config.domain):
-        domain = registry.load(config.domain, config.domain_seed, config.scale)
-        domain.fingerprint  # noqa: B018 - reads policy, words and database: what is wrong with them shows here
-    return domain
-
-
-@contextmanager
-def _of_domain(name: str) -> Iterator[None]:
-    """Whatever a domain's code raises, as InputError."""
-    try:
-        yield
-    except UnknownDomain as error:
-        raise InputError(str(error)) from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"domain '{name}': {error}") from None
-    except Exception as error:
-        raise InputError(f"domain '{name}' broke: {defect_line(error)}; t2t check-domain {name} examines it") from None
-
-
-class Run:
-    """What all kinds of work share."""
-
-    def __init__(self, config: Config, domain: Domain, source: str, slots: int, make_picker: MakePicker | None) -> None:
-        check_tools(config.faults, domain)
-        self.config, self.domain, self.origin = config, domain, source
-        self.run_id = run_id(config.results_part(), code_version(), source)
-        self.models = Models(config.models, config.used_pools(), make_picker)
-        self.runner = EpisodeRunner(self.run_id, config, self.models, domain)
-        self.slots = Slots(slots)
-        #: How much each write is wanted in explorations to come; the driver's word (see t2t_dist.pipeline.feedback).
-        self.favours: dict[str, float] = {}
-
-    async def episode(self, task: Task, agent: str, trial: int, kind: str, attempt: int) -> Finished:
-        async with self.slots:
-            with stage(kind):
-                return await self.runner.run(task, agent, trial, kind, attempt)
-
-    async def run(self, item: int, attempt: int) -> ItemRows:
-        """See :meth:`Work.run`. What models are asked meanwhile is counted with the item."""
-        out = ItemRows()
-        with spending(out.counts):
-            await self._fill(out, item, attempt)
-        return out
-
-    async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
-        raise NotImplementedError
-
-    async def trials(self, task: Task, agent: str, attempt: int) -> list[Finished]:
-        """All episodes of an agent on a task, as many as ``trials`` says."""
-        wanted = self.config.trials
-        if isinstance(wanted, int):
-            return await asyncio.gather(*(self.episode(task, agent, n, "rollout", attempt) for n in range(wanted)))
-
-        def next_one(trial: int) -> Coroutine[Any, Any, Finished]:
-            return self.episode(task, agent, trial, "rollout", attempt)
-
-        return [done async for done in adaptively(self.config.adaptive, next_one, lambda done: done.reward)]
-
-    async def close(self) -> None:
-        await self.models.close()
 
 
 class Generate(Run):

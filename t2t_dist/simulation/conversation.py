@@ -13,14 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from t2t_dist.config.settings import Limits
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EpisodeFailure, FailureClass
-from t2t_dist.core.schema import Task, Turn
+from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolTimeout
 from t2t_dist.tau2.initial_world import world_of
 
-from .players import OUT_OF_SCOPE, STOP, TRANSFER, AgentPlayer, UserPlayer
+from .players import AgentPlayer, UserPlayer
 from .user_faults import EMPTY, user_faults
 
 
@@ -35,18 +36,6 @@ class Termination(StrEnum):
     CONTEXT_EXCEEDED = "context_exceeded"
     TRUNCATED = "truncated"
     """The agent came to its token limit before it said or called anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Where a conversation is cut off."""
-
-    max_steps: int = 100
-    """Turns of agent and user together; greeting and tool results don't count."""
-    max_errors: int = 10
-    """The agent's tool calls refused in a row, whatever was said in between, that end it."""
-    deadline_s: float | None = 3600.0
-    """For the whole conversation, in seconds; None for none."""
 
 
 @dataclass(slots=True)

@@ -7,35 +7,14 @@ leads to the same), *impossible* (for good, and nothing does). *late* answers la
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
 
-from pydantic import Field
-
-from t2t_dist.config.engines import Section
+from t2t_dist.config.settings import FaultsConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import RecordChange, Task
+from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, Plan
-from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
-from t2t_dist.synthesis.intents.certificate import changes_of, fact_text, fields_of
-from t2t_dist.tau2.initial_world import world_of
-
-
-class FaultsConfig(Section):
-    """Faults that rollouts meet: shares of the tools, drawn anew for each episode, the same for all agents."""
-
-    retry: float = Field(0.0, ge=0, le=1, description="share of tools whose first call fails")
-    switch: float = Field(0.0, ge=0, le=1, description="share of tools that are out of order where another one will do")
-    impossible: float = Field(0.0, ge=0, le=1, description="share of WRITE tools that are out of order")
-    late: float = Field(0.0, ge=0, le=1, description="share of tools that answer late")
-    late_s: float = Field(1.0, ge=0, description="how late, in seconds")
-    tools: list[str] = Field([], description="only these tools; default: all of the agent's that touch data")
-
-    @property
-    def any(self) -> bool:
-        return any((self.retry, self.switch, self.impossible, self.late))
+from t2t_dist.environments.tools import AGENT, Kind, Tool
 
 
 def plan_of(config: FaultsConfig, domain: Domain, task: Task, seed: int) -> Plan:
@@ -87,35 +66,3 @@ def _others(domain: Domain, task: Task, tool: Tool) -> list[Tool]:
 
 def _can_use(task: Task, tool: Tool) -> bool:
     return tool.consumes() <= {fact.slot for fact in task.user.identity}
-
-
-class Expected(NamedTuple):
-    """What a correct episode comes to: the final states that are right, what the gold changes, what has to be said."""
-
-    finals: tuple[str, ...]
-    changes: Sequence[RecordChange]
-    communicate: list[str]
-
-
-def expected(domain: Domain, task: Task, plan: Plan) -> Expected:
-    """What a correct episode comes to under these faults.
-
-    A gold call that can't be made leaves its goal where it stands; whether the goal's other calls are made nevertheless
-    is the agent's to decide, so both states are right. What only such calls would have told need not be said.
-    """
-    grader = task.grader
-    impossible = {name for name, fault in plan.items() if fault == Fault.IMPOSSIBLE}
-    if not any(call.name in impossible for call in grader.gold):
-        return Expected((grader.final,), grader.allowed_diff, grader.communicate)
-    stuck = {call.goal for call in grader.gold if call.name in impossible}
-    possible = [call for call in grader.gold if call.name not in impossible]
-    untouched = [call for call in possible if call.goal not in stuck]
-    worlds = []
-    for calls in (untouched, possible):
-        world = world_of(domain, task)
-        for call in calls:
-            domain.execute(world, Call(call.name, call.arguments))
-        worlds.append(world)
-    told = {fact_text(value) for call in possible for value in fields_of(call.result).values()}
-    said = [fact for fact in grader.communicate if fact in told]
-    return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said)

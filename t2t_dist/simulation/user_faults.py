@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import Turn, UserSide
-
-from .players import OUT_OF_SCOPE, STOP, TRANSFER
+from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Turn, UserSide
 
 STOP_BEFORE_WRITE = "stop_before_promised_write"
 EMPTY = "empty_message"

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 
+from .migrations import SCHEMA_VERSION
 from .objects.base import Storage
-from .reader import SCHEMA_VERSION
 
 NAME = "run.json"
 

@@ -9,6 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.ipc
+
+from t2t_dist.core.errors import InputError
+
+from .row_digest import row_digest as row_digest
 
 _CALLS: Any = pa.list_(pa.struct([("goal", pa.int64()), ("name", pa.string()), ("arguments", pa.string())]))
 #: Version 2, calls of the customer's own: by table, where a field was added and which, absent in all older rows.
@@ -59,3 +64,21 @@ def to_version_3(name: str, table: pa.Table) -> pa.Table:
 
 #: From a schema version to the next: (table name, a shard's rows) -> the same rows.
 MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {1: to_version_2, 2: to_version_3}
+
+
+#: To release the next version, raise this and put the function that lifts this one into ``migrations.py``.
+SCHEMA_VERSION = 3
+
+
+VERSION_KEY = b"t2t_schema_version"
+
+
+def schema_version(schema: pa.Schema, file: str) -> int:
+    """The version of a shard's rows. Raises InputError: none, or one that this t2t does not know."""
+    version = (schema.metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
+    if not version.isdecimal() or not 1 <= int(version) <= SCHEMA_VERSION:
+        raise InputError(
+            f"{file}: rows of schema version {version or '(none)'}, this t2t reads versions 1 to {SCHEMA_VERSION}; use "
+            "the t2t that wrote it or a newer one"
+        )
+    return int(version)

@@ -136,7 +136,7 @@ class Reading:
     @cached_property
     def domain(self) -> Domain | None:
         """Its domain; ``None``, and a note, where that can't be loaded."""
-        from t2t_dist.pipeline.workloads import load_domain
+        from t2t_dist.config.domain import load_domain
 
         if self.config is None:
             return None

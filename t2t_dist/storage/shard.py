@@ -17,8 +17,9 @@ import pyarrow.ipc
 from t2t_dist.core.errors import InputError
 
 from .ledger import ShardInfo
+from .migrations import SCHEMA_VERSION, schema_version
 from .objects.base import Storage
-from .reader import MIGRATIONS, SCHEMA_VERSION, schema_version
+from .reader import MIGRATIONS
 
 
 class Shard:

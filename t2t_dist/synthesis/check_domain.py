@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.config.settings import Config
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import expanded, is_valid_errand
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
-from t2t_dist.pipeline.workloads import load_domain
 
 from .bindings import Binder, Made, Seen, reach
-from .explore import GraphExplorer, expanded, is_valid_errand
+from .explore import GraphExplorer
 from .intents.errands import reached
 from .tool_graph import graph_of
 

@@ -16,7 +16,7 @@ from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 
 from .intents import certify, make
-from .intents.certificate import Rejection, Structure
+from .intents.structure import Rejection, Structure
 from .wording_check import check_words
 from .writer_template import skeleton
 

@@ -6,13 +6,12 @@ tie all rows together, and knowing the catalogue is not knowing a test's answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from t2t_dist.environments.base import Domain
-from t2t_dist.export.splits import strings
 
 
 class Entities:
@@ -63,3 +62,15 @@ def _read(text: str | None) -> Any:
         return orjson.loads(text) if text else None
     except orjson.JSONDecodeError:
         return None
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string among the values of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from strings(inner)

@@ -14,9 +14,10 @@ from typing import Any
 
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
 from t2t_dist.environments.rules import Enforced
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import AGENT, Call, Kind, Tool
+from t2t_dist.environments.tools import Call, Kind, Tool
 from t2t_dist.environments.workflows import Workflow
 
 from .bindings import Binder, Seen, dependencies, key_of, reach
@@ -195,35 +196,6 @@ class GraphExplorer:
 
 def _rarity(errand: Tool | Workflow) -> int:
     return max(1, len(errand.parameters)) + 2 * isinstance(errand, Workflow)
-
-
-def requestor_of(domain: Domain, name: str) -> str | None:
-    """As rows have it: ``user`` for a tool of the customer's own, ``None`` for the agent's."""
-    side = domain.side_of(name)
-    return None if side == AGENT else side
-
-
-def is_valid_errand(domain: Domain, world: World, errand: Call, customer: str) -> bool:
-    """Each of its calls is accepted and against no rule, each WRITE changes the world (tried on a fork)."""
-    fork, changed = world.fork(), False
-    for step in domain.steps(fork, errand):
-        if domain.breaches(fork, step, customer):
-            return False
-        result = domain.execute(fork, step)
-        if result.error or (domain.tools[step.name].kind is Kind.WRITE and not result.changed):
-            return False
-        changed = changed or result.changed
-    return changed
-
-
-def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:
-    """The calls that an errand takes, each made on ``world``; ``None`` where one is refused."""
-    made = []
-    for step in domain.steps(world, errand):
-        if domain.execute(world, step).error:
-            return None
-        made.append(step)
-    return made
 
 
 def explore_graph(

@@ -18,10 +18,9 @@ from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
 from t2t_dist.core.schema import Step
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import requestor_of
 from t2t_dist.environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
 from t2t_dist.models.chat import ChatModel, Conversation
-
-from .explore import requestor_of
 
 #: Unusable answers that end an exploration.
 MAX_BAD = 3

@@ -15,6 +15,7 @@ from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.environments.tools import Kind
+from t2t_dist.storage.source_run import Source
 from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.from_tau2 import reimport
 
@@ -104,3 +105,8 @@ class Verifier:
         if not low <= rate <= high:
             return reject(task, "out_of_band", f"measured pass rate {rate:.2f} is outside {low:g}..{high:g}")
         return task
+
+
+def reference_keys(runs: Iterable[str]) -> frozenset[str]:
+    """What the tasks of reference runs do, for the contamination check."""
+    return frozenset(action_key(task) for run in runs for task in Source(run).verified_tasks())

@@ -14,8 +14,9 @@ from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
-from .intents.certificate import Structure, facts_of, identity_facts, said, sentence
 from .intents.changing import FIRST_REPLY
+from .intents.facts import facts_of, identity_facts, said, sentence
+from .intents.structure import Structure
 
 #: Ways to be a customer. The first word is the style that scripted speech follows.
 PERSONAS = (

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version
 from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
-from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
 

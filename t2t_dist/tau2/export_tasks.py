@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Intent
-from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.source_run import Source
 
 from .task_format import raw_of

@@ -6,16 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.domain import load_domain
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version, run_id, stable_hash
-from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import ShardWriter, row_digest
+from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
 from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.writer import ShardWriter
 
 from .from_tau2 import Grading, Imported, Raised, import_task
 from .task_format import form_of, raw_text, read_tasks

@@ -19,11 +19,11 @@ import orjson
 import pyarrow as pa
 from pydantic import ValidationError
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.pipeline.workloads import load_domain
 from t2t_dist.storage.ledger import RunState, advance, read_state
 from t2t_dist.storage.manifest import NAME as MANIFEST
 from t2t_dist.storage.manifest import Manifest, read_manifest

@@ -19,7 +19,8 @@ from t2t_dist.cluster.engines.health import State
 from t2t_dist.cluster.metrics.exporter import SILENT_S, served, targets
 from t2t_dist.cluster.metrics.snapshot import Metrics
 from t2t_dist.cluster.scheduling.scheduler import Scheduler
-from t2t_dist.config.settings import Config, MetricsConfig, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config, MetricsConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.ledger import LedgerState
 from tests.cluster.test_metrics import engine

@@ -19,7 +19,8 @@ import yaml
 
 from t2t_dist.cluster.doctor import examine
 from t2t_dist.cluster.launch import run
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import RunReader

@@ -10,7 +10,8 @@ from t2t_dist.cluster.engines.admission import Reading
 from t2t_dist.cluster.engines.fleet import Fleet
 from t2t_dist.cluster.engines.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
 from t2t_dist.cluster.engines.poller import Polled
-from t2t_dist.config.engines import EngineView, Held, PoolConfig
+from t2t_dist.config.engines import PoolConfig
+from t2t_dist.models.fleet_view import EngineView, Held
 
 
 def running() -> Health:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.cluster.launch import Result, run
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, RunBusy
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.evaluation.summary import summarise

@@ -13,10 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from t2t_dist.actors.rollout import Report, Written
 from t2t_dist.cluster.engines.health import State
+from t2t_dist.cluster.engines.reading import EngineReading
 from t2t_dist.cluster.metrics.exporter import _Collected
-from t2t_dist.cluster.metrics.snapshot import COMMIT_BOUNDS, EVERY_S, EngineReading, Metrics
+from t2t_dist.cluster.metrics.snapshot import COMMIT_BOUNDS, EVERY_S, Metrics
 from t2t_dist.cluster.scheduling.scheduler import Scheduler
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import FailureClass
 from t2t_dist.models.chat import Reply, Usage
 from t2t_dist.models.metering import Calls

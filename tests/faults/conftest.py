@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from t2t_dist.cluster.launch import run
-from t2t_dist.config.settings import load_config
+from t2t_dist.config.loading import load_config
 from tests.stores import SETTINGS, digests
 
 

@@ -20,7 +20,7 @@ import yaml
 from typer.main import get_command
 
 from t2t_dist.cli.main import app
-from t2t_dist.config.settings import load_config
+from t2t_dist.config.loading import load_config
 from tests.runs import ROOT
 
 DEPLOY = ROOT / "cluster" / "deploy"

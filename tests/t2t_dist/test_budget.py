@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.pipeline.budget import BudgetConfig, spent, yields
+from t2t_dist.config.settings import BudgetConfig
+from t2t_dist.pipeline.budget import spent, yields
 
 COUNTERS = {
     "tasks.general": 30,

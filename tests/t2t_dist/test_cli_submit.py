@@ -10,7 +10,8 @@ import pytest
 
 from t2t_dist.cli.follow import settings_hash
 from t2t_dist.cli.submit import _SENT_CONFIG, _as_flags, _packed, _requirements, _variables
-from t2t_dist.config.settings import Config, load_config, parse_setting
+from t2t_dist.config.loading import load_config, parse_setting
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 
 CONFIG = load_config(

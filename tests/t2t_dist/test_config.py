@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from t2t_dist.config.engines import Replicas
-from t2t_dist.config.settings import HOW, Config, load_config, parse_setting
+from t2t_dist.config.loading import load_config, parse_setting
+from t2t_dist.config.settings import HOW, Config, ModelSettings
 from t2t_dist.core.errors import InputError
-from t2t_dist.models.clients import ModelSettings
 
 #: Settings that say how a run is carried out: they may differ when it is resumed.
 HOW_NAMES = {

@@ -17,7 +17,7 @@ from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.synthesis.bindings import dependencies, domain_values, key_of, reach
 from t2t_dist.synthesis.convert import BadWords, certified, convert, convert_one
 from t2t_dist.synthesis.intents import certify
-from t2t_dist.synthesis.intents.certificate import writes_in
+from t2t_dist.synthesis.intents.gold import writes_in
 from tests.made import Made, make
 
 REASONS = {

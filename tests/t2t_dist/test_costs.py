@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 
 from t2t_dist.core.errors import EngineTimeout, InputError
-from t2t_dist.evaluation.costs import Counted, Price, costs_of, parse_prices, spending, stage
+from t2t_dist.evaluation.costs import Price, costs_of, parse_prices
 from t2t_dist.models.chat import Conversation, Reply, Usage
+from t2t_dist.models.metering import Counted, spending, stage
 
 
 class Model:

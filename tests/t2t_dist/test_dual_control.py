@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Step, Task, Trajectory, Turn
 from t2t_dist.environments import registry
@@ -17,7 +18,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER, Call, Kind
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.process_checks import ProcessChecks
-from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.model_players import ModelAgent
 from t2t_dist.simulation.players import UserPlayer

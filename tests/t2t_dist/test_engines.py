@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.config.engines import (
-    EngineConfig,
-    EngineView,
-    FleetView,
-    Held,
-    PoolConfig,
-    PoolView,
-    Replicas,
-    endpoint_url,
-)
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.engines import EngineConfig, PoolConfig, Replicas, endpoint_url
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.fleet_view import EngineView, FleetView, Held, PoolView
 
 URL = "http://127.0.0.1:8000/v1"
 

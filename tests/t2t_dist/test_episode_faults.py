@@ -13,13 +13,16 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import FailureClass
-from t2t_dist.evaluation.costs import PREFIX, costs_of
+from t2t_dist.evaluation.costs import costs_of
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
+from t2t_dist.models.metering import PREFIX
 from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
-from t2t_dist.pipeline.stages import ItemRows, Stages
+from t2t_dist.pipeline.run import ItemRows
+from t2t_dist.pipeline.stages import Stages
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.storage.rows import SCHEMAS, turn_of
 from t2t_dist.synthesis.explore import GraphExplorer, rules_relied_on

@@ -10,6 +10,7 @@ import pytest
 
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.synthesis.bindings import domain_values, key_of
@@ -17,7 +18,6 @@ from t2t_dist.synthesis.explore import (
     MAX_STEPS,
     GraphExplorer,
     explore_graph,
-    is_valid_errand,
     judge_trajectory,
     rules_relied_on,
     step_budget,

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import EpisodeFailure, FailureClass
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.schema import Step
 from t2t_dist.environments.base import Call, replay
-from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.clients import Models
 from t2t_dist.synthesis.explore_llm import MAX_BAD, Exploration, explore
 from tests.fake_endpoint import FakeEndpoint, Message, text
 from tests.phones import PHONES

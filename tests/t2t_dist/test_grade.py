@@ -11,7 +11,7 @@ from t2t_dist.core.schema import CallPattern, Certificate, GraderSide, Intent, O
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import ENDED, grade
-from t2t_dist.synthesis.intents.certificate import writes_in
+from t2t_dist.synthesis.intents.gold import writes_in
 from tests.made import Made
 from tests.phones import PHONES
 from tests.transcript import Transcript, gone_well

@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.config.settings import load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import FaultsConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.environments.tool_faults import Fault, InjectedTools, injected
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.grading.diagnose import diagnose
+from t2t_dist.grading.expected import expected
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.pipeline.episodes import EpisodeRunner
-from t2t_dist.simulation.tool_faults import FaultsConfig, check_tools, expected, plan_of
+from t2t_dist.simulation.tool_faults import check_tools, plan_of
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from tests.made import Made
 from tests.matrix import tasks_of

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import EpisodeFailure
 from t2t_dist.core.prompts.render import BadAnswer
 from t2t_dist.core.schema import INTENTS, CallPattern, Task, Vote
 from t2t_dist.environments.base import Domain
-from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.clients import Models
 from t2t_dist.synthesis.judges import committee, judge_prompt, vote
 from tests.fake_endpoint import FakeEndpoint, Fault, text
 from tests.tasks import cancelling, changing, shop

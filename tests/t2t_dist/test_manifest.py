@@ -9,11 +9,12 @@ import orjson
 import pytest
 
 from t2t_dist.config.engines import Replicas
-from t2t_dist.config.settings import Config, load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.manifest import NAME, Manifest, claim, read_manifest
+from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import SCHEMA_VERSION
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from t2t_dist.config.model_names import pool_label
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import ContextExceeded, EngineRejected, EngineTimeout
 from t2t_dist.models.chat import Conversation, Reply, Usage
-from t2t_dist.models.clients import Models, ModelSettings, pool_label
+from t2t_dist.models.clients import Models
 from t2t_dist.models.metering import CALL_BOUNDS, OUTCOMES, TOKEN_KINDS, Calls, Histogram, Meter, Metered
 from tests.fake_endpoint import FakeEndpoint
 

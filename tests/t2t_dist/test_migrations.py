@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 
 from t2t_dist.core.schema import GoldCall, Task, Trajectory
-from t2t_dist.storage.migrations import MIGRATIONS
-from t2t_dist.storage.reader import SCHEMA_VERSION
+from t2t_dist.storage.migrations import MIGRATIONS, SCHEMA_VERSION
 from t2t_dist.storage.rows import SCHEMAS, from_row, to_row
 from tests.made import Made
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from t2t_dist.config.model_names import SCRIPTS, SEATS, ModelName, parse_model
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import FailureClass, InputError
 from t2t_dist.core.schema import Turn
-from t2t_dist.models.clients import SCRIPTS, SEATS, ModelName, Models, ModelSettings, parse_model
+from t2t_dist.models.clients import Models
 from t2t_dist.models.recorded import Recorder
 from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from t2t_dist.synthesis.judges import vote

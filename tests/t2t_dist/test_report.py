@@ -17,7 +17,7 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.evaluation.costs import PREFIX, Price
+from t2t_dist.evaluation.costs import Price
 from t2t_dist.evaluation.failure_causes import causes_of
 from t2t_dist.evaluation.report.data import Found, find
 from t2t_dist.evaluation.report.drawing import WIDTH, cut, nice
@@ -25,10 +25,11 @@ from t2t_dist.evaluation.report.figures import figures
 from t2t_dist.evaluation.report.page import csv_of, page, shown, write_files, write_page
 from t2t_dist.evaluation.report.tables import Table
 from t2t_dist.grading.diagnose import CODES
+from t2t_dist.models.metering import PREFIX
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
+from t2t_dist.storage.migrations import VERSION_KEY
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.partial_run import Reading
-from t2t_dist.storage.reader import VERSION_KEY
 from t2t_dist.storage.status import StatusFile
 from tests.finished_run import failed, write_run
 from tests.made import Made

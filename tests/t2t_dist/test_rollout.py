@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from t2t_dist.config.settings import Limits
 from t2t_dist.core.errors import ContextExceeded, EngineTimeout, FailureClass
-from t2t_dist.core.schema import Task, Turn, TurnCall
+from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
-from t2t_dist.simulation.conversation import Limits, Rollout, RolloutFailed, Termination, roll_out
-from t2t_dist.simulation.players import OUT_OF_SCOPE, STOP, TRANSFER
+from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from tests.phones import GATE, PHONES
 from tests.tasks import cancelling, pending_order, shop
 

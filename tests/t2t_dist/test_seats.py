@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from t2t_dist.config.settings import Limits, ModelSettings
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EngineRejected, FailureClass
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, user_prompt
 from t2t_dist.core.schema import Certificate, GraderSide, Task, Turn, TurnCall
 from t2t_dist.models.chat import Conversation, Reply
-from t2t_dist.models.clients import Models, ModelSettings
-from t2t_dist.simulation.conversation import Limits, Rollout, RolloutFailed, Termination, roll_out
+from t2t_dist.models.clients import Models
+from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from t2t_dist.simulation.model_players import ModelAgent, ModelUser, prefix_break
 from tests.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, default_brain, random_faults, text, tool_call
 from tests.fault_classes import REJECTED, RETRIED

@@ -16,11 +16,13 @@ import pytest
 
 from t2t_dist.core.errors import InputError, RunBusy, StoreUnavailable
 from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.objects.arrow import ArrowStorage
 from t2t_dist.storage.objects.base import Storage, resolved
-from t2t_dist.storage.objects.remote import ArrowStorage, RemoteStorage
+from t2t_dist.storage.objects.remote import RemoteStorage
 from t2t_dist.storage.objects.s3 import S3Storage
-from t2t_dist.storage.reader import RunReader, ShardWriter, clean
+from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.writer import ShardWriter, clean
 from tests import s3_server
 from tests.s3_server import KEYS, S3Server
 

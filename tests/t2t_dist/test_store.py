@@ -22,7 +22,8 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.storage import reader as store_module
 from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import RunReader, ShardWriter, clean
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.writer import ShardWriter, clean
 
 CALL = pa.struct([("id", pa.string()), ("arguments", pa.string())])
 TURN = pa.struct(

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.config.settings import load_config
+from t2t_dist.config.loading import load_config
+from t2t_dist.config.settings import AdaptiveConfig
 from t2t_dist.core.errors import InputError
-from t2t_dist.pipeline.trials import AdaptiveConfig, adaptively, deviation, enough
+from t2t_dist.pipeline.trials import adaptively, deviation, enough
 
 
 @given(st.integers(1, 30), st.data())

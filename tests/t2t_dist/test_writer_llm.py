@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.prompts.render import BadAnswer
 from t2t_dist.core.schema import INTENTS, Intent, UserSide
-from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.clients import Models
 from t2t_dist.synthesis.writer_llm import write
 from tests.fake_endpoint import FakeEndpoint, text
 from tests.tasks import cancelling, changing, shop

@@ -17,9 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.environments.base import Domain
-from t2t_dist.simulation.players import OUT_OF_SCOPE, STOP, TRANSFER
 
-from ..schema import UserSide
+from ..schema import OUT_OF_SCOPE, STOP, TRANSFER, UserSide
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from t2t_dist import __version__
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Turn
+from t2t_dist.core.version import __version__
 from t2t_dist.grading.diagnose import CODES
 
 from ..results_table import ALL

@@ -15,9 +15,9 @@ import orjson
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.synthesis.explore import expanded, requestor_of
 from t2t_dist.synthesis.intents.errands import errand_call
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import orjson
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import Fact, Turn, TurnCall, UserSide
+from t2t_dist.core.schema import STOP, TRANSFER, Fact, Turn, TurnCall, UserSide
 from t2t_dist.environments.tools import Call
 
-from ..players import STOP, TRANSFER, UserPlayer
+from ..players import UserPlayer
 from .device import Devices, told
 from .phrases import Phrases, in_turn, user_acts
 

@@ -12,23 +12,20 @@ A directory is :class:`~t2t_dist.storage.objects.local.LocalStorage`, ``s3://`` 
 
 from __future__ import annotations
 
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow.fs
 
-from t2t_dist.core.errors import InputError
+from .opening import _path, _remote
 
 #: Unfinished objects live here, apart from the finished ones: no listing and no reader's glob ever meets one.
 TEMPORARY = "tmp"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
-_SECRET = re.compile(r"key|secret|token|passw|credential|sas|signature", re.IGNORECASE)
 
 
 class Storage(ABC):
@@ -143,30 +140,3 @@ def is_uri(root: str | Path) -> bool:
 def resolved(root: str) -> str:
     """The same from any directory: a path made absolute, a URI as it is."""
     return root if is_uri(root) else str(Path(root).resolve())
-
-
-def _path(root: str | Path) -> str:
-    return os.path.abspath(root)
-
-
-def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:
-    """Raises InputError: an address with a secret in it, which would end up in run.json, logs and messages."""
-    parts = urlsplit(uri)
-    user = parts.scheme == "s3" and parts.username is not None
-    if user or parts.password is not None or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query)):
-        raise InputError(
-            f"{parts.scheme}://...: the address holds a key or password; give it in the environment"
-            " (s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or the store's own configuration, never in the address"
-        )
-    if parts.scheme == "file":
-        return Storage.create(parts.path, parents=True) if create else Storage.open(parts.path)
-    if parts.scheme == "s3":
-        from .s3 import S3Storage
-
-        storage: Any = S3Storage(uri)
-    else:
-        from .remote import ArrowStorage
-
-        storage = ArrowStorage.of(uri)
-    storage.first_contact(create=create, patient=patient)
-    return storage  # type: ignore[no-any-return]

@@ -11,36 +11,13 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.fs
 
-from t2t_dist.core.errors import InputError, StoreUnavailable
+from t2t_dist.core.errors import InputError
 
 from .base import TEMPORARY, ShardFile, Storage
+from .disk_errors import explained
 
-_REASONS = {
-    errno.ENOSPC: "the disk is full; free some space, then run the same command",
-    errno.EDQUOT: "the disk quota is used up; free some space, then run the same command",
-    errno.EROFS: "the file system is read-only; choose another directory",
-    errno.EACCES: "permission denied; choose another directory or change its permissions",
-    errno.EPERM: "permission denied; choose another directory or change its permissions",
-    errno.ENOTDIR: "a part of this path is a file, not a directory; choose another directory",
-    errno.EEXIST: "a file stands where a directory should be; choose another run directory",
-    errno.EISDIR: "this is a directory where a file should be; choose another run directory",
-    errno.ENOENT: "no such file or directory; was the run directory moved or deleted meanwhile?",
-}
-#: What space, and nothing else, mends: the run is resumable.
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 #: What os.link answers where a file system has no hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-
-
-@contextmanager
-def explained(path: str) -> Iterator[None]:
-    """Turn an OSError on ``path`` into the one line that a person can act on."""
-    try:
-        yield
-    except OSError as error:
-        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
-        kind = StoreUnavailable if error.errno in _FULL else InputError
-        raise kind(f"{path}: {reason}") from error
 
 
 def _sync_directory(path: str) -> None:

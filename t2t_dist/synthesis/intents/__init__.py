@@ -9,7 +9,7 @@ from t2t_dist.core.schema import INTENTS, Certificate, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
 from . import ambiguous, changing, general, infeasible
-from .certificate import Refused, Rejection, Structure
+from .structure import Refused, Rejection, Structure
 
 _MODULES: dict[str, ModuleType] = {
     "general": general,

@@ -16,9 +16,11 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
 from .candidates import MAX_CANDIDATES, candidates_for
-from .certificate import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
+from .certificate import check_gold
 from .errands import errands_in, errands_of
+from .gold import choose_tells, grader_of
 from .side_check import check_sides
+from .structure import PlannedGoal, Refused, Structure
 
 __all__ = ["MAX_CANDIDATES", "candidates_for", "certify", "check_candidates", "make", "withholdable"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from t2t_dist.core.schema import Candidate
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.tools import Call
 
 from ..bindings import Binder
-from ..explore import is_valid_errand
-from .certificate import Refused
 from .errands import reached
+from .structure import Refused
 
 #: More candidates than this and the request is not ambiguous but empty.
 MAX_CANDIDATES = 48

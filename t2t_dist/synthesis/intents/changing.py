@@ -12,13 +12,16 @@ from typing import Any
 
 from t2t_dist.core.schema import Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.tools import Call
 
 from ..bindings import Binder
-from ..explore import is_valid_errand
-from .certificate import PlannedChange, PlannedGoal, Refused, Structure, check_gold, final_state, grader_of, said
+from .certificate import check_gold, final_state
 from .errands import errands_in, errands_of, reached
+from .facts import said
+from .gold import grader_of
 from .side_check import check_facts, check_sides
+from .structure import PlannedChange, PlannedGoal, Refused, Structure
 
 #: Events in a transcript at which a customer may change their mind.
 ASKED_TO_CONFIRM, FIRST_REPLY = "asked_to_confirm", "first_reply"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import expanded
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
 
 from ..bindings import Binder, Seen, reach
-from ..explore import expanded
-from .certificate import Refused, in_order, writes_in
+from .gold import in_order, writes_in
+from .structure import Refused
 
 
 def errands_of(domain: Domain, trajectory: Trajectory) -> list[Call]:

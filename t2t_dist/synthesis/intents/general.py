@@ -11,9 +11,11 @@ import random
 from t2t_dist.core.schema import Certificate, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
-from .certificate import PlannedGoal, Refused, Structure, check_gold, choose_tells, grader_of
+from .certificate import check_gold
 from .errands import errands_of
+from .gold import choose_tells, grader_of
 from .side_check import check_sides
+from .structure import PlannedGoal, Refused, Structure
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:

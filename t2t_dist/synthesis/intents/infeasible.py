@@ -16,9 +16,11 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from ..bindings import Binder
-from .certificate import PlannedGoal, Refused, Structure, check_gold, grader_of, in_order, matches, writes_in
+from .certificate import check_gold
 from .errands import errands_in, errands_of, reached
+from .gold import grader_of, in_order, matches, writes_in
 from .side_check import check_sides
+from .structure import PlannedGoal, Refused, Structure
 
 #: Share of tasks whose request has a feasible part as well, where the trajectory has one to give.
 _WITH_REST = 0.6

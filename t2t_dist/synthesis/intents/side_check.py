@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 
 from t2t_dist.core.schema import CallPattern, Fact, Task
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tools import WRITE, Call
 
-from ..explore import expanded, requestor_of
 from ..tool_graph import graph_of
 from .candidates import candidates_for
-from .certificate import Refused, fact_text, fields_of, matches, writes_in
 from .errands import errands_in
+from .gold import fact_text, fields_of, matches, writes_in
+from .structure import Refused
 
 #: Parts that may stand in a basis without being asked for by the intent.
 ON_REQUEST = frozenset({"process"})

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.config.domain import load_domain
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.environments.adapters.mcp.config import find_file, load
-from t2t_dist.pipeline.workloads import load_domain
 from tests.mcp_domains import described
 from tests.runs import t2t
 

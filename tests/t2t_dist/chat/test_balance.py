@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from t2t_dist.config.engines import EngineView, Held, PoolView
 from t2t_dist.core.errors import EngineUnavailable
 from t2t_dist.models import pool as balance
+from t2t_dist.models.fleet_view import EngineView, Held, PoolView
 from t2t_dist.models.pool import Outcome, Pooled, Target
 from t2t_dist.models.routing import Router
 

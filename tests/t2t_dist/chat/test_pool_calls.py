@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
-from t2t_dist.config.engines import EngineView, PoolView
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import EngineRejected, EngineTimeout, EngineUnavailable
 from t2t_dist.models.chat import Conversation, Reply
-from t2t_dist.models.clients import Models, ModelSettings
+from t2t_dist.models.clients import Models
+from t2t_dist.models.fleet_view import EngineView, PoolView
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.models.pool import Pooled
 from t2t_dist.models.routing import Router
@@ -294,7 +295,8 @@ async def test_without_capture_nothing_is_asked_for_and_nothing_kept() -> None:
 
 # -- a worker's models -------------------------------------------------------------------------------------------------
 async def test_seats_of_one_pool_share_its_balancer_and_a_finished_conversation_is_forgotten() -> None:
-    from t2t_dist.config.engines import FleetView, PoolConfig
+    from t2t_dist.config.engines import PoolConfig
+    from t2t_dist.models.fleet_view import FleetView
 
     routers = []
 

@@ -11,7 +11,8 @@ from t2t_dist.core.schema import Candidate, Fact, Task
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.synthesis.intents.candidates import MAX_CANDIDATES, candidates_for
-from t2t_dist.synthesis.intents.certificate import Refused, writes_in
+from t2t_dist.synthesis.intents.gold import writes_in
+from t2t_dist.synthesis.intents.structure import Refused
 from t2t_dist.synthesis.wording_check import mentions
 from tests.made import Made, remake, verdict
 

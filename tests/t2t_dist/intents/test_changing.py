@@ -11,8 +11,9 @@ import pytest
 from t2t_dist.core.schema import Certificate, Change, GoldCall, Task
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.intents.certificate import final_state, writes_in
+from t2t_dist.synthesis.intents.certificate import final_state
 from t2t_dist.synthesis.intents.changing import TRIGGERS, alternatives
+from t2t_dist.synthesis.intents.gold import writes_in
 from t2t_dist.synthesis.wording_check import mentions
 from tests.library_domain import Library
 from tests.made import Made, make, remake, verdict

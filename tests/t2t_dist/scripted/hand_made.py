@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from t2t_dist.core.schema import (
+    STOP,
+    TRANSFER,
     CallPattern,
     Candidate,
     Certificate,
@@ -24,7 +26,7 @@ from t2t_dist.environments.registry import load
 from t2t_dist.environments.retail import conditions as when
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Call
-from t2t_dist.simulation.players import STOP, TRANSFER, AgentPlayer, UserPlayer
+from t2t_dist.simulation.players import AgentPlayer, UserPlayer
 
 SHOP: Domain = load("retail")
 WORLD: World = SHOP.world()

@@ -10,10 +10,9 @@ import pytest
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Task, Turn
+from t2t_dist.core.schema import TRANSFER, Task, Turn
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.process_checks import ProcessChecks
-from t2t_dist.simulation.players import TRANSFER
 from t2t_dist.simulation.scripted.agents import KINDS, scripted_agent
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults

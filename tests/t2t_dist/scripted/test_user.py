@@ -9,8 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import Change, Fact, Goal, Turn, UserSide
-from t2t_dist.simulation.players import STOP, TRANSFER
+from t2t_dist.core.schema import STOP, TRANSFER, Change, Fact, Goal, Turn, UserSide
 from t2t_dist.simulation.scripted.device import Devices
 from t2t_dist.simulation.scripted.phrases import STYLES
 from t2t_dist.simulation.scripted.user import ScriptedUser

@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from t2t_dist.storage.reader import SCHEMA_VERSION
+from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.view.query import address
 from tests.finished_run import played, rows_of, write_run
 from tests.view_client import viewing, words

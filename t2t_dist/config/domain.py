@@ -1,0 +1,34 @@
+"""The domain that a run's settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from t2t_dist.core.errors import InputError, defect_line
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import UnknownDomain
+
+from .settings import Config
+
+
+def load_domain(config: Config) -> Domain:
+    """The config's domain. Raises InputError: unknown name (with near matches), broken module, words or code."""
+    with _of_domain(config.domain):
+        domain = registry.load(config.domain, config.domain_seed, config.scale)
+        domain.fingerprint  # noqa: B018 - reads policy, words and database: what is wrong with them shows here
+    return domain
+
+
+@contextmanager
+def _of_domain(name: str) -> Iterator[None]:
+    """Whatever a domain's code raises, as InputError."""
+    try:
+        yield
+    except UnknownDomain as error:
+        raise InputError(str(error)) from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"domain '{name}': {error}") from None
+    except Exception as error:
+        raise InputError(f"domain '{name}' broke: {defect_line(error)}; t2t check-domain {name} examines it") from None

@@ -1,0 +1,45 @@
+"""What is right where tools fail: the outcome that is still possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from t2t_dist.core.schema import RecordChange, Task
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tool_faults import Fault, Plan
+from t2t_dist.environments.tools import Call
+from t2t_dist.synthesis.intents.gold import changes_of, fact_text, fields_of
+from t2t_dist.tau2.initial_world import world_of
+
+
+class Expected(NamedTuple):
+    """What a correct episode comes to: the final states that are right, what the gold changes, what has to be said."""
+
+    finals: tuple[str, ...]
+    changes: Sequence[RecordChange]
+    communicate: list[str]
+
+
+def expected(domain: Domain, task: Task, plan: Plan) -> Expected:
+    """What a correct episode comes to under these faults.
+
+    A gold call that can't be made leaves its goal where it stands; whether the goal's other calls are made nevertheless
+    is the agent's to decide, so both states are right. What only such calls would have told need not be said.
+    """
+    grader = task.grader
+    impossible = {name for name, fault in plan.items() if fault == Fault.IMPOSSIBLE}
+    if not any(call.name in impossible for call in grader.gold):
+        return Expected((grader.final,), grader.allowed_diff, grader.communicate)
+    stuck = {call.goal for call in grader.gold if call.name in impossible}
+    possible = [call for call in grader.gold if call.name not in impossible]
+    untouched = [call for call in possible if call.goal not in stuck]
+    worlds = []
+    for calls in (untouched, possible):
+        world = world_of(domain, task)
+        for call in calls:
+            domain.execute(world, Call(call.name, call.arguments))
+        worlds.append(world)
+    told = {fact_text(value) for call in possible for value in fields_of(call.result).values()}
+    said = [fact for fact in grader.communicate if fact in told]
+    return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said)

@@ -1,0 +1,36 @@
+"""Errors of a disk in a person's words."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from t2t_dist.core.errors import InputError, StoreUnavailable
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space, then run the same command",
+    errno.EDQUOT: "the disk quota is used up; free some space, then run the same command",
+    errno.EROFS: "the file system is read-only; choose another directory",
+    errno.EACCES: "permission denied; choose another directory or change its permissions",
+    errno.EPERM: "permission denied; choose another directory or change its permissions",
+    errno.ENOTDIR: "a part of this path is a file, not a directory; choose another directory",
+    errno.EEXIST: "a file stands where a directory should be; choose another run directory",
+    errno.EISDIR: "this is a directory where a file should be; choose another run directory",
+    errno.ENOENT: "no such file or directory; was the run directory moved or deleted meanwhile?",
+}
+
+
+#: What space, and nothing else, mends: the run is resumable.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Turn an OSError on ``path`` into the one line that a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        kind = StoreUnavailable if error.errno in _FULL else InputError
+        raise kind(f"{path}: {reason}") from error

@@ -1,0 +1,81 @@
+"""Facts that a customer knows."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+from t2t_dist.core.schema import (
+    Fact,
+)
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
+
+from ..tool_graph import graph_of
+
+
+# -- facts -------------------------------------------------------------------------------------------------------------
+def facts_of(
+    domain: Domain, world: World, call: Call, customer: str, withheld: Sequence[str], rng: random.Random
+) -> list[Fact]:
+    """What the customer knows about a call's arguments, slot by slot."""
+    facts = []
+    for slot in call.arguments:
+        said = domain.describe(world, call, slot, customer)
+        words = domain.language.slot(call.name, slot)
+        facts.append(
+            Fact(
+                slot=slot,
+                label=words.label,
+                text=said.text,
+                says=list(said.says),
+                answer=sentence(rng.choice(words.answer or ["{value}"]).format(value=said.text)),
+                # What says itself (whose account it is) is nothing to answer a question with.
+                cues=(list(words.cues) or [words.label]) if said.says else [],
+                stated=slot not in withheld,
+            )
+        )
+    return facts
+
+
+def said(domain: Domain, world: World, call: Call, slot: str, customer: str) -> tuple[str, ...] | None:
+    """What has to be said to state an argument, ``None`` where the call leaves it out."""
+    return domain.describe(world, call, slot, customer).says if slot in call.arguments else None
+
+
+def identity_facts(domain: Domain, world: World, customer: str, entry: Call) -> list[Fact]:
+    """What the customer can say about who they are: all that the gold's entry call takes, and no other way in.
+
+    Somebody who is found by name and zip code in the gold does not have the e-mail address at hand.
+    """
+    profile = domain.profile(world, customer)
+    tool = domain.tools[entry.name]
+    needed = {spec.name for spec in tool.parameters.values()}
+    others = [t for t in graph_of(domain).entry if t is not tool]
+    facts = []
+    for type_name, value in profile.facts.items():
+        helps_other_way = any(type_name in t.consumes() for t in others) and type_name not in needed
+        if helps_other_way and any(t.consumes() == {type_name} for t in others):
+            continue
+        words = domain.language.identity.get(type_name)
+        label = words.label if words else re.sub(r"(?<!^)(?=[A-Z])", " ", type_name).lower()
+        answer = words.answer[0] if words else "My " + label + " is {value}."
+        facts.append(
+            Fact(
+                slot=type_name,
+                label=label,
+                text=value,
+                says=[value],
+                answer=sentence(answer.format(value=value)),
+                cues=list(words.cues) if words else [label],
+            )
+        )
+    return facts
+
+
+def sentence(text: str) -> str:
+    """First letter upper-case, spaces tidied."""
+    text = " ".join(text.split())
+    return text[:1].upper() + text[1:]
