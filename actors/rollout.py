@@ -26,12 +26,12 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, defect_line
 from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.metering import Calls
-from t2t_dist.models.pool import MakePicker
 from t2t_dist.pipeline.run import ItemRows
 from t2t_dist.pipeline.workloads import Work, open_work
 from t2t_dist.storage.ledger import ShardInfo
 from t2t_dist.storage.manifest import read_manifest
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.writer import ShardWriter
@@ -286,17 +286,17 @@ def _frames(task: asyncio.Task[Any]) -> Iterator[tuple[FrameType, int]]:
 class RolloutActor:
     """A :class:`Worker` as a Ray actor. It is never restarted by Ray: the scheduler alone decides what runs again."""
 
-    def __init__(self, kind: str, config: Config, out: str, name: str, path: str, make_picker: MakePicker) -> None:
-        self.args = kind, config, out, name, make_picker
+    def __init__(self, kind: str, config: Config, out: str, name: str, path: str) -> None:
+        self.args = kind, config, out, name
         self.worker: Worker | None = None
         if path not in sys.path:
             sys.path.insert(0, path)  # a domain of one's own is imported from where the driver stands
 
     async def ready(self) -> bool:
         """Open the work (database, source run, models). Raises InputError."""
-        kind, config, out, name, make_picker = self.args
+        kind, config, out, name = self.args
         end_with_parent()
-        work, storage = open_work(kind, config, 1, make_picker), Storage.open(out, patient=True)
+        work, storage = open_work(kind, config, 1), open_storage(out, patient=True)
         _check_same(storage, work.run_id)
         self.worker = Worker(work, storage, name)
         gc.collect()

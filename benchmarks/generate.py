@@ -37,7 +37,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.conversation import Rollout
 from t2t_dist.storage.ledger import read_state
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import VOLATILE, VOLATILE_NESTED, episode_row, to_row
 from t2t_dist.synthesis.verify import Verifier
@@ -75,7 +75,7 @@ def holds_rows(out: Path) -> bool:
     """Whether a run's ledger names any. Its very first commits are the driver's own and hold none."""
     if not list(out.glob("ledger/0*.mp")):
         return False
-    return bool(read_state(Storage.open(out)).items)
+    return bool(read_state(open_storage(out)).items)
 
 
 # -- the stages --------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import uvloop
 from t2t_dist.config.domain import load_domain
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.storage.source_run import Source
 
 FEW, MANY = 256, 512
@@ -35,8 +36,8 @@ async def measure(tasks: str, url: str) -> dict[str, float]:
 
     async def one(number: int) -> None:
         task, key = chosen[number % len(chosen)], f"e{number}"
-        user = models.user(name, task.user, domain, key, 0)
-        await roll_out(task, domain, models.agent(name, task, domain, key, 0), user)
+        user = seat_user(models, name, task.user, domain, key, 0)
+        await roll_out(task, domain, seat_agent(models, name, task, domain, key, 0), user)
 
     async def place(number: int, alive: int) -> None:
         for again in range(ROUNDS):

@@ -34,6 +34,7 @@ from benchmarks.tree import Sample, Tree
 from t2t_dist.config.domain import load_domain
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.storage.source_run import Source
 
 LATENCY_S = 0.2
@@ -71,8 +72,8 @@ async def record(tasks: str, script: Script, count: int) -> list[list[str]]:
     models, found = Models(), []
     for task in source.verified_tasks(count):
         _Recorder.bodies.clear()
-        agent = models.agent(name, task, domain, task.task_id, 0)
-        await roll_out(task, domain, agent, models.user(name, task.user, domain, task.task_id, 0))
+        agent = seat_agent(models, name, task, domain, task.task_id, 0)
+        await roll_out(task, domain, agent, seat_user(models, name, task.user, domain, task.task_id, 0))
         if len(_Recorder.bodies) != CALLS:
             raise SystemExit(f"a conversation took {len(_Recorder.bodies)} model calls instead of {CALLS}")
         found.append(list(_Recorder.bodies))

@@ -26,7 +26,7 @@ from t2t_dist.cluster.scheduling.scheduler import Scheduler
 from t2t_dist.config.settings import Config
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.writer import ShardWriter, clean
@@ -37,7 +37,7 @@ MANIFEST = Manifest(run_id="bench", kind="generate", code="x", source="y", resul
 
 def make(directory: Path, commits: int) -> None:
     """A run whose driver was killed."""
-    storage = Storage.create(directory)
+    storage = create_storage(directory)
     with mock.patch("os.fsync"):
         claim(storage, MANIFEST)
         ledger, writer = Ledger(storage), ShardWriter(storage, SCHEMAS, "w1")
@@ -64,7 +64,7 @@ def resume(directory: Path, commits: int) -> dict[str, float]:
         now = time.perf_counter()
         steps[f"{name}_s"], last = round(now - last, 3), now
 
-    storage = Storage.create(directory)
+    storage = create_storage(directory)
     with RunLock(storage):
         step("open_and_lock")
         ledger = Ledger(storage)

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.command import answer_of, ended, t2t
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.status import read_status
@@ -45,7 +45,7 @@ def watched(process: Any, answer: Future[Any], out: Path) -> list[tuple[int, flo
     while not answer.done():
         time.sleep(SAMPLE_S)
         try:
-            status = read_status(Storage.open(out))
+            status = read_status(open_storage(out))
         except Exception:  # not there yet, or being written
             continue
         if status is None or not status["workers"]:
@@ -71,7 +71,7 @@ def growth(curve: list[tuple[int, float, float]], column: int, total: int) -> fl
 def rows(out: Path) -> tuple[int, int]:
     """Episodes there, and distinct ids."""
     count, seen = 0, set[str]()
-    for row in RunReader(Storage.open(out), SCHEMAS).rows("episodes", columns=["episode_id"]):
+    for row in RunReader(open_storage(out), SCHEMAS).rows("episodes", columns=["episode_id"]):
         count += 1
         seen.add(row["episode_id"])
     return count, len(seen)

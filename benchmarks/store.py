@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader, row_digest
 from t2t_dist.storage.writer import ShardWriter
 
@@ -110,7 +110,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def writing(directory: Path, rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
     """Both ways in turn, round after round, so that a busy moment of the machine hits both."""
-    storage, megabytes = Storage.create(directory), pa.Table.from_pylist(rows, SCHEMA).nbytes / 1e6
+    storage, megabytes = create_storage(directory), pa.Table.from_pylist(rows, SCHEMA).nbytes / 1e6
 
     def ours() -> None:
         writer = ShardWriter(storage, {"episodes": SCHEMA}, "bench")
@@ -157,7 +157,7 @@ def commit(ledger: Ledger) -> None:
 
 def committing(directory: Path, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
     directory.mkdir()
-    ledgers = {size: Ledger(Storage.create(directory / str(size))) for size in sizes}
+    ledgers = {size: Ledger(create_storage(directory / str(size))) for size in sizes}
     slowest = 0.0
     with mock.patch("os.fsync"):
         for size, ledger in ledgers.items():
@@ -169,7 +169,7 @@ def committing(directory: Path, sizes: tuple[int, ...] = SIZES) -> dict[str, Any
     medians = {
         str(size): 1e3 * statistics.median(each) for size, each in zip(sizes, zip(*times, strict=True), strict=True)
     }
-    opening = seconds(lambda: Ledger(Storage.open(directory / str(sizes[-1]))))
+    opening = seconds(lambda: Ledger(open_storage(directory / str(sizes[-1]))))
     return {
         "commit_ms_median": {size: round(median, 3) for size, median in medians.items()},
         "commit_growth": round(medians[str(sizes[-1])] / medians[str(sizes[0])], 2),

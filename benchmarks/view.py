@@ -43,10 +43,12 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.migrations import SCHEMA_VERSION, VERSION_KEY
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.rows import SCHEMAS, episode_row, to_row
 
 AGENTS = ("scripted:oracle", "scripted:hasty", "scripted:stubborn", "scripted:compliant", "scripted:silent")
@@ -67,8 +69,8 @@ async def material(domain: Domain, trajectories: int) -> tuple[list[Task], list[
             tasks.append(task)
             for agent in AGENTS:
                 name = f"{task.task_id}/{agent}"
-                player = models.agent(agent, task, domain, name, seed_of(name, "agent"))
-                user = models.user("scripted", task.user, domain, name, seed_of(name, "user"))
+                player = seat_agent(models, agent, task, domain, name, seed_of(name, "agent"))
+                user = seat_user(models, "scripted", task.user, domain, name, seed_of(name, "user"))
                 rolled = await roll_out(task, domain, player, user, seed=seed_of(name))
                 rows.append(episode_row(_episode(task, agent, rolled, domain)))
     return tasks, rows
@@ -139,7 +141,7 @@ def synthesise(directory: Path, count: int, trajectories: int) -> dict[str, Any]
     """A run of ``count`` episodes."""
     domain = registry.load("retail")
     tasks, rows = asyncio.run(material(domain, trajectories))
-    storage = Storage.create(directory)
+    storage = create_storage(directory)
     config = load_config(None, {"agents": list(AGENTS), "trials": TRIALS})
     made = {"kind": "generate", "code": "bench", "source": "bench", "results": config.results_part()}
     claim(storage, Manifest(run_id="bench", config=config, **made))
@@ -182,7 +184,7 @@ FILTERS: list[dict[str, str]] = [
 
 def measure(run: Path, rows: int, rounds: int) -> dict[str, Any]:
     started = time.perf_counter()
-    command = [sys.executable, "-m", "t2t_dist.cli.main", "view", str(run), "--json"]
+    command = [sys.executable, "-m", "t2t_dist.cli", "view", str(run), "--json"]
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

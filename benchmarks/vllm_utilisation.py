@@ -30,7 +30,7 @@ from t2t_dist.actors.engine import Engine
 from t2t_dist.cluster.engines.poller import read_metrics
 from t2t_dist.config.domain import load_domain
 from t2t_dist.config.engines import PoolConfig
-from t2t_dist.config.settings import Limits
+from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.models.chat import Reply, ToolCall
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
@@ -133,7 +133,7 @@ async def requests_of(out: Path, tasks: str, model: str) -> list[list[bytes]]:
         chat = Replay(options, [turn for turn in row["turns"] if turn["model"]])
         agent = ModelAgent(chat, domain, identity)
         user = ScriptedUser(task.user, seed_of(identity, "user"))
-        await roll_out(task, domain, agent, user, seed=row["seed"], limits=Limits(max_steps=STEPS))
+        await roll_out(task, domain, agent, user, seed=row["seed"], limits=LimitsConfig(max_steps=STEPS))
         found.append(chat.bodies)
     return found
 

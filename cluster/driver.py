@@ -21,7 +21,6 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.openai import key_of
-from t2t_dist.models.routing import Router
 from t2t_dist.pipeline.budget import spent, yields
 from t2t_dist.pipeline.feedback import favours
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
@@ -188,7 +187,7 @@ class Driver:
 
     def _make(self, name: str, options: dict[str, Any]) -> Any:
         """A worker's actor. It opens its work before it is given any."""
-        args = (self.kind, self.config, self.out, name, os.getcwd(), Router)
+        args = (self.kind, self.config, self.out, name, os.getcwd())
         return RolloutActor.options(**options).remote(*args)  # type: ignore[attr-defined]
 
     # -- engines -----------------------------------------------------------------------------------------------------

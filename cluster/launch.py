@@ -13,7 +13,7 @@ from t2t_dist.pipeline.budget import spent
 from t2t_dist.pipeline.workloads import open_work
 from t2t_dist.storage.ledger import Ledger
 from t2t_dist.storage.manifest import Manifest, claim
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.run_lock import RunLock
 
 from .driver import Driver, Notify, Progress, Result, Stopped
@@ -31,7 +31,7 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
     started = time.monotonic()
     work = open_work(kind, config, 1)
     _probe(work, config)
-    storage = Storage.create(out, parents=True)
+    storage = create_storage(out, parents=True)
     manifest = Manifest(
         run_id=work.run_id,
         kind=kind,

@@ -21,7 +21,8 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.storage.manifest import read_manifest
-from t2t_dist.storage.objects.base import Storage, resolved
+from t2t_dist.storage.objects.base import resolved
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 
@@ -38,7 +39,7 @@ class Rows:
             raise InputError(f"{table} has no column {unknown[0]}; there are {', '.join(schema.names)}")
         self.schema = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         self._table, self._columns, self._chosen = table, columns, chosen
-        self._reader = RunReader(Storage.open(path), SCHEMAS)
+        self._reader = RunReader(open_storage(path), SCHEMAS)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self.batches():
@@ -98,7 +99,7 @@ def evaluate(
     **settings: Any,
 ) -> Run:
     """Roll agents out on the verified tasks of the run ``tasks``, as ``t2t evaluate``; the rest is as for generate."""
-    earlier = read_manifest(Storage.open(tasks)).config
+    earlier = read_manifest(open_storage(tasks)).config
     base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}
     base |= {"source": resolved(tasks), "verify.reference_trials": 0}
     return _run("evaluate", load_config(config, base | _dotted(settings)), out, notify)
@@ -112,7 +113,7 @@ def load_tasks(
     Raises:
         InputError: not a run, or a damaged one; no such column or intent.
     """
-    manifest = read_manifest(Storage.open(run))
+    manifest = read_manifest(open_storage(run))
     where = manifest.config.source if manifest.kind == "evaluate" else None
     chosen = _of_intent(intent)
     if verified:
@@ -166,7 +167,7 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
     from t2t_dist.evaluation.summary import summary_of
 
     result = run(kind, config, out, notify)
-    reader = RunReader(Storage.open(out), SCHEMAS)
+    reader = RunReader(open_storage(out), SCHEMAS)
     tally = Tally.read(reader.batches)
     told = summary_of(kind, reader.state, tally, result.run_id, config.sure_trials, out, result.wall_s)
     return Run(out, told, result.ended or None)

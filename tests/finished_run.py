@@ -15,6 +15,7 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
 from t2t_dist.storage.writer import ShardWriter
@@ -80,7 +81,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
 
 def write_run(folder: Path, rows: Iterable[Row], *, kind: str = "generate", **settings: Any) -> Storage:
     """A run on the library of which these rows are the result."""
-    storage = Storage.create(str(folder))
+    storage = create_storage(str(folder))
     config: Config = load_config(None, {"domain": LIBRARY, **settings})
     fields = {"kind": kind, "code": "0", "source": "s", "results": config.results_part()}
     claim(storage, Manifest(run_id="run-1", config=config, **fields))

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "t2t_dist.cli.main", *map(str, arguments)]
+    return [sys.executable, "-m", "t2t_dist.cli", *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:
@@ -81,7 +81,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def duplicates(out: Path | str) -> dict[str, int]:
     """Rows that stand more than once, by table."""
-    reader = RunReader(Storage.open(out), SCHEMAS)
+    reader = RunReader(open_storage(out), SCHEMAS)
     keys = {"trajectories": "trajectory_id", "tasks": "task_id", "episodes": "episode_id", "failures": "episode_id"}
     found = {}
     for table, key in keys.items():
@@ -92,5 +92,5 @@ def duplicates(out: Path | str) -> dict[str, int]:
 
 def unnamed_shards(out: Path) -> list[str]:
     """Shards on disk that the ledger does not name."""
-    named = {shard.file for shards in RunReader(Storage.open(out), SCHEMAS).state.shards.values() for shard in shards}
+    named = {shard.file for shards in RunReader(open_storage(out), SCHEMAS).state.shards.values() for shard in shards}
     return [str(p.relative_to(out)) for p in out.glob("*/part-*.arrow") if str(p.relative_to(out)) not in named]

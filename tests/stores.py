@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from t2t_dist.cli.main import app
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.ledger import read_state
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.runs import command, duplicates, environment
@@ -58,7 +58,7 @@ def until_committed(out: str, seconds: float = 180.0) -> int:
     deadline, storage = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
         try:
-            storage = storage or Storage.open(out)
+            storage = storage or open_storage(out)
         except InputError:  # not there yet
             time.sleep(0.5)
             continue
@@ -69,7 +69,7 @@ def until_committed(out: str, seconds: float = 180.0) -> int:
 
 
 def digests(out: str) -> dict[str, int]:
-    state = RunReader(Storage.open(out), SCHEMAS).state
+    state = RunReader(open_storage(out), SCHEMAS).state
     assert len(state.items) == 24
     assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
     return {table: state.digests[table] for table in ("trajectories", "tasks", "episodes")}

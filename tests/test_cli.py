@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.fake_endpoint import FakeEndpoint
@@ -100,7 +100,7 @@ def test_tools_that_fail(generated: tuple[Path, dict[str, object]], tmp_path: Pa
     summary = t2t_json("evaluate", "--tasks", generated[0], *flags, *faults, "--out", tmp_path / "e")
     assert summary["failures"] == {}
     assert [by["pass^1"] for by in summary["agents"]["scripted:oracle"]["pass"].values()] == [1.0] * 4
-    rows = list(RunReader(Storage.open(tmp_path / "e"), SCHEMAS).rows("episodes", columns=["faults", "agent"]))
+    rows = list(RunReader(open_storage(tmp_path / "e"), SCHEMAS).rows("episodes", columns=["faults", "agent"]))
     given = [json.loads(row["faults"]) for row in rows if row["faults"]]
     assert len(given) > 40
     assert {fault for plan in given for fault in plan.values()} == {"retry", "switch", "impossible", "late"}

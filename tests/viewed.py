@@ -10,6 +10,7 @@ from t2t_dist.core.identity import episode_id
 from t2t_dist.core.schema import Episode, Task
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.rows import SCHEMAS, episode_row, outcome_of, turn_of
 from t2t_dist.storage.writer import ShardWriter
 from tests.finished_run import Row, failed, played, rows_of, write_run
@@ -50,7 +51,7 @@ def row_of(episode: Episode) -> Row:
 
 def commit_more(folder: Path, rows: list[Row]) -> None:
     """What a driver does while a run goes on: one more commit."""
-    storage = Storage.open(folder)
+    storage = open_storage(folder)
     writer = ShardWriter(storage, SCHEMAS, "w1")
     for table, row in rows:
         writer.add(table, [row])

@@ -63,7 +63,7 @@ class Job:
     @property
     def entrypoint(self) -> str:
         """The shell's line. ``exec``: signals and exit codes are those of t2t and not of a shell around it."""
-        return "exec " + shlex.join([self.python, "-m", "t2t_dist.cli.main", *self.arguments])
+        return "exec " + shlex.join([self.python, "-m", "t2t_dist.cli", *self.arguments])
 
     def runtime_env(self) -> dict[str, Any]:
         # Ray kills a job 3 s after the signal to stop, unless this says otherwise.

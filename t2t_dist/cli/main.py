@@ -15,6 +15,7 @@ import typer
 from t2t_dist.config.settings import Config
 from t2t_dist.evaluation.failure_causes import causes_of
 from t2t_dist.storage.objects.base import resolved
+from t2t_dist.storage.objects.opening import open_storage
 
 from . import domains as cli_domains
 from . import export as cli_export
@@ -99,7 +100,6 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     from t2t_dist.evaluation.results_table import Tally
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_gates
-    from t2t_dist.storage.objects.base import Storage
     from t2t_dist.storage.partial_run import Reading
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
@@ -114,7 +114,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         again = "the same command goes on with it"
         err_console.print(f"[yellow]stopped:[/] {escaped(str(stop))}; what was finished is committed, {again}")
         raise typer.Exit(RESUMABLE) from None
-    reader = RunReader(Storage.open(out), SCHEMAS)  # strict: no gate is judged by half of a run
+    reader = RunReader(open_storage(out), SCHEMAS)  # strict: no gate is judged by half of a run
     tally = Tally.read(reader.batches)
     wall_s = result.wall_s or time.monotonic() - started
     summary = summary_of(kind, reader.state, tally, result.run_id, config.sure_trials, out, wall_s)
@@ -350,7 +350,3 @@ app.add_typer(cli_domains.app)
 app.add_typer(cli_export.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_submit.app)
-
-
-if __name__ == "__main__":
-    main()

@@ -31,7 +31,7 @@ def write_domain(name: str, folder: Path) -> str:
         target.mkdir(parents=True)
         (target / "__init__.py").touch()
         for source, file in _FILES.items():
-            text = resources.files(__package__).joinpath("own", source).read_text("utf-8")
+            text = resources.files(__package__).joinpath("domain_template", source).read_text("utf-8")
             # In plain replacement: the files are full of braces of their own.
             text = text.replace("{class_name}", class_name)
             text = text.replace("{name}", name.replace("_", " ") if file == "policy.md" else name)

@@ -11,6 +11,7 @@ import typer
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
+from t2t_dist.storage.objects.opening import open_storage
 
 from .common import GATE_FAILED, Json, err_console, escaped, finish, out_console, spoken_errors
 
@@ -126,12 +127,11 @@ def status(
 ) -> None:
     """Print what a run is at: progress, yield, slowest episodes, workers, engines with their states and logs."""
     with spoken_errors():
-        from t2t_dist.storage.objects.base import Storage
         from t2t_dist.storage.status import ask_for_stacks, read_status
 
         from .terminal import stacks_told, status_tables
 
-        storage = Storage.open(run)
+        storage = open_storage(run)
         found = read_status(storage)
         if found is None:
             raise InputError(f"{run} has no status: no driver has written there; see t2t report {run}")

@@ -7,7 +7,6 @@ may differ when it is resumed.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -39,9 +38,6 @@ class LimitsConfig(Section):
     explore_s: float = Field(3600.0, gt=0, description="seconds for one exploration", json_schema_extra=HOW)
     convert_s: float = Field(1800.0, gt=0, description="seconds to word and judge one task", json_schema_extra=HOW)
     attempts: int = Field(3, ge=1, description="attempts at an episode that ends in a failure", json_schema_extra=HOW)
-
-    def limits(self) -> Limits:
-        return Limits(max_steps=self.max_steps, max_errors=self.max_errors, deadline_s=self.deadline_s)
 
 
 class MetricsConfig(Section):
@@ -88,6 +84,82 @@ class ClusterConfig(Section):
         if workers is not None and workers.min < 1:
             raise ValueError("a run needs a worker; give 1 or more")
         return workers
+
+
+class ModelSettings(Section):
+    """How models are asked; the same for every model of a run, except sampling, which goes by seat."""
+
+    sampling: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="sampling fields by seat, sent as they are: temperature, top_p, max_tokens"
+    )
+    api_key_env: str | None = Field(
+        None, description="environment variable that holds the endpoints' API key", json_schema_extra=HOW
+    )
+    send_seed: bool = Field(True, description="send a sampling seed with each request")
+    carry_reasoning: bool | None = Field(
+        None,
+        description="send a model's reasoning of earlier turns back to it; default: where its template wants it,"
+        " and to all endpoints of others",
+    )
+    capture: Literal["none", "tokens"] = Field(
+        "none", description="tokens keeps token ids and log probabilities in the rows (vLLM only)"
+    )
+    deadline_s: float = Field(
+        600.0, gt=0, description="seconds for one request, its whole answer included", json_schema_extra=HOW
+    )
+    max_attempts: int = Field(4, ge=1, description="requests for one call, the first included", json_schema_extra=HOW)
+    backoff_base_s: float = Field(
+        0.5, ge=0, description="seconds of the first wait between two of them; doubles", json_schema_extra=HOW
+    )
+    patience_s: float = Field(
+        900.0,
+        ge=0,
+        description="seconds that a call waits for a pool whose engines are away or full",
+        json_schema_extra=HOW,
+    )
+    record: str | None = Field(
+        None, description="file to which every exchange is appended, for recorded:FILE", json_schema_extra=HOW
+    )
+
+
+class BudgetConfig(Section):
+    """Where a run may end before its last item; whichever comes first."""
+
+    accepted: int | None = Field(None, ge=1, description="verified tasks")
+    episodes: int | None = Field(None, ge=1, description="graded episodes")
+    tokens: int | None = Field(None, ge=1, description="tokens of all seats, prompts and answers")
+    wall_s: float | None = Field(None, gt=0, description="seconds of one session")
+
+
+class AdaptiveConfig(Section):
+    """For ``trials: adaptive``."""
+
+    least: int = Field(2, ge=1, description="episodes that every task gets")
+    most: int = Field(16, ge=1, description="episodes that none gets more than")
+    sd: float = Field(
+        0.15, gt=0, lt=0.5, description="enough once the pass rate's standard deviation is no larger than this"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> AdaptiveConfig:
+        if self.most < self.least:
+            raise ValueError(f"most ({self.most}) is below least ({self.least})")
+        return self
+
+
+class FaultsConfig(Section):
+    """Faults that rollouts meet: shares of the tools, drawn anew for each episode, the same for all agents."""
+
+    retry: float = Field(0.0, ge=0, le=1, description="share of tools whose first call fails")
+    switch: float = Field(0.0, ge=0, le=1, description="share of tools that are out of order where another one will do")
+    impossible: float = Field(0.0, ge=0, le=1, description="share of WRITE tools that are out of order")
+    late: float = Field(0.0, ge=0, le=1, description="share of tools that answer late")
+    late_s: float = Field(1.0, ge=0, description="how late, in seconds")
+    tools: list[str] = Field([], description="only these tools; default: all of the agent's that touch data")
+
+    @property
+    def any(self) -> bool:
+        return any((self.retry, self.switch, self.impossible, self.late))
 
 
 class Config(Section):
@@ -195,91 +267,3 @@ def _flat(section: BaseModel, prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + name] = list(value) if isinstance(value, tuple) else value
     return found
-
-
-class ModelSettings(Section):
-    """How models are asked; the same for every model of a run, except sampling, which goes by seat."""
-
-    sampling: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="sampling fields by seat, sent as they are: temperature, top_p, max_tokens"
-    )
-    api_key_env: str | None = Field(
-        None, description="environment variable that holds the endpoints' API key", json_schema_extra=HOW
-    )
-    send_seed: bool = Field(True, description="send a sampling seed with each request")
-    carry_reasoning: bool | None = Field(
-        None,
-        description="send a model's reasoning of earlier turns back to it; default: where its template wants it,"
-        " and to all endpoints of others",
-    )
-    capture: Literal["none", "tokens"] = Field(
-        "none", description="tokens keeps token ids and log probabilities in the rows (vLLM only)"
-    )
-    deadline_s: float = Field(
-        600.0, gt=0, description="seconds for one request, its whole answer included", json_schema_extra=HOW
-    )
-    max_attempts: int = Field(4, ge=1, description="requests for one call, the first included", json_schema_extra=HOW)
-    backoff_base_s: float = Field(
-        0.5, ge=0, description="seconds of the first wait between two of them; doubles", json_schema_extra=HOW
-    )
-    patience_s: float = Field(
-        900.0,
-        ge=0,
-        description="seconds that a call waits for a pool whose engines are away or full",
-        json_schema_extra=HOW,
-    )
-    record: str | None = Field(
-        None, description="file to which every exchange is appended, for recorded:FILE", json_schema_extra=HOW
-    )
-
-
-class BudgetConfig(Section):
-    """Where a run may end before its last item; whichever comes first."""
-
-    accepted: int | None = Field(None, ge=1, description="verified tasks")
-    episodes: int | None = Field(None, ge=1, description="graded episodes")
-    tokens: int | None = Field(None, ge=1, description="tokens of all seats, prompts and answers")
-    wall_s: float | None = Field(None, gt=0, description="seconds of one session")
-
-
-class AdaptiveConfig(Section):
-    """For ``trials: adaptive``."""
-
-    least: int = Field(2, ge=1, description="episodes that every task gets")
-    most: int = Field(16, ge=1, description="episodes that none gets more than")
-    sd: float = Field(
-        0.15, gt=0, lt=0.5, description="enough once the pass rate's standard deviation is no larger than this"
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> AdaptiveConfig:
-        if self.most < self.least:
-            raise ValueError(f"most ({self.most}) is below least ({self.least})")
-        return self
-
-
-class FaultsConfig(Section):
-    """Faults that rollouts meet: shares of the tools, drawn anew for each episode, the same for all agents."""
-
-    retry: float = Field(0.0, ge=0, le=1, description="share of tools whose first call fails")
-    switch: float = Field(0.0, ge=0, le=1, description="share of tools that are out of order where another one will do")
-    impossible: float = Field(0.0, ge=0, le=1, description="share of WRITE tools that are out of order")
-    late: float = Field(0.0, ge=0, le=1, description="share of tools that answer late")
-    late_s: float = Field(1.0, ge=0, description="how late, in seconds")
-    tools: list[str] = Field([], description="only these tools; default: all of the agent's that touch data")
-
-    @property
-    def any(self) -> bool:
-        return any((self.retry, self.switch, self.impossible, self.late))
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Where a conversation is cut off."""
-
-    max_steps: int = 100
-    """Turns of agent and user together; greeting and tool results don't count."""
-    max_errors: int = 10
-    """The agent's tool calls refused in a row, whatever was said in between, that end it."""
-    deadline_s: float | None = 3600.0
-    """For the whole conversation, in seconds; None for none."""

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Intent = Literal["general", "ambiguous", "changing", "infeasible"]
 INTENTS: tuple[Intent, ...] = ("general", "ambiguous", "changing", "infeasible")
 
+#: tau2's words that end a conversation; the user says them.
+STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"
+
 #: Marks a field that is stored as JSON text.
 AS_JSON = "json"
 Json = Annotated[Any, AS_JSON]

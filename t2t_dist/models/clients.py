@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,17 +17,14 @@ from t2t_dist.config.engines import PoolConfig
 from t2t_dist.config.model_names import _CHAT, SEATS, ModelName, parse_model, pool_label, pool_name
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Task, UserSide
-from t2t_dist.environments.base import Domain
-from t2t_dist.simulation.model_players import ModelAgent, ModelUser
-from t2t_dist.simulation.players import AgentPlayer, UserPlayer
 
 from .chat import ChatModel
 from .fleet_view import FleetView, Held
 from .metering import Counted, Meter, Metered
 from .openai import OpenAIChat, OpenAIOptions
-from .pool import MakePicker, Pooled
+from .pool import Pooled
 from .recorded import RecordedChat, Recorder
+from .routing import Router
 
 
 class Models:
@@ -36,7 +33,7 @@ class Models:
     Args:
         settings: how they are asked.
         pools: the pools that may be named, by name.
-        make_picker: makes what chooses a pool's engines, from a seed; needed once a pool is named.
+        make_router: makes what chooses a pool's engines, from a seed.
 
     Raises:
         InputError: sampling for a seat that does not exist.
@@ -46,9 +43,9 @@ class Models:
         self,
         settings: ModelSettings | None = None,
         pools: Mapping[str, PoolConfig] | None = None,
-        make_picker: MakePicker | None = None,
+        make_router: Callable[[int], Router] = Router,
     ) -> None:
-        self.settings, self.pools, self._make_picker = settings or ModelSettings(), pools or {}, make_picker
+        self.settings, self.pools, self._make_router = settings or ModelSettings(), pools or {}, make_router
         self.meter = Meter()
         self._balancers: dict[str, Pooled] = {}
         self._fleet = FleetView()
@@ -103,9 +100,8 @@ class Models:
         """The one balancer of a pool, whatever sampling its seats use."""
         found = self._balancers.get(pool)
         if found is None:
-            assert self._make_picker is not None
-            picker = self._make_picker(random.getrandbits(32))  # two workers' pickers should differ
-            found = self._balancers[pool] = Pooled(pool, picker, self.settings.patience_s)
+            router = self._make_router(random.getrandbits(32))  # two workers' routers should differ
+            found = self._balancers[pool] = Pooled(pool, router, self.settings.patience_s)
             if pool in self._fleet.pools:
                 found.update(self._fleet.pools[pool])
         return found
@@ -122,31 +118,12 @@ class Models:
         for balancer in self._balancers.values():
             balancer.forget(key)
 
-    def _carry(self, name: str) -> bool:
+    def carries_reasoning(self, name: str) -> bool:
         """Whether a model is sent its own reasoning of earlier turns."""
         if self.settings.carry_reasoning is not None:
             return self.settings.carry_reasoning
         view = self._fleet.pools.get(pool_name(name) or "")
         return view is None or view.carry_reasoning
-
-    def agent(self, name: str, task: Task, domain: Domain, episode_id: str, seed: int) -> AgentPlayer:
-        """Whoever is named, in the agent's seat of one episode. Only a script is shown the task."""
-        parsed = parse_model(name, "agent")
-        if parsed.kind == "scripted":
-            from t2t_dist.simulation.scripted.agents import scripted_agent
-
-            return scripted_agent(parsed.what, task, domain, seed)
-        return ModelAgent(self.chat(name, "agent"), domain, episode_id, carry_reasoning=self._carry(name))
-
-    def user(self, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:
-        """Whoever is named, in the user's seat of one episode."""
-        if parse_model(name, "user").kind == "scripted":
-            from t2t_dist.simulation.scripted.device import devices_of
-            from t2t_dist.simulation.scripted.user import ScriptedUser
-
-            return ScriptedUser(side, seed, devices_of(domain, side))
-        carry = self._carry(name)
-        return ModelUser(self.chat(name, "user"), side, domain, episode_id, seed=seed, carry_reasoning=carry)
 
     async def probe(self, wanted: Iterable[tuple[str, str]] = ()) -> None:
         """Check, before a run depends on them, that the models answer: ``wanted`` (name, seat) and all made so far.

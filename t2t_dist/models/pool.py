@@ -1,8 +1,8 @@
 """Where the requests of a conversation go: to the one endpoint there is, or to an engine of a pool.
 
 A pool's engines come and go while a run lasts. What is known of them arrives from the driver as a
-:class:`~t2t_dist.config.engines.PoolView`; which engine a conversation is put on is decided by a :class:`Picker` that whoever
-composes the run hands in. Requests wait here, in the worker, for room on their engine: those of the conversations that
+:class:`~t2t_dist.models.fleet_view.PoolView`; which engine a conversation is put on is decided by a
+:class:`~t2t_dist.models.routing.Router`. Requests wait here, in the worker, for room on their engine: those of the conversations that
 began first go first, so that what is in an engine's prefix cache is used before new conversations push it out.
 """
 
@@ -12,22 +12,14 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from t2t_dist.core.errors import EngineUnavailable
 
 from .fleet_view import Held, PoolView
 from .limiter import Gate
-
-
-class Outcome(StrEnum):
-    """How a request ended, as far as its engine is concerned."""
-
-    OK = "ok"
-    REFUSED = "refused"
-    FAILED = "failed"
+from .routing import Outcome, Router
 
 
 class Target(NamedTuple):
@@ -83,26 +75,6 @@ class Fixed:
         pass
 
 
-class Picked(Protocol):
-    """A picker's choice; ``moved`` says why a conversation left the engine it was on, ``None`` if it did not."""
-
-    @property
-    def engine(self) -> str: ...
-    @property
-    def moved(self) -> str | None: ...
-
-
-class Picker(Protocol):
-    """Chooses an engine for each request of a conversation. ``usable`` maps engines to "takes new conversations"."""
-
-    def set_engines(self, usable: Mapping[str, bool]) -> None: ...
-    def route(self, key: str) -> Picked | None: ...
-    def done(self, key: str, engine: str, outcome: Outcome) -> None: ...
-    def forget(self, key: str) -> None: ...
-
-
-MakePicker = Callable[[int], Picker]
-
 #: An engine that can't be reached is left alone for this long, unless the driver says more of it sooner: the worker
 #: sees a dead engine at once, the driver's word of it comes with the next exchange.
 _SHUNNED_S = 3.0
@@ -113,16 +85,16 @@ class Pooled:
 
     Args:
         pool: its name, for messages.
-        picker: chooses engines.
+        router: chooses engines.
         patience_s: how long a call waits for a pool none of whose engines can be used, in seconds.
         clock: seconds, monotonic.
     """
 
     def __init__(
-        self, pool: str, picker: Picker, patience_s: float, clock: Callable[[], float] = time.monotonic
+        self, pool: str, router: Router, patience_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.pool, self.patience_s, self._clock = pool, patience_s, clock
-        self._picker = picker
+        self._router = router
         self._view = PoolView()
         self._gates: dict[str, Gate] = {}
         self._shunned: dict[str, float] = {}
@@ -150,11 +122,11 @@ class Pooled:
         self._tell()
 
     def _tell(self) -> None:
-        """Put what is usable now before the picker, and wake who waits for an engine."""
+        """Put what is usable now before the router, and wake who waits for an engine."""
         now = self._clock()
         self._shunned = {engine: until for engine, until in self._shunned.items() if until > now}
         usable = {e: seen.takes_new for e, seen in self._view.engines.items() if e not in self._shunned}
-        self._picker.set_engines(usable)
+        self._router.set_engines(usable)
         self._news.set()
         self._news = asyncio.Event()
 
@@ -174,7 +146,7 @@ class Pooled:
             # Only once a time-out is over: telling wakes all who wait, and if each told the others, none would sleep.
             if self._shunned and min(self._shunned.values()) <= self._clock():
                 self._tell()
-            choice = self._picker.route(key)
+            choice = self._router.route(key)
             if choice is None:
                 await self._wait(deadline)
                 continue
@@ -183,7 +155,7 @@ class Pooled:
             try:
                 entered = await gate.enter(age)
             except asyncio.CancelledError:
-                self._picker.done(key, engine, Outcome.OK)
+                self._router.done(key, engine, Outcome.OK)
                 self._drop_if_gone(engine)
                 raise
             seen = self._view.engines.get(engine)
@@ -192,7 +164,7 @@ class Pooled:
             if entered:
                 gate.leave()
                 self._drop_if_gone(engine)
-            self._picker.done(key, engine, Outcome.OK)
+            self._router.done(key, engine, Outcome.OK)
 
     async def _wait(self, deadline: float) -> None:
         """Until something changes: the driver's word, or the end of an engine's time-out."""
@@ -211,7 +183,7 @@ class Pooled:
     def done(self, key: str, target: Target, outcome: Outcome, *, unreachable: bool = False) -> None:
         """See :class:`Balancer`."""
         engine = target.engine
-        self._picker.done(key, engine, outcome)
+        self._router.done(key, engine, outcome)
         gate = self._gates.get(engine)
         if gate is None:
             return
@@ -246,4 +218,4 @@ class Pooled:
     def forget(self, key: str) -> None:
         """See :class:`Balancer`."""
         self._ages.pop(key, None)
-        self._picker.forget(key)
+        self._router.forget(key)

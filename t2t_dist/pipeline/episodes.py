@@ -19,6 +19,7 @@ from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import RolloutFailed, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.simulation.tool_faults import plan_of
 from t2t_dist.storage.rows import episode_row, failure_row
 
@@ -151,10 +152,10 @@ class EpisodeRunner:
             rollout = await roll_out(
                 task,
                 injected(self.domain, plan, config.faults.late_s),
-                self.models.agent(agent, task, self.domain, identity, seed_of(identity, "agent")),
-                self.models.user(config.user, task.user, self.domain, identity, seed_of(seed, "user")),
+                seat_agent(self.models, agent, task, self.domain, identity, seed_of(identity, "agent")),
+                seat_user(self.models, config.user, task.user, self.domain, identity, seed_of(seed, "user")),
                 seed=seed,
-                limits=config.limits.limits(),
+                limits=config.limits,
                 transcript=live.turns,
             )
         finally:

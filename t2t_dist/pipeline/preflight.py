@@ -20,7 +20,8 @@ import orjson
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.completion import quote
 from t2t_dist.models.openai import listed_models
-from t2t_dist.storage.objects.base import Storage, is_uri
+from t2t_dist.storage.objects.base import is_uri
+from t2t_dist.storage.objects.opening import create_storage
 
 #: Free bytes below which a run is warned of its disk.
 _LITTLE_DISK = 2 << 30
@@ -99,7 +100,7 @@ def machine(out: str | None) -> list[Finding]:
 def _store(out: str) -> Finding:
     """Whether a run can be written there; leaves nothing behind."""
     try:
-        storage = Storage.create(out)
+        storage = create_storage(out)
     except InputError as error:
         return Finding("store", "defect", str(error))
     return Finding("store", "ok", f"{storage.describe('')} can be written")

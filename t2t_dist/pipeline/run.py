@@ -15,7 +15,6 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
 from t2t_dist.models.metering import spending, stage
-from t2t_dist.models.pool import MakePicker
 from t2t_dist.simulation.tool_faults import check_tools
 
 from .episodes import EpisodeRunner, Finished
@@ -25,11 +24,11 @@ from .trials import adaptively
 class Run:
     """What all kinds of work share."""
 
-    def __init__(self, config: Config, domain: Domain, source: str, slots: int, make_picker: MakePicker | None) -> None:
+    def __init__(self, config: Config, domain: Domain, source: str, slots: int) -> None:
         check_tools(config.faults, domain)
         self.config, self.domain, self.origin = config, domain, source
         self.run_id = run_id(config.results_part(), code_version(), source)
-        self.models = Models(config.models, config.used_pools(), make_picker)
+        self.models = Models(config.models, config.used_pools())
         self.runner = EpisodeRunner(self.run_id, config, self.models, domain)
         self.slots = Slots(slots)
         #: How much each write is wanted in explorations to come; the driver's word (see t2t_dist.pipeline.feedback).

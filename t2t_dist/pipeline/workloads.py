@@ -18,7 +18,6 @@ from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.schema import Task
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
-from t2t_dist.models.pool import MakePicker
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier
@@ -55,9 +54,9 @@ class Work(Protocol):
 class Generate(Run):
     """Explore, convert, verify and roll out, a customer an item."""
 
-    def __init__(self, config: Config, slots: int = 256, make_picker: MakePicker | None = None) -> None:
+    def __init__(self, config: Config, slots: int = 256) -> None:
         domain = load_domain(config)
-        super().__init__(config, domain, domain.fingerprint, slots, make_picker)
+        super().__init__(config, domain, domain.fingerprint, slots)
         with _of_domain(config.domain):
             self.customers = list(domain.callers)
             entries = domain.entry_tools
@@ -100,12 +99,12 @@ class Convert(Run):
     Duplicates are looked for among the trajectories of the same customer, all of which are one item as in generate.
     """
 
-    def __init__(self, config: Config, slots: int = 256, make_picker: MakePicker | None = None) -> None:
+    def __init__(self, config: Config, slots: int = 256) -> None:
         domain = load_domain(config)
         assert config.source is not None
         self.source = Source(config.source)
         source = f"{domain.fingerprint}/{self.source.digest('trajectories')}"
-        super().__init__(config, domain, source, slots, make_picker)
+        super().__init__(config, domain, source, slots)
         self.trajectories, self.customers = self.source.customers(config.limit)
         self._stages: Stages | None = None
 
@@ -129,11 +128,11 @@ class Convert(Run):
 class Evaluate(Run):
     """Roll agents out on the verified tasks of a run, an episode an item; with adaptive trials, all of a task's."""
 
-    def __init__(self, config: Config, slots: int = 256, make_picker: MakePicker | None = None) -> None:
+    def __init__(self, config: Config, slots: int = 256) -> None:
         assert config.source is not None
         self.source = Source(config.source)
         domain = load_domain(config)
-        super().__init__(config, domain, f"{domain.fingerprint}/{self.source.digest('tasks')}", slots, make_picker)
+        super().__init__(config, domain, f"{domain.fingerprint}/{self.source.digest('tasks')}", slots)
         self.tasks = self.source.verified_tasks(config.limit, config.intents)
         if not self.tasks:
             raise InputError(f"{config.source} holds no verified task of these intents: {', '.join(config.intents)}")
@@ -191,11 +190,6 @@ KINDS: dict[str, type[Generate] | type[Convert] | type[Evaluate]] = {
 }
 
 
-def open_work(
-    kind: str, config: Config, slots: int, make_picker: MakePicker | None = None
-) -> Generate | Convert | Evaluate:
-    """The work of a config; ``slots`` episodes at once in this process. Raises InputError.
-
-    ``make_picker`` makes what chooses the engines of a pool; needed where items are run and a pool is named.
-    """
-    return KINDS[kind](config, slots, make_picker)
+def open_work(kind: str, config: Config, slots: int) -> Generate | Convert | Evaluate:
+    """The work of a config; ``slots`` episodes at once in this process. Raises InputError."""
+    return KINDS[kind](config, slots)

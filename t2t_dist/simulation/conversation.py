@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from t2t_dist.config.settings import Limits
+from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EpisodeFailure, FailureClass
 from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn
 from t2t_dist.environments.base import Domain
@@ -56,6 +56,9 @@ class RolloutFailed(EpisodeFailure):
         self.turns, self.flags = turns, flags
 
 
+DEFAULT_LIMITS = LimitsConfig()
+
+
 async def roll_out(
     task: Task,
     domain: Domain,
@@ -63,7 +66,7 @@ async def roll_out(
     user: UserPlayer,
     *,
     seed: int = 0,
-    limits: Limits = Limits(),
+    limits: LimitsConfig = DEFAULT_LIMITS,
     clock: Callable[[], float] = time.perf_counter,
     transcript: list[Turn] | None = None,
 ) -> Rollout:
@@ -110,7 +113,7 @@ class _Talk:
     domain: Domain
     agent: AgentPlayer
     user: UserPlayer
-    limits: Limits
+    limits: LimitsConfig
     clock: Callable[[], float]
     turns: list[Turn]
     world: World = field(init=False)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Turn
-
-#: tau2's words that end a conversation; the user says them.
-STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"
+from t2t_dist.core.schema import Turn
 
 
 class AgentPlayer(Protocol):

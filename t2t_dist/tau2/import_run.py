@@ -13,7 +13,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version, run_id, stable_hash
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
 from t2t_dist.storage.run_lock import RunLock
@@ -71,7 +71,7 @@ def _domain_of(raws: list[dict[str, Any]], file: str) -> str:
 
 
 def _store(items: list[Imported], out: str, config: Config, identity: str, source: str) -> None:
-    storage = Storage.create(out, parents=True)
+    storage = create_storage(out, parents=True)
     manifest = Manifest(
         run_id=identity, kind=KIND, code=code_version(), source=source, results=config.results_part(), config=config
     )

@@ -27,7 +27,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.storage.ledger import RunState, advance, read_state
 from t2t_dist.storage.manifest import NAME as MANIFEST
 from t2t_dist.storage.manifest import Manifest, read_manifest
-from t2t_dist.storage.objects.base import Storage, resolved
+from t2t_dist.storage.objects.base import resolved
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.rows import from_row
 from t2t_dist.storage.shard import Shard
 from t2t_dist.storage.status import STALE_S, read_status
@@ -51,7 +52,7 @@ class Run:
 
     def __init__(self, path: str, name: str) -> None:
         """``name`` stands in addresses. Raises InputError: there is no such directory, or it is not a run's."""
-        self.storage, self.path, self.name = Storage.open(path), resolved(path), name
+        self.storage, self.path, self.name = open_storage(path), resolved(path), name
         self.manifest: Manifest | None = None
         self._described: dict[str, Any] = {}
         self.state = RunState()

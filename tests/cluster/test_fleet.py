@@ -22,7 +22,7 @@ from t2t_dist.cluster.launch import run
 from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.actors import fake_vllm
@@ -98,11 +98,11 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
 
 
 def episodes(out: Path) -> list[dict[str, Any]]:
-    return list(RunReader(Storage.open(out), SCHEMAS).rows("episodes"))
+    return list(RunReader(open_storage(out), SCHEMAS).rows("episodes"))
 
 
 def verified(tasks: Path) -> int:
-    return sum(row["verdict"] == "verified" for row in RunReader(Storage.open(tasks), SCHEMAS).rows("tasks"))
+    return sum(row["verdict"] == "verified" for row in RunReader(open_storage(tasks), SCHEMAS).rows("tasks"))
 
 
 def paths(out: Path) -> list[list[str]]:
@@ -125,7 +125,7 @@ def until(found: Callable[[], Any], what: str, seconds: float = 150.0) -> Any:
 
 def engines_of(out: Path) -> dict[str, dict[str, Any]]:
     """Of the status file: the engines by name."""
-    data = Storage.open(out).read("status.json") if out.exists() else None
+    data = open_storage(out).read("status.json") if out.exists() else None
     return {engine["engine"]: engine for engine in json.loads(data)["engines"]} if data else {}
 
 

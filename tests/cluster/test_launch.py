@@ -14,7 +14,7 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, RunBusy
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.evaluation.summary import summarise
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
@@ -42,7 +42,7 @@ def undisturbed(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 def test_the_main_job(undisturbed: tuple[Path, Result]) -> None:
     out, result = undisturbed
-    summary = summarise("generate", Storage.open(out), result.run_id, 1, str(out), result.wall_s)
+    summary = summarise("generate", open_storage(out), result.run_id, 1, str(out), result.wall_s)
     assert summary["trajectories"] == TRAJECTORIES
     assert all(summary["tasks"][intent] > 5 for intent in INTENTS), summary["tasks"]
     assert summary["pass"] == {intent: {"pass^1": 1.0} for intent in INTENTS}
@@ -74,7 +74,7 @@ def test_another_config_is_refused_by_name(undisturbed: tuple[Path, Result]) -> 
 
 def test_a_second_driver_is_refused(undisturbed: tuple[Path, Result], tmp_path: Path) -> None:
     out = tmp_path / "busy"
-    with RunLock(Storage.create(out)), pytest.raises(RunBusy, match=str(os.getpid())):
+    with RunLock(create_storage(out)), pytest.raises(RunBusy, match=str(os.getpid())):
         run("generate", small(), str(out))
 
 
@@ -87,7 +87,7 @@ def test_a_budget_ends_a_run_in_order_and_a_larger_one_goes_on(
     assert first.ended == "the budget of 20 verified tasks is used up"
     verified = sum(count for name, count in first.state.counters.items() if name.startswith("tasks."))
     assert 20 <= verified < 150
-    status = read_status(Storage.open(out))
+    status = read_status(open_storage(out))
     assert status is not None
     assert status["why"] == first.ended
     again = run("generate", small(**{"budget.accepted": 20}), str(out))
@@ -119,7 +119,7 @@ def test_feedback_counts_what_was_kept_of_each_write(local_ray: None, tmp_path: 
 def test_time_is_not_part_of_the_rows(undisturbed: tuple[Path, Result]) -> None:
     out, result = undisturbed
     time.sleep(0.01)
-    reader = RunReader(Storage.open(out), SCHEMAS)
+    reader = RunReader(open_storage(out), SCHEMAS)
     row = next(iter(reader.rows("episodes")))
     assert row["started"] > 0
     assert row["duration"] > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.stores import digests, ended, started, until_committed
@@ -24,7 +24,7 @@ def test_a_full_disk_ends_the_run_resumable(small_disk: Path, calm: dict[str, in
     assert "No space left" in fill.stderr
     stderr = ended(driver, 75)
     assert stderr.count("the disk is full; free some space, then run the same command") == 1
-    assert done <= len(RunReader(Storage.open(out), SCHEMAS).state.items) < 24
+    assert done <= len(RunReader(open_storage(out), SCHEMAS).state.items) < 24
     assert "the disk is full" in ended(started(out), 75)
     filler.unlink()
     ended(started(out), 0)

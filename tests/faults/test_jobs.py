@@ -234,7 +234,7 @@ def test_the_workflow_step_by_step(head: Head, tree: Path, tmp_path: Path) -> No
 
 def driver_of(head: Head, out: Path) -> psutil.Process:
     """The command that Ray started; the driver proper is its child."""
-    found = [p for p in head.processes() if str(out) in p.cmdline() and "t2t_dist.cli.main" in p.cmdline()]
+    found = [p for p in head.processes() if str(out) in p.cmdline() and "t2t_dist.cli" in p.cmdline()]
     pids = {process.pid for process in found}
     (top,) = [process for process in found if process.ppid() not in pids]
     return top

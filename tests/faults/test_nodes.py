@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.faults.cluster import Nodes, until, workers_on
@@ -32,7 +32,7 @@ def job(out: Path, nodes: Nodes | None, **changes: object) -> list[object]:
 
 
 def items_done(out: Path) -> int:
-    return len(RunReader(Storage.open(out), SCHEMAS).state.items)
+    return len(RunReader(open_storage(out), SCHEMAS).state.items)
 
 
 def status(out: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, tmp_path: Path
     assert summary["failures"] == {}
     assert summary["digest"] == undisturbed["digest"]
     assert summary["episodes"] == tasks * trials >= 10_000
-    rows = list(RunReader(Storage.open(out), SCHEMAS).rows("episodes", columns=["episode_id", "task_id", "trial"]))
+    rows = list(RunReader(open_storage(out), SCHEMAS).rows("episodes", columns=["episode_id", "task_id", "trial"]))
     assert len(rows) == len({row["episode_id"] for row in rows}) == tasks * trials
     assert len({(row["task_id"], row["trial"]) for row in rows}) == tasks * trials
     assert status(out)["items"]["workers_lost"] >= 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits, workers_of
@@ -40,7 +40,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def items_done(out: Path) -> int:
-    return len(RunReader(Storage.open(out), SCHEMAS).state.items)
+    return len(RunReader(open_storage(out), SCHEMAS).state.items)
 
 
 def test_sigkill_of_the_driver_loses_nothing_committed(calm: dict[str, str], tmp_path: Path) -> None:
@@ -51,10 +51,10 @@ def test_sigkill_of_the_driver_loses_nothing_committed(calm: dict[str, str], tmp
     assert workers
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
-    before = RunReader(Storage.open(out), SCHEMAS).state
+    before = RunReader(open_storage(out), SCHEMAS).state
     assert 0 < len(before.items) < 40, "the driver was not killed in the middle"
     summary = t2t_json(*arguments(out))
-    after = RunReader(Storage.open(out), SCHEMAS).state
+    after = RunReader(open_storage(out), SCHEMAS).state
     assert {s.file for s in before.shards["tasks"]} <= {s.file for s in after.shards["tasks"]}
     assert summary["digest"] == calm
     assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
@@ -124,7 +124,7 @@ def test_an_item_that_kills_every_worker_is_set_aside(tmp_path: Path) -> None:
     summary = t2t_json(*arguments(out, **deadly))
     assert summary["failures"] == {"poisoned": 1}
     assert summary["trajectories"] == 11
-    rows = list(RunReader(Storage.open(out), SCHEMAS).rows("failures"))
+    rows = list(RunReader(open_storage(out), SCHEMAS).rows("failures"))
     assert rows[0]["failure"] == "poisoned"
     assert "lost its worker" in rows[0]["message"]
 
@@ -158,7 +158,7 @@ def test_an_item_that_meets_a_defect_is_set_aside(tmp_path: Path) -> None:
     summary = t2t_json(*arguments(out, **broken))
     assert summary["failures"] == {"defect": 1}
     assert summary["trajectories"] == 11
-    (row,) = RunReader(Storage.open(out), SCHEMAS).rows("failures")
+    (row,) = RunReader(open_storage(out), SCHEMAS).rows("failures")
     assert "was set aside: RuntimeError: deliberately broken, in profile (slow_domain.py:" in row["message"]
     assert "\n" not in row["message"]
     # The same command finds nothing left to do.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.core.errors import RunBusy
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
@@ -43,16 +43,16 @@ def test_a_run_on_s3_is_killed_resumed_and_read(s3: S3Server, calm: dict[str, in
     driver = started(out)
     assert until_committed(out) < 24
     with pytest.raises(RunBusy, match="in use by process"):  # a second driver
-        RunLock(Storage.open(out)).acquire()
+        RunLock(open_storage(out)).acquire()
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
-    before = RunReader(Storage.open(out), SCHEMAS).state
+    before = RunReader(open_storage(out), SCHEMAS).state
     assert 0 < len(before.items) < 24, "the driver was not killed in the middle"
     ended(started(out), 0)
-    after = RunReader(Storage.open(out), SCHEMAS).state
+    after = RunReader(open_storage(out), SCHEMAS).state
     assert {shard.file for shard in before.shards["tasks"]} <= {shard.file for shard in after.shards["tasks"]}
     assert digests(out) == calm
-    storage = Storage.open(out)
+    storage = open_storage(out)
     named = {shard.file for shards in after.shards.values() for shard in shards}
     assert {name for name in storage.names() if name.endswith(".arrow")} == named
     assert '"trajectories":24' in told("report", out)
@@ -88,7 +88,7 @@ def test_a_store_away_for_too_long_ends_the_run_resumable(s3: S3Server, calm: di
     s3.up()
     assert "the store could not be reached for" in stderr
     assert "run the same command when it can" in stderr
-    assert done <= len(RunReader(Storage.open(out), SCHEMAS).state.items) < 24
+    assert done <= len(RunReader(open_storage(out), SCHEMAS).state.items) < 24
     ended(started(out), 0)
     assert digests(out) == calm
 

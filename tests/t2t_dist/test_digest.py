@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist.storage.ledger import Commit, Ledger
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.reader import RunReader, row_digest
 from t2t_dist.storage.writer import ShardWriter
 
@@ -63,7 +63,7 @@ rows = rows_of(
 @given(st.lists(rows, min_size=1, max_size=5))
 def test_digest_survives_storage(written: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        storage = Storage.create(directory)
+        storage = create_storage(directory)
         writer = ShardWriter(storage, {"episodes": SCHEMA}, "w0")
         writer.add("episodes", written)
         Ledger(storage).append(Commit(shards=writer.flush()))

@@ -23,6 +23,7 @@ from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.model_players import ModelAgent
 from t2t_dist.simulation.players import UserPlayer
 from t2t_dist.simulation.scripted.agents import KINDS, scripted_agent
+from t2t_dist.simulation.seating import seat_user
 from t2t_dist.storage.rows import from_row, to_row, turn_of, turn_row
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import GraphExplorer, explore_graph, judge_trajectory
@@ -52,7 +53,7 @@ def both(task: Task) -> bool:
 
 
 def customer(domain: Domain, task: Task, seed: int = 0) -> UserPlayer:
-    return Models().user("scripted", task.user, domain, task.task_id, seed)
+    return seat_user(Models(), "scripted", task.user, domain, task.task_id, seed)
 
 
 async def played(domain: Domain, task: Task, agent: str = "oracle", seed: int = 0) -> Rollout:
@@ -281,7 +282,7 @@ async def test_a_model_as_the_customer_uses_its_own_tools_when_it_is_told_to(mad
     async with FakeEndpoint(brain) as fake:
         models = Models(ModelSettings(deadline_s=5.0))
         name = f"openai:m@{fake.url}"
-        user = models.user(name, task.user, domain, "ep-1", 0)
+        user = seat_user(models, name, task.user, domain, "ep-1", 0)
         agent = scripted_agent("oracle", task, domain, 0)
         # One wording each: the fake customer knows an instruction by how it begins.
         agent._script.words.phrases.pick = lambda options, about: options[0]  # type: ignore[attr-defined]

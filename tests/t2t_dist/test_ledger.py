@@ -27,6 +27,7 @@ from t2t_dist.storage.ledger import (
     shards_up_to,
 )
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 
 #: Commit 1 as version 1 of the format wrote it, so that a change of the format can't go unnoticed.
 GOLDEN_V1 = bytes.fromhex(
@@ -78,7 +79,7 @@ def test_replay_is_the_model_with_any_checkpoints(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
         patch.setattr(ledger_module, "CHECKPOINT_EVERY", spacing)
-        storage, model = Storage.create(directory), Model()
+        storage, model = create_storage(directory), Model()
         ledger = Ledger(storage)
         for commit, reopen in steps:
             if set(commit.items) & model.done:
@@ -113,7 +114,7 @@ def test_what_a_driver_remembers_does_not_grow_with_the_commits(
 ) -> None:
     monkeypatch.setattr(ledger_module, "CHECKPOINT_EVERY", 4)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     ledger = Ledger(storage)
     sizes = []
     for number in range(400):
@@ -128,7 +129,7 @@ def test_what_a_driver_remembers_does_not_grow_with_the_commits(
 
 
 def test_second_driver_is_refused(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     first, second = Ledger(storage), Ledger(storage)
     assert second.fence("the new driver") == 1
     with pytest.raises(RunBusy, match="another driver has written this commit"):
@@ -138,16 +139,16 @@ def test_second_driver_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_stored_changes_nothing(tmp_path: Path) -> None:
-    ledger = Ledger(Storage.create(tmp_path))
+    ledger = Ledger(create_storage(tmp_path))
     for bad in (Commit(items=[-1]), Commit(notes={"a": object()}), Commit(counters={"a": 2**64})):
         with pytest.raises((ValueError, TypeError, OverflowError)):
             ledger.append(bad)
     assert ledger.state == LedgerState()
-    assert read_state(Storage.open(tmp_path)) == RunState()
+    assert read_state(open_storage(tmp_path)) == RunState()
 
 
 def filled(directory: Path, count: int = 6) -> tuple[Storage, Ledger]:
-    storage = Storage.create(directory)
+    storage = create_storage(directory)
     ledger = Ledger(storage)
     for number in range(1, count + 1):
         ledger.append(Commit(shards=[shard(number)], items=[10 * number], notes={"n": number}))
@@ -303,7 +304,7 @@ def test_commit_of_a_shard(tmp_path: Path) -> None:
 
 
 def test_reads_version_1_for_ever(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     storage.replace(commit_name(1), GOLDEN_V1)
     assert read_state(storage) == RunState(
         last=1,
@@ -319,7 +320,7 @@ def test_reads_version_1_for_ever(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None)
 def test_who_follows_sees_what_who_reads_anew_sees(given: list[Commit], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        storage = Storage.create(Path(folder, "run"))
+        storage = create_storage(Path(folder, "run"))
         ledger, followed, done = Ledger(storage), read_state(storage), set[int]()
         for commit in given:
             fresh = set(commit.items) - done
@@ -334,7 +335,7 @@ def test_who_follows_sees_what_who_reads_anew_sees(given: list[Commit], data: st
 
 
 def test_who_follows_stops_at_a_damaged_commit(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path / "run")
+    storage = create_storage(tmp_path / "run")
     ledger, followed = Ledger(storage), RunState()
     for number in range(3):
         ledger.append(Commit(items=[number]))

@@ -14,6 +14,7 @@ import pytest
 from t2t_dist.core.errors import RunBusy
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.local import LocalStorage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.run_lock import RunLock
 
 HOLDER = """
@@ -21,7 +22,7 @@ import sys, time
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.local import LocalStorage
-lock = RunLock(Storage.create(sys.argv[1]), command="t2t generate --seed 7")
+lock = RunLock(create_storage(sys.argv[1]), command="t2t generate --seed 7")
 lock.acquire()
 print("held", flush=True)
 time.sleep(600)
@@ -30,7 +31,7 @@ time.sleep(600)
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage.create(tmp_path)
+    return create_storage(tmp_path)
 
 
 def last(storage: Storage) -> str:

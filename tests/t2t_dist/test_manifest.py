@@ -15,11 +15,12 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.storage.manifest import NAME, Manifest, claim, read_manifest
 from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage.create(str(tmp_path / "run"))
+    return create_storage(str(tmp_path / "run"))
 
 
 def manifest(run_id: str = "run-1", **given: Any) -> Manifest:
@@ -109,7 +110,7 @@ def test_rows_of_another_schema_version(storage: Storage, version: Any) -> None:
 
 
 def test_a_run_that_never_committed_gives_its_directory_up(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path / "run")
+    storage = create_storage(tmp_path / "run")
     first = Manifest(run_id="run-1", kind="generate", code="c", source="s", results={"seed": 1}, config=Config(seed=1))
     second = first.model_copy(update={"run_id": "run-2", "results": {"seed": 2}, "config": Config(seed=2)})
     assert not claim(storage, first)

@@ -11,6 +11,7 @@ from t2t_dist.core.schema import INTENTS, Intent, Task
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.simulation.user_faults import user_faults
 from tests.made import Made
 
@@ -28,8 +29,8 @@ EXPECTED: dict[str, dict[Intent, float]] = {
 
 async def played(made: Made, task: Task, kind: str) -> Rollout:
     models, seed = Models(), seed_of(task.task_id, kind)
-    agent = models.agent(f"scripted:{kind}", task, made.domain, task.task_id, seed)
-    user = models.user("scripted", task.user, made.domain, task.task_id, seed)
+    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
+    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
     return await roll_out(task, made.domain, agent, user, seed=seed)
 
 

@@ -17,6 +17,7 @@ from t2t_dist.core.schema import Turn
 from t2t_dist.models.clients import Models
 from t2t_dist.models.recorded import Recorder
 from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.synthesis.judges import vote
 from tests.fake_endpoint import FakeEndpoint, text
 from tests.tasks import cancelling, shop
@@ -112,7 +113,7 @@ async def test_settings_reach_the_requests(monkeypatch: pytest.MonkeyPatch) -> N
     async with FakeEndpoint(faults=["503", None, "503", "503"], api_key="sk-1") as fake:
         name = f"openai:m@{fake.url}"
         await vote(models.chat(name, "judge"), task, shop(), seed=1)
-        agent, user = models.agent(name, task, shop(), "e", 0), models.user(name, task.user, shop(), "e", 0)
+        agent, user = seat_agent(models, name, task, shop(), "e", 0), seat_user(models, name, task.user, shop(), "e", 0)
         with pytest.raises(RolloutFailed, match="2 attempts") as caught:
             await roll_out(task, shop(), agent, user)
         await models.close()
@@ -150,8 +151,8 @@ def test_settings_that_are_misspelt_are_refused() -> None:
 # -- scripted ---------------------------------------------------------------------------------------------------------
 async def test_scripted_speakers_are_made_by_name_and_play_a_whole_conversation() -> None:
     models, task = Models(), cancelling()
-    agent = models.agent("scripted:oracle", task, shop(), "ep", 3)
-    user = models.user("scripted", task.user, shop(), "ep", 4)
+    agent = seat_agent(models, "scripted:oracle", task, shop(), "ep", 3)
+    user = seat_user(models, "scripted", task.user, shop(), "ep", 4)
     result = await roll_out(task, shop(), agent, user)
     assert result.termination in (Termination.USER_STOP, Termination.AGENT_STOP)
     assert result.final == task.grader.final
@@ -204,8 +205,8 @@ async def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -
 async def _episodes(models: Models, name: str, count: int = 3) -> list[Rollout]:
     task, results = cancelling(), []
     for number in range(count):
-        agent = models.agent(name, task, shop(), f"ep-{number}", 0)
-        user = models.user(name, task.user, shop(), f"ep-{number}", 0)
+        agent = seat_agent(models, name, task, shop(), f"ep-{number}", 0)
+        user = seat_user(models, name, task.user, shop(), f"ep-{number}", 0)
         results.append(await roll_out(task, shop(), agent, user, seed=number, clock=lambda: 0.0))
     return results
 
@@ -240,7 +241,7 @@ async def test_closing_twice_is_fine_and_a_closed_client_is_not_used_again() -> 
         await models.close()
         assert models.chat(name, "agent") is not before
         turns = [Turn("agent", "assistant", "Hello"), Turn("user", "user", "Hi")]
-        said = await models.agent(name, cancelling(), shop(), "e", 0).act(turns)
+        said = await seat_agent(models, name, cancelling(), shop(), "e", 0).act(turns)
         assert replace(said, sampling="").content == "Hi"
         await models.close()
 

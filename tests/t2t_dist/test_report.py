@@ -29,6 +29,7 @@ from t2t_dist.models.metering import PREFIX
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.migrations import VERSION_KEY
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.partial_run import Reading
 from t2t_dist.storage.status import StatusFile
 from tests.finished_run import failed, write_run
@@ -220,16 +221,16 @@ def newer_rows(folder: Path) -> None:
     shards = [ShardInfo(*fields) for fields in body["shards"]]
     shards = [s._replace(bytes=path.stat().st_size) if s.table == "episodes" else s for s in shards]
     entry.unlink()
-    Ledger(Storage.open(folder)).append(Commit(shards=shards, items=range(1), counters=body["counters"]))
+    Ledger(open_storage(folder)).append(Commit(shards=shards, items=range(1), counters=body["counters"]))
 
 
 def still_written(folder: Path) -> None:
-    status = StatusFile(Storage.open(folder), "run-1")
+    status = StatusFile(open_storage(folder), "run-1")
     status.write("running", items={"done": 3, "total": 9})
 
 
 def stopped(folder: Path) -> None:
-    StatusFile(Storage.open(folder), "run-1").write("stopped", items={"done": 3, "total": 9})
+    StatusFile(open_storage(folder), "run-1").write("stopped", items={"done": 3, "total": 9})
 
 
 @pytest.mark.parametrize(

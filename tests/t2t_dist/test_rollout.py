@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.config.settings import Limits
+from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.errors import ContextExceeded, EngineTimeout, FailureClass
 from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
@@ -163,7 +163,7 @@ async def test_terminations(
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 async def test_max_steps_counts_turns_of_both_but_neither_greeting_nor_results(steps: int) -> None:
-    result = await talk(agent(LOOK), user("Hello"), limits=Limits(max_steps=steps))
+    result = await talk(agent(LOOK), user("Hello"), limits=LimitsConfig(max_steps=steps))
     assert result.termination is Termination.MAX_STEPS
     assert sum(turn.role != "tool" for turn in result.turns) == steps + 1
     calls = [call for turn in result.turns for call in turn.tool_calls]
@@ -171,25 +171,25 @@ async def test_max_steps_counts_turns_of_both_but_neither_greeting_nor_results(s
 
 
 async def test_an_end_said_with_the_last_step_counts() -> None:
-    result = await talk(agent("Hm."), user("Hello", STOP), limits=Limits(max_steps=3))
+    result = await talk(agent("Hm."), user("Hello", STOP), limits=LimitsConfig(max_steps=3))
     assert result.termination is Termination.USER_STOP
 
 
 async def test_refused_calls_in_a_row_end_it_whatever_is_said_in_between() -> None:
-    result = await talk(agent(WRONG, "One moment.", WRONG, WRONG), user("Go on."), limits=Limits(max_errors=3))
+    result = await talk(agent(WRONG, "One moment.", WRONG, WRONG), user("Go on."), limits=LimitsConfig(max_errors=3))
     assert result.termination is Termination.TOO_MANY_ERRORS
     assert sum(turn.error for turn in result.turns) == 3
 
 
 async def test_a_good_call_starts_the_count_again() -> None:
-    limits = Limits(max_errors=3)
+    limits = LimitsConfig(max_errors=3)
     result = await talk(agent(WRONG, WRONG, LOOK, WRONG, WRONG, "Done."), user("Go on.", STOP), limits=limits)
     assert result.termination is Termination.USER_STOP
     assert sum(turn.error for turn in result.turns) == 4
 
 
 async def test_every_call_of_the_turn_that_ends_it_is_answered() -> None:
-    result = await talk(agent([WRONG, WRONG, LOOK]), user("Go on."), limits=Limits(max_errors=2))
+    result = await talk(agent([WRONG, WRONG, LOOK]), user("Go on."), limits=LimitsConfig(max_errors=2))
     assert result.termination is Termination.TOO_MANY_ERRORS
     assert [turn.error for turn in result.turns if turn.role == "tool"] == [True, True, False]
 
@@ -256,7 +256,7 @@ async def test_neither_side_can_use_the_others_tools() -> None:
 
 async def test_a_user_who_calls_nothing_but_nonsense_is_at_fault_and_the_agent_not_graded() -> None:
     failed = await failing(
-        agent("Switch it off."), user("Hi", ("toggle_airplane_mode", {})), PHONES, limits=Limits(max_errors=4)
+        agent("Switch it off."), user("Hi", ("toggle_airplane_mode", {})), PHONES, limits=LimitsConfig(max_errors=4)
     )
     assert failed.failure is FailureClass.USER_SIMULATOR_FAULT
     assert sum(turn.error for turn in failed.turns) == 4
@@ -330,7 +330,7 @@ class Hanging(Part):
 
 
 async def test_the_deadline_is_a_failure_with_the_transcript() -> None:
-    failed = await failing(agent("Yes?"), Hanging("user", "Hi"), limits=Limits(deadline_s=0.05))
+    failed = await failing(agent("Yes?"), Hanging("user", "Hi"), limits=LimitsConfig(deadline_s=0.05))
     assert failed.failure is FailureClass.DEADLINE
     assert len(failed.turns) == 3
 
@@ -409,7 +409,7 @@ def test_any_conversation_ends_within_its_limits_with_every_call_answered_once(
     agent_lines: list[Line], user_lines: list[Line], steps: int, errors: int
 ) -> None:
     task: Task = cancelling()
-    limits = Limits(max_steps=steps, max_errors=errors)
+    limits = LimitsConfig(max_steps=steps, max_errors=errors)
     # `last` cannot be None, so a part that ends in silence goes on with a word.
     parts = agent(*agent_lines, last=agent_lines[-1] or "Hm."), user(*user_lines, last=user_lines[-1] or "Hm.")
     try:

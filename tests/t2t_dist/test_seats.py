@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.config.settings import Limits, ModelSettings
+from t2t_dist.config.settings import LimitsConfig, ModelSettings
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EngineRejected, FailureClass
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, user_prompt
@@ -24,6 +24,7 @@ from t2t_dist.models.chat import Conversation, Reply
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from t2t_dist.simulation.model_players import ModelAgent, ModelUser, prefix_break
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from tests.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, default_brain, random_faults, text, tool_call
 from tests.fault_classes import REJECTED, RETRIED
 from tests.phones import PHONES
@@ -44,8 +45,8 @@ async def models_of(**settings: Any) -> AsyncIterator[Models]:
 async def converse(models: Models, url: str, task: Task | None = None, episode: str = "ep-1") -> Rollout:
     """A conversation of a model with itself."""
     task, name = task or cancelling(), f"openai:m@{url}"
-    agent = models.agent(name, task, shop(), episode, 0)
-    user = models.user(name, task.user, shop(), episode, 0)
+    agent = seat_agent(models, name, task, shop(), episode, 0)
+    user = seat_user(models, name, task.user, shop(), episode, 0)
     return await roll_out(task, shop(), agent, user, clock=lambda: 0.0)
 
 
@@ -362,7 +363,9 @@ async def test_a_conversation_that_is_held_takes_little_more_than_its_words() ->
         before = tracemalloc.get_traced_memory()[0]
         for number in range(20):
             agent, user = ModelAgent(Echo(), shop(), f"a{number}"), ModelUser(Echo(), side, shop(), f"a{number}")
-            held.append((agent, user, await roll_out(cancelling(), shop(), agent, user, limits=Limits(max_steps=40))))
+            held.append(
+                (agent, user, await roll_out(cancelling(), shop(), agent, user, limits=LimitsConfig(max_steps=40)))
+            )
         each = (tracemalloc.get_traced_memory()[0] - before) / len(held)
     finally:
         tracemalloc.stop()
@@ -374,8 +377,8 @@ async def test_the_limits_hold_for_models_too() -> None:
     task = cancelling()
     async with FakeEndpoint(lambda body: text("Hm.")) as fake, models_of() as models:
         name = f"openai:m@{fake.url}"
-        agent, user = models.agent(name, task, shop(), "e", 0), models.user(name, task.user, shop(), "e", 0)
-        result = await roll_out(task, shop(), agent, user, limits=Limits(max_steps=5))
+        agent, user = seat_agent(models, name, task, shop(), "e", 0), seat_user(models, name, task.user, shop(), "e", 0)
+        result = await roll_out(task, shop(), agent, user, limits=LimitsConfig(max_steps=5))
     assert result.termination is Termination.MAX_STEPS
     assert len(fake.requests) == 5
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from t2t_dist.cli.terminal import status_tables
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.status import NAME, STALE_S, StatusFile, read_status
 
 ITEMS = {"total": 10, "done": 4, "poisoned": 1, "workers_lost": 2, "requeued": 3, "uncommitted": 0}
@@ -62,7 +62,7 @@ def printed(timeline: bool = False, **changes: Any) -> str:
 
 # -- the file ----------------------------------------------------------------------------------------------------------
 def test_what_is_written_is_read_with_its_age(tmp_path: Path) -> None:
-    storage = Storage.create(str(tmp_path / "run"))
+    storage = create_storage(str(tmp_path / "run"))
     assert read_status(storage) is None
     file = StatusFile(storage, "run-1")
     file.write("running", items=ITEMS)
@@ -79,14 +79,14 @@ def test_what_is_written_is_read_with_its_age(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"at": "yesterday"}'])
 def test_a_damaged_file_is_one_line(tmp_path: Path, data: bytes) -> None:
-    storage = Storage.create(str(tmp_path / "run"))
+    storage = create_storage(str(tmp_path / "run"))
     storage.replace(NAME, data)
     with pytest.raises(InputError, match=f"{NAME} can't be read"):
         read_status(storage)
 
 
 def test_a_clock_that_is_ahead_elsewhere_makes_no_negative_age(tmp_path: Path) -> None:
-    storage = Storage.create(str(tmp_path / "run"))
+    storage = create_storage(str(tmp_path / "run"))
     storage.replace(NAME, orjson.dumps({"at": 4e9}))
     found = read_status(storage)
     assert found is not None

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 
 
 def test_put_replace_read_names_delete(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path / "run")
+    storage = create_storage(tmp_path / "run")
     assert storage.names() == []
     assert storage.put_if_absent("ledger/1.mp", b"one")
     assert not storage.put_if_absent("ledger/1.mp", b"other")
@@ -28,12 +28,12 @@ def test_put_replace_read_names_delete(tmp_path: Path) -> None:
     assert storage.names("led") == storage.names("ledger/") == ["ledger/1.mp"]
     storage.delete("ledger/1.mp")
     storage.delete("ledger/1.mp")
-    assert Storage.open(tmp_path / "run").names() == ["config.yaml"]
+    assert open_storage(tmp_path / "run").names() == ["config.yaml"]
     assert os.listdir(tmp_path / "run" / "tmp") == []
 
 
 def test_one_of_many_puts_wins(tmp_path: Path) -> None:
-    storage, start, won = Storage.create(tmp_path), threading.Barrier(8), list[int]()
+    storage, start, won = create_storage(tmp_path), threading.Barrier(8), list[int]()
 
     def put(number: int) -> None:
         start.wait()
@@ -54,14 +54,14 @@ def test_put_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     monkeypatch.setattr(os, "link", no_links)
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     assert storage.put_if_absent("a/b", b"one")
     assert not storage.put_if_absent("a/b", b"two")
     assert storage.read("a/b") == b"one"
 
 
 def test_shard_has_no_name_until_it_is_committed(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     kept, dropped = storage.open_shard("episodes/a.arrow"), storage.open_shard("episodes/b.arrow")
     kept.sink.write(b"12345")
     dropped.sink.write(b"12345")
@@ -77,19 +77,19 @@ def test_shard_has_no_name_until_it_is_committed(tmp_path: Path) -> None:
 
 def test_parents_are_made_on_request_only(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the directory .*/no does not exist"):
-        Storage.create(tmp_path / "no" / "run")
+        create_storage(tmp_path / "no" / "run")
     assert not (tmp_path / "no").exists()
-    assert Storage.create(tmp_path / "no" / "run", parents=True).put_if_absent("a", b"")
+    assert create_storage(tmp_path / "no" / "run", parents=True).put_if_absent("a", b"")
 
 
 def test_file_instead_of_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    for attempt in (Storage.create, Storage.open):
+    for attempt in (create_storage, open_storage):
         with pytest.raises(InputError, match="this is a file, not a"):
             attempt(tmp_path / "file")
     with pytest.raises(InputError, match="no such run directory"):
-        Storage.open(tmp_path / "absent")
-    storage = Storage.create(tmp_path)
+        open_storage(tmp_path / "absent")
+    storage = create_storage(tmp_path)
     with pytest.raises(InputError, match="a file"):
         storage.put_if_absent("file/object", b"")
 
@@ -105,7 +105,7 @@ if os.geteuid() == 0:
     os.setuid(65534)
 for path in (sys.argv[1], sys.argv[1] + "/run"):
     try:
-        Storage.create(path)
+        create_storage(path)
     except InputError as error:
         print(error)
 """
@@ -123,7 +123,7 @@ for path in (sys.argv[1], sys.argv[1] + "/run"):
     [(errno.ENOSPC, "the disk is full; free some space"), (errno.EROFS, "read-only"), (errno.EIO, "Input/output")],
 )
 def test_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     shard = storage.open_shard("episodes/a.arrow")
 
     def fails(descriptor: int) -> None:
@@ -133,7 +133,7 @@ def test_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: i
     for attempt in (
         lambda: storage.put_if_absent("a", b"data"),
         lambda: storage.replace("a", b"data"),
-        lambda: Storage.create(tmp_path),
+        lambda: create_storage(tmp_path),
         shard.commit,
     ):
         with pytest.raises(InputError, match=reason) as raised:

@@ -18,6 +18,7 @@ from t2t_dist.core.errors import InputError, RunBusy, StoreUnavailable
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.arrow import ArrowStorage
 from t2t_dist.storage.objects.base import Storage, resolved
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.objects.remote import RemoteStorage
 from t2t_dist.storage.objects.s3 import S3Storage
 from t2t_dist.storage.reader import RunReader
@@ -46,7 +47,7 @@ def s3(server: S3Server, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 @pytest.fixture(params=["s3", "arrow"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "s3":
-        return Storage.create(request.getfixturevalue("s3"))
+        return create_storage(request.getfixturevalue("s3"))
     return ArrowStorage("arrow://run", pa.fs.LocalFileSystem(), str(tmp_path))
 
 
@@ -91,12 +92,12 @@ def test_one_of_many_puts_wins_whichever_process_it_is_in(s3: str) -> None:
     script = """
 import sys
 from t2t_dist.storage.objects.base import Storage
-storage = Storage.open(sys.argv[1])
+storage = open_storage(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 print(sum(storage.put_if_absent(f"ledger/{n}", sys.argv[2].encode()) for n in range(30)))
 """
-    storage = Storage.create(s3)
+    storage = create_storage(s3)
     storage.replace("run.json", b"{}")
     pipe, root = subprocess.PIPE, Path(__file__).parents[2]
     racers = [
@@ -119,7 +120,7 @@ print(sum(storage.put_if_absent(f"ledger/{n}", sys.argv[2].encode()) for n in ra
 
 
 def test_one_of_two_drivers_gets_the_run_and_the_fence_stops_the_other(s3: str) -> None:
-    storage, held, busy = Storage.create(s3), list[RunLock](), list[str]()
+    storage, held, busy = create_storage(s3), list[RunLock](), list[str]()
     start = threading.Barrier(4)
 
     def take() -> None:
@@ -148,7 +149,7 @@ def test_one_of_two_drivers_gets_the_run_and_the_fence_stops_the_other(s3: str) 
 
 
 def test_a_put_that_was_carried_out_but_not_answered_is_ours(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = Storage.create(s3)
+    storage = create_storage(s3)
     assert isinstance(storage, S3Storage)
     client = storage._client
     put, failures = client.put_object, [True, True, False]
@@ -162,7 +163,7 @@ def test_a_put_that_was_carried_out_but_not_answered_is_ours(s3: str, monkeypatc
     monkeypatch.setattr(client, "put_object", cut_off)
     monkeypatch.setattr("t2t_dist.storage.objects.remote._FIRST_DELAY_S", 0.01)
     assert storage.put_if_absent("ledger/1", b"mine")  # put, no answer; then "exists", with our bytes
-    assert Storage.open(s3).put_if_absent("ledger/2", b"theirs")
+    assert open_storage(s3).put_if_absent("ledger/2", b"theirs")
     failures[:] = []
     refusals = [True]
 
@@ -178,7 +179,7 @@ def test_a_put_that_was_carried_out_but_not_answered_is_ours(s3: str, monkeypatc
 
 def test_a_large_shard_goes_in_parts(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("t2t_dist.storage.objects.s3._PART", 5 << 20)
-    storage = Storage.create(s3)
+    storage = create_storage(s3)
     shard, data = storage.open_shard("tasks/a.arrow"), os.urandom(12 << 20)
     shard.sink.write(data)
     assert storage.names() == []
@@ -187,7 +188,7 @@ def test_a_large_shard_goes_in_parts(s3: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_parts_that_a_killed_writer_left_are_dropped(s3: str) -> None:
-    storage = Storage.create(s3)
+    storage = create_storage(s3)
     assert isinstance(storage, S3Storage)
     of = storage._of("tasks/half.arrow")
     started = storage._client.create_multipart_upload(**of)
@@ -200,7 +201,7 @@ def test_a_store_that_is_away_is_waited_for(
     s3: str, server: S3Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("t2t_dist.storage.objects.remote._LAST_DELAY_S", 0.5)
-    storage = Storage.create(s3)
+    storage = create_storage(s3)
     ledger = Ledger(storage)
     shard = storage.open_shard("tasks/a.arrow")
     shard.sink.write(b"12345")
@@ -221,7 +222,7 @@ def test_a_store_that_is_away_is_waited_for(
 
 def test_in_the_end_it_is_given_up_once_and_told(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("T2T_STORE_PATIENCE_S", "1.6")
-    storage, tries = Storage.create(s3), list[int]()
+    storage, tries = create_storage(s3), list[int]()
     assert isinstance(storage, S3Storage)
     put = storage._client.put_object
     monkeypatch.setattr(storage._client, "put_object", lambda **of: (tries.append(1), put(**of)))
@@ -252,7 +253,7 @@ def test_in_the_end_it_is_given_up_once_and_told(s3: str, server: S3Server, monk
     ],
 )
 def test_keys_in_an_address_are_refused_and_not_repeated(address: str) -> None:
-    for attempt in (Storage.create, Storage.open):
+    for attempt in (create_storage, open_storage):
         with pytest.raises(InputError, match="never in the address") as raised:
             attempt(address)
         assert not any(key in str(raised.value) for key in KEYS.values())
@@ -269,11 +270,11 @@ def test_bad_addresses_are_told(s3: str, server: S3Server, monkeypatch: pytest.M
     }
     for address, what in told.items():
         with pytest.raises(InputError, match=what) as raised:
-            Storage.create(address)
+            create_storage(address)
         assert not isinstance(raised.value, StoreUnavailable), "a wrong address is bad input"
         assert "\n" not in str(raised.value)
     with pytest.raises(InputError, match="no such run"):
-        Storage.open(f"{s3}-absent")
+        open_storage(f"{s3}-absent")
 
 
 def test_endpoint_and_region_may_stand_in_the_address(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,10 +282,10 @@ def test_endpoint_and_region_may_stand_in_the_address(server: S3Server, monkeypa
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     address = f"s3://runs/in address?endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"
-    storage = Storage.create(address)
+    storage = create_storage(address)
     storage.replace("a", b"1")
     assert storage.describe("a") == "s3://runs/in address/a"
-    again = Storage.open(storage.describe(""))
+    again = open_storage(storage.describe(""))
     assert again.read("a") == b"1"
     assert again.filesystem.get_file_info("a").size == 1
 
@@ -311,7 +312,7 @@ def test_a_path_is_made_absolute_and_an_address_is_not(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert resolved("runs/a") == str(tmp_path / "runs/a")
     assert resolved("s3://runs/a") == "s3://runs/a"
-    assert Storage.create(f"file://{tmp_path}/b").root == str(tmp_path / "b")
+    assert create_storage(f"file://{tmp_path}/b").root == str(tmp_path / "b")
 
 
 def _free_port() -> int:

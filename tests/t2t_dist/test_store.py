@@ -22,6 +22,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.storage import reader as store_module
 from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
 from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.writer import ShardWriter, clean
 
@@ -47,7 +48,7 @@ def episode(item: int) -> dict[str, Any]:
 
 def filled(directory: Path, commits: int = 3, rows: int = 5) -> tuple[Storage, list[ShardInfo]]:
     """A run of ``commits`` shards with ``rows`` episodes each."""
-    storage, shards = Storage.create(directory), list[ShardInfo]()
+    storage, shards = create_storage(directory), list[ShardInfo]()
     ledger, writer = Ledger(storage), ShardWriter(storage, SCHEMAS, "w0")
     for number in range(commits):
         items = range(number * rows, number * rows + rows)
@@ -76,7 +77,7 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
 
 
 def test_one_cut_has_a_shard_for_each_table_with_rows(tmp_path: Path) -> None:
-    writer = ShardWriter(Storage.create(tmp_path), SCHEMAS, "w0")
+    writer = ShardWriter(create_storage(tmp_path), SCHEMAS, "w0")
     assert writer.flush() == []
     writer.add("failures", [{"item": 1, "why": "late"}])
     writer.add("episodes", [episode(2)])
@@ -85,7 +86,7 @@ def test_one_cut_has_a_shard_for_each_table_with_rows(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_refused_when_they_are_added(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     writer = ShardWriter(storage, SCHEMAS, "w0")
     with pytest.raises(ValueError, match="table episodes has no column rewrad"):
         writer.add("episodes", [{"item": 1, "rewrad": 1.0}])
@@ -102,7 +103,7 @@ def test_bad_rows_are_refused_when_they_are_added(tmp_path: Path) -> None:
 
 
 def test_half_a_surrogate_pair_does_not_stop_the_run(tmp_path: Path) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     writer, ledger = ShardWriter(storage, SCHEMAS, "w0"), Ledger(storage)
     turns = [{"role": "user", "content": "a\ud83db"}, {"role": "user", "content": "\ud83d\ude00"}]
     writer.add("episodes", [episode(1), {"item": 2, "turns": turns}])
@@ -114,7 +115,7 @@ def test_half_a_surrogate_pair_does_not_stop_the_run(tmp_path: Path) -> None:
 
 def test_rolls_by_age_at_doubling_intervals(tmp_path: Path) -> None:
     now = 100.0
-    writer = ShardWriter(Storage.create(tmp_path), SCHEMAS, "w0", clock=lambda: now)
+    writer = ShardWriter(create_storage(tmp_path), SCHEMAS, "w0", clock=lambda: now)
     intervals = []
     for _ in range(8):
         assert not writer.due(now + 1e6)  # nothing to roll
@@ -130,7 +131,7 @@ def test_rolls_by_age_at_doubling_intervals(tmp_path: Path) -> None:
 
 
 def test_rolls_by_size_with_little_in_memory(tmp_path: Path) -> None:
-    writer = ShardWriter(Storage.create(tmp_path), SCHEMAS, "w0", max_bytes=4 << 20)
+    writer = ShardWriter(create_storage(tmp_path), SCHEMAS, "w0", max_bytes=4 << 20)
     chance, added = random.Random(1), 0
     while not writer.due(0.0):
         # Random text does not compress below half, so 4 MiB of file are at most 8 MiB of rows.
@@ -149,7 +150,7 @@ def test_rolls_by_size_with_little_in_memory(tmp_path: Path) -> None:
 
 def test_rows_added_while_a_cut_closes_go_to_the_next(tmp_path: Path) -> None:
     """An event loop adds, a thread spills and closes: each cut holds exactly the rows added before it."""
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     writer, added, closed = ShardWriter(storage, SCHEMAS, "w0"), 0, list[tuple[int, list[ShardInfo]]]()
     threads = []
     for _ in range(12):
@@ -227,7 +228,7 @@ def rewritten(storage: Storage, table: pa.Table, file: str = "episodes/part-x.ar
 
 @pytest.mark.parametrize("version", ["4", "0", "-1", "soon", None])
 def test_other_schema_version(tmp_path: Path, version: str | None) -> None:
-    storage = Storage.create(tmp_path)
+    storage = create_storage(tmp_path)
     metadata = None if version is None else {"t2t_schema_version": version}
     rewritten(storage, pa.table({"item": [1]}).replace_schema_metadata(metadata))
     for use in (lambda reader: list(reader.rows("episodes")), lambda reader: reader.table("episodes")):
@@ -288,7 +289,7 @@ from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import ShardWriter, clean
 
-storage = Storage.create(sys.argv[1])
+storage = create_storage(sys.argv[1])
 ledger = Ledger(storage)
 ledger.fence("test")
 clean(storage, ledger.state)
@@ -318,11 +319,11 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
             time.sleep(chance.uniform(0.02, 0.3))
             process.kill()
             acknowledged = max([acknowledged, *(int(line) for line in process.stdout if line.endswith("\n"))])
-        reader = RunReader(Storage.open(tmp_path))
+        reader = RunReader(open_storage(tmp_path))
         assert set(range(acknowledged + 1)) <= set(reader.state.items)
         rows = Counter(row["item"] for row in reader.rows("episodes"))
         assert rows == dict.fromkeys(reader.state.items, 3)
-    storage = Storage.open(tmp_path)
+    storage = open_storage(tmp_path)
     clean(storage, reader.state)
     assert acknowledged >= 0
     assert set(storage.names("episodes/")) == {shard.file for shard in reader.state.shards["episodes"]}
@@ -356,6 +357,6 @@ def test_opens_with_duckdb(tmp_path: Path) -> None:
 
 
 def test_empty_state_has_no_rows(tmp_path: Path) -> None:
-    reader = RunReader(Storage.create(tmp_path))
+    reader = RunReader(create_storage(tmp_path))
     assert reader.state == RunState()
     assert reader.table("episodes").count_rows() == 0

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.runs import start, t2t, t2t_json, wait_for_commits
@@ -44,7 +44,7 @@ def model() -> str:
 
 
 def episodes(out: Path) -> list[dict[str, Any]]:
-    return sorted(RunReader(Storage.open(out), SCHEMAS).rows("episodes"), key=lambda row: row["episode_id"])
+    return sorted(RunReader(open_storage(out), SCHEMAS).rows("episodes"), key=lambda row: row["episode_id"])
 
 
 def said(out: Path) -> list[list[tuple[Any, ...]]]:
@@ -252,7 +252,7 @@ def test_a_small_model_in_every_seat_is_rejected_with_reasons(url: str, tmp_path
     written = t2t_json("generate", *flags, "--explorer", "graph")
     assert (written["trajectories"], written["failures"]) == (3, {})
     assert written["rejected"], "a model of 135M parameters words no task as it should"
-    raw = [row["raw"] for row in RunReader(Storage.open(tmp_path / "w"), SCHEMAS).rows("tasks") if row["raw"]]
+    raw = [row["raw"] for row in RunReader(open_storage(tmp_path / "w"), SCHEMAS).rows("tasks") if row["raw"]]
     assert raw, "what it wrote is kept"
 
 
@@ -310,7 +310,7 @@ def test_nothing_outlives_its_owner(victim: str, tasks: Path, tmp_path: Path) ->
         wait_for("the end of its processes", lambda: not any(p.is_running() for p in before), 30)
     finally:
         driver.kill()
-        for process in of_kind(tree, "t2t_dist.cli.main"):
+        for process in of_kind(tree, "t2t_dist.cli"):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         driver.communicate()

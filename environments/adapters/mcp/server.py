@@ -27,7 +27,7 @@ from ...tools import ToolCrash, ToolError, ToolLost, ToolTimeout
 from .config import ServerConfig
 
 T = TypeVar("T")
-_GUARD = Path(__file__).with_name("mcp_guard.py")
+_GUARD = Path(__file__).with_name("process_guard.py")
 #: Seconds for a server to end by itself; then it is killed.
 _END_S = 5.0
 _PREFIX = "t2t-mcp-"

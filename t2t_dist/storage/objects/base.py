@@ -21,8 +21,6 @@ from typing import Any
 
 import pyarrow.fs
 
-from .opening import _path, _remote
-
 #: Unfinished objects live here, apart from the finished ones: no listing and no reader's glob ever meets one.
 TEMPORARY = "tmp"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -33,32 +31,6 @@ class Storage(ABC):
     is one, when it is full or was out of reach for too long."""
 
     root: str
-
-    @staticmethod
-    def create(root: str | Path, *, parents: bool = False) -> Storage:
-        """A storage that can be written, its directory made if absent.
-
-        Without ``parents`` the directory above must exist, so that a misspelt or unmounted path is an error and not
-        a large run on the wrong disk. A bucket must exist.
-        """
-        if is_uri(root):
-            return _remote(str(root), create=True)
-        from .local import LocalStorage
-
-        return LocalStorage.made(_path(root), parents=parents)
-
-    @staticmethod
-    def open(root: str | Path, *, patient: bool = False) -> Storage:
-        """A storage for reading; the directory must exist and is not written to.
-
-        ``patient``: wait for a store that is out of reach as long as later calls do; else say so within seconds, since
-        it is the address that may be wrong.
-        """
-        if is_uri(root):
-            return _remote(str(root), create=False, patient=patient)
-        from .local import LocalStorage
-
-        return LocalStorage.found(_path(root))
 
     @property
     @abstractmethod
@@ -72,7 +44,7 @@ class Storage(ABC):
 
     @abstractmethod
     def describe(self, name: str) -> str:
-        """The full address of ``name``, for messages; of the empty name, what :meth:`open` takes."""
+        """The full address of ``name``, for messages; of the empty name, what ``open_storage`` takes."""
 
     @abstractmethod
     def put_if_absent(self, name: str, data: bytes) -> bool:

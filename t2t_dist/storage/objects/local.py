@@ -33,13 +33,13 @@ class LocalStorage(Storage):
     """See :class:`~t2t_dist.storage.objects.base.Storage`."""
 
     def __init__(self, root: str) -> None:
-        """Use ``Storage.create`` or ``Storage.open``, which check the directory; this only keeps its path."""
+        """Use ``create_storage`` or ``open_storage``, which check the directory; this only keeps its path."""
         self.root = root
         self._known: set[str] = set()  # directories made or seen already; saves a stat an object
 
     @classmethod
     def made(cls, root: str, *, parents: bool = False) -> LocalStorage:
-        """``Storage.create`` for an absolute path."""
+        """``create_storage`` for an absolute path."""
         storage = cls(root)
         parent = os.path.dirname(storage.root)
         if not parents and not os.path.isdir(parent):
@@ -55,7 +55,7 @@ class LocalStorage(Storage):
 
     @classmethod
     def found(cls, root: str) -> LocalStorage:
-        """``Storage.open`` for an absolute path."""
+        """``open_storage`` for an absolute path."""
         storage = cls(root)
         if not os.path.isdir(storage.root):
             what = "this is a file, not a run directory" if os.path.exists(storage.root) else "no such run directory"

@@ -1,4 +1,4 @@
-"""TODO"""
+"""Opening a run directory by its address: a path, ``s3://``, or any URI that pyarrow knows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,38 @@ from urllib.parse import parse_qsl, urlsplit
 
 from t2t_dist.core.errors import InputError
 
-from .base import Storage
+from .base import Storage, is_uri
+from .local import LocalStorage
 
 _SECRET = re.compile(r"key|secret|token|passw|credential|sas|signature", re.IGNORECASE)
 
 
-def _path(root: str | Path) -> str:
-    return os.path.abspath(root)
+def create_storage(root: str | Path, *, parents: bool = False) -> Storage:
+    """A storage that can be written, its directory made if absent.
+
+    Without ``parents`` the directory above must exist, so that a misspelt or unmounted path is an error and not
+    a large run on the wrong disk. A bucket must exist.
+
+    Raises:
+        InputError: it can't be made or written; one line.
+    """
+    if is_uri(root):
+        return _remote(str(root), create=True)
+    return LocalStorage.made(os.path.abspath(root), parents=parents)
+
+
+def open_storage(root: str | Path, *, patient: bool = False) -> Storage:
+    """A storage for reading; the directory must exist and is not written to.
+
+    ``patient``: wait for a store that is out of reach as long as later calls do; else say so within seconds, since
+    it is the address that may be wrong.
+
+    Raises:
+        InputError: it does not exist or can't be read; one line.
+    """
+    if is_uri(root):
+        return _remote(str(root), create=False, patient=patient)
+    return LocalStorage.found(os.path.abspath(root))
 
 
 def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:
@@ -29,7 +54,7 @@ def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:
             " (s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or the store's own configuration, never in the address"
         )
     if parts.scheme == "file":
-        return Storage.create(parts.path, parents=True) if create else Storage.open(parts.path)
+        return create_storage(parts.path, parents=True) if create else open_storage(parts.path)
     if parts.scheme == "s3":
         from .s3 import S3Storage
 

@@ -28,7 +28,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def t2t(*arguments: str) -> dict[str, Any]:
-    done = run("t2t_dist.cli.main", *arguments, "--json")
+    done = run("t2t_dist.cli", *arguments, "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -72,7 +72,7 @@ def test_tasks_made_in_its_world_are_loaded_and_solved_there(tmp_path: Path) -> 
 
 
 def test_its_domains_by_name() -> None:
-    done = run("t2t_dist.cli.main", "check-domain", "tau2:retial")
+    done = run("t2t_dist.cli", "check-domain", "tau2:retial")
     assert done.returncode == 2
     assert "the installed tau2 has no domain 'retial'; did you mean retail?" in done.stderr
     assert len(done.stderr.splitlines()) == 1

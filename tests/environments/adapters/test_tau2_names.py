@@ -138,7 +138,7 @@ def test_a_package_of_that_name_that_is_another(tmp_path: Path) -> None:
     (tmp_path / "tau2").mkdir()
     (tmp_path / "tau2" / "__init__.py").write_text("")
     done = subprocess.run(
-        [sys.executable, "-m", "t2t_dist.cli.main", "check-domain", "tau2:retail"],
+        [sys.executable, "-m", "t2t_dist.cli", "check-domain", "tau2:retail"],
         env={**environment(), "PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"},
         capture_output=True,
         text=True,

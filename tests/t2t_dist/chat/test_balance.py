@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from t2t_dist.core.errors import EngineUnavailable
 from t2t_dist.models import pool as balance
 from t2t_dist.models.fleet_view import EngineView, Held, PoolView
-from t2t_dist.models.pool import Outcome, Pooled, Target
-from t2t_dist.models.routing import Router
+from t2t_dist.models.pool import Pooled, Target
+from t2t_dist.models.routing import Outcome, Router
 
 
 def view(takes_new: bool = True, process: int = 0, **limits: int) -> PoolView:

@@ -21,6 +21,7 @@ from t2t_dist.models.pool import Pooled
 from t2t_dist.models.routing import Router
 from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.simulation.model_players import ModelAgent, ModelUser
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from tests.fake_endpoint import FakeEndpoint, Fault, completion, default_brain, text
 from tests.tasks import cancelling, shop
 
@@ -309,8 +310,8 @@ async def test_seats_of_one_pool_share_its_balancer_and_a_finished_conversation_
         models = Models(settings, {"p": PoolConfig(model="m", urls=[one.url, two.url])}, picker)
         models.update(FleetView(1, {"p": view(e0=one, e1=two), "other": PoolView()}))
         try:
-            agent = models.agent("pool:p", cancelling(), shop(), "ep-1", 0)
-            user = models.user("pool:p", cancelling().user, shop(), "ep-1", 0)
+            agent = seat_agent(models, "pool:p", cancelling(), shop(), "ep-1", 0)
+            user = seat_user(models, "pool:p", cancelling().user, shop(), "ep-1", 0)
             result = await roll_out(cancelling(), shop(), agent, user)
             assert len(routers) == 1
             by_seat = Counter((turn.seat, turn.engine) for turn in result.turns[1:] if turn.role != "tool")

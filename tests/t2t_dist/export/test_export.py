@@ -23,7 +23,7 @@ from t2t_dist.core.schema import INTENTS, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT
 from t2t_dist.export import Exported, Filters, Options, conversation, export
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.rows import from_row
 from t2t_dist.storage.status import StatusFile
 from tests.finished_run import rows_of, write_run
@@ -347,7 +347,7 @@ def test_bare_rows_are_what_is_trained_on(run: str, tmp_path: Path) -> None:
 def test_a_run_that_is_still_written_or_lost_a_shard(played: list[tuple[str, Row]], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     write_run(folder, played, domain="retail", agents=list(AGENTS))
-    StatusFile(Storage.open(folder), "run-1").write("running", items={"done": 3, "total": 9})
+    StatusFile(open_storage(folder), "run-1").write("running", items={"done": 3, "total": 9})
     found = made(str(folder), tmp_path / "a", "sft")
     assert any("still being written, 3 of 9" in note for note in found.notes)
     assert "still being written" in (tmp_path / "a" / "README.md").read_text()

@@ -14,7 +14,7 @@ import pytest
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage import reader as store
 from t2t_dist.storage.ledger import read_state
-from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.shard import Shard
@@ -47,7 +47,7 @@ def opened(folder: Path) -> Run:
 
 
 def stored(folder: Path) -> list[dict[str, object]]:
-    reader = RunReader(Storage.open(folder), SCHEMAS)
+    reader = RunReader(open_storage(folder), SCHEMAS)
     rows = [row | {"result": PASSED if row["reward"] >= 1 else MISSED} for row in reader.rows("episodes")]
     return rows + [row | {"result": NO_RESULT, "termination": None} for row in reader.rows("failures")]
 
@@ -82,14 +82,14 @@ def test_filters_and_counts_are_those_of_the_rows(run: Run, folder: Path) -> Non
 
 
 def test_only_narrow_columns_are_read(folder: Path) -> None:
-    storage = Storage.open(folder)
+    storage = open_storage(folder)
     shard = Shard(storage, read_state(storage).shards["episodes"][0])
     assert set(shard.columns(EPISODE_COLUMNS).schema.names) <= set(EPISODE_COLUMNS)
     assert "turns" not in EPISODE_COLUMNS
 
 
 def test_some_rows_of_a_shard_in_the_order_asked_for(folder: Path) -> None:
-    storage = Storage.open(folder)
+    storage = open_storage(folder)
     shard = Shard(storage, read_state(storage).shards["episodes"][0])
     whole = shard.columns(["episode_id"])["episode_id"].to_pylist()
     chosen = [len(whole) - 1, 0, len(whole) // 2]
@@ -118,7 +118,7 @@ def test_a_facet_has_its_bound() -> None:
 
 # -- what can't be read ------------------------------------------------------------------------------------------------
 def shards(folder: Path, table: str = "episodes") -> list[Path]:
-    return [folder / info.file for info in read_state(Storage.open(folder)).shards[table]]
+    return [folder / info.file for info in read_state(open_storage(folder)).shards[table]]
 
 
 @pytest.mark.parametrize("harm", ["missing", "truncated", "not a shard"])
@@ -151,7 +151,7 @@ def test_rows_of_a_newer_schema_version_are_named(tmp_path: Path) -> None:
         table = reader.read_all().replace_schema_metadata({store.VERSION_KEY: b"%d" % (store.SCHEMA_VERSION + 1)})
     with pa.ipc.new_file(str(path), table.schema) as writer:
         writer.write_table(table)
-    storage = Storage.open(tmp_path / "run")
+    storage = open_storage(tmp_path / "run")
     info = read_state(storage).shards["episodes"][0]._replace(bytes=path.stat().st_size)
     with pytest.raises(InputError, match=f"schema version {store.SCHEMA_VERSION + 1}, this t2t reads versions 1 to"):
         Shard(storage, info).columns(EPISODE_COLUMNS)
@@ -163,7 +163,7 @@ def test_rows_of_an_older_version_are_lifted(folder: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("t2t_dist.storage.shard.SCHEMA_VERSION", store.SCHEMA_VERSION + 1)
     monkeypatch.setitem(store.MIGRATIONS, store.SCHEMA_VERSION, lift)
-    storage = Storage.open(folder)
+    storage = open_storage(folder)
     shard, index = Shard(storage, read_state(storage).shards["episodes"][0]), episode_index()
     index.add(shard, EPISODE_COLUMNS)
     assert index.facets["agent"].values == ["lifted"]
@@ -174,7 +174,7 @@ def test_rows_of_an_older_version_are_lifted(folder: Path, monkeypatch: pytest.M
 
 def test_a_shard_that_fails_leaves_the_index_as_it_was(tmp_path: Path) -> None:
     small_run(tmp_path / "run", tasks=8)
-    storage = Storage.open(tmp_path / "run")
+    storage = open_storage(tmp_path / "run")
     good = read_state(storage).shards["episodes"][0]
     index = episode_index()
     index.add(Shard(storage, good), EPISODE_COLUMNS)
