@@ -33,8 +33,8 @@ from t2t_dist.core.errors import (
 
 from .chat import Conversation, Reply
 from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
-from .routing import Outcome
 from .pool import Balancer, Fixed, Target
+from .routing import Outcome
 
 #: Idle connections are dropped after this many seconds. vLLM drops them after 5: whoever drops first must be us, or a
 #: request meets a socket that the server is just closing.

@@ -14,6 +14,8 @@ from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier, reference_keys
+from t2t_dist.tau2 import IMPORTED
+from t2t_dist.tau2.from_tau2 import reimport
 
 
 class Difference(NamedTuple):
@@ -35,7 +37,9 @@ def reverify(source: Source) -> tuple[Counter[str], list[Difference]]:
     # Duplicates are decided by order: the earlier trajectory wins, as it did when the tasks were made.
     for task in source.tasks():
         before = _verdict(task)
-        now = verifier.check(task.model_copy(deep=True))
+        copy = task.model_copy(deep=True)
+        # An imported task is imported again: its gold, and how like another it is, were decided elsewhere.
+        now = reimport(domain, copy) if task.writer == IMPORTED else verifier.check(copy)
         now = verifier.solvable(now, rewards.get(task.task_id, [])[: config.verify.reference_trials])
         verdicts[now.verdict] += 1
         if _verdict(now) != before:

@@ -16,8 +16,6 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.environments.tools import Kind
 from t2t_dist.storage.source_run import Source
-from t2t_dist.tau2 import IMPORTED
-from t2t_dist.tau2.from_tau2 import reimport
 
 from .convert import certified, reject
 
@@ -59,12 +57,7 @@ class Verifier:
         self._seen: set[str] = set()
 
     def check(self, task: Task) -> Task:
-        """Words, certificate, duplicates, contamination, votes: all but solvability.
-
-        An imported task is imported again: whose gold it is, and how like another, was others' to decide.
-        """
-        if task.writer == IMPORTED:
-            return reimport(self.domain, task)
+        """Words, certificate, duplicates, contamination, votes: all but solvability."""
         if task.verdict != "verified" and (not task.grader.gold or SAID_BY_A_MODEL.intersection(task.reasons)):
             return task  # no structure was ever made, or no words: there is nothing to certify
         if certified(self.domain, task).verdict != "verified":
