@@ -17,8 +17,8 @@ generate: .venv/.base  ## the main job into runs/quickstart: trajectories -> ver
 	@$(BIN)/t2t generate --domain retail --trajectories 200 --seed 7 --out $(OUT) $(ARGS)
 
 test: .venv/.dev  ## all tests (ARGS="tests/cluster -k lease" for some)
-	@tests/debian.sh prometheus || true
-	@tests/mcp.sh || true
+	@tests/support/debian.sh prometheus || true
+	@tests/support/mcp.sh || true
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-cluster: .venv/.dev  ## disturbed runs: on one machine and several, jobs, stores that go away or fill up

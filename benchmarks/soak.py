@@ -27,7 +27,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.status import read_status
 
-DOMAIN = "tests.library_domain:Library"
+DOMAIN = "tests.support.library_domain:Library"
 SAMPLE_S = 0.25
 
 

@@ -42,7 +42,7 @@ from t2t_dist.storage.source_run import Source
 
 KEY = "of-the-benchmark"
 KEY_VARIABLE = "T2T_BENCHMARK_KEY"
-DOMAIN = "tests.library_domain:Library"
+DOMAIN = "tests.support.library_domain:Library"
 SAMPLE_S = 0.5
 STEPS, TOKENS = 8, 48
 Measure = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, dict[str, Any]]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from t2t_dist.core.version import __version__
 from t2t_dist.environments.base import Domain, Profile
 from t2t_dist.environments.language import Said
 from t2t_dist.environments.rules import Enforced, Handling, rule
@@ -35,6 +36,7 @@ __all__ = [
     "Said",
     "ToolError",
     "World",
+    "__version__",
     "evaluate",
     "generate",
     "load_episodes",

@@ -13,6 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from t2t_dist.environments import registry
+from t2t_dist.environments.base import Domain
+from tests.support.library_domain import Library
+from tests.support.made import Made, make
+
 # Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the
 # same examples each time, so that what fails there fails for the change; whoever works on the code gets new ones.
 settings.register_profile(
@@ -33,7 +38,7 @@ TAU2_PYTHON = os.environ.get("T2T_TAU2_PYTHON") or (sys.executable if importlib.
 collect_ignore = [
     *([] if HAS_VLLM else ["vllm"]),
     *([] if CAN_MOUNT else ["faults/test_full_disk.py"]),
-    *([] if TAU2_PYTHON else ["environments/adapters/test_tau2.py"]),
+    *([] if TAU2_PYTHON else ["environments/adapters/tau2/test_agreement.py"]),
 ]
 
 
@@ -60,7 +65,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not HAS_VLLM:
         terminalreporter.write_line("not run here: tests/vllm, which needs a real vLLM (make test-vllm)")
     if not TAU2_PYTHON:
-        where = "tests/environments/adapters/test_tau2.py"
+        where = "tests/environments/adapters/tau2/test_agreement.py"
         terminalreporter.write_line(f"not run here: {where}, which needs tau2-bench (T2T_TAU2_PYTHON names its Python)")
     for folder, what in APART.items():
         if not _named(terminalreporter.config, folder):
@@ -78,3 +83,42 @@ def local_ray() -> Iterator[None]:
     start_local(num_cpus=4, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()
+
+
+# -- domains, and what was made on them once ----------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def retail() -> Domain:
+    return registry.load("retail")
+
+
+@pytest.fixture(scope="session")
+def library() -> Domain:
+    return Library()
+
+
+@pytest.fixture(scope="session")
+def shop(retail: Domain) -> Made:
+    """60 explorations of the shop, converted."""
+    return make(retail, 60)
+
+
+@pytest.fixture(scope="session")
+def desk(library: Domain) -> Made:
+    """40 explorations of the library, two for each reader, converted."""
+    return make(library, 40)
+
+
+@pytest.fixture(params=["shop", "desk"])
+def made(request: pytest.FixtureRequest) -> Made:
+    """The one and the other."""
+    found: Made = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session", params=sorted(registry.BUILT_IN))
+def built_in(request: pytest.FixtureRequest) -> Made:
+    """Each domain that comes with the project, explored and converted."""
+    if request.param == "retail":
+        shop: Made = request.getfixturevalue("shop")
+        return shop
+    return make(registry.load(request.param), 40)

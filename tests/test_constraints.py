@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 #: vLLM's compiler lags behind, and with it the numpy it takes.
 OLDER_FOR_VLLM = {"numpy"}
 

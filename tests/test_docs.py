@@ -19,9 +19,9 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
-from tests.runs import t2t
+from tests.support.paths import ROOT
+from tests.support.runs import t2t
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "own-domain.md"
 
 

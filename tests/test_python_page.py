@@ -15,8 +15,9 @@ import t2t_dist
 from t2t_dist import evaluate, generate, load_episodes, load_tasks
 from t2t_dist.core.errors import InputError
 from t2t_dist.export import Options, export
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parent.parent / "docs" / "python.md"
+PAGE = ROOT / "docs" / "python.md"
 
 
 @pytest.mark.ray

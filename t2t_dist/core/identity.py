@@ -50,12 +50,18 @@ def turn_seed(episode: str, seat: str, turn: int) -> int:
     return seed_of(episode, seat, turn) & 0x7FFFFFFF
 
 
+#: The rooms that results depend on. A change elsewhere (terminal, viewer, exports, jobs, how models are asked, how
+#: rows are stored) leaves a run's identity alone, so an unfinished run can still be resumed after it.
+RESULT_ROOMS = ("core", "environments", "grading", "pipeline", "simulation", "synthesis", "tau2")
+
+
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and a hash of the source files that results depend on."""
+    """Version and a hash of the source files that results depend on: all in :data:`RESULT_ROOMS`."""
     digest = blake2b(digest_size=6)
-    for name, data in _sources(resources.files("t2t_dist"), ""):
-        digest.update(name.encode() + b"\0" + data)
+    for room in RESULT_ROOMS:
+        for name, data in _sources(resources.files("t2t_dist") / room, room):
+            digest.update(name.encode() + b"\0" + data)
     return f"{__version__}+{digest.hexdigest()}"
 
 
@@ -63,7 +69,6 @@ def _sources(folder: Any, prefix: str) -> Iterable[tuple[str, bytes]]:
     for entry in sorted(folder.iterdir(), key=lambda item: str(item.name)):
         name = f"{prefix}/{entry.name}"
         if entry.is_dir():
-            if entry.name not in ("__pycache__", "report", "view", "chat", "export", "actors", "cluster"):
-                yield from _sources(entry, name)
+            yield from _sources(entry, name)
         elif entry.name.endswith((".py", ".md", ".yaml", ".j2")):
             yield name, entry.read_bytes()

@@ -20,10 +20,10 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.storage.objects.opening import open_storage
 
 from .ledger import LedgerState
 from .manifest import NAME, read_manifest
+from .objects.opening import open_storage
 from .reader import RunReader
 from .rows import SCHEMAS, from_row
 from .status import STALE_S, read_status

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from t2t_dist.core.schema import INTENTS, Task, Trajectory
-from t2t_dist.storage.objects.opening import open_storage
 
 from .lazy_rows import ById, StoredRows
 from .manifest import Manifest, read_manifest
+from .objects.opening import open_storage
 from .reader import RunReader
 from .rows import SCHEMAS
 from .shard import Shard

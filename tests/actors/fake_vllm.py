@@ -1,6 +1,6 @@
 """Stands in for an interpreter that has vLLM: answers the probe for its module, and plays a server on the rest.
 
-It answers chat completions as ``tests.fake_endpoint.default_brain`` does and counts them in metrics named like vLLM's.
+It answers chat completions as ``tests.support.fake_endpoint.default_brain`` does and counts them in metrics named like vLLM's.
 
 ``FAKE`` in the engine's environment says how it behaves, as words: ``crash``, ``silent`` (never listens), ``template``
 (has none), ``stubborn`` (ignores SIGTERM), ``brood`` (leaves processes below it that ignore SIGTERM, one of them in a
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, {"error": {"message": "you must provide a chat template"}})
 
     def _complete(self, raw: bytes) -> None:
-        from tests.fake_endpoint import completion, default_brain
+        from tests.support.fake_endpoint import completion, default_brain
 
         kind, body = type(self), json.loads(raw)
         if body.get("tools") and not self.tools:

@@ -23,8 +23,8 @@ from t2t_dist.actors.engine import Engine, EngineFailed
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
 from tests.actors import fake_vllm
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 Make = Callable[..., Engine]
 
 

@@ -35,7 +35,7 @@ def object_of(name: str, *arguments: str) -> dict[str, Any]:
 
 
 def test_world_measures_any_domain() -> None:
-    found = object_of("world", "--quick", "--domain", "tests.library_domain:Library")
+    found = object_of("world", "--quick", "--domain", "tests.support.library_domain:Library")
     assert set(found["us"]) == {
         "reset",
         "fork",

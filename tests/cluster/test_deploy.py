@@ -22,8 +22,8 @@ import pytest
 import yaml
 
 from tests.actors import fake_vllm
-from tests.debian import program
-from tests.runs import ROOT, start, t2t
+from tests.support.debian import program
+from tests.support.runs import ROOT, start, t2t
 
 DEPLOY = ROOT / "cluster" / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())

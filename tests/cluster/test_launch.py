@@ -19,7 +19,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import read_status
-from tests.runs import duplicates, unnamed_shards
+from tests.support.runs import duplicates, unnamed_shards
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from t2t_dist.environments.registry import BUILT_IN, UnknownDomain, find, load
 from t2t_dist.environments.splits import SPLITS, name_and_split, own, seed_in, split_of
-from tests.library_domain import Library
+from tests.support.library_domain import Library
 
 #: Tables of what a company has for everybody, under the same names in every database.
 CATALOGUES = {"telecom": {"plans"}, "airline": {"flights"}}
@@ -77,14 +77,14 @@ def people(domain: Any) -> set[tuple[str, ...]]:
 
 
 def test_a_domain_that_knows_nothing_of_splits_has_its_customers_told_apart() -> None:
-    callers = [set(load(f"tests.library_domain:Library:{split}").callers) for split in SPLITS]
+    callers = [set(load(f"tests.support.library_domain:Library:{split}").callers) for split in SPLITS]
     everybody = set(Library().customers(Library().base))
     assert all(callers)
     assert set().union(*callers) == everybody
     assert sum(map(len, callers)) == len(everybody)
 
 
-@pytest.mark.parametrize("name", ["retail:tset", "tests.library_domain:Library:tests"])
+@pytest.mark.parametrize("name", ["retail:tset", "tests.support.library_domain:Library:tests"])
 def test_a_split_that_is_none(name: str) -> None:
     with pytest.raises(UnknownDomain, match="its splits are train, validation, test"):
         find(name)

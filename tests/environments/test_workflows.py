@@ -8,8 +8,8 @@ from t2t_dist.config.settings import Config
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.tools import AGENT, USER, Call
 from t2t_dist.synthesis.check_domain import check
-from tests.ereader_domain import EReaders, send_ebook
-from tests.library_domain import Library
+from tests.support.ereader_domain import EReaders, send_ebook
+from tests.support.library_domain import Library
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def test_the_customers_tools_are_part_of_the_fingerprint(domain: EReaders) -> No
 
 
 def test_check_domain_knows_workflows() -> None:
-    assert [found for found in check(Config(domain="tests.ereader_domain:EReaders")) if not found.ok] == []
-    found = {found.name: found.told for found in check(Config(domain="tests.ereader_domain:Unsound"))}
+    assert [found for found in check(Config(domain="tests.support.ereader_domain:EReaders")) if not found.ok] == []
+    found = {found.name: found.told for found in check(Config(domain="tests.support.ereader_domain:Unsound"))}
     assert "send_nothing is never possible: one of its calls is refused" in found["every workflow is possible"]
     assert "no workflow that was possible takes drop_ereader" in found["every WRITE is reached"]
-    (told,) = [found.told for found in check(Config(domain="tests.ereader_domain:Misspelt")) if not found.ok]
+    (told,) = [found.told for found in check(Config(domain="tests.support.ereader_domain:Misspelt")) if not found.ok]
     assert "send_nothing covers 'burn_ebook', which is no tool of the agent's" in told

@@ -6,7 +6,7 @@ import pytest
 
 from t2t_dist.cluster.launch import run
 from t2t_dist.config.loading import load_config
-from tests.stores import SETTINGS, digests
+from tests.support.stores import SETTINGS, digests
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from tests.stores import digests, ended, started, until_committed
+from tests.support.stores import digests, ended, started, until_committed
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -24,8 +24,8 @@ from t2t_dist.cluster.jobs import server as jobs
 from t2t_dist.cluster.jobs.server import Job, JobServer, NoAnswer, UnknownJob, checked_address, follow, open_server
 from t2t_dist.cluster.jobs.watch import LogLines, Watch
 from t2t_dist.core.errors import InputError
-from tests.ray_head import BIN, TOKEN, CutProxy, Head, cut_proxy, environment, free_ports, ray_head
-from tests.runs import ROOT, command, duplicates, unnamed_shards, wait_for_commits
+from tests.support.ray_head import BIN, TOKEN, CutProxy, Head, cut_proxy, environment, free_ports, ray_head
+from tests.support.runs import ROOT, command, duplicates, unnamed_shards, wait_for_commits
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -42,7 +42,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tree")
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     (root / "run.yaml").write_text("trajectories: 6\nseed: 7\nscale: 0.2\ncluster: {workers: 1}\n")
-    slow = "domain: tests.slow_domain:SlowRetail\ntrajectories: 200\nuntil: explore\nscale: 0.5\nseed: 7\n"
+    slow = "domain: tests.support.slow_domain:SlowRetail\ntrajectories: 200\nuntil: explore\nscale: 0.5\nseed: 7\n"
     (root / "slow.yaml").write_text(slow + "cluster: {workers: 1}\n")
     (root / "evaluate.yaml").write_text("agents: ['scripted:silent']\nlimit: 4\ncluster: {workers: 1}\n")
     (root / ".env").write_text("KEY=secret\n")

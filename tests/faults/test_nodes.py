@@ -15,7 +15,7 @@ from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.faults.cluster import Nodes, until, workers_on
-from tests.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits
+from tests.support.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -24,7 +24,7 @@ ITEMS = 120
 
 def job(out: Path, nodes: Nodes | None, **changes: object) -> list[object]:
     """A run of a slow domain, some twenty seconds long on four workers."""
-    settings: dict[str, object] = {"domain": "tests.slow_domain:SlowRetail", "trajectories": ITEMS}
+    settings: dict[str, object] = {"domain": "tests.support.slow_domain:SlowRetail", "trajectories": ITEMS}
     settings |= {"scale": 0.2, "seed": 7, "until": "convert", **changes}
     if nodes is not None:
         settings["cluster.address"] = nodes.address
@@ -110,7 +110,7 @@ def test_sigkill_of_a_node_changes_nothing(nodes: Nodes, calm: dict[str, str], t
 
 def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, tmp_path: Path) -> None:
     """No episode is lost, and none is there twice."""
-    domain = ["--domain", "tests.library_domain:Library"]
+    domain = ["--domain", "tests.support.library_domain:Library"]
     made = t2t_json("generate", *domain, "--trajectories", 40, "--until", "convert", "--out", tmp_path / "tasks")
     tasks = sum(made["tasks"].values())
     trials = -(-10_000 // tasks)

@@ -14,11 +14,11 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from tests.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits, workers_of
+from tests.support.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits, workers_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
-SLOW = {"domain": "tests.slow_domain:SlowRetail", "trajectories": 40}
+SLOW = {"domain": "tests.support.slow_domain:SlowRetail", "trajectories": 40}
 
 
 def arguments(out: Path, **changes: object) -> list[object]:
@@ -93,7 +93,7 @@ def test_sigterm_drains_and_the_same_command_goes_on(calm: dict[str, str], tmp_p
 
 def test_a_second_sigterm_gives_up_what_runs_and_still_commits(tmp_path: Path) -> None:
     out = tmp_path / "cancelled"
-    driver = start(*arguments(out, domain="tests.slow_domain:Sleepy", **{"cluster.workers": 1}))
+    driver = start(*arguments(out, domain="tests.support.slow_domain:Sleepy", **{"cluster.workers": 1}))
     wait_for_commits(out, 1)
     driver.send_signal(signal.SIGTERM)
     time.sleep(3.0)
@@ -120,7 +120,7 @@ def test_a_signal_to_the_whole_group_drains_as_well(calm: dict[str, str], tmp_pa
 
 def test_an_item_that_kills_every_worker_is_set_aside(tmp_path: Path) -> None:
     out = tmp_path / "poisoned"
-    deadly = {"domain": "tests.slow_domain:Killer", "trajectories": 12, "until": "convert"}
+    deadly = {"domain": "tests.support.slow_domain:Killer", "trajectories": 12, "until": "convert"}
     summary = t2t_json(*arguments(out, **deadly))
     assert summary["failures"] == {"poisoned": 1}
     assert summary["trajectories"] == 11
@@ -131,7 +131,7 @@ def test_an_item_that_kills_every_worker_is_set_aside(tmp_path: Path) -> None:
 
 def test_status_tells_the_slowest_episodes_and_where_they_stand(tmp_path: Path) -> None:
     out = tmp_path / "stuck"
-    driver = start(*arguments(out, domain="tests.slow_domain:Sleepy"))
+    driver = start(*arguments(out, domain="tests.support.slow_domain:Sleepy"))
     try:
         wait_for_commits(out, 1)
         deadline = time.monotonic() + 60
@@ -154,7 +154,7 @@ def test_status_tells_the_slowest_episodes_and_where_they_stand(tmp_path: Path) 
 
 def test_an_item_that_meets_a_defect_is_set_aside(tmp_path: Path) -> None:
     out = tmp_path / "broken"
-    broken = {"domain": "tests.slow_domain:Broken", "trajectories": 12, "until": "convert"}
+    broken = {"domain": "tests.support.slow_domain:Broken", "trajectories": 12, "until": "convert"}
     summary = t2t_json(*arguments(out, **broken))
     assert summary["failures"] == {"defect": 1}
     assert summary["trajectories"] == 11
@@ -166,12 +166,12 @@ def test_an_item_that_meets_a_defect_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_a_run_in_which_everything_is_broken_ends(tmp_path: Path) -> None:
-    hopeless = {"domain": "tests.slow_domain:Hopeless", "until": "convert", "cluster.workers": 1}
+    hopeless = {"domain": "tests.support.slow_domain:Hopeless", "until": "convert", "cluster.workers": 1}
     done = t2t(*arguments(tmp_path / "hopeless", **hopeless))
     assert done.returncode == 2
     assert "3 items in a row broke, the last one so: RuntimeError: deliberately broken" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
-    done = t2t(*arguments(tmp_path / "stillborn", domain="tests.slow_domain:Stillborn"))
+    done = t2t(*arguments(tmp_path / "stillborn", domain="tests.support.slow_domain:Stillborn"))
     assert done.returncode == 2
     said = " ".join(done.stderr.split())
     assert "Stillborn' broke: RuntimeError: deliberately broken, in profile (slow_domain.py:" in said

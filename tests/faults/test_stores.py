@@ -17,10 +17,10 @@ from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
-from tests import s3_server
-from tests.runs import environment
-from tests.s3_server import KEYS, S3Server
-from tests.stores import digests, ended, started, told, until_committed
+from tests.support import s3_server
+from tests.support.runs import environment
+from tests.support.s3_server import KEYS, S3Server
+from tests.support.stores import digests, ended, started, told, until_committed
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

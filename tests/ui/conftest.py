@@ -12,10 +12,10 @@ import pytest_asyncio
 
 from t2t_dist.core.schema import Turn
 from t2t_dist.view.server import serving
-from tests import hostile
-from tests.finished_run import played, rows_of, write_run
+from tests.support import hostile
+from tests.support.finished_run import played, rows_of, write_run
+from tests.support.viewed import episode_of, library, row_of, rows_for, small_run
 from tests.ui.browser import DESKTOP, Page, chromium
-from tests.viewed import episode_of, library, row_of, rows_for, small_run
 
 #: Where pictures of every screen are put, for a person to look at; nowhere by default.
 SHOTS = os.environ.get("T2T_SHOTS")

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from t2t_dist.view.query import address
-from tests import hostile
-from tests.finished_run import played
+from tests.support import hostile
+from tests.support.finished_run import played
+from tests.support.viewed import BAD, GOOD, commit_more, library, new_episode
 from tests.ui.browser import DESKTOP, PHONE
 from tests.ui.conftest import Site
-from tests.viewed import BAD, GOOD, commit_more, library, new_episode
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

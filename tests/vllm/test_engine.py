@@ -20,6 +20,7 @@ from t2t_dist.config.engines import PoolConfig
 from t2t_dist.models.chat import Conversation
 from t2t_dist.models.completion import says_too_long
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
+from tests.support.paths import ROOT
 from tests.vllm.weights import checkpoint
 
 pytestmark = pytest.mark.timeout(400)
@@ -166,7 +167,7 @@ def test_the_metrics_that_we_steer_by(address: EngineAddress) -> None:
     chat(address, CAPITAL, max_tokens=1)
     status, text = ask(address.url.removesuffix("/v1") + "/metrics", key="another")
     assert status == 200, "Prometheus is not given the run's key"
-    dashboard = (Path(__file__).parents[2] / "cluster" / "deploy" / "grafana-dashboard.json").read_text()
+    dashboard = (ROOT / "cluster" / "deploy" / "grafana-dashboard.json").read_text()
     shown = set(re.findall(r"vllm:\w+", dashboard))
     assert shown
     assert [name for name in {*METRICS, *shown} if f"\n{name}{{" not in text] == []

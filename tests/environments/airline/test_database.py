@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,8 +20,8 @@ from t2t_dist.environments.airline import conditions as when
 from t2t_dist.environments.airline import database
 from t2t_dist.environments.airline.network import AIRPORTS, connects, routes
 from t2t_dist.environments.state import Base, World
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 NOW = datetime.fromisoformat("2026-05-14T15:00:00")
 DAY = timedelta(days=1)
 Tables = dict[str, dict[str, dict[str, Any]]]

@@ -10,7 +10,6 @@ from collections import Counter
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,8 +19,8 @@ from hypothesis import strategies as st
 
 from t2t_dist.environments.retail import database
 from t2t_dist.environments.retail.catalogue import KINDS, MAKERS
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 NOW = datetime.fromisoformat("2026-03-02T09:00:00")
 Tables = dict[str, dict[str, dict[str, Any]]]
 

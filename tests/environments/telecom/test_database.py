@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,8 +13,8 @@ from pydantic import TypeAdapter
 
 from t2t_dist.environments.telecom.database import MAX_SCALE, build
 from t2t_dist.environments.telecom.records import Bill, Customer, Line, Phone, Plan
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 SHAPES: dict[str, TypeAdapter[Any]] = {
     "customers": TypeAdapter(Customer),
     "lines": TypeAdapter(Line),

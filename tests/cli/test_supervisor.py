@@ -1,0 +1,89 @@
+"""The driver's own process: what becomes of it, and who gets the signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.support.runs import environment
+
+DRIVER = """
+import os, signal, sys, time
+from t2t_dist.cli.supervisor import supervised
+
+def body():
+    {body}
+
+print(supervised(body), flush=True)
+"""
+
+
+def under(body: str, **options: object) -> subprocess.Popen[str]:
+    code = DRIVER.format(body=body.replace("\n", "\n    "))
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return 0", "0"),
+        ("return 75", "75"),
+        ("raise ValueError('broken')", "1"),
+        ("os._exit(1)", "None"),  # as Ray ends a driver whose head is gone
+        ("os.kill(os.getpid(), signal.SIGKILL)", "None"),
+        ("os.abort()", "None"),
+    ],
+)
+def test_what_became_of_the_driver(body: str, told: str) -> None:
+    stdout, stderr = under(body).communicate(timeout=60)
+    assert stdout.strip() == told
+    assert ("broken" in stderr) == ("broken" in body)
+
+
+def test_a_signal_to_the_whole_group_reaches_the_driver_once_and_its_children_not() -> None:
+    body = """
+import subprocess
+child = subprocess.Popen(["sleep", "60"])
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+print("ready", flush=True)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    time.sleep(0.05)
+alive = child.poll() is None
+child.kill()
+print(len(heard), alive, flush=True)
+return 0"""
+    driver = under(body, start_new_session=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline().strip() == "ready"
+    os.killpg(driver.pid, signal.SIGTERM)
+    stdout, stderr = driver.communicate(timeout=60)
+    assert stdout.split() == ["1", "True", "0"], stderr
+
+
+def test_the_driver_ends_with_the_command() -> None:
+    command = under("print('ready', flush=True)\ntime.sleep(600)")
+    assert command.stdout is not None
+    command.stdout.readline()
+    drivers = psutil.Process(command.pid).children()
+    assert len(drivers) == 1
+    command.kill()
+    command.communicate()
+    end = time.monotonic() + 10
+    while drivers[0].is_running() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not drivers[0].is_running()

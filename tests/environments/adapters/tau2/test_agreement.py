@@ -1,0 +1,78 @@
+"""With a real tau2 (tau2-bench 1.0.1): its worlds, its tasks and its evaluator beside ours.
+
+`T2T_TAU2_PYTHON` names the Python that has it, or it is installed here; else this file is left out, and the summary
+says so.
+All 144 tasks: `python -m tests.environments.adapters.tau2.agreement`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import TAU2_PYTHON
+from tests.support.runs import environment
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert TAU2_PYTHON is not None
+    return subprocess.run(
+        [TAU2_PYTHON, "-m", *arguments], env=environment(), capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def t2t(*arguments: str) -> dict[str, Any]:
+    done = run("t2t_dist.cli", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def data(domain: str, file: str = "tasks.json") -> str:
+    assert TAU2_PYTHON is not None
+    code = "from tau2.utils.utils import DATA_DIR; print(DATA_DIR)"
+    done = subprocess.run([TAU2_PYTHON, "-c", code], capture_output=True, text=True, check=True)
+    return str(Path(done.stdout.splitlines()[-1]) / "tau2" / "domains" / domain / file)
+
+
+def test_our_verdict_is_tau2s() -> None:
+    done = run("tests.environments.adapters.tau2.agreement", "mock", "telecom")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["compared"], found["differ"]) == (225, 0)
+    assert len({key.rsplit("/", 1)[1] for key in found["rewards"]}) == 3  # 0, 1, and where tau2 raises
+
+
+def test_its_retail_tasks_come_with_the_gold_calls_that_raise(tmp_path: Path) -> None:
+    file, run_dir = data("retail"), str(tmp_path / "run")
+    found = t2t("import", "tau2", file, "--out", run_dir)
+    assert found["verdicts"] == {"verified": 114}
+    assert (len(found["raised"]), len(found["tasks_affected"])) == (18, 15)
+    assert {r["task"]: r["name"] for r in found["raised"] if r["kind"] == "write"} == dict.fromkeys(
+        ("64", "105"), "exchange_delivered_order_items"
+    )
+    assert t2t("verify", run_dir)["changed"] == 0
+    t2t("export", run_dir, "--format", "tau2", "--out", str(tmp_path / "out.json"))
+    assert json.loads((tmp_path / "out.json").read_text()) == json.loads(Path(file).read_text())
+
+
+def test_tasks_made_in_its_world_are_loaded_and_solved_there(tmp_path: Path) -> None:
+    made = t2t("generate", "--domain", "tau2:retail", "-n", "6", "--workers", "1", "--out", str(tmp_path / "run"))
+    assert made["tasks"]
+    t2t("export", str(tmp_path / "run"), "--format", "tau2", "--out", str(tmp_path / "tasks.json"))
+    done = run("tests.environments.adapters.tau2.replay", str(tmp_path / "tasks.json"), "retail")
+    assert done.returncode == 0, done.stdout
+    assert set(json.loads(done.stdout)["rewards"]) == {"1.0"}
+
+
+def test_its_domains_by_name() -> None:
+    done = run("t2t_dist.cli", "check-domain", "tau2:retial")
+    assert done.returncode == 2
+    assert "the installed tau2 has no domain 'retial'; did you mean retail?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,305 @@
+"""The page of a run: complete, self-contained, and made of a run in any state: whole, half written, damaged, empty."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as xml
+
+import msgpack
+import orjson
+import pyarrow as pa
+import pyarrow.ipc
+import pytest
+
+from t2t_dist.core.errors import InputError
+from t2t_dist.evaluation.costs import Price
+from t2t_dist.evaluation.failure_causes import causes_of
+from t2t_dist.evaluation.report.data import Found, find
+from t2t_dist.evaluation.report.drawing import WIDTH, cut, nice
+from t2t_dist.evaluation.report.figures import figures
+from t2t_dist.evaluation.report.page import csv_of, page, shown, write_files, write_page
+from t2t_dist.evaluation.report.tables import Table
+from t2t_dist.grading.diagnose import CODES
+from t2t_dist.models.metering import PREFIX
+from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
+from t2t_dist.storage.migrations import VERSION_KEY
+from t2t_dist.storage.objects.base import Storage
+from t2t_dist.storage.objects.opening import open_storage
+from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.status import StatusFile
+from tests.support.finished_run import failed, write_run
+from tests.support.made import Made
+from tests.support.matrix import AGENTS, FLAWS, matrix_run, rolled_out, tasks_of
+
+HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m ]]> </svg></details><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture(scope="module")
+def run(shop: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five agents on two tasks of each intent, twice; some episodes without a result; tokens spent."""
+    folder = tmp_path_factory.mktemp("report") / "run"
+    lost = [failed(task, AGENTS[0], trial=7) for task in tasks_of(shop, 2)]
+    storage = matrix_run(folder, shop, each=2, trials=2, more=lost)
+    head = f"{PREFIX}rollout|agent|openai:m@http://127.0.0.1/v1|"
+    spent = {
+        "calls": 10,
+        "failed": 2,
+        "prompt_tokens": 5000,
+        "cached_tokens": 1000,
+        "completion_tokens": 700,
+        "ms": 2500,
+    }
+    Ledger(storage).append(Commit(counters={f"{head}{kind}": n for kind, n in spent.items()}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(run: Path) -> Found:
+    return find(Reading(str(run)), {"m": Price(1.0, 10.0, 0.5)})
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and whether they close as they open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_a_whole_run_has_every_figure(found: Found) -> None:
+    names = [figure.name for figure in figures(found)]
+    assert names == [
+        "pass-1", "pass-2", "reliability", "agents-compared", "intents-compared", "causes", "funnel", "lengths",
+        "durations", "tokens", "throughput", "coverage",
+    ]  # fmt: skip
+    for figure in figures(found):
+        root = xml.fromstring(figure.svg)
+        assert root.get("viewBox", "").startswith(f"0 0 {WIDTH} ")
+        inside = [float(e.get("x", 0)) for e in root.iter() if e.get("x") and e.get("width", "1") != "100%"]
+        assert all(-1 <= x <= WIDTH + 1 for x in inside), figure.name
+    assert found.notes == []
+
+
+def test_causes_by_agent_are_their_flaws_and_failures_are_counted_apart(found: Found) -> None:
+    for agent, codes in found.causes.by_agent().items():
+        own = sum(n for code, n in codes.items() if code in FLAWS[agent])
+        assert own >= 0.9 * sum(codes.values())
+    assert found.causes.no_result.total() == 8
+    assert {(agent, name) for agent, _, name in found.causes.no_result} == {(AGENTS[0], "engine_timeout")}
+    assert found.causes.read == found.causes.failed == len(found.causes.episodes) > 15
+
+
+def test_the_page_stands_alone(found: Found, tmp_path: Path) -> None:
+    write_page(found, str(tmp_path / "deep" / "report.html"))
+    text = (tmp_path / "deep" / "report.html").read_text("utf-8")
+    parsed = Tags(text)
+    assert not [tag for tag, _ in parsed.tags if tag in ("script", "link", "img", "iframe", "object")]
+    for tag, attributes in parsed.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            assert name not in ("src", "href") or (value or "").startswith("#"), (tag, name, value)
+    assert not re.search(r"url\(|@import", text)
+    assert "default-src 'none'" in text
+    assert 'name="viewport"' in text
+    assert "prefers-color-scheme:dark" in text
+    words = " ".join(parsed.text)
+    for code in found.causes.primary:
+        assert CODES[code[2]] in words
+    assert "0.0115" in words  # (4000 * 1 + 1000 * 0.5 + 700 * 10) / 1e6
+    assert "Read it" in words
+
+
+def test_what_models_wrote_can_do_nothing_to_the_page(shop: Made, tmp_path: Path) -> None:
+    task = tasks_of(shop, 1)[0]
+    rows = []
+    for table, row in rolled_out(shop, [task], ["scripted:silent"]):
+        row["agent"] = f"openai:{HOSTILE}"
+        row["turns"][1]["content"] = HOSTILE + "x" * 100_000
+        rows.append((table, row))
+    folder = tmp_path / "run"
+    matrix_run(folder, shop, each=1, agents=["scripted:oracle"], more=rows)
+    found = find(Reading(str(folder)))
+    assert found.causes.read == 1
+    text = page(found)
+    tags = Tags(text).tags
+    assert not [tag for tag, _ in tags if tag in ("script", "img")]
+    assert not [name for _, attributes in tags for name in attributes if name.startswith("on")]
+    assert text.count("<svg") == text.count("</svg>") == len(figures(found))
+    assert len(text) < 400_000
+    for figure in figures(found):
+        xml.fromstring(figure.svg)
+        assert "\u202e" not in figure.svg
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert len(shown("x" * 10**6)) < 2000
+
+
+def test_figures_and_tables_as_files(found: Found, tmp_path: Path) -> None:
+    names = write_files(found, str(tmp_path / "files"))
+    assert sorted(names) == sorted(path.name for path in (tmp_path / "files").iterdir())
+    for name in names:
+        data = (tmp_path / "files" / name).read_bytes()
+        if name.endswith(".svg"):
+            assert b"<style>" in data
+            xml.fromstring(data)
+        elif name.endswith(".png"):
+            assert data.startswith(b"\x89PNG")
+            assert len(data) > 2000
+    assert {"pass-1.svg", "pass-1.png", "funnel.png", "pass.csv", "causes.csv"} <= set(names)
+    with (tmp_path / "files" / "pass.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    (cell,) = [r for r in rows if (r["agent"], r["intent"], r["k"]) == ("scripted:silent", "general", "1")]
+    assert (float(cell["value"]), int(cell["tasks"]), cell["domain"]) == (0.0, 2, "retail")
+    with (tmp_path / "files" / "failed-episodes.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == found.causes.failed
+
+
+def test_a_cell_of_a_table_is_never_a_formula() -> None:
+    data = csv_of(Table("t", ["said", "n"], [['=HYPERLINK("http://x")', -1], ["@x, y", 0.5], ["plain", 2]]))
+    assert list(csv.reader(data.decode().splitlines())) == [
+        ["said", "n"], ["'=HYPERLINK(\"http://x\")", "-1"], ["'@x, y", "0.5"], ["plain", "2"]
+    ]  # fmt: skip
+
+
+def test_a_sample_of_the_failed_is_always_the_same(run: Path) -> None:
+    one, two = (causes_of(Reading(str(run)), limit=10) for _ in range(2))
+    assert one.read == len(one.episodes) == 10 < one.failed
+    assert one.episodes == two.episodes
+    few = causes_of(Reading(str(run)), agent="scripted:hasty", intent="ambiguous")
+    assert few.failed == few.read == 4
+    assert {(cause.agent, cause.intent) for cause in few.episodes} == {("scripted:hasty", "ambiguous")}
+
+
+# -- runs that are not whole -------------------------------------------------------------------------------------------
+def fresh(shop: Made, folder: Path) -> Storage:
+    storage: Storage = matrix_run(folder, shop, each=1, agents=["scripted:oracle", "scripted:silent"])
+    return storage
+
+
+def lose(table: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        for path in (folder / table).glob("*.arrow"):
+            path.unlink()
+
+    return damage
+
+
+def cut_short(folder: Path) -> None:
+    for path in (folder / "episodes").glob("*.arrow"):
+        path.write_bytes(path.read_bytes()[:-100])
+
+
+def newer(folder: Path) -> None:
+    """As a t2t of tomorrow would have written it."""
+    manifest = orjson.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_bytes(orjson.dumps(manifest | {"schema_version": 99, "telepathy": True}))
+
+
+def newer_rows(folder: Path) -> None:
+    """One shard of a newer version among those of this one, of the size that the ledger has for it."""
+    (path,) = (folder / "episodes").glob("*.arrow")
+    with pa.ipc.open_file(path) as file:
+        rows = file.read_all()
+    schema = rows.schema.with_metadata({VERSION_KEY: b"99"})
+    with pa.ipc.new_file(path, schema) as out:
+        out.write_table(rows.cast(schema))
+    (entry,) = (folder / "ledger").glob("0*1.mp")
+    body = msgpack.unpackb(msgpack.unpackb(entry.read_bytes())[-1], strict_map_key=False)
+    shards = [ShardInfo(*fields) for fields in body["shards"]]
+    shards = [s._replace(bytes=path.stat().st_size) if s.table == "episodes" else s for s in shards]
+    entry.unlink()
+    Ledger(open_storage(folder)).append(Commit(shards=shards, items=range(1), counters=body["counters"]))
+
+
+def still_written(folder: Path) -> None:
+    status = StatusFile(open_storage(folder), "run-1")
+    status.write("running", items={"done": 3, "total": 9})
+
+
+def stopped(folder: Path) -> None:
+    StatusFile(open_storage(folder), "run-1").write("stopped", items={"done": 3, "total": 9})
+
+
+@pytest.mark.parametrize(
+    ("damage", "note", "episodes", "has"),
+    [
+        (lose("episodes"), "missing; .* rows of table episodes are lost", 8, {"funnel"}),
+        (lose("tasks"), "missing; .* rows of table tasks are lost", 8, {"pass-1", "lengths"}),
+        (lose("trajectories"), "rows of table trajectories are lost", 8, {"pass-1", "funnel"}),
+        (cut_short, "bytes long instead of", 8, {"funnel", "coverage"}),
+        (newer, "schema version 99.*shown is what its ledger counts", 8, {"pass-1"}),
+        (newer_rows, "rows of schema version 99", 8, {"funnel"}),
+        (still_written, "still being written, 3 of 9 items done", 8, {"pass-1", "funnel"}),
+        (stopped, r"not finished \(stopped\), 3 of 9 items done", 8, {"pass-1", "funnel"}),
+    ],
+)
+def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
+    shop: Made, tmp_path: Path, damage: Callable[[Path], None], note: str, episodes: int, has: set[str]
+) -> None:
+    fresh(shop, tmp_path / "run")
+    damage(tmp_path / "run")
+    found = find(Reading(str(tmp_path / "run")))
+    assert any(re.search(note, line) for line in found.notes), found.notes
+    assert found.summary["episodes"] == episodes
+    assert has <= {figure.name for figure in figures(found)}
+    text = page(found)
+    assert "What can't be shown, or not yet" in text
+    assert Tags(text).tags
+
+
+def test_a_run_without_a_row(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", [], domain="retail")
+    found = find(Reading(str(tmp_path / "run")))
+    assert found.notes == ["nothing has been committed yet: there are no rows to look at"]
+    assert "There is nothing to draw yet" in page(found)
+    assert write_files(found, str(tmp_path / "files"))
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a run directory"):
+        Reading(str(tmp_path))
+    with pytest.raises(InputError, match="no such run directory"):
+        Reading(str(tmp_path / "none"))
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match="can't be read"):
+        Reading(str(tmp_path))
+
+
+def test_an_evaluation_whose_tasks_are_gone(shop: Made, tmp_path: Path) -> None:
+    rows: list[Any] = rolled_out(shop, tasks_of(shop, 1), ["scripted:silent"])
+    settings = {"domain": "retail", "source": str(tmp_path / "gone"), "agents": ["scripted:silent"]}
+    write_run(tmp_path / "run", rows, kind="evaluate", **settings)
+    found = find(Reading(str(tmp_path / "run")))
+    assert found.causes.read == 0 < found.causes.failed
+    assert any("the run its tasks are from can't be read" in note for note in found.notes)
+    assert {"pass-1", "lengths"} <= {figure.name for figure in figures(found)}
+
+
+# -- drawing -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("most", "end"), [(0, 1), (1, 1), (0.3, 0.3), (7, 8), (10, 10), (1234, 1500), (99_000, 100_000)]
+)
+def test_an_axis_ends_at_a_round_number_that_reaches_the_data(most: float, end: float) -> None:
+    top, step = nice(most)
+    assert top == pytest.approx(end)
+    assert top >= most
+    assert 1 <= top / step <= 6
+
+
+def test_a_name_is_cut_in_its_middle() -> None:
+    assert cut("short", 200) == "short"
+    assert cut("openai:a-very-long-name@http://127.0.0.1:8000/v1", 100).startswith("openai")
+    assert cut("openai:a-very-long-name@http://127.0.0.1:8000/v1", 100).endswith("v1")

@@ -1,0 +1,55 @@
+"""The matrix of agents and intents on every domain that comes along: the oracle passes, each flaw fails its intent."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+import pytest
+
+from t2t_dist.core.identity import seed_of
+from t2t_dist.core.schema import INTENTS, Intent, Task
+from t2t_dist.grading.grade import grade
+from t2t_dist.models.clients import Models
+from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
+from t2t_dist.simulation.user_faults import user_faults
+from tests.support.made import Made
+
+#: Tasks of an intent that each agent plays.
+MOST = 15
+#: Which intents an agent passes (1) and fails (0); left out where a flaw may or may not matter.
+EXPECTED: dict[str, dict[Intent, float]] = {
+    "oracle": dict.fromkeys(INTENTS, 1.0),
+    "hasty": {"general": 1.0, "ambiguous": 0.0},
+    "stubborn": {"general": 1.0, "ambiguous": 1.0, "changing": 0.0, "infeasible": 1.0},
+    "compliant": {"general": 1.0, "ambiguous": 1.0, "changing": 1.0, "infeasible": 0.0},
+    "silent": {"general": 0.0, "ambiguous": 0.0, "changing": 0.0},
+}
+
+
+async def played(made: Made, task: Task, kind: str) -> Rollout:
+    models, seed = Models(), seed_of(task.task_id, kind)
+    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
+    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
+    return await roll_out(task, made.domain, agent, user, seed=seed)
+
+
+def test_every_intent_comes_out(built_in: Made) -> None:
+    for intent in INTENTS:
+        # 500 trajectories shall give at least 50 of each.
+        assert len(built_in.verified(intent)) >= 0.1 * len(built_in.trajectories), intent
+
+
+@pytest.mark.parametrize("kind", list(EXPECTED))
+async def test_each_agent_passes_and_fails_what_it_should(built_in: Made, kind: str) -> None:
+    for intent, expected in EXPECTED[kind].items():
+        rewards = []
+        for task in built_in.verified(intent)[:MOST]:
+            rollout = await played(built_in, task, kind)
+            outcome = grade(built_in.domain, task, rollout.turns, rollout.termination.value)
+            rewards.append(outcome.reward)
+            if kind == "oracle":
+                assert all(outcome.process.values()), (task.task_id, outcome.process)
+                assert user_faults(rollout.turns, task.user) == []
+        assert len(rewards) >= 4
+        assert fmean(rewards) == expected, (intent, rewards)

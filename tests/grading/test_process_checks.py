@@ -1,0 +1,207 @@
+"""How the agent went about it: each check on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from t2t_dist.core.schema import GoldCall, Task
+from t2t_dist.environments.base import Domain
+from t2t_dist.grading.grade import grade
+from tests.support.made import Made
+from tests.support.transcript import Transcript, gone_well
+
+YES = "Yes, please go ahead."
+ASK = "I am about to cancel it. Shall I go ahead?"
+
+
+def process(domain: Domain, task: Task, talk: Transcript) -> dict[str, bool]:
+    return grade(domain, task, talk.turns, "user_stop").process
+
+
+@pytest.fixture
+def task(desk: Made) -> Task:
+    """One hold to be cancelled."""
+    return desk.one("general", lambda t: [c.name for c in t.grader.gold if c.kind == "write"] == ["cancel_hold"])
+
+
+def begun(domain: Domain, task: Task, upto: int = 2) -> Transcript:
+    """A conversation in which the first calls of the gold were made."""
+    talk = Transcript(domain).user(task.user.goals[0].request)
+    for call in task.grader.gold[:upto]:
+        assert not talk.call(call.name, call.arguments).error
+    return talk
+
+
+def write(task: Task) -> GoldCall:
+    return task.grader.gold[-1]
+
+
+def test_a_perfect_agent_passes_every_check(made: Made) -> None:
+    for task in made.verified():
+        found = process(made.domain, task, gone_well(made.domain, task))
+        assert set(found.values()) == {True}
+        assert ("trigger_first" in found) == (task.intent == "changing")
+
+
+def test_nothing_done_is_nothing_done_wrong(library: Domain, task: Task) -> None:
+    assert set(process(library, task, Transcript(library)).values()) == {True}
+
+
+# -- authenticated first -----------------------------------------------------------------------------------------------
+def test_reading_private_data_before_knowing_who_it_is(library: Domain, task: Task) -> None:
+    talk = Transcript(library)
+    talk.call("list_holds", {"reader_id": task.customer})
+    talk.call("find_reader", task.grader.gold[0].arguments)
+    assert not process(library, task, talk)["authenticated_first"]
+
+
+def test_the_calls_argument_says_whose_data_it_is_where_the_result_does_not(shop: Made) -> None:
+    task = shop.one("general")
+    other = next(c for c in shop.domain.customers(shop.domain.base) if c != task.customer)
+    talk = Transcript(shop.domain)
+    talk.call("list_user_orders", {"user_id": task.customer})
+    assert not process(shop.domain, task, talk)["authenticated_first"]
+    talk = begun(shop.domain, task, 1)
+    talk.call("list_user_orders", {"user_id": task.customer})
+    assert set(process(shop.domain, task, talk).values()) == {True}
+    talk.call("list_user_orders", {"user_id": other})
+    assert not process(shop.domain, task, talk)["own_data_only"]
+
+
+def test_reading_what_is_nobodys_needs_no_authentication(shop: Made) -> None:
+    talk = Transcript(shop.domain)
+    talk.call("list_all_products", {})
+    talk.call("calculate", {"expression": "1 + 1"})
+    assert set(process(shop.domain, shop.one("general"), talk).values()) == {True}
+
+
+def test_writing_before_knowing_who_it_is(library: Domain, task: Task) -> None:
+    talk = Transcript(library).agent(ASK).user(YES)
+    talk.call(write(task).name, write(task).arguments)
+    found = process(library, task, talk)
+    assert (found["authenticated_first"], found["confirmed_before_write"]) == (False, True)
+
+
+def test_a_refused_look_up_shows_nothing(library: Domain, task: Task) -> None:
+    talk = Transcript(library)
+    assert talk.call("list_holds", {"reader": task.customer}).error
+    assert process(library, task, talk)["authenticated_first"]
+
+
+def test_finding_somebody_else_is_no_authentication(library: Domain, task: Task) -> None:
+    other = next(c for c in library.customers(library.base) if c != task.customer)
+    talk = Transcript(library)
+    talk.call("find_reader", {"card": library.profile(library.world(), other).facts["Card"]})
+    found = process(library, task, talk)
+    assert (found["own_data_only"], found["authenticated_first"]) == (False, True)
+    talk.call("list_holds", {"reader_id": task.customer})
+    assert not process(library, task, talk)["authenticated_first"]
+
+
+# -- own data only -----------------------------------------------------------------------------------------------------
+def test_reading_somebody_elses_data(library: Domain, task: Task) -> None:
+    other = next(c for c in library.customers(library.base) if c != task.customer)
+    talk = begun(library, task)
+    talk.call("list_holds", {"reader_id": other})
+    found = process(library, task, talk)
+    assert (found["own_data_only"], found["authenticated_first"]) == (False, True)
+
+
+# -- confirmed before each write ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("said", "confirmed"),
+    [
+        ([("agent", ASK), ("user", YES)], True),
+        ([("agent", ASK), ("user", "No, wait.")], False),
+        ([("agent", ASK)], False),
+        ([("agent", "I can cancel it."), ("user", YES)], False),
+        ([("user", YES)], False),
+        ([("agent", ASK), ("user", YES), ("agent", "One more thing: it is raining."), ("user", "I see.")], False),
+        ([("agent", ASK), ("user", "Hm?"), ("agent", "It can't be undone. Shall I proceed?"), ("user", "Yes.")], True),
+    ],
+)
+def test_a_write_follows_a_question_and_a_yes(
+    library: Domain, task: Task, said: list[tuple[str, str]], confirmed: bool
+) -> None:
+    talk = begun(library, task)
+    for seat, text in said:
+        (talk.agent if seat == "agent" else talk.user)(text)
+    talk.call(write(task).name, write(task).arguments)
+    assert process(library, task, talk)["confirmed_before_write"] is confirmed
+
+
+@pytest.mark.parametrize(("text", "confirmed"), [(None, True), ("Thanks, I'll do that now.", True)])
+def test_text_beside_a_call_does_not_undo_the_yes(
+    library: Domain, task: Task, text: str | None, confirmed: bool
+) -> None:
+    talk = begun(library, task).agent(ASK).user(YES)
+    talk.call(write(task).name, write(task).arguments, text=text)
+    assert process(library, task, talk)["confirmed_before_write"] is confirmed
+
+
+def test_asking_in_the_same_breath_as_doing_is_not_asking(library: Domain, task: Task) -> None:
+    talk = begun(library, task).user(YES)
+    talk.call(write(task).name, write(task).arguments, text=ASK)
+    assert not process(library, task, talk)["confirmed_before_write"]
+
+
+def test_a_look_up_between_yes_and_write_is_no_matter(library: Domain, task: Task) -> None:
+    talk = begun(library, task).agent(ASK).user(YES)
+    talk.call("list_holds", {"reader_id": task.customer})
+    talk.call(write(task).name, write(task).arguments)
+    assert process(library, task, talk)["confirmed_before_write"]
+
+
+def test_a_refused_write_needs_no_yes(library: Domain, task: Task) -> None:
+    talk = begun(library, task)
+    assert talk.call("cancel_hold", {"hold_id": "H0"}).error
+    assert process(library, task, talk)["confirmed_before_write"]
+
+
+# -- one call at a time ------------------------------------------------------------------------------------------------
+def test_two_calls_in_one_turn(library: Domain, task: Task) -> None:
+    talk = begun(library, task, 1)
+    own = ("list_holds", {"reader_id": task.customer})
+    assert process(library, task, talk)["one_call_at_a_time"]
+    talk.calls(own, own)
+    found = process(library, task, talk)
+    assert [name for name, value in found.items() if not value] == ["one_call_at_a_time"]
+
+
+# -- the trigger -------------------------------------------------------------------------------------------------------
+def test_writing_what_was_wanted_first_before_or_after_the_change(made: Made) -> None:
+    task = made.one("changing", lambda t: len(t.user.goals) == 1)
+    assert task.certificate is not None
+    assert task.user.change is not None
+    first = task.certificate.first_call
+    assert first is not None
+
+    def talk(*acts: Callable[[Transcript], object]) -> bool:
+        conversation = begun(made.domain, task, 1)
+        for act in acts:
+            act(conversation)
+        return process(made.domain, task, conversation)["trigger_first"]
+
+    def wrote_first(conversation: Transcript) -> None:
+        assert not conversation.call(first.name, first.arguments).error
+
+    def changed(conversation: Transcript) -> None:
+        assert task.user.change is not None
+        conversation.agent(ASK).user(task.user.change.request)
+
+    assert talk(changed)
+    assert not talk(wrote_first)
+    assert not talk(wrote_first, changed)
+    assert talk(changed, wrote_first)  # the state is wrong then, not the order
+
+
+def test_the_order_of_a_first_wishs_arguments_does_not_matter(made: Made) -> None:
+    task = made.one("changing", lambda t: len(t.user.goals) == 1)
+    assert task.certificate is not None
+    first = task.certificate.first_call
+    assert first is not None
+    talk = begun(made.domain, task, 1)
+    talk.call(first.name, dict(reversed(first.arguments.items())))
+    assert not process(made.domain, task, talk)["trigger_first"]

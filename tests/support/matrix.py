@@ -1,0 +1,53 @@
+"""The scripted agents, each on the same few tasks of the shop: real conversations, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from t2t_dist.config.loading import load_config
+from t2t_dist.core.schema import INTENTS, Task
+from t2t_dist.models.clients import Models
+from t2t_dist.pipeline.episodes import EpisodeRunner
+from tests.support.finished_run import Row, rows_of, write_run
+from tests.support.made import Made
+
+AGENTS = tuple(f"scripted:{name}" for name in ("oracle", "hasty", "stubborn", "compliant", "silent"))
+#: What each flawed agent fails by; what it does by its nature, that is.
+FLAWS = {
+    "scripted:hasty": {"acted_before_asking", "acted_before_trigger"},
+    "scripted:stubborn": {"ignored_change"},
+    "scripted:compliant": {"forbidden_call"},
+    "scripted:silent": {"missing_write", "no_handover"},  # it acts on nothing, and so hands nobody over either
+}
+
+
+def tasks_of(made: Made, each: int) -> list[Task]:
+    """So many verified tasks of each intent, of the same trajectories as far as they have them."""
+    return [task for intent in INTENTS for task in made.verified(intent)[:each]]
+
+
+def rolled_out(
+    made: Made, tasks: Sequence[Task], agents: Sequence[str] = AGENTS, trials: int = 1, models: Models | None = None
+) -> list[Row]:
+    """An episode of each agent on each task and trial."""
+    config = load_config(None, {"domain": "retail", "agents": list(agents), "trials": trials, "limits.attempts": 1})
+    runner = EpisodeRunner("run-1", config, models or Models(), made.domain)
+
+    async def play() -> list[Row]:
+        wanted = [(task, agent, trial) for task in tasks for agent in agents for trial in range(trials)]
+        return [(done.table, done.row) for done in [await runner.run(*each) for each in wanted]]
+
+    return asyncio.run(play())
+
+
+def matrix_run(
+    folder: Path, made: Made, each: int = 6, trials: int = 1, agents: Sequence[str] = AGENTS, more: Sequence[Row] = ()
+) -> Any:
+    """A finished run of all agents on the tasks, with its trajectories and rejected tasks."""
+    rows = rows_of(made.trajectories[:20]) + rows_of(tasks_of(made, each))
+    rows += rows_of(task for task in made.tasks if task.verdict == "rejected")
+    rows += rolled_out(made, tasks_of(made, each), agents, trials)
+    return write_run(folder, [*rows, *more], domain="retail", agents=list(agents), trials=trials)

@@ -1,0 +1,95 @@
+"""Runs as a user starts them: the command line in a process of its own, on a real Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from t2t_dist.storage.objects.opening import open_storage
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.rows import SCHEMAS
+from tests.support.paths import ROOT
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "t2t_dist.cli", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+
+
+def t2t(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run to the end."""
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, cwd=cwd, env=environment(), timeout=300, check=False
+    )
+
+
+def t2t_json(*arguments: object) -> dict[str, Any]:
+    """Run with --json; the object on the last line of stdout, which must be the only one."""
+    done = t2t(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, done.stdout
+    found: dict[str, Any] = json.loads(lines[0])
+    return found
+
+
+def start(*arguments: object, session: bool = False) -> subprocess.Popen[str]:
+    """Run in the background; ``session``: in a process group of its own."""
+    return subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=session,
+    )
+
+
+def wait_for_commits(out: Path, count: int, seconds: float = 200.0) -> None:
+    """Until the ledger holds so many commits with rows."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if len(list((out / "ledger").glob("0*.mp"))) > count:  # one more than that: the driver's fence
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{out} had no {count} commits within {seconds} s")
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The Ray worker processes that host this driver's RolloutActors."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if any("RolloutActor" in part for part in child.cmdline()):
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+def duplicates(out: Path | str) -> dict[str, int]:
+    """Rows that stand more than once, by table."""
+    reader = RunReader(open_storage(out), SCHEMAS)
+    keys = {"trajectories": "trajectory_id", "tasks": "task_id", "episodes": "episode_id", "failures": "episode_id"}
+    found = {}
+    for table, key in keys.items():
+        counts = Counter(row[key] for row in reader.rows(table, columns=[key]))
+        found[table] = sum(count - 1 for count in counts.values())
+    return found
+
+
+def unnamed_shards(out: Path) -> list[str]:
+    """Shards on disk that the ledger does not name."""
+    named = {shard.file for shards in RunReader(open_storage(out), SCHEMAS).state.shards.values() for shard in shards}
+    return [str(p.relative_to(out)) for p in out.glob("*/part-*.arrow") if str(p.relative_to(out)) not in named]

@@ -1,0 +1,187 @@
+"""check-domain finds each defect and says where it stands and what to do about it."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from pathlib import Path
+
+import pytest
+
+from t2t_dist.config.settings import Config
+from t2t_dist.core.errors import InputError
+from t2t_dist.environments.registry import BUILT_IN
+from t2t_dist.synthesis.check_domain import Check, check
+from tests.support import broken_domains
+from tests.support.library_domain import Library
+
+FILE = str(Path(broken_domains.__file__))
+NAMES = [
+    "schema",
+    "customers",
+    "rules cite the policy",
+    "words",
+    "determinism",
+    "READ tools are pure",
+    "forks are isolated",
+    "every rule can be broken",
+    "every workflow is possible",
+    "every WRITE is reached",
+    "the domain's own",
+]
+
+
+def checked(name: str, seed: int = 0) -> dict[str, Check]:
+    found = check(Config(domain=f"tests.support.broken_domains:{name}", domain_seed=seed))
+    assert [item.name for item in found] == NAMES[: len(found)]
+    assert all(item.ok == (item.told == "") and "\n" not in item.told for item in found)
+    return {item.name: item for item in found}
+
+
+def place(name: str) -> str:
+    """Where the defect of a domain stands: the marked line, another file's, or the class itself."""
+    kind = getattr(broken_domains, name)
+    lines, first = inspect.getsourcelines(kind)
+    marked = [first + n for n, line in enumerate(lines) if line.rstrip().endswith("# defect")]
+    return str(getattr(kind, "defect", f"{FILE}:{marked[0] if marked else first}"))
+
+
+# -- domains as they should be -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", [*sorted(BUILT_IN), "tests.support.library_domain:Library"])
+def test_a_sound_domain_passes_every_check(name: str) -> None:
+    scale = 0.5 if name in BUILT_IN else 1.0  # enough customers for what few of them can do
+    assert check(Config(domain=name, scale=scale)) == [Check(point, True, "") for point in NAMES]
+
+
+# -- one defect each ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("domain", "point", "told"),
+    [
+        ("Untyped", "schema", "stamp has no type for colour, return; annotate it"),
+        ("Silent", "schema", "holds has no docstring; models read it as the tool's description"),
+        ("Undescribed", "schema", "holds does not describe 'reader_id'; add it under 'Args:' in the docstring"),
+        ("Unfollowed", "schema", "the result of weather has no domain type, so nothing can follow from it"),
+        ("NoWrites", "schema", "no tool is a WRITE: there is nothing to make tasks of"),
+        ("NobodyToCall", "schema", "transfer_tool is 'call_the_mayor', which is not among the tools"),
+        ("Nobody", "customers", "customers(base) gives nobody"),
+        ("NoEntry", "customers", "no READ tool finds a ReaderId from what profile() says a customer knows"),
+        ("WrongReader", "customers", "does not find reader-1"),
+        ("HandedOverToNobody", "rules cite the policy", "wants the customer handed over, but transfer_tool is not set"),
+        (
+            "CitesNothing",
+            "rules cite the policy",
+            "cites R99, which policy.md does not have (it has R1, R2, R3, R4, R5)",
+        ),
+        ("Twice", "rules cite the policy", "R3 stands in code twice, first at "),
+        ("NoSuchTool", "rules cite the policy", "constrains 'sell_hold', which is no tool; correct the name"),
+        ("NotAbsent", "rules cite the policy", "says there is no tool 'cancel_hold', but there is"),
+        (
+            "AnotherDatabaseEveryTime",
+            "determinism",
+            "gives other records the second time; draw from random.Random(seed)",
+        ),
+        ("Lucky", "determinism", "bless gives another result the second time; take time and ids from the world"),
+        ("Timed", "determinism", "list_holds gives another result the second time; take time and ids from the world"),
+        ("Peeping", "READ tools are pure", "list_holds is a READ tool and writes; make it WRITE, or use world.get"),
+        (
+            "Leaking",
+            "forks are isolated",
+            "a tool changed the tables that all worlds share; change only what world.edit",
+        ),
+        ("NothingBreaksIt", "every rule can be broken", "nothing breaks R4 (no_limits); its proposes() has to yield"),
+        ("NothingProposed", "every rule can be broken", "nothing breaks R4 (stays); its proposes() has to yield"),
+        (
+            "ToolDoesIt",
+            "every rule can be broken",
+            "R4 says the tool refuses, but move_hold did it; use Enforced.BY_POLICY",
+        ),
+        ("ToolRefuses", "every rule can be broken", "R3 says only the policy forbids it, but cancel_hold refuses: "),
+        ("OutOfReach", "every WRITE is reached", "exploration never reaches launch: no tool's result holds BoatId"),
+        ("NoTypeToBind", "every WRITE is reached", "never reaches rename: title has no domain type; give it one"),
+        ("NeverAllowed", "every WRITE is reached", "never reaches move_hold: no binding was valid; see rules and data"),
+        (
+            "Crashing",
+            "determinism",
+            "list_holds raised KeyError: 'holds'; a tool raises ToolError for a call it refuses",
+        ),
+        ("BrokenRule", "determinism", "KeyError: 'no such argument'"),
+    ],
+)
+def test_a_defect_is_told_with_its_place(domain: str, point: str, told: str) -> None:
+    found = checked(domain)
+    assert not found[point].ok
+    assert found[point].told.startswith(f"{place(domain)}: ")
+    assert told in found[point].told
+    before = NAMES[: NAMES.index(point)]
+    assert all(found[name].ok for name in before)
+
+
+def test_every_broken_domain_is_looked_at() -> None:
+    domains = {
+        name
+        for name, kind in vars(broken_domains).items()
+        if inspect.isclass(kind) and issubclass(kind, Library) and kind is not Library
+    }
+    cases = test_a_defect_is_told_with_its_place.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    assert domains == {case[0] for case in cases} | {"Worded"}
+
+
+@pytest.mark.parametrize("domain", ["Untyped", "Nobody"])
+def test_where_nothing_further_could_run_nothing_further_is_told(domain: str) -> None:
+    assert not list(checked(domain).values())[-1].ok
+    assert len(checked(domain)) < len(NAMES)
+
+
+# -- policy and words --------------------------------------------------------------------------------------------------
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the domain ``Worded``, with the library's policy in it."""
+    (tmp_path / "policy.md").write_text((Library.folder / "policy.md").read_text())
+    monkeypatch.setattr(broken_domains.Worded, "folder", tmp_path)
+    return tmp_path
+
+
+#: A domain is built once a process for each seed: each test takes one of its own.
+SEEDS = itertools.count(1000)
+
+
+def test_a_policy_without_numbers(folder: Path) -> None:
+    (folder / "policy.md").write_text("Be kind.\n")
+    assert checked("Worded", next(SEEDS))["schema"].told == (
+        f"{folder / 'policy.md'} holds no numbered rule; begin each with 'R<number>.'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("tools: {waive_fine: {name: waiving a fine, request: ['Please waive my fine on {hold_id}.']}}", ""),
+        (
+            "tools: {sell_hold: {name: selling, request: [Sell it.]}}",
+            "'sell_hold' is no tool, no workflow, and no rule forbids it",
+        ),
+        ("refusals: {98: [No.]}", "refusals cite R98, which policy.md does not have"),
+        (
+            "tools: {move_hold: {name: moving, request: [Move it.], tell: [{field: fee, ask: [x], say: ['{value}']}]}}",
+            "tools.move_hold tells 'fee', not a field of its result",
+        ),
+    ],
+)
+def test_words_that_do_not_fit(folder: Path, words: str, told: str) -> None:
+    (folder / "language.yaml").write_text(words)
+    found = checked("Worded", next(SEEDS))["words"]
+    assert found.told == (f"{folder / 'language.yaml'}: {told}" if told else "")
+
+
+def test_words_that_can_not_be_read_and_domains_that_do_not_exist(folder: Path) -> None:
+    (folder / "language.yaml").write_text(
+        "tools: {move_hold: {name: moving, slots: {colour: {label: c}}, request: []}}"
+    )
+    for name, told in (
+        ("tests.support.broken_domains:Worded", "names the slot 'colour', which move_hold does not have"),
+        ("retial", "did you mean retail"),
+        ("tests.support.broken_domains:Nowhere", "has no 'Nowhere'"),
+    ):
+        with pytest.raises(InputError, match=told) as complaint:
+            check(Config(domain=name, domain_seed=next(SEEDS)))
+        assert "\n" not in str(complaint.value)
