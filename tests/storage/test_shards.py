@@ -288,7 +288,7 @@ import itertools, sys, time
 from tests.storage.test_shards import SCHEMAS, episode
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.opening import create_storage, open_storage
-from t2t_dist.storage.reader import ShardWriter, clean
+from t2t_dist.storage.writer import ShardWriter, clean
 
 storage = create_storage(sys.argv[1])
 ledger = Ledger(storage)
