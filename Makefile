@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help generate test test-cluster test-ui test-vllm check format bench clean distclean
+.PHONY: help generate test test-cluster test-ui test-vllm check rooms format bench clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,11 +34,14 @@ test-ui: .venv/.dev  ## tests of `t2t view` in a real Chromium (T2T_SHOTS=DIR ke
 	@sh tests/ui/chromium.sh
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/ui)
 
-check: .venv/.dev  ## formatting, lint, types, layers
+check: .venv/.dev  ## formatting, lint, types, rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+rooms: .venv/.dev  ## the rooms of the code and the imports between them, floor by floor
+	@$(BIN)/python -m tests.rooms
 
 format: .venv/.dev  ## format, and mend what ruff can
 	$(BIN)/ruff format .

@@ -76,6 +76,8 @@ def working_tree(root: Path) -> list[str]:
             " cluster's image has all that the run needs"
         )
     found: set[str] = set()
+    links: dict[str, str] = {}
+    top = root.resolve()
     for raw in done.stdout.split(b"\0"):
         name = os.fsdecode(raw).rstrip("/")
         path = root / name
@@ -85,6 +87,11 @@ def working_tree(root: Path) -> list[str]:
             found.update(f"{name}/{inner}" for inner in working_tree(path))
         elif path.is_file():
             found.add(name)
+        elif path.is_dir() and path.resolve().is_relative_to(top):  # a link to a folder of the tree
+            links[name] = f"{path.resolve().relative_to(top).as_posix()}/"
+    # A zip has no links that Ray would unpack: what such a folder holds is sent under both names.
+    for name, target in links.items():
+        found.update([f"{name}/{file.removeprefix(target)}" for file in found if file.startswith(target)])
     return sorted(found)
 
 

@@ -57,6 +57,20 @@ def test_tracked_and_new_files_but_not_ignored_or_deleted_ones(tree: Path, tmp_p
         assert archive.read("sent.yaml") == b"seed: 2"
 
 
+def test_a_link_to_a_folder_of_the_tree_is_sent_as_that_folder(tree: Path, tmp_path: Path) -> None:
+    (tree / "package").mkdir()
+    (tree / "package" / "desk").symlink_to("../desk")
+    (tree / "package" / "up").symlink_to("..")
+    (tree / "package" / "out").symlink_to(tmp_path)
+    found = names(pack(tree, tmp_path / "p.zip").path)
+    assert [name for name in found if name.startswith("package/desk/")] == [
+        "package/desk/domain.py",
+        "package/desk/ä.md",
+    ]
+    assert not [name for name in found if name.startswith("package/out")]
+    assert [name for name in found if name.startswith("package/up/package")] == []
+
+
 def test_a_folder_within_the_tree_is_packed_from_there(tree: Path, tmp_path: Path) -> None:
     assert names(pack(tree / "desk", tmp_path / "p.zip").path) == ["domain.py", "ä.md"]
 
