@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help generate test test-cluster test-ui test-vllm check rooms format bench clean distclean
+.PHONY: help generate test test-cluster test-ui test-vllm check rooms readme format bench clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ check: .venv/.dev  ## formatting, lint, types, rooms
 
 rooms: .venv/.dev  ## the rooms of the code and the imports between them, floor by floor
 	@$(BIN)/python -m tests.rooms
+
+readme: .venv/.dev  ## write anew what README shows as output (after a change of what runs result in)
+	@$(BIN)/python -m tests.readme
 
 format: .venv/.dev  ## format, and mend what ruff can
 	$(BIN)/ruff format .

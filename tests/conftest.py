@@ -85,7 +85,7 @@ def local_ray() -> Iterator[None]:
     ray.shutdown()
 
 
-# -- domains, and what was made on them once ----------------------------------------------------------------------------
+# -- domains, and what was made on them once ---------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def retail() -> Domain:
     return registry.load("retail")

@@ -19,6 +19,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
+from tests import readme
 from tests.support.paths import ROOT
 from tests.support.runs import t2t
 
@@ -135,3 +136,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
     missing = [link for link in links if not (page.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.ray
+def test_readme_shows_what_the_commands_print(tmp_path: Path) -> None:
+    """A change of what runs result in changes README too: `make readme` writes it anew."""
+    for old, new in zip(readme.shown(readme.README.read_text("utf-8")), readme.made(tmp_path), strict=True):
+        assert readme.without_seconds(old) == readme.without_seconds(new), "README is out of date: make readme"

@@ -1,4 +1,4 @@
-"""Copies of the MCP domains in ``tests/support/mcp_worlds`` and of docs/mcp.md, described otherwise where a test wants it."""
+"""Copies of the MCP domains in ``mcp_worlds`` here and of docs/mcp.md, described otherwise where a test wants it."""
 
 from __future__ import annotations
 

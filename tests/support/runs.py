@@ -27,10 +27,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
-def t2t(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run to the end."""
+def t2t(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end; ``variables`` are set in its environment."""
+    environ = environment() | variables
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=cwd, env=environment(), timeout=300, check=False
+        command(*arguments), capture_output=True, text=True, cwd=cwd, env=environ, timeout=300, check=False
     )
 
 
