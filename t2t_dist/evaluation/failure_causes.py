@@ -103,7 +103,7 @@ def causes_of(
                 task_id=row["task_id"],
                 trial=row["trial"],
                 code=why.primary,
-                told=why.findings[0].told,
+                told=why.findings[0].detail,
                 codes=why.codes,
             )
             found.episodes.append(cause)

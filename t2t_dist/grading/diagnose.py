@@ -1,16 +1,15 @@
 """Why an episode failed, by code: from its transcript, its task (gold, certificate) and its stored grade.
 
-A pure function of stored data, made when somebody looks, so that a better reading of transcripts needs no new run. The
-calls are made again on a fresh world, as grading does it; then each write that should not have been, and each that is
-missing, is traced back to what came before it. One finding is the primary one: the earliest cause in the order of
-:data:`CODES` that explains a part of the grade.
+A pure function of stored data, computed on demand, so that a better diagnosis needs no new run. The transcript is
+replayed as grading does it; then each write that should not have been made, and each that is missing, is traced back to
+what came before it. One finding is the primary one: the first cause, in the order of :data:`CODES`, that explains a
+part of the grade.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,15 +17,13 @@ import orjson
 from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, refuses
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tool_faults import injected
-from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolSet
+from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
-from t2t_dist.synthesis.intents.gold import matches
-from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
-from .grade import loose, says_fact
-from .process_checks import ProcessChecks, wanted_first
+from .parts import unsaid
+from .process_checks import wanted_first
+from .replay import ReplayedCall, replay
 
 #: Every code with what it means, causes before their effects: the first that explains the grade is the primary one.
 CODES: dict[str, str] = {
@@ -62,7 +59,7 @@ class Finding(NamedTuple):
     part of the grade is 0 because of it."""
 
     code: str
-    told: str
+    detail: str
     turn: int | None = None
     explains: bool = True
 
@@ -78,20 +75,6 @@ class Diagnosis(NamedTuple):
     def codes(self) -> list[str]:
         """Every code that applies, once each, the primary one first."""
         return list(dict.fromkeys(finding.code for finding in self.findings))
-
-
-class _Made(NamedTuple):
-    """A call that was made, with what was known when it was."""
-
-    place: int
-    side: str
-    name: str
-    arguments: dict[str, Any]
-    kind: str
-    valid: bool
-    error: bool
-    changed: bool
-    change_said: bool
 
 
 def diagnose(
@@ -115,8 +98,8 @@ def diagnose(
         return Diagnosis("", tuple(finding._replace(explains=False) for finding in found))
     causes = [finding for finding in found if finding.explains]
     if not causes:
-        told = "; ".join(f"{part}: {why}" for part, why in outcome.detail.items()) or "no cause found"
-        causes = [Finding("other", told)]
+        detail = "; ".join(f"{part}: {why}" for part, why in outcome.detail.items()) or "no cause found"
+        causes = [Finding("other", detail)]
         found = [*found, *causes]
     first = causes[0]
     return Diagnosis(first.code, (first, *(finding for finding in found if finding is not first)))
@@ -137,9 +120,9 @@ class _Case:
     ) -> None:
         self.domain, self.task, self.turns = domain, task, turns
         self.termination, self.outcome, self.flags = termination, outcome, flags
-        self.made = list(self._replayed(injected(domain, faults).tools))
-        self.failed = {name for name in ("db", "forbidden", "required", "communicate") if not outcome.parts.get(name)}
-        self.failed &= {*own_basis(task)}
+        self.replay = replay(domain, task, turns, faults)
+        self.calls, self.issued = self.replay.calls, self.replay.issued
+        self.failed = {name for name in own_basis(task) if not outcome.parts.get(name)}
         #: Writes of what the customer wanted first, on both sides.
         self.first = wanted_first(domain, task)
         #: What the customer had said before each turn.
@@ -149,31 +132,6 @@ class _Case:
             self.heard.append(said)
             if turn.seat == USER and turn.role == "user" and turn.content and not turn.tool_calls:
                 said = f"{said}\n{turn.content}"
-
-    def _replayed(self, tools: ToolSet) -> Iterator[_Made]:
-        world, checks = world_of(self.domain, self.task), ProcessChecks(self.domain, self.task)
-        for place, turn in enumerate(self.turns):
-            checks.turn(turn)
-            if not turn.tool_calls:
-                continue
-            answers = list(takewhile(lambda later: later.role == "tool", self.turns[place + 1 :]))
-            side = USER if turn.seat == USER else AGENT
-            for number, call in enumerate(turn.tool_calls):
-                tool = self.domain.tools.by_name.get(call.name)
-                kind = tool.kind.value if tool is not None else ""
-                if number >= len(answers):
-                    yield _Made(place, side, call.name, loose(call), kind, True, True, False, checks.change_said)
-                    continue
-                try:
-                    result = tools.execute(world, call.name, call.arguments, side)
-                except ToolCrash:
-                    continue
-                if side == AGENT:
-                    checks.call(call.name, result)
-                valid = result.arguments is not None
-                arguments = result.arguments if result.arguments is not None else loose(call)
-                changed = result.changed and not result.error
-                yield _Made(place, side, call.name, arguments, kind, valid, result.error, changed, checks.change_said)
 
     def findings(self) -> Iterator[Finding]:
         yield from self._cut_off()
@@ -189,7 +147,7 @@ class _Case:
     def _cut_off(self) -> Iterator[Finding]:
         end = self.termination
         # A forbidden tool that does not exist is not called in error.
-        bad = [m for m in self.made if m.side == AGENT and not m.valid and not self._is_forbidden(m)]
+        bad = [call for call in self.issued if not call.valid and not self._is_forbidden(call)]
         if end == "context_exceeded":
             yield Finding("context_exceeded", f"after {len(self.turns)} messages")
         if end == "truncated":
@@ -201,14 +159,12 @@ class _Case:
             fatal = end == "too_many_errors"
             yield Finding("format_error", f"{len(bad)} such calls, the first: {shown}", bad[0].place, fatal)
         if end == "too_many_errors" and not bad:
-            yield Finding("looped", "went on making calls that the tools refused", self.made[-1].place)
+            yield Finding("looped", "went on making calls that the tools refused", self.calls[-1].place)
         yield from self._repeated(fatal=end == "max_steps")
 
     def _repeated(self, fatal: bool) -> Iterator[Finding]:
-        mine = [made for made in self.made if made.side == AGENT]
-        calls = Counter((made.name, orjson.dumps(made.arguments, option=orjson.OPT_SORT_KEYS)) for made in mine)
-        said = [turn.content for turn in self.turns if turn.seat == AGENT and turn.role == "assistant" and turn.content]
-        words = Counter(normalised(text) for text in said if text.count(" ") >= _LOOP_WORDS - 1)
+        calls = Counter((call.name, orjson.dumps(call.arguments, option=orjson.OPT_SORT_KEYS)) for call in self.issued)
+        words = Counter(normalised(text) for text in self.replay.said if text.count(" ") >= _LOOP_WORDS - 1)
         for (name, _), times in calls.most_common(1):
             if times >= _LOOP:
                 yield Finding("looped", f"called {name} {times} times with the same arguments", None, fatal)
@@ -223,19 +179,19 @@ class _Case:
     # -- calls ---------------------------------------------------------------------------------------------------------
     def _forbidden(self) -> Iterator[Finding]:
         for pattern in self.task.grader.forbidden:
-            for made in self.made:
-                if made.side == AGENT and matches(pattern, made.name, made.arguments):
-                    told = f"{_call(made.name, made.arguments)} {'was refused' if made.error else 'was accepted'}"
-                    yield Finding("forbidden_call", told, made.place, bool({"forbidden", "db"} & self.failed))
+            for call in self.issued:
+                if call.is_one_of([pattern]):
+                    detail = f"{_call(call.name, call.arguments)} {'was refused' if call.error else 'was accepted'}"
+                    yield Finding("forbidden_call", detail, call.place, bool({"forbidden", "db"} & self.failed))
                     break
 
-    def _is_forbidden(self, made: _Made) -> bool:
-        return any(matches(pattern, made.name, made.arguments) for pattern in self.task.grader.forbidden)
+    def _is_forbidden(self, call: ReplayedCall) -> bool:
+        return call.is_one_of(self.task.grader.forbidden)
 
     def _writes(self) -> Iterator[Finding]:
         """What each write that is not in the gold came from, and which of the gold are missing without any such."""
         gold = [call for call in self.task.grader.gold if call.kind == Kind.WRITE.value]
-        made = [m for m in self.made if m.kind == Kind.WRITE.value and (m.changed or m.side == AGENT)]
+        made = [call for call in self.calls if call.kind == Kind.WRITE.value and (call.changed or call.side == AGENT)]
         missing = list(gold)
         wrong = []
         for event in made:
@@ -262,7 +218,7 @@ class _Case:
                 yield Finding("missing_write", _call(call.name, call.arguments))
 
     def _wrong(
-        self, event: _Made, missing: list[GoldCall], gold: list[GoldCall]
+        self, event: ReplayedCall, missing: list[GoldCall], gold: list[GoldCall]
     ) -> tuple[Finding | None, GoldCall | None]:
         """What a write that is not in the gold was meant for: a finding, and the missing call that it stands for."""
         change = self.task.user.change
@@ -281,17 +237,17 @@ class _Case:
             return (Finding("extra_write", shown, event.place) if event.changed else None), None
         stands_for = call if call in missing else None
         differing = _differing(call, event)
-        untold = [slot for slot in differing if (fact := self._withheld(call, slot)) and not self._told(fact, event)]
-        if untold:
-            told = ", ".join(f"{call.name}.{slot} = {_text(event.arguments.get(slot))}" for slot in untold)
-            return Finding("acted_before_asking", f"{told}, before the customer had said it", event.place), stands_for
+        unheard = [slot for slot in differing if (fact := self._withheld(call, slot)) and not self._heard(fact, event)]
+        if unheard:
+            chosen = ", ".join(f"{call.name}.{slot} = {_text(event.arguments.get(slot))}" for slot in unheard)
+            return Finding("acted_before_asking", f"{chosen}, before the customer had said it", event.place), stands_for
         if stands_for is None:
             return (Finding("extra_write", shown, event.place) if event.changed else None), None
-        told = ", ".join(
+        detail = ", ".join(
             f"{call.name}.{slot}: {_text(event.arguments.get(slot))} instead of {_text(call.arguments.get(slot))}"
             for slot in differing
         )
-        return Finding("wrong_argument", told, event.place), stands_for
+        return Finding("wrong_argument", detail, event.place), stands_for
 
     def _withheld(self, call: GoldCall, slot: str) -> Fact | None:
         if not 0 <= call.goal < len(self.task.user.goals):
@@ -299,7 +255,7 @@ class _Case:
         facts = [fact for fact in self.task.user.goals[call.goal].facts if not fact.stated and fact.says]
         return next((fact for fact in facts if fact.slot == slot), None)
 
-    def _told(self, fact: Fact, event: _Made) -> bool:
+    def _heard(self, fact: Fact, event: ReplayedCall) -> bool:
         return mentions(self.heard[event.place], fact.says)
 
     def _left_undone(self, findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -321,14 +277,11 @@ class _Case:
 
     def _required_and_said(self) -> Iterator[Finding]:
         grader = self.task.grader
-        agents = [made for made in self.made if made.side == AGENT]
         for pattern in grader.required:
-            if not any(matches(pattern, made.name, made.arguments) for made in agents):
+            if not any(call.is_one_of([pattern]) for call in self.issued):
                 yield Finding("no_handover", f"{pattern.name} was not called", None, "required" in self.failed)
-        said = [t.content for t in self.turns if t.seat == AGENT and t.role == "assistant" and t.content]
-        unsaid = [fact for fact in grader.communicate if not any(says_fact(text, fact) for text in said)]
-        if unsaid:
-            yield Finding("fact_not_said", ", ".join(unsaid), None, "communicate" in self.failed)
+        if absent := unsaid(grader.communicate, self.replay.said):
+            yield Finding("fact_not_said", ", ".join(absent), None, "communicate" in self.failed)
 
     # -- manners -------------------------------------------------------------------------------------------------------
     def _process(self) -> Iterator[Finding]:
@@ -356,20 +309,20 @@ class _Case:
                 yield Finding("asked_given", f"{asked[0].label}: {_short(text)}", place, False)
                 return
 
-    def _answer(self, made: _Made) -> str:
-        after = self.turns[made.place + 1] if made.place + 1 < len(self.turns) else None
+    def _answer(self, call: ReplayedCall) -> str:
+        after = self.turns[call.place + 1] if call.place + 1 < len(self.turns) else None
         return _short(after.content or "") if after is not None and after.role == "tool" else "never answered"
 
 
-def _same(call: GoldCall, event: _Made) -> bool:
+def _same(call: GoldCall, event: ReplayedCall) -> bool:
     return call.name == event.name and not _differing(call, event)
 
 
-def _is(step: Call, event: _Made) -> bool:
+def _is(step: Call, event: ReplayedCall) -> bool:
     return step.name == event.name and not _differing(step, event)
 
 
-def _differing(call: GoldCall | Call, event: _Made) -> list[str]:
+def _differing(call: GoldCall | Call, event: ReplayedCall) -> list[str]:
     """Slots in which an event is not the call; what neither gives is equal."""
     slots = dict.fromkeys([*call.arguments, *event.arguments])
     return [slot for slot in slots if call.arguments.get(slot) != event.arguments.get(slot)]

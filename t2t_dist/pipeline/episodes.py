@@ -20,7 +20,7 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import RolloutFailed, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
-from t2t_dist.simulation.tool_faults import plan_of
+from t2t_dist.simulation.tool_fault_plan import plan_of
 from t2t_dist.storage.rows import episode_row, failure_row
 
 

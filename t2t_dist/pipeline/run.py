@@ -15,7 +15,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
 from t2t_dist.models.limiter import Slots
 from t2t_dist.models.metering import spending, stage
-from t2t_dist.simulation.tool_faults import check_tools
+from t2t_dist.simulation.tool_fault_plan import check_tools
 
 from .episodes import EpisodeRunner, Finished
 from .trials import adaptively

@@ -81,16 +81,16 @@ async def roll_out(
     Raises:
         RolloutFailed: no result, and why (engine, tool, user simulator, deadline); what it came from is its cause.
     """
-    talk = _Talk(task, domain, agent, user, limits, clock, [] if transcript is None else transcript)
+    conversation = _Conversation(task, domain, agent, user, limits, clock, [] if transcript is None else transcript)
     greetings = domain.language.greeting
-    talk.turns.append(Turn(AGENT, "assistant", greetings[seed % len(greetings)]))
+    conversation.turns.append(Turn(AGENT, "assistant", greetings[seed % len(greetings)]))
 
     def failed(message: object, failure: FailureClass) -> RolloutFailed:
-        return RolloutFailed(str(message), failure, talk.turns, talk.all_flags(task))
+        return RolloutFailed(str(message), failure, conversation.turns, conversation.all_flags(task))
 
     try:
         async with asyncio.timeout(limits.deadline_s) as deadline:
-            termination = await talk.run()
+            termination = await conversation.run()
     except EpisodeFailure as error:
         raise failed(error, error.failure) from error
     except ToolCrash as error:
@@ -102,11 +102,11 @@ async def roll_out(
             raise
         message = f"the conversation was not over after {limits.deadline_s:g} s"
         raise failed(message, FailureClass.DEADLINE) from None
-    return Rollout(talk.turns, termination, talk.all_flags(task), talk.world.digest)
+    return Rollout(conversation.turns, termination, conversation.all_flags(task), conversation.world.digest)
 
 
 @dataclass(slots=True)
-class _Talk:
+class _Conversation:
     """The state of one conversation."""
 
     task: Task

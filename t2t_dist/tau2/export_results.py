@@ -18,9 +18,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
 from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
+from t2t_dist.synthesis.intents.gold import fields_of
 
 from .export_tasks import tasks_of, write_json
-from .messages import loose
 from .second_verdict import TERMINATIONS, form_for, tau2_verdict
 from .task_format import Form
 from .to_tau2 import exported
@@ -123,7 +123,7 @@ def _simulation(domain: Domain, task: Task, row: dict[str, Any]) -> dict[str, An
 
 def reward_info(found: Verdict, form: Form, raw: dict[str, Any]) -> dict[str, Any]:
     """A verdict as tau2 stores one."""
-    info: dict[str, Any] = {"reward": found.reward or 0.0, "info": {"note": "; ".join([*found.notes, found.refused])}}
+    info: dict[str, Any] = {"reward": found.reward or 0.0, "info": {"note": "; ".join([*found.notes, found.error])}}
     criteria = form.evaluation_criteria
     if criteria is None or (found.db is None and not found.parts):
         return info | {"reward_basis": None}
@@ -165,7 +165,7 @@ def messages(turns: Sequence[Turn], started: float) -> list[dict[str, Any]]:
             continue
         waiting = [f"{number}_{place}_{call.id}" for place, call in enumerate(turn.tool_calls)]
         calls = [
-            {"id": identity, "name": call.name, "arguments": loose(call.arguments), "requestor": who}
+            {"id": identity, "name": call.name, "arguments": fields_of(call.arguments), "requestor": who}
             for identity, call in zip(waiting, turn.tool_calls, strict=True)
         ]
         usage = {"prompt_tokens": turn.prompt_tokens, "completion_tokens": turn.completion_tokens}

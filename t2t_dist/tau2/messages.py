@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-import orjson
-
 from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import USER
+from t2t_dist.synthesis.intents.gold import fields_of
 
 
 class Asked(NamedTuple):
@@ -38,7 +37,7 @@ def of_turns(turns: Sequence[Turn]) -> list[Message]:
         answers = list(takewhile(lambda later: later.role == "tool", turns[place + 1 :])) if turn.tool_calls else []
         role = "user" if turn.seat == USER else "assistant"
         made = [
-            Asked(call.name, loose(call.arguments), role, answers[n].content or "" if n < len(answers) else None)
+            Asked(call.name, fields_of(call.arguments), role, answers[n].content or "" if n < len(answers) else None)
             for n, call in enumerate(turn.tool_calls)
         ]
         found.append(Message(role, turn.content, made))
@@ -64,12 +63,3 @@ def of_history(history: Sequence[Mapping[str, Any]]) -> list[Message]:
         ]
         found.append(Message(message["role"], message.get("content"), made))
     return found
-
-
-def loose(arguments: str) -> dict[str, Any]:
-    """Arguments as far as they are a JSON object."""
-    try:
-        parsed = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}

@@ -67,13 +67,13 @@ def form_for(domain: Domain, task: Task) -> Form:
     return form if form is not None else form_of(exported(task, domain), task.task_id)
 
 
-def told(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> dict[str, str]:
+def verdict_detail(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> dict[str, str]:
     """Details for a row: ``tau2`` is the verdict, ``tau2_differs`` why it is not ours."""
     values = ", ".join(f"{part} {value:g}" for part, value in found.parts.items())
     text = "no verdict" if found.reward is None else f"reward {found.reward:g}"
     said = [f"{text} ({values})" if values else text]
-    if found.refused:
-        said.append(f"tau2 would raise an error: {found.refused}")
+    if found.error:
+        said.append(f"tau2 would raise an error: {found.error}")
     details = {"tau2": "; ".join([*said, *found.notes])}
     if found.reward != own:
         details["tau2_differs"] = _why(found, own, parts, basis)
@@ -84,6 +84,6 @@ def _why(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence
     reasons = [f"{part}: {_STRICTER[part]}" for part in ("ended", *basis) if part in _STRICTER and not parts[part]]
     reasons += [f"{part}: {_OTHERWISE[part]}" for part, value in found.parts.items() if not value]
     if found.reward is None:
-        reasons.append(found.refused)
+        reasons.append(found.error)
     theirs = "none" if found.reward is None else f"{found.reward:g}"
     return f"ours {own:g}, tau2's {theirs}; {'; '.join(reasons)}"

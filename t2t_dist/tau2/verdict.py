@@ -35,7 +35,7 @@ class Verdict:
     """What tau2 says.
 
     Attributes:
-        reward: 0 to 1, or ``None`` where tau2 raises an error instead (``refused`` says which).
+        reward: 0 to 1, or ``None`` where tau2 raises an error instead (``error`` says which).
         parts: value of each part in the basis that was computed, as in its ``reward_breakdown``.
         db, env, actions, communicate: the single checks, whether or not they are in the basis; ``None``: not made.
         notes: what a person should know: gold calls that raised, assertions nobody judged.
@@ -48,10 +48,10 @@ class Verdict:
     actions: list[bool] | None = None
     communicate: list[bool] | None = None
     notes: list[str] = field(default_factory=list)
-    refused: str = ""
+    error: str = ""
 
 
-class Refusal(Exception):
+class Tau2Error(Exception):
     """tau2 raises an error where this is raised."""
 
 
@@ -84,8 +84,8 @@ def verdict(
         return found
     try:
         env_parts = _environment(found, grounds, form, criteria, messages, strict)
-    except Refusal as refusal:
-        found.reward, found.refused = None, str(refusal)
+    except Tau2Error as error:
+        found.reward, found.error = None, str(error)
         return found
     basis, reward = set(criteria.reward_basis), 1.0
     parts = dict(env_parts)
@@ -93,7 +93,7 @@ def verdict(
     if criteria.actions:
         found.actions = [any(a.matches(c.name, c.arguments) for c in calls) for a in criteria.actions]
     if criteria.communicate_info:
-        found.communicate = [said(fact, messages) for fact in criteria.communicate_info]
+        found.communicate = [fact_said(fact, messages) for fact in criteria.communicate_info]
     if "ACTION" in basis:
         parts["ACTION"] = float(all(found.actions or ()))
     if "NL_ASSERTION" in basis:
@@ -126,7 +126,7 @@ def _environment(
     state = form.state()
     history = of_history((form.initial_state and form.initial_state.message_history) or [])
     with grounds(state) as gold:
-        _begin(gold, state)
+        _set_up(gold, state)
         replay(gold, history, strict)
         for action in actions or ():
             try:
@@ -135,7 +135,7 @@ def _environment(
                 found.notes.append(f"gold call {action.name} raised: {error}")
         wanted = gold.state()
     with grounds(state) as ground:
-        _begin(ground, state)
+        _set_up(ground, state)
         replay(ground, messages, strict)
         found.db = bool(ground.state() == wanted)
         found.env = []
@@ -143,7 +143,7 @@ def _environment(
             try:
                 found.env.append(ground.asserts(assertion.model_dump()) == assertion.assert_value)
             except Exception as error:
-                raise Refusal(f"assertion {assertion.func_name} raised {type(error).__name__}: {error}") from error
+                raise Tau2Error(f"assertion {assertion.func_name} raised {type(error).__name__}: {error}") from error
     parts = {}
     if "DB" in criteria.reward_basis:
         parts["DB"] = float(found.db)
@@ -152,21 +152,21 @@ def _environment(
     return parts
 
 
-def _begin(ground: Ground, state: Mapping[str, Any] | None) -> None:
+def _set_up(ground: Ground, state: Mapping[str, Any] | None) -> None:
     if state is None:
         return
     try:
         ground.set_up(state)
     except Exception as error:
-        raise Refusal(f"the initial state can't be set up: {type(error).__name__}: {error}") from error
+        raise Tau2Error(f"the initial state can't be set up: {type(error).__name__}: {error}") from error
 
 
 def replay(ground: Ground, messages: Sequence[Message], strict: bool) -> None:
-    """Make the calls again that can have changed something. Raises Refusal: a call has no answer, or another one."""
+    """Make the calls again that can have changed something. Raises Tau2Error: a call has no answer, or another one."""
     calls = [call for message in messages for call in message.calls]
     for call in calls:
         if call.answer is None:
-            raise Refusal(f"{call.name} was called and has no tool message")
+            raise Tau2Error(f"{call.name} was called and has no tool message")
     for call in calls:
         if not ground.has(call.name) or not ground.mutates(call.name):
             continue
@@ -179,9 +179,9 @@ def replay(ground: Ground, messages: Sequence[Message], strict: bool) -> None:
         try:
             text = ground.text(result)
         except Exception as error:
-            raise Refusal(f"what {call.name} gave can't be shown: {error}") from error
+            raise Tau2Error(f"what {call.name} gave can't be shown: {error}") from error
         if strict and _read(text) != _read(call.answer or ""):
-            raise Refusal(f"{call.name} answered otherwise when it was made again")
+            raise Tau2Error(f"{call.name} answered otherwise when it was made again")
     ground.sync()
 
 
@@ -192,7 +192,7 @@ def _read(text: str) -> Any:
         return text
 
 
-def said(fact: str, messages: Sequence[Message]) -> bool:
+def fact_said(fact: str, messages: Sequence[Message]) -> bool:
     """Whether a fact is a part of what the assistant said in some message."""
     return any(
         fact.lower() in message.content.lower().replace(",", "")
@@ -248,4 +248,4 @@ def _world_ground(domain: Domain) -> Iterator[Ground]:
     yield WorldGround(domain)
 
 
-__all__ = ["GRADED", "Judge", "Refusal", "Verdict", "WorldGround", "grounds_of", "replay", "said", "verdict"]
+__all__ = ["GRADED", "Judge", "Tau2Error", "Verdict", "WorldGround", "fact_said", "grounds_of", "replay", "verdict"]

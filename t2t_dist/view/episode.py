@@ -132,7 +132,7 @@ def diagnosed(row: dict[str, Any], task: Task, domain: Domain) -> list[Reason]:
         found = diagnose(domain, task, turns, row["termination"], outcome_of(row), row["flags"] or (), faults_of(row))
     except Exception:  # the domain is somebody's code, and the page has the rest to show
         return []
-    return [Reason(finding.code.replace("_", " "), finding.told, finding.turn) for finding in found.findings]
+    return [Reason(finding.code.replace("_", " "), finding.detail, finding.turn) for finding in found.findings]
 
 
 def reasons(row: dict[str, Any]) -> list[Reason]:

@@ -74,7 +74,7 @@ def opened(task: Task) -> Transcript:
 
 
 def said(found: Diagnosis, code: str) -> str:
-    return next(finding.told for finding in found.findings if finding.code == code)
+    return next(finding.detail for finding in found.findings if finding.code == code)
 
 
 def test_acted_before_asking() -> None:
@@ -96,7 +96,7 @@ def test_a_wrong_argument_is_named() -> None:
     talk.call("cancel_pending_order", {"order_id": order, "reason": "ordered by mistake"})
     found = why(small_shop(), task, talk.user("###STOP###"))
     assert found.codes == ["wrong_argument"]
-    assert found.findings[0].told == 'cancel_pending_order.reason: "ordered by mistake" instead of "no longer needed"'
+    assert found.findings[0].detail == 'cancel_pending_order.reason: "ordered by mistake" instead of "no longer needed"'
 
 
 def test_an_extra_write_beside_the_right_one() -> None:
@@ -109,7 +109,7 @@ def test_an_extra_write_beside_the_right_one() -> None:
     assert result.changed, result
     found = why(small_shop(), task, talk.agent("And I moved you.").user("Bye ###STOP###"))
     assert found.primary == "extra_write"
-    assert "modify_user_address" in found.findings[0].told
+    assert "modify_user_address" in found.findings[0].detail
     assert "no_confirmation" in found.codes
 
 
@@ -119,7 +119,7 @@ def test_refused_what_can_be_done() -> None:
     found = why(small_shop(), task, talk)
     assert found.codes[0] == "refused_feasible"
     assert "missing_write" in found.codes
-    assert "can't cancel" in found.findings[0].told
+    assert "can't cancel" in found.findings[0].detail
 
 
 def test_gave_up() -> None:
@@ -130,7 +130,7 @@ def test_gave_up() -> None:
     talk.call("transfer_to_human_agents", {"summary": "x"})
     found = why(small_shop(), task, talk.agent("You are being transferred."), "transfer")
     assert found.primary == "gave_up"
-    assert found.findings[0].told == "handed the customer over"
+    assert found.findings[0].detail == "handed the customer over"
 
 
 def test_did_not_hand_over(shop: Made) -> None:
@@ -147,7 +147,7 @@ def test_a_fact_that_was_not_said() -> None:
     talk.turns[-2].content = "Done."
     found = why(small_shop(), task, talk)
     assert found.codes == ["fact_not_said"]
-    assert found.findings[0].told == "123.45"
+    assert found.findings[0].detail == "123.45"
 
 
 def test_manners_are_a_cause_only_where_they_count() -> None:
@@ -183,7 +183,7 @@ def test_looped() -> None:
         talk.agent("One moment while I look at your order, please.").user("Fine.")
     found = why(small_shop(), task, talk, "max_steps")
     assert found.primary == "looped"
-    assert "3 times" in found.findings[0].told
+    assert "3 times" in found.findings[0].detail
     quick = opened(task).agent("Hm.").user("Yes?")
     assert why(small_shop(), task, quick, "max_steps").primary == "looped"
     assert "looped" not in why(small_shop(), task, quick.user("###STOP###")).codes
@@ -196,7 +196,7 @@ def test_a_format_error_and_a_cut_off() -> None:
     talk.call("no_such_tool", {})
     found = why(small_shop(), task, talk, "too_many_errors")
     assert found.primary == "format_error"
-    assert found.findings[0].told.startswith("2 such calls")
+    assert found.findings[0].detail.startswith("2 such calls")
     # Where the conversation went on, it is a blemish and not the cause.
     on = why(small_shop(), task, talk.agent("Sorry, bye.").user("###STOP###"))
     assert on.primary == "missing_write"
@@ -240,4 +240,4 @@ def test_another_state_without_a_cause_is_said_as_it_is() -> None:
     task.grader.final = "another"
     found = why(small_shop(), task, gone_well(small_shop(), task))
     assert found.primary == "other"
-    assert "db" in found.findings[0].told
+    assert "db" in found.findings[0].detail

@@ -10,7 +10,9 @@ import pytest
 from t2t_dist.core.schema import CallPattern, Certificate, GraderSide, Intent, Outcome, Task, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.grading.grade import ENDED, grade
+from t2t_dist.grading.grade import grade
+from t2t_dist.grading.parts import ENDED, PARTS
+from t2t_dist.storage.rows import PARTS as COLUMNS
 from t2t_dist.synthesis.intents.gold import writes_in
 from tests.support.made import Made
 from tests.support.phones import PHONES
@@ -344,3 +346,8 @@ def test_a_tool_that_breaks_when_the_call_is_made_again_is_told() -> None:
     outcome = graded(PHONES, phone_task(PHONES.world().digest), talk)
     assert outcome.parts["db"] == 1.0
     assert outcome.detail["replay"] == "broken raised ZeroDivisionError: oops"
+
+
+# -- the table of parts ------------------------------------------------------------------------------------------------
+def test_the_parts_are_the_columns_of_a_row() -> None:
+    assert tuple(PARTS) == COLUMNS

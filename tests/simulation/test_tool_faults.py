@@ -22,7 +22,7 @@ from t2t_dist.grading.expected import expected
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.pipeline.episodes import EpisodeRunner
-from t2t_dist.simulation.tool_faults import check_tools, plan_of
+from t2t_dist.simulation.tool_fault_plan import check_tools, plan_of
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from tests.support.made import Made
 from tests.support.matrix import tasks_of

@@ -14,7 +14,8 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.grading.grade import ENDED, grade
+from t2t_dist.grading.grade import grade
+from t2t_dist.grading.parts import ENDED
 from t2t_dist.pipeline.recheck import reverify
 from t2t_dist.simulation.conversation import Termination
 from t2t_dist.storage.rows import from_row, to_row

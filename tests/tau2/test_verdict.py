@@ -9,7 +9,7 @@ import pytest
 from t2t_dist.environments.base import Domain
 from t2t_dist.tau2.messages import Asked, Message, of_history, of_turns
 from t2t_dist.tau2.task_format import Action, Form
-from t2t_dist.tau2.verdict import Verdict, grounds_of, said, verdict
+from t2t_dist.tau2.verdict import Verdict, fact_said, grounds_of, verdict
 from tests.support.made import Made
 from tests.support.toy_tau2 import Shop, Toy
 from tests.support.transcript import Transcript, gone_well
@@ -147,19 +147,19 @@ def test_only_tools_that_change_something_are_replayed_and_compared(toy: Domain)
 def test_a_replayed_call_that_answers_otherwise_is_an_error_or_passed_over(toy: Domain) -> None:
     messages = [Message("assistant", None, [Asked(CANCEL["name"], CANCEL["arguments"], "assistant", "Cancelled!")])]
     found = judged(toy, task({"actions": [CANCEL]}), messages)
-    assert (found.reward, found.refused) == (None, "cancel_order answered otherwise when it was made again")
+    assert (found.reward, found.error) == (None, "cancel_order answered otherwise when it was made again")
     assert judged(toy, task({"actions": [CANCEL]}), messages, strict=False).reward == 1.0
 
 
 def test_a_call_without_an_answer_is_an_error(toy: Domain) -> None:
     messages = [Message("assistant", None, [Asked("count_orders", {}, "assistant", None)])]
-    assert judged(toy, task({"actions": []}), messages).refused == "count_orders was called and has no tool message"
+    assert judged(toy, task({"actions": []}), messages).error == "count_orders was called and has no tool message"
 
 
 def test_a_result_that_has_no_text_is_an_error(toy: Domain) -> None:
     messages = [Message("assistant", None, [Asked("show_oddly", {}, "assistant", "")])]
     found = judged(toy, task({"actions": []}), messages)
-    assert (found.reward, found.refused) == (None, "what show_oddly gave can't be shown: Unsupported type: set")
+    assert (found.reward, found.error) == (None, "what show_oddly gave can't be shown: Unsupported type: set")
 
 
 def test_a_call_by_the_wrong_side_is_refused(toy: Domain) -> None:
@@ -205,13 +205,13 @@ def test_action_wants_a_call_like_each_of_the_golds(toy: Domain) -> None:
 
 
 def test_what_counts_as_said() -> None:
-    assert said("1234.50", [Message("assistant", "That is $1,234.50.")])
-    assert said("total", [Message("assistant", "The TOTAL")])
-    assert said("12", [Message("assistant", "It is 123.")])  # a part of a message
-    assert not said("1,234", [Message("assistant", "1,234")])  # the fact keeps its comma, the message loses it
-    assert not said("12", [Message("user", "12"), Message("assistant", "  "), Message("assistant", None)])
-    assert not said("one two", [Message("assistant", "one"), Message("assistant", "two")])
-    assert said("12", [Message("assistant", "12", [Asked("count_orders", {}, "assistant", "")])])
+    assert fact_said("1234.50", [Message("assistant", "That is $1,234.50.")])
+    assert fact_said("total", [Message("assistant", "The TOTAL")])
+    assert fact_said("12", [Message("assistant", "It is 123.")])  # a part of a message
+    assert not fact_said("1,234", [Message("assistant", "1,234")])  # the fact keeps its comma, the message loses it
+    assert not fact_said("12", [Message("user", "12"), Message("assistant", "  "), Message("assistant", None)])
+    assert not fact_said("one two", [Message("assistant", "one"), Message("assistant", "two")])
+    assert fact_said("12", [Message("assistant", "12", [Asked("count_orders", {}, "assistant", "")])])
 
 
 def test_facts_count_in_the_basis_only(toy: Domain) -> None:
@@ -232,7 +232,7 @@ def test_assertions_on_the_world(toy: Domain) -> None:
     assert judged(toy, asserted(assert_value=False), played()).reward == 1.0
     assert judged(toy, asserted(func_name="not_a_bool", arguments={}), played()).reward is None
     found = judged(toy, asserted(arguments={"order_id": "O99", "status": "x"}), played())
-    assert found.refused == "assertion assert_status raised KeyError: 'O99'"
+    assert found.error == "assertion assert_status raised KeyError: 'O99'"
 
 
 def test_where_a_conversation_begins(toy: Domain) -> None:
@@ -246,7 +246,7 @@ def test_where_a_conversation_begins(toy: Domain) -> None:
         ["gold call cancel_order raised: Non-pending order cannot be cancelled"],
     )
     broken = {"initialization_actions": [{**sent, "func_name": "fly"}]}
-    assert "initial state can't be set up" in judged(toy, task({"actions": []}, broken), played()).refused
+    assert "initial state can't be set up" in judged(toy, task({"actions": []}, broken), played()).error
 
 
 def test_the_gold_is_not_synchronised_and_the_conversation_is(toy: Domain) -> None:
@@ -309,6 +309,6 @@ def test_any_domain_is_judged_on_its_worlds(desk: Made) -> None:
     (note,) = judged(desk.domain, task({"actions": [*gold, wrong]}), of_turns(talk.turns)).notes
     assert note.startswith(f"gold call {wrong['name']} raised: ")
     missing = {"env_type": "assistant", "func_name": "f", "arguments": {}}
-    assert judged(desk.domain, task({"env_assertions": [missing]}), []).refused.endswith("has no function 'f'")
+    assert judged(desk.domain, task({"env_assertions": [missing]}), []).error.endswith("has no function 'f'")
     begun = task({"actions": []}, {"initialization_actions": [missing]})
-    assert "no initial states" in judged(desk.domain, begun, []).refused
+    assert "no initial states" in judged(desk.domain, begun, []).error

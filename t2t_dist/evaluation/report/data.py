@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.grading.grade import ENDED
+from t2t_dist.grading.parts import ENDED
 from t2t_dist.storage.partial_run import Reading
 
 from ..costs import Cost, Price, costs_of

@@ -30,7 +30,7 @@ _CHANGE = (
 _EITHER = "open|go|run|start|do|try|use|make|see to|tap|swipe|press"
 _LOOK = "check|look|tell|read|see|show|describe|verify|confirm|what|which|whether|let me know|is|are|does|do you"
 #: Somebody is told to do something: asked politely, or a sentence that begins with what to do.
-_TOLD = re.compile(
+_REQUEST = re.compile(
     r"\bplease\b|\b(?:could|can|would|will)\s+you\b|\b(?:need|ask|asking|want|like)\s+you\s+to\b|\byou\s+(?:should|need|have)\s+to\b"
     r"|\b(?:try|have\s+you|let's|go\s+to|next\s+step)\b"
     rf"|^(?:now|next|then|first|great|good|okay|ok|thanks|thank\s+you|perfect)?\W*(?:now|next|then|please)?\W*(?:{_CHANGE}|{_EITHER}|check|look)\b"
@@ -62,7 +62,7 @@ class Devices:
         """Whether a call is meant to change something."""
         return self._kinds[call.name] is Kind.WRITE
 
-    def told_to(self, heard: str, facts: Sequence[Fact]) -> list[Call]:
+    def requested_calls(self, heard: str, facts: Sequence[Fact]) -> list[Call]:
         """The calls that the agent's message asks the customer to make, in order; mostly none.
 
         ``facts`` say what the conversation is about where the message does not.
@@ -73,7 +73,7 @@ class Devices:
                 self._named[slot] = named[0]
         calls: list[Call] = []
         for text, asks in speech.sentences(heard):
-            if (asks or _TOLD.search(text)) and not _OWN.search(text) and not speech.asks_to_confirm(text):
+            if (asks or _REQUEST.search(text)) and not _OWN.search(text) and not speech.asks_to_confirm(text):
                 for call in self._in_sentence(text, facts):
                     if call not in calls:
                         calls.append(call)
@@ -144,7 +144,7 @@ def devices_of(domain: Domain, side: UserSide) -> Devices | None:
     return Devices(domain.user_tools, domain.language, side.at_hand or {}) if domain.user_tools else None
 
 
-def told(results: Sequence[Turn]) -> str:
+def results_in_words(results: Sequence[Turn]) -> str:
     """What came of the calls, as the customer says it: a device's own words, or the fields of what it showed."""
     return " ".join(_sentence(result.content or "") for result in results)
 

@@ -49,7 +49,7 @@ class Oracle:
         self.heard: list[str] = []
         self.results: list[str] = []
         self.done: list[GoldCall] = []
-        self._told: list[str] = []
+        self._facts_said: list[str] = []
         self._left_to_tell = list(task.grader.communicate)
         self._prefix: list[str] = []
         self._thanks = ""
@@ -190,7 +190,7 @@ class Oracle:
             if self.out_of_order:
                 return
         self._prefix = [*self._prefix, self.words.done(errand)]
-        self._told = []
+        self._facts_said = []
         self.done.append(errand)
 
     def guide(self, step: GoldCall) -> Play:
@@ -271,12 +271,12 @@ class Oracle:
         if self.out_of_order:
             return
         self._prefix = [*self._prefix, self.words.done(call)]
-        self._told = []
+        self._facts_said = []
         for fact, sentence in self.words.tells(call, parsed(self.results[-1])):
-            self._told.append(sentence)
+            self._facts_said.append(sentence)
             if fact in self._left_to_tell:
                 self._left_to_tell.remove(fact)
-        self._prefix += self._told
+        self._prefix += self._facts_said
         self.done.append(call)
 
     def report(self, goal: int, last: bool) -> Play:
@@ -287,8 +287,8 @@ class Oracle:
         elif self.has_stated(goal + 1):
             return
         yield from self.say(self.phrases.say("more"))
-        if last and self._told and "?" in self.heard[-1]:
-            yield from self.say(*self._told, self.phrases.say("more"))
+        if last and self._facts_said and "?" in self.heard[-1]:
+            yield from self.say(*self._facts_said, self.phrases.say("more"))
 
     # -- a change of mind ----------------------------------------------------------------------------------------------
     def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
@@ -360,8 +360,8 @@ class Oracle:
 
     def hand_over(self) -> Play:
         tool = self.domain.tools[self.domain.transfer_tool]
-        told = {slot: self.words.summary(self.done) for slot in list(tool.parameters)[:1]}  # some take nothing
-        yield from self.make(GoldCall(name=tool.name, kind=tool.kind, arguments=told))
+        arguments = {slot: self.words.summary(self.done) for slot in list(tool.parameters)[:1]}  # some take nothing
+        yield from self.make(GoldCall(name=tool.name, kind=tool.kind, arguments=arguments))
         yield from self.say(self.phrases.say("handed_over"))
 
     # -- the moves -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from t2t_dist.core.schema import STOP, TRANSFER, Fact, Turn, TurnCall, UserSide
 from t2t_dist.environments.tools import Call
 
 from ..players import UserPlayer
-from .device import Devices, told
+from .device import Devices, results_in_words
 from .phrases import Phrases, in_turn, user_acts
 
 #: Answers in a row that bring nothing new before the customer leaves.
@@ -61,7 +61,7 @@ class ScriptedUser(UserPlayer):
         self._idle = 0
         self._progress = False
         self._before = ""
-        self._money_told = False
+        self._money_heard = False
         self._devices = devices
         self._to_do: list[Call] = []
         self._results: list[tuple[Call, Turn]] = []
@@ -79,7 +79,7 @@ class ScriptedUser(UserPlayer):
         said = (t.content for t in reversed(turns) if t.role == "assistant" and t.content and not t.tool_calls)
         heard = next(said, "")
         if not self._to_do:
-            self._to_do = self._told_to_do(heard)
+            self._to_do = self._requested_of_them(heard)
         if self._to_do:
             return self._use_device()
         return Turn(seat="user", role="user", content=self.respond(heard))
@@ -90,7 +90,7 @@ class ScriptedUser(UserPlayer):
             self._at = 0
             return self._phrases.say("open", request=self._request_with_questions())
         self._progress = False
-        self._money_told = self._money_told or _MONEY.search(heard) is not None
+        self._money_heard = self._money_heard or _MONEY.search(heard) is not None
         said = self._react(heard)
         repeated = speech.normalised(heard) == self._before
         self._before = speech.normalised(heard)
@@ -100,12 +100,12 @@ class ScriptedUser(UserPlayer):
         return said
 
     # -- their own device --------------------------------------------------------------------------------------------
-    def _told_to_do(self, heard: str) -> list[Call]:
+    def _requested_of_them(self, heard: str) -> list[Call]:
         """What the agent tells them to do on a device, unless there is something to be said first."""
         if self._devices is None or self._at < 0 or speech.hands_over(heard):
             return []
-        calls = self._devices.told_to(heard, self._facts)
-        open_facts = [fact for fact in self._facts if fact.slot not in self._told and fact.says]
+        calls = self._devices.requested_calls(heard, self._facts)
+        open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         asked = any(speech.asks_for(heard, fact.cues or [fact.label]) for fact in open_facts)
         return [] if asked or self._changes_now(confirm=False, who=False) else calls
 
@@ -124,7 +124,7 @@ class ScriptedUser(UserPlayer):
         self._idle, self._before = 0, ""
         wrote = any(self._devices.changes(call) for call, _ in made)
         act = "did_not" if any(turn.error for _, turn in made) else "did" if wrote else "saw"
-        return self._phrases.say(act, results=told([turn for _, turn in made]))
+        return self._phrases.say(act, results=results_in_words([turn for _, turn in made]))
 
     # -- where we are ------------------------------------------------------------------------------------------------
     def _begin_goal(self, index: int) -> None:
@@ -132,10 +132,10 @@ class ScriptedUser(UserPlayer):
         self._facts: list[Fact] = goal.facts
         self._replaced: list[Fact] = []
         self._request = goal.request
-        self._told = {fact.slot for fact in goal.facts if fact.stated}
+        self._disclosed = {fact.slot for fact in goal.facts if fact.stated}
         self._questions_asked = not goal.questions
         self._questions_again = False
-        self._money_told = False
+        self._money_heard = False
         self._confirmed = self._done = self._refused = self._complained = False
         self._insisted = self._vague = self._reminded = self._objected = 0
         if self._devices is not None:
@@ -176,7 +176,7 @@ class ScriptedUser(UserPlayer):
         if speech.hands_over(heard):
             return self._leave("bye_transfer")
         asked = [fact for fact in self._facts if speech.asks_for(heard, fact.cues or [fact.label])]
-        new = [fact for fact in asked if fact.slot not in self._told]
+        new = [fact for fact in asked if fact.slot not in self._disclosed]
         confirm = speech.asks_to_confirm(heard)
         who = self._asked_who(heard, asked, confirm)
         if self._changes_now(confirm, bool(who)):
@@ -214,8 +214,8 @@ class ScriptedUser(UserPlayer):
     def _answers(self, facts: Sequence[Fact]) -> list[str]:
         """The answers; what is told for the first time brings the conversation on."""
         for fact in facts:
-            if fact.slot not in self._told:
-                self._told.add(fact.slot)
+            if fact.slot not in self._disclosed:
+                self._disclosed.add(fact.slot)
                 self._progress = True
         return [fact.answer for fact in facts]
 
@@ -267,8 +267,8 @@ class ScriptedUser(UserPlayer):
         slots = {fact.slot for fact in change.facts}
         self._replaced = [fact for fact in self._facts if fact.slot in slots]
         self._facts = [*change.facts, *(fact for fact in self._facts if fact.slot not in slots)]
-        self._told -= slots
-        self._told |= {fact.slot for fact in change.facts if fact.stated}
+        self._disclosed -= slots
+        self._disclosed |= {fact.slot for fact in change.facts if fact.stated}
         self._request = change.request
         return self._phrases.say("change", request=change.request)
 
@@ -313,13 +313,13 @@ class ScriptedUser(UserPlayer):
                 self._refused = True
                 return self._phrases.say("decline")
             return self._phrases.say("stick", request=self._request)
-        open_facts = [fact for fact in self._facts if fact.slot not in self._told and fact.says]
+        open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         wrong = [fact for fact in open_facts if not speech.mentions(heard, fact.says)]
         detailed = any(speech.mentions(heard, fact.says) for fact in self._facts if fact.says)
         if wrong and detailed:
             # A plan with its details that does not hold what they want: nobody says yes to that.
             return self._phrases.say("correct", answers=in_turn(self._answers(wrong)))
-        self._told |= {fact.slot for fact in open_facts if fact not in wrong}
+        self._disclosed |= {fact.slot for fact in open_facts if fact not in wrong}
         self._progress = not self._confirmed
         self._confirmed, self._complained = True, False
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
@@ -335,7 +335,7 @@ class ScriptedUser(UserPlayer):
         goal = self.side.goals[self._at]
         if question := self._question("ask_later"):
             return question
-        if goal.questions and not self._money_told and not self._questions_again:
+        if goal.questions and not self._money_heard and not self._questions_again:
             self._questions_again = True
             if any(_ABOUT_MONEY.search(question) for question in goal.questions):
                 return self._phrases.say("ask_again", questions=in_turn(_without_and(goal.questions)))
@@ -355,7 +355,7 @@ class ScriptedUser(UserPlayer):
 
     def _on_open_question(self, heard: str) -> str:
         """A question that no cue matches. A proposal is answered; asked in vain twice, they tell what they know."""
-        left = [fact for fact in self._facts if fact.slot not in self._told]
+        left = [fact for fact in self._facts if fact.slot not in self._disclosed]
         proposed = [fact for fact in left if fact.says and speech.mentions(heard, fact.says)]
         if proposed:
             return in_turn(self._answers(proposed))

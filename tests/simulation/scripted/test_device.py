@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Fact, Turn, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
-from t2t_dist.simulation.scripted.device import Devices, devices_of, told
+from t2t_dist.simulation.scripted.device import Devices, devices_of, results_in_words
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from tests.support.phones import PHONES
 
@@ -25,7 +25,7 @@ def telecom() -> Domain:
 
 def understood(domain: Domain, heard: str) -> list[tuple[str, ...]]:
     """Names of the calls with what they are given beside the phone."""
-    calls = Devices(domain.user_tools, domain.language, {"phone_number": [ONE, OTHER]}).told_to(heard, FACTS)
+    calls = Devices(domain.user_tools, domain.language, {"phone_number": [ONE, OTHER]}).requested_calls(heard, FACTS)
     assert all(call.arguments["phone_number"] == OTHER for call in calls)
     return [(call.name, *list(call.arguments.values())[1:]) for call in calls]
 
@@ -79,20 +79,20 @@ def test_an_instruction_that_leaves_the_choice_open_is_not_guessed(telecom: Doma
 
 def test_a_phone_that_is_named_is_the_one_used_until_another_goal(telecom: Domain) -> None:
     devices = Devices(telecom.user_tools, telecom.language, {"phone_number": [ONE, OTHER]})
-    (call,) = devices.told_to(f"On {ONE}, please switch airplane mode off.", FACTS)
+    (call,) = devices.requested_calls(f"On {ONE}, please switch airplane mode off.", FACTS)
     assert call.arguments == {"phone_number": ONE, "to": "off"}
-    (call,) = devices.told_to("Please restart the phone.", FACTS)
+    (call,) = devices.requested_calls("Please restart the phone.", FACTS)
     assert call.arguments == {"phone_number": ONE}
     devices.new_goal()
-    (call,) = devices.told_to("Please restart the phone.", FACTS)
+    (call,) = devices.requested_calls("Please restart the phone.", FACTS)
     assert call.arguments == {"phone_number": OTHER}
-    (call,) = devices.told_to(f"Please restart the phone, {ONE} or {OTHER}.", FACTS)
+    (call,) = devices.requested_calls(f"Please restart the phone, {ONE} or {OTHER}.", FACTS)
     assert call.arguments == {"phone_number": OTHER}
 
 
 def test_a_domain_without_words_is_understood_by_its_tools_names() -> None:
     devices = Devices(PHONES.user_tools, PHONES.language, {"to": ["off"]})
-    assert devices.told_to("Please use your device for this: toggle airplane mode.", []) == [
+    assert devices.requested_calls("Please use your device for this: toggle airplane mode.", []) == [
         Call("toggle_airplane_mode", {"to": "off"})
     ]
 
@@ -103,7 +103,7 @@ def test_results_are_told_as_sentences() -> None:
         Turn("user", "tool", '{"mobile_data":"off","mode":"4G"}'),
         Turn("user", "tool", "Error: it is locked", error=True),
     ]
-    assert told(turns) == "The SIM is loose. Mobile data: off; mode: 4G. It is locked."
+    assert results_in_words(turns) == "The SIM is loose. Mobile data: off; mode: 4G. It is locked."
 
 
 def side(**more: Any) -> UserSide:

@@ -1,0 +1,107 @@
+"""The parts of a reward: one function each, registered in :data:`PARTS`.
+
+To add one: a function from a :class:`Graded` to a :class:`Mark`, its line in :data:`PARTS`, and its column in ``PARTS``
+of ``storage/rows.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from t2t_dist.core.schema import GraderSide, RecordChange
+from t2t_dist.core.speech_acts import mentions, says_number
+
+from .expected import Expected
+from .replay import Replay
+
+#: Terminations of a conversation that ended by itself. In any other it was cut off.
+ENDED = frozenset({"user_stop", "agent_stop", "transfer"})
+
+
+class Graded(NamedTuple):
+    """A finished episode as the parts see it: how it ended, its replay, the grader's side, the expected result."""
+
+    termination: str
+    replay: Replay
+    grader: GraderSide
+    expected: Expected
+
+
+class Mark(NamedTuple):
+    """The result of one part: 1.0 or 0.0, and what was wrong ("" where there is nothing to say)."""
+
+    value: float
+    detail: str = ""
+
+
+_PASSED = Mark(1.0)
+
+
+def ended(episode: Graded) -> Mark:
+    """The conversation ended by itself."""
+    return _PASSED if episode.termination in ENDED else Mark(0.0, f"cut off: {episode.termination}")
+
+
+def db(episode: Graded) -> Mark:
+    """The final state is one of the expected ones."""
+    world, wanted = episode.replay.world, episode.expected
+    return _PASSED if world.digest in wanted.finals else Mark(0.0, _difference(world.changes(), wanted.changes))
+
+
+def forbidden(episode: Graded) -> Mark:
+    """No forbidden call was issued, whether or not it was refused. The detail names the last one."""
+    issued = episode.replay.issued
+    broken = [pattern for pattern in episode.grader.forbidden if any(call.is_one_of([pattern]) for call in issued)]
+    return Mark(0.0, f"{broken[-1].name} was issued") if broken else _PASSED
+
+
+def required(episode: Graded) -> Mark:
+    """Every required call was issued. The detail names the last one that was not."""
+    issued = episode.replay.issued
+    absent = [pattern for pattern in episode.grader.required if not any(call.is_one_of([pattern]) for call in issued)]
+    return Mark(0.0, f"{absent[-1].name} was not issued") if absent else _PASSED
+
+
+def communicate(episode: Graded) -> Mark:
+    """The agent said every fact that it had to. The detail names the last one that it did not."""
+    absent = unsaid(episode.expected.communicate, episode.replay.said)
+    return Mark(0.0, f"'{absent[-1]}' was never said") if absent else _PASSED
+
+
+def process(episode: Graded) -> Mark:
+    """Every process check was kept; which one was not is stored beside the parts."""
+    return Mark(float(all(episode.replay.process.values())))
+
+
+#: Name of a part -> its function, in the order in which a grade lists them.
+PARTS: dict[str, Callable[[Graded], Mark]] = {
+    "ended": ended,
+    "db": db,
+    "forbidden": forbidden,
+    "required": required,
+    "communicate": communicate,
+    "process": process,
+}
+
+
+def unsaid(facts: Sequence[str], said: Sequence[str]) -> list[str]:
+    """The facts that none of the texts says. Numbers match as whole numbers, other facts as words."""
+    return [fact for fact in facts if not any(_says(text, fact) for text in said)]
+
+
+def _says(text: str, fact: str) -> bool:
+    if fact.replace(".", "", 1).replace(",", "").isdigit():
+        return says_number(text, fact)
+    return mentions(text, [fact])
+
+
+def _difference(changes: Sequence[Any], wanted: Sequence[RecordChange]) -> str:
+    """The records in which the final state is not the gold's, in a few words."""
+    mine = {(change.table, change.key): change.after for change in changes}
+    gold = {(change.table, change.key): change.after for change in wanted}
+    missing = [f"{t}/{k}" for (t, k) in gold if (t, k) not in mine]
+    extra = [f"{t}/{k}" for (t, k) in mine if (t, k) not in gold]
+    other = [f"{t}/{k}" for (t, k) in mine if (t, k) in gold and mine[(t, k)] != gold[(t, k)]]
+    named = (("not changed", missing), ("changed without need", extra), ("changed otherwise", other))
+    return "; ".join(f"{what}: {', '.join(where[:4])}" for what, where in named if where) or "another state"

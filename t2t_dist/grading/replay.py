@@ -1,0 +1,109 @@
+"""Replay: the calls of a transcript, made again on a fresh world. Grading and diagnosis both read its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from t2t_dist.core.schema import CallPattern, Task, Turn
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tool_faults import injected
+from t2t_dist.environments.tools import AGENT, USER, ToolCrash
+from t2t_dist.synthesis.intents.gold import fields_of, matches
+from t2t_dist.tau2.initial_world import world_of
+
+from .process_checks import ProcessChecks
+
+
+class ReplayedCall(NamedTuple):
+    """One call of a transcript, and what was known when it was issued.
+
+    ``place`` is its turn's place in the transcript, ``side`` AGENT or USER, ``kind`` its tool's kind ("" for a tool
+    that does not exist). ``arguments`` are the checked ones where they are ``valid``, else whatever could be parsed.
+    ``change_said``: whether the customer had changed their mind by then.
+    """
+
+    place: int
+    side: str
+    name: str
+    arguments: dict[str, Any]
+    kind: str
+    valid: bool
+    error: bool
+    changed: bool
+    change_said: bool
+
+    def is_one_of(self, patterns: Sequence[CallPattern]) -> bool:
+        return any(matches(pattern, self.name, self.arguments) for pattern in patterns)
+
+
+@dataclass
+class Replay:
+    """The result of a replay.
+
+    Attributes:
+        calls: every call of both sides, in order; those that the conversation's end cut off are there, as invalid
+            ones, and those that crashed are not.
+        said: the agent's texts, those beside a call included.
+        world: the final world.
+        process: process check -> whether it was kept.
+        detail: how the replay departed from the transcript; ``None`` if it did not.
+    """
+
+    calls: list[ReplayedCall]
+    said: list[str]
+    world: World
+    process: dict[str, bool]
+    detail: str | None = None
+
+    @property
+    def issued(self) -> list[ReplayedCall]:
+        """The agent's calls."""
+        return [call for call in self.calls if call.side == AGENT]
+
+
+def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[str, str] = {}) -> Replay:
+    """Make the calls of a transcript again, under the tool faults that the episode was given.
+
+    Pure: the transcript and the task stay as they are. Raises InputError: the domain can't set up the task's world.
+    """
+    world, tools, checks = world_of(domain, task), injected(domain, faults).tools, ProcessChecks(domain, task)
+    calls: list[ReplayedCall] = []
+    said: list[str] = []
+    detail: str | None = None
+    for place, turn in enumerate(turns):
+        checks.turn(turn)
+        if turn.seat == AGENT and turn.role == "assistant" and turn.content:
+            said.append(turn.content)
+        if not turn.tool_calls:
+            continue
+        side = USER if turn.seat == USER else AGENT
+        answers = list(takewhile(lambda later: later.role == "tool", turns[place + 1 :]))
+        for number, call in enumerate(turn.tool_calls):
+            tool = domain.tools.by_name.get(call.name)
+            kind = tool.kind.value if tool is not None else ""
+            if number >= len(answers):
+                # Issued when the conversation was cut off, never executed.
+                unread = fields_of(call.arguments)
+                calls.append(ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.change_said))
+                continue
+            try:
+                result = tools.execute(world, call.name, call.arguments, side)
+            except ToolCrash as crash:
+                detail = str(crash)
+                continue
+            # By place, not by id: engines may use an id again in a later turn.
+            if result.content != answers[number].content and detail is None:
+                detail = f"{call.name} answered differently when it was made again"
+            if side == AGENT:
+                checks.call(call.name, result)
+            valid = result.arguments is not None
+            arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
+            changed = result.changed and not result.error
+            calls.append(
+                ReplayedCall(place, side, call.name, arguments, kind, valid, result.error, changed, checks.change_said)
+            )
+    return Replay(calls, said, world, checks.result(), detail)
