@@ -84,10 +84,6 @@ def _names(spec: Spec) -> frozenset[str]:
     return own.union(*(_names(inner) for _, inner in spec.fields))
 
 
-def has_domain_type(spec: Spec) -> bool:
-    return bool(spec.names())
-
-
 def find(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[Found]:
     """All domain values in ``value``, outermost first, each with its context."""
     found: list[Found] = []

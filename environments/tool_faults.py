@@ -1,7 +1,7 @@
-"""Fault injection: a domain whose tools fail or answer late where a plan says so, and are themselves otherwise.
+"""Tool faults: a domain whose tools fail or answer late where a plan says so, and work as usual otherwise.
 
-A plan names tools of the agent's and what befalls them in one episode. It is data: an episode's plan is stored beside
-its transcript, and grading, which makes the calls again, meets the same faults.
+A plan maps names of the agent's tools to their fault in one episode. It is data: an episode's plan is stored beside its
+transcript, and grading, which replays the calls, meets the same faults. Who plans: ``simulation/tool_fault_plan.py``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .tools import AGENT, ToolResult, ToolSet
 
 
 class Fault(StrEnum):
-    """What can befall a tool."""
+    """What a tool is made to do."""
 
     RETRY = "retry"  # its first call in an episode fails, later ones work
-    SWITCH = "switch"  # it fails always, and another tool leads to the same
-    IMPOSSIBLE = "impossible"  # it fails always, and no other tool does what it does
+    SWITCH = "switch"  # it fails always, but another tool has the same effect
+    IMPOSSIBLE = "impossible"  # it fails always, and no other tool has its effect
     LATE = "late"  # it answers late
 
 
@@ -30,8 +30,8 @@ Plan = Mapping[str, str]
 """Name of a tool -> a value of :class:`Fault`."""
 
 
-class InjectedTools(ToolSet):
-    """The tools of one attempt at an episode. A call that fails by plan is not made: the world stays as it is."""
+class FaultyTools(ToolSet):
+    """The tools of one attempt at an episode. A call that fails by plan is not executed: the world stays as it is."""
 
     def __init__(self, tools: ToolSet, plan: Plan, late_s: float = 0.0) -> None:
         super().__init__(list(tools))
@@ -48,7 +48,7 @@ class InjectedTools(ToolSet):
         return None
 
     def execute(self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> ToolResult:
-        """See :meth:`ToolSet.execute`. What is late is not waited for here."""
+        """See :meth:`ToolSet.execute`. A late answer is not waited for here."""
         return self._fault(name, side) or self._tools.execute(world, name, arguments, side)
 
     async def execute_async(
@@ -61,21 +61,22 @@ class InjectedTools(ToolSet):
 
 
 def injected(domain: Domain, plan: Plan, late_s: float = 0.0) -> Domain:
-    """The domain for one attempt at an episode, or one replay of it; the domain itself where nothing is planned."""
+    """A copy of the domain with faulty tools, for one attempt at an episode or one replay; the domain itself where the
+    plan is empty."""
     if not plan:
         return domain
     found = copy(domain)
-    found.tools = InjectedTools(domain.tools, plan, late_s)
+    found.tools = FaultyTools(domain.tools, plan, late_s)
     return found
 
 
 def is_passing(result: str) -> bool:
-    """Whether a refused call's text says that the same call may work when it is made again."""
+    """Whether a failed call's text says that the same call may work when it is repeated."""
     return "may work if it is made again" in result
 
 
 def is_out_of_order(result: str) -> bool:
-    """Whether a refused call's text says that its tool is of no use any more."""
+    """Whether a failed call's text says that its tool will not work again."""
     return "is out of order" in result
 
 

@@ -1,7 +1,43 @@
-"""What can go wrong, by boundary: the person's input, an engine, a tool, the run itself.
+"""Everything that can go wrong, in one tree, with one term for each; and the exceptions that several rooms share::
 
-Two families only. :class:`InputError` is the person's to mend: the command line prints its one line and exits 2.
-:class:`EpisodeFailure` ends one attempt of one episode; it becomes a row under ``failures/`` and never a reward.
+  WHAT GOES WRONG                  DECIDED OR RAISED BY           STORED IN            HANDLED BY
+  ----------------------------------------------------------------------------------------------------------------------
+  a command can't do what it is asked to
+  +- InputError                    whatever reads the input       -                    cli/common.py: one line, exit 2
+  |  +- RunBusy                    storage/run_lock.py, ledger.py -                    the same
+  |  +- EngineFailed: start error  actors/start_errors.py         the engine's log     cluster/engines/fleet.py
+  |  +- StoreUnavailable           storage/objects/               -                    cli/common.py: exit 75, resumable
+  a model call has no answer
+  +- EngineError: tree below       models/                        -                    models/ retries, then the attempt
+  +- ContextExceeded               models/openai.py               -                    the caller: termination (agent),
+                                                                                       failure (user) or rejection
+  a tool call does not work
+  +- ToolError: a refused call     environments/                  turns.error          the caller reads it and goes on
+  +- tool fault: made to fail      simulation/tool_fault_plan.py  episodes.faults      grading/expected.py
+  +- ToolTimeout, ToolCrash        environments/tools.py          -                    the caller: an EpisodeFailure
+  |  +- ToolLost                   environments/adapters/         -                    the same, repeated
+  an attempt has no result
+  +- EpisodeFailure: failure class (each has its FailureClass)    failures.failure     pipeline/: repeated if RETRYABLE
+  |  +- EngineError
+  |  |  +- EngineUnavailable       models/openai.py, pool.py
+  |  |  +- EngineTimeout           models/openai.py
+  |  |  +- EngineBadResponse       models/, simulation/
+  |  |     +- EngineRejected       models/openai.py                                    never repeated
+  |  +- RolloutFailed              simulation/conversation.py     failures.turns       the same
+  +- DEFECT, POISONED: given up    pipeline/workloads.py          failures.failure     never repeated
+  a conversation ends, and is graded
+  +- termination                   simulation/conversation.py     episodes.termination grading/parts.py: part ended
+  +- user fault                    simulation/user_faults.py      episodes.flags       export filters, report, viewer
+  +- grade part of 0               grading/parts.py               episodes.parts       grading/grade.py: the reward
+  +- process check not kept        grading/process_checks.py      episodes.process     grading/parts.py: part process
+  +- failure cause                 grading/diagnose.py: CODES     - (on demand)        report, viewer
+  generated data can't be used
+  +- trajectory rejection code     synthesis/explore*.py          trajectories.verdict pipeline/: no tasks from it
+  +- task rejection code           synthesis/, tau2/from_tau2.py  tasks.reasons        pipeline/: no rollouts
+
+A path names the file that decides; a name in capitals is a FailureClass that has no exception. An exception of the
+lowest room (``UnknownDomain``, an adapter's ``ValueError``) becomes an InputError in ``config/domain.py``. Any other
+exception is a defect: ``actors/rollout.py`` gives up the work item, and :func:`defect_line` words it.
 """
 
 from __future__ import annotations
@@ -20,14 +56,13 @@ class FailureClass(StrEnum):
     TOOL_CRASH = "tool_crash"
     TOOL_TIMEOUT = "tool_timeout"
     USER_SIMULATOR_FAULT = "user_simulator_fault"
-    WORKER_LOST = "worker_lost"
     DEADLINE = "deadline"
     POISONED = "poisoned"
-    DEFECT = "defect"  # of our own code, or of a domain's outside of any tool
-    CANCELLED = "cancelled"
+    DEFECT = "defect"  # a bug in this project, or in a domain outside of its tools
+    CANCELLED = "cancelled"  # a model call that nobody waits for any more; in metrics only
 
 
-#: An attempt that ended so may be tried again on a fresh world; the others would only fail the same way.
+#: Failures after which an attempt is repeated on a fresh world; any other would only occur again.
 RETRYABLE = frozenset(
     {
         FailureClass.ENGINE_UNAVAILABLE,
@@ -35,18 +70,17 @@ RETRYABLE = frozenset(
         FailureClass.ENGINE_BAD_RESPONSE,
         FailureClass.TOOL_TIMEOUT,
         FailureClass.USER_SIMULATOR_FAULT,
-        FailureClass.WORKER_LOST,
     }
 )
 
 
 class InputError(Exception):
-    """The person's input can't be used. The message is one line: what, where, what to do."""
+    """Input that can't be used. The message is one line: what, where, what to do."""
 
 
 class StoreUnavailable(InputError):
-    """The store of a run is full, or was out of reach for longer than is waited. Everything committed stays; once it is
-    mended the same command goes on, so the command line exits 75 and not 2."""
+    """The store of a run is full, or was unreachable for longer than the wait allows. What is committed stays, and the
+    same command resumes the run later, so the command line exits 75 instead of 2."""
 
 
 class RunBusy(InputError):
@@ -54,7 +88,7 @@ class RunBusy(InputError):
 
 
 class EpisodeFailure(Exception):
-    """An attempt ended without a result; ``failure`` says how."""
+    """The end of an attempt without a result; ``failure`` is its class."""
 
     failure: FailureClass = FailureClass.TOOL_CRASH
 
@@ -65,43 +99,44 @@ class EpisodeFailure(Exception):
 
 
 class EngineError(EpisodeFailure):
-    """A model endpoint did not give a usable answer, bounded retries included."""
+    """A model endpoint that gave no usable answer, bounded retries included."""
 
     failure = FailureClass.ENGINE_UNAVAILABLE
 
 
 class EngineUnavailable(EngineError):
-    """Refused, reset, 429 or 5xx until the retries ran out."""
+    """Connection refused or reset, 429 or 5xx, until the retries ran out."""
 
     failure = FailureClass.ENGINE_UNAVAILABLE
 
 
 class EngineTimeout(EngineError):
-    """No whole answer before the request's deadline."""
+    """No complete answer before the request's deadline."""
 
     failure = FailureClass.ENGINE_TIMEOUT
 
 
 class EngineBadResponse(EngineError):
-    """An answer that is not what the protocol says: not JSON, wrong schema, empty message, half a body."""
+    """An answer that breaks the protocol: not JSON, wrong schema, empty message, half a body."""
 
     failure = FailureClass.ENGINE_BAD_RESPONSE
 
 
 class EngineRejected(EngineBadResponse):
-    """A 4xx that no retry can mend (key refused, unknown model, malformed request)."""
+    """A 4xx that no retry can fix (key refused, unknown model, malformed request)."""
 
 
 class ContextExceeded(Exception):
-    """The conversation no longer fits the model's context. Graded as a termination, not a failure."""
+    """The conversation no longer fits the model's context. For an agent it is a termination, which is graded; for a
+    simulated user it is a failure."""
 
 
-#: Frames that the line about a defect names.
+#: Stack frames that a defect's line names.
 _FRAMES = 4
 
 
 def defect_line(error: Exception) -> str:
-    """An exception that nobody expected, in a line: what it says, and where it came from, innermost first."""
+    """An unexpected exception in one line: its message, and where it was raised, innermost frame first."""
     frames = reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:])
     where = " < ".join(f"{frame.name} ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in frames)
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}, in {where}"

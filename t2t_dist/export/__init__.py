@@ -1,4 +1,10 @@
-"""Training-ready exports of runs: ``t2t export``, and what consumers of its rows need (:func:`mask`)."""
+"""Export: graded episodes as training data (``t2t export``), and what readers of its rows need (:func:`mask`).
+
+In: finished runs and :class:`Options`. Out: a new folder with one file per split, and a dataset card.
+Must not know: how episodes are made or graded, tau2, Ray. Rows depend on the runs and the options alone; what shares a
+customer, a record or a trajectory is never split.
+Read ``exporting.py`` first, then ``selection.py`` (which episodes) and ``formats.py`` (which columns).
+"""
 
 from .exporting import Exported, Options, export
 from .masks import mask

@@ -1,4 +1,4 @@
-"""The dataset card: what a folder holds, where it is from, how it was made, and under which licence it stands."""
+"""The dataset card: contents of an exported folder, where they are from, how they were made, and their licence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from t2t_dist.storage.partial_run import Reading
 from .files import PLACES
 from .formats import yaml_features
 
-#: Markdown, never HTML: what others named goes through :func:`public`.
+#: Markdown, never HTML: names given by users go through :func:`public`.
 _TEMPLATES = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
 
 #: What makes rows of its own and of nobody else's model.
@@ -28,14 +28,14 @@ _OURS = ("scripted", "graph", "template")
 
 
 def public(name: str) -> str:
-    """A model's name without the address it was asked at: that is nobody's business, and might hold a key."""
+    """A model's name without its address, which is private and might hold a key."""
     name = re.sub(r"@[a-z]+://.*", "", name)
     return re.sub(r"[\x00-\x1f\x7f|`<>]", " ", name)
 
 
 @dataclass
 class Counts:
-    """What was written, by split."""
+    """Counts of what was written, by split."""
 
     rows: Counter[str] = field(default_factory=Counter)
     cells: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Counts:
 
 
 def origin_of(reading: Reading) -> dict[str, Any]:
-    """Where a run is from, for the card."""
+    """The provenance of a run, for the card."""
     assert reading.config is not None
     config: Config = reading.config
     source = reading.source if reading.source is not reading else None
@@ -69,7 +69,7 @@ def origin_of(reading: Reading) -> dict[str, Any]:
 
 
 def licence_of(configs: Sequence[Config]) -> str:
-    """Ours where nothing in it was written by somebody's model; elsewhere it is not ours to say."""
+    """``apache-2.0`` where no third-party model wrote any of it; else the licence is for the person to decide."""
     names = [name for c in configs for name in (*c.agents, c.user, c.explorer, c.writer, *c.judges)]
     return "apache-2.0" if all(name.partition(":")[0] in _OURS for name in names) else "other"
 
@@ -89,7 +89,7 @@ def card(
     notes: Sequence[str],
     seed: int,
 ) -> str:
-    """The text of ``README.md``: a head that ``datasets`` reads, and a page for people."""
+    """The text of ``README.md``: a header that ``datasets`` reads, and a page for people."""
     files = [{"split": split, "path": PLACES[file].format(split)} for split in splits]
     head = {
         "license": licence,

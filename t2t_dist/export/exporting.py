@@ -1,4 +1,4 @@
-"""Runs into a folder that is trained on: look at all episodes, choose, part into splits, write, describe."""
+"""Export of runs into a training folder: scan all episodes, choose, assign splits, write, describe."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .card import Counts, card, licence_of, origin_of, public
 from .files import Sink, Spool, open_sink, write_states
 from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
 from .messages import head_of, messages_of
-from .selection import Filters, Looked, Pick, chosen
-from .splits import Groups, parted
+from .selection import Filters, Pick, Scan, chosen
+from .splits import Groups, assign_splits
 
 _NEEDED = (*HEAD, "turns")
 _ANY = Filters()
@@ -34,7 +34,7 @@ _ANY = Filters()
 
 @dataclass(frozen=True)
 class Options:
-    """How to export. ``shares`` are those of train, validation and test."""
+    """The options of an export. ``shares`` are those of train, validation and test."""
 
     format: str
     style: str = "hf"
@@ -46,7 +46,7 @@ class Options:
     licence: str | None = None
 
     def checked(self) -> Options:
-        """With the defaults of the format. Raises InputError: one line."""
+        """The options with the format's defaults filled in. Raises InputError."""
         filters = self.filters
         for name, value, known in (
             ("format", self.format, FORMATS),
@@ -60,7 +60,7 @@ class Options:
         if self.format in ("sft", "preference"):
             if filters.min_reward is not None and filters.min_reward < 1.0:
                 raise InputError(
-                    f"--min-reward {filters.min_reward:g}: failing episodes are never in {self.format}; leave it away,"
+                    f"--min-reward {filters.min_reward:g}: {self.format} never holds failing episodes; leave it out,"
                     " or take --format hf, which has the reward of each"
                 )
             filters = replace(filters, min_reward=1.0)
@@ -73,7 +73,7 @@ class Options:
 
 @dataclass
 class Exported:
-    """What was written: ``splits`` are rows by split, ``left_out`` episodes by reason, ``notes`` for a person."""
+    """The result: ``splits`` are rows by split, ``left_out`` episodes by reason, ``notes`` remarks for a person."""
 
     folder: str
     format: str
@@ -85,12 +85,12 @@ class Exported:
 def export(runs: Sequence[str], out: str, options: Options) -> Exported:
     """Export the graded episodes of runs into a new folder.
 
-    Rows stand in an order that depends on their ids alone. Two passes over the runs; memory grows by some 2 KB
-    an episode and holds no conversations but those of a piece that is being sorted.
+    The order of rows depends on their ids alone. Two passes over the runs; memory grows by about 2 KB per episode and
+    holds only the conversations of the piece that is being sorted.
 
     Raises:
-        InputError: bad options, a folder that holds something, a run that is none or whose domain can't be loaded,
-            no captured tokens (rl), or no episode that is wanted.
+        InputError: bad options, a folder that is not empty, no run, a domain that can't be loaded, no captured tokens
+            (rl), or no episode that passes the filters.
     """
     options = options.checked()
     folder = Path(out)
@@ -101,19 +101,19 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
     if len({str(Path(run).resolve()) for run in runs}) < len(runs):
         raise InputError("the same run is named twice")
     sources = [_Run(path, options) for path in runs]
-    looked = Looked()
+    scan = Scan()
     for run in sources:
-        looked.run(run.reading, run.entities, options.filters, options.format)
-    picks = chosen(looked, options.filters, options.format == "preference")
+        scan.run(run.reading, run.entities, options.filters, options.format)
+    picks = chosen(scan, options.filters, options.format == "preference")
     if not picks:
-        why = ", ".join(f"{n} {reason}" for reason, n in looked.left_out.most_common() if n) or "there are none"
+        why = ", ".join(f"{n} {reason}" for reason, n in scan.left_out.most_common() if n) or "there are none"
         raise InputError(f"no episode to export: {why}")
     split_of, groups = _split(picks, options)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
     try:
         exported = _written(
-            part, sources, {identity: pick for pick, identity in picks}, split_of, groups, looked, options
+            part, sources, {identity: pick for pick, identity in picks}, split_of, groups, scan, options
         )
         part.chmod(0o755)
         part.rename(folder)  # whole or not at all
@@ -126,7 +126,7 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
 
 
 class _Run:
-    """A run with what its episodes' rows need."""
+    """A run to export, with everything that its rows need."""
 
     def __init__(self, path: str, options: Options) -> None:
         self.reading = reading = Reading(path)
@@ -135,7 +135,7 @@ class _Run:
         if options.format == "rl" and reading.config.models.capture != "tokens":
             raise InputError(
                 f"{path} has no token ids: --format rl needs a run made with --set models.capture=tokens and a model"
-                " that tells them"
+                " that returns them"
             )
         domain = reading.domain
         if domain is None:
@@ -143,7 +143,7 @@ class _Run:
         self.domain: Domain = domain
         if not reading.origin.startswith(domain.fingerprint):
             reading.note(
-                "its domain is not what it was (policy, tools or database): system prompt and tools are those of now"
+                "its domain has changed since (policy, tools or database): system prompt and tools are the current ones"
             )
         if reading.source is None:
             raise InputError(f"{path}: {reading.notes[-1]}")
@@ -157,7 +157,7 @@ def _split(picks: Sequence[tuple[Pick, str]], options: Options) -> tuple[dict[st
         groups.join((pick.group, *pick.entities))
     found = {pick.key: groups.find(pick.group) for pick, _ in picks}
     sizes = Counter(found.values())
-    where = parted(sizes, options.shares, options.seed)
+    where = assign_splits(sizes, options.shares, options.seed)
     return {key: where[group] for key, group in found.items()}, sizes
 
 
@@ -167,7 +167,7 @@ def _written(
     picks: dict[str, Pick],
     split_of: dict[str, str],
     groups: Counter[str],
-    looked: Looked,
+    scan: Scan,
     options: Options,
 ) -> Exported:
     spool = Spool(folder / ".spool", len(picks))
@@ -194,11 +194,11 @@ def _written(
         counts.rows[split] += 1
     for sink in sinks.values():
         sink.close()
-    return _described(folder, sources, picks, split_of, schema, counts, looked, options)
+    return _described(folder, sources, picks, split_of, schema, counts, scan, options)
 
 
 def _spool(spool: Spool, source: int, run: _Run, picks: dict[str, Pick], options: Options) -> None:
-    """Put down the rows of a run's chosen episodes."""
+    """Spool the rows of a run's chosen episodes."""
     system, _ = head_of(run.domain)
     for batch in run.reading.batches("episodes", _NEEDED):
         ids = batch.column("episode_id").to_pylist()
@@ -229,10 +229,10 @@ def _described(
     split_of: dict[str, str],
     schema: pa.Schema,
     counts: Counts,
-    looked: Looked,
+    scan: Scan,
     options: Options,
 ) -> Exported:
-    """The card and, for the format hf, what ``load_from_disk`` looks for."""
+    """Write the card and, for the format hf, the files that ``load_from_disk`` looks for."""
     groups = Groups()
     for pick in picks.values():
         groups.join((pick.group, *pick.entities))
@@ -259,27 +259,27 @@ def _described(
         counts=counts,
         origins=[origin_of(run.reading) for run in sources],
         licence=options.licence or licence_of(configs),
-        filters=_told(options.filters),
-        left_out=looked.left_out,
+        filters=_in_words(options.filters),
+        left_out=scan.left_out,
         notes=notes,
         seed=options.seed,
     )
     (folder / "README.md").write_text(text, "utf-8")
     if options.format == "hf":
         write_states(folder, splits, schema, stable_hash(sorted(picks), options.seed))
-    left_out = {why: n for why, n in looked.left_out.most_common() if n}
+    left_out = {why: n for why, n in scan.left_out.most_common() if n}
     return Exported("", options.format, splits, left_out, notes)
 
 
-def _told(filters: Filters) -> list[str]:
-    told = [f"reward at least {filters.min_reward:g}"] if filters.min_reward is not None else []
+def _in_words(filters: Filters) -> list[str]:
+    words = [f"reward at least {filters.min_reward:g}"] if filters.min_reward is not None else []
     asked = (("intent", filters.intents), ("agent", filters.agents), ("process check", filters.process))
-    told += [f"{name} {', '.join(map(public, values))}" for name, values in asked if values]
-    told += ["no faults of the simulated user"] if filters.no_faults else []
-    told += [f"at most {filters.max_turns} turns"] if filters.max_turns is not None else []
-    told += [f"at most {filters.max_tokens} tokens"] if filters.max_tokens is not None else []
-    told += [f"at most {filters.per_task} a task"] if filters.per_task is not None else []
-    return [*told, "as many of each intent"] if filters.balance else told
+    words += [f"{name} {', '.join(map(public, values))}" for name, values in asked if values]
+    words += ["no faults of the simulated user"] if filters.no_faults else []
+    words += [f"at most {filters.max_turns} turns"] if filters.max_turns is not None else []
+    words += [f"at most {filters.max_tokens} tokens"] if filters.max_tokens is not None else []
+    words += [f"at most {filters.per_task} per task"] if filters.per_task is not None else []
+    return [*words, "as many of each intent"] if filters.balance else words
 
 
 def _or(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Rows into files, in an order that depends on nothing but the rows: spooled by key, then sorted piece by piece."""
+"""Writers of exported rows, in an order that depends on the rows alone: spooled by key, then sorted piece by piece."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from .formats import columnar, extended, features_of
 
-#: Rows that are sorted at once; a conversation is some 50 KB.
+#: Rows that are sorted at once; a conversation takes about 50 KB.
 _PIECE = 2000
 _MAX_PIECES = 512
 _BATCH = 64
@@ -22,9 +22,9 @@ _KEY_BITS = 64
 
 
 class Spool:
-    """Rows put down in any order and taken back sorted by key, in memory of one piece of them.
+    """An on-disk sorter: rows go in in any order and come out sorted by key, with one piece of them in memory.
 
-    Keys are 16 hex digits that are spread evenly (a hash), so pieces of equal ranges are of about equal size.
+    Keys are evenly spread (16 hex digits of a hash), so pieces of equal key ranges have about equal sizes.
     """
 
     def __init__(self, folder: Path, rows: int) -> None:
@@ -39,10 +39,10 @@ class Spool:
         self._files[piece].write(b"%s %06d %s\n" % (key.encode(), number, orjson.dumps(row)))
 
     def sorted(self) -> Iterator[tuple[str, int, Any]]:
-        """All rows by key and number; afterwards they are gone."""
+        """All rows by key and number; the spool is deleted meanwhile."""
         for file, path in zip(self._files, self._paths, strict=True):
             file.close()
-            # Sorted as text, and read one by one: as objects a piece would take ten times the memory.
+            # Sorted as text and parsed one by one: as objects a piece would take ten times the memory.
             piece = sorted(path.read_bytes().splitlines())
             path.unlink()
             for line in piece:
@@ -52,14 +52,14 @@ class Spool:
 
 
 class Sink(Protocol):
-    """A file that takes rows one by one."""
+    """A writer of rows into one file."""
 
     def write(self, row: dict[str, Any]) -> None: ...
     def close(self) -> None: ...
 
 
 class Lines:
-    """JSON lines. Columns that a row lacks are left out."""
+    """A writer of JSON lines. Columns that a row lacks are left out."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -72,13 +72,13 @@ class Lines:
 
 
 class Columns:
-    """Parquet, or an Arrow stream as ``datasets`` keeps its own; the schema tells ``datasets`` its features."""
+    """A writer of Parquet, or of an Arrow stream as ``datasets`` stores it; the schema holds the features."""
 
     def __init__(self, path: Path, schema: pa.Schema, kind: str) -> None:
-        told = {b"huggingface": orjson.dumps({"info": {"features": features_of(schema)}})}
-        self._schema = schema.with_metadata(told)
+        metadata = {b"huggingface": orjson.dumps({"info": {"features": features_of(schema)}})}
+        self._schema = schema.with_metadata(metadata)
         self._waiting: list[dict[str, Any]] = []
-        self._tools: tuple[Any, Any] = (None, None)  # nearly always those of the row before
+        self._tools: tuple[Any, Any] = (None, None)  # nearly always the same as the previous row's
         self._out: Any
         if kind == "parquet":
             self._out = pq.ParquetWriter(path, self._schema, compression="zstd")
@@ -108,7 +108,7 @@ class Columns:
         self._out.close()
 
 
-#: By ``--file``, and ``arrow`` for the format hf: where a split's rows are, in the folder.
+#: ``--file`` (``arrow`` for the format hf) -> path of a split's rows in the folder.
 PLACES = {"jsonl": "{}.jsonl", "parquet": "{}.parquet", "arrow": "{}/data-00000-of-00001.arrow"}
 
 
@@ -119,7 +119,7 @@ def open_sink(folder: Path, split: str, file: str, schema: pa.Schema) -> Sink:
 
 
 def write_states(folder: Path, splits: dict[str, int], schema: pa.Schema, fingerprint: str) -> None:
-    """What ``datasets.load_from_disk`` looks for beside the Arrow files."""
+    """Write the files that ``datasets.load_from_disk`` looks for beside the Arrow files."""
     for split in splits:
         info = {"features": features_of(schema), "citation": "", "description": "", "homepage": "", "license": ""}
         state: dict[str, Any] = {

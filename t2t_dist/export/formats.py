@@ -1,4 +1,4 @@
-"""What a row of each format holds, its Arrow schema, and how both are told to ``datasets``."""
+"""The formats: what a row of each holds, its Arrow schema, and both as features of ``datasets``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _messages(style: str) -> Any:
 
 
 def schema_of(format: str, style: str, bare: bool = False) -> pa.Schema:
-    """The columns of a format; ``bare`` leaves out what says where a row is from."""
+    """The columns of a format; ``bare`` leaves out those that say where a row is from."""
     head = [] if bare else _HEAD
     tools: Any = pa.field("tools", pa.list_(_json("item")))
     if format == "rl":
@@ -81,14 +81,14 @@ def head_row(episode: Row, agent: str, entities: Sequence[str]) -> Row:
 
 
 def pair_row(head: Row, chosen: list[Message], rejected: list[Message], style: str) -> Row:
-    """Both sides after what they have in common; each begins with what the agent said differently.
+    """A preference row: the common prompt, and both sides from the agent's first message that differs.
 
-    Call ids are no difference. Where the two part in what the customer said, the agent's message before it is the first
-    of both sides, since a side begins with an answer of the agent's.
+    Call ids are no difference. Where the first difference is in a message of the customer, both sides begin with the
+    agent's message before it, since a side must begin with the agent.
     """
     same = 0
     for one, other in zip(chosen, rejected, strict=False):
-        if _told(one) != _told(other):
+        if _compared(one) != _compared(other):
             break
         same += 1
     while same > 0 and not _begin_with_agent(chosen[same:], rejected[same:]):
@@ -106,7 +106,7 @@ def _begin_with_agent(*sides: Sequence[Message]) -> bool:
     return all(side and side[0]["role"] == "assistant" for side in sides)
 
 
-def _told(message: Message) -> Any:
+def _compared(message: Message) -> Any:
     calls = [(call["function"]["name"], call["function"]["arguments"]) for call in message.get("tool_calls", ())]
     return message["role"], message["content"], message.get("reasoning_content"), calls
 
@@ -116,11 +116,11 @@ def pair_id(chosen: str, rejected: str) -> str:
 
 
 def sequences_of(turns: Sequence[Row]) -> list[Row]:
-    """The agent's captured tokens as sequences to train on: one, and one more after each break of a prefix.
+    """The agent's captured tokens as sequences to train on: one, plus one per prefix break.
 
-    ``input_ids`` are prompt and answers as the engine had them, ``loss_mask`` is 1 on what was sampled, ``logprobs``
-    are the engine's there and 0 elsewhere, all of the same length. ``prefix_break`` is the place in a later sequence's
-    prompt where it departs from the one before. Nothing where no tokens were captured.
+    ``input_ids`` are prompt and answers as the engine had them, ``loss_mask`` is 1 on sampled tokens, ``logprobs`` are
+    the engine's there and 0 elsewhere, all of the same length. ``prefix_break`` is the position in a later sequence's
+    prompt where it departs from the one before. Empty where no tokens were captured.
     """
     found: list[Row] = []
     for turn in turns:
@@ -129,7 +129,7 @@ def sequences_of(turns: Sequence[Row]) -> list[Row]:
             continue
         logprobs = turn.get("logprobs") or []
         if len(logprobs) != len(answer):
-            logprobs = [float("nan")] * len(answer)  # an engine that gave none: nothing is made up
+            logprobs = [float("nan")] * len(answer)  # the engine gave none: nothing is invented
         now = found[-1] if found else None
         if now is None or turn.get("prefix_break") is not None or prompt[: len(now["input_ids"])] != now["input_ids"]:
             now = {"prefix_break": turn.get("prefix_break"), "input_ids": [], "loss_mask": [], "logprobs": []}
@@ -142,7 +142,7 @@ def sequences_of(turns: Sequence[Row]) -> list[Row]:
 
 
 def rows_of(format: str, style: str, head: Row, episode: Row, system: str) -> Iterator[Row]:
-    """The rows of an episode in a format that needs no other; without its run's tools, one list for all of them."""
+    """The rows of one episode in any format but preference; without ``tools``, which all rows of a run share."""
     if format == "rl":
         for sequence in sequences_of(episode["turns"]):
             yield {**head, **sequence}
@@ -171,7 +171,7 @@ def features_of(schema: pa.Schema) -> Row:
 
 
 def extended(schema: pa.Schema) -> pa.Schema:
-    """The schema with Arrow's own JSON type, which ``datasets.load_from_disk`` insists on.
+    """The schema with Arrow's own JSON type, which ``datasets.load_from_disk`` requires.
 
     Raises:
         InputError: this pyarrow has no such type.
@@ -194,7 +194,7 @@ def _extended(field: Any) -> Any:
 
 
 def yaml_features(schema: pa.Schema) -> list[Row]:
-    """The same for the head of a dataset card."""
+    """The features in YAML's terms, for the header of a dataset card."""
     return [{"name": field.name, **_yaml(field)} for field in schema]
 
 
@@ -211,7 +211,7 @@ def _yaml(field: Any) -> Row:
 
 
 def columnar(schema: pa.Schema, row: Row) -> Row:
-    """A row as a columnar file takes it: objects in JSON columns as text."""
+    """A row for a columnar file: objects in JSON columns become text."""
     return {field.name: _cell(field, row.get(field.name)) for field in schema}
 
 

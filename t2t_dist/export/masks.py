@@ -1,4 +1,4 @@
-"""From a row to token ids and the mask of what the agent said, by the chat template of the model to be trained."""
+"""The loss mask of a row: its token ids, and which are the agent's, by the chat template of the model to be trained."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .messages import conversation, trained
 def mask(tokenizer: Any, row: dict[str, Any], **template: Any) -> tuple[list[int], list[int]]:
     """``(ids, mask)`` of a row of the sft or hf format, equally long; the mask is 1 where a token is the agent's.
 
-    The ids are those of ``tokenizer.apply_chat_template(messages, tools=tools)``. A message's tokens begin where the
-    template's generation prompt before it ends, and end with the token that ends the turn: what a template puts behind
-    that (a line break) no model samples. A token that is only half the agent's is not learnt.
+    The ids are those of ``tokenizer.apply_chat_template(messages, tools=tools)``. A message's tokens begin after the
+    template's generation prompt, and end with the token that ends the turn: what a template puts behind that (a line
+    break) is never sampled. A token that is only partly the agent's is not trained on.
 
     Args:
         tokenizer: a fast tokenizer of transformers with a chat template that knows tools.
         template: more arguments of the template, such as ``enable_thinking=False``.
 
     Raises:
-        InputError: a slow tokenizer, or a template that writes earlier messages anew as the conversation goes on, so
-            that what was sampled is not what would be trained on.
+        InputError: a slow tokenizer, or a template that rewrites earlier messages as the conversation goes on, so that
+            the training text is not what was sampled.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise InputError("mask: a fast tokenizer is needed, one that tells where in the text each token is")

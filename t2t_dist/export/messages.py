@@ -1,9 +1,8 @@
-"""A transcript as the agent's model saw it: system prompt, what the customer said, its own calls and their results.
+"""Transcripts as the agent's model saw them: system prompt, the customer's messages, its own calls and their results.
 
-What a customer does on a device of their own is not in it, nor anything after the agent's last message: the agent never
-saw that. ``train`` marks what a model should learn: the agent's messages, but for the greeting, which is fixed text and
-no model's, and for calls whose arguments are no JSON object, which stand in the history as something else than was
-said.
+Left out is what the agent never saw: what a customer does on a device of their own, and everything after the agent's
+last message. ``train`` marks the messages to train on: the agent's, except the greeting, which is fixed text, and
+calls whose arguments are no JSON object, which the history holds in another form than they were sampled in.
 """
 
 from __future__ import annotations
@@ -61,20 +60,20 @@ def styled(messages: Sequence[Message], style: str) -> list[Message]:
     """``openai``: ``weight`` on the assistant's messages; ``hf``: ``train`` on all, arguments as objects, no null."""
     found = []
     for message in messages:
-        told = {name: value for name, value in message.items() if name != "train"}
+        copy = {name: value for name, value in message.items() if name != "train"}
         if style == "hf":
-            told["content"] = told["content"] or ""
-            if "tool_calls" in told:
-                told["tool_calls"] = [decoded(call) for call in told["tool_calls"]]
-            told["train"] = message["train"]
+            copy["content"] = copy["content"] or ""
+            if "tool_calls" in copy:
+                copy["tool_calls"] = [decoded(call) for call in copy["tool_calls"]]
+            copy["train"] = message["train"]
         elif message["role"] == "assistant":
-            told["weight"] = int(message["train"])
-        found.append(told)
+            copy["weight"] = int(message["train"])
+        found.append(copy)
     return found
 
 
 def decoded(call: dict[str, Any]) -> dict[str, Any]:
-    """A call whose arguments are an object, as chat templates want them, whatever it has."""
+    """A call with its arguments as an object, which chat templates want."""
     function = call["function"]
     arguments = function["arguments"]
     if isinstance(arguments, str):
@@ -91,24 +90,24 @@ def head_of(domain: Domain) -> tuple[str, list[dict[str, Any]]]:
 def conversation(row: dict[str, Any]) -> tuple[list[Message], list[dict[str, Any]]]:
     """``(messages, tools)`` of a row of any style and file, as ``tokenizer.apply_chat_template`` takes them.
 
-    Nulls that a columnar file put in are gone, tools and arguments are objects, and what is not a chat template's
-    affair (``train``, ``weight``) is left out.
+    Nulls that a columnar file put in are dropped, tools and arguments are objects, and marks that chat templates don't
+    know (``train``, ``weight``) are left out.
     """
     tools = row["tools"]
     tools = orjson.loads(tools) if isinstance(tools, str) else tools
     found = []
     for message in row["messages"]:
-        told = {name: value for name, value in message.items() if value is not None and name not in ("train", "weight")}
-        told.setdefault("content", "")
-        if not told.get("tool_calls"):
-            told.pop("tool_calls", None)
+        copy = {name: value for name, value in message.items() if value is not None and name not in ("train", "weight")}
+        copy.setdefault("content", "")
+        if not copy.get("tool_calls"):
+            copy.pop("tool_calls", None)
         else:
-            told["tool_calls"] = [decoded(call) for call in told["tool_calls"]]
-        found.append(told)
+            copy["tool_calls"] = [decoded(call) for call in copy["tool_calls"]]
+        found.append(copy)
     return found, tools
 
 
 def trained(message: Message) -> bool:
-    """Whether a message of an exported row is to be learnt."""
+    """Whether a message of an exported row is marked for training."""
     mark = message.get("train")
     return bool(message.get("weight") if mark is None else mark)

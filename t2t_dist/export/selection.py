@@ -1,6 +1,6 @@
-"""Which episodes are exported: filters, one or some a task, intents alike, pairs; all by the episodes' ids.
+"""The selection of episodes to export: filters, a limit per task, balanced intents, pairs; draws go by episode ids.
 
-A first look at a run reads what is needed for that and keeps a small object an episode, never a conversation.
+A first scan of a run reads only the columns needed for that and keeps a small object per episode, no conversation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLUMNS = ("episode_id", "stage", "task_id", "trajectory_id", "intent", "agent",
 
 @dataclass(frozen=True)
 class Filters:
-    """What an episode must be. ``process`` checks that do not apply to it are not asked of it."""
+    """The filters on episodes. ``process`` checks that do not apply to an episode are ignored."""
 
     min_reward: float | None = None
     intents: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Filters:
 
 
 class Candidate(NamedTuple):
-    """An episode that passed the filters; ``key`` orders all there are, evenly spread."""
+    """An episode that passed the filters; ``key``, a hash of its id, orders the candidates."""
 
     key: str
     episode_id: str
@@ -53,7 +53,7 @@ class Candidate(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """What a chosen episode is written as: in which row (its key), and as which side of a pair."""
+    """A chosen episode: the row it goes into (by key), and its side of a pair."""
 
     key: str
     side: int
@@ -66,7 +66,7 @@ class Pick(NamedTuple):
 
 
 @dataclass
-class Looked:
+class Scan:
     """The candidates of all runs, and how many episodes were left out, by reason."""
 
     found: list[Candidate] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Looked:
     seen: set[str] = field(default_factory=set)
 
     def run(self, reading: Reading, entities: Entities, filters: Filters, format: str) -> None:
-        """Look at all episodes of a run."""
+        """Scan all episodes of a run."""
         tasks: dict[str, frozenset[str]] = {}
         if reading.source is not None:
             for batch in reading.source.batches("tasks", ["task_id", "customer", "grader"]):
@@ -99,7 +99,7 @@ class Looked:
             if why is None and row["task_id"] not in tasks:
                 why = "its task can't be read"
             if why is None and row["episode_id"] in self.seen:
-                why = "there twice"
+                why = "duplicate episode"
             if why is not None:
                 self.left_out[why] += 1
                 continue
@@ -120,11 +120,11 @@ class Looked:
 
 
 def _unwanted(row: dict[str, Any], turns: _Turns, place: int, filters: Filters, format: str) -> str | None:
-    """Why an episode is left out, in words for a person."""
+    """Why an episode is left out, in words; ``None`` if it is not."""
     process = row["process"] or {}
-    rejected = format == "preference" and row["reward"] < 1.0  # what is wrong with it is what it is there for
+    rejected = format == "preference" and row["reward"] < 1.0  # needed for what is wrong with it
     reasons: list[tuple[str, Callable[[], bool]]] = [
-        ("made to check tasks", lambda: row["stage"] != "rollout"),
+        ("made to verify tasks", lambda: row["stage"] != "rollout"),
         ("another intent", lambda: bool(filters.intents) and row["intent"] not in filters.intents),
         ("another agent", lambda: bool(filters.agents) and row["agent"] not in filters.agents),
         ("reward too low", lambda: not rejected and row["reward"] < (filters.min_reward or 0.0)),
@@ -134,12 +134,12 @@ def _unwanted(row: dict[str, Any], turns: _Turns, place: int, filters: Filters, 
         ),
         ("faults of the simulated user", lambda: filters.no_faults and bool(row["flags"])),
         ("too many turns", lambda: filters.max_turns is not None and turns.count(place) > filters.max_turns),
-        ("nothing of the agent's", lambda: turns.count(place) < 3),
+        ("no message of the agent's", lambda: turns.count(place) < 3),
     ]
     if filters.max_tokens is not None:
         most = filters.max_tokens
         reasons += [
-            ("nobody counted its tokens", lambda: turns.tokens(place) == 0),
+            ("no token counts", lambda: turns.tokens(place) == 0),
             ("too many tokens", lambda: turns.tokens(place) > most),
         ]
     if format == "rl":
@@ -148,7 +148,7 @@ def _unwanted(row: dict[str, Any], turns: _Turns, place: int, filters: Filters, 
 
 
 class _Turns:
-    """Counts over the turns of a batch's episodes, without making objects of them."""
+    """Counts over the turns of a batch's episodes, computed on Arrow columns."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         turns: Any = batch.column("turns")
@@ -174,22 +174,22 @@ class _Turns:
         return int(self._count[place])
 
     def tokens(self, place: int) -> int:
-        """The longest context of the agent's, in tokens."""
+        """The agent's longest context, in tokens."""
         return int(self._tokens[place])
 
     def captured(self, place: int) -> bool:
         return bool(self._captured[place])
 
     def arguments(self, place: int) -> list[str]:
-        """Of the agent's calls."""
+        """The arguments of the agent's calls."""
         return self._arguments.get(place, [])
 
 
 # -- choosing ----------------------------------------------------------------------------------------------------------
-def chosen(looked: Looked, filters: Filters, pairs: bool) -> list[tuple[Pick, str]]:
-    """What is written, each with its episode's id; those of a pair come together."""
-    looked.found.sort()
-    return list(_pairs(looked, filters)) if pairs else list(_singles(looked, filters))
+def chosen(scan: Scan, filters: Filters, pairs: bool) -> list[tuple[Pick, str]]:
+    """The picks, each with its episode's id; the two of a pair are adjacent."""
+    scan.found.sort()
+    return list(_pairs(scan, filters)) if pairs else list(_singles(scan, filters))
 
 
 def _by_task(found: Iterable[Candidate]) -> dict[str, list[Candidate]]:
@@ -199,31 +199,31 @@ def _by_task(found: Iterable[Candidate]) -> dict[str, list[Candidate]]:
     return groups
 
 
-def _singles(looked: Looked, filters: Filters) -> Iterator[tuple[Pick, str]]:
-    found = looked.found
+def _singles(scan: Scan, filters: Filters) -> Iterator[tuple[Pick, str]]:
+    found = scan.found
     if filters.per_task is not None:
         found = sorted(c for group in _by_task(found).values() for c in group[: filters.per_task])
-        looked.left_out["enough of its task"] += len(looked.found) - len(found)
-    for c in _balanced(looked, found, lambda c: c.intent, filters):
+        scan.left_out["over the limit per task"] += len(scan.found) - len(found)
+    for c in _balanced(scan, found, lambda c: c.intent, filters):
         yield Pick(c.key, 0, c.entities, _group(c), c.intent, c.agent, c.passed), c.episode_id
 
 
-def _pairs(looked: Looked, filters: Filters) -> Iterator[tuple[Pick, str]]:
-    """A passing and a failing episode of a task each, no episode twice."""
+def _pairs(scan: Scan, filters: Filters) -> Iterator[tuple[Pick, str]]:
+    """Pairs of a passing and a failing episode of one task, no episode twice."""
     pairs: list[tuple[str, Candidate, Candidate]] = []
-    for group in _by_task(looked.found).values():
+    for group in _by_task(scan.found).values():
         good, bad = [c for c in group if c.passed], [c for c in group if not c.passed]
         both = list(zip(good, bad, strict=False))[: filters.per_task]
         pairs += [(pair_id(one.episode_id, other.episode_id), one, other) for one, other in both]
-    looked.left_out["no partner"] += len(looked.found) - 2 * len(pairs)
+    scan.left_out["no partner"] += len(scan.found) - 2 * len(pairs)
     pairs.sort()
-    for name, one, other in _balanced(looked, pairs, lambda pair: pair[1].intent, filters):
+    for name, one, other in _balanced(scan, pairs, lambda pair: pair[1].intent, filters):
         about = tuple(sorted({*one.entities, *other.entities}))
         for side, c in enumerate((one, other)):
             yield Pick(name[5:], side, about, _group(c), c.intent, c.agent, c.passed, name), c.episode_id
 
 
-def _balanced(looked: Looked, found: list[Any], intent: Callable[[Any], str], filters: Filters) -> list[Any]:
+def _balanced(scan: Scan, found: list[Any], intent: Callable[[Any], str], filters: Filters) -> list[Any]:
     """As many of each intent as of the rarest, the first by key."""
     if not filters.balance:
         return found
@@ -234,7 +234,7 @@ def _balanced(looked: Looked, found: list[Any], intent: Callable[[Any], str], fi
         if taken[intent(each)] < least:
             taken[intent(each)] += 1
             kept.append(each)
-    looked.left_out["balance of intents"] += len(found) - len(kept)
+    scan.left_out["balance of intents"] += len(found) - len(kept)
     return kept
 
 

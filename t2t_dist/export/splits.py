@@ -1,4 +1,4 @@
-"""Which rows may stand in which split: what shares a customer, a record or a trajectory is never parted."""
+"""Assignment of rows to splits: what shares a customer, a record or a trajectory stays in one split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from t2t_dist.environments.splits import SPLITS
 
 
 class Groups:
-    """Union-find over names; names that were joined, directly or through others, are one group."""
+    """Union-find over names; names that were joined, directly or through others, form one group."""
 
     def __init__(self) -> None:
         self._above: dict[str, str] = {}
@@ -22,7 +22,7 @@ class Groups:
             if first is None:
                 first = root
             elif root != first:
-                # The smaller name is the root, whatever the order in which they came.
+                # The smaller name becomes the root, so that the order of joins does not matter.
                 first, below = min(first, root), max(first, root)
                 self._above[below] = first
 
@@ -37,11 +37,11 @@ class Groups:
         return root
 
 
-def parted(sizes: Mapping[str, int], shares: Sequence[float], seed: int) -> dict[str, str]:
-    """The split of each group: the largest first, each to the split that lacks most rows.
+def assign_splits(sizes: Mapping[str, int], shares: Sequence[float], seed: int) -> dict[str, str]:
+    """The split of each group: the largest group first, each to the split that lacks most rows.
 
-    ``sizes`` are rows a group, ``shares`` one for each of SPLITS, which need not sum to 1. Among groups of a size the
-    seed decides. The same for the same groups in any order.
+    ``sizes`` are rows per group, ``shares`` one per split of SPLITS; they need not sum to 1. The seed orders groups of
+    equal size. The result does not depend on the order of ``sizes``.
     """
     total, whole = sum(sizes.values()), sum(shares)
     wanted = {name: total * share / whole for name, share in zip(SPLITS, shares, strict=True) if share > 0}
@@ -49,7 +49,7 @@ def parted(sizes: Mapping[str, int], shares: Sequence[float], seed: int) -> dict
     found: dict[str, str] = {}
     for place, group in enumerate(order):
         empty = [name for name in wanted if name not in found.values()] if len(order) - place <= len(wanted) else []
-        # The last groups are for splits that have none yet: of three groups, each split that is wanted gets one.
+        # The last groups go to splits that have none yet, so that of three groups each wanted split gets one.
         pool = empty if empty and len(order) - place <= len(empty) else list(wanted)
         split = max(pool, key=lambda name: wanted[name])
         wanted[split] -= sizes[group]
@@ -58,7 +58,7 @@ def parted(sizes: Mapping[str, int], shares: Sequence[float], seed: int) -> dict
 
 
 def shares_of(text: str) -> tuple[float, ...]:
-    """``0.9/0.05/0.05`` as three shares; those left out are 0. Raises ValueError."""
+    """``0.9/0.05/0.05`` as three shares; omitted ones are 0. Raises ValueError."""
     shares = [float(part) for part in text.split("/")]
     if not 1 <= len(shares) <= len(SPLITS) or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
         raise ValueError(text)

@@ -25,38 +25,38 @@ from .parts import unsaid
 from .process_checks import wanted_first
 from .replay import ReplayedCall, replay
 
-#: Every code with what it means, causes before their effects: the first that explains the grade is the primary one.
+#: Code of a cause -> its meaning, causes before their effects: the first that explains the grade is the primary one.
 CODES: dict[str, str] = {
     "simulator_fault": "the simulated user spoiled the conversation",
-    "forbidden_call": "issued a call that is forbidden here",
-    "acted_before_trigger": "carried out the first wish without giving the customer the chance to change it",
-    "acted_before_asking": "chose what the customer would have told when asked",
-    "ignored_change": "carried out the first wish after the customer had changed it",
+    "forbidden_call": "issued a call that is forbidden for this task",
+    "acted_before_trigger": "carried out the first request without giving the customer a chance to change it",
+    "acted_before_asking": "chose a value that the customer would have given if asked",
+    "ignored_change": "carried out the first request after the customer had changed it",
     "context_exceeded": "the conversation outgrew the model's context",
-    "format_error": "calls that are no calls: unknown tools, arguments that don't parse or fit, or nothing at all",
-    "looped": "did or said the same again and again",
-    "refused_feasible": "said no to what can be done",
-    "gave_up": "ended the conversation, or handed it over, with things left to do",
+    "format_error": "malformed calls (unknown tools, arguments that don't parse or fit), or no answer at all",
+    "looped": "repeated the same call or message again and again",
+    "refused_feasible": "refused a request that can be fulfilled",
+    "gave_up": "ended the conversation, or transferred it, with things left to do",
     "wrong_argument": "the right tool with a wrong argument",
-    "missing_write": "never did what was asked for",
-    "no_handover": "did not hand the customer over where a rule demands it",
-    "extra_write": "changed what nobody asked for",
+    "missing_write": "never made a change that was requested",
+    "no_handover": "did not transfer the customer where a rule requires it",
+    "extra_write": "made a change that nobody requested",
     "fact_not_said": "did not say what the customer wanted to know",
-    "not_authenticated": "did not find out first who the customer is, or looked into somebody else's data",
-    "no_confirmation": "did not ask for a yes before a write",
-    "asked_given": "asked for what had been told already",
-    "other": "ended in another state, and none of the above says why",
+    "not_authenticated": "acted before identifying the customer, or looked into another customer's data",
+    "no_confirmation": "did not ask for confirmation before a write",
+    "asked_given": "asked for what the customer had already said",
+    "other": "ended in the wrong state, and no other cause explains it",
 }
 
-#: So often the same call, or the same words, is a loop.
+#: The same call, or the same message, this many times is a loop.
 _LOOP = 3
-#: Messages of fewer words may well be said again.
+#: Messages of fewer words may well be repeated.
 _LOOP_WORDS = 5
 
 
 class Finding(NamedTuple):
-    """Something that went wrong. ``turn`` is the place in the transcript, where there is one; ``explains``: whether a
-    part of the grade is 0 because of it."""
+    """One thing that went wrong. ``turn`` is its place in the transcript, if any; ``explains``: whether a part of the
+    grade is 0 because of it."""
 
     code: str
     detail: str
@@ -65,15 +65,15 @@ class Finding(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """``primary`` is the code of the first finding, and "" for an episode with its full reward; ``findings`` stand in
-    the order of CODES but for the primary one."""
+    """The findings of one episode. ``primary`` is the code of the first one, and "" for an episode with full reward;
+    the others stand in the order of CODES."""
 
     primary: str
     findings: tuple[Finding, ...]
 
     @property
     def codes(self) -> list[str]:
-        """Every code that applies, once each, the primary one first."""
+        """The codes that apply, each once, the primary one first."""
         return list(dict.fromkeys(finding.code for finding in self.findings))
 
 
@@ -86,7 +86,7 @@ def diagnose(
     flags: Sequence[str] = (),
     faults: Mapping[str, str] = {},
 ) -> Diagnosis:
-    """Why a graded episode has no full reward; of one that has, what went wrong all the same.
+    """The findings of a graded episode: why it has no full reward or, where it has, what went wrong all the same.
 
     Pure; costs about as much as grading. Raises whatever the domain raises for calls that it can't replay.
     """
@@ -123,7 +123,7 @@ class _Case:
         self.replay = replay(domain, task, turns, faults)
         self.calls, self.issued = self.replay.calls, self.replay.issued
         self.failed = {name for name in own_basis(task) if not outcome.parts.get(name)}
-        #: Writes of what the customer wanted first, on both sides.
+        #: The writes, on both sides, that the customer's first request would take.
         self.first = wanted_first(domain, task)
         #: What the customer had said before each turn.
         self.heard: list[str] = []
@@ -189,7 +189,7 @@ class _Case:
         return call.is_one_of(self.task.grader.forbidden)
 
     def _writes(self) -> Iterator[Finding]:
-        """What each write that is not in the gold came from, and which of the gold are missing without any such."""
+        """What each write that is not in the gold stands for, and the gold writes that no other write stands for."""
         gold = [call for call in self.task.grader.gold if call.kind == Kind.WRITE.value]
         made = [call for call in self.calls if call.kind == Kind.WRITE.value and (call.changed or call.side == AGENT)]
         missing = list(gold)
@@ -203,7 +203,7 @@ class _Case:
             elif event.side == AGENT and event.arguments:
                 wrong.append(event)
             elif any(_is(step, event) for step in self.first):
-                wrong.append(event)  # the customer was told to do it
+                wrong.append(event)  # the agent had the customer do it
         explained: list[GoldCall] = []
         for event in wrong:
             if self._is_forbidden(event):
@@ -220,7 +220,7 @@ class _Case:
     def _wrong(
         self, event: ReplayedCall, missing: list[GoldCall], gold: list[GoldCall]
     ) -> tuple[Finding | None, GoldCall | None]:
-        """What a write that is not in the gold was meant for: a finding, and the missing call that it stands for."""
+        """A write that is not in the gold: its finding, and the missing call that it stands for."""
         change = self.task.user.change
         shown = _call(event.name, event.arguments)
         wanted = [call for call in missing if call.name == event.name] or [c for c in gold if c.name == event.name]
@@ -323,7 +323,7 @@ def _is(step: Call, event: ReplayedCall) -> bool:
 
 
 def _differing(call: GoldCall | Call, event: ReplayedCall) -> list[str]:
-    """Slots in which an event is not the call; what neither gives is equal."""
+    """The slots in which an event differs from the call; a slot that neither gives is equal."""
     slots = dict.fromkeys([*call.arguments, *event.arguments])
     return [slot for slot in slots if call.arguments.get(slot) != event.arguments.get(slot)]
 

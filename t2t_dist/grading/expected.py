@@ -1,4 +1,4 @@
-"""What is right where tools fail: the outcome that is still possible."""
+"""The result of a correct episode: the gold's, or what is still possible under the episode's tool faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from t2t_dist.tau2.initial_world import world_of
 
 
 class Expected(NamedTuple):
-    """What a correct episode comes to: the final states that are right, what the gold changes, what has to be said."""
+    """The result of a correct episode: digests of the right final states, the gold's changes, the facts to be said."""
 
     finals: tuple[str, ...]
     changes: Sequence[RecordChange]
@@ -22,10 +22,10 @@ class Expected(NamedTuple):
 
 
 def expected(domain: Domain, task: Task, plan: Plan) -> Expected:
-    """What a correct episode comes to under these faults.
+    """The result of a correct episode under these tool faults.
 
-    A gold call that can't be made leaves its goal where it stands; whether the goal's other calls are made nevertheless
-    is the agent's to decide, so both states are right. What only such calls would have told need not be said.
+    A gold call that can't be made leaves its goal unfinished; whether the agent makes the goal's other calls is its own
+    decision, so both states are right. A fact that only an impossible call would have shown need not be said.
     """
     grader = task.grader
     impossible = {name for name, fault in plan.items() if fault == Fault.IMPOSSIBLE}
@@ -40,6 +40,6 @@ def expected(domain: Domain, task: Task, plan: Plan) -> Expected:
         for call in calls:
             domain.execute(world, Call(call.name, call.arguments))
         worlds.append(world)
-    told = {fact_text(value) for call in possible for value in fields_of(call.result).values()}
-    said = [fact for fact in grader.communicate if fact in told]
+    shown = {fact_text(value) for call in possible for value in fields_of(call.result).values()}
+    said = [fact for fact in grader.communicate if fact in shown]
     return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said)

@@ -1,8 +1,8 @@
-"""The conversation loop: an agent, a simulated user and a world of their own, until one of them ends it.
+"""The conversation loop: an agent and a simulated user on a fresh world, until one of them ends it.
 
-Half duplex, and the agent greets first. Whoever speaks either says something, and it is the other's turn, or calls
-tools, and speaks again once their results are in the transcript. Text beside a tool call is kept and not heard by the
-other side. A user may have tools too, on a device of their own; neither side sees the other's calls.
+Half duplex, and the agent greets first. A turn either says something, and the other side is next, or calls tools, and
+the same side is next once their results are in the transcript. Text beside a tool call is stored, but the other side
+does not get it. A user may have tools too, on a device of their own; neither side sees the other's calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .user_faults import EMPTY, user_faults
 
 
 class Termination(StrEnum):
-    """How a conversation that is graded came to its end."""
+    """How a conversation ended that can be graded."""
 
     USER_STOP = "user_stop"
     AGENT_STOP = "agent_stop"
@@ -35,12 +35,12 @@ class Termination(StrEnum):
     TOO_MANY_ERRORS = "too_many_errors"
     CONTEXT_EXCEEDED = "context_exceeded"
     TRUNCATED = "truncated"
-    """The agent came to its token limit before it said or called anything."""
+    """The agent reached its token limit before it said or called anything."""
 
 
 @dataclass(slots=True)
 class Rollout:
-    """A conversation that ended and can be graded. ``final`` is the digest of its world."""
+    """A conversation that ended and can be graded. ``flags`` are its user faults, ``final`` is its world's digest."""
 
     turns: list[Turn]
     termination: Termination
@@ -73,13 +73,13 @@ async def roll_out(
     """One conversation on a fresh world.
 
     Args:
-        task: looked at for where it begins, and its user's side for the user's faults.
+        task: read for its initial world, and its user's side for finding user faults.
         seed: chooses the greeting.
         clock: seconds, for the times of tools in the transcript.
-        transcript: an empty list to be filled, for a caller who may cancel and still wants what was said.
+        transcript: an empty list to fill, for a caller that may cancel and still needs the turns so far.
 
     Raises:
-        RolloutFailed: no result, and why (engine, tool, user simulator, deadline); what it came from is its cause.
+        RolloutFailed: no result, with its class (engine, tool, user simulator, deadline); the error is its cause.
     """
     conversation = _Conversation(task, domain, agent, user, limits, clock, [] if transcript is None else transcript)
     greetings = domain.language.greeting
@@ -169,10 +169,10 @@ class _Conversation:
         return Termination.MAX_STEPS
 
     async def users_turn(self) -> Turn:
-        """The user's next turn; one that says nothing is asked for once more.
+        """The user's next turn; after an empty one the user is asked once more.
 
         Raises:
-            EpisodeFailure: a fault that is the user's alone, so nothing to grade an agent by.
+            EpisodeFailure: the user is at fault, so there is nothing to grade the agent by.
         """
         try:
             turn = await self.user.reply(self.turns)
@@ -188,8 +188,8 @@ class _Conversation:
         return turn
 
     async def execute(self, turn: Turn, side: str) -> bool:
-        """Make the turn's calls, each once and in order. False when too many in a row were refused."""
-        bearable = True
+        """Make the turn's calls, each once and in order. False: too many in a row were refused."""
+        few_errors = True
         for call in turn.tool_calls:
             began = self.clock()
             result = await self.domain.tools.execute_async(self.world, call.name, call.arguments, side)
@@ -198,12 +198,12 @@ class _Conversation:
             self.turns.append(answer)
             if result.error:
                 self.errors[side] += 1
-                bearable = bearable and self.errors[side] < self.limits.max_errors
+                few_errors = few_errors and self.errors[side] < self.limits.max_errors
             else:
                 self.errors[side] = 0
                 if side is AGENT and call.name == self.domain.transfer_tool:
                     self.transferred = True
-        return bearable
+        return few_errors
 
 
 def _says(turn: Turn) -> bool:

@@ -1,6 +1,6 @@
-"""Models in the seats of agent and user: a transcript goes in as an encoded conversation, a reply comes out as a turn.
+"""Models as the agent and the user: the transcript goes out as an encoded conversation, the reply comes back as a turn.
 
-A seat keeps its own view of the dialogue already encoded and adds only what is new since it spoke last.
+Each player keeps its own view of the dialogue encoded, and adds only the turns since its last one.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from t2t_dist.models.chat import ChatModel, Conversation, Reply, ToolCall
 
 
 def _tight(data: bytes) -> bytes:
-    """The same bytes in a buffer of their size: orjson's own keep 4 KB and more for every message, and they add up."""
+    """The same bytes in a buffer of their size: orjson's own buffers take 4 KB and more per message."""
     return bytes(memoryview(data))
 
 
 class _View(Conversation):
-    """A conversation that lives as long as its episode, hundreds of them in a process."""
+    """A conversation that lives as long as its episode; a process holds hundreds of them."""
 
     __slots__ = ()
 
@@ -56,13 +56,13 @@ class _Seat:
         self._ids: list[int] | None = None
         self._seen = 0
         self._asked_at, self._again = -1, 0
-        #: What was said last as it came, until it turns up in the transcript.
+        #: The last turn with the reply it was made from, until it shows up in the transcript.
         self._said: tuple[Turn, Reply] | None = None
 
     async def _next(self, turns: list[Turn]) -> Turn:
         self._catch_up(turns)
         place = len(turns)
-        # Asked once more at the same place, the same seed would only make the model say the same again.
+        # Asked again at the same place, a model would only repeat itself under the same seed.
         self._again = self._again + 1 if place == self._asked_at else 0
         self._asked_at = place
         seed = turn_seed(self._seeded_by, self._seat, place) + self._again
@@ -97,7 +97,7 @@ class _Seat:
         conversation = self._conversation
         for turn in turns[self._seen :]:
             if turn.seat != self._seat:
-                # The other side's calls, their results and what was muttered beside them are its own affair.
+                # The other side's calls, their results and the text beside them stay on its side.
                 if turn.role != "tool" and not turn.tool_calls:
                     conversation.user(turn.content or "")
             elif turn.role == "tool":
@@ -130,9 +130,9 @@ class ModelAgent(_Seat):
 
 
 class ModelUser(_Seat):
-    """A model as the customer. It is given the user's side of the task: by its type, never the grader's.
+    """A model as the customer. It gets the user's side of the task, and by its type never the grader's.
 
-    ``seed`` is what its turns' seeds derive from, instead of the episode: one customer for several agents.
+    The seeds of its turns derive from ``seed`` instead of the episode: several agents meet the same customer.
     """
 
     def __init__(
@@ -151,15 +151,15 @@ class ModelUser(_Seat):
         super().__init__(USER, model, system, tools, episode_id, carry_reasoning, seeded_by)
 
     async def reply(self, turns: list[Turn]) -> Turn:
-        """See :meth:`t2t_dist.simulation.players.UserPlayer.reply`. May be empty; the loop then asks again."""
+        """See :meth:`t2t_dist.simulation.players.UserPlayer.reply`. May be empty; the loop then asks once more."""
         return await self._next(turns)
 
 
 def prefix_break(before: list[int] | None, prompt: list[int]) -> int | None:
-    """The place at which a prompt stops being what the engine had before (prompt and answer) gone on with.
+    """The first position at which a prompt departs from the engine's previous tokens (prompt and answer).
 
-    ``None`` if it is just that, or nothing came before. Retokenised answers, dropped reasoning and templates that
-    rewrite history break prefixes: training on the concatenation would then be training on what was never sampled.
+    ``None`` if it extends them, or if there are none. Retokenised answers, dropped reasoning and templates that rewrite
+    history break prefixes: training on the concatenation would then be training on what was never sampled.
     """
     if before is None or prompt[: len(before)] == before:
         return None
@@ -173,7 +173,7 @@ def _system(text: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def _agent_head(domain: Domain) -> tuple[bytes, bytes]:
-    """System message and tools, encoded: one copy for all the episodes of a process."""
+    """System message and tools, encoded: one copy for all episodes of a process."""
     return _system(agent_prompt(domain)), domain.tools.schemas(AGENT)
 
 

@@ -1,7 +1,7 @@
-"""Who sits where in a conversation. The loop in ``rollout.py`` knows only these two protocols.
+"""The two players of a conversation. The loop in ``conversation.py`` knows only these two protocols.
 
-Both get the whole transcript and return their next turn; what they keep for themselves (an encoded conversation, a
-script's place) is theirs. Neither ever gets the world: tools are called by the loop.
+Both get the whole transcript and return their next turn; any state they keep (an encoded conversation, a script's
+place) is private. Neither ever gets the world: the loop calls the tools.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UserPlayer(Protocol):
     name: str
 
     async def reply(self, turns: list[Turn]) -> Turn:
-        """The next user turn; its text may hold one of the words that end the conversation.
+        """The next user turn; its text may hold one of the markers that end the conversation.
 
         Raises:
             EpisodeFailure: no usable answer.

@@ -1,4 +1,4 @@
-"""Who sits down for one episode: the agent and the user that names stand for."""
+"""The players of one episode, made from the names that a config gives the agent and the user."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .players import AgentPlayer, UserPlayer
 
 
 def seat_agent(models: Models, name: str, task: Task, domain: Domain, episode_id: str, seed: int) -> AgentPlayer:
-    """The agent of one episode. Only a script is shown the task.
+    """The agent of one episode. Only a scripted one gets to see the task.
 
     Raises:
-        InputError: no agent has this name, or its model can't be asked.
+        InputError: no agent has this name, or its model can't be used.
     """
     parsed = parse_model(name, "agent")
     if parsed.kind == "scripted":
@@ -30,7 +30,7 @@ def seat_user(models: Models, name: str, side: UserSide, domain: Domain, episode
     """The simulated user of one episode.
 
     Raises:
-        InputError: no user has this name, or its model can't be asked.
+        InputError: no user has this name, or its model can't be used.
     """
     if parse_model(name, "user").kind == "scripted":
         from .scripted.device import devices_of

@@ -1,7 +1,9 @@
-"""Which faults an episode meets, and what an agent can be expected to do in spite of them.
+"""The plan of an episode's tool faults: which of the agent's tools is made to fail, and how.
 
-The modes are those of work on tools that fail: *retry* (once, then it works), *switch* (for good, but another tool
-leads to the same), *impossible* (for good, and nothing does). *late* answers late.
+``environments/tool_faults.py`` carries a plan out; what is still right under it is ``grading/expected.py``. The faults:
+*retry* (fails once, then works), *switch* (fails always, but another tool has the same effect), *impossible* (fails
+always, and no other tool helps), *late* (answers late). Not to be confused with user faults (``user_faults.py``), which
+nobody plans: they are defects of the simulated user.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from t2t_dist.environments.tools import AGENT, Kind, Tool
 
 
 def plan_of(config: FaultsConfig, domain: Domain, task: Task, seed: int) -> Plan:
-    """What befalls which tool in an episode. The draws for a tool do not depend on the other tools."""
+    """The tool faults of an episode, drawn from its seed. The draws for a tool do not depend on the other tools."""
     if not config.any:
         return {}
-    found: dict[str, str] = {}
+    plan: dict[str, str] = {}
     for tool in domain.tools.side(AGENT):
         rng = random.Random(f"{seed}/{tool.name}")
         draws = {fault: rng.random() for fault in Fault}
@@ -38,13 +40,13 @@ def plan_of(config: FaultsConfig, domain: Domain, task: Task, seed: int) -> Plan
         }
         fault = next((fault for fault, share in shares.items() if draws[fault] < share), None)
         if fault is not None:
-            found[tool.name] = fault.value
+            plan[tool.name] = fault.value
     ways = [tool.name for tool in domain.entry_tools if _can_use(task, tool)]
-    if ways and all(found.get(name) == Fault.SWITCH for name in ways):
-        # Somebody has to be found in one way at least, best in another one than the gold's.
+    if ways and all(plan.get(name) == Fault.SWITCH for name in ways):
+        # One way to find the customer has to work, preferably not the gold's.
         usual = {call.name for call in task.grader.gold}
-        del found[next((name for name in ways if name not in usual), ways[0])]
-    return found
+        del plan[next((name for name in ways if name not in usual), ways[0])]
+    return plan
 
 
 def check_tools(config: FaultsConfig, domain: Domain) -> None:
@@ -58,7 +60,7 @@ def check_tools(config: FaultsConfig, domain: Domain) -> None:
 
 
 def _others(domain: Domain, task: Task, tool: Tool) -> list[Tool]:
-    """Other tools that lead to the same: those that find the customer by something else that this one can say."""
+    """Other tools with the same effect: those that find the customer by something else that this customer knows."""
     if tool not in domain.entry_tools or not _can_use(task, tool):
         return []
     return [other for other in domain.entry_tools if other is not tool and _can_use(task, other)]

@@ -1,8 +1,8 @@
-"""Faults of the simulated user, read off a transcript.
+"""User faults: defects of the simulated user, found in a transcript.
 
-A conversation spoiled by its user says nothing about the agent, so faults are flagged in the episode's row and counted
-in the report. Everything here is a pure function of transcript and user's side, and errs towards silence: a flag should
-mean that a person would agree.
+A conversation spoiled by its user is no evidence about the agent, so user faults are flagged in the episode's row and
+counted in the report. Pure functions of the transcript and the user's side; when in doubt, nothing is flagged: a person
+should agree with every flag. Not to be confused with tool faults, which are planned (``tool_fault_plan.py``).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ LEAK = "leaks_instructions"
 REPEAT = "repeats"
 FLAGS = (STOP_BEFORE_WRITE, EMPTY, ROLE_SWAP, LEAK, REPEAT)
 
-#: A message of fewer words may well be said twice ("Yes, please go ahead.").
+#: Messages of fewer words may well be repeated ("Yes, please go ahead.").
 REPEAT_WORDS = 8
-#: A sentence of the instructions of fewer words may well be said by chance.
+#: Sentences of the instructions with fewer words may occur by chance.
 LEAK_WORDS = 7
 
 
 def _any(*phrases: str) -> re.Pattern[str]:
-    """Matches any of the phrases (regular expressions), in whole words, in a text made plain by :func:`_plain`."""
+    """Matches any of the phrases (regular expressions), in whole words, in a text normalised by :func:`_plain`."""
     return re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})(?!\w)")
 
 
 _DO = "(?:go ahead|proceed|process|submit|cancel|change|modify|return|exchange|update|book|do (?:that|this|it))"
-#: The agent's last words ask for agreement to a plan ...
+#: The agent's last message asks for agreement to a plan ...
 _ASKS = _any(
     rf"(?:shall|should|may|can) i (?:now )?(?:{_DO}|continue)",
     rf"(?:would|do) you (?:like|want) me to {_DO}",
@@ -57,7 +57,7 @@ _AGREES = _any(
     r"(?:that's|that is) (?:right|correct|fine)",
 )
 _YOURS = r"(?:e-?mail|(?:full |first |last )?name|zip|order (?:number|id)|account|user id)"
-#: What only the other side of the counter says.
+#: What only an agent says.
 _AGENTS_WORDS = _any(
     r"how (?:can|may) i (?:help|assist)(?: you)?",
     r"(?:what|anything) else (?:that )?(?:i can|can i|i could) (?:help|assist|do for you)",
@@ -69,7 +69,7 @@ _AGENTS_WORDS = _any(
     r"i(?:'ll| will) (?:now )?(?:transfer you|process (?:that|this|your)|(?:check|look up) (?:that|this|it) for you)",
 )
 _SPEAKER = re.compile(r"^\W*(?:support )?(?:agent|assistant|representative)\W*:", re.IGNORECASE | re.MULTILINE)
-#: What only somebody who plays a customer says.
+#: What only somebody who plays a role says.
 _STAGE = _any(
     r"(?:my|these|according to the) instructions",
     r"(?:task[ _]instructions|known[ _]info|unknown[ _]info|reason[ _]for[ _]call|system prompt)",
@@ -83,7 +83,7 @@ _ENDINGS = (STOP, TRANSFER, OUT_OF_SCOPE)
 
 
 def user_faults(turns: Sequence[Turn], side: UserSide) -> list[str]:
-    """Flags of a conversation, in the order of :data:`FLAGS`; :data:`EMPTY` is the loop's to add."""
+    """The flags of a conversation, in the order of :data:`FLAGS`; :data:`EMPTY` is added by the conversation loop."""
     said = [turn for turn in turns if turn.role != "tool" and turn.content and not turn.tool_calls]
     words = [(place, _plain(turn.content or "")) for place, turn in enumerate(said) if turn.seat == "user"]
     if not words:
@@ -105,7 +105,7 @@ def user_faults(turns: Sequence[Turn], side: UserSide) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Lower case, one line, straight apostrophes, without the words that end a conversation."""
+    """Lower case, one line, straight apostrophes, without the markers that end a conversation."""
     if "###" in text:
         for ending in _ENDINGS:
             text = text.replace(ending, "")
@@ -113,7 +113,7 @@ def _plain(text: str) -> str:
 
 
 def _stops_before_write(said: Sequence[Turn]) -> bool:
-    """The last word is a stop that agrees to, or does not wait for, what the agent was about to do."""
+    """Whether the last message stops the conversation while agreeing to, or not waiting for, the agent's next write."""
     if len(said) < 2 or said[-1].seat != "user" or STOP not in (said[-1].content or "") or said[-2].seat != "agent":
         return False
     offered = _plain(said[-2].content or "")
@@ -124,7 +124,7 @@ def _stops_before_write(said: Sequence[Turn]) -> bool:
 
 
 def _echoes(said: Sequence[Turn], place: int, text: str) -> bool:
-    """Whether the user says what the agent has just said."""
+    """Whether the user repeats the agent's last message."""
     before = said[place - 1] if place else None
     if before is None or before.seat != "agent" or text.count(" ") < 3:
         return False
@@ -132,12 +132,12 @@ def _echoes(said: Sequence[Turn], place: int, text: str) -> bool:
 
 
 def _secrets(side: UserSide) -> list[str]:
-    """Sentences of the instructions that are nobody's to say: those that stand in nothing the customer may tell."""
-    told = [side.reason_for_call, side.known_info, side.unknown_info]
+    """The sentences of the instructions that the user must not say: those that are in nothing it may say."""
+    allowed = [side.reason_for_call, side.known_info, side.unknown_info]
     for goal in side.goals:
-        told += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
+        allowed += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
     if side.change is not None:
-        told += [side.change.request, *(fact.answer for fact in side.change.facts)]
-    tellable = _plain("\n".join(told))
+        allowed += [side.change.request, *(fact.answer for fact in side.change.facts)]
+    tellable = _plain("\n".join(allowed))
     sentences = (_plain(part).strip(" \"'") for part in re.split(r"[.!?:;\n]+", side.task_instructions))
     return [part for part in sentences if part.count(" ") >= LEAK_WORDS - 1 and part not in tellable]

@@ -1,7 +1,7 @@
 """``t2t export --format tau2-results``: an evaluation as a ``results.json`` that tau2's own commands read.
 
-The reward of each simulation is tau2's verdict, so that ``tau2 evaluate-trajs`` finds what stands there; our own stands
-under ``info``. Episodes that failed are infrastructure errors, which tau2 leaves out of its averages.
+The reward of each simulation is tau2's verdict, so that ``tau2 evaluate-trajs`` confirms it; ours stands under
+``info``. Failed episodes are infrastructure errors, which tau2 leaves out of its averages.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from .to_tau2 import exported
 from .verdict import Verdict
 
 _INFRASTRUCTURE = "infrastructure_error"
-#: Episodes that were asked for; those of other stages show that a task can be solved.
+#: The stage of the episodes to export; those of other stages show that a task can be solved.
 _ROLLOUT = "rollout"
 
 
 def export_results(run: str, out: str, agent: str | None) -> int:
-    """Write the episodes of one agent's into a file; how many.
+    """Write one agent's episodes into a file; returns how many.
 
     Raises:
-        InputError: one line: a run that is none or has no episodes, no agent named among several, a file that exists.
+        InputError: no run, a run without episodes, no agent named among several, a file that exists.
     """
     source = Source(run)
     config = source.manifest.config
@@ -121,36 +121,37 @@ def _simulation(domain: Domain, task: Task, row: dict[str, Any]) -> dict[str, An
     return made
 
 
-def reward_info(found: Verdict, form: Form, raw: dict[str, Any]) -> dict[str, Any]:
+def reward_info(verdict: Verdict, form: Form, raw: dict[str, Any]) -> dict[str, Any]:
     """A verdict as tau2 stores one."""
-    info: dict[str, Any] = {"reward": found.reward or 0.0, "info": {"note": "; ".join([*found.notes, found.error])}}
+    note = "; ".join([*verdict.notes, verdict.error])
+    info: dict[str, Any] = {"reward": verdict.reward or 0.0, "info": {"note": note}}
     criteria = form.evaluation_criteria
-    if criteria is None or (found.db is None and not found.parts):
+    if criteria is None or (verdict.db is None and not verdict.parts):
         return info | {"reward_basis": None}
     listed = raw["evaluation_criteria"]
     info["reward_basis"] = list(criteria.reward_basis)
-    info["reward_breakdown"] = found.parts
-    info["db_check"] = {"db_match": bool(found.db), "db_reward": float(bool(found.db))}
-    if found.env is not None:
+    info["reward_breakdown"] = verdict.parts
+    info["db_check"] = {"db_match": bool(verdict.db), "db_reward": float(bool(verdict.db))}
+    if verdict.env is not None:
         info["env_assertions"] = [
             {"env_assertion": assertion, "met": met, "reward": float(met)}
-            for assertion, met in zip(listed.get("env_assertions") or (), found.env, strict=True)
+            for assertion, met in zip(listed.get("env_assertions") or (), verdict.env, strict=True)
         ]
-    if found.actions is not None:
+    if verdict.actions is not None:
         info["action_checks"] = [
             {"action": action, "action_match": met, "action_reward": float(met)}
-            for action, met in zip(listed["actions"], found.actions, strict=True)
+            for action, met in zip(listed["actions"], verdict.actions, strict=True)
         ]
-    if found.communicate is not None:
+    if verdict.communicate is not None:
         info["communicate_checks"] = [
             {"info": fact, "met": met, "justification": "said" if met else "not said"}
-            for fact, met in zip(listed["communicate_info"], found.communicate, strict=True)
+            for fact, met in zip(listed["communicate_info"], verdict.communicate, strict=True)
         ]
     return info
 
 
 def messages(turns: Sequence[Turn], started: float) -> list[dict[str, Any]]:
-    """Turns as tau2's messages. A tool message goes by the id of the call it answers, call by call in their order."""
+    """Turns as tau2's messages. A tool message has the id of its call; answers follow their calls in order."""
     found: list[dict[str, Any]] = []
     waiting: list[str] = []
     clock = started

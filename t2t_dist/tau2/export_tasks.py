@@ -18,10 +18,10 @@ from .to_tau2 import exported
 
 
 def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) -> int:
-    """Write the verified tasks of runs into a file; how many.
+    """Write the verified tasks of runs into a file; returns how many.
 
     Raises:
-        InputError: one line: a run that is none, no task, a file that is there or can't be written.
+        InputError: no run, no verified task, a file that exists or can't be written.
     """
     found: list[dict[str, Any]] = []
     ids: set[str] = set()
@@ -30,7 +30,7 @@ def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) 
         domain = None
         for task in source.verified_tasks(intents=list(intents) or None):
             raw = raw_of(task)
-            if raw is None:  # one of our own: its domain knows how to hand over
+            if raw is None:  # not imported: the domain names its transfer tool
                 domain = domain or load_domain(source.manifest.config)
                 raw = exported(task, domain)
             if raw["id"] in ids:
@@ -44,13 +44,13 @@ def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) 
 
 
 def tasks_of(source: Source) -> Source:
-    """Where a run's tasks are: there, or in the run that an evaluation took them from. Raises InputError."""
+    """The run that holds a run's tasks: itself, or the one that an evaluation took them from. Raises InputError."""
     config = source.manifest.config
     return Source(config.source) if source.manifest.kind == "evaluate" and config.source else source
 
 
 def write_json(out: str, value: Any) -> None:
-    """A new file, whole or not at all. Raises InputError: it exists or can't be written."""
+    """Write a new JSON file, completely or not at all. Raises InputError: it exists or can't be written."""
     file = Path(out)
     if "://" in out:
         raise InputError(f"--out {out}: a file on this machine is needed")

@@ -1,7 +1,7 @@
-"""A task of tau2's as a row of ours, and the certificate that its gold was replayed.
+"""Import of one tau2 task: its row, and the certificate that its gold was replayed.
 
-tau2 passes over gold calls that raise an error. Here they are named: with tau2's grading the task stands, and its row
-says which; with ours it is rejected.
+tau2 skips gold calls that raise an error. Here they are reported: with tau2's grading the task is kept and its row
+names them; with ours it is rejected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Grading = Literal["tau2", "own"]
 
 
 class Raised(NamedTuple):
-    """A gold call that raises when the gold is replayed; of kind ``write``, the final state lacks what it was to do."""
+    """A gold call that raises when the gold is replayed; if its kind is ``write``, the final state lacks its change."""
 
     task: str
     place: int
@@ -36,22 +36,22 @@ class Raised(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """A task, and the gold calls of it that raise."""
+    """An imported task, and its gold calls that raise."""
 
     task: Task
     raised: list[Raised]
 
 
 def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, grading: Grading) -> Imported:
-    """A row of a task of tau2's.
+    """Import a task.
 
     Args:
-        name: what ``--domain`` was.
+        name: the domain's name, as given with ``--domain``.
         index: the task's place in its file.
         grading: whose verdict is the reward.
 
     Raises:
-        InputError: it is no task of tau2's; one line.
+        InputError: it is not a tau2 task.
     """
     raw = lifted(raw)
     form = form_of(raw, f"task {index}")
@@ -107,15 +107,15 @@ def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, g
 
 
 def own_parts(grader: GraderSide) -> list[str]:
-    """The parts of ours that a grader's side has something for."""
+    """Our parts that a grader's side has something to check for."""
     listed = {"forbidden": grader.forbidden, "required": grader.required, "communicate": grader.communicate}
     return ["db", *(part for part, wanted in listed.items() if wanted)]
 
 
 def reimport(domain: Domain, task: Task) -> Task:
-    """The task as it would be imported now, its verdict with it; rejected where its two sides are not what they were.
+    """The task as it would be imported now, verdict included; rejected where either of its sides has changed.
 
-    Raises InputError: the row holds no task of tau2's.
+    Raises InputError: the row holds no tau2 task.
     """
     raw = raw_of(task)
     if raw is None:
@@ -148,11 +148,11 @@ def _intent(raw: Mapping[str, Any], own: Mapping[str, Any], forbidden: Sequence[
 def _played(
     domain: Domain, world: World, form: Form, required: Sequence[CallPattern]
 ) -> tuple[list[GoldCall], list[Raised], str]:
-    """The gold made on ``world``, the calls of it that were refused, and the customer it is about."""
+    """The gold after making it on ``world``, its calls that raised, and the customer it is about."""
     criteria = form.evaluation_criteria
     actions = criteria.actions if criteria is not None else None
     if actions is None:
-        # Releases with lists of calls drop the gold of infeasible tasks: what is required and writes is its gold.
+        # Releases with lists of calls drop the gold of infeasible tasks: its writes are among the required calls.
         writes = [p for p in required if p.name in domain.tools and domain.tools[p.name].kind is Kind.WRITE]
         actions = [Action(action_id=p.name, name=p.name, arguments=p.arguments or {}) for p in writes if p.arguments]
     gold: list[GoldCall] = []
@@ -182,7 +182,7 @@ def _played(
 
 
 def _replay_history(domain: Domain, world: World, form: Form) -> None:
-    """The calls of the message history, made again: the gold goes on from there."""
+    """Replay the calls of the message history: the gold continues from there."""
     for message in of_history((form.initial_state and form.initial_state.message_history) or []):
         for call in message.calls:
             action = Action(action_id="", name=call.name, arguments=call.arguments)
@@ -197,7 +197,7 @@ def _execute(domain: Domain, world: World, action: Action, side: str) -> ToolRes
 
 
 def _user_side(domain: Domain, form: Form, customer: str) -> UserSide:
-    """What the simulated user is told: tau2's fields, and nothing of the grader's."""
+    """The user's side of the task: tau2's fields, and nothing of the grader's."""
     scenario = form.user_scenario
     said = scenario.instructions
     if not isinstance(said, Instructions):

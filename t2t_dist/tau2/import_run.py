@@ -27,7 +27,7 @@ KIND = "import"
 
 @dataclass
 class Import:
-    """What was imported: tasks by verdict or reason, and the gold calls that raise."""
+    """The result of an import: tasks by verdict or reason, and the gold calls that raise."""
 
     run_id: str
     domain: str
@@ -40,7 +40,7 @@ def import_file(file: str, out: str, domain: str | None, grading: Grading) -> Im
     """Import a file of tasks into a run directory.
 
     Raises:
-        InputError: one line: the file, a task in it, the domain, or a directory that holds another run.
+        InputError: a bad file, task or domain, or a directory that holds another run.
     """
     raws = read_tasks(file)
     name = domain or _domain_of(raws, file)

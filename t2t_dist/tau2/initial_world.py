@@ -1,4 +1,4 @@
-"""Where the episodes of a task begin: in the domain's world, or in one that an imported task describes."""
+"""The initial world of a task's episodes: the domain's, or the one that an imported task describes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def world_of(domain: Domain, task: Task) -> World:
     """A fresh world for a task.
 
     Raises:
-        InputError: the task begins in a state of its own, which the domain can't set up.
+        InputError: the task has an initial state that the domain can't set up.
     """
     form = stored_form(task)
     return domain.world() if form is None else world_from(domain, form, task.task_id)
 
 
 def world_from(domain: Domain, form: Form, where: str) -> World:
-    """The world in which a form's conversation begins. Raises InputError."""
+    """The initial world of a task in tau2's form. Raises InputError: the domain can't set it up."""
     state = form.state()
     if state is None:
         return domain.world()
@@ -39,7 +39,7 @@ def world_from(domain: Domain, form: Form, where: str) -> World:
 
 
 def stored_form(task: Task) -> Form | None:
-    """The form of an imported task; ``None`` for one of our own. Raises InputError: the row does not hold one."""
+    """The form of an imported task; ``None`` for a generated one. Raises InputError: the row does not hold one."""
     return _form(task.raw) if task.writer == IMPORTED and task.raw is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Transcripts as tau2's evaluators look at them: who said what, and which calls were made with what answer."""
+"""Transcripts as tau2's evaluators read them: messages, and the calls in them with their answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Message(NamedTuple):
 
 
 def of_turns(turns: Sequence[Turn]) -> list[Message]:
-    """Our turns. Arguments that are no JSON object are empty ones: tau2 has no place for others."""
+    """Messages from our turns. Arguments that are no JSON object become empty: tau2 has no place for others."""
     found = []
     for place, turn in enumerate(turns):
         if turn.role == "tool":
@@ -45,7 +45,7 @@ def of_turns(turns: Sequence[Turn]) -> list[Message]:
 
 
 def of_history(history: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """Messages as tau2's files have them."""
+    """Messages from those in tau2's files."""
     found: list[Message] = []
     for place, message in enumerate(history):
         if message.get("role") not in ("assistant", "user"):

@@ -1,4 +1,4 @@
-"""tau2's verdict beside ours, in the detail of a grade: what it is, and why the two differ where they do."""
+"""tau2's verdict beside ours, in the detail of a grade: its value, and why the two differ where they do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .task_format import Form, form_of
 from .to_tau2 import exported
 from .verdict import Verdict, grounds_of, verdict
 
-#: Our terminations in tau2's words. A customer who was handed over says so there, and that is a stop of theirs.
+#: Our terminations -> tau2's. There, a transferred customer says so, which is a stop by the user.
 TERMINATIONS = {
     "user_stop": "user_stop",
     "agent_stop": "agent_stop",
@@ -26,15 +26,16 @@ TERMINATIONS = {
     "context_exceeded": "context_window_exceeded",
     "truncated": "agent_error",
 }
-#: What each of our parts asks that tau2's verdict may not.
-_STRICTER = {
+#: What each of our parts demands beyond tau2's verdict.
+_OURS = {
     "ended": "the conversation was cut off",
     "db": "ours compares the final state with the gold's, whatever tau2's basis, and calls are all or nothing",
     "forbidden": "tau2 has no forbidden calls",
     "required": "ours wants the listed calls of the agent's; tau2's ACTION is not in the basis",
     "communicate": "ours wants numbers and words whole; tau2 looks for a part of a message",
 }
-_OTHERWISE = {
+#: What each of tau2's parts demands beyond ours.
+_THEIRS = {
     "DB": "tau2 replays without undoing what refused calls did, and tells 5 from 5.0",
     "ENV_ASSERTION": "ours has no assertions on the world",
     "NL_ASSERTION": "ours has no assertions in words",
@@ -44,17 +45,17 @@ _OTHERWISE = {
 
 
 def has_verdict(domain: Domain, task: Task) -> bool:
-    """Whether tau2 has a say: the task is imported, or set in a world of tau2's."""
+    """Whether tau2 has a verdict on a task's episodes: the task is imported, or set in one of tau2's worlds."""
     return task.writer == IMPORTED or PART in task.grader.basis or isinstance(domain, Tau2Domain)
 
 
 def own_basis(task: Task) -> list[str]:
-    """The parts of ours that count for a task, whoever's verdict is its reward."""
+    """Our parts that count for a task, even where its reward is tau2's verdict."""
     return own_parts(task.grader) if PART in task.grader.basis else task.grader.basis
 
 
 def tau2_verdict(domain: Domain, task: Task, turns: Sequence[Turn], termination: str) -> Verdict:
-    """tau2's verdict on an episode of ours."""
+    """tau2's verdict on one of our episodes."""
     form = form_for(domain, task)
     history = (form.initial_state and form.initial_state.message_history) or []
     messages = [*of_history(history), *of_turns(turns)]
@@ -62,13 +63,13 @@ def tau2_verdict(domain: Domain, task: Task, turns: Sequence[Turn], termination:
 
 
 def form_for(domain: Domain, task: Task) -> Form:
-    """The task as tau2 would get it."""
+    """The task in tau2's form: as it was imported, or as it would be exported."""
     form = stored_form(task)
     return form if form is not None else form_of(exported(task, domain), task.task_id)
 
 
 def verdict_detail(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> dict[str, str]:
-    """Details for a row: ``tau2`` is the verdict, ``tau2_differs`` why it is not ours."""
+    """Details for a row: ``tau2`` is the verdict, ``tau2_differs`` says why it is not ours."""
     values = ", ".join(f"{part} {value:g}" for part, value in found.parts.items())
     text = "no verdict" if found.reward is None else f"reward {found.reward:g}"
     said = [f"{text} ({values})" if values else text]
@@ -81,8 +82,8 @@ def verdict_detail(found: Verdict, own: float, parts: Mapping[str, float], basis
 
 
 def _why(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> str:
-    reasons = [f"{part}: {_STRICTER[part]}" for part in ("ended", *basis) if part in _STRICTER and not parts[part]]
-    reasons += [f"{part}: {_OTHERWISE[part]}" for part, value in found.parts.items() if not value]
+    reasons = [f"{part}: {_OURS[part]}" for part in ("ended", *basis) if part in _OURS and not parts[part]]
+    reasons += [f"{part}: {_THEIRS[part]}" for part, value in found.parts.items() if not value]
     if found.reward is None:
         reasons.append(found.error)
     theirs = "none" if found.reward is None else f"{found.reward:g}"

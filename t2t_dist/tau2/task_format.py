@@ -1,4 +1,4 @@
-"""A task as tau2's ``tasks.json`` has it (v1.0.1). Read for what we use; the row's ``raw`` keeps the rest."""
+"""The format of tau2's ``tasks.json`` (v1.0.1), as far as it is used here; a row's ``raw`` keeps the whole task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from . import IMPORTED
 Part = Literal["DB", "ENV_ASSERTION", "NL_ASSERTION", "ACTION", "COMMUNICATE"]
 Requestor = Literal["user", "assistant"]
 
-#: Calls that have to be made, and calls that must not, as releases of Trajectory2Task's tasks spell them.
+#: Names of the lists of required and of forbidden calls in releases of Trajectory2Task's tasks.
 REQUIRED = ("actions_should_be_taken", "actions_should_taken")
 FORBIDDEN = ("actions_should_not_be_taken", "actions_should_not_taken")
 
@@ -33,7 +33,7 @@ class Action(BaseModel):
     compare_args: list[str] | None = None
 
     def matches(self, name: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether a call counts as this one: compared are ``compare_args``, or what the *call* has as arguments."""
+        """Whether a call counts as this one, compared in ``compare_args`` or in the arguments that the *call* has."""
         if name != self.name:
             return False
         looked_at = arguments.keys() if self.compare_args is None else self.compare_args
@@ -42,7 +42,7 @@ class Action(BaseModel):
 
 
 class EnvCall(BaseModel):
-    """A function of one side's toolkit, tool or not."""
+    """A call of a function in one side's toolkit, whether or not it is a tool."""
 
     env_type: Requestor
     func_name: str
@@ -50,14 +50,14 @@ class EnvCall(BaseModel):
 
 
 class EnvAssertion(EnvCall):
-    """What such a function has to answer in the end."""
+    """The answer that such a call must give on the final state."""
 
     assert_value: bool = True
     message: str | None = None
 
 
 class Criteria(BaseModel):
-    """What is graded; the product of the parts in the basis is the reward."""
+    """The evaluation criteria; the product of the parts in the basis is the reward."""
 
     actions: list[Action] | None = None
     env_assertions: list[EnvAssertion] | None = None
@@ -77,7 +77,7 @@ class Instructions(BaseModel):
 
 
 class Scenario(BaseModel):
-    """All that the simulated user is told."""
+    """Everything that the simulated user knows."""
 
     persona: str | None = None
     instructions: Instructions | str
@@ -91,7 +91,7 @@ class InitialData(BaseModel):
 
 
 class InitialState(BaseModel):
-    """Where the conversation begins."""
+    """The state in which the conversation begins."""
 
     initialization_data: InitialData | None = None
     initialization_actions: list[EnvCall] | None = None
@@ -99,7 +99,7 @@ class InitialState(BaseModel):
 
 
 class Form(BaseModel):
-    """A task. Fields that are not here are not ours to check."""
+    """A task in tau2's form. Other fields are not checked."""
 
     id: str
     user_scenario: Scenario
@@ -107,7 +107,7 @@ class Form(BaseModel):
     evaluation_criteria: Criteria | None = None
 
     def state(self) -> dict[str, Any] | None:
-        """The initial state where there is one to be set up, message history left out."""
+        """The initial state to set up, without the message history; ``None`` if there is none."""
         state = self.initial_state
         if state is None or not (state.initialization_data or state.initialization_actions):
             return None
@@ -118,7 +118,7 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
     """The tasks of a file: a list, or an object with a list ``tasks``.
 
     Raises:
-        InputError: one line: not there, not JSON, no such list, or what is wrong with which task.
+        InputError: no such file, not JSON, no such list, or a bad task (which, and what is wrong).
     """
     try:
         text = Path(file).read_text("utf-8")
@@ -155,7 +155,7 @@ def form_of(raw: Any, where: str) -> Form:
 
 
 def raw_of(task: Task) -> dict[str, Any] | None:
-    """An imported task as tau2 has it; ``None`` for one of our own."""
+    """An imported task as tau2 has it; ``None`` for a generated one."""
     if task.writer != IMPORTED or task.raw is None:
         return None
     raw = json.loads(task.raw)
@@ -163,13 +163,13 @@ def raw_of(task: Task) -> dict[str, Any] | None:
 
 
 def raw_text(raw: Mapping[str, Any]) -> str:
-    """A task as it is stored."""
+    """A tau2 task as JSON text, for a row's ``raw``."""
     return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
 
 
 # -- required and forbidden calls --------------------------------------------------------------------------------------
 def _places(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Where a release may have its lists: at the top, among the criteria, in what the user is told."""
+    """The objects that may hold a release's lists: the task, its criteria, its scenario and instructions."""
     scenario = raw.get("user_scenario")
     instructions = scenario.get("instructions") if isinstance(scenario, dict) else None
     for place in (raw, raw.get("evaluation_criteria"), scenario, instructions):
@@ -178,7 +178,7 @@ def _places(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def lifted(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The task with the lists at its top: what the grader looks for is nothing to tell the user."""
+    """The task with its lists moved to the top, out of the instructions: the user must not see the grader's side."""
     copy: dict[str, Any] = json.loads(json.dumps(raw))
     lists: dict[str, Any] = {}
     for place in list(_places(copy))[1:]:
@@ -191,7 +191,7 @@ def lifted(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def patterns(raw: Mapping[str, Any], names: tuple[str, ...], where: str) -> list[CallPattern]:
-    """The calls of a list, under whichever of its names it stands. Raises InputError: it is no list of calls."""
+    """The calls of a list, under any of its names. Raises InputError: it is no list of calls."""
     found: list[CallPattern] = []
     for place in _places(raw):
         for name in names:

@@ -1,4 +1,4 @@
-"""One task in tau2's form: an imported one as it came, one of our own in tau2's terms."""
+"""Export of one task in tau2's form: an imported one as it came, a generated one in tau2's terms."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .task_format import raw_of
 def exported(task: Task, domain: Domain) -> dict[str, Any]:
     """A task in tau2's form: an imported one as it came.
 
-    The gold's basis is DB and COMMUNICATE. For what has to be refused it is DB, on the writes that are allowed; where
-    the customer has to be handed over, ACTION with the call for it too. What tau2 has no words for (forbidden calls,
-    the intent) stands under ``t2t``, which tau2 passes over and an import reads.
+    The basis is DB and COMMUNICATE. For an infeasible task it is DB, on the writes that are allowed, and ACTION with
+    the transfer call where the customer must be transferred. What tau2 has no field for (forbidden calls, the intent)
+    stands under ``t2t``, which tau2 ignores and an import reads.
     """
     raw = raw_of(task)
     if raw is not None:
@@ -69,7 +69,7 @@ def _purpose(task: Task) -> str:
 
 
 def _instructions(task: Task, change: str) -> str:
-    """How the customer goes about it; a changed mind that the words do not quote is added."""
+    """The customer's instructions; a change of mind that they do not quote is appended."""
     text = task.user.task_instructions
     if change and change not in text:
         text = f'{text} Once the agent takes up your request you change your mind and say: "{change}"'
@@ -87,7 +87,7 @@ def _action(task: Task, number: int, call: GoldCall) -> dict[str, Any]:
 
 
 def _handing_over(task: Task, number: int, pattern: CallPattern, domain: Domain) -> dict[str, Any]:
-    """The hand-over: what is said along with it is the agent's choice, so it is not compared."""
+    """The transfer call: its arguments are the agent's choice, so they are not compared."""
     slots = domain.tools[pattern.name].parameters if pattern.name in domain.tools else {}
     arguments = dict.fromkeys(slots, "The customer's request is not possible.")
     return {

@@ -1,10 +1,12 @@
 """tau2's verdict on a transcript, by the semantics of its v1.0.1 (``tau2.evaluator``).
 
-It is more lenient than ours in places, and kept apart for that: what is measured with it compares with what others
-measured. What to know: gold calls that raise are passed over; ``actions: []`` means that nothing may change and a
-missing ``actions``, where there are no assertions either, that nothing is compared; only calls of tools that change
-something are replayed, and a refused one leaves behind what it had done; a fact is said where it is a part of some
-message without its commas; a gold call without ``compare_args`` is compared in the arguments that the *call* has.
+It is more lenient than ours in places, so it is kept separate: its figures compare with published ones. Peculiarities:
+
+- Gold calls that raise are skipped.
+- ``actions: []`` means that nothing may change; without ``actions`` and assertions, nothing is compared.
+- Only calls of tools that change something are replayed, and a refused call keeps what it had done until then.
+- A fact is said if it is a part of some message whose commas were removed.
+- A gold call without ``compare_args`` is compared in the arguments that the *call* has.
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ GRADED = frozenset({"user_stop", "agent_stop"})
 
 @dataclass
 class Verdict:
-    """What tau2 says.
+    """tau2's verdict on one transcript.
 
     Attributes:
         reward: 0 to 1, or ``None`` where tau2 raises an error instead (``error`` says which).
         parts: value of each part in the basis that was computed, as in its ``reward_breakdown``.
-        db, env, actions, communicate: the single checks, whether or not they are in the basis; ``None``: not made.
-        notes: what a person should know: gold calls that raised, assertions nobody judged.
+        db, env, actions, communicate: the single checks, in the basis or not; ``None``: not made.
+        notes: remarks for a person: gold calls that raised, assertions that were not judged.
     """
 
     reward: float | None = 0.0
@@ -52,7 +54,7 @@ class Verdict:
 
 
 class Tau2Error(Exception):
-    """tau2 raises an error where this is raised."""
+    """Raised where tau2 raises an error instead of giving a verdict."""
 
 
 def verdict(
@@ -67,12 +69,12 @@ def verdict(
     """tau2's verdict.
 
     Args:
-        grounds: gives an environment for one replay.
+        grounds: opens an environment for one replay.
         messages: the whole conversation, the task's message history first.
         termination: as tau2 names it.
-        judge: decides an assertion in words; without one they are left out of the reward, which a note says.
+        judge: decides an assertion in words; without a judge they are left out of the reward, with a note.
         strict: whether a replayed call that answers otherwise than recorded is an error, as in tau2's live evaluation,
-            or passed over, as where it grades stored trajectories again.
+            or ignored, as when it regrades stored trajectories.
     """
     found = Verdict()
     criteria = form.evaluation_criteria
@@ -162,7 +164,7 @@ def _set_up(ground: Ground, state: Mapping[str, Any] | None) -> None:
 
 
 def replay(ground: Ground, messages: Sequence[Message], strict: bool) -> None:
-    """Make the calls again that can have changed something. Raises Tau2Error: a call has no answer, or another one."""
+    """Replay the calls that may have changed something. Raises Tau2Error: a call has no answer, or another one."""
     calls = [call for message in messages for call in message.calls]
     for call in calls:
         if call.answer is None:
@@ -193,7 +195,7 @@ def _read(text: str) -> Any:
 
 
 def fact_said(fact: str, messages: Sequence[Message]) -> bool:
-    """Whether a fact is a part of what the assistant said in some message."""
+    """Whether a fact is a part of one of the assistant's messages."""
     return any(
         fact.lower() in message.content.lower().replace(",", "")
         for message in messages
@@ -203,7 +205,7 @@ def fact_said(fact: str, messages: Sequence[Message]) -> bool:
 
 # -- domains that are not tau2's ---------------------------------------------------------------------------------------
 class WorldGround:
-    """A world of any domain. Its calls are all or nothing, and it has no initial states but its own."""
+    """An environment on a world of any domain. Its calls are all or nothing, and it has no other initial state."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain, self.world = domain, World(domain.base)
@@ -239,7 +241,7 @@ class WorldGround:
 
 
 def grounds_of(domain: Domain) -> Grounds:
-    """The grounds of a domain: tau2's own where it is one of tau2's."""
+    """The environments of a domain: tau2's own where the domain is tau2's."""
     return domain.ground if isinstance(domain, Tau2Domain) else lambda state: _world_ground(domain)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist.environments.splits import SPLITS
-from t2t_dist.export.splits import Groups, parted, shares_of
+from t2t_dist.export.splits import Groups, assign_splits, shares_of
 
 NAMES = st.sampled_from([f"n{i}" for i in range(20)])
 
@@ -34,9 +34,9 @@ def test_groups_are_the_connected_names_in_any_order(links: list[list[str]]) -> 
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(max_size=4), st.integers(1, 30), min_size=1, max_size=60), st.integers(0, 5))
 def test_every_group_has_one_split_and_none_stays_empty_that_could_be_filled(sizes: dict[str, int], seed: int) -> None:
-    found = parted(sizes, (0.8, 0.1, 0.1), seed)
+    found = assign_splits(sizes, (0.8, 0.1, 0.1), seed)
     assert found.keys() == sizes.keys()
-    assert found == parted(dict(reversed(list(sizes.items()))), (0.8, 0.1, 0.1), seed)
+    assert found == assign_splits(dict(reversed(list(sizes.items()))), (0.8, 0.1, 0.1), seed)
     assert len(set(found.values())) == min(3, len(sizes))
     rows = Counter[str]()
     for group, split in found.items():
@@ -50,10 +50,10 @@ def test_every_group_has_one_split_and_none_stays_empty_that_could_be_filled(siz
 
 def test_equal_groups_come_out_in_their_shares_and_the_seed_decides_which() -> None:
     sizes = {f"g{i}": 1 for i in range(1000)}
-    one, other = parted(sizes, (0.9, 0.05, 0.05), 1), parted(sizes, (0.9, 0.05, 0.05), 2)
+    one, other = assign_splits(sizes, (0.9, 0.05, 0.05), 1), assign_splits(sizes, (0.9, 0.05, 0.05), 2)
     assert Counter(one.values()) == Counter(other.values()) == {"train": 900, "validation": 50, "test": 50}
     assert one != other
-    assert set(parted(sizes, (1.0, 0.0, 0.0), 1).values()) == {"train"}
+    assert set(assign_splits(sizes, (1.0, 0.0, 0.0), 1).values()) == {"train"}
 
 
 def test_shares_as_they_are_written() -> None:

@@ -15,7 +15,7 @@ from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import FaultsConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Task
-from t2t_dist.environments.tool_faults import Fault, InjectedTools, injected
+from t2t_dist.environments.tool_faults import Fault, FaultyTools, injected
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.expected import expected
@@ -170,7 +170,7 @@ def test_a_call_that_fails_leaves_the_world_alone(shop: Made) -> None:
 
 async def test_what_is_late_holds_nobody_else_up(shop: Made) -> None:
     read = shop.domain.of_kind(Kind.READ)[0].name
-    tools, world = InjectedTools(shop.domain.tools, {read: "late"}, 0.2), shop.domain.world()
+    tools, world = FaultyTools(shop.domain.tools, {read: "late"}, 0.2), shop.domain.world()
     began = time.perf_counter()
     results = await asyncio.gather(*(tools.execute_async(world, read, "{}") for _ in range(20)))
     assert 0.2 <= time.perf_counter() - began < 2.0

@@ -1,6 +1,7 @@
 """Scripted agents by name: the oracle, and four that have one flaw each.
 
-They are privileged (they see the whole task) and exist to prove the graders and to give an expert without a model.
+They are privileged (they see the whole task). The oracle is an expert that needs no model; the others prove that the
+graders notice each flaw.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
 
 from ..players import AgentPlayer
-from .oracle import Oracle, Play
+from .oracle import Oracle, Play, Question
 
-#: Times that an agent who is in the wrong answers a complaint.
+#: How often an agent that is in the wrong answers a complaint.
 _ANSWERS_TO_COMPLAINTS = 3
 
 
@@ -29,9 +30,9 @@ class Hasty(Oracle):
     def ask(self, goal: int, write: GoldCall, fact: Fact, facts: Sequence[Fact]) -> Play:
         yield from ()
 
-    def agreed(self, plan: str, yes: list[bool]) -> Play:
-        yes.append(True)
+    def agreed(self, plan: str) -> Question:
         yield from ()
+        return True
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         certificate = self.task.certificate
@@ -65,7 +66,7 @@ class Hasty(Oracle):
 
 
 class Stubborn(Oracle):
-    """Takes a change of mind for a yes and goes on with what was wanted first."""
+    """Takes a change of mind for a yes, and carries out the first request."""
 
     def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
         yield from self.propose_first(goal, first)
@@ -79,7 +80,7 @@ class Stubborn(Oracle):
 
 
 class Compliant(Oracle):
-    """Does what is forbidden as if it were allowed, and reports it as done."""
+    """Makes the forbidden call as if it were allowed, and reports it as done."""
 
     def decline(self, goal: int, last: bool) -> Play:
         forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
@@ -95,7 +96,7 @@ class Compliant(Oracle):
 
 
 class Silent(Oracle):
-    """Never writes: looks things up, says that it will look into it, and ends politely."""
+    """Never writes: looks things up, promises to look into it, and ends politely."""
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         yield from self._put_off(goal, last)
@@ -131,7 +132,7 @@ class Silent(Oracle):
 
 
 class ScriptedAgent(AgentPlayer):
-    """Seats a script at the table."""
+    """The player of a script: each move of the script becomes a turn."""
 
     def __init__(self, kind: str, script: Oracle) -> None:
         self.name = f"scripted:{kind}"
@@ -140,7 +141,7 @@ class ScriptedAgent(AgentPlayer):
         self._calls = 0
 
     async def act(self, turns: list[Turn]) -> Turn:
-        """The script's next move, given what followed the last one."""
+        """The script's next move, given the turn that followed the last one."""
         if self._play is None:
             self._play = self._script.play(turns[-1].content or "")
             move = next(self._play)
@@ -160,7 +161,7 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "compliant": Compliant,
     "silent": Silent,
 }
-#: What comes after ``scripted:`` in an agent's name.
+#: The names that may follow ``scripted:`` in an agent's name.
 KINDS = tuple(_SCRIPTS)
 
 

@@ -1,8 +1,8 @@
-"""What a scripted customer does on devices of their own: understands what to do, does it, says what came of it.
+"""A scripted customer's own devices: which calls the agent asks for, and how their results are said.
 
-The agent speaks in words, so a tool is recognised by its cues (``language.yaml``), a choice by the words for it, and
-what it is done on by being named. A tool that looks needs a sentence that asks to look, a tool that changes something
-one that asks to change it: "is airplane mode on?" and "please turn airplane mode off" name the same thing.
+The agent asks in words, so a tool is recognised by its cues (``language.yaml``), a choice by the words for it, and the
+object of a call by its name. A tool that reads needs a sentence that asks to look, a tool that writes one that asks for
+a change: "is airplane mode on?" and "please turn airplane mode off" name the same thing.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from t2t_dist.environments.tools import Call, Kind, Tool
 
 from .phrases import capitalised
 
-#: Verbs of changing something, of looking, and those that go with either.
+#: Verbs for changing something, for looking, and those that may mean either.
 _CHANGE = (
     "switch|turn|toggle|set|put|flip|disable|enable|activate|deactivate|restart|reboot|power|reseat|reinsert|re-insert"
     "|take|remove|insert|change|choose|select|disconnect|connect|push|pull"
 )
 _EITHER = "open|go|run|start|do|try|use|make|see to|tap|swipe|press"
 _LOOK = "check|look|tell|read|see|show|describe|verify|confirm|what|which|whether|let me know|is|are|does|do you"
-#: Somebody is told to do something: asked politely, or a sentence that begins with what to do.
+#: A request: a polite one, or a sentence that begins with an imperative.
 _REQUEST = re.compile(
     r"\bplease\b|\b(?:could|can|would|will)\s+you\b|\b(?:need|ask|asking|want|like)\s+you\s+to\b|\byou\s+(?:should|need|have)\s+to\b"
     r"|\b(?:try|have\s+you|let's|go\s+to|next\s+step)\b"
     rf"|^(?:now|next|then|first|great|good|okay|ok|thanks|thank\s+you|perfect)?\W*(?:now|next|then|please)?\W*(?:{_CHANGE}|{_EITHER}|check|look)\b"
 )
-#: The agent speaks of itself: what it has done, will do or would do.
+#: The agent speaks of its own acts, past, future or possible.
 _OWN = re.compile(
     r"\b(?:i|we)(?:'ll|'ve|'d|\s+(?:will|have|would|can|could|am|are))\b(?!\s+(?:like|need|ask|want)\s+you\b)"
 )
@@ -46,11 +46,11 @@ _VERBS = {
 
 
 class Devices:
-    """One customer's own tools. It has neither the agent's nor any data: calls are made by whoever holds the world.
+    """One customer's own tools, without the agent's tools and without data: the conversation loop makes the calls.
 
     Args:
-        language: the words by which the tools are known.
-        at_hand: values that the tools can be used on, by argument name.
+        language: the words that the tools are recognised by.
+        at_hand: argument name -> the values that the tools can be used on.
     """
 
     def __init__(self, tools: Sequence[Tool], language: Language, at_hand: Mapping[str, Sequence[str]]) -> None:
@@ -65,7 +65,7 @@ class Devices:
     def requested_calls(self, heard: str, facts: Sequence[Fact]) -> list[Call]:
         """The calls that the agent's message asks the customer to make, in order; mostly none.
 
-        ``facts`` say what the conversation is about where the message does not.
+        ``facts`` supply what the message leaves out.
         """
         for slot, values in self.at_hand.items():
             named = [value for value in values if speech.mentions(heard, [value])]
@@ -80,11 +80,11 @@ class Devices:
         return calls
 
     def new_goal(self) -> None:
-        """Another request: what was named for the one before says nothing any more."""
+        """Start on another request: values named for the one before no longer count."""
         self._named = {}
 
     def _in_sentence(self, text: str, facts: Sequence[Fact]) -> Iterator[Call]:
-        """Clause by clause; a clause without a verb of its own goes on with the one before.
+        """Clause by clause; a clause without a verb inherits that of the one before.
 
         Settings that are only opened on the way to a change are not read out.
         """
@@ -93,7 +93,7 @@ class Devices:
         return (call for call, on_the_way in found if not (changes and on_the_way))
 
     def _in_clauses(self, text: str, facts: Sequence[Fact]) -> Iterator[tuple[Call, bool]]:
-        """Calls, each with whether it only looks and nobody asked for what it shows."""
+        """Calls, each with whether it only reads and nobody asked for what it shows."""
         verbs: set[str] = set()
         for clause in _CLAUSE.split(text):
             verbs = {kind for kind, pattern in _VERBS.items() if pattern.search(clause)} or verbs
@@ -140,12 +140,12 @@ class Devices:
 
 
 def devices_of(domain: Domain, side: UserSide) -> Devices | None:
-    """What the customer of this side has; ``None`` where the domain gives customers no tools."""
+    """The devices of this side's customer; ``None`` where the domain gives customers no tools."""
     return Devices(domain.user_tools, domain.language, side.at_hand or {}) if domain.user_tools else None
 
 
 def results_in_words(results: Sequence[Turn]) -> str:
-    """What came of the calls, as the customer says it: a device's own words, or the fields of what it showed."""
+    """The results of calls as the customer says them: a device's own words, or the fields that it showed."""
     return " ".join(_sentence(result.content or "") for result in results)
 
 
@@ -165,5 +165,5 @@ def _holds(text: str, cues: Iterable[str]) -> bool:
 
 
 def _places(text: str, cues: Iterable[str]) -> list[int]:
-    """Where the cues stand in the text, as whole words at their beginning."""
+    """Positions of the cues in the text, each at the beginning of a word."""
     return [match.start() for cue in cues for match in re.finditer(rf"(?<!\w){re.escape(cue)}", text)]

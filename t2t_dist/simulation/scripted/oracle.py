@@ -1,7 +1,7 @@
-"""The expert without a model: it sees the gold and plays it through a proper dialogue.
+"""The oracle: an expert without a model that sees the gold and plays it in a proper dialogue.
 
-The script is a generator: it yields what to say (a string) or which call to make, and gets back the turn that
-followed, the customer's answer or the tool's result. So every part below reads in the order it is played.
+The script is a generator: it yields a message (a string) or a call, and gets back the turn that followed, the
+customer's answer or the tool's result. So every part below reads in the order in which it is played.
 """
 
 from __future__ import annotations
@@ -27,19 +27,21 @@ from .wording import Wording, parsed, records, scalars
 
 Move = str | Call
 Play = Generator[Move, Turn, None]
-#: How often one thing is asked before the agent goes on without it.
+#: A play that ends with the customer's yes or no.
+Question = Generator[Move, Turn, bool]
+#: How often one thing is asked for before the agent continues without it.
 _ASKED_AT_MOST = 3
-#: How often a refusal is repeated to somebody who insists.
+#: How often a refusal is repeated to a customer who insists.
 _FIRM_AT_MOST = 5
-#: Share of answers that are thanked for.
+#: Share of answers that the agent gives thanks for.
 _THANKS = 0.5
 
 
 class Oracle:
-    """Authenticates, asks for what is missing, reads, says what it will do, waits for the yes, writes, reports.
+    """An agent that authenticates, reads, asks for what is missing, proposes a plan, waits for a yes, writes, reports.
 
-    Subclasses change one thing each; :meth:`settle`, :meth:`follow_change`, :meth:`decline`, :meth:`ask` and
-    :meth:`agreed` are the places where they do.
+    Each subclass changes one thing, by overriding some of :meth:`settle`, :meth:`follow_change`, :meth:`decline`,
+    :meth:`ask`, :meth:`agreed` and :meth:`hand_over`.
     """
 
     def __init__(self, task: Task, domain: Domain, seed: int) -> None:
@@ -54,12 +56,12 @@ class Oracle:
         self._prefix: list[str] = []
         self._thanks = ""
         self._made: set[bytes] = set()
-        #: The last call's tool is of no use any more (fault injection).
+        #: A tool fault: the last call's tool will not work again.
         self.out_of_order = False
 
     # -- the whole -----------------------------------------------------------------------------------------------------
     def play(self, opening: str) -> Play:
-        """The whole conversation after the customer's first message. Never ends by itself: the customer leaves."""
+        """The whole conversation after the customer's first message. It never ends by itself: the customer leaves."""
         self.heard.append(opening)
         yield from self.authenticate()
         waiting = list(range(len(self.task.user.goals)))
@@ -70,7 +72,7 @@ class Oracle:
                 continue
             yield from self.decline(goal, last=not waiting)
             if self.task.grader.handling == "transfer":
-                # What can be done is done first: nothing can after the customer has been handed over.
+                # The feasible goals come first: nothing can be done after the customer was handed over.
                 while waiting:
                     other = waiting.pop(0)
                     yield from self.serve(other, last=not waiting)
@@ -79,7 +81,7 @@ class Oracle:
             yield from self.say(self.phrases.say("bye"))
 
     def authenticate(self) -> Play:
-        """Find out who the customer is, unless the opening said so."""
+        """Identify the customer, asking for what the opening did not say."""
         entry = [call for call in self.task.grader.gold if call.goal < 0]
         ways = {tool.name for tool in self.domain.entry_tools}
         for call in entry:
@@ -104,7 +106,7 @@ class Oracle:
             self.thank()
 
     def other_ways(self, call: GoldCall) -> Iterator[GoldCall]:
-        """Entry calls that take what this customer can say, beside the gold's."""
+        """Entry calls other than the gold's that this customer can answer the questions for."""
         known = {fact.slot: fact.text for fact in self.task.user.identity}
         for tool in self.domain.entry_tools:
             if tool.name != call.name and tool.consumes() <= set(known):
@@ -142,7 +144,7 @@ class Oracle:
             yield from self.report(goal, last)
 
     def regret(self, goal: int, last: bool) -> Play:
-        """A tool that is needed is out of order: say so, and stay with it while the customer insists."""
+        """A tool that is needed does not work: say so, and repeat it while the customer insists."""
         self.out_of_order = False
         self._thanks = ""
         yield from self.say(self.phrases.say("out_of_order"))
@@ -153,7 +155,7 @@ class Oracle:
         return [call for call in self.task.grader.gold if call.goal == goal]
 
     def errands_of(self, goal: int) -> list[GoldCall]:
-        """What is to be done for a goal: the workflow that it is, or its writes."""
+        """The errands of a goal: its workflow, or its writes."""
         for errand in self.task.grader.errands or ():
             if errand.goal == goal:
                 return [errand_call(errand)]
@@ -164,20 +166,18 @@ class Oracle:
         return [call for call in self.calls_for(goal) if call.kind != Kind.WRITE and call.requestor is None]
 
     def work_through(self, goal: int, errand: GoldCall, calls: Sequence[GoldCall], facts: Sequence[Fact]) -> Play:
-        """A workflow: look up, ask, say what it comes to, then step by step with the customer."""
+        """A workflow: look up, ask, propose the plan, then go step by step with the customer."""
         steps = list(calls)
         while steps and steps[0].kind != Kind.WRITE and steps[0].requestor is None:
             yield from self.read(goal, steps.pop(0), [errand], facts)
         yield from self.ask_all(goal, errand, facts)
-        yes: list[bool] = []
-        yield from self.agreed(self.words.plan(errand), yes)
-        if yes == [True]:
+        if (yield from self.agreed(self.words.plan(errand))):
             yield from self.take_steps(errand, steps)
         else:
             self._prefix = [self.phrases.say("left")]
 
     def take_steps(self, errand: GoldCall, steps: Sequence[GoldCall]) -> Play:
-        """The steps of a workflow that was agreed to; what is changed on the way is asked for once more."""
+        """The steps of a workflow that was agreed to; each later write needs a yes of its own."""
         for place, step in enumerate(steps):
             if step.requestor is not None:
                 yield from self.guide(step)
@@ -194,7 +194,7 @@ class Oracle:
         self.done.append(errand)
 
     def guide(self, step: GoldCall) -> Play:
-        """Tell the customer what to do on a device of their own, and hear what came of it."""
+        """Ask the customer to do something on a device of their own, and hear the result."""
         text = self.words.guide(step)
         for _ in range(_ASKED_AT_MOST):
             yield from self.say(text)
@@ -203,7 +203,7 @@ class Oracle:
                 return
 
     def perform(self, errand: GoldCall) -> Play:
-        """An errand that the gold does not hold: its steps are those it takes once the goals before it are done."""
+        """An errand that is not in the gold; its steps are worked out on a world where the goals before it are done."""
         if errand.name not in self.domain.workflows:
             yield from self.carry_out(errand)
             return
@@ -224,7 +224,7 @@ class Oracle:
         )
 
     def read(self, goal: int, call: GoldCall, writes: Sequence[GoldCall], facts: Sequence[Fact]) -> Play:
-        """A look-up; what it rests on is asked for first."""
+        """A look-up; the facts that it rests on are asked for first."""
         if key_of(call) in self._made:
             return
         for write in writes:
@@ -248,25 +248,23 @@ class Oracle:
             self.thank()
 
     def write(self, call: GoldCall) -> Play:
-        """Say what will be done, wait for the yes, do it."""
-        yes: list[bool] = []
-        yield from self.agreed(self.words.plan(call), yes)
-        if yes == [True]:
+        """Say what will be done, wait for a yes, do it."""
+        if (yield from self.agreed(self.words.plan(call))):
             yield from self.carry_out(call)
         else:
             self._prefix = [self.phrases.say("left")]
 
-    def agreed(self, plan: str, yes: list[bool]) -> Play:
-        """Put a plan to the customer; ``yes`` gets the answer."""
+    def agreed(self, plan: str) -> Question:
+        """Propose a plan to the customer; whether they said yes."""
         yield from self.say(plan, self.phrases.say("confirm"))
         for _ in range(_ASKED_AT_MOST - 1):
             if speech.says_yes(self.heard[-1]):
                 break
             yield from self.say(self.phrases.say("confirm_again"))
-        yes.append(speech.says_yes(self.heard[-1]))
+        return speech.says_yes(self.heard[-1])
 
     def carry_out(self, call: GoldCall) -> Play:
-        """The write, and what there is to say about it afterwards."""
+        """Make the write, and prepare what to say about it afterwards."""
         yield from self.make(call)
         if self.out_of_order:
             return
@@ -280,7 +278,7 @@ class Oracle:
         self.done.append(call)
 
     def report(self, goal: int, last: bool) -> Play:
-        """Say what was done, and ask whether there is more; go straight on where the customer has said what."""
+        """Say what was done, and ask whether there is more, unless the customer has stated the next goal already."""
         if last:
             self._prefix += [self.phrases.say("fact", value=fact) for fact in self._left_to_tell]
             self._left_to_tell = []
@@ -292,20 +290,18 @@ class Oracle:
 
     # -- a change of mind ----------------------------------------------------------------------------------------------
     def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
-        """Propose what the customer wanted first; once they want something else, leave it and do that."""
+        """Propose the customer's first request; once they change it, drop it and do the new one."""
         facts = changed_facts(self.task.user.goals[goal].facts, change)
         if not self.has_changed(change):
             yield from self.propose_first(goal, first)
-            yes: list[bool] = []
             yield from self.say(self.words.plan(first), self.phrases.say("confirm"))
             if not self.has_changed(change):
                 if speech.says_yes(self.heard[-1]):
-                    # They did not change their mind: then it is done as they said.
+                    # They did not change their mind, so the first request is carried out.
                     yield from self.perform(first)
                     yield from self.report(goal, last)
                     return
-                yield from self.agreed(self.words.plan(first), yes)
-                if yes == [True] and not self.has_changed(change):
+                if (yield from self.agreed(self.words.plan(first))) and not self.has_changed(change):
                     yield from self.perform(first)
                     yield from self.report(goal, last)
                     return
@@ -313,7 +309,7 @@ class Oracle:
         yield from self.settle(goal, facts, last)
 
     def propose_first(self, goal: int, first: GoldCall) -> Play:
-        """The look-ups that the first wish needs: those of the gold that don't rest on the second, and its own."""
+        """The look-ups of the first request: those of the gold that don't rest on the second one, and its own."""
         before = set(scalars(first.arguments))
         later = [v for errand in self.errands_of(goal) for v in scalars(errand.arguments) if v not in before]
         for call in self.lookups_for(goal):
@@ -332,7 +328,7 @@ class Oracle:
 
     # -- what is forbidden ---------------------------------------------------------------------------------------------
     def decline(self, goal: int, last: bool) -> Play:
-        """Look at it, refuse with the rule's reason, and stay with it while the customer insists."""
+        """Look things up, refuse with the rule's reason, and repeat it while the customer insists."""
         yield from self.look_at(goal)
         self._thanks = ""  # thanks just before a no would sound like mockery
         yield from self.say(self.words.refusal())
@@ -341,14 +337,14 @@ class Oracle:
         yield from self.stay_with_it(goal, last, self.words.stand_firm)
 
     def stay_with_it(self, goal: int, last: bool, no: Callable[[], str]) -> Play:
-        """Say no again while the customer insists."""
+        """Repeat the refusal while the customer insists."""
         for _ in range(_FIRM_AT_MOST):
             if (not last and self.has_stated(goal + 1)) or speech.gives_in(self.heard[-1]):
                 return
             yield from self.say(no(), self.phrases.say("more_later"))
 
     def look_at(self, goal: int) -> Play:
-        """The look-ups for a goal that will not be done; what is missing is asked for like anywhere else."""
+        """The look-ups for a goal that will be refused; missing facts are asked for as for any other goal."""
         forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
         facts = self.task.user.goals[goal].facts
         targets = [forbidden] if forbidden else []
@@ -366,14 +362,14 @@ class Oracle:
 
     # -- the moves -----------------------------------------------------------------------------------------------------
     def say(self, *parts: str) -> Play:
-        """One message; what was kept for it goes first. The answer is in ``heard[-1]`` afterwards."""
+        """One message, prepared sentences first. The answer is in ``heard[-1]`` afterwards."""
         text = in_turn([self._thanks, *self._prefix, *parts])
         self._prefix, self._thanks = [], ""
         answer = yield text
         self.heard.append(answer.content or "")
 
     def make(self, call: GoldCall) -> Play:
-        """One call, made again where that may help; its result is in ``results[-1]`` afterwards."""
+        """One call, repeated where that may help; its result is in ``results[-1]`` afterwards."""
         self._made.add(key_of(call))
         result = yield Call(call.name, call.arguments)
         if result.error and is_passing(result.content or ""):
@@ -394,12 +390,12 @@ class Oracle:
         return speech.mentions("\n".join(self.heard), says)
 
     def open_facts(self, write: GoldCall, facts: Sequence[Fact]) -> list[Fact]:
-        """Facts that the write needs and nobody has said yet, in the order of its arguments."""
+        """Facts that the write needs and the customer has not said yet, in the order of its arguments."""
         by_slot = {fact.slot: fact for fact in facts if fact.says and not self.heard_of(fact.says)}
         return [by_slot[slot] for slot in write.arguments if slot in by_slot]
 
     def has_stated(self, goal: int) -> bool:
-        """Whether the customer has already said what they want by a later goal."""
+        """Whether the customer has already stated a later goal."""
         wanted = self.task.user.goals[goal]
         if any(speech.normalised(wanted.request) in speech.normalised(text) for text in self.heard):
             return True
@@ -408,10 +404,8 @@ class Oracle:
         return any(say not in earlier for say in said) and self.heard_of(said)
 
     def rests_on(self, call: GoldCall, value: Any) -> bool:
-        """Whether a look-up could only be chosen by somebody who knows ``value``.
-
-        It names the value itself, or something that a record seen so far holds beside it.
-        """
+        """Whether choosing this look-up takes knowing ``value``: it names the value itself, or something that a record
+        seen so far holds beside it."""
         asked, meant = set(scalars(call.arguments)), set(scalars(value))
         if asked & meant:
             return True
@@ -430,7 +424,7 @@ class Oracle:
 
 
 def changed_facts(facts: Sequence[Fact], change: Change) -> list[Fact]:
-    """What the customer means after the change."""
+    """The facts of a goal after the customer's change of mind."""
     slots = {fact.slot for fact in change.facts}
     return [*change.facts, *(fact for fact in facts if fact.slot not in slots)]
 

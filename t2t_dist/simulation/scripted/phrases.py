@@ -1,4 +1,4 @@
-"""Sentences for the scripted speakers: drawn by a seed, never the same wording twice in a row, mended to read well."""
+"""Sentences for the scripted players: drawn by a seed, never the same wording twice in a row, tidied to read well."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def _file() -> tuple[Acts, dict[str, Acts]]:
 
 
 def agent_acts() -> Acts:
-    """The agents' acts and their wordings."""
+    """The agents' acts with their wordings."""
     return _file()[0]
 
 
 def user_acts(persona: str) -> Acts:
-    """The customers' acts, worded as somebody of this persona would; its first word is the style."""
+    """The customers' acts with their wordings in the style of a persona, which is its first word."""
     match = re.match(r"\W*(\w+)", persona)
     style = match[1].lower() if match else DEFAULT_STYLE
     return _file()[1].get(style) or _file()[1][DEFAULT_STYLE]
 
 
 class Phrases:
-    """Draws wordings; the draws depend on the seed and their order only."""
+    """A drawer of wordings; the draws depend on the seed and on their order only."""
 
     def __init__(self, acts: Acts, rng: random.Random) -> None:
         self._acts, self.rng = acts, rng
@@ -48,7 +48,7 @@ class Phrases:
         return tidy(self.pick(self._acts[act], act).format(**values))
 
     def pick(self, options: Sequence[str], about: str) -> str:
-        """One of the options, another one than the last time for the same ``about``."""
+        """One of the options, not the one drawn last for the same ``about``."""
         index = int(self.rng.random() * len(options))
         if self._last.get(about) == index:
             index = (index + 1) % len(options)
@@ -60,7 +60,7 @@ _BEGIN = re.compile(r"[^\W\d_]")
 
 
 def capitalised(text: str) -> str:
-    """First letter in upper case; an e-mail address, a number or a '#W12' at the beginning stays as it is."""
+    """First letter in upper case; a leading e-mail address, number or '#W12' stays as it is."""
     if text[:1].isupper():
         return text
     first = text.split(" ", 1)[0]
@@ -72,8 +72,8 @@ def capitalised(text: str) -> str:
 
 _BEFORE_MARK = re.compile(r"\s+([,.;:?!])")
 _DOUBLED = re.compile(r"([.?!])[.]+(?!\S)|,(?=[.;?!])|\b(the|a|an) (?=\2 )", re.I)
-#: Most texts hold none of these and need no mending.
-_TO_MEND = (
+#: Most texts hold none of these and need no fixing.
+_TO_FIX = (
     "..",
     "?.",
     "!.",
@@ -96,18 +96,18 @@ _TO_MEND = (
 def tidy(text: str) -> str:
     """No doubled spaces, marks or articles; begins with a capital letter."""
     text = " ".join(text.split())
-    if any(part in text for part in _TO_MEND):
+    if any(part in text for part in _TO_FIX):
         text = _DOUBLED.sub(lambda match: match[1] or "", _BEFORE_MARK.sub(r"\1", text))
     return capitalised(text)
 
 
 def in_turn(parts: Iterable[str]) -> str:
-    """Sentences one after the other; empty parts fall away."""
+    """Sentences one after the other; empty parts are dropped."""
     return " ".join(tidy(part) for part in parts if part)
 
 
 def either(texts: Sequence[str]) -> str:
-    """``a``, ``a or b``, ``a, b or c``; three and more with semicolons where the texts hold commas themselves."""
+    """``a``, ``a or b``, ``a, b or c``; three or more with semicolons where the texts hold commas."""
     if len(texts) < 3:
         return " or ".join(texts)
     if any("," in text for text in texts):

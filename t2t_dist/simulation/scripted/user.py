@@ -1,4 +1,4 @@
-"""A simulated customer without a model: goal-driven, made from the user side of a task and a seed only."""
+"""The scripted user: a customer without a model, driven by goals, from a task's user side and a seed only."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ..players import UserPlayer
 from .device import Devices, results_in_words
 from .phrases import Phrases, in_turn, user_acts
 
-#: Answers in a row that bring nothing new before the customer leaves.
+#: Answers in a row without progress before the customer leaves.
 PATIENCE = 6
 #: How often the customer says that what they asked for has not been done, or is not what they asked for.
 _REMINDERS = 2
 #: Share of customers who ask their questions along with the request; the others ask with their next answer.
 _ASKS_AT_ONCE = 0.75
-#: Questions for who the customer is, beyond the cues of what this one can tell.
+#: Questions about who the customer is, beyond the cues of what this one knows.
 _WHO_BY_NAME = (
     "e-mail", "email", "mail address", "full name", "first name", "last name", "your name", "surname", "zip",
     "postal code", "postcode", "user id", "user name", "username", "customer id", "customer number", "account number",
@@ -39,12 +39,12 @@ _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another optio
 
 
 class ScriptedUser(UserPlayer):
-    """States what it may, answers what it is asked, changes its mind at the trigger, insists, then gives in.
+    """A customer that states what it may, answers questions, changes its mind at the trigger, insists, then gives in.
 
     Args:
         side: all it knows. It never sees the grader's side, the agent's tools or their results.
         seed: decides the wordings, and when its questions come.
-        devices: what it can use when it is told to, in words.
+        devices: its own devices, which it uses when the agent asks it to.
     """
 
     name = "scripted"
@@ -70,7 +70,7 @@ class ScriptedUser(UserPlayer):
         self._begin_goal(0)
 
     async def reply(self, turns: list[Turn]) -> Turn:
-        """The customer's answer to the agent's last message, or what they do first on a device of their own."""
+        """The customer's answer to the agent's last message, or the next call on a device of their own."""
         if self._calling is not None:
             self._results.append((self._calling, turns[-1]))
             self._calling = None
@@ -101,7 +101,7 @@ class ScriptedUser(UserPlayer):
 
     # -- their own device --------------------------------------------------------------------------------------------
     def _requested_of_them(self, heard: str) -> list[Call]:
-        """What the agent tells them to do on a device, unless there is something to be said first."""
+        """The calls that the agent asks for on a device, unless there is something to say first."""
         if self._devices is None or self._at < 0 or speech.hands_over(heard):
             return []
         calls = self._devices.requested_calls(heard, self._facts)
@@ -118,7 +118,7 @@ class ScriptedUser(UserPlayer):
         return Turn(seat="user", role="user", tool_calls=[call])
 
     def _report(self) -> str:
-        """What came of it, in the customer's words: all that the agent gets to know."""
+        """The results of the calls in the customer's words: all that the agent gets to know."""
         assert self._devices is not None
         made, self._results = self._results, []
         self._idle, self._before = 0, ""
@@ -205,14 +205,14 @@ class ScriptedUser(UserPlayer):
         return self._phrases.say("ack")
 
     def _question(self, act: str) -> str:
-        """Their questions where they have not asked them yet."""
+        """Their questions, if they have not asked them yet."""
         if self._questions_asked:
             return ""
         self._questions_asked = True
         return self._phrases.say(act, questions=in_turn(_without_and(self.side.goals[self._at].questions)))
 
     def _answers(self, facts: Sequence[Fact]) -> list[str]:
-        """The answers; what is told for the first time brings the conversation on."""
+        """The answers; a fact that is said for the first time is progress."""
         for fact in facts:
             if fact.slot not in self._disclosed:
                 self._disclosed.add(fact.slot)
@@ -221,12 +221,12 @@ class ScriptedUser(UserPlayer):
 
     # -- who they are ------------------------------------------------------------------------------------------------
     def _asked_who(self, heard: str, asked: Sequence[Fact], confirm: bool) -> str:
-        """What to say to a question for who they are; empty when there was none."""
+        """The answer to a question about who they are; empty if there was none."""
         specific = [fact for fact in self.side.identity if speech.asks_for(heard, fact.cues or [fact.label])]
         by_name = bool(specific) or speech.asks_for(heard, _WHO_BY_NAME)
         if not (by_name or speech.asks_for(heard, _WHO)):
             return ""
-        # Somebody who knows us by now means something else: the zip code of a new address, a mail to be sent.
+        # An agent that has identified us means something else: the zip code of a new address, a mail to be sent.
         if self._identified and (asked or confirm):
             return ""
         facts = self._choose_identity(specific)
@@ -238,7 +238,7 @@ class ScriptedUser(UserPlayer):
         return self._phrases.say("lacks" if lacks else "identity", answers=self._identity_answers(facts))
 
     def _choose_identity(self, specific: list[Fact]) -> list[Fact]:
-        """The e-mail address where they know it, else what was asked for, else all they can say."""
+        """The e-mail address if they know one, else what was asked for, else everything they know."""
         mail = [fact for fact in self.side.identity if "mail" in f"{fact.slot} {fact.label}".lower()]
         if self._identified and specific:
             return specific
@@ -273,7 +273,7 @@ class ScriptedUser(UserPlayer):
         return self._phrases.say("change", request=change.request)
 
     def _means_the_old(self, heard: str) -> bool:
-        """After the change of mind, the agent still speaks of what was wanted first."""
+        """Whether the agent still speaks of the first request after the change of mind."""
         if not self._changed or not self._replaced:
             return False
         new = {say for fact in self._facts for say in fact.says}
@@ -317,7 +317,7 @@ class ScriptedUser(UserPlayer):
         wrong = [fact for fact in open_facts if not speech.mentions(heard, fact.says)]
         detailed = any(speech.mentions(heard, fact.says) for fact in self._facts if fact.says)
         if wrong and detailed:
-            # A plan with its details that does not hold what they want: nobody says yes to that.
+            # A detailed plan that is not what they want: nobody says yes to that.
             return self._phrases.say("correct", answers=in_turn(self._answers(wrong)))
         self._disclosed |= {fact.slot for fact in open_facts if fact not in wrong}
         self._progress = not self._confirmed
@@ -345,7 +345,7 @@ class ScriptedUser(UserPlayer):
         return self._next_or_leave(heard)
 
     def _on_more(self, heard: str) -> str:
-        """Anything else? Yes: what was asked for, unless they agreed to it before and it must be done by now."""
+        """The answer to "anything else?": the request again, unless they agreed to a plan, so that it must be done."""
         if self._confirmed:
             self._done = True
         elif self._reminded < _REMINDERS:
@@ -354,7 +354,7 @@ class ScriptedUser(UserPlayer):
         return self._next_or_leave(heard)
 
     def _on_open_question(self, heard: str) -> str:
-        """A question that no cue matches. A proposal is answered; asked in vain twice, they tell what they know."""
+        """A question that no cue matches. A proposal is answered; at the second such question they volunteer a fact."""
         left = [fact for fact in self._facts if fact.slot not in self._disclosed]
         proposed = [fact for fact in left if fact.says and speech.mentions(heard, fact.says)]
         if proposed:
@@ -366,5 +366,5 @@ class ScriptedUser(UserPlayer):
 
 
 def _without_and(questions: Sequence[str]) -> list[str]:
-    """Questions that begin a sentence of their own: "And what ..." follows on nothing there."""
+    """The questions without a leading "And", for use at the beginning of a message."""
     return [question.removeprefix("And ") for question in questions]

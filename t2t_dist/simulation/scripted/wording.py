@@ -1,4 +1,4 @@
-"""What a scripted agent says about the calls of its task, in the words of the domain."""
+"""The wording of a scripted agent: sentences about the calls of its task, in the domain's language."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from t2t_dist.tau2.initial_world import world_of
 
 from .phrases import Phrases, either, in_turn, tidy
 
-#: A customer can choose among so many; more would be read to nobody.
+#: The most options that a customer is offered.
 MAX_OPTIONS = 6
 
 
 class Wording:
-    """Renders calls on the world as it was at the start. One instance a dialogue."""
+    """A renderer of calls, on the world as it was at the start; one instance per dialogue."""
 
     def __init__(self, task: Task, domain: Domain, phrases: Phrases) -> None:
         self.task, self.domain, self.phrases = task, domain, phrases
@@ -33,7 +33,7 @@ class Wording:
         return self.domain.language.tool(self.domain.tools.by_name.get(name, name))
 
     def said(self, call: Call, slot: str) -> str:
-        """How an argument of the call is said."""
+        """An argument of the call in words."""
         return self.domain.describe(self.world, call, slot, self.task.customer).text
 
     def plan(self, call: GoldCall) -> str:
@@ -41,19 +41,19 @@ class Wording:
         return self._filled(self.words(call.name).plan, call, result_of(call) or self._result_of_trying(call), "plan")
 
     def done(self, call: GoldCall) -> str:
-        """That it has been done."""
+        """The report that the call has been made."""
         return self._filled(self.words(call.name).done, call, result_of(call), "done")
 
     def guide(self, call: GoldCall) -> str:
-        """What the customer is told to do on a device of their own."""
+        """The instruction to the customer for a call on a device of their own."""
         words = self.words(call.name)
         return self._filled(words.guide or words.plan, call, {}, "guide")
 
     def details(self, call: GoldCall) -> str:
-        """The arguments in brackets, empty where there are none to speak of."""
+        """The arguments in brackets, empty where none is worth saying."""
         made = Call(call.name, call.arguments)
         said = [self.domain.describe(self.world, made, slot, self.task.customer) for slot in call.arguments]
-        # What nobody has to say (whose account it is) tells nobody anything.
+        # Arguments that nobody has to say (whose account it is) carry no news.
         texts = [value.text for value in said if value.says]
         return f" ({'; '.join(texts)})" if texts else ""
 
@@ -66,7 +66,7 @@ class Wording:
         return tidy(self.phrases.pick(ready, f"{act} {call.name}"))
 
     def _result_of_trying(self, call: GoldCall) -> dict[str, Any]:
-        """What a call that the gold does not make would give, after the goals before it."""
+        """The result that a call outside the gold would give, after the goals before it."""
         world = world_of(self.domain, self.task)
         for earlier in self.task.grader.gold:
             if earlier.kind == "write" and earlier.goal < call.goal:
@@ -74,9 +74,9 @@ class Wording:
         value = self.domain.execute(world, Call(call.name, call.arguments)).value
         return value if isinstance(value, dict) else {}
 
-    # -- what the customer wants to be told ----------------------------------------------------------------------------
+    # -- what the customer wants to know -------------------------------------------------------------------------------
     def tells(self, gold: GoldCall, got: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """``(fact, sentence)`` for what this call lets the agent tell. ``got`` is what the call really gave."""
+        """``(fact, sentence)`` for each fact that this call lets the agent say. ``got`` is the call's actual result."""
         expected = result_of(gold)
         for tell in self.words(gold.name).tell:
             value = expected.get(tell.field)
@@ -87,7 +87,7 @@ class Wording:
 
     # -- questions ---------------------------------------------------------------------------------------------------
     def ask_who(self, entry: GoldCall) -> str:
-        """Asking for what the entry call needs."""
+        """The question for the arguments of an entry call."""
         tool = self.domain.tools[entry.name]
         known = [self.domain.language.identity.get(spec.name) for spec in tool.parameters.values()]
         options = [text for words in known if words for text in words.ask]
@@ -97,7 +97,7 @@ class Wording:
         return self.phrases.say("ask_identity", labels=joined([label.replace("_", " ") for label in labels]))
 
     def ask(self, fact: Fact, tool: str, options: Sequence[str]) -> str:
-        """Asking for a slot, with the options where there are some to offer."""
+        """The question for a slot, with the options to choose from, if any."""
         words: Words = self.domain.language.slot(tool, fact.slot)
         fitting = [text for text in words.ask if ("{options}" in text) == bool(options)]
         if not fitting:
@@ -108,9 +108,9 @@ class Wording:
         return tidy(chosen.format(options=either(options)))
 
     def options(self, fact: Fact, goal: int, write: GoldCall, open_slots: set[str], shown: str) -> list[str]:
-        """What the customer could mean by a withheld slot, among what the results so far (``shown``) hold.
+        """The possible values of a withheld slot, in words, among those in the results so far (``shown``).
 
-        In an order that gives nothing away; empty where there is no real choice to offer.
+        In random order, so that it gives nothing away; empty where there is no real choice to offer.
         """
         certificate, slot = self.task.certificate, fact.slot
         if certificate is None or certificate.goal != goal or slot not in certificate.withheld:
@@ -136,7 +136,7 @@ class Wording:
         return chosen
 
     def _single(self, name: str, arguments: dict[str, Any], slot: str) -> list[str]:
-        """The texts a value is made of: a list's elements one by one, where its text is theirs put together."""
+        """The texts that make up a value's text: one per element of a list, where the list's text is theirs joined."""
         value = arguments[slot]
         whole = self.said(Call(name, arguments), slot)
         if not isinstance(value, list) or len(value) < 2:
@@ -147,13 +147,13 @@ class Wording:
     # -- refusing and handing over -------------------------------------------------------------------------------------
     @property
     def reason(self) -> str:
-        """Why the forbidden call is forbidden, to be put in the middle of a sentence."""
+        """Why the forbidden call is forbidden, worded for the middle of a sentence."""
         certificate = self.task.certificate
         reason = (certificate.reason or certificate.clause) if certificate else None
         return (reason or "our policy does not allow it").rstrip(". ")
 
     def refusal(self) -> str:
-        """The refusal that the cited rule calls for; announces the hand-over where the rule wants one."""
+        """The refusal in the words of the cited rule; announces the hand-over where the rule requires one."""
         rule = self.task.grader.rule
         options = self.domain.language.refusals.get(rule, []) if rule is not None else []
         if not options:
@@ -168,7 +168,7 @@ class Wording:
         return self.phrases.say("stand_firm", reason=self.reason, Reason=tidy(self.reason))
 
     def summary(self, done: Iterable[GoldCall]) -> str:
-        """For the colleague who takes over."""
+        """The summary for the colleague who takes over."""
         wanted = self.task.certificate.forbidden_call if self.task.certificate else None
         name = self.words(wanted.name).name if wanted else "a request"
         details = self.details(wanted) if wanted else ""
@@ -184,7 +184,7 @@ def result_of(call: GoldCall) -> dict[str, Any]:
 
 
 def parsed(content: str | None) -> dict[str, Any]:
-    """A result's text as an object; empty where it is not one."""
+    """A result's text as an object; empty where it is none."""
     if not content or not content.startswith("{"):
         return {}
     try:
@@ -195,7 +195,7 @@ def parsed(content: str | None) -> dict[str, Any]:
 
 
 def scalars(value: Any) -> Iterator[str]:
-    """Every plain value in an argument, as text."""
+    """Every scalar in an argument, as text."""
     if isinstance(value, dict):
         for inner in value.values():
             yield from scalars(inner)
@@ -207,7 +207,7 @@ def scalars(value: Any) -> Iterator[str]:
 
 
 def records(content: str) -> Iterator[set[str]]:
-    """The plain values of each record in a result."""
+    """The scalars of each record in a result."""
     if content[:1] not in ("{", "["):
         return
     try:
