@@ -275,7 +275,7 @@ def _in_words(filters: Filters) -> list[str]:
     words = [f"reward at least {filters.min_reward:g}"] if filters.min_reward is not None else []
     asked = (("intent", filters.intents), ("agent", filters.agents), ("process check", filters.process))
     words += [f"{name} {', '.join(map(public, values))}" for name, values in asked if values]
-    words += ["no faults of the simulated user"] if filters.no_faults else []
+    words += ["no user faults"] if filters.no_faults else []
     words += [f"at most {filters.max_turns} turns"] if filters.max_turns is not None else []
     words += [f"at most {filters.max_tokens} tokens"] if filters.max_tokens is not None else []
     words += [f"at most {filters.per_task} per task"] if filters.per_task is not None else []

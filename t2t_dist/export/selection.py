@@ -132,7 +132,7 @@ def _unwanted(row: dict[str, Any], turns: _Turns, place: int, filters: Filters, 
             "a process check failed",
             lambda: not rejected and any(process.get(name) is False for name in filters.process),
         ),
-        ("faults of the simulated user", lambda: filters.no_faults and bool(row["flags"])),
+        ("user faults", lambda: filters.no_faults and bool(row["flags"])),
         ("too many turns", lambda: filters.max_turns is not None and turns.count(place) > filters.max_turns),
         ("no message of the agent's", lambda: turns.count(place) < 3),
     ]
