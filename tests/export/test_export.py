@@ -217,7 +217,7 @@ def test_faults_of_the_user_and_long_contexts_are_left_out(shop: Made, tmp_path:
             turn["prompt_tokens"], turn["completion_tokens"] = 100 * (place + 1), 5
     write_run(tmp_path / "run", [*rows_of(tasks), *rows], domain="retail")
     found = made(str(tmp_path / "run"), tmp_path / "a", "sft", filters=Filters(no_faults=True, max_tokens=305))
-    assert found.left_out == {"faults of the simulated user": 1, "too many tokens": 1}
+    assert found.left_out == {"user faults": 1, "too many tokens": 1}
     assert sum(found.splits.values()) == 2
 
 
