@@ -60,7 +60,7 @@ class FaultyTools(ToolSet):
         return self._fault(name, side) or await self._tools.execute_async(world, name, arguments, side)
 
 
-def injected(domain: Domain, plan: Plan, late_s: float = 0.0) -> Domain:
+def with_tool_faults(domain: Domain, plan: Plan, late_s: float = 0.0) -> Domain:
     """A copy of the domain with faulty tools, for one attempt at an episode or one replay; the domain itself where the
     plan is empty."""
     if not plan:

@@ -1,4 +1,4 @@
-"""Process checks: how the agent went about it, whatever came of it. Reported always, in the basis only on request."""
+"""Process checks: how the agent proceeded, whatever the result. Always reported; in the basis only on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from t2t_dist.tau2.initial_world import world_of
 
 
 class ProcessChecks:
-    """Fed turn by turn and call by call, in order.
+    """The process checks of one episode, fed turn by turn and call by call, in order.
 
     ``authenticated_first``: nobody's data was read, and nothing written, before an entry tool named the customer.
     ``confirmed_before_write``: each write that was accepted follows a question to confirm and a yes to it.

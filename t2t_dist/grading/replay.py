@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from t2t_dist.core.schema import CallPattern, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tool_faults import injected
+from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash
 from t2t_dist.synthesis.intents.gold import fields_of, matches
 from t2t_dist.tau2.initial_world import world_of
@@ -70,7 +70,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
 
     Pure: the transcript and the task stay as they are. Raises InputError: the domain can't set up the task's world.
     """
-    world, tools, checks = world_of(domain, task), injected(domain, faults).tools, ProcessChecks(domain, task)
+    world, tools, checks = world_of(domain, task), with_tool_faults(domain, faults).tools, ProcessChecks(domain, task)
     calls: list[ReplayedCall] = []
     said: list[str] = []
     detail: str | None = None

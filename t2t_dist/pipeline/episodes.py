@@ -14,7 +14,7 @@ from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.offload import aside
 from t2t_dist.core.schema import Episode, Failure, Task, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tool_faults import Plan, injected
+from t2t_dist.environments.tool_faults import Plan, with_tool_faults
 from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
@@ -151,7 +151,7 @@ class EpisodeRunner:
         try:
             rollout = await roll_out(
                 task,
-                injected(self.domain, plan, config.faults.late_s),
+                with_tool_faults(self.domain, plan, config.faults.late_s),
                 seat_agent(self.models, agent, task, self.domain, identity, seed_of(identity, "agent")),
                 seat_user(self.models, config.user, task.user, self.domain, identity, seed_of(seed, "user")),
                 seed=seed,

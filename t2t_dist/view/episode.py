@@ -12,7 +12,7 @@ import orjson
 from t2t_dist.core.schema import GoldCall, RecordChange, Task, Turn, TurnCall
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META, Change, World, diff
-from t2t_dist.environments.tool_faults import injected
+from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
@@ -158,7 +158,7 @@ def show(row: dict[str, Any], task: Task | None, domain: Domain | str) -> ShownE
     if isinstance(domain, str):
         shown.unreplayed = domain
     else:
-        world, shown.unreplayed = _replay(injected(domain, faults_of(row)), turns, task)
+        world, shown.unreplayed = _replay(with_tool_faults(domain, faults_of(row)), turns, task)
     actual = [call for turn in turns for call in turn.calls]
     if task is not None:
         for call in actual:

@@ -15,7 +15,7 @@ from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import FaultsConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Task
-from t2t_dist.environments.tool_faults import Fault, FaultyTools, injected
+from t2t_dist.environments.tool_faults import Fault, FaultyTools, with_tool_faults
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.expected import expected
@@ -151,7 +151,7 @@ def test_what_is_expected(shop: Made) -> None:
 def test_a_call_that_fails_leaves_the_world_alone(shop: Made) -> None:
     task = shop.one("general", lambda task: len(task.grader.allowed_diff) > 0)
     write = next(call for call in task.grader.gold if call.kind == Kind.WRITE)
-    domain = injected(shop.domain, {write.name: Fault.RETRY.value})
+    domain = with_tool_faults(shop.domain, {write.name: Fault.RETRY.value})
     world = domain.world()
     for step in task.grader.gold[: task.grader.gold.index(write)]:
         assert not domain.execute(world, Call(step.name, step.arguments)).error
@@ -164,8 +164,8 @@ def test_a_call_that_fails_leaves_the_world_alone(shop: Made) -> None:
     assert not second.error
     assert world.digest != before
     # The domain itself, and the next attempt at the episode, know nothing of it.
-    assert injected(shop.domain, {}) is shop.domain
-    assert injected(shop.domain, {write.name: "retry"}).execute(shop.domain.world(), Call(write.name, {})).error
+    assert with_tool_faults(shop.domain, {}) is shop.domain
+    assert with_tool_faults(shop.domain, {write.name: "retry"}).execute(shop.domain.world(), Call(write.name, {})).error
 
 
 async def test_what_is_late_holds_nobody_else_up(shop: Made) -> None:
