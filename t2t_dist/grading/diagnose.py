@@ -289,7 +289,7 @@ class _Case:
         if process.get("authenticated_first") is False:
             yield Finding("not_authenticated", "acted before it knew who the customer is", None, counts)
         elif process.get("own_data_only") is False:
-            yield Finding("not_authenticated", "looked into somebody else's data", None, counts)
+            yield Finding("not_authenticated", "looked into another customer's data", None, counts)
         if process.get("confirmed_before_write") is False:
             yield Finding("no_confirmation", "wrote without a yes", None, counts)
         if ROLE_SWAP in self.flags:
