@@ -163,11 +163,11 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
         # Signals drain a run, and only the main thread gets them; a loop that runs can't wait for another.
         raise InputError(f"{kind}() needs the main thread and no running event loop; in a notebook use !t2t {kind}")
     from t2t_dist.cluster.launch import run
-    from t2t_dist.evaluation.results_table import Tally
+    from t2t_dist.evaluation.results_table import ResultsTable
     from t2t_dist.evaluation.summary import summary_of
 
     result = run(kind, config, out, notify)
     reader = RunReader(open_storage(out), SCHEMAS)
-    tally = Tally.read(reader.batches)
-    told = summary_of(kind, reader.state, tally, result.run_id, config.sure_trials, out, result.wall_s)
+    results = ResultsTable.read(reader.batches)
+    told = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
     return Run(out, told, result.ended or None)

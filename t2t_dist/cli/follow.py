@@ -16,8 +16,8 @@ import typer
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import stable_hash
-from t2t_dist.evaluation.results_table import Tally
-from t2t_dist.evaluation.thresholds import Verdict, failed_gates
+from t2t_dist.evaluation.results_table import ResultsTable
+from t2t_dist.evaluation.thresholds import Verdict, failed_thresholds
 
 from .common import RESUMABLE, err_console, escaped, finish
 from .gates import Checks, Judged
@@ -41,7 +41,7 @@ class _Seen(NamedTuple):
     """A run as its store shows it, and what its gates came to."""
 
     stored: Any
-    tally: Tally
+    results: ResultsTable
     judged: Judged
     verdicts: list[Verdict]
 
@@ -77,10 +77,10 @@ def follow_job(
 
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
-    failed = _told_gates(about, checks, lines.told or {}) if seen is None else failed_gates(seen.verdicts)
+    failed = _told_gates(about, checks, lines.told or {}) if seen is None else failed_thresholds(seen.verdicts)
     found = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
     if seen is not None and found.code in (0, 1):
-        seen.judged.write_files(seen.tally, seen.stored.summary, seen.verdicts)
+        seen.judged.write_files(seen.results, seen.stored.summary, seen.verdicts)
     if found.source:
         if lines.told is None and found.summary is not None:
             for part in summary_tables(found.summary):  # the job did not live, or its log is not there, to say so
@@ -157,14 +157,16 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         same = not about.settings or settings_hash(manifest.results, manifest.kind) == about.settings
         if (about.kind and manifest.kind != about.kind) or not same:
             return None
-        status, tally = read_status(run.storage) or {}, Tally.read(run.reader.batches)
+        status, results = read_status(run.storage) or {}, ResultsTable.read(run.reader.batches)
     except InputError:
         return None
     config, wall_s = manifest.config, round(float(status.get("elapsed_s", 0.0)), 2)
-    summary = summary_of(manifest.kind, run.reader.state, tally, manifest.run_id, config.sure_trials, about.out, wall_s)
+    summary = summary_of(
+        manifest.kind, run.reader.state, results, manifest.run_id, config.sure_trials, about.out, wall_s
+    )
     judged = Judged(config, about.gates, checks)
     stored = Stored(summary, str(status.get("state", "")), float(status.get("at", 0.0)))
-    return _Seen(stored, tally, judged, judged.verdicts(tally, summary))
+    return _Seen(stored, results, judged, judged.verdicts(results, summary))
 
 
 def _told_gates(about: About, checks: Checks, told: dict[str, Any]) -> list[str]:

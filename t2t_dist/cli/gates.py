@@ -11,8 +11,8 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.evaluation.ci_files import junit, markdown
 from t2t_dist.evaluation.compare import Compared, with_baseline
-from t2t_dist.evaluation.results_table import Tally
-from t2t_dist.evaluation.thresholds import Verdict, drops, parse_gate
+from t2t_dist.evaluation.results_table import ResultsTable
+from t2t_dist.evaluation.thresholds import Verdict, drops, parse_threshold
 from t2t_dist.storage.partial_run import Reading
 
 Baseline = Annotated[str | None, typer.Option("--baseline", help="An earlier run to compare with, task by task.")]
@@ -44,9 +44,9 @@ class Judged:
 
     def __init__(self, config: Config, gates: list[str], checks: Checks | None) -> None:
         self.checks = checks or Checks()
-        self.gates = [parse_gate(text, config.agents, config.sure_trials) for text in gates]
+        self.gates = [parse_threshold(text, config.agents, config.sure_trials) for text in gates]
         self.changes: list[Compared] = []
-        self.before: Tally | None = None
+        self.before: ResultsTable | None = None
         baseline, drop = self.checks.baseline, self.checks.max_drop
         if drop is not None and baseline is None:
             raise InputError("--max-drop needs a run to compare with: add --baseline RUN")
@@ -54,7 +54,7 @@ class Judged:
             raise InputError(f"--max-drop {drop:g}: a drop of pass^1 is from 0 to 1; write 0.05 for five points")
         if baseline is not None:
             reading = Reading(baseline)
-            self.before = Tally.read(reading.batches)
+            self.before = ResultsTable.read(reading.batches)
             if reading.notes:
                 raise InputError(f"--baseline {baseline} is no whole run: {reading.notes[0]}")
             if not self.before.episodes:
@@ -70,21 +70,21 @@ class Judged:
     def __bool__(self) -> bool:
         return bool(self.gates) or self.checks.max_drop is not None
 
-    def verdicts(self, tally: Tally, summary: dict[str, Any]) -> list[Verdict]:
+    def verdicts(self, results: ResultsTable, summary: dict[str, Any]) -> list[Verdict]:
         """Judge a run that has ended; what it was compared with goes into its summary."""
-        found = [verdict for gate in self.gates for verdict in gate.verdicts(tally)]
+        found = [verdict for gate in self.gates for verdict in gate.verdicts(results)]
         if self.before is not None:
-            self.changes = with_baseline(tally, self.before)
+            self.changes = with_baseline(results, self.before)
             summary["baseline"] = [change.plain() for change in self.changes]
             if self.checks.max_drop is not None:
                 found += drops(self.changes, self.checks.max_drop)
         return found
 
-    def write_files(self, tally: Tally, summary: dict[str, Any], verdicts: list[Verdict]) -> None:
+    def write_files(self, results: ResultsTable, summary: dict[str, Any], verdicts: list[Verdict]) -> None:
         """The files for CI. Raises InputError: they can't be written."""
         changes = summary.get("baseline", [])
         if self.checks.junit is not None:
-            _write(self.checks.junit, junit(tally, verdicts, summary["run_id"], summary["wall_s"]))
+            _write(self.checks.junit, junit(results, verdicts, summary["run_id"], summary["wall_s"]))
         if self.checks.markdown is not None:
             _write(self.checks.markdown, markdown(summary, verdicts, changes).encode("utf-8", "replace"))
 

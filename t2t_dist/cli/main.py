@@ -97,9 +97,9 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     """In the driver's own process."""
     started = time.monotonic()
     from t2t_dist.cluster.launch import Stopped, run
-    from t2t_dist.evaluation.results_table import Tally
+    from t2t_dist.evaluation.results_table import ResultsTable
     from t2t_dist.evaluation.summary import summary_of
-    from t2t_dist.evaluation.thresholds import failed_gates
+    from t2t_dist.evaluation.thresholds import failed_thresholds
     from t2t_dist.storage.partial_run import Reading
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
@@ -115,29 +115,29 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         err_console.print(f"[yellow]stopped:[/] {escaped(str(stop))}; what was finished is committed, {again}")
         raise typer.Exit(RESUMABLE) from None
     reader = RunReader(open_storage(out), SCHEMAS)  # strict: no gate is judged by half of a run
-    tally = Tally.read(reader.batches)
+    results = ResultsTable.read(reader.batches)
     wall_s = result.wall_s or time.monotonic() - started
-    summary = summary_of(kind, reader.state, tally, result.run_id, config.sure_trials, out, wall_s)
+    summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, wall_s)
     summary["session"] = {"lag_ms": round(result.lag_ms, 1), "rss_mb": result.rss_mb, "resumed": result.resumed}
-    verdicts = judged.verdicts(tally, summary)
+    verdicts = judged.verdicts(results, summary)
     if kind == "evaluate":
         summary["causes"] = causes_of(Reading(out), CAUSES_READ).by_agent()
     for part in summary_tables(summary):
         err_console.print(part)
-    judged.write_files(tally, summary, verdicts)
+    judged.write_files(results, summary, verdicts)
     if not as_json:
         look = f"t2t report {out}" if kind == "evaluate" else f"t2t show {out} -n 2"
         err_console.print(f"\nThe dataset is in [bold]{out}[/]. Look at it: [bold]{look}[/]")
     if result.ended:
         summary["ended"] = result.ended
         err_console.print(f"[yellow]{escaped(result.ended)}[/]; under a larger one the same command goes on")
-    failed = failed_gates(verdicts)
+    failed = failed_thresholds(verdicts)
     finish(summary | ({"gates": judged.texts, "failed_gates": failed} if judged else {}), as_json)
     if failed:
         for verdict in verdicts:
             if not verdict.passed:
                 where = " ".join(part for part in (verdict.agent, verdict.intent) if part)
-                told = f"{escaped(verdict.gate)}: {escaped(where)}: {escaped(verdict.told)}"
+                told = f"{escaped(verdict.threshold)}: {escaped(where)}: {escaped(verdict.detail)}"
                 err_console.print(f"[bold red]gate failed:[/] {told}", soft_wrap=True)
         raise typer.Exit(GATE_FAILED)
 

@@ -122,7 +122,7 @@ def causes_tables(causes: Causes, listed: Sequence[Cause], count: int) -> Iterat
     for cause in listed[:count]:
         head = Text(f"{cause.episode_id}  ", "bold").append(f"{cause.agent} {cause.intent} {cause.trial}  ", "dim")
         also = f"  (also {', '.join(cause.codes[1:])})" if len(cause.codes) > 1 else ""
-        yield head.append(cause.code, "red").append(f": {printable(cause.told)}", "default").append(also, "dim")
+        yield head.append(cause.code, "red").append(f": {printable(cause.detail)}", "default").append(also, "dim")
     if len(listed) > count:
         yield Text(f"{len(listed) - count} more: -n {len(listed)}", "dim")
 

@@ -9,38 +9,40 @@ from xml.etree import ElementTree as xml
 
 from t2t_dist.core.schema import INTENTS
 
-from .results_table import ALL, Tally
+from .results_table import ALL, ResultsTable
 from .thresholds import Verdict
 
 #: What XML 1.0 can't hold.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(tally: Tally, verdicts: Sequence[Verdict], name: str, wall_s: float) -> bytes:
+def junit(results: ResultsTable, verdicts: Sequence[Verdict], name: str, wall_s: float) -> bytes:
     """A JUnit file: a suite for each agent, a case for each intent. A case fails by the gates on it, and by nothing
     else: without a gate, a low figure is a figure."""
     root = xml.Element("testsuites", name=_text(name))
     totals = {"tests": 0, "failures": 0, "skipped": 0}
-    agents = list(dict.fromkeys([*tally.agents, *(verdict.agent for verdict in verdicts)]))
+    agents = list(dict.fromkeys([*results.agents, *(verdict.agent for verdict in verdicts)]))
     for agent in agents:
         suite = xml.SubElement(root, "testsuite", name=_text(agent or "run"))
         about = {verdict.intent for verdict in verdicts if verdict.agent == agent}
         counts = dict.fromkeys(totals, 0)
         for intent in (*INTENTS, ALL, ""):
-            estimate = tally.passes(1, agent, intent) if intent and agent in tally.agents else None
-            if intent not in about and (estimate is None or not (estimate.tasks or tally.trials(agent, intent))):
+            estimate = results.passes(1, agent, intent) if intent and agent in results.agents else None
+            if intent not in about and (estimate is None or not (estimate.tasks or results.trials(agent, intent))):
                 continue
             case = xml.SubElement(suite, "testcase", classname=_text(agent or "run"), name=intent or "gates")
             counts["tests"] += 1
             mine = [verdict for verdict in verdicts if (verdict.agent, verdict.intent) == (agent, intent)]
             failed = [verdict for verdict in mine if not verdict.passed]
             for verdict in failed:
-                told = f"{verdict.gate}: {verdict.told}"
-                xml.SubElement(case, "failure", message=_text(told), type="gate").text = _text(told)
+                detail = f"{verdict.threshold}: {verdict.detail}"
+                xml.SubElement(case, "failure", message=_text(detail), type="gate").text = _text(detail)
             counts["failures"] += bool(failed)
             if estimate is not None and estimate.value is not None:
-                told = f"pass^1 {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
-                xml.SubElement(case, "system-out").text = told
+                detail = (
+                    f"pass^1 {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
+                )
+                xml.SubElement(case, "system-out").text = detail
             elif not failed:
                 xml.SubElement(case, "skipped", message="no graded episode")
                 counts["skipped"] += 1
@@ -64,14 +66,14 @@ def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes:
     else:
         lines.append("No episode has been graded.")
     if verdicts:
-        told = [
-            [_cell(v.gate), _cell(v.agent), v.intent, "ok" if v.passed else "**failed**", _cell(v.told)]
+        rows = [
+            [_cell(v.threshold), _cell(v.agent), v.intent, "ok" if v.passed else "**failed**", _cell(v.detail)]
             for v in verdicts
         ]
-        lines += ["", "### Gates", "", *_table(["gate", "agent", "on", "", "found"], told)]
+        lines += ["", "### Gates", "", *_table(["gate", "agent", "on", "", "found"], rows)]
     paired = [d for d in (*changes, *summary["differences"]) if d["k"] == 1]
     if paired:
-        told = [
+        rows = [
             [
                 d["what"],
                 _cell(d["one"]),
@@ -83,13 +85,13 @@ def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes:
             for d in paired
         ]
         head = ["compared", "pass^1 of", "minus that of", "on", "difference", "n"]
-        lines += ["", "<details><summary>Differences</summary>", "", *_table(head, told), "", "</details>"]
+        lines += ["", "<details><summary>Differences</summary>", "", *_table(head, rows), "", "</details>"]
     if summary["failures"]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
         lines += ["", f"Without a result (they widen the bounds): {listed}."]
     for agent, by_code in summary.get("causes", {}).items():
-        told_codes = ", ".join(f"`{code}` {n}" for code, n in by_code.items())
-        lines += ["", f"{_cell(agent)} failed by: {told_codes}."]
+        listed = ", ".join(f"`{code}` {n}" for code, n in by_code.items())
+        lines += ["", f"{_cell(agent)} failed by: {listed}."]
     return "\n".join(lines) + "\n"
 
 

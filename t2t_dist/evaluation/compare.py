@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 
-from .results_table import ALL, Tally
+from .results_table import ALL, ResultsTable
 from .stats import Difference
 
 #: The control that the other intents are compared with.
@@ -30,35 +30,35 @@ class Compared(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
-        found = self._asdict()
-        del found["difference"]
-        return {**found, **self.difference._asdict()}
+        plain = self._asdict()
+        del plain["difference"]
+        return {**plain, **self.difference._asdict()}
 
 
-def between_agents(tally: Tally, ks: Sequence[int]) -> list[Compared]:
+def between_agents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
     """Every two agents, on all intents and on each, over the tasks that both have."""
     return [
         Compared("agents", one, other, intent, k, found)
-        for one, other in combinations(tally.agents, 2)
-        for intent in (ALL, *tally.intents)
+        for one, other in combinations(results.agents, 2)
+        for intent in (ALL, *results.intents)
         for k in ks
-        if (found := tally.between_agents(k, one, other, intent)).n
+        if (found := results.between_agents(k, one, other, intent)).n
     ]
 
 
-def between_intents(tally: Tally, ks: Sequence[int]) -> list[Compared]:
+def between_intents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
     """Each intent against the control, over trajectories that gave both: the same errand, once with the twist."""
     return [
         Compared("intents", intent, CONTROL, agent, k, found)
-        for agent in tally.agents
-        for intent in tally.intents
+        for agent in results.agents
+        for intent in results.intents
         if intent != CONTROL
         for k in ks
-        if (found := tally.between_intents(k, agent, intent, CONTROL)).n
+        if (found := results.between_intents(k, agent, intent, CONTROL)).n
     ]
 
 
-def with_baseline(tally: Tally, before: Tally, ks: Sequence[int] = (1,)) -> list[Compared]:
+def with_baseline(results: ResultsTable, before: ResultsTable, ks: Sequence[int] = (1,)) -> list[Compared]:
     """Each agent against itself in an earlier run, on all intents and on each.
 
     Where each run has one agent these are compared whatever their names: a new model against the old one.
@@ -66,19 +66,19 @@ def with_baseline(tally: Tally, before: Tally, ks: Sequence[int] = (1,)) -> list
     Raises:
         InputError: no agent of this run is in the other, or no intent.
     """
-    pairs = [(agent, agent) for agent in tally.agents if agent in before.agents]
-    if not pairs and len(tally.agents) == len(before.agents) == 1:
-        pairs = [(tally.agents[0], before.agents[0])]
+    pairs = [(agent, agent) for agent in results.agents if agent in before.agents]
+    if not pairs and len(results.agents) == len(before.agents) == 1:
+        pairs = [(results.agents[0], before.agents[0])]
     found = []
     for agent, was in pairs:
         for intent in (ALL, *INTENTS):
             for k in ks:
-                change, paired = tally.since(before, k, agent, was, intent)
+                change, paired = results.since(before, k, agent, was, intent)
                 if change.n:
                     found.append(Compared("baseline", agent, was, intent, k, change, paired))
     if not found:
         raise InputError(
             f"--baseline: its agents ({', '.join(before.agents) or 'none'}) and this run's "
-            f"({', '.join(tally.agents) or 'none'}) have no intent in common; give a run of the same agents"
+            f"({', '.join(results.agents) or 'none'}) have no intent in common; give a run of the same agents"
         )
     return found

@@ -33,7 +33,7 @@ class Cause(NamedTuple):
     task_id: str
     trial: int
     code: str
-    told: str
+    detail: str
     codes: list[str]
 
 
@@ -103,7 +103,7 @@ def causes_of(
                 task_id=row["task_id"],
                 trial=row["trial"],
                 code=why.primary,
-                told=why.findings[0].detail,
+                detail=why.findings[0].detail,
                 codes=why.codes,
             )
             found.episodes.append(cause)

@@ -25,7 +25,7 @@ _PENDING = 200_000
 Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 
 
-class Tally:
+class ResultsTable:
     """Counts of one run, or of several. ``domains, agents, intents`` are the names met, in order."""
 
     def __init__(self, table: pa.Table) -> None:
@@ -43,7 +43,7 @@ class Tally:
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
 
     @classmethod
-    def read(cls, batches: Batches | Iterable[Batches]) -> Tally:
+    def read(cls, batches: Batches | Iterable[Batches]) -> ResultsTable:
         """The rollouts of runs; ``batches(table, columns, filter)`` gives the rows of one. The reference agent's
         episodes in verification are not results and are left out."""
         readers = [batches] if callable(batches) else list(batches)
@@ -101,7 +101,7 @@ class Tally:
         mine, theirs = self._where(agent, one, domain), self._where(agent, other, domain)
         return self._paired(k, mine, theirs, self, self._group)
 
-    def since(self, before: Tally, k: int, agent: str, was: str, intent: str = ALL) -> tuple[Difference, bool]:
+    def since(self, before: ResultsTable, k: int, agent: str, was: str, intent: str = ALL) -> tuple[Difference, bool]:
         """pass^k of ``agent`` here minus that of ``was`` in another run; True: paired, on the tasks that both have."""
         mine, theirs = self._where(agent, intent, None), before._where(was, intent, None)
         names = _codes(before.tasks, self.tasks)[before._task]
@@ -116,7 +116,7 @@ class Tally:
         k: int,
         mine: np.ndarray,
         theirs: np.ndarray,
-        other: Tally,
+        other: ResultsTable,
         their_keys: np.ndarray,
         my_keys: np.ndarray | None = None,
     ) -> Difference:

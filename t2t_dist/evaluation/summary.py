@@ -11,7 +11,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 
 from .compare import between_agents, between_intents
-from .results_table import ALL, Tally
+from .results_table import ALL, ResultsTable
 from .stats import PassK
 
 
@@ -21,15 +21,15 @@ def counted(counters: dict[str, int | float], prefix: str) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def passes(tally: Tally, trials: int) -> dict[str, dict[str, list[PassK]]]:
+def passes(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK]]]:
     """``{agent: {intent: [pass^1, ..., pass^trials]}}``, intents in their order, the last one :data:`ALL`."""
     return {
         agent: {
-            intent: [tally.passes(k, agent, intent) for k in range(1, trials + 1)]
+            intent: [results.passes(k, agent, intent) for k in range(1, trials + 1)]
             for intent in (*INTENTS, ALL)
-            if tally.trials(agent, intent)
+            if results.trials(agent, intent)
         }
-        for agent in tally.agents
+        for agent in results.agents
     }
 
 
@@ -56,11 +56,11 @@ def agent_part(by_intent: dict[str, list[PassK]]) -> dict[str, Any]:
 def summarise(kind: str, storage: Storage, run_id: str, trials: int, out: str, wall_s: float) -> dict[str, Any]:
     """The run's JSON object; see :func:`summary_of`. Raises InputError for what can't be read."""
     reader = RunReader(storage, SCHEMAS)
-    return summary_of(kind, reader.state, Tally.read(reader.batches), run_id, trials, out, wall_s)
+    return summary_of(kind, reader.state, ResultsTable.read(reader.batches), run_id, trials, out, wall_s)
 
 
 def summary_of(
-    kind: str, state: LedgerState, tally: Tally, run_id: str, trials: int, out: str, wall_s: float
+    kind: str, state: LedgerState, results: ResultsTable, run_id: str, trials: int, out: str, wall_s: float
 ) -> dict[str, Any]:
     """The JSON object of a run whose rows were counted.
 
@@ -70,7 +70,7 @@ def summary_of(
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is there
     where there are several.
     """
-    agents = {agent: agent_part(by_intent) for agent, by_intent in passes(tally, trials).items()}
+    agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
     ks = sorted({1, trials})
     summary: dict[str, Any] = {
         "run_id": run_id,
@@ -83,11 +83,11 @@ def summary_of(
         "episodes": int(state.counters.get("episodes.rollout", 0)),
         "failures": counted(state.counters, "failures"),
         "agents": agents,
-        "differences": [c.plain() for c in (*between_agents(tally, ks), *between_intents(tally, ks))],
+        "differences": [c.plain() for c in (*between_agents(results, ks), *between_intents(results, ks))],
         "digest": {table: f"{state.digests.get(table, 0):032x}" for table in ("trajectories", "tasks", "episodes")},
     }
-    if len(tally.domains) > 1:
-        summary["domains"] = {domain: _of_domain(tally, domain, trials) for domain in tally.domains}
+    if len(results.domains) > 1:
+        summary["domains"] = {domain: _of_domain(results, domain, trials) for domain in results.domains}
     if len(agents) == 1:
         summary["pass"] = next(iter(agents.values()))["pass"]
     elif not agents:
@@ -95,10 +95,10 @@ def summary_of(
     return summary
 
 
-def _of_domain(tally: Tally, domain: str, trials: int) -> dict[str, Any]:
+def _of_domain(results: ResultsTable, domain: str, trials: int) -> dict[str, Any]:
     found: dict[str, dict[str, list[PassK]]] = {}
-    for _, agent, intent in (cell for cell in tally.cells() if cell[0] == domain):
+    for _, agent, intent in (cell for cell in results.cells() if cell[0] == domain):
         for name in (intent, ALL):
-            values = [tally.passes(k, agent, name, domain) for k in range(1, trials + 1)]
+            values = [results.passes(k, agent, name, domain) for k in range(1, trials + 1)]
             found.setdefault(agent, {})[name] = values
     return {agent: agent_part(by_intent) for agent, by_intent in found.items()}

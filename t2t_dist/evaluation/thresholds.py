@@ -10,22 +10,22 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 
 from .compare import Compared
-from .results_table import ALL, Tally
+from .results_table import ALL, ResultsTable
 
 _GATE = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
 
 
 class Verdict(NamedTuple):
-    """What a gate came to for one agent and intent; ``told`` says it in words."""
+    """What a gate came to for one agent and intent; ``detail`` says it in words."""
 
-    gate: str
+    threshold: str
     agent: str
     intent: str
     passed: bool
-    told: str
+    detail: str
 
 
-class Gate(NamedTuple):
+class Threshold(NamedTuple):
     """``pass^1>=0.6`` holds when it does for every agent and intent; in brackets stand those it is about."""
 
     text: str
@@ -35,29 +35,29 @@ class Gate(NamedTuple):
     agents: tuple[str, ...] = ()
     intents: tuple[str, ...] = ()
 
-    def verdicts(self, tally: Tally) -> list[Verdict]:
+    def verdicts(self, results: ResultsTable) -> list[Verdict]:
         """One for each agent and intent that it is about; a gate about nothing has one that failed."""
         found = []
-        for agent in self.agents or tally.agents:
-            for intent in self.intents or tally.intents:
-                estimate = tally.passes(self.k, agent, intent)
+        for agent in self.agents or results.agents:
+            for intent in self.intents or results.intents:
+                estimate = results.passes(self.k, agent, intent)
                 value = estimate.value
                 if value is None:
-                    told = f"no task of {agent} on {intent} has {self.k} graded trials"
-                    found.append(Verdict(self.text, agent, intent, False, told))
+                    detail = f"no task of {agent} on {intent} has {self.k} graded trials"
+                    found.append(Verdict(self.text, agent, intent, False, detail))
                     continue
                 holds = value > self.bound if self.above else value >= self.bound
-                told = f"pass^{self.k} {value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
-                found.append(Verdict(self.text, agent, intent, holds, told))
+                detail = f"pass^{self.k} {value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
+                found.append(Verdict(self.text, agent, intent, holds, detail))
         return found or [Verdict(self.text, "", "", False, "there are no episodes")]
 
 
-def failed_gates(verdicts: Sequence[Verdict]) -> list[str]:
+def failed_thresholds(verdicts: Sequence[Verdict]) -> list[str]:
     """The gates that do not hold, each once."""
-    return list(dict.fromkeys(verdict.gate for verdict in verdicts if not verdict.passed))
+    return list(dict.fromkeys(verdict.threshold for verdict in verdicts if not verdict.passed))
 
 
-def parse_gate(text: str, agents: Sequence[str], trials: int) -> Gate:
+def parse_threshold(text: str, agents: Sequence[str], trials: int) -> Threshold:
     """A gate from its text, such as ``pass^1[scripted:hasty, ambiguous]>=0.6``.
 
     Raises:
@@ -74,7 +74,7 @@ def parse_gate(text: str, agents: Sequence[str], trials: int) -> Gate:
     names = [name.strip() for name in (found["which"] or "").split(",") if name.strip()]
     intents = tuple(name for name in names if name in (*INTENTS, ALL))
     chosen = tuple(_agent(name, agents, text) for name in names if name not in (*INTENTS, ALL))
-    return Gate(text, k, found["sign"] == ">", bound, chosen, intents)
+    return Threshold(text, k, found["sign"] == ">", bound, chosen, intents)
 
 
 def _agent(name: str, agents: Sequence[str], text: str) -> str:
@@ -94,6 +94,6 @@ def drops(compared: Sequence[Compared], most: float) -> list[Verdict]:
         value, low, high, n = change.difference
         assert value is not None
         kind = f"{n} tasks of both" if change.paired else "no task in common"
-        told = f"pass^{change.k} changed by {value:+.3f} [{low:+.3f}, {high:+.3f}], {kind}"
-        found.append(Verdict(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, told))
+        detail = f"pass^{change.k} changed by {value:+.3f} [{low:+.3f}, {high:+.3f}], {kind}"
+        found.append(Verdict(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, detail))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
 
@@ -12,9 +12,10 @@ import pytest
 from t2t_dist.core.errors import EngineTimeout
 from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.environments.base import Domain
-from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.players import UserPlayer
+from t2t_dist.simulation.seating import seat_user
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.finished_run import Row
 from tests.support.made import Made
@@ -36,33 +37,34 @@ class Leaves(UserPlayer):
         return await self._user.reply(turns)
 
 
-class Disturbed(Models):
+def seat_leaving(every: int) -> Callable[..., UserPlayer]:
     """In one of ``every`` episodes, chosen by its id, the customer's model stops answering."""
 
-    def __init__(self, every: int) -> None:
-        super().__init__()
-        self.every = every
+    def seat(models: Models, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:
+        user = seat_user(models, name, side, domain, episode_id, seed)
+        return Leaves(user) if crc32(episode_id.encode()) % every == 0 else user
 
-    def user(self, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:
-        found = super().user(name, side, domain, episode_id, seed)
-        return Leaves(found) if crc32(episode_id.encode()) % self.every == 0 else found
+    return seat
 
 
-def tally_of(rows: list[Row]) -> Tally:
+def results_of(rows: list[Row]) -> ResultsTable:
     def batches(table: str, columns: list[str], filter: Any) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([SCHEMAS[table].field(name) for name in columns])
         wanted = [{name: row[name] for name in columns} for its, row in rows if its == table]
         yield pa.RecordBatch.from_pylist(wanted, schema=schema)
 
-    return Tally.read(batches)
+    return ResultsTable.read(batches)
 
 
 @pytest.mark.parametrize("every", [2, 5])
-def test_the_bounds_of_a_disturbed_run_hold_the_undisturbed_figure(shop: Made, every: int) -> None:
+def test_the_bounds_of_a_disturbed_run_hold_the_undisturbed_figure(
+    shop: Made, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tasks = tasks_of(shop, 4)
-    calm = tally_of(rolled_out(shop, tasks, AGENTS, trials=2))
-    rows = rolled_out(shop, tasks, AGENTS, trials=2, models=Disturbed(every))
-    disturbed = tally_of(rows)
+    calm = results_of(rolled_out(shop, tasks, AGENTS, trials=2))
+    monkeypatch.setattr("t2t_dist.pipeline.episodes.seat_user", seat_leaving(every))
+    rows = rolled_out(shop, tasks, AGENTS, trials=2)
+    disturbed = results_of(rows)
     lost = sum(table == "failures" for table, _ in rows)
     assert 0 < lost < len(rows)
     assert disturbed.episodes == calm.episodes - lost

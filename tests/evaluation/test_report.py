@@ -19,7 +19,7 @@ import pytest
 from t2t_dist.core.errors import InputError
 from t2t_dist.evaluation.costs import Price
 from t2t_dist.evaluation.failure_causes import causes_of
-from t2t_dist.evaluation.report.data import Found, find
+from t2t_dist.evaluation.report.data import ReportData, read_report
 from t2t_dist.evaluation.report.drawing import WIDTH, cut, nice
 from t2t_dist.evaluation.report.figures import figures
 from t2t_dist.evaluation.report.page import csv_of, page, shown, write_files, write_page
@@ -59,8 +59,8 @@ def run(shop: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(run: Path) -> Found:
-    return find(Reading(str(run)), {"m": Price(1.0, 10.0, 0.5)})
+def data(run: Path) -> ReportData:
+    return read_report(Reading(str(run)), {"m": Price(1.0, 10.0, 0.5)})
 
 
 class Tags(HTMLParser):
@@ -79,31 +79,31 @@ class Tags(HTMLParser):
         self.text.append(data)
 
 
-def test_a_whole_run_has_every_figure(found: Found) -> None:
-    names = [figure.name for figure in figures(found)]
+def test_a_whole_run_has_every_figure(data: ReportData) -> None:
+    names = [figure.name for figure in figures(data)]
     assert names == [
         "pass-1", "pass-2", "reliability", "agents-compared", "intents-compared", "causes", "funnel", "lengths",
         "durations", "tokens", "throughput", "coverage",
     ]  # fmt: skip
-    for figure in figures(found):
+    for figure in figures(data):
         root = xml.fromstring(figure.svg)
         assert root.get("viewBox", "").startswith(f"0 0 {WIDTH} ")
         inside = [float(e.get("x", 0)) for e in root.iter() if e.get("x") and e.get("width", "1") != "100%"]
         assert all(-1 <= x <= WIDTH + 1 for x in inside), figure.name
-    assert found.notes == []
+    assert data.notes == []
 
 
-def test_causes_by_agent_are_their_flaws_and_failures_are_counted_apart(found: Found) -> None:
-    for agent, codes in found.causes.by_agent().items():
+def test_causes_by_agent_are_their_flaws_and_failures_are_counted_apart(data: ReportData) -> None:
+    for agent, codes in data.causes.by_agent().items():
         own = sum(n for code, n in codes.items() if code in FLAWS[agent])
         assert own >= 0.9 * sum(codes.values())
-    assert found.causes.no_result.total() == 8
-    assert {(agent, name) for agent, _, name in found.causes.no_result} == {(AGENTS[0], "engine_timeout")}
-    assert found.causes.read == found.causes.failed == len(found.causes.episodes) > 15
+    assert data.causes.no_result.total() == 8
+    assert {(agent, name) for agent, _, name in data.causes.no_result} == {(AGENTS[0], "engine_timeout")}
+    assert data.causes.read == data.causes.failed == len(data.causes.episodes) > 15
 
 
-def test_the_page_stands_alone(found: Found, tmp_path: Path) -> None:
-    write_page(found, str(tmp_path / "deep" / "report.html"))
+def test_the_page_stands_alone(data: ReportData, tmp_path: Path) -> None:
+    write_page(data, str(tmp_path / "deep" / "report.html"))
     text = (tmp_path / "deep" / "report.html").read_text("utf-8")
     parsed = Tags(text)
     assert not [tag for tag, _ in parsed.tags if tag in ("script", "link", "img", "iframe", "object")]
@@ -116,7 +116,7 @@ def test_the_page_stands_alone(found: Found, tmp_path: Path) -> None:
     assert 'name="viewport"' in text
     assert "prefers-color-scheme:dark" in text
     words = " ".join(parsed.text)
-    for code in found.causes.primary:
+    for code in data.causes.primary:
         assert CODES[code[2]] in words
     assert "0.0115" in words  # (4000 * 1 + 1000 * 0.5 + 700 * 10) / 1e6
     assert "Read it" in words
@@ -131,15 +131,15 @@ def test_what_models_wrote_can_do_nothing_to_the_page(shop: Made, tmp_path: Path
         rows.append((table, row))
     folder = tmp_path / "run"
     matrix_run(folder, shop, each=1, agents=["scripted:oracle"], more=rows)
-    found = find(Reading(str(folder)))
-    assert found.causes.read == 1
-    text = page(found)
+    data = read_report(Reading(str(folder)))
+    assert data.causes.read == 1
+    text = page(data)
     tags = Tags(text).tags
     assert not [tag for tag, _ in tags if tag in ("script", "img")]
     assert not [name for _, attributes in tags for name in attributes if name.startswith("on")]
-    assert text.count("<svg") == text.count("</svg>") == len(figures(found))
+    assert text.count("<svg") == text.count("</svg>") == len(figures(data))
     assert len(text) < 400_000
-    for figure in figures(found):
+    for figure in figures(data):
         xml.fromstring(figure.svg)
         assert "\u202e" not in figure.svg
     assert "\x1b" not in text
@@ -147,24 +147,24 @@ def test_what_models_wrote_can_do_nothing_to_the_page(shop: Made, tmp_path: Path
     assert len(shown("x" * 10**6)) < 2000
 
 
-def test_figures_and_tables_as_files(found: Found, tmp_path: Path) -> None:
-    names = write_files(found, str(tmp_path / "files"))
+def test_figures_and_tables_as_files(data: ReportData, tmp_path: Path) -> None:
+    names = write_files(data, str(tmp_path / "files"))
     assert sorted(names) == sorted(path.name for path in (tmp_path / "files").iterdir())
     for name in names:
-        data = (tmp_path / "files" / name).read_bytes()
+        content = (tmp_path / "files" / name).read_bytes()
         if name.endswith(".svg"):
-            assert b"<style>" in data
-            xml.fromstring(data)
+            assert b"<style>" in content
+            xml.fromstring(content)
         elif name.endswith(".png"):
-            assert data.startswith(b"\x89PNG")
-            assert len(data) > 2000
+            assert content.startswith(b"\x89PNG")
+            assert len(content) > 2000
     assert {"pass-1.svg", "pass-1.png", "funnel.png", "pass.csv", "causes.csv"} <= set(names)
     with (tmp_path / "files" / "pass.csv").open() as file:
         rows = list(csv.DictReader(file))
     (cell,) = [r for r in rows if (r["agent"], r["intent"], r["k"]) == ("scripted:silent", "general", "1")]
     assert (float(cell["value"]), int(cell["tasks"]), cell["domain"]) == (0.0, 2, "retail")
     with (tmp_path / "files" / "failed-episodes.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == found.causes.failed
+        assert len(list(csv.DictReader(file))) == data.causes.failed
 
 
 def test_a_cell_of_a_table_is_never_a_formula() -> None:
@@ -251,21 +251,21 @@ def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
 ) -> None:
     fresh(shop, tmp_path / "run")
     damage(tmp_path / "run")
-    found = find(Reading(str(tmp_path / "run")))
-    assert any(re.search(note, line) for line in found.notes), found.notes
-    assert found.summary["episodes"] == episodes
-    assert has <= {figure.name for figure in figures(found)}
-    text = page(found)
+    data = read_report(Reading(str(tmp_path / "run")))
+    assert any(re.search(note, line) for line in data.notes), data.notes
+    assert data.summary["episodes"] == episodes
+    assert has <= {figure.name for figure in figures(data)}
+    text = page(data)
     assert "What can't be shown, or not yet" in text
     assert Tags(text).tags
 
 
 def test_a_run_without_a_row(tmp_path: Path) -> None:
     write_run(tmp_path / "run", [], domain="retail")
-    found = find(Reading(str(tmp_path / "run")))
-    assert found.notes == ["nothing has been committed yet: there are no rows to look at"]
-    assert "There is nothing to draw yet" in page(found)
-    assert write_files(found, str(tmp_path / "files"))
+    data = read_report(Reading(str(tmp_path / "run")))
+    assert data.notes == ["nothing has been committed yet: there are no rows to look at"]
+    assert "There is nothing to draw yet" in page(data)
+    assert write_files(data, str(tmp_path / "files"))
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -282,10 +282,10 @@ def test_an_evaluation_whose_tasks_are_gone(shop: Made, tmp_path: Path) -> None:
     rows: list[Any] = rolled_out(shop, tasks_of(shop, 1), ["scripted:silent"])
     settings = {"domain": "retail", "source": str(tmp_path / "gone"), "agents": ["scripted:silent"]}
     write_run(tmp_path / "run", rows, kind="evaluate", **settings)
-    found = find(Reading(str(tmp_path / "run")))
-    assert found.causes.read == 0 < found.causes.failed
-    assert any("the run its tasks are from can't be read" in note for note in found.notes)
-    assert {"pass-1", "lengths"} <= {figure.name for figure in figures(found)}
+    data = read_report(Reading(str(tmp_path / "run")))
+    assert data.causes.read == 0 < data.causes.failed
+    assert any("the run its tasks are from can't be read" in note for note in data.notes)
+    assert {"pass-1", "lengths"} <= {figure.name for figure in figures(data)}
 
 
 # -- drawing -----------------------------------------------------------------------------------------------------------

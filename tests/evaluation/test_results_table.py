@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.evaluation.compare import between_agents, between_intents, with_baseline
-from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.evaluation.stats import Trials, chance
 
 _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
@@ -75,27 +75,27 @@ def values(trials: dict[str, Trials], k: int) -> dict[str, float]:
 @settings(max_examples=60, deadline=None)
 @given(rows(), st.integers(1, 2))
 def test_it_counts_what_a_loop_counts(found: list[Row], k: int) -> None:
-    tally = Tally.read(batches_of(found))
-    assert tally.agents == sorted({row["agent"] for row in found})
-    assert tally.episodes == sum(row["reward"] is not None for row in found)
-    for domain, agent, intent in tally.cells():
+    results = ResultsTable.read(batches_of(found))
+    assert results.agents == sorted({row["agent"] for row in found})
+    assert results.episodes == sum(row["reward"] is not None for row in found)
+    for domain, agent, intent in results.cells():
         loop = by_task(found, agent, intent, domain)
-        assert sorted(tally.trials(agent, intent, domain).elements()) == sorted(loop.values())
+        assert sorted(results.trials(agent, intent, domain).elements()) == sorted(loop.values())
         wanted = values(loop, k)
-        estimate = tally.passes(k, agent, intent, domain)
+        estimate = results.passes(k, agent, intent, domain)
         assert estimate.tasks == len(wanted)
         assert estimate.value == (pytest.approx(fmean(wanted.values())) if wanted else None)
-        whole = tally.passes(k, agent, ALL)
+        whole = results.passes(k, agent, ALL)
         assert whole.tasks == len(values(by_task(found, agent), k))
 
 
 @settings(max_examples=60, deadline=None)
 @given(rows(), st.integers(1, 2))
 def test_differences_are_means_over_pairs(found: list[Row], k: int) -> None:
-    tally = Tally.read(batches_of(found))
+    results = ResultsTable.read(batches_of(found))
     mine, theirs = values(by_task(found, "a"), k), values(by_task(found, "b"), k)
     pairs = [mine[task] - theirs[task] for task in mine.keys() & theirs.keys()]
-    between = tally.between_agents(k, "a", "b")
+    between = results.between_agents(k, "a", "b")
     assert between.n == len(pairs)
     assert between.value == (pytest.approx(fmean(pairs)) if pairs else None)
     twisted, plain = (values(by_task(found, "a", intent), k) for intent in ("changing", "general"))
@@ -104,7 +104,7 @@ def test_differences_are_means_over_pairs(found: list[Row], k: int) -> None:
         for task, value in twisted.items()
         if (other := task.replace("changing", "general")) in plain
     ]
-    intents = tally.between_intents(k, "a", "changing", "general")
+    intents = results.between_intents(k, "a", "changing", "general")
     assert intents.n == len(pairs)
     assert intents.value == (pytest.approx(fmean(pairs)) if pairs else None)
 
@@ -116,13 +116,13 @@ def one(task: int, reward: float | None, agent: str = "a", intent: str = "genera
 
 def test_a_task_keeps_its_trajectory_where_some_of_its_episodes_failed() -> None:
     failed = [one(0, None), one(0, 1.0), one(0, None, intent="changing"), one(0, 0.0, intent="changing")]
-    difference = Tally.read(batches_of(failed)).between_intents(1, "a", "changing", "general")
+    difference = ResultsTable.read(batches_of(failed)).between_intents(1, "a", "changing", "general")
     assert (difference.n, difference.value) == (1, -1.0)
 
 
 def test_a_pair_of_equals_differs_by_nothing_and_a_pair_of_opposites_by_all() -> None:
     same = [one(n, 1.0, agent) for n in range(20) for agent in "ab"]
-    (whole, on_general) = between_agents(Tally.read(batches_of(same)), [1])
+    (whole, on_general) = between_agents(ResultsTable.read(batches_of(same)), [1])
     assert (whole.on, on_general.on) == (ALL, "general")
     assert whole.difference.value == 0
     assert whole.difference.low is not None
@@ -131,7 +131,7 @@ def test_a_pair_of_equals_differs_by_nothing_and_a_pair_of_opposites_by_all() ->
     twisted = [
         one(n, float(intent == "general"), intent=intent) for n in range(20) for intent in ("general", "ambiguous")
     ]
-    (cost,) = between_intents(Tally.read(batches_of(twisted)), [1])
+    (cost,) = between_intents(ResultsTable.read(batches_of(twisted)), [1])
     assert (cost.one, cost.other, cost.on, cost.difference.value, cost.difference.n) == (
         "ambiguous",
         "general",
@@ -144,14 +144,14 @@ def test_a_pair_of_equals_differs_by_nothing_and_a_pair_of_opposites_by_all() ->
 
 
 def test_a_baseline_is_paired_where_tasks_are_the_same_and_not_elsewhere() -> None:
-    now = Tally.read(batches_of([one(n, float(n < 12)) for n in range(20)]))
-    before = Tally.read(batches_of([one(n, float(n < 16)) for n in range(5, 25)]))
+    now = ResultsTable.read(batches_of([one(n, float(n < 12)) for n in range(20)]))
+    before = ResultsTable.read(batches_of([one(n, float(n < 16)) for n in range(5, 25)]))
     whole, on_general = with_baseline(now, before)
     assert whole.paired
     assert on_general.paired
     assert on_general.difference.n == 15
     assert on_general.difference.value == pytest.approx(-4 / 15)
-    elsewhere = Tally.read(batches_of([one(n, float(n < 16), prefix="u") for n in range(20)]))
+    elsewhere = ResultsTable.read(batches_of([one(n, float(n < 16), prefix="u") for n in range(20)]))
     whole, _ = with_baseline(now, elsewhere)
     assert not whole.paired
     assert whole.difference.value == pytest.approx(-0.2)
@@ -161,24 +161,24 @@ def test_a_baseline_is_paired_where_tasks_are_the_same_and_not_elsewhere() -> No
 
 
 def test_baselines_by_name_or_of_one_agent_each() -> None:
-    old = Tally.read(batches_of([one(n, 1.0, "old") for n in range(5)]))
-    new = Tally.read(batches_of([one(n, 0.0, "new") for n in range(5)]))
+    old = ResultsTable.read(batches_of([one(n, 1.0, "old") for n in range(5)]))
+    new = ResultsTable.read(batches_of([one(n, 0.0, "new") for n in range(5)]))
     assert [(c.one, c.other) for c in with_baseline(new, old)] == [("new", "old")] * 2
-    both = Tally.read(batches_of([one(n, 0.0, agent) for n in range(5) for agent in ("new", "newer")]))
+    both = ResultsTable.read(batches_of([one(n, 0.0, agent) for n in range(5) for agent in ("new", "newer")]))
     with pytest.raises(InputError, match="have no intent in common"):
         with_baseline(both, old)
 
 
 def test_nothing_at_all() -> None:
-    tally = Tally.read(batches_of([]))
-    assert (tally.agents, tally.intents, tally.episodes) == ([], [], 0)
-    assert tally.passes(1, "a").value is None
-    assert between_agents(tally, [1]) == between_intents(tally, [1]) == []
+    results = ResultsTable.read(batches_of([]))
+    assert (results.agents, results.intents, results.episodes) == ([], [], 0)
+    assert results.passes(1, "a").value is None
+    assert between_agents(results, [1]) == between_intents(results, [1]) == []
 
 
 def test_memory_goes_with_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are added up as they come: what waits is bounded, whatever the number of trials."""
     monkeypatch.setattr("t2t_dist.evaluation.results_table._PENDING", 4)
     found = [one(n % 3, float(n % 2), agent) for n in range(60) for agent in "ab"]
-    tally = Tally.read(batches_of(found))
-    assert tally.trials("a") == {Trials(20, 10): 3}
+    results = ResultsTable.read(batches_of(found))
+    assert results.trials("a") == {Trials(20, 10): 3}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.core.schema import Task
-from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.evaluation.stats import Trials
 from t2t_dist.evaluation.summary import counted, passes, summarise
 from t2t_dist.storage.reader import RunReader
@@ -49,13 +49,13 @@ def test_trials_and_passes(desk: Made, tasks: list[Task], tmp_path: Path) -> Non
     table, row = played(desk, three)
     rows.append((table, {**row, "stage": "verify"}))  # the reference agent's, not a result
     reader = RunReader(write_run(tmp_path / "run", rows), SCHEMAS)
-    tally = Tally.read(reader.batches)
-    assert tally.trials(ORACLE, "general") == {Trials(2, 2, 1): 1, Trials(3, 2, 0): 1}
-    assert tally.trials(HASTY, "general") == {Trials(1, 0, 0): 1}
-    assert tally.trials(HASTY, "changing") == {Trials(0, 0, 1): 1}
-    assert not tally.trials(ORACLE, "changing")
-    assert tally.trials(HASTY) == {Trials(1, 0, 0): 1, Trials(0, 0, 1): 1}
-    found = passes(tally, 2)
+    results = ResultsTable.read(reader.batches)
+    assert results.trials(ORACLE, "general") == {Trials(2, 2, 1): 1, Trials(3, 2, 0): 1}
+    assert results.trials(HASTY, "general") == {Trials(1, 0, 0): 1}
+    assert results.trials(HASTY, "changing") == {Trials(0, 0, 1): 1}
+    assert not results.trials(ORACLE, "changing")
+    assert results.trials(HASTY) == {Trials(1, 0, 0): 1, Trials(0, 0, 1): 1}
+    found = passes(results, 2)
     assert list(found[ORACLE]) == ["general", ALL]
     assert list(found) == [HASTY, ORACLE]
     first, second = found[ORACLE]["general"]

@@ -9,9 +9,9 @@ import pytest
 from t2t_dist.core.errors import InputError
 from t2t_dist.evaluation.ci_files import junit, markdown
 from t2t_dist.evaluation.compare import with_baseline
-from t2t_dist.evaluation.results_table import ALL, Tally
+from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.evaluation.summary import summary_of
-from t2t_dist.evaluation.thresholds import Verdict, drops, parse_gate
+from t2t_dist.evaluation.thresholds import Verdict, drops, parse_threshold
 from t2t_dist.storage.ledger import LedgerState
 from tests.evaluation.test_results_table import batches_of, one
 
@@ -19,30 +19,30 @@ AGENTS = ["openai:good@http://h/v1", "scripted:hasty"]
 
 
 @pytest.fixture
-def tally() -> Tally:
+def results() -> ResultsTable:
     """The first agent passes everything; the other all that is general and nothing that is ambiguous."""
     rows = [one(n, 1.0, agent, "general") for n in range(10) for agent in AGENTS]
     rows += [one(n, float(agent == AGENTS[0]), agent, "ambiguous") for n in range(10) for agent in AGENTS]
-    return Tally.read(batches_of(rows))
+    return ResultsTable.read(batches_of(rows))
 
 
-def failed(text: str, tally: Tally) -> list[tuple[str, str]]:
-    verdicts = parse_gate(text, AGENTS, 2).verdicts(tally)
+def failed(text: str, results: ResultsTable) -> list[tuple[str, str]]:
+    verdicts = parse_threshold(text, AGENTS, 2).verdicts(results)
     assert verdicts
     return [(verdict.agent, verdict.intent) for verdict in verdicts if not verdict.passed]
 
 
-def test_a_gate_is_about_every_agent_and_intent_or_those_in_brackets(tally: Tally) -> None:
+def test_a_gate_is_about_every_agent_and_intent_or_those_in_brackets(results: ResultsTable) -> None:
     good, hasty = AGENTS
-    assert failed("pass^1>=0.6", tally) == [(hasty, "ambiguous")]
-    assert failed("pass^1[general]>=0.6", tally) == []
-    assert failed(f"pass^1[{good}]>=1", tally) == []
-    assert failed("pass^1[hasty, ambiguous]>0", tally) == [(hasty, "ambiguous")]
-    assert failed(" pass^1[all] >= 0.5 ", tally) == []
-    assert failed("pass^1[all]>0.5", tally) == [(hasty, ALL)]
+    assert failed("pass^1>=0.6", results) == [(hasty, "ambiguous")]
+    assert failed("pass^1[general]>=0.6", results) == []
+    assert failed(f"pass^1[{good}]>=1", results) == []
+    assert failed("pass^1[hasty, ambiguous]>0", results) == [(hasty, "ambiguous")]
+    assert failed(" pass^1[all] >= 0.5 ", results) == []
+    assert failed("pass^1[all]>0.5", results) == [(hasty, ALL)]
     # No task has two trials: that can't be a pass.
-    assert len(failed("pass^2>=0", tally)) == 4
-    assert failed("pass^1>=0", Tally.read(batches_of([]))) != []
+    assert len(failed("pass^2>=0", results)) == 4
+    assert failed("pass^1>=0", ResultsTable.read(batches_of([]))) != []
 
 
 @pytest.mark.parametrize(
@@ -59,23 +59,23 @@ def test_a_gate_is_about_every_agent_and_intent_or_those_in_brackets(tally: Tall
 )
 def test_a_gate_that_is_none_is_refused_in_one_line(text: str, told: str) -> None:
     with pytest.raises(InputError, match=told) as refusal:
-        parse_gate(text, AGENTS, 2)
+        parse_threshold(text, AGENTS, 2)
     assert "\n" not in str(refusal.value)
 
 
-def test_drops_against_a_baseline(tally: Tally) -> None:
-    before = Tally.read(
+def test_drops_against_a_baseline(results: ResultsTable) -> None:
+    before = ResultsTable.read(
         batches_of([one(n, 1.0, AGENTS[1], intent) for n in range(10) for intent in ("general", "ambiguous")])
     )
-    compared = with_baseline(tally, before)
+    compared = with_baseline(results, before)
     found = {verdict.intent: verdict.passed for verdict in drops(compared, 0.1)}
     assert found == {ALL: False, "general": True, "ambiguous": False}
     assert all(verdict.passed for verdict in drops(compared, 1.0))
 
 
-def test_junit(tally: Tally) -> None:
-    verdicts = parse_gate("pass^1[ambiguous]>=0.6", AGENTS, 1).verdicts(tally)
-    root = xml.fromstring(junit(tally, verdicts, "run\x00-1", 1.5))
+def test_junit(results: ResultsTable) -> None:
+    verdicts = parse_threshold("pass^1[ambiguous]>=0.6", AGENTS, 1).verdicts(results)
+    root = xml.fromstring(junit(results, verdicts, "run\x00-1", 1.5))
     counts = {"tests": "6", "failures": "1", "skipped": "0"}
     assert root.attrib == {"name": "run\N{REPLACEMENT CHARACTER}-1", **counts, "time": "1.500"}
     cases = {(case.get("classname"), case.get("name")): case for case in root.iter("testcase")}
@@ -92,16 +92,16 @@ def test_junit(tally: Tally) -> None:
 
 
 def test_junit_of_a_run_without_an_episode_fails_by_its_gate() -> None:
-    empty = Tally.read(batches_of([]))
-    root = xml.fromstring(junit(empty, parse_gate("pass^1>=0.6", [], 1).verdicts(empty), "r", 0.0))
+    empty = ResultsTable.read(batches_of([]))
+    root = xml.fromstring(junit(empty, parse_threshold("pass^1>=0.6", [], 1).verdicts(empty), "r", 0.0))
     assert (root.get("tests"), root.get("failures")) == ("1", "1")
-    only_failures = Tally.read(batches_of([one(0, None)]))
+    only_failures = ResultsTable.read(batches_of([one(0, None)]))
     root = xml.fromstring(junit(only_failures, [], "r", 0.0))
     assert (root.get("tests"), root.get("skipped")) == ("2", "2")
 
 
-def test_markdown(tally: Tally) -> None:
-    summary = summary_of("evaluate", LedgerState(), tally, "run-1", 1, "out", 1.0)
+def test_markdown(results: ResultsTable) -> None:
+    summary = summary_of("evaluate", LedgerState(), results, "run-1", 1, "out", 1.0)
     summary["causes"] = {AGENTS[1]: {"acted_before_asking": 10}}
     verdicts = [Verdict("pass^1>=0.6", "a|b<script>", "general", False, "x\ny")]
     text = markdown(summary, verdicts)
@@ -112,5 +112,5 @@ def test_markdown(tally: Tally) -> None:
     assert "scripted:hasty failed by: `acted_before_asking` 10." in text
     rows = [line for line in text.splitlines() if line.startswith("| scripted:hasty | pass")]
     assert all(line.count(" | ") == 4 for line in rows)
-    nothing = markdown(summary_of("evaluate", LedgerState(), Tally.read(batches_of([])), "run-1", 1, "out", 1.0))
+    nothing = markdown(summary_of("evaluate", LedgerState(), ResultsTable.read(batches_of([])), "run-1", 1, "out", 1.0))
     assert "No episode has been graded." in nothing

@@ -18,7 +18,7 @@ from t2t_dist.storage.partial_run import Reading
 
 from ..costs import Cost, Price, costs_of
 from ..failure_causes import LIMIT, Causes, causes_of
-from ..results_table import Tally
+from ..results_table import ResultsTable
 from ..summary import summary_of
 
 #: Upper edges of the classes that durations are counted in, seconds.
@@ -26,11 +26,11 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0
 
 
 @dataclass
-class Found:
+class ReportData:
     """A run's figures. Times are seconds since the epoch; ``cut_off`` marks what ended at a limit and not by itself."""
 
     reading: Reading
-    tally: Tally
+    results: ResultsTable
     summary: dict[str, Any]
     causes: Causes
     costs: list[Cost]
@@ -49,35 +49,35 @@ class Found:
 
     @property
     def notes(self) -> list[str]:
-        found = list(self.reading.notes)
+        notes = list(self.reading.notes)
         if self.reading.kind == "evaluate" and self.reading.source is not None:
-            found += [f"the run its tasks are from: {note}" for note in self.reading.source.notes]
-        return found
+            notes += [f"the run its tasks are from: {note}" for note in self.reading.source.notes]
+        return notes
 
 
-def find(reading: Reading, prices: Mapping[str, Price] | None = None, limit: int | None = LIMIT) -> Found:
+def read_report(reading: Reading, prices: Mapping[str, Price] | None = None, limit: int | None = LIMIT) -> ReportData:
     """Read a run for a report. Never raises for what can't be read: that is in ``notes``."""
-    tally = Tally.read(reading.batches)
-    summary = summary_of(reading.kind, reading.state, tally, reading.run_id, reading.trials, reading.path, 0.0)
+    results = ResultsTable.read(reading.batches)
+    summary = summary_of(reading.kind, reading.state, results, reading.run_id, reading.trials, reading.path, 0.0)
     causes = causes_of(reading, limit)
     summary["causes"] = causes.by_agent()
     costs = costs_of(reading.state.counters, prices)
-    found = Found(reading, tally, summary, causes, costs)
-    _episodes(reading, found)
-    _tables(reading, found)
+    data = ReportData(reading, results, summary, causes, costs)
+    _episodes(reading, data)
+    _tables(reading, data)
     if reading.domain is not None:
-        found.tools = list(reading.domain.tools.by_name)
-    summary["wall_s"] = _span(found)
-    return found
+        data.tools = list(reading.domain.tools.by_name)
+    summary["wall_s"] = _span(data)
+    return data
 
 
-def _span(found: Found) -> float:
+def _span(data: ReportData) -> float:
     """Seconds between the first start and the last end there is."""
-    times = np.concatenate([found.ended_at, found.failed_at])
+    times = np.concatenate([data.ended_at, data.failed_at])
     return round(float(times.max() - times.min()), 2) if len(times) else 0.0
 
 
-def _episodes(reading: Reading, found: Found) -> None:
+def _episodes(reading: Reading, data: ReportData) -> None:
     """Lengths, durations, ends and the calls that agents made, in one pass over the transcripts' columns."""
     columns = {name: ds.field(name) for name in ("termination", "started", "duration", "turns")}
     ended = []
@@ -85,13 +85,13 @@ def _episodes(reading: Reading, found: Found) -> None:
         if not batch.num_rows:
             continue
         cut = [end not in ENDED for end in batch["termination"].to_pylist()]
-        found.terminations.update(map(str, batch["termination"].to_pylist()))
-        found.lengths.update(zip(pc.list_value_length(batch["turns"]).to_pylist(), cut, strict=True))
+        data.terminations.update(map(str, batch["termination"].to_pylist()))
+        data.lengths.update(zip(pc.list_value_length(batch["turns"]).to_pylist(), cut, strict=True))
         seconds = batch["duration"].to_numpy(zero_copy_only=False)
-        found.durations.update(zip(np.searchsorted(SECONDS, seconds).tolist(), cut, strict=True))
+        data.durations.update(zip(np.searchsorted(SECONDS, seconds).tolist(), cut, strict=True))
         ended.append(batch["started"].to_numpy(zero_copy_only=False) + seconds)
-        _count_names(found, "agents", pc.list_flatten(batch["turns"]), "tool_calls")
-    found.ended_at = np.concatenate(ended) if ended else np.zeros(0)
+        _count_names(data, "agents", pc.list_flatten(batch["turns"]), "tool_calls")
+    data.ended_at = np.concatenate(ended) if ended else np.zeros(0)
     failed = []
     for batch in reading.batches("failures", ["started", "duration", "failure"], ds.field("stage") == "rollout"):
         seconds = batch["duration"].to_numpy(zero_copy_only=False)
@@ -99,23 +99,23 @@ def _episodes(reading: Reading, found: Found) -> None:
         deadline = [failure == "deadline" for failure in batch["failure"].to_pylist()]
         for place, over in zip(np.searchsorted(SECONDS, seconds).tolist(), deadline, strict=True):
             if over:
-                found.durations[place, True] += 1
-    found.failed_at = np.concatenate(failed) if failed else np.zeros(0)
+                data.durations[place, True] += 1
+    data.failed_at = np.concatenate(failed) if failed else np.zeros(0)
 
 
-def _count_names(found: Found, where: str, turns: Any, inner: str, name: str = "name") -> None:
+def _count_names(data: ReportData, where: str, turns: Any, inner: str, name: str = "name") -> None:
     """Count the names of calls in an array of structs that hold a list of them."""
     names = pc.struct_field(pc.list_flatten(pc.struct_field(turns, inner)), name)
     for entry in pc.value_counts(names).to_pylist():
-        found.coverage[str(entry["values"]), where] += entry["counts"]
+        data.coverage[str(entry["values"]), where] += entry["counts"]
 
 
-def _tables(reading: Reading, found: Found) -> None:
+def _tables(reading: Reading, data: ReportData) -> None:
     """Verdicts, and the tools that explorations and golds use."""
     for batch in reading.batches("trajectories", ["verdict", "steps"]):
-        found.explored.update(map(str, batch["verdict"].to_pylist()))
+        data.explored.update(map(str, batch["verdict"].to_pylist()))
         for entry in pc.value_counts(pc.struct_field(pc.list_flatten(batch["steps"]), "tool")).to_pylist():
-            found.coverage[str(entry["values"]), "explored"] += entry["counts"]
+            data.coverage[str(entry["values"]), "explored"] += entry["counts"]
     columns = {
         "intent": ds.field("intent"),
         "verdict": ds.field("verdict"),
@@ -126,11 +126,11 @@ def _tables(reading: Reading, found: Found) -> None:
         for intent, verdict, reasons in zip(
             batch["intent"].to_pylist(), batch["verdict"].to_pylist(), batch["reasons"].to_pylist(), strict=True
         ):
-            found.converted[str(intent), str(verdict) if verdict == "verified" else (reasons or ["unknown"])[0]] += 1
+            data.converted[str(intent), str(verdict) if verdict == "verified" else (reasons or ["unknown"])[0]] += 1
     source = reading.source
     if source is None:
         return
-    wanted = found.tally.tasks if reading.kind == "evaluate" else None
+    wanted = data.results.tasks if reading.kind == "evaluate" else None
     columns |= {"task_id": ds.field("task_id")}
     for batch in source.batches("tasks", columns, ds.field("verdict") == "verified"):
         if wanted is not None:
@@ -138,4 +138,4 @@ def _tables(reading: Reading, found: Found) -> None:
         for intent in INTENTS:
             gold = batch.filter(pc.is_in(batch["intent"], value_set=pa.array([intent])))["gold"]
             for entry in pc.value_counts(pc.struct_field(pc.list_flatten(gold), "name")).to_pylist():
-                found.coverage[str(entry["values"]), intent] += entry["counts"]
+                data.coverage[str(entry["values"]), intent] += entry["counts"]

@@ -191,21 +191,21 @@ def dots(
 
 
 class Bar(NamedTuple):
-    """A bar of segments ``(amount, series, tip)``; ``told`` stands at its end."""
+    """A bar of segments ``(amount, series, tip)``; ``label`` stands at its end."""
 
     name: str
     segments: Sequence[tuple[float, int, str]]
-    told: str
+    label: str
     indent: int = 0
 
 
-def bars(found: Sequence[Bar], names: Sequence[str] | Mapping[int, str], title: str, most: float | None = None) -> str:
+def bars(rows: Sequence[Bar], names: Sequence[str] | Mapping[int, str], title: str, most: float | None = None) -> str:
     """Bars that lie, each with its name above the next: names are long and screens narrow."""
     parts, y = legend(names, 4)
-    longest = most or max((sum(amount for amount, _, _ in bar.segments) for bar in found), default=1) or 1
-    left = _wide(["  " * bar.indent + bar.name for bar in found], 180)
-    right = _wide([bar.told for bar in found], 100)
-    for bar in found:
+    longest = most or max((sum(amount for amount, _, _ in bar.segments) for bar in rows), default=1) or 1
+    left = _wide(["  " * bar.indent + bar.name for bar in rows], 180)
+    right = _wide([bar.label for bar in rows], 100)
+    for bar in rows:
         inset = bar.indent * 12.0
         parts.append(_text(inset, y + 13, cut(bar.name, left - inset - 4), "ink" if not bar.indent else "soft"))
         x = left
@@ -213,7 +213,7 @@ def bars(found: Sequence[Bar], names: Sequence[str] | Mapping[int, str], title: 
             wide = amount / longest * (WIDTH - left - right)
             parts.append(_rect(x, y + 3, wide, 13, f"s{series % SERIES}", tip))
             x += wide
-        parts.append(_text(x + 5, y + 13, bar.told, "soft"))
+        parts.append(_text(x + 5, y + 13, bar.label, "soft"))
         y += 20
     return _svg(y + 4, parts, title)
 
@@ -270,9 +270,9 @@ def lines(
         _, height = at(first, tick)
         parts += [_line(left, height, WIDTH - right, height), _text(left - 5, height + 4, short(tick), "soft", "end")]
         tick += step
-    for place, (x, told) in enumerate(xs):
+    for place, (x, label) in enumerate(xs):
         anchor = "end" if place == len(xs) - 1 else "middle"
-        parts.append(_text(at(x, 0)[0], top + tall + 14, told, "soft small", anchor))
+        parts.append(_text(at(x, 0)[0], top + tall + 14, label, "soft small", anchor))
     for number, (name, found) in enumerate(series):
         path = " ".join(f"{x:.1f},{height:.1f}" for x, height in (at(*point) for point in found))
         parts.append(f'<polyline class="l{number % SERIES}" points="{path}"><title>{escape(name)}</title></polyline>')

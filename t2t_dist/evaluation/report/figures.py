@@ -1,4 +1,4 @@
-"""The pictures of a report, from what was found in a run."""
+"""The pictures of a report, from what was data in a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from t2t_dist.grading.diagnose import CODES
 
 from ..results_table import ALL
 from ..stats import PassK
-from .data import SECONDS, Found
+from .data import SECONDS, ReportData
 from .drawing import Bar, Dot, bars, dots, heat, histogram, lines, short
 
 _BINS = 40
@@ -27,26 +27,26 @@ class Figure(NamedTuple):
 
     name: str
     title: str
-    told: str
+    caption: str
     svg: str
 
 
-def figures(found: Found) -> list[Figure]:
+def figures(data: ReportData) -> list[Figure]:
     """Every figure that the run has data for."""
-    makers: list[Callable[[Found], Iterator[Figure]]] = [
+    makers: list[Callable[[ReportData], Iterator[Figure]]] = [
         _passes, _decay, _agents_compared, _intents_compared, _taxonomy, _funnel, _lengths, _durations, _tokens,
         _throughput, _coverage,
     ]  # fmt: skip
-    return [figure for make in makers for figure in make(found)]
+    return [figure for make in makers for figure in make(data)]
 
 
 # -- pass^k ------------------------------------------------------------------------------------------------------------
-def _shown(found: Found) -> list[str]:
-    return found.tally.agents[:_MOST]
+def _shown(data: ReportData) -> list[str]:
+    return data.results.agents[:_MOST]
 
 
-def _more(found: Found) -> str:
-    left = len(found.tally.agents) - _MOST
+def _more(data: ReportData) -> str:
+    left = len(data.results.agents) - _MOST
     return f" The first {_MOST} agents by name; the table has {left} more." if left > 0 else ""
 
 
@@ -60,65 +60,67 @@ def _dot(estimate: PassK, series: int, name: str) -> Dot | None:
     return Dot(estimate.value, estimate.low, estimate.high, series, tip, outer)
 
 
-def _passes(found: Found) -> Iterator[Figure]:
-    agents = _shown(found)
-    for k in sorted({1, found.reading.trials}):
+def _passes(data: ReportData) -> Iterator[Figure]:
+    agents = _shown(data)
+    for k in sorted({1, data.reading.trials}):
         groups: list[tuple[str, list[Dot | None]]] = []
-        for intent in (*found.tally.intents, ALL):
-            estimates = [found.tally.passes(k, agent, intent) for agent in agents]
+        for intent in (*data.results.intents, ALL):
+            estimates = [data.results.passes(k, agent, intent) for agent in agents]
             found_dots = [_dot(e, n, f"{agents[n]}, {intent}") for n, e in enumerate(estimates)]
             if any(found_dots):
                 groups.append((intent, found_dots))
         if groups:
             what = "a trial passes" if k == 1 else f"{k} trials all pass"
-            told = (
+            caption = (
                 f"Share of tasks that {what}, with 95 % intervals over tasks. A pale band, where there is one, shows "
                 "where it would lie if every episode without a result had failed, or passed."
             )
             svg = dots(groups, agents, f"pass^{k} by intent", (0.0, 1.0))
-            yield Figure(f"pass-{k}", f"pass^{k} by intent", told + _more(found), svg)
+            yield Figure(f"pass-{k}", f"pass^{k} by intent", caption + _more(data), svg)
 
 
-def _decay(found: Found) -> Iterator[Figure]:
-    trials = found.reading.trials
+def _decay(data: ReportData) -> Iterator[Figure]:
+    trials = data.reading.trials
     if trials < 2:
         return
     series = []
-    for agent in _shown(found):
-        values = [(float(k), found.tally.passes(k, agent).value) for k in range(1, trials + 1)]
+    for agent in _shown(data):
+        values = [(float(k), data.results.passes(k, agent).value) for k in range(1, trials + 1)]
         series.append((agent, [(k, value) for k, value in values if value is not None]))
     if any(points for _, points in series):
         marks = [(float(k), str(k)) for k in range(1, trials + 1)]
-        told = "How fast it falls as more trials have to pass: an agent that is reliable stays level."
-        yield Figure("reliability", "Reliability", told, lines(series, "pass^k over k", "k", marks, 1.0))
+        caption = "How fast it falls as more trials have to pass: an agent that is reliable stays level."
+        yield Figure("reliability", "Reliability", caption, lines(series, "pass^k over k", "k", marks, 1.0))
 
 
-def _compared(found: Found, what: str) -> list[dict[str, Any]]:
-    return [d for d in found.summary["differences"] if d["what"] == what and d["k"] == 1]
+def _compared(data: ReportData, what: str) -> list[dict[str, Any]]:
+    return [d for d in data.summary["differences"] if d["what"] == what and d["k"] == 1]
 
 
-def _agents_compared(found: Found) -> Iterator[Figure]:
-    compared = [d for d in _compared(found, "agents") if d["on"] == ALL][: 2 * _MOST]
+def _agents_compared(data: ReportData) -> Iterator[Figure]:
+    compared = [d for d in _compared(data, "agents") if d["on"] == ALL][: 2 * _MOST]
     if compared:
         groups = [(f"{_brief(d['one'])} - {_brief(d['other'])}", [_difference_dot(d, 0)]) for d in compared]
-        told = "Difference of pass^1 on the tasks that both have, with 95 % intervals: one that leaves 0 out is real."
+        caption = (
+            "Difference of pass^1 on the tasks that both have, with 95 % intervals: one that leaves 0 out is real."
+        )
         svg = dots(groups, [], "Differences between agents", (-1.0, 1.0))
-        yield Figure("agents-compared", "Agents, in pairs", told, svg)
+        yield Figure("agents-compared", "Agents, in pairs", caption, svg)
 
 
-def _intents_compared(found: Found) -> Iterator[Figure]:
-    compared = _compared(found, "intents")
-    agents = [agent for agent in _shown(found) if any(d["on"] == agent for d in compared)]
+def _intents_compared(data: ReportData) -> Iterator[Figure]:
+    compared = _compared(data, "intents")
+    agents = [agent for agent in _shown(data) if any(d["on"] == agent for d in compared)]
     groups: list[tuple[str, list[Dot | None]]] = []
-    for intent in found.tally.intents:
+    for intent in data.results.intents:
         by_agent = {d["on"]: d for d in compared if d["one"] == intent}
         if by_agent:
             row = [_difference_dot(by_agent[a], n) if a in by_agent else None for n, a in enumerate(agents)]
             groups.append((intent, row))
     if groups:
-        told = "pass^1 on an intent minus that on the plain task of the same trajectory: what the twist costs."
+        caption = "pass^1 on an intent minus that on the plain task of the same trajectory: what the twist costs."
         svg = dots(groups, agents, "Differences between intents", (-1.0, 1.0))
-        yield Figure("intents-compared", "What each intent costs", told, svg)
+        yield Figure("intents-compared", "What each intent costs", caption, svg)
 
 
 def _difference_dot(d: dict[str, Any], series: int) -> Dot:
@@ -132,24 +134,24 @@ def _brief(agent: str) -> str:
 
 
 # -- causes ------------------------------------------------------------------------------------------------------------
-def _taxonomy(found: Found) -> Iterator[Figure]:
+def _taxonomy(data: ReportData) -> Iterator[Figure]:
     counts = Counter[tuple[str, str]]()
-    for (agent, _, code), n in found.causes.primary.items():
+    for (agent, _, code), n in data.causes.primary.items():
         counts[code, agent] += n
-    agents = [agent for agent in _shown(found) if any(a == agent for _, a in counts)]
+    agents = [agent for agent in _shown(data) if any(a == agent for _, a in counts)]
     codes = [code for code in CODES if any(c == code for c, _ in counts)]
     if codes:
         values = [[counts[code, agent] for agent in agents] for code in codes]
-        told = "The first cause of each episode that failed. Every cause that applies, and the episodes: below."
-        if found.causes.read < found.causes.failed:
-            told += f" Read: {found.causes.read} of {found.causes.failed}, drawn evenly."
+        caption = "The first cause of each episode that failed. Every cause that applies, and the episodes: below."
+        if data.causes.read < data.causes.failed:
+            caption += f" Read: {data.causes.read} of {data.causes.failed}, drawn evenly."
         svg = heat(codes, [_brief(agent) for agent in agents], values, "Why episodes failed")
-        yield Figure("causes", "Why episodes failed", told + _more(found), svg)
+        yield Figure("causes", "Why episodes failed", caption + _more(data), svg)
 
 
 # -- the funnel --------------------------------------------------------------------------------------------------------
-def _funnel(found: Found) -> Iterator[Figure]:
-    explored, converted = found.explored, found.converted
+def _funnel(data: ReportData) -> Iterator[Figure]:
+    explored, converted = data.explored, data.converted
     if not explored and not converted:
         return
     total, kept = explored.total(), explored["kept"]
@@ -171,9 +173,9 @@ def _funnel(found: Found) -> Iterator[Figure]:
         if len(reasons) > 4:
             rest = sum(list(reasons.values())[4:])
             rows.append(Bar(f"{len(reasons) - 4} other reasons", [(rest, 1, "")], str(rest), 1))
-    told = "From explorations to verified tasks, by intent, with the reasons for which there is no task."
+    caption = "From explorations to verified tasks, by intent, with the reasons for which there is no task."
     names = ["trajectories", "not made or rejected", "verified tasks"]
-    yield Figure("funnel", "From exploration to tasks", told, bars(rows, names, "Funnel"))
+    yield Figure("funnel", "From exploration to tasks", caption, bars(rows, names, "Funnel"))
 
 
 # -- time and length ---------------------------------------------------------------------------------------------------
@@ -187,49 +189,49 @@ def _cut_share(counts: Counter[tuple[int, bool]]) -> str:
     )
 
 
-def _lengths(found: Found) -> Iterator[Figure]:
-    if not found.lengths:
+def _lengths(data: ReportData) -> Iterator[Figure]:
+    if not data.lengths:
         return
-    longest = max(length for length, _ in found.lengths)
-    shortest = min(length for length, _ in found.lengths)
+    longest = max(length for length, _ in data.lengths)
+    shortest = min(length for length, _ in data.lengths)
     step = max(1, -(-(longest - shortest + 1) // 24))
     columns = [[0.0, 0.0] for _ in range((longest - shortest) // step + 1)]
-    for (length, cut), n in found.lengths.items():
+    for (length, cut), n in data.lengths.items():
         columns[(length - shortest) // step][cut] += n
     starts = [shortest + place * step for place in range(len(columns))]
     edges = [str(start) if step == 1 else f"{start}-{start + step - 1}" for start in starts]
     svg = histogram(edges, columns, _ENDS, "Messages an episode", "messages, tool results included")
-    yield Figure("lengths", "How long conversations are", _cut_share(found.lengths), svg)
+    yield Figure("lengths", "How long conversations are", _cut_share(data.lengths), svg)
 
 
-def _durations(found: Found) -> Iterator[Figure]:
-    if not found.durations:
+def _durations(data: ReportData) -> Iterator[Figure]:
+    if not data.durations:
         return
-    places = [place for place, _ in found.durations]
+    places = [place for place, _ in data.durations]
     first, last = min(places), min(max(places), len(SECONDS) - 1)
-    columns = [[float(found.durations[place, cut]) for cut in (False, True)] for place in range(first, last + 1)]
+    columns = [[float(data.durations[place, cut]) for cut in (False, True)] for place in range(first, last + 1)]
     edges = [f"<{_seconds(SECONDS[place])}" if place < len(SECONDS) - 1 else "more" for place in range(first, last + 1)]
     svg = histogram(edges, columns, _ENDS, "Duration of an episode", "time an episode took, its waiting included")
-    told = f"{_cut_share(found.durations)} Ends: {', '.join(f'{k} {n}' for k, n in found.terminations.most_common())}."
-    yield Figure("durations", "How long they take", told, svg)
+    caption = f"{_cut_share(data.durations)} Ends: {', '.join(f'{k} {n}' for k, n in data.terminations.most_common())}."
+    yield Figure("durations", "How long they take", caption, svg)
 
 
 def _seconds(value: float) -> str:
     return f"{value * 1000:g}ms" if value < 1 else f"{value:g}s" if value < 60 else f"{value / 60:g}m"
 
 
-def binned(found: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def binned(data: ReportData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edges in seconds, and the episodes and failures that ended between them."""
-    times = np.concatenate([found.ended_at, found.failed_at])
+    times = np.concatenate([data.ended_at, data.failed_at])
     if not len(times):
         return np.zeros(0), np.zeros(0), np.zeros(0)
     first, last = float(times.min()), float(times.max())
     edges = np.linspace(first, max(last, first + 1e-3), _BINS + 1)
-    return edges, np.histogram(found.ended_at, edges)[0], np.histogram(found.failed_at, edges)[0]
+    return edges, np.histogram(data.ended_at, edges)[0], np.histogram(data.failed_at, edges)[0]
 
 
-def _throughput(found: Found) -> Iterator[Figure]:
-    edges, ended, failed = binned(found)
+def _throughput(data: ReportData) -> Iterator[Figure]:
+    edges, ended, failed = binned(data)
     if len(edges) < 2 or ended.sum() + failed.sum() < 2:
         return
     per_minute = 60 / (edges[1] - edges[0])
@@ -243,8 +245,10 @@ def _throughput(found: Found) -> Iterator[Figure]:
         (float(x), datetime.fromtimestamp(float(x), UTC).strftime("%m-%d %H:%M" if long else "%H:%M:%S"))
         for x in np.linspace(edges[0], edges[-1], 4)
     ]
-    told = f"{ended.sum()} episodes ended within {_span(edges[-1] - edges[0])}; pauses between sessions show as gaps."
-    yield Figure("throughput", "Throughput", told, lines(series, "Throughput", "time (UTC)", marks))
+    caption = (
+        f"{ended.sum()} episodes ended within {_span(edges[-1] - edges[0])}; pauses between sessions show as gaps."
+    )
+    yield Figure("throughput", "Throughput", caption, lines(series, "Throughput", "time (UTC)", marks))
 
 
 def _span(seconds: float) -> str:
@@ -258,8 +262,8 @@ def _span(seconds: float) -> str:
 
 
 # -- costs -------------------------------------------------------------------------------------------------------------
-def _tokens(found: Found) -> Iterator[Figure]:
-    costs = [cost for cost in found.costs if cost.calls + cost.failed]
+def _tokens(data: ReportData) -> Iterator[Figure]:
+    costs = [cost for cost in data.costs if cost.calls + cost.failed]
     if not costs:
         return
     rows = []
@@ -270,30 +274,32 @@ def _tokens(found: Found) -> Iterator[Figure]:
         name = f"{cost.stage}: {cost.seat}"
         if sum((c.stage, c.seat) == (cost.stage, cost.seat) for c in costs) > 1:
             name = f"{name} {_brief(cost.model)}"
-        segments = [(float(n), series, f"{n} tokens {told}") for n, series, told in parts]
+        segments = [(float(n), series, f"{n} tokens {kind}") for n, series, kind in parts]
         rows.append(Bar(name, segments, f"{short(fresh + cost.cached_tokens + cost.completion_tokens)}{money}"))
     calls, failed = sum(cost.calls for cost in costs), sum(cost.failed for cost in costs)
-    told = f"{calls} calls were answered and {failed} were not; what was thrown away is in the sums."
+    caption = f"{calls} calls were answered and {failed} were not; what was thrown away is in the sums."
     svg = bars(rows, {0: "prompt", 5: "prompt, from a cache", 1: "written"}, "Tokens by stage and seat")
-    yield Figure("tokens", "Tokens by stage and seat", told, svg)
+    yield Figure("tokens", "Tokens by stage and seat", caption, svg)
 
 
 # -- coverage ----------------------------------------------------------------------------------------------------------
-def grid(found: Found) -> tuple[list[str], list[str], list[list[int]]]:
-    met = {tool for tool, _ in found.coverage}
-    tools = [*found.tools, *sorted(met - {*found.tools})]
-    columns = [c for c in ("explored", *INTENTS, "agents") if any(where == c for _, where in found.coverage)]
-    return tools, columns, [[found.coverage[tool, column] for column in columns] for tool in tools]
+def grid(data: ReportData) -> tuple[list[str], list[str], list[list[int]]]:
+    met = {tool for tool, _ in data.coverage}
+    tools = [*data.tools, *sorted(met - {*data.tools})]
+    columns = [c for c in ("explored", *INTENTS, "agents") if any(where == c for _, where in data.coverage)]
+    return tools, columns, [[data.coverage[tool, column] for column in columns] for tool in tools]
 
 
-def _coverage(found: Found) -> Iterator[Figure]:
-    tools, columns, values = grid(found)
+def _coverage(data: ReportData) -> Iterator[Figure]:
+    tools, columns, values = grid(data)
     if not columns:
         return
     golds = [place for place, column in enumerate(columns) if column in INTENTS]
     rows = zip(tools, values, strict=True)
-    unused = [tool for tool, row in rows if tool in found.tools and not any(row[place] for place in golds)]
-    told = "Calls of each tool: in explorations, in the gold of verified tasks by intent, and by the agents."
+    unused = [tool for tool, row in rows if tool in data.tools and not any(row[place] for place in golds)]
+    caption = "Calls of each tool: in explorations, in the gold of verified tasks by intent, and by the agents."
     if unused and golds:
-        told += f" In no gold: {', '.join(unused[:12])}{' ...' if len(unused) > 12 else ''}."
-    yield Figure("coverage", "Coverage of the world", told, heat(tools[:80], columns, values[:80], "Tools by intent"))
+        caption += f" In no gold: {', '.join(unused[:12])}{' ...' if len(unused) > 12 else ''}."
+    yield Figure(
+        "coverage", "Coverage of the world", caption, heat(tools[:80], columns, values[:80], "Tools by intent")
+    )

@@ -17,7 +17,7 @@ from t2t_dist.core.version import __version__
 from t2t_dist.grading.diagnose import CODES
 
 from ..results_table import ALL
-from .data import Found
+from .data import ReportData
 from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
 from .figures import Figure, figures
 from .tables import Table, tables
@@ -28,9 +28,9 @@ _LISTED = 12
 _MESSAGE = 1500
 
 
-def page(found: Found) -> str:
+def page(data: ReportData) -> str:
     """The HTML of a report. Everything from the run is escaped: transcripts are data that models wrote."""
-    causes = found.causes
+    causes = data.causes
     behind: dict[str, list[Any]] = {}
     for cause in causes.episodes:
         behind.setdefault(cause.code, []).append(cause)
@@ -43,12 +43,12 @@ def page(found: Found) -> str:
         _templates()
         .get_template("page.html.j2")
         .render(
-            found=found,
-            summary=found.summary,
-            figures=figures(found),
-            intents=[*found.tally.intents, ALL],
-            passes=list(_passes(found)),
-            differences=[d for d in found.summary["differences"] if d["k"] == 1],
+            data=data,
+            summary=data.summary,
+            figures=figures(data),
+            intents=[*data.results.intents, ALL],
+            passes=list(_passes(data)),
+            differences=[d for d in data.summary["differences"] if d["k"] == 1],
             codes=[(code, CODES[code], behind[code], applies[code]) for code in CODES if code in behind],
             listed=_LISTED,
             examples={cause.episode_id: turns for cause, turns in causes.examples.values()},
@@ -63,11 +63,11 @@ def page(found: Found) -> str:
     )
 
 
-def _passes(found: Found) -> Iterator[tuple[str, int, list[Any]]]:
-    intents = [*(i for i in INTENTS if i in found.tally.intents), ALL]
-    for agent in found.tally.agents:
-        for k in range(1, found.reading.trials + 1):
-            yield agent, k, [found.tally.passes(k, agent, intent) for intent in intents]
+def _passes(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
+    intents = [*(i for i in INTENTS if i in data.results.intents), ALL]
+    for agent in data.results.agents:
+        for k in range(1, data.reading.trials + 1):
+            yield agent, k, [data.results.passes(k, agent, intent) for intent in intents]
 
 
 def shown(text: str) -> str:
@@ -92,27 +92,27 @@ def _templates() -> Environment:
     )
 
 
-def write_page(found: Found, path: str) -> None:
+def write_page(data: ReportData, path: str) -> None:
     """Write the page. Raises InputError: it can't be written there."""
-    _write(Path(path), page(found).encode("utf-8", "replace"))
+    _write(Path(path), page(data).encode("utf-8", "replace"))
 
 
-def write_files(found: Found, folder: str) -> list[str]:
+def write_files(data: ReportData, folder: str) -> list[str]:
     """Each figure as SVG, and as PNG where the extra ``report`` is installed, and each table as CSV: their names.
 
     Raises:
         InputError: they can't be written there.
     """
     names = []
-    for figure in figures(found):
+    for figure in figures(data):
         files = {f"{figure.name}.svg": standalone(figure.svg).encode()}
         png = _png(figure)
         if png is not None:
             files[f"{figure.name}.png"] = png
-        for name, data in files.items():
-            _write(Path(folder) / name, data)
+        for name, content in files.items():
+            _write(Path(folder) / name, content)
             names.append(name)
-    for table in tables(found):
+    for table in tables(data):
         _write(Path(folder) / f"{table.name}.csv", csv_of(table))
         names.append(f"{table.name}.csv")
     return names
@@ -149,9 +149,9 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path.write_bytes(content)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}; give another with --html") from None

@@ -10,7 +10,7 @@ from t2t_dist.grading.diagnose import CODES
 
 from ..costs import Cost
 from ..results_table import ALL
-from .data import SECONDS, Found
+from .data import SECONDS, ReportData
 from .figures import binned, grid
 
 
@@ -22,33 +22,33 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
-def tables(found: Found) -> list[Table]:
+def tables(data: ReportData) -> list[Table]:
     """Every table, those without rows too: a file that is there and empty says more than none."""
     return [
-        _pass_table(found), _difference_table(found), _cause_table(found), _episode_table(found), _funnel_table(found),
-        _length_table(found), _cost_table(found), _throughput_table(found), _coverage_table(found),
+        _pass_table(data), _difference_table(data), _cause_table(data), _episode_table(data), _funnel_table(data),
+        _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
     ]  # fmt: skip
 
 
-def _pass_table(found: Found) -> Table:
+def _pass_table(data: ReportData) -> Table:
     head = ("domain", "agent", "intent", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
     rows = []
-    cells = list(found.tally.cells())
+    cells = list(data.results.cells())
     wholes = dict.fromkeys((domain, agent, ALL) for domain, agent, _ in cells)
     for domain, agent, intent in [*cells, *wholes]:
-        for k in range(1, found.reading.trials + 1):
-            p = found.tally.passes(k, agent, intent, domain)
+        for k in range(1, data.reading.trials + 1):
+            p = data.results.passes(k, agent, intent, domain)
             rows.append((domain, agent, intent, k, *p[1:]))
     return Table("pass", head, rows)
 
 
-def _difference_table(found: Found) -> Table:
+def _difference_table(data: ReportData) -> Table:
     head = ("what", "one", "other", "on", "k", "value", "low", "high", "n", "paired")
-    return Table("differences", head, [[d[name] for name in head] for d in found.summary["differences"]])
+    return Table("differences", head, [[d[name] for name in head] for d in data.summary["differences"]])
 
 
-def _cause_table(found: Found) -> Table:
-    causes = found.causes
+def _cause_table(data: ReportData) -> Table:
+    causes = data.causes
     head = ("agent", "intent", "code", "first_cause_of", "applies_to", "meaning")
     rows: list[tuple[Any, ...]] = [
         (agent, intent, code, causes.primary[agent, intent, code], n, CODES[code])
@@ -61,27 +61,27 @@ def _cause_table(found: Found) -> Table:
     return Table("causes", head, rows)
 
 
-def _episode_table(found: Found) -> Table:
-    head = ("episode_id", "agent", "intent", "task_id", "trial", "code", "told", "codes")
-    return Table("failed-episodes", head, [(*cause[:-1], " ".join(cause.codes)) for cause in found.causes.episodes])
+def _episode_table(data: ReportData) -> Table:
+    head = ("episode_id", "agent", "intent", "task_id", "trial", "code", "detail", "codes")
+    return Table("failed-episodes", head, [(*cause[:-1], " ".join(cause.codes)) for cause in data.causes.episodes])
 
 
-def _funnel_table(found: Found) -> Table:
-    rows = [("explore", "", verdict, n) for verdict, n in found.explored.most_common()]
-    rows += [("convert", intent, verdict, n) for (intent, verdict), n in sorted(found.converted.items())]
+def _funnel_table(data: ReportData) -> Table:
+    rows = [("explore", "", verdict, n) for verdict, n in data.explored.most_common()]
+    rows += [("convert", intent, verdict, n) for (intent, verdict), n in sorted(data.converted.items())]
     return Table("funnel", ("stage", "intent", "verdict", "count"), rows)
 
 
-def _length_table(found: Found) -> Table:
-    rows: list[tuple[Any, ...]] = [("messages", length, cut, n) for (length, cut), n in sorted(found.lengths.items())]
+def _length_table(data: ReportData) -> Table:
+    rows: list[tuple[Any, ...]] = [("messages", length, cut, n) for (length, cut), n in sorted(data.lengths.items())]
     rows += [
-        ("seconds_up_to", SECONDS[min(p, len(SECONDS) - 1)], cut, n) for (p, cut), n in sorted(found.durations.items())
+        ("seconds_up_to", SECONDS[min(p, len(SECONDS) - 1)], cut, n) for (p, cut), n in sorted(data.durations.items())
     ]
     return Table("lengths", ("what", "value", "cut_off", "episodes"), rows)
 
 
-def _throughput_table(found: Found) -> Table:
-    edges, ended, failed = binned(found)
+def _throughput_table(data: ReportData) -> Table:
+    edges, ended, failed = binned(data)
     rows = [
         (
             datetime.fromtimestamp(float(start), UTC).isoformat(timespec="milliseconds"),
@@ -94,13 +94,13 @@ def _throughput_table(found: Found) -> Table:
     return Table("throughput", ("from", "seconds", "episodes", "failures"), rows)
 
 
-def _cost_table(found: Found) -> Table:
+def _cost_table(data: ReportData) -> Table:
     rows: list[Sequence[Any]] = [
-        (*cost[:-1], "" if cost.money is None else round(cost.money, 6)) for cost in found.costs
+        (*cost[:-1], "" if cost.money is None else round(cost.money, 6)) for cost in data.costs
     ]
     return Table("costs", Cost._fields, rows)
 
 
-def _coverage_table(found: Found) -> Table:
-    tools, columns, values = grid(found)
+def _coverage_table(data: ReportData) -> Table:
+    tools, columns, values = grid(data)
     return Table("coverage", ("tool", *columns), [(tool, *row) for tool, row in zip(tools, values, strict=True)])
