@@ -1,11 +1,15 @@
-"""What the commands of ``t2t`` share: options, consoles, settings from flags, one line for bad input, the JSON."""
+"""What the commands of ``t2t`` share: options and arguments, consoles, settings from flags, one line for bad input.
+
+An option that several commands have is defined here once: it has one name, one short flag and one meaning everywhere.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 from typing import Annotated, Any
 
 import orjson
@@ -22,40 +26,163 @@ err_console = Console(stderr=True, highlight=False, width=None if sys.stderr.isa
 
 BAD_INPUT, GATE_FAILED, RESUMABLE = 2, 1, 75
 
-ConfigFile = Annotated[str | None, typer.Option("--config", "-c", help="YAML file with settings.")]
-Settings = Annotated[list[str], typer.Option("--set", help="A setting, such as limits.max_steps=60; repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
-Out = Annotated[str | None, typer.Option("--out", "-o", help="Run directory; an existing run in it is gone on with.")]
-Workers = Annotated[int | None, typer.Option(help="Worker processes; default: one for each CPU.")]
-Concurrency = Annotated[int | None, typer.Option(help="Episodes at once, all workers together.")]
-PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the resolved settings with their help.")]
-FailUnder = Annotated[
-    list[str], typer.Option("--fail-under", help="Exit 1 unless this holds, such as 'pass^1>=0.6'; repeatable.")
-]
-Agents = Annotated[list[str], typer.Option("--agent", help="Agent to roll out; repeatable.")]
-User = Annotated[str | None, typer.Option("--user", help="The simulated user.")]
-Trials = Annotated[str | None, typer.Option(help="Episodes a task and agent, or adaptive.")]
+#: Sections of ``t2t --help``.
+SECTIONS = MAKE, LOOK, CHECK, DOMAINS, CLUSTER = ("Make data", "Look at runs", "Check", "Domains", "Ray clusters")
+
+
+# -- arguments and options ---------------------------------------------------------------------------------------------
+def one_of(values: Iterable[str]) -> str:
+    """The metavar of an option with a closed set of values. What is not in it is refused by name where it is used."""
+    return f"[{'|'.join(values)}]"
+
+
+def run_argument(help: str) -> Any:
+    """A run that a command starts from or looks at: always positional, always RUN."""
+    return typer.Argument(metavar="RUN", help=help, show_default=False)
+
+
+def how_many(help: str, name: str = "--limit", default: str | bool = True, **more: Any) -> Any:
+    """``-n`` says how many, whatever a command makes, takes or prints."""
+    return typer.Option(name, "-n", help=f"How many {help}.", show_default=default, **more)
+
+
+def default_of(setting: str) -> str:
+    """The default of a setting, for the help of the option that sets it."""
+    value: Any = reduce(getattr, setting.split("."), _DEFAULTS)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+_DEFAULTS = Config()
+_MODEL = "openai:MODEL@URL, vllm:MODEL, pool:NAME"
+
 Domain = Annotated[
     str | None,
     typer.Option(
         "--domain",
         "-d",
-        help="Domain, package.module:attribute or mcp:FILE.yaml, tau2:NAME; a split of it: retail:test.",
+        help="Domain: a name (see t2t domains), package.module:attribute, mcp:FILE.yaml or tau2:NAME; a split of it:"
+        " retail:test.",
+        show_default=default_of("domain"),
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of the run.")]
-Faults = Annotated[
+Trajectories = Annotated[int | None, how_many("trajectories to explore", "--trajectories", default_of("trajectories"))]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the run.", show_default=default_of("seed"))]
+Out = Annotated[
     str | None,
     typer.Option(
-        help="Tools that fail or answer late: retry=0.3,switch=0.2,impossible=0.1,late=0.1, as shares of tools."
+        "--out", "-o", help="Run directory or URI to write; an existing run is resumed.", show_default="runs/..."
     ),
 ]
-Intents = Annotated[list[str], typer.Option("--intent", help=f"Only this intent ({', '.join(INTENTS)}); repeatable.")]
+Agents = Annotated[
+    list[str],
+    typer.Option(
+        "--agent",
+        metavar="MODEL",
+        help=f"Agent to roll out: scripted:NAME, {_MODEL}; repeatable.",
+        show_default=default_of("agents"),
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user", metavar="MODEL", help=f"Simulated user: scripted, {_MODEL}.", show_default=default_of("user")
+    ),
+]
+Explorer = Annotated[
+    str | None,
+    typer.Option(
+        "--explorer", metavar="MODEL", help=f"Explorer: graph, {_MODEL}.", show_default=default_of("explorer")
+    ),
+]
+Writer = Annotated[
+    str | None,
+    typer.Option(
+        "--writer",
+        metavar="MODEL",
+        help=f"Writer of the task texts: template, {_MODEL}.",
+        show_default=default_of("writer"),
+    ),
+]
+Judges = Annotated[
+    list[str],
+    typer.Option("--judge", metavar="MODEL", help=f"Judge that scores each task: {_MODEL}; repeatable."),
+]
+Intents = Annotated[
+    list[str],
+    typer.Option("--intent", metavar=one_of(INTENTS), help="Only this intent; repeatable.", show_default="all"),
+]
+AgentFilter = Annotated[
+    str | None, typer.Option("--agent", metavar="MODEL", help="Only episodes of this agent.", show_default="all")
+]
+IntentFilter = Annotated[
+    str | None, typer.Option("--intent", metavar=one_of(INTENTS), help="Only this intent.", show_default="all")
+]
+Trials = Annotated[
+    str | None,
+    typer.Option(
+        "--trials",
+        metavar="[N|adaptive]",
+        help="Episodes per task and agent; adaptive: more where the pass rate is least certain.",
+        show_default=default_of("trials"),
+    ),
+]
+ToolFaults = Annotated[
+    str | None,
+    typer.Option(
+        "--tool-faults",
+        metavar="FAULT=SHARE,...",
+        help="Shares of tools that fail or answer late: retry, switch, impossible, late; such as retry=0.3,late=0.1.",
+        show_default="none",
+    ),
+]
+Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes.", show_default="one per CPU")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency", help="Concurrent episodes, over all workers.", show_default=default_of("cluster.concurrency")
+    ),
+]
+ConfigFile = Annotated[str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML file with settings.")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, such as limits.max_steps=60; repeatable."),
+]
+PrintConfig = Annotated[
+    bool, typer.Option("--print-config", help="Print the resolved settings as YAML with their help, and exit.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+
+FailUnder = Annotated[
+    list[str],
+    typer.Option(
+        "--fail-under",
+        metavar="GATE",
+        help="Exit 1 unless this holds, such as 'pass^1>=0.6' or 'pass^1[ambiguous]>=0.3'; repeatable.",
+        show_default="none",
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="RUN", help="Earlier run to compare with, task by task."),
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option("--max-drop", help="Exit 1 if an agent's pass^1 fell by more than this on any intent."),
+]
+Junit = Annotated[
+    str | None,
+    typer.Option("--junit", metavar="FILE", help="Write the gates to this file as JUnit XML."),
+]
+Markdown = Annotated[
+    str | None,
+    typer.Option("--markdown", metavar="FILE", help="Write a summary to this file as Markdown."),
+]
 
 
+# -- input and output --------------------------------------------------------------------------------------------------
 @contextmanager
 def spoken_errors() -> Iterator[None]:
-    """Bad input is one line and exit 2; a store that is full or away, one line and exit 75."""
+    """Bad input is one line and exit 2; a store that is full or out of reach is one line and exit 75."""
     try:
         yield
     except StoreUnavailable as error:
@@ -67,18 +194,19 @@ def spoken_errors() -> Iterator[None]:
 
 
 def escaped(text: str) -> str:
+    """Text that a console prints as it is, brackets included."""
     return text.replace("[", r"\[")
 
 
 def fault_settings(text: str | None) -> list[str]:
     """``retry=0.3,late=0.1`` as settings. Raises InputError: not of this form."""
-    found = []
+    settings = []
     for part in text.split(",") if text else ():
         name, equals, share = (piece.strip() for piece in part.partition("="))
         if not (name and equals and share):
-            raise InputError(f"--faults {text}: write it as fault=share, such as retry=0.3,late=0.1")
-        found.append(f"faults.{name}={share}")
-    return found
+            raise InputError(f"--tool-faults {text}: write it as fault=share, such as retry=0.3,late=0.1")
+        settings.append(f"faults.{name}={share}")
+    return settings
 
 
 def config_of(file: str | None, settings: list[str], **flags: Any) -> Config:
@@ -92,7 +220,7 @@ def config_of(file: str | None, settings: list[str], **flags: Any) -> Config:
 
 @contextmanager
 def stdout_kept_clean() -> Iterator[None]:
-    """Whatever is printed meanwhile goes to stderr: Ray tells of lost workers on stdout, kept for our JSON."""
+    """Send whatever is printed meanwhile to stderr: Ray reports lost workers on stdout, which is for the JSON alone."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -105,6 +233,7 @@ def stdout_kept_clean() -> Iterator[None]:
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:
+    """The last line of stdout, where ``--json`` asks for it."""
     if as_json:
         sys.stdout.write(orjson.dumps(summary).decode() + "\n")
         sys.stdout.flush()

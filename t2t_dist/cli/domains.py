@@ -1,4 +1,4 @@
-"""The commands about domains: which there are, whether one is sound, a new one. Part of ``t2t_dist/cli/main.py``."""
+"""The commands about domains: ``t2t domains``, ``t2t check-domain``, ``t2t new-domain``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,23 @@ from rich.table import Table
 
 from t2t_dist.config.settings import Config
 
-from .common import GATE_FAILED, Json, Settings, config_of, err_console, escaped, finish, out_console, spoken_errors
+from .common import (
+    DOMAINS,
+    GATE_FAILED,
+    Json,
+    Settings,
+    config_of,
+    err_console,
+    escaped,
+    finish,
+    out_console,
+    spoken_errors,
+)
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=DOMAINS)
 def domains(json: Json = False) -> None:
     """List the domains."""
     with spoken_errors():
@@ -43,13 +54,19 @@ def domains(json: Json = False) -> None:
         finish({"domains": rows}, json)
 
 
-@app.command("check-domain")
+@app.command("check-domain", rich_help_panel=DOMAINS)
 def check_domain(
-    name: Annotated[str, typer.Argument(help="A domain's name, or package.module:attribute.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="DOMAIN", help="Domain: a name, package.module:attribute, mcp:FILE.yaml or tau2:NAME."),
+    ],
     settings: Settings = [],
     json: Json = False,
 ) -> None:
-    """Check a domain: schema, determinism, pure reads, fork isolation, reachable rules and writes."""
+    """Check a domain for defects.
+
+    Schema, determinism, pure reads, isolation of forks, reachable rules and writes. Exits 1 if there are defects.
+    """
     with spoken_errors():
         from t2t_dist.synthesis.check_domain import check
 
@@ -58,27 +75,32 @@ def check_domain(
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("check", "result", "what to do"):
             table.add_column(column)
-        for found in checks:
-            result = "[green]ok[/]" if found.ok else "[bold red]defect[/]"
-            table.add_row(found.name, result, escaped(found.told))
+        for item in checks:
+            result = "[green]ok[/]" if item.ok else "[bold red]defect[/]"
+            table.add_row(item.name, result, escaped(item.told))
         (err_console if json else out_console).print(table)
-        defects = [found for found in checks if not found.ok]
-        finish({"domain": name, "checks": [found._asdict() for found in checks], "defects": len(defects)}, json)
+        defects = [item for item in checks if not item.ok]
+        finish({"domain": name, "checks": [item._asdict() for item in checks], "defects": len(defects)}, json)
         if defects:
             raise typer.Exit(GATE_FAILED)
 
 
-@app.command("new-domain")
+@app.command("new-domain", rich_help_panel=DOMAINS)
 def new_domain(
-    name: Annotated[str, typer.Argument(help="Its name, also that of the package: book_loans.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the domain and of its package, such as book_loans.")
+    ],
     json: Json = False,
 ) -> None:
-    """Write a small domain that works into a new folder here, to be made into one's own."""
+    """Write a small working domain to start from.
+
+    It becomes a package in a new folder, in the current directory.
+    """
     with spoken_errors():
         from .new_domain import write_domain
 
         named = write_domain(name, Path())
-        err_console.print(f"{name}/ holds domain.py, policy.md and language.yaml. Next:", soft_wrap=True)
+        err_console.print(f"{name}/ contains domain.py, policy.md and language.yaml. Next:", soft_wrap=True)
         for command in (f"check-domain {named}", f"generate --domain {named} --trajectories 40 --out runs/{name}"):
             err_console.print(f"  t2t {command}", soft_wrap=True)
         finish({"domain": named, "folder": name}, json)

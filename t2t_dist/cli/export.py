@@ -1,4 +1,4 @@
-"""``t2t export``: episodes as data to train on. Part of ``t2t_dist/cli/main.py``."""
+"""``t2t export``: episodes as training data."""
 
 from __future__ import annotations
 
@@ -9,34 +9,82 @@ from rich.text import Text
 
 from t2t_dist.core.errors import InputError
 
-from .common import Intents, Json, err_console, escaped, finish, out_console, spoken_errors
+from .common import (
+    MAKE,
+    Intents,
+    Json,
+    err_console,
+    escaped,
+    finish,
+    one_of,
+    out_console,
+    run_argument,
+    spoken_errors,
+)
 
 app = typer.Typer()
 
 
-@app.command()
+#: As the export room has them; it loads Arrow, and help must not.
+FORMATS = ("sft", "rl", "preference", "hf", "tau2", "tau2-results")
+STYLES, FILES = ("openai", "hf"), ("jsonl", "parquet")
+
+
+@app.command(rich_help_panel=MAKE)
 def export(
-    runs: Annotated[list[str], typer.Argument(help="Run directories, finished or not.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="sft, rl, preference, hf, tau2 or tau2-results.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="A new folder; for tau2 a new file.")],
-    style: Annotated[str | None, typer.Option(help="Messages as openai or hf (TRL) has them.")] = None,
-    file: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
-    min_reward: Annotated[float | None, typer.Option(help="Lowest reward; sft: 1.0, and never less.")] = None,
+    runs: Annotated[list[str], run_argument("Runs, finished or not.")],
+    format: Annotated[str, typer.Option("--format", "-f", metavar=one_of(FORMATS), help="What a row is.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="PATH", help="New folder to write; for tau2 formats, a new file.")
+    ],
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--style", metavar=one_of(STYLES), help="Messages as OpenAI or as TRL has them.", show_default="hf"
+        ),
+    ] = None,
+    file: Annotated[str, typer.Option("--file", metavar=one_of(FILES), help="File type.")] = "jsonl",
+    min_reward: Annotated[
+        float | None,
+        typer.Option("--min-reward", help="Lowest reward.", show_default="1.0 for sft and preference, else none"),
+    ] = None,
     intent: Intents = [],
-    agent: Annotated[list[str], typer.Option(help="Only this agent's episodes; repeatable.")] = [],
-    process: Annotated[list[str], typer.Option(help="A process check that must hold; repeatable.")] = [],
-    no_faults: Annotated[bool, typer.Option("--no-faults", help="None with faults of the simulated user.")] = False,
-    max_turns: Annotated[int | None, typer.Option(min=1, help="None with more messages than that.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="None with a longer context of the agent's.")] = None,
-    per_task: Annotated[int | None, typer.Option(min=1, help="At most so many rows a task.")] = None,
-    balance: Annotated[bool, typer.Option("--balance", help="As many rows of each intent.")] = False,
-    split: Annotated[str, typer.Option(help="Shares of train/validation/test.")] = "0.9/0.05/0.05",
-    seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 0,
-    bare: Annotated[bool, typer.Option("--bare", help="Only what is trained on, not where it is from.")] = False,
-    licence: Annotated[str | None, typer.Option("--licence", "--license", help="Licence for the card.")] = None,
+    agent: Annotated[
+        list[str],
+        typer.Option("--agent", metavar="MODEL", help="Only episodes of this agent; repeatable.", show_default="all"),
+    ] = [],
+    process: Annotated[
+        list[str],
+        typer.Option("--process", metavar="CHECK", help="Only episodes that pass this process check; repeatable."),
+    ] = [],
+    no_user_faults: Annotated[
+        bool, typer.Option("--no-user-faults", help="Leave out episodes with faults of the simulated user.")
+    ] = False,
+    max_turns: Annotated[
+        int | None, typer.Option("--max-turns", min=1, help="Leave out episodes with more messages.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Leave out episodes with a longer context of the agent.")
+    ] = None,
+    per_task: Annotated[
+        int | None,
+        typer.Option("--per-task", min=1, help="Most rows per task.", show_default="1 for preference, else all"),
+    ] = None,
+    balance: Annotated[bool, typer.Option("--balance", help="The same number of rows for each intent.")] = False,
+    split: Annotated[
+        str, typer.Option("--split", metavar="SHARES", help="Shares of train/validation/test.")
+    ] = "0.9/0.05/0.05",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the splits.")] = 0,
+    bare: Annotated[bool, typer.Option("--bare", help="Only the training columns, without provenance.")] = False,
+    licence: Annotated[
+        str | None, typer.Option("--licence", "--license", metavar="ID", help="Licence for the dataset card.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Export episodes to train on, with a dataset card: sft, rl, preference or a folder for Hugging Face's datasets."""
+    """Export episodes as training data, with a dataset card.
+
+    Formats: sft, rl, preference; hf, a folder for Hugging Face datasets; tau2 and tau2-results, files for tau2-bench.
+    """
     with spoken_errors():
         if format == "tau2":
             return _tau2_tasks(runs, out, intent, json)
@@ -57,24 +105,24 @@ def export(
             intents=tuple(intent),
             agents=tuple(agent),
             process=tuple(process),
-            no_faults=no_faults,
+            no_faults=no_user_faults,
             max_turns=max_turns,
             max_tokens=max_tokens,
             per_task=per_task,
             balance=balance,
         )
         options = Options(format, style or "hf", file, filters, shares, seed, bare, licence)
-        found = exported(runs, out, options)
+        result = exported(runs, out, options)
         console = err_console if json else out_console
-        rows = ", ".join(f"{n} {split}" for split, n in found.splits.items())
-        console.print(f"{sum(found.splits.values())} rows ({rows}) in [bold]{escaped(out)}[/]", soft_wrap=True)
-        if found.left_out:
-            told = ", ".join(f"{n} {why}" for why, n in found.left_out.items())
-            console.print(f"left out: {escaped(told)}", soft_wrap=True)
-        for note in found.notes:
+        rows = ", ".join(f"{n} {split}" for split, n in result.splits.items())
+        console.print(f"{sum(result.splits.values())} rows ({rows}) in [bold]{escaped(out)}[/]", soft_wrap=True)
+        if result.left_out:
+            listed = ", ".join(f"{n} {why}" for why, n in result.left_out.items())
+            console.print(f"left out: {escaped(listed)}", soft_wrap=True)
+        for note in result.notes:
             err_console.print(Text("note: ", "yellow").append(printable(note), "default"), soft_wrap=True)
         finish(
-            {"out": out, "format": format, "splits": found.splits, "left_out": found.left_out, "notes": found.notes},
+            {"out": out, "format": format, "splits": result.splits, "left_out": result.left_out, "notes": result.notes},
             json,
         )
 
@@ -95,7 +143,7 @@ def _tau2_results(runs: list[str], out: str, agents: list[str], as_json: bool) -
     from t2t_dist.tau2.export_results import export_results
 
     if len(runs) > 1 or len(agents) > 1:
-        raise InputError("a results.json is of one run and one agent; name one of each")
+        raise InputError("a results.json holds one run and one agent; give one RUN and at most one --agent")
     count = export_results(runs[0], out, agents[0] if agents else None)
     (err_console if as_json else out_console).print(f"{count} simulations in [bold]{escaped(out)}[/]", soft_wrap=True)
     finish({"out": out, "format": "tau2-results", "simulations": count}, as_json)

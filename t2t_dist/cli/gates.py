@@ -1,11 +1,9 @@
-"""What ``t2t evaluate`` is judged by, and what it leaves for CI. Part of ``t2t_dist/cli/main.py``."""
+"""Gates of a run for CI (``--fail-under``, ``--max-drop``), and the files it writes for CI."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-
-import typer
+from typing import Any, NamedTuple
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
@@ -15,14 +13,7 @@ from t2t_dist.evaluation.results_table import ResultsTable
 from t2t_dist.evaluation.thresholds import Verdict, drops, parse_threshold
 from t2t_dist.storage.partial_run import Reading
 
-Baseline = Annotated[str | None, typer.Option("--baseline", help="An earlier run to compare with, task by task.")]
-MaxDrop = Annotated[
-    float | None, typer.Option("--max-drop", help="Exit 1 if an agent's pass^1 fell by more than this on any intent.")
-]
-Junit = Annotated[str | None, typer.Option("--junit", help="Write the gates to this file as JUnit XML.")]
-Markdown = Annotated[str | None, typer.Option("--markdown", help="Write a summary to this file in Markdown.")]
-
-#: Failed episodes whose causes are looked for when an evaluation ends; ``t2t report`` looks at more.
+#: Failed episodes whose causes are examined when an evaluation ends; ``t2t report`` examines more.
 CAUSES_READ = 400
 
 
@@ -36,7 +27,7 @@ class Checks(NamedTuple):
 
 
 class Judged:
-    """Gates of a run. Made before it begins, so that a mistake in them costs no run.
+    """The gates of a run, parsed before it begins: a mistake in them costs no run.
 
     Raises:
         InputError: a gate that can't be understood, a baseline that can't be read, a file that can't be written.
@@ -51,17 +42,19 @@ class Judged:
         if drop is not None and baseline is None:
             raise InputError("--max-drop needs a run to compare with: add --baseline RUN")
         if drop is not None and not 0 <= drop <= 1:
-            raise InputError(f"--max-drop {drop:g}: a drop of pass^1 is from 0 to 1; write 0.05 for five points")
+            raise InputError(f"--max-drop {drop:g}: a drop of pass^1 is between 0 and 1; write 0.05 for five points")
         if baseline is not None:
             reading = Reading(baseline)
             self.before = ResultsTable.read(reading.batches)
             if reading.notes:
-                raise InputError(f"--baseline {baseline} is no whole run: {reading.notes[0]}")
+                raise InputError(f"--baseline {baseline} is not a whole run: {reading.notes[0]}")
             if not self.before.episodes:
-                raise InputError(f"--baseline {baseline} holds no graded episode; give an earlier evaluation")
+                raise InputError(f"--baseline {baseline} has no graded episode; give an earlier evaluation")
         for option, path in (("--junit", self.checks.junit), ("--markdown", self.checks.markdown)):
             if path is not None and not Path(path).resolve().parent.is_dir():
-                raise InputError(f"{option} {path}: there is no directory {Path(path).resolve().parent}; make it first")
+                raise InputError(
+                    f"{option} {path}: there is no directory {Path(path).resolve().parent}; create it first"
+                )
 
     @property
     def texts(self) -> list[str]:
@@ -71,7 +64,7 @@ class Judged:
         return bool(self.gates) or self.checks.max_drop is not None
 
     def verdicts(self, results: ResultsTable, summary: dict[str, Any]) -> list[Verdict]:
-        """Judge a run that has ended; what it was compared with goes into its summary."""
+        """Judge a run that has ended; its comparison with the baseline is added to ``summary``."""
         found = [verdict for gate in self.gates for verdict in gate.verdicts(results)]
         if self.before is not None:
             self.changes = with_baseline(results, self.before)

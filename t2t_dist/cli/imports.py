@@ -1,4 +1,4 @@
-"""``t2t import``: tasks of others as a run directory. Part of ``t2t_dist/cli/main.py``."""
+"""``t2t import``: third-party tasks as a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from t2t_dist.core.errors import InputError
 
-from .common import Domain, Json, err_console, escaped, finish, out_console, spoken_errors
+from .common import MAKE, Json, err_console, escaped, finish, one_of, out_console, spoken_errors
 
 app = typer.Typer()
 
@@ -16,50 +16,60 @@ app = typer.Typer()
 _SHOWN = 40
 
 
-@app.command("import")
+_FORMATS, _GRADINGS = ("tau2",), ("tau2", "own")
+
+
+@app.command("import", rich_help_panel=MAKE)
 def import_tasks(
-    format: Annotated[str, typer.Argument(help="What the file is: tau2.")],
-    file: Annotated[str, typer.Argument(help="A tasks.json.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="Run directory.")],
-    domain: Domain = None,
-    grading: Annotated[str, typer.Option(help="Whose verdict is the reward: tau2 or own.")] = "tau2",
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"Format of the file: {', '.join(_FORMATS)}.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A tasks.json.")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="RUN", help="Run directory or URI to write.")],
+    domain: Annotated[
+        str | None, typer.Option("--domain", "-d", help="Domain of the tasks.", show_default="the one the file names")
+    ] = None,
+    grading: Annotated[
+        str, typer.Option("--grading", metavar=one_of(_GRADINGS), help="Whose verdict is the reward.")
+    ] = "tau2",
     json: Json = False,
 ) -> None:
-    """Import tasks of tau2-bench, to verify, look at and evaluate; lists the gold calls that raise."""
+    """Import tau2-bench tasks as a run.
+
+    The run can be verified, shown and evaluated. Gold calls that raise are listed.
+    """
     with spoken_errors():
-        if format != "tau2":
+        if format not in _FORMATS:
             raise InputError(f"t2t import {format}: tasks can be imported from tau2, as in t2t import tau2 tasks.json")
-        if grading not in ("tau2", "own"):
+        if grading not in _GRADINGS:
             raise InputError(f"--grading {grading}: give tau2 or own")
         from t2t_dist.tau2.import_run import import_file
 
-        found = import_file(file, out, domain, "own" if grading == "own" else "tau2")
+        result = import_file(file, out, domain, "own" if grading == "own" else "tau2")
         console = err_console if json else out_console
-        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(found.verdicts.items()))
-        total = sum(found.verdicts.values())
+        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(result.verdicts.items()))
+        total = sum(result.verdicts.values())
         console.print(
-            f"{total} tasks ({verdicts}) of {escaped(found.domain)} in [bold]{escaped(out)}[/]", soft_wrap=True
+            f"{total} tasks ({verdicts}) of {escaped(result.domain)} in [bold]{escaped(out)}[/]", soft_wrap=True
         )
-        affected = list(dict.fromkeys(raised.task for raised in found.raised))
+        affected = list(dict.fromkeys(raised.task for raised in result.raised))
         if affected:
-            console.print(f"{len(found.raised)} gold calls raise, in {len(affected)} tasks:")
-        for raised in found.raised[:_SHOWN]:
+            console.print(f"{len(result.raised)} gold calls raise, in {len(affected)} tasks:")
+        for raised in result.raised[:_SHOWN]:
             what = f"{raised.name} (a write)" if raised.kind == "write" else raised.name
-            told = f"  task {raised.task}, call {raised.place}: {what}: {raised.message}"
-            console.print(escaped(told), soft_wrap=True)
-        for task, why in found.rejected[:_SHOWN]:
+            line = f"  task {raised.task}, call {raised.place}: {what}: {raised.message}"
+            console.print(escaped(line), soft_wrap=True)
+        for task, why in result.rejected[:_SHOWN]:
             console.print(f"  rejected: task {escaped(task)}: {escaped(why)}", soft_wrap=True)
-        if len(found.raised) > _SHOWN or len(found.rejected) > _SHOWN:
-            console.print("  and more: see --json")
+        if len(result.raised) > _SHOWN or len(result.rejected) > _SHOWN:
+            console.print("  and more; --json lists all of them")
         finish(
             {
                 "out": out,
-                "run_id": found.run_id,
-                "domain": found.domain,
-                "verdicts": dict(found.verdicts),
-                "raised": [raised._asdict() for raised in found.raised],
+                "run_id": result.run_id,
+                "domain": result.domain,
+                "verdicts": dict(result.verdicts),
+                "raised": [raised._asdict() for raised in result.raised],
                 "tasks_affected": affected,
-                "rejected": [{"task": task, "why": why} for task, why in found.rejected],
+                "rejected": [{"task": task, "why": why} for task, why in result.rejected],
             },
             json,
         )

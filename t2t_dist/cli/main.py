@@ -1,77 +1,123 @@
-"""``t2t``: the command line, and the composition root, which alone (with ``cli_submit``) may import ``cluster``.
-
-Progress goes to stderr; ``--json`` prints one JSON object as the last line of stdout and nothing else there.
-Exit codes: 0 done, 1 a gate failed, 2 bad input, 75 stopped and resumable.
-"""
+"""``t2t``: the app, and the commands that make runs. The other commands are in the files it takes them from."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from t2t_dist.config.settings import Config
-from t2t_dist.evaluation.failure_causes import causes_of
-from t2t_dist.storage.objects.base import resolved
-from t2t_dist.storage.objects.opening import open_storage
+from t2t_dist.core.version import __version__
 
-from . import domains as cli_domains
-from . import export as cli_export
-from . import imports as cli_import
-from . import report as cli_report
-from . import runs as cli_look
-from . import submit as cli_submit
+from . import domains, export, imports, report, runs, submit
 from .common import (
+    CHECK,
     GATE_FAILED,
+    MAKE,
     RESUMABLE,
+    SECTIONS,
     Agents,
+    Baseline,
     Concurrency,
     ConfigFile,
     Domain,
+    Explorer,
     FailUnder,
-    Faults,
     Intents,
     Json,
+    Judges,
+    Junit,
+    Markdown,
+    MaxDrop,
     Out,
     PrintConfig,
     Seed,
     Settings,
+    ToolFaults,
+    Trajectories,
     Trials,
     User,
     Workers,
+    Writer,
     config_of,
+    default_of,
     err_console,
     escaped,
     fault_settings,
     finish,
+    how_many,
+    one_of,
     out_console,
+    run_argument,
     spoken_errors,
     stdout_kept_clean,
 )
-from .gates import CAUSES_READ, Baseline, Checks, Judged, Junit, Markdown, MaxDrop
 from .supervisor import supervised
 
+if TYPE_CHECKING:
+    from .gates import Checks, Judged
+
+_UNTIL = ("explore", "convert", "rollout")
+
+
+class _Sections(TyperGroup):
+    """The app, whose help lists its commands by subject."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        shown = [(name, self.commands[name]) for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        limit = formatter.width - 6 - max(len(name) for name, _ in shown)
+        sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
+        for name, command in shown:
+            sections[getattr(command, "rich_help_panel", MAKE)].append((name, command.get_short_help_str(limit)))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Sections,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Help is plain text: with Rich's markup, a bracket in a help text is taken for a tag.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Verified tool-calling tasks with controlled intents, and graded rollouts on them.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 75 stopped and resumable.",
 )
 
 
 def main() -> None:
     """Entry point of ``t2t``."""
-    sys.path.insert(0, "")  # a domain of one's own is named as it is imported from where one stands
+    sys.path.insert(0, "")  # a custom domain is named as it is imported from the current directory
     app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"t2t-dist {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 # -- running ----------------------------------------------------------------------------------------------------------
 def _run(
     kind: str, config: Config, out: str, as_json: bool, gates: list[str], title: str, checks: Checks | None = None
 ) -> None:
-    """Carry out a run, print what it came to, and exit by its gates."""
+    """Carry out a run, print its results, and exit by its gates."""
+    from .gates import Judged
+
     judged = Judged(config, gates, checks)
 
     def body() -> int:
@@ -86,7 +132,7 @@ def _run(
     if code is None:
         err_console.print(
             "[bold red]the driver was ended from outside[/]: killed, out of memory, or its Ray's head is gone;"
-            " what was committed is kept, the same command goes on with it"
+            " what was committed is kept, the same command resumes it"
         )
         code = RESUMABLE
     if code:
@@ -97,13 +143,16 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     """In the driver's own process."""
     started = time.monotonic()
     from t2t_dist.cluster.launch import Stopped, run
+    from t2t_dist.evaluation.failure_causes import causes_of
     from t2t_dist.evaluation.results_table import ResultsTable
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_thresholds
+    from t2t_dist.storage.objects.opening import open_storage
     from t2t_dist.storage.partial_run import Reading
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
 
+    from .gates import CAUSES_READ
     from .progress import shown
     from .terminal import summary_tables
 
@@ -111,7 +160,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         with shown(err_console, title) as notify, stdout_kept_clean():
             result = run(kind, config, out, notify)
     except Stopped as stop:
-        again = "the same command goes on with it"
+        again = "the same command resumes it"
         err_console.print(f"[yellow]stopped:[/] {escaped(str(stop))}; what was finished is committed, {again}")
         raise typer.Exit(RESUMABLE) from None
     reader = RunReader(open_storage(out), SCHEMAS)  # strict: no gate is judged by half of a run
@@ -130,15 +179,15 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         err_console.print(f"\nThe dataset is in [bold]{out}[/]. Look at it: [bold]{look}[/]")
     if result.ended:
         summary["ended"] = result.ended
-        err_console.print(f"[yellow]{escaped(result.ended)}[/]; under a larger one the same command goes on")
+        err_console.print(f"[yellow]{escaped(result.ended)}[/]; with a larger one the same command resumes it")
     failed = failed_thresholds(verdicts)
     finish(summary | ({"gates": judged.texts, "failed_gates": failed} if judged else {}), as_json)
     if failed:
         for verdict in verdicts:
             if not verdict.passed:
                 where = " ".join(part for part in (verdict.agent, verdict.intent) if part)
-                told = f"{escaped(verdict.threshold)}: {escaped(where)}: {escaped(verdict.detail)}"
-                err_console.print(f"[bold red]gate failed:[/] {told}", soft_wrap=True)
+                line = f"{escaped(verdict.threshold)}: {escaped(where)}: {escaped(verdict.detail)}"
+                err_console.print(f"[bold red]gate failed:[/] {line}", soft_wrap=True)
         raise typer.Exit(GATE_FAILED)
 
 
@@ -154,20 +203,23 @@ def _default_out(kind: str, config: Config) -> str:
     return f"runs/{kind}-{stable_hash(config.results_part(), config.source, size=4)}"
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def generate(
     domain: Domain = None,
-    trajectories: Annotated[int | None, typer.Option("--trajectories", "-n", help="Explorations to make.")] = None,
+    trajectories: Trajectories = None,
     seed: Seed = None,
-    out: Out = None,
+    explorer: Explorer = None,
+    writer: Writer = None,
+    judge: Judges = [],
+    intent: Intents = [],
     agent: Agents = [],
     user: User = None,
-    explorer: Annotated[str | None, typer.Option(help="Who explores: graph, openai:MODEL@URL ...")] = None,
-    writer: Annotated[str | None, typer.Option(help="Who words the tasks: template, openai:MODEL@URL ...")] = None,
-    judge: Annotated[list[str], typer.Option(help="A model that marks each task; repeatable.")] = [],
-    intent: Intents = [],
     trials: Trials = None,
-    until: Annotated[str | None, typer.Option(help="Last stage: explore, convert or rollout.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar=one_of(_UNTIL), help="Last stage.", show_default=default_of("until")),
+    ] = None,
+    out: Out = None,
     workers: Workers = None,
     concurrency: Concurrency = None,
     config: ConfigFile = None,
@@ -176,46 +228,53 @@ def generate(
     print_config: PrintConfig = False,
     json: Json = False,
 ) -> None:
-    """Explore a domain, make verified tasks of what is found, and roll agents out on them."""
+    """Make verified tasks and graded episodes: all stages.
+
+    Explores a domain, turns its trajectories into verified tasks, and rolls agents out on them.
+    """
     with spoken_errors():
-        made = config_of(
+        resolved = config_of(
             config,
             settings,
             domain=domain,
             trajectories=trajectories,
             seed=seed,
-            agents=agent,
-            user=user,
             explorer=explorer,
             writer=writer,
             judges=judge,
             intents=intent,
+            agents=agent,
+            user=user,
             trials=trials,
             until=until,
             cluster__workers=workers,
             cluster__concurrency=concurrency,
         )
         if print_config:
-            return _print_config(made)
-        _run("generate", made, out or _default_out("generate", made), json, fail_under, "generate")
+            return _print_config(resolved)
+        _run("generate", resolved, out or _default_out("generate", resolved), json, fail_under, "generate")
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def explore(
     domain: Domain = None,
-    trajectories: Annotated[int | None, typer.Option("--trajectories", "-n", help="Explorations to make.")] = None,
+    trajectories: Trajectories = None,
     seed: Seed = None,
+    explorer: Explorer = None,
     out: Out = None,
-    explorer: Annotated[str | None, typer.Option(help="Who explores: graph, openai:MODEL@URL ...")] = None,
     workers: Workers = None,
     concurrency: Concurrency = None,
     config: ConfigFile = None,
     settings: Settings = [],
+    print_config: PrintConfig = False,
     json: Json = False,
 ) -> None:
-    """Explore only: trajectories, no tasks. `t2t convert` goes on from there."""
+    """Explore a domain only: trajectories, no tasks.
+
+    `t2t convert` makes tasks of the trajectories.
+    """
     with spoken_errors():
-        made = config_of(
+        resolved = config_of(
             config,
             settings,
             domain=domain,
@@ -226,51 +285,69 @@ def explore(
             cluster__workers=workers,
             cluster__concurrency=concurrency,
         )
-        _run("generate", made, out or _default_out("explore", made), json, [], "explore")
+        if print_config:
+            return _print_config(resolved)
+        _run("generate", resolved, out or _default_out("explore", resolved), json, [], "explore")
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def convert(
-    run: Annotated[str, typer.Argument(help="A run directory with trajectories.")],
-    out: Out = None,
-    writer: Annotated[str | None, typer.Option(help="Who words the tasks.")] = None,
-    judge: Annotated[list[str], typer.Option(help="A model that marks each task; repeatable.")] = [],
+    run: Annotated[str, run_argument("Run with trajectories.")],
+    limit: Annotated[int | None, how_many("trajectories to take", default="all")] = None,
+    seed: Seed = None,
+    writer: Writer = None,
+    judge: Judges = [],
     intent: Intents = [],
     agent: Agents = [],
-    until: Annotated[str, typer.Option(help="Last stage: convert or rollout.")] = "convert",
-    limit: Annotated[int | None, typer.Option(help="Take only so many trajectories.")] = None,
+    user: User = None,
+    trials: Trials = None,
+    until: Annotated[str, typer.Option("--until", metavar=one_of(_UNTIL[1:]), help="Last stage.")] = "convert",
+    out: Out = None,
     workers: Workers = None,
+    concurrency: Concurrency = None,
     config: ConfigFile = None,
     settings: Settings = [],
+    fail_under: FailUnder = [],
+    print_config: PrintConfig = False,
     json: Json = False,
 ) -> None:
-    """Make verified tasks of the trajectories of an earlier run."""
+    """Turn the trajectories of a run into verified tasks.
+
+    With `--until rollout`, agents are rolled out on the tasks as well.
+    """
     with spoken_errors():
-        made = _from_run(
+        resolved = _from_run(
             run,
             config,
             settings,
+            limit=limit,
+            seed=seed,
             writer=writer,
             judges=judge,
             intents=intent,
             agents=agent,
+            user=user,
+            trials=trials,
             until=until,
-            limit=limit,
             cluster__workers=workers,
+            cluster__concurrency=concurrency,
         )
-        _run("convert", made, out or _default_out("convert", made), json, [], "convert")
+        if print_config:
+            return _print_config(resolved)
+        _run("convert", resolved, out or _default_out("convert", resolved), json, fail_under, "convert")
 
 
-@app.command()
+@app.command("rollout", hidden=True)
+@app.command(rich_help_panel=MAKE)
 def evaluate(
-    tasks: Annotated[str, typer.Option("--tasks", "-t", help="A run directory with verified tasks.")],
+    run: Annotated[str, run_argument("Run with verified tasks.")],
+    limit: Annotated[int | None, how_many("tasks to take, evenly over the intents", default="all")] = None,
+    seed: Seed = None,
+    intent: Intents = [],
     agent: Agents = [],
     user: User = None,
     trials: Trials = None,
-    limit: Annotated[int | None, typer.Option(help="Take only so many tasks, of each intent alike.")] = None,
-    intent: Intents = [],
-    seed: Seed = None,
-    faults: Faults = None,
+    tool_faults: ToolFaults = None,
     out: Out = None,
     workers: Workers = None,
     concurrency: Concurrency = None,
@@ -284,33 +361,33 @@ def evaluate(
     print_config: PrintConfig = False,
     json: Json = False,
 ) -> None:
-    """Roll agents out on the verified tasks of an earlier run and compare them."""
+    """Roll agents out on the verified tasks of a run, and compare them."""
     with spoken_errors():
-        made = _from_run(
-            tasks,
+        resolved = _from_run(
+            run,
             config,
-            [*settings, *fault_settings(faults)],
+            [*settings, *fault_settings(tool_faults)],
+            limit=limit,
+            seed=seed,
+            intents=intent,
             agents=agent,
             user=user,
             trials=trials,
-            limit=limit,
-            intents=intent,
-            seed=seed,
             verify__reference_trials=0,
             cluster__workers=workers,
             cluster__concurrency=concurrency,
         )
         if print_config:
-            return _print_config(made)
+            return _print_config(resolved)
+        from .gates import Checks
+
         checks = Checks(baseline, max_drop, junit, markdown)
-        _run("evaluate", made, out or _default_out("evaluate", made), json, fail_under, "evaluate", checks)
-
-
-app.command("rollout", help="The same as evaluate: roll agents out on stored tasks.")(evaluate)
+        _run("evaluate", resolved, out or _default_out("evaluate", resolved), json, fail_under, "evaluate", checks)
 
 
 def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> Config:
     """A config whose domain is that of an earlier run."""
+    from t2t_dist.storage.objects.base import resolved
     from t2t_dist.storage.source_run import Source
 
     earlier = Source(run).manifest.config
@@ -318,35 +395,36 @@ def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> 
     return config_of(file, settings, source=resolved(run), **base, **flags)
 
 
-@app.command()
+@app.command(rich_help_panel=CHECK)
 def doctor(
     agent: Agents = [],
     user: User = None,
     out: Out = None,
     config: ConfigFile = None,
     settings: Settings = [],
-    start: Annotated[bool, typer.Option(help="Start the engines that the config would host, to examine them.")] = True,
+    start: Annotated[
+        bool, typer.Option("--start/--no-start", help="Start the engines that the config would host, to check them.")
+    ] = True,
     json: Json = False,
 ) -> None:
-    """Say what this machine, its Ray and the named engines can do; exit 1 with what to do when the config can't run."""
+    """Check that this machine, its Ray and the engines can run a config.
+
+    Exits 1 with what to do when they can't.
+    """
     with spoken_errors():
         from t2t_dist.cluster.doctor import examine
 
         from .terminal import findings_table
 
-        made = config_of(config, settings, agents=agent, user=user)
+        resolved = config_of(config, settings, agents=agent, user=user)
         with stdout_kept_clean():
-            found = examine(made, out, start=start)
-        (err_console if json else out_console).print(findings_table(found))
-        defects = sum(each.state == "defect" for each in found)
-        finish({"findings": [each._asdict() for each in found], "defects": defects}, json)
+            findings = examine(resolved, out, start=start)
+        (err_console if json else out_console).print(findings_table(findings))
+        defects = sum(finding.state == "defect" for finding in findings)
+        finish({"findings": [finding._asdict() for finding in findings], "defects": defects}, json)
         if defects:
             raise typer.Exit(GATE_FAILED)
 
 
-app.add_typer(cli_report.app)
-app.add_typer(cli_look.app)
-app.add_typer(cli_domains.app)
-app.add_typer(cli_export.app)
-app.add_typer(cli_import.app)
-app.add_typer(cli_submit.app)
+for _module in (imports, export, report, runs, domains, submit):
+    app.add_typer(_module.app)

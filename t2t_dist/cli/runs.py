@@ -1,4 +1,4 @@
-"""The commands that look at what there is: stored runs, a run's status. Part of ``t2t_dist/cli/main.py``."""
+"""The commands that read stored runs: verify, regrade, show, status, view."""
 
 from __future__ import annotations
 
@@ -11,49 +11,68 @@ import typer
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.storage.objects.opening import open_storage
 
-from .common import GATE_FAILED, Json, err_console, escaped, finish, out_console, spoken_errors
+from .common import (
+    CHECK,
+    GATE_FAILED,
+    LOOK,
+    IntentFilter,
+    Json,
+    err_console,
+    escaped,
+    finish,
+    how_many,
+    out_console,
+    run_argument,
+    spoken_errors,
+)
 
 app = typer.Typer()
 
 
 # -- stored data -------------------------------------------------------------------------------------------------------
-@app.command()
+@app.command(rich_help_panel=CHECK)
 def verify(
-    run: Annotated[str, typer.Argument(help="A run directory with tasks.")],
+    run: Annotated[str, run_argument("Run with tasks.")],
     against: Annotated[
-        list[str], typer.Option(help="A run directory whose tasks these must have nothing in common with; repeatable.")
+        list[str],
+        typer.Option(
+            "--against", metavar="RUN", help="Run with which these tasks must have nothing in common; repeatable."
+        ),
     ] = [],
     json: Json = False,
 ) -> None:
-    """Verify stored tasks again from the data alone; exit 1 if a verdict changed, rows are damaged or tasks overlap."""
+    """Verify the stored tasks of a run again, from the data alone.
+
+    Exits 1 if a verdict changed, rows are damaged, or tasks overlap with those of --against.
+    """
     with spoken_errors():
         from t2t_dist.pipeline.recheck import damaged_tables, reverify
         from t2t_dist.storage.source_run import Source
 
         source = Source(run)
-        # Said before the rows are read as tasks: what was altered may not be readable as one.
+        # Reported before the rows are read as tasks: altered rows may not be readable as tasks.
         damaged = list(damaged_tables(source))
         for table in damaged:
-            told = f"the rows of {table} are not those that were committed[/]: a shard was altered"
-            err_console.print(f"[bold red]{told}")
+            err_console.print(
+                f"[bold red]the rows of {table} are not those that were committed[/]: a shard was altered"
+            )
         verdicts, changed = reverify(source)
         more: dict[str, Any] = {"verdicts": dict(verdicts)}
         shared = False
         if against:
             from t2t_dist.pipeline.contamination import overlaps
 
-            found = overlaps(source, [Source(path) for path in against])
-            more["against"] = [_told(overlap) for overlap in found]
-            shared = any(overlap.same_entities or overlap.same_actions for overlap in found)
+            shared_with = overlaps(source, [Source(path) for path in against])
+            more["against"] = [_overlap_part(overlap) for overlap in shared_with]
+            shared = any(overlap.same_entities or overlap.same_actions for overlap in shared_with)
         _rechecked("verdict", sum(verdicts.values()), changed, damaged, more, json)
         if shared:
             raise typer.Exit(GATE_FAILED)
 
 
-def _told(overlap: Any) -> dict[str, Any]:
-    """An overlap on the terminal, and for the summary."""
+def _overlap_part(overlap: Any) -> dict[str, Any]:
+    """Print an overlap; its part of the JSON."""
     same, near = len(overlap.same_actions), len(overlap.same_entities)
     err_console.print(
         escaped(
@@ -64,9 +83,12 @@ def _told(overlap: Any) -> dict[str, Any]:
     return {**overlap._asdict(), "entities": overlap.entities[:100], "shared_entities": len(overlap.entities)}
 
 
-@app.command()
-def regrade(run: Annotated[str, typer.Argument(help="A run directory with episodes.")], json: Json = False) -> None:
-    """Grade stored episodes again from task and transcript; exit 1 if a reward changed."""
+@app.command(rich_help_panel=CHECK)
+def regrade(run: Annotated[str, run_argument("Run with episodes.")], json: Json = False) -> None:
+    """Grade the stored episodes of a run again, from task and transcript.
+
+    Exits 1 if a reward changed.
+    """
     with spoken_errors():
         from t2t_dist.pipeline.recheck import regrade as again
         from t2t_dist.storage.source_run import Source
@@ -80,8 +102,7 @@ def _rechecked(
 ) -> None:
     err_console.print(f"{count} {what}s made again, {len(changed)} changed")
     for difference in changed[:20]:
-        told = f"  {difference.item}: {difference.stored} -> {difference.now}"
-        err_console.print(escaped(told))
+        err_console.print(escaped(f"  {difference.item}: {difference.stored} -> {difference.now}"))
     summary = {
         "checked": count,
         "changed": len(changed),
@@ -93,15 +114,18 @@ def _rechecked(
         raise typer.Exit(GATE_FAILED)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def show(
-    run: Annotated[str, typer.Argument(help="A run directory with tasks, or of an evaluation.")],
-    intent: Annotated[str | None, typer.Option(help="Only this intent.")] = None,
-    count: Annotated[int, typer.Option("-n", "--count", help="Tasks of each intent.")] = 3,
-    agent: Annotated[str | None, typer.Option(help="Whose episodes; default: the first by name.")] = None,
-    rejected: Annotated[bool, typer.Option("--rejected", help="Show rejected tasks and why.")] = False,
+    run: Annotated[str, run_argument("Run with tasks, or an evaluation of such a run.")],
+    limit: Annotated[int, how_many("tasks of each intent to print", min=0)] = 3,
+    intent: IntentFilter = None,
+    agent: Annotated[
+        str | None,
+        typer.Option("--agent", metavar="MODEL", help="Agent whose episodes to print.", show_default="first by name"),
+    ] = None,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Print rejected tasks and why.")] = False,
 ) -> None:
-    """Print tasks with their two sides, certificate and a dialogue each."""
+    """Print tasks, each with its certificate and an episode."""
     with spoken_errors():
         from t2t_dist.storage.source_run import Source
 
@@ -113,45 +137,51 @@ def show(
         tasks = source
         if source.manifest.kind == "evaluate" and source.manifest.config.source:
             tasks = Source(source.manifest.config.source)
-        if not printed(out_console, tasks, intent, count, agent, rejected, episodes=source):
+        if not printed(out_console, tasks, intent, limit, agent, rejected, episodes=source):
             kind = "rejected" if rejected else "verified"
             raise InputError(f"{run} holds no {kind} task" + (f" of the intent {intent}" if intent else ""))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def status(
-    run: Annotated[str, typer.Argument(help="A run directory, from any machine that sees it.")],
-    timeline: Annotated[bool, typer.Option("--timeline", help="Every engine's states since the start.")] = False,
-    stacks: Annotated[bool, typer.Option("--stacks", help="Ask the driver where its oldest episodes stand.")] = False,
+    run: Annotated[str, run_argument("Run, on any machine that can read it.")],
+    timeline: Annotated[bool, typer.Option("--timeline", help="Print every state of each engine.")] = False,
+    stacks: Annotated[
+        bool, typer.Option("--stacks", help="Ask the driver where in the code the oldest episodes are.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Print what a run is at: progress, yield, slowest episodes, workers, engines with their states and logs."""
+    """Show the progress of a run, its workers and its engines."""
     with spoken_errors():
+        from t2t_dist.storage.objects.opening import open_storage
         from t2t_dist.storage.status import ask_for_stacks, read_status
 
-        from .terminal import stacks_told, status_tables
+        from .terminal import stacks_lines, status_tables
 
         storage = open_storage(run)
-        found = read_status(storage)
-        if found is None:
-            raise InputError(f"{run} has no status: no driver has written there; see t2t report {run}")
+        state = read_status(storage)
+        if state is None:
+            raise InputError(f"{run} has no status: no driver has written to it; see t2t report {run}")
         if stacks:
-            found["stacks"] = ask_for_stacks(storage)
-        for part in (*status_tables(found, timeline), *stacks_told(found)):
+            state["stacks"] = ask_for_stacks(storage)
+        for part in (*status_tables(state, timeline), *stacks_lines(state)):
             (err_console if json else out_console).print(part)
-        finish(found, json)
+        finish(state, json)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def view(
-    runs: Annotated[list[str], typer.Argument(help="Run directories, also ones that are still being written.")],
+    runs: Annotated[list[str], run_argument("Runs, finished or not.")],
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on the loopback interface; default: a free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port on the loopback interface; 0 takes a free one.")
     ] = 0,
-    open_browser: Annotated[bool, typer.Option("--open", help="Open it in this machine's browser.")] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the address in this machine's browser.")] = False,
     json: Json = False,
 ) -> None:
-    """Look at runs in a browser: tasks, certificates, episodes, comparisons. Serves this machine only, until Ctrl-C."""
+    """Browse runs in a local web viewer: tasks, episodes, comparisons.
+
+    Serves this machine only, until Ctrl-C.
+    """
     with spoken_errors():
         import asyncio
 
@@ -163,7 +193,7 @@ def view(
                 finish({"url": address, "pid": os.getpid()}, json)
                 if open_browser:
                     webbrowser.open(address)
-                await until_told_to_stop()
+                await until_stopped()
 
         try:
             asyncio.run(serve())
@@ -171,8 +201,8 @@ def view(
             pass  # that is how one leaves
 
 
-async def until_told_to_stop() -> None:
-    """Wait for SIGTERM or Ctrl-C, which a shell may have told its background jobs to ignore."""
+async def until_stopped() -> None:
+    """Wait for SIGTERM or Ctrl-C, which a shell may make its background jobs ignore."""
     import asyncio
     import signal
 

@@ -1,4 +1,4 @@
-"""``t2t submit``: a run as a job of a Ray cluster, followed to its end, with its exit code. Part of ``cli.py``."""
+"""``t2t submit``: a run as a job of a Ray cluster, followed to its end, with its exit code."""
 
 from __future__ import annotations
 
@@ -15,9 +15,22 @@ import yaml
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 
-from .common import FailUnder, Json, Settings, config_of, err_console, escaped, finish, spoken_errors
-from .follow import About, about_of, again, follow_job, settings_hash
-from .gates import Baseline, Checks, Judged, Junit, Markdown, MaxDrop
+from .common import (
+    CLUSTER,
+    Baseline,
+    FailUnder,
+    Json,
+    Junit,
+    Markdown,
+    MaxDrop,
+    Settings,
+    config_of,
+    err_console,
+    escaped,
+    finish,
+    one_of,
+    spoken_errors,
+)
 
 app = typer.Typer()
 
@@ -26,19 +39,28 @@ _SENT_CONFIG = "t2t-submit.yaml"
 _KINDS = ("generate", "convert", "evaluate")
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER)
 def submit(
-    config: Annotated[str | None, typer.Argument(help="YAML file with the run's settings.")] = None,
+    config: Annotated[str | None, typer.Argument(metavar="CONFIG", help="YAML file with the run's settings.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN", help="Run to convert or evaluate, as the cluster sees it.", show_default="source in CONFIG"
+        ),
+    ] = None,
+    kind: Annotated[str, typer.Option("--kind", metavar=one_of(_KINDS), help="Kind of the run.")] = "generate",
     address: Annotated[
         str | None,
-        typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="The head's dashboard, such as http://head:8265."),
+        typer.Option(
+            "--address",
+            metavar="URL",
+            envvar="RAY_API_SERVER_ADDRESS",
+            help="Dashboard of the cluster's head, such as http://head:8265.",
+        ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="Run directory as the cluster sees it: absolute path or URI.")
-    ] = None,
-    kind: Annotated[str, typer.Option(help=f"The run: {', '.join(_KINDS)}.")] = "generate",
-    source: Annotated[
-        str | None, typer.Option("--source", help="Run to convert or evaluate, as the cluster sees it.")
+        str | None,
+        typer.Option("--out", "-o", metavar="RUN", help="Run to write, as the cluster sees it: absolute path or URI."),
     ] = None,
     settings: Settings = [],
     fail_under: FailUnder = [],
@@ -46,49 +68,71 @@ def submit(
     max_drop: MaxDrop = None,
     junit: Junit = None,
     markdown: Markdown = None,
-    env: Annotated[list[str], typer.Option("--env", help="NAME (as it is here) or NAME=VALUE; repeatable.")] = [],
+    env: Annotated[
+        list[str],
+        typer.Option("--env", metavar="NAME[=VALUE]", help="Variable for the job, by default as set here; repeatable."),
+    ] = [],
     pip: Annotated[
-        list[str], typer.Option("--pip", help="A requirement, or a file of them ending in .txt; repeatable.")
+        list[str],
+        typer.Option("--pip", metavar="REQUIREMENT", help="Requirement, or a .txt file of requirements; repeatable."),
     ] = [],
-    python: Annotated[str, typer.Option(help="The Python of the cluster.")] = "python",
-    working_dir: Annotated[str, typer.Option(help="The working tree to send.")] = ".",
+    python: Annotated[str, typer.Option("--python", metavar="PATH", help="Python of the cluster.")] = "python",
+    working_dir: Annotated[str, typer.Option("--working-dir", metavar="FOLDER", help="Working tree to send.")] = ".",
     exclude: Annotated[
-        list[str], typer.Option("--exclude", help="Leave out of what is sent, such as 'data/*'; repeatable.")
+        list[str],
+        typer.Option("--exclude", metavar="PATTERN", help="Files not to send, such as 'data/*'; repeatable."),
     ] = [],
-    package: Annotated[bool, typer.Option(help="Send the working tree; without, the image has what is needed.")] = True,
-    job_id: Annotated[str | None, typer.Option("--submission-id", help="The job's id; default: a new one.")] = None,
-    attach: Annotated[str | None, typer.Option("--attach", help="Follow this job instead of sending one.")] = None,
-    wait: Annotated[bool, typer.Option(help="Follow the job to its end.")] = True,
-    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds to wait at most; the job goes on.")] = None,
-    patience: Annotated[float, typer.Option(min=1.0, help="Seconds a cluster may stay silent.")] = 900.0,
+    package: Annotated[
+        bool, typer.Option("--package/--no-package", help="Send the working tree, or settings only.")
+    ] = True,
+    job_id: Annotated[
+        str | None, typer.Option("--submission-id", metavar="JOB", help="Id of the job.", show_default="a new one")
+    ] = None,
+    attach: Annotated[
+        str | None, typer.Option("--attach", metavar="JOB", help="Follow this job instead of submitting one.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end.")] = True,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=0.0, help="Most seconds to wait; the job continues.", show_default="no limit"),
+    ] = None,
+    patience: Annotated[
+        float, typer.Option("--patience", min=1.0, help="Seconds that the cluster may be silent.")
+    ] = 900.0,
     stop_on_interrupt: Annotated[
-        bool, typer.Option("--stop-on-interrupt", help="Ctrl-C or SIGTERM stops the job; default: it goes on.")
+        bool, typer.Option("--stop-on-interrupt", help="Ctrl-C or SIGTERM stops the job instead of leaving it running.")
     ] = False,
-    drain: Annotated[int, typer.Option(min=1, help="Seconds a stopped job gets to commit what it has.")] = 120,
+    drain: Annotated[int, typer.Option("--drain", min=1, help="Seconds a stopped job has to commit its rows.")] = 120,
     json: Json = False,
 ) -> None:
-    """Send a run to a Ray cluster, follow it, and exit as the run does: 0, 1 (gate), 2 (bad input), 75 (resumable).
+    """Run on a Ray cluster as a job, and follow it to its end.
 
-    What git tracks here, and new files it does not ignore, are the job's working directory.
+    The files that git tracks here, and new files that it does not ignore, are the job's working directory. Exits as the
+    run does: 0, 1 (gate), 2 (bad input), 75 (resumable).
     """
     with spoken_errors():
         from t2t_dist.cluster.jobs.server import Job, open_server
+
+        from .follow import About, about_of, again, follow_job, settings_hash
+        from .gates import Checks, Judged
 
         checks = Checks(baseline, max_drop, junit, markdown)
         if address is None:
             raise InputError("name the cluster: --address http://HEAD:8265, or RAY_API_SERVER_ADDRESS")
         if attach is not None:
             if config is not None:
-                raise InputError("--attach follows a job that is there; give it no config")
+                raise InputError("--attach follows an existing job; give it no CONFIG")
             Judged(Config(), [], checks)  # the run's own config, and so its gates, are known when it ends
             server = open_server(address)
             about = about_of(server.about(attach))
             about.out, about.gates = out or about.out, [*fail_under] or about.gates
             follow_job(server, attach, about, checks, timeout, patience, stop_on_interrupt, json)
             return
-        made = _checked(config, settings, kind, source, out)
+        made = _checked(config, settings, kind, run, out)
         if not wait and any(option is not None for option in checks):
-            raise InputError("--no-wait sees no end to judge; give --baseline, --junit and the like to --attach JOB")
+            raise InputError(
+                "--no-wait does not see the run's end; give --baseline, --junit and the like to --attach JOB"
+            )
         Judged(made, fail_under, checks)
         about = About(kind, out, [*fail_under], settings_hash(made.results_part(), kind))
         variables, requirements = _variables(env), _requirements(pip)
@@ -109,7 +153,7 @@ def submit(
                     job_id=job_id,
                 )
             )
-        err_console.print(f"job [bold]{job_id}[/] is with {server.address}")
+        err_console.print(f"submitted job [bold]{job_id}[/] to {server.address}")
         if not wait:
             err_console.print(f"follow it: [bold]{again(server.address, job_id)}[/]", soft_wrap=True)
             finish({"job": {"id": job_id, "address": server.address, "status": "SUBMITTED"}}, json)
@@ -118,8 +162,8 @@ def submit(
 
 
 # -- before -----------------------------------------------------------------------------------------------------------
-def _checked(file: str | None, settings: list[str], kind: str, source: str | None, out: str | None) -> Config:
-    """The config, found good before anything is sent. Raises InputError."""
+def _checked(file: str | None, settings: list[str], kind: str, run: str | None, out: str | None) -> Config:
+    """The config, checked before anything is sent. Raises InputError."""
     if file is None:
         raise InputError("name a config: t2t submit run.yaml --address ... (or --attach JOB)")
     if kind not in _KINDS:
@@ -129,9 +173,11 @@ def _checked(file: str | None, settings: list[str], kind: str, source: str | Non
             f"--out {out or ''}: name a run directory that outlives the job and that all its nodes see,"
             " as a URI (s3://bucket/run) or an absolute path on a shared disk".replace("  ", " ")
         )
-    made = config_of(file, settings, source=source)
+    made = config_of(file, settings, source=run)
     if kind != "generate" and not made.source:
-        raise InputError(f"--kind {kind} starts from a run: name it with --source, as the cluster sees it")
+        raise InputError(
+            f"--kind {kind} starts from a run: t2t submit CONFIG RUN --kind {kind}, RUN as the cluster sees it"
+        )
     return made
 
 
@@ -145,15 +191,13 @@ def _packed(root: Path, target: Path, config: Config, exclude: list[str], packag
     err_console.print(f"sending {made.files} files, {made.bytes / (1 << 20):.2f} MiB")
     if made.secrets:
         named = ", ".join(made.secrets[:5]) + (", ..." if len(made.secrets) > 5 else "")
-        err_console.print(f"[yellow]not sent, for their names say secret:[/] {escaped(named)}")
+        err_console.print(f"[yellow]not sent, as their names suggest secrets:[/] {escaped(named)}")
     return target
 
 
 def _start(kind: str, config: Config) -> list[str]:
     """The argument that names the run to start from."""
-    if kind == "evaluate":
-        return ["--tasks", str(config.source)]
-    return [str(config.source)] if kind == "convert" else []
+    return [] if kind == "generate" else [str(config.source)]
 
 
 def _as_flags(config: Config) -> list[str]:
@@ -183,7 +227,7 @@ def _variables(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise InputError("--env: write it as NAME, whose value here is taken, or as NAME=VALUE")
+            raise InputError("--env: write it as NAME, to take its value here, or as NAME=VALUE")
         if not equals and name not in os.environ:
             raise InputError(f"--env {name}: it is not set here; set it, or write {name}=VALUE")
         found[name] = value if equals else os.environ[name]

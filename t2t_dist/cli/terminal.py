@@ -200,7 +200,7 @@ def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
     return table
 
 
-def stacks_told(status: dict[str, Any]) -> Iterator[RenderableType]:
+def stacks_lines(status: dict[str, Any]) -> Iterator[RenderableType]:
     """Where the oldest episodes of each worker stand, if that was asked."""
     for worker, stacks in status.get("stacks", {}).items():
         for stack in stacks or ["nothing is alive"]:
