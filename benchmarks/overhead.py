@@ -142,7 +142,7 @@ def evaluation(
     name = "pool:it" if pooled else f"openai:m@{url}"
     pool = ["--set", f"pools={{it: {{model: m, urls: [{url}]}}}}"] if pooled else []
     limits = ["--limit", str(CONVERSATIONS), "--trials", str(trials), "--concurrency", str(conversations)]
-    return t2t("evaluate", "--tasks", tasks, "--agent", name, "--user", name, *pool, *limits, "--out", str(out))
+    return t2t("evaluate", tasks, "--agent", name, "--user", name, *pool, *limits, "--out", str(out))
 
 
 def many(

@@ -85,7 +85,7 @@ def measure(folder: Path, episodes: int) -> dict[str, Any]:
     count = sum(made["tasks"].values())
     trials = -(-episodes // count)
     began = time.monotonic()
-    flags = ["--tasks", str(tasks), "--trials", str(trials), "--out", str(out)]
+    flags = [str(tasks), "--trials", str(trials), "--out", str(out)]
     with ended(t2t("evaluate", *flags)) as process, ThreadPoolExecutor(1) as reader:
         answer = reader.submit(answer_of, process)  # read meanwhile: with many trials it is more than a pipe holds
         curve = watched(process, answer, out)

@@ -90,7 +90,7 @@ class Rate:
 async def evaluate(url: str, model: str, tasks: str, out: Path, at_once: int, trials: int) -> dict[str, Any]:
     pool = json.dumps({"it": {"model": model, "urls": [url], "api_key_env": KEY_VARIABLE, "most": at_once}})
     sampling = json.dumps({"agent": {"max_tokens": TOKENS, "temperature": 0.7}})
-    flags = ["--tasks", tasks, "--agent", "pool:it", "--trials", str(trials), "--concurrency", str(at_once)]
+    flags = [tasks, "--agent", "pool:it", "--trials", str(trials), "--concurrency", str(at_once)]
     settings = [f"pools={pool}", f"models.sampling={sampling}", f"limits.max_steps={STEPS}"]
     rate = Rate(url)
     with ended(

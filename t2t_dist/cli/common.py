@@ -60,6 +60,7 @@ Domain = Annotated[
     typer.Option(
         "--domain",
         "-d",
+        metavar="DOMAIN",
         help="Domain: a name (see t2t domains), package.module:attribute, mcp:FILE.yaml or tau2:NAME; a split of it:"
         " retail:test.",
         show_default=default_of("domain"),
@@ -132,7 +133,6 @@ ToolFaults = Annotated[
         "--tool-faults",
         metavar="FAULT=SHARE,...",
         help="Shares of tools that fail or answer late: retry, switch, impossible, late; such as retry=0.3,late=0.1.",
-        show_default="none",
     ),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes.", show_default="one per CPU")]
@@ -158,7 +158,6 @@ FailUnder = Annotated[
         "--fail-under",
         metavar="GATE",
         help="Exit 1 unless this holds, such as 'pass^1>=0.6' or 'pass^1[ambiguous]>=0.3'; repeatable.",
-        show_default="none",
     ),
 ]
 Baseline = Annotated[

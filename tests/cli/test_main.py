@@ -72,7 +72,7 @@ def test_verify_and_regrade_find_nothing_changed(generated: tuple[Path, dict[str
 
 def test_the_discrimination_matrix(generated: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
     flags = [part for name in AGENTS for part in ("--agent", f"scripted:{name}")]
-    summary = t2t_json("evaluate", "--tasks", generated[0], *flags, "--out", tmp_path / "eval")
+    summary = t2t_json("evaluate", generated[0], *flags, "--out", tmp_path / "eval")
     assert summary["failures"] == {}
     matrix = {agent.removeprefix("scripted:"): cell["pass"] for agent, cell in summary["agents"].items()}
     value = {(agent, intent): by["pass^1"] for agent, row in matrix.items() for intent, by in row.items()}
@@ -96,8 +96,8 @@ def test_the_discrimination_matrix(generated: tuple[Path, dict[str, object]], tm
 
 def test_tools_that_fail(generated: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
     flags = ["--agent", "scripted:oracle", "--agent", "scripted:silent", "--limit", 24]
-    faults = ["--faults", "retry=0.4,switch=0.3,impossible=0.2,late=0.3", "--set", "faults.late_s=0.01"]
-    summary = t2t_json("evaluate", "--tasks", generated[0], *flags, *faults, "--out", tmp_path / "e")
+    faults = ["--tool-faults", "retry=0.4,switch=0.3,impossible=0.2,late=0.3", "--set", "faults.late_s=0.01"]
+    summary = t2t_json("evaluate", generated[0], *flags, *faults, "--out", tmp_path / "e")
     assert summary["failures"] == {}
     assert [by["pass^1"] for by in summary["agents"]["scripted:oracle"]["pass"].values()] == [1.0] * 4
     rows = list(RunReader(open_storage(tmp_path / "e"), SCHEMAS).rows("episodes", columns=["faults", "agent"]))
@@ -121,7 +121,7 @@ def test_a_model_behind_an_endpoint(generated: tuple[Path, dict[str, object]], t
         assert url is not None
         model = f"openai:m@{url[0]}"
         flags = ["--agent", model, "--user", model, "--concurrency", 64, "--limit", 20]
-        summary = t2t_json("evaluate", "--tasks", generated[0], *flags, "--out", tmp_path / "eval")
+        summary = t2t_json("evaluate", generated[0], *flags, "--out", tmp_path / "eval")
     finally:
         endpoint.kill()
     assert summary["failures"] == {}
@@ -130,11 +130,11 @@ def test_a_model_behind_an_endpoint(generated: tuple[Path, dict[str, object]], t
 
 
 def test_gates(generated: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
-    flags = ["evaluate", "--tasks", generated[0], "--limit", 8, "--agent", "scripted:silent", "--out", tmp_path / "e"]
+    flags = ["evaluate", generated[0], "--limit", 8, "--agent", "scripted:silent", "--out", tmp_path / "e"]
     bad = t2t(*flags, "--fail-under", "pass^1>=0.9")
     assert bad.returncode == 1
     assert "gate failed: pass^1>=0.9: scripted:silent general: pass^1 0.000 [0.000, " in bad.stderr
-    oracle = ["evaluate", "--tasks", generated[0], "--limit", 8, "--out", tmp_path / "f"]
+    oracle = ["evaluate", generated[0], "--limit", 8, "--out", tmp_path / "f"]
     files = ["--junit", tmp_path / "j.xml", "--markdown", tmp_path / "s.md"]
     assert t2t(*oracle, *files, "--fail-under", "pass^1[ambiguous]>=0.9").returncode == 0
     assert ElementTree.parse(tmp_path / "j.xml").getroot().get("failures") == "0"
@@ -221,7 +221,7 @@ def test_print_config_reads_back(tmp_path: Path) -> None:
         (["generate", "--trajectories", "0"], "greater than or equal to 1"),
         (["generate", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         (["generate", "--intent", "sarcastic"], "infeasible"),
-        (["evaluate", "--tasks", "no-such-run"], "no-such-run"),
+        (["evaluate", "no-such-run"], "no-such-run"),
         (["verify", "no-such-run"], "no-such-run"),
         (["show", "no-such-run"], "no-such-run"),
         (["generate", "--agent", "openai:m@http://127.0.0.1:9/v1"], "127.0.0.1:9"),
@@ -246,7 +246,7 @@ def test_bad_input(arguments: list[str], told: str, tmp_path: Path) -> None:
     ],
 )
 def test_bad_faults(generated: tuple[Path, dict[str, object]], faults: str, told: str) -> None:
-    done = t2t("evaluate", "--tasks", generated[0], "--faults", faults)
+    done = t2t("evaluate", generated[0], "--tool-faults", faults)
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -277,7 +277,7 @@ def test_a_truncated_shard(generated: tuple[Path, dict[str, object]], tmp_path: 
     run = copied(generated, tmp_path)
     shard = next((run / "tasks").glob("*.arrow"))
     shard.write_bytes(shard.read_bytes()[:1000])
-    line = refused("evaluate", "--tasks", run, "--out", tmp_path / "e")
+    line = refused("evaluate", run, "--out", tmp_path / "e")
     assert shard.name in line
     assert "rows" in line
 
@@ -295,7 +295,7 @@ def test_tasks_of_another_schema_version(generated: tuple[Path, dict[str, object
     run = copied(generated, tmp_path)
     manifest = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(manifest | {"schema_version": 99}))
-    line = refused("evaluate", "--tasks", run, "--out", tmp_path / "e")
+    line = refused("evaluate", run, "--out", tmp_path / "e")
     assert "99" in line
 
 
@@ -314,7 +314,7 @@ def test_altered_rows_are_found_by_verify(generated: tuple[Path, dict[str, objec
 
 async def test_a_wrong_key_is_one_line(generated: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
     async with FakeEndpoint(api_key="right") as endpoint:
-        flags = ["--tasks", generated[0], "--agent", f"openai:m@{endpoint.url}", "--out", tmp_path / "e"]
+        flags = [generated[0], "--agent", f"openai:m@{endpoint.url}", "--out", tmp_path / "e"]
         line = await asyncio.to_thread(refused, "evaluate", *flags)
     assert "right" not in line
     assert "key" in line

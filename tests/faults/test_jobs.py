@@ -148,8 +148,8 @@ def test_a_job_is_compared_with_an_earlier_run_and_told_to_ci(
 ) -> None:
     files = ["--junit", tmp_path / "eval.xml", "--markdown", tmp_path / "eval.md"]
     gate = ["--baseline", finished[0], "--max-drop", "0.5", "--json"]
-    asked = ["--kind", "evaluate", "--source", finished[0], "--address", head.url, "--out", tmp_path / "silent"]
-    done = submit("evaluate.yaml", *asked, *gate, *files, tree=tree)
+    asked = ["--kind", "evaluate", "--address", head.url, "--out", tmp_path / "silent"]
+    done = submit("evaluate.yaml", finished[0], *asked, *gate, *files, tree=tree)
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert (said["exit"], said["job"]["exit_code"]) == (1, 0), "the job was not asked, this command judges"
@@ -362,7 +362,7 @@ def test_addresses_that_are_none(address: str) -> None:
         (["run.yaml"], "--address http://HEAD:8265"),
         (["run.yaml", "--address", "http://h:1", "--out", "runs/x"], "shared disk"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--kind", "make"], "generate, convert, evaluate"),
-        (["run.yaml", "--address", "http://h:1", "--out", "/x", "--kind", "evaluate"], "--source"),
+        (["run.yaml", "--address", "http://h:1", "--out", "/x", "--kind", "evaluate"], "t2t submit CONFIG RUN"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--max-drop", "0.1"], "add --baseline RUN"),
         (["--attach", "j", "--address", "http://h:1", "--junit", "/none/x.xml"], "there is no directory /none"),
         (["run.yaml", "--address", "http://h:1", "--out", "/x", "--no-wait", "--junit", "x.xml"], "--attach JOB"),

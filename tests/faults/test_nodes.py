@@ -114,7 +114,7 @@ def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, tmp_path: Path
     made = t2t_json("generate", *domain, "--trajectories", 40, "--until", "convert", "--out", tmp_path / "tasks")
     tasks = sum(made["tasks"].values())
     trials = -(-10_000 // tasks)
-    flags = ["evaluate", "--tasks", tmp_path / "tasks", "--trials", trials, "--set", f"cluster.address={nodes.address}"]
+    flags = ["evaluate", tmp_path / "tasks", "--trials", trials, "--set", f"cluster.address={nodes.address}"]
     undisturbed = end_of(start(*flags, "--out", tmp_path / "calm", "--json"))
     extra, out = nodes.add(2), tmp_path / "run"
     driver = start(*flags, "--out", out, "--json")
@@ -206,7 +206,7 @@ def test_sigkill_of_the_head_can_be_gone_on_with_elsewhere(calm: dict[str, str],
     finally:
         first.stop()
     assert driver.returncode == 75, stderr
-    assert "the same command goes on with it" in " ".join(stderr.split())
+    assert "the same command resumes it" in " ".join(stderr.split())
     assert 0 < items_done(out) < ITEMS
     whole(out, t2t_json(*job(out, None)), calm)
 

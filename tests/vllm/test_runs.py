@@ -120,7 +120,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_evaluation_on_a_hosted_model(tasks: Path, tmp_path: Path) -> None:
     others = set(servers())  # of other tests, which may share one
     out = tmp_path / "e"
-    flags = ["--tasks", tasks, "--limit", 20, "--agent", model(), "--user", "scripted", "--out", out]
+    flags = [tasks, "--limit", 20, "--agent", model(), "--user", "scripted", "--out", out]
     summary = t2t_json("evaluate", *flags, *SERVER, *SHORT)
     assert (summary["episodes"], summary["failures"]) == (20, {})
     turns = list(of_model(out))
@@ -146,7 +146,7 @@ def test_a_queue_that_is_soon_full_fails_nobody(tasks: Path, tmp_path: Path) -> 
     out = tmp_path / "q"
     full = ["--set", "engine.args={dtype: float32, max-model-len: 4096, max-num-queued-reqs: 4}"]
     brief = ["--set", "limits.max_steps=2", "--set", "models.sampling={agent: {max_tokens: 12}}"]
-    flags = ["--tasks", tasks, "--limit", 16, "--trials", 4, "--agent", model(), "--concurrency", 64, "--out", out]
+    flags = [tasks, "--limit", 16, "--trials", 4, "--agent", model(), "--concurrency", 64, "--out", out]
     summary = t2t_json("evaluate", *flags, *SERVER, *full, *brief)
     assert (summary["episodes"], summary["failures"]) == (64, {})
     engine = status(out)["engines"][0]
@@ -178,7 +178,7 @@ def on(url: str) -> list[str]:
 
 def test_temperature_0_says_the_same_twice(url: str, tasks: Path, tmp_path: Path) -> None:
     greedy = ["--set", "models.sampling={agent: {max_tokens: 24, temperature: 0}}", "--set", "limits.max_steps=6"]
-    flags = ["--tasks", tasks, "--limit", 6, "--agent", "pool:it", *on(url), *greedy]
+    flags = [tasks, "--limit", 6, "--agent", "pool:it", *on(url), *greedy]
     first = t2t_json("evaluate", *flags, "--out", tmp_path / "1")
     again = t2t_json("evaluate", *flags, "--out", tmp_path / "2", "--concurrency", 2)
     assert first["failures"] == again["failures"] == {}
@@ -192,7 +192,7 @@ def test_captured_tokens_are_those_of_the_server(counting: bool, url: str, tasks
     out = tmp_path / "c"
     sampling = {"max_tokens": 16, "temperature": 0, "chat_template_kwargs": {"count_messages": counting}}
     capture = ["--set", "models.capture=tokens", "--set", f"models.sampling={json.dumps({'agent': sampling})}"]
-    flags = ["--tasks", tasks, "--limit", 4, "--agent", "pool:it", *on(url), "--set", "limits.max_steps=6", *capture]
+    flags = [tasks, "--limit", 4, "--agent", "pool:it", *on(url), "--set", "limits.max_steps=6", *capture]
     assert t2t_json("evaluate", *flags, "--out", out)["failures"] == {}
     seen, later, breaks = 0, 0, 0
     for row in episodes(out):
@@ -262,7 +262,7 @@ def test_engines_are_killed_and_no_episode_is_lost(tasks: Path, tmp_path: Path) 
     out = tmp_path / "k"
     two = ["--set", f"pools={{two: {{model: {checkpoint()}, replicas: 2, chat_template: {TEMPLATE},"
            " args: {dtype: float32, max-model-len: 4096}, env: {VLLM_CPU_KVCACHE_SPACE: '1'}}}"]  # fmt: skip
-    flags = ["--tasks", tasks, "--limit", 20, "--trials", 4, "--concurrency", 16, "--agent", "pool:two", "--out", out]
+    flags = [tasks, "--limit", 20, "--trials", 4, "--concurrency", 16, "--agent", "pool:two", "--out", out]
     driver = start("evaluate", *flags, *two, *SHORT, "--json")
     try:
         wait_for("two engines", lambda: healthy(out) == 2)
@@ -295,7 +295,7 @@ def test_engines_are_killed_and_no_episode_is_lost(tasks: Path, tmp_path: Path) 
 def test_nothing_outlives_its_owner(victim: str, tasks: Path, tmp_path: Path) -> None:
     others = set(servers())
     out = tmp_path / victim
-    flags = ["--tasks", tasks, "--limit", 40, "--trials", 20, "--agent", model(), "--out", out]
+    flags = [tasks, "--limit", 40, "--trials", 20, "--agent", model(), "--out", out]
     driver = start("evaluate", *flags, *SERVER, *SHORT)
     tree: list[psutil.Process] = []
     try:

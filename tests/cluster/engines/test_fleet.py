@@ -163,7 +163,7 @@ def test_a_server_and_an_actor_die_and_every_episode_is_graded(
     pool = {"model": str(model), "replicas": 2, **fake.engine()}
     fake.hold.touch()
     flags = ["--config", fake.file(pools={"mine": pool}), "--agent", "pool:mine", "--user", "pool:mine"]
-    driver = start("evaluate", "--tasks", tasks, *flags, "--workers", 2, "--out", out, "--json")
+    driver = start("evaluate", tasks, *flags, "--workers", 2, "--out", out, "--json")
     try:
         both = ("mine#0", "mine#1")
 
@@ -202,7 +202,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tasks: Path, model: Path, fake
     fake.hold.touch()
     settings = [part for key, value in fake.engine().items() for part in ("--set", f"engine.{key}={json.dumps(value)}")]
     flags = [*settings, "--agent", f"vllm:{model}", "--workers", 1, "--out", tmp_path / "out"]
-    driver = start("evaluate", "--tasks", tasks, *flags)
+    driver = start("evaluate", tasks, *flags)
     try:
         servers = until(fake.servers, "a server")
         until(lambda: actors_of(driver), "its actor")
@@ -218,7 +218,7 @@ def test_sigterm_while_the_engines_start_ends_the_run_at_once(
 ) -> None:
     pool = {"model": str(model), **fake.engine("silent")}
     flags = ["--config", fake.file(pools={"mine": pool}), "--agent", "pool:mine", "--workers", 1]
-    driver = start("evaluate", "--tasks", tasks, *flags, "--out", tmp_path / "out")
+    driver = start("evaluate", tasks, *flags, "--out", tmp_path / "out")
     try:
         until(fake.servers, "a server")
         driver.send_signal(signal.SIGTERM)
@@ -226,7 +226,7 @@ def test_sigterm_while_the_engines_start_ends_the_run_at_once(
     finally:
         driver.kill()
     assert driver.returncode == 75, stderr
-    assert "the same command goes on with it" in stderr
+    assert "the same command resumes it" in stderr
 
 
 # -- pools of several kinds --------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def complaint(tasks: Path, out: Path, config: Config) -> str:
 
 def test_a_model_that_is_not_there_is_one_line(tasks: Path, fake: Fake, tmp_path: Path) -> None:
     flags = ["--agent", f"vllm:{tmp_path}/none", "--set", f"engine.python={fake.python}", "--workers", 1]
-    done = t2t("evaluate", "--tasks", tasks, *flags, "--out", tmp_path / "out")
+    done = t2t("evaluate", tasks, *flags, "--out", tmp_path / "out")
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1
