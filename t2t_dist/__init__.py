@@ -1,6 +1,6 @@
 """From tool environments to verified tasks and graded rollouts: the method, as a library.
 
-What a domain of one's own is made of can be imported from here (docs/own-domain.md), and what starts and reads runs
+The parts of a custom domain can be imported from here (docs/own-domain.md), and the functions that start and read runs
 (docs/python.md).
 """
 
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What starts and reads runs, on first use: a worker that imports this package needs none of it."""
+    """Functions that start and read runs, loaded on first use: workers import this package without them."""
     if name in ("Rows", "Run", "evaluate", "generate", "load_episodes", "load_tasks"):
         from . import api
 

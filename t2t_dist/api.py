@@ -1,7 +1,7 @@
-"""Runs from Python: start them, and read what came out. The other composition root, beside the command line.
+"""Runs from Python: start them, read their rows. The second composition root, beside the command line.
 
-It may import ``cluster`` as ``cli.py`` does, and nobody but the package's own ``__init__`` imports it (lazily, so that
-``import t2t_dist`` stays light).
+It may import ``cluster`` as ``cli`` does. Only the package's ``__init__`` imports it, lazily, so that
+``import t2t_dist`` stays light.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from t2t_dist.storage.rows import SCHEMAS
 
 
 class Rows:
-    """Rows of a run, read anew each time: an iterator of dicts, of record batches, or one Arrow table.
+    """Lazy rows of a run, read again on each use: an iterator of dicts, of record batches, or one Arrow table.
 
     Columns are those of docs/data-format.md. Iterating holds a few batches in memory, whatever the run's size.
     """
@@ -50,14 +50,13 @@ class Rows:
         return self._reader.batches(self._table, self._columns, self._chosen)
 
     def table(self) -> pa.Table:
-        """All of them in memory."""
+        """All rows in memory."""
         return pa.Table.from_batches(self.batches(), self.schema)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was carried out. ``summary`` is what ``t2t generate --json`` prints; ``ended``: which budget ended
-    it, if one did."""
+    """The result of a run. ``summary`` is what ``t2t generate --json`` prints; ``ended``, the budget that ended it."""
 
     path: str
     summary: dict[str, Any]
@@ -75,7 +74,7 @@ class Run:
 def generate(
     out: str, *, config: str | None = None, notify: Callable[[Any], None] | None = None, **settings: Any
 ) -> Run:
-    """Explore a domain, make verified tasks, roll agents out on them; go on with what is there already.
+    """Explore a domain, make verified tasks, roll agents out on them; an existing run is resumed.
 
     Args:
         out: the run's directory, or the address of one on a store.
@@ -85,7 +84,7 @@ def generate(
 
     Raises:
         InputError: bad settings, another run's directory, an endpoint out of reach; one line.
-        t2t_dist.cluster.launch.Stopped: a signal ended it; what was finished is committed.
+        t2t_dist.cluster.launch.Stopped: a signal ended it; finished items are committed.
     """
     return _run("generate", load_config(config, _dotted(settings)), out, notify)
 
@@ -98,7 +97,7 @@ def evaluate(
     notify: Callable[[Any], None] | None = None,
     **settings: Any,
 ) -> Run:
-    """Roll agents out on the verified tasks of the run ``tasks``, as ``t2t evaluate``; the rest is as for generate."""
+    """Roll agents out on the verified tasks of the run ``tasks``, as ``t2t evaluate`` does. See :func:`generate`."""
     earlier = read_manifest(open_storage(tasks)).config
     base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}
     base |= {"source": resolved(tasks), "verify.reference_trials": 0}
@@ -108,10 +107,10 @@ def evaluate(
 def load_tasks(
     run: str, *, intent: str | None = None, verified: bool = True, columns: Sequence[str] | None = None
 ) -> Rows:
-    """The tasks of a run, of an evaluation those that it took; rejected ones too without ``verified``.
+    """The tasks of a run, or of the run that an evaluation started from; with ``verified=False``, rejected ones too.
 
     Raises:
-        InputError: not a run, or a damaged one; no such column or intent.
+        InputError: not a run, or a damaged run; no such column or intent.
     """
     manifest = read_manifest(open_storage(run))
     where = manifest.config.source if manifest.kind == "evaluate" else None
@@ -160,7 +159,7 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
     except RuntimeError:
         free = threading.current_thread() is threading.main_thread()
     if not free:
-        # Signals drain a run, and only the main thread gets them; a loop that runs can't wait for another.
+        # Signals drain a run, and only the main thread gets them; a running loop can't wait for another.
         raise InputError(f"{kind}() needs the main thread and no running event loop; in a notebook use !t2t {kind}")
     from t2t_dist.cluster.launch import run
     from t2t_dist.evaluation.results_table import ResultsTable
@@ -169,5 +168,5 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
     result = run(kind, config, out, notify)
     reader = RunReader(open_storage(out), SCHEMAS)
     results = ResultsTable.read(reader.batches)
-    told = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
-    return Run(out, told, result.ended or None)
+    summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
+    return Run(out, summary, result.ended or None)

@@ -71,7 +71,11 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the run.", sho
 Out = Annotated[
     str | None,
     typer.Option(
-        "--out", "-o", help="Run directory or URI to write; an existing run is resumed.", show_default="runs/..."
+        "--out",
+        "-o",
+        metavar="RUN",
+        help="Run to write, a directory or a URI; an existing one is resumed.",
+        show_default="a directory in runs/",
     ),
 ]
 Agents = Annotated[

@@ -25,9 +25,10 @@ from .common import (
 app = typer.Typer()
 
 
-#: As the export room has them; it loads Arrow, and help must not.
+#: As the export room has them (a test compares); it loads Arrow, which help must not.
 FORMATS = ("sft", "rl", "preference", "hf", "tau2", "tau2-results")
 STYLES, FILES = ("openai", "hf"), ("jsonl", "parquet")
+CHECKS = ("authenticated_first", "confirmed_before_write", "one_call_at_a_time", "own_data_only", "trigger_first")
 
 
 @app.command(rich_help_panel=MAKE)
@@ -55,7 +56,11 @@ def export(
     ] = [],
     process: Annotated[
         list[str],
-        typer.Option("--process", metavar="CHECK", help="Only episodes that pass this process check; repeatable."),
+        typer.Option(
+            "--process",
+            metavar="CHECK",
+            help=f"Only episodes that pass this process check ({', '.join(CHECKS)}); repeatable.",
+        ),
     ] = [],
     no_user_faults: Annotated[
         bool, typer.Option("--no-user-faults", help="Leave out episodes with faults of the simulated user.")

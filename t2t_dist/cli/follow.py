@@ -1,5 +1,4 @@
-"""What becomes of a job that ``t2t submit`` follows: its end, its run judged by its own ledger, the exit code. Part of
-``cli.py``."""
+"""Follower of a submitted job: waits for its end, judges its run by the ledger, and sets the exit code."""
 
 from __future__ import annotations
 
@@ -22,13 +21,13 @@ from t2t_dist.evaluation.thresholds import Verdict, failed_thresholds
 from .common import RESUMABLE, err_console, escaped, finish
 from .gates import Checks, Judged
 
-#: What a run that starts from another takes over from it; the driver alone knows them.
+#: Settings that a run takes from the run it starts from; only the driver knows them.
 _FROM_SOURCE = ("domain", "domain_seed", "scale", "verify.reference_trials")
 
 
 @dataclass
 class About:
-    """What has to be known to judge a job; stored with it, so that whoever attaches later knows it too."""
+    """What is needed to judge a job. Stored with the job, for a later ``--attach``."""
 
     kind: str = ""
     out: str | None = None
@@ -38,7 +37,7 @@ class About:
 
 
 class _Seen(NamedTuple):
-    """A run as its store shows it, and what its gates came to."""
+    """A run as read from its store, with the verdicts of its gates."""
 
     stored: Any
     results: ResultsTable
@@ -56,7 +55,7 @@ def follow_job(
     stop_on_interrupt: bool,
     as_json: bool,
 ) -> None:
-    """Follow a job to its end, say what it came to, and exit so."""
+    """Follow a job to its end, print its results, and exit as it did."""
     from t2t_dist.cluster.jobs.server import follow
     from t2t_dist.cluster.jobs.verdict import verdict
     from t2t_dist.cluster.jobs.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
@@ -66,7 +65,7 @@ def follow_job(
     watch, lines = Watch(time.monotonic(), patience_s=patience, limit_s=timeout), LogLines()
 
     def show(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)  # as it is: a console would wrap it and make spaces of its tabs
+        print(line, file=sys.stderr, flush=True)  # unchanged: a console would wrap it and expand its tabs
 
     def notice(text: str) -> None:
         err_console.print(f"[yellow]{escaped(text)}[/]", soft_wrap=True)
@@ -77,18 +76,18 @@ def follow_job(
 
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
-    failed = _told_gates(about, checks, lines.told or {}) if seen is None else failed_thresholds(seen.verdicts)
+    failed = _reported_gates(about, checks, lines.told or {}) if seen is None else failed_thresholds(seen.verdicts)
     found = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
     if seen is not None and found.code in (0, 1):
         seen.judged.write_files(seen.results, seen.stored.summary, seen.verdicts)
     if found.source:
         if lines.told is None and found.summary is not None:
-            for part in summary_tables(found.summary):  # the job did not live, or its log is not there, to say so
+            for part in summary_tables(found.summary):  # the job or its log was lost before it printed this
                 err_console.print(part)
         by = (
             f"the ledger in {about.out}"
             if found.source == "ledger"
-            else "what the job reported; its store is not seen here"
+            else "what the job reported; its store can't be read from here"
         )
         err_console.print(f"[dim]checked by {escaped(by)}[/]", soft_wrap=True)
     if found.why:
@@ -96,17 +95,18 @@ def follow_job(
             f"[bold {'yellow' if found.code == RESUMABLE else 'red'}]{escaped(found.why)}[/]", soft_wrap=True
         )
     if ended.how in (LEFT, OUT_OF_REACH, OUT_OF_TIME) and found.code == RESUMABLE:
-        err_console.print(f"go on watching it: [bold]{again(server.address, job_id)}[/]", soft_wrap=True)
+        err_console.print(f"continue to follow it: [bold]{again(server.address, job_id)}[/]", soft_wrap=True)
     job = {"id": job_id, "address": server.address, "status": ended.how, "exit_code": ended.exit_code}
-    told = found.summary if found.code in (0, 1) and found.summary is not None else {}
-    finish(told | {"job": job, "exit": found.code, "why": found.why, "checked": found.source or None}, as_json)
+    summary = found.summary if found.code in (0, 1) and found.summary is not None else {}
+    finish(summary | {"job": job, "exit": found.code, "why": found.why, "checked": found.source or None}, as_json)
     if found.code:
         raise typer.Exit(found.code)
 
 
 @contextmanager
 def _interrupts(server: Any, job_id: str, watch: Any, stop: bool, notice: Any) -> Iterator[asyncio.Event]:
-    """The first SIGINT or SIGTERM stops the job where that was asked for; else, or at the second, it is left alone."""
+    """Signal handlers: the first SIGINT or SIGTERM stops the job if ``stop``; otherwise, or at the second, it is left
+    running."""
     loop, asked, wake = asyncio.get_running_loop(), list[asyncio.Task[None]](), asyncio.Event()
 
     async def ask_to_stop() -> None:
@@ -123,7 +123,7 @@ def _interrupts(server: Any, job_id: str, watch: Any, stop: bool, notice: Any) -
 
     def interrupted() -> None:
         if stop and not asked:
-            notice("stopping the job; it commits what it has. A second signal leaves it alone")
+            notice("stopping the job; it commits what it has. A second signal leaves it running")
             asked.append(loop.create_task(ask_to_stop()))
         else:
             watch.leave()
@@ -139,7 +139,7 @@ def _interrupts(server: Any, job_id: str, watch: Any, stop: bool, notice: Any) -
 
 
 def _seen(about: About, checks: Checks) -> _Seen | None:
-    """The run as its store shows it, judged; ``None`` where this machine does not see it, or it holds another run.
+    """The run as read from its store, judged; ``None`` if this machine can't read it, or it holds another run.
 
     Raises:
         InputError: a gate that can't be understood, a baseline that can't be read.
@@ -169,26 +169,30 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
     return _Seen(stored, results, judged, judged.verdicts(results, summary))
 
 
-def _told_gates(about: About, checks: Checks, told: dict[str, Any]) -> list[str]:
-    """Where the store is not seen: the gates that the job says it did not pass, those that it was not asked about, and
-    what can be done with the store alone."""
-    failed = [text for text in about.gates if text in told.get("failed_gates", []) or text not in told.get("gates", [])]
+def _reported_gates(about: About, checks: Checks, summary: dict[str, Any]) -> list[str]:
+    """Gates that count as failed when the store can't be read: those the job reports as failed, those it was not given,
+    and checks that need the store."""
+    failed = [
+        text for text in about.gates if text in summary.get("failed_gates", []) or text not in summary.get("gates", [])
+    ]
     asked = [f"--{name.replace('_', '-')}" for name, given in checks._asdict().items() if given is not None]
-    return [*failed, *(f"{option} (the run's store is not seen from here)" for option in asked)]
+    return [*failed, *(f"{option} (the run's store can't be read from here)" for option in asked)]
 
 
 def settings_hash(results: dict[str, Any], kind: str) -> str:
-    """Of the settings that decide what a run's rows are, whoever fills them in."""
+    """Hash of the settings that decide a run's rows, less those taken from the run it starts from."""
     taken = () if kind == "generate" else _FROM_SOURCE
     return stable_hash({name: value for name, value in results.items() if name not in taken})
 
 
-def about_of(said: dict[str, Any]) -> About:
+def about_of(stored: dict[str, Any]) -> About:
+    """The record stored with a job; an empty one for a job that another version, or something else, submitted."""
     try:
-        return About(**said)
+        return About(**stored)
     except TypeError:
-        return About()  # another t2t's, or not one's at all
+        return About()
 
 
 def again(address: str, job_id: str) -> str:
+    """The command that follows a job again."""
     return escaped(f"t2t submit --attach {job_id} --address {address}")

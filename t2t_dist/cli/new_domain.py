@@ -1,4 +1,4 @@
-"""``t2t new-domain``: a small domain that works, to be made into one's own."""
+"""Writer of the template that ``t2t new-domain`` starts a custom domain from."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from t2t_dist.core.errors import InputError
 
-#: Files of the template, and what they are called in a domain.
+#: Files of the template, with their names in a domain.
 _FILES = {"domain.py.txt": "domain.py", "policy.md": "policy.md", "language.yaml": "language.yaml"}
 
 
 def write_domain(name: str, folder: Path) -> str:
-    """Write the package ``name`` into ``folder``; what ``--domain`` takes for it.
+    """Write the package ``name`` into ``folder``; returns what ``--domain`` takes for it.
 
     Raises:
-        InputError: the name is none that Python imports, or of a module that it would hide; there is something already.
+        InputError: Python can't import the name, it would hide a module, or the folder exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise InputError(f"'{name}' can't be a package: give small letters, digits and _, such as book_loans")
+        raise InputError(f"'{name}' can't be a package: use small letters, digits and _, such as book_loans")
     if _is_importable(name):
-        raise InputError(f"'{name}' is the name of a package that is there already; another domain needs another name")
+        raise InputError(f"'{name}' is the name of a package that is there already; choose another")
     target = folder / name
     if target.exists():
         raise InputError(f"{target} is there already; give another name, or remove it")
@@ -32,7 +32,7 @@ def write_domain(name: str, folder: Path) -> str:
         (target / "__init__.py").touch()
         for source, file in _FILES.items():
             text = resources.files(__package__).joinpath("domain_template", source).read_text("utf-8")
-            # In plain replacement: the files are full of braces of their own.
+            # Plain replacement: the files are full of braces.
             text = text.replace("{class_name}", class_name)
             text = text.replace("{name}", name.replace("_", " ") if file == "policy.md" else name)
             (target / file).write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on, and the settings as commented YAML."""
+"""The progress of a run on a terminal, and the settings as commented YAML."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _LINE_EVERY_S = 10.0
 
 @contextmanager
 def shown(console: Console, title: str) -> Iterator[Callable[[Any], None]]:
-    """A bar on a terminal, plain lines elsewhere; gives what the driver calls with its progress."""
+    """A progress bar on a terminal, plain lines elsewhere. Yields the function that takes the driver's progress."""
     if not console.is_terminal:
         yield _Lines(console, title)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[told]}"), console=console, transient=True) as bars:
-        bar = bars.add_task(title, total=None, told="starting")
+    with Progress(*columns, TextColumn("{task.fields[counts]}"), console=console, transient=True) as bars:
+        bar = bars.add_task(title, total=None, counts="starting")
 
         announce = _announcer(bars.console)
 
         def notify(progress: Any) -> None:
             announce(progress)
             counts = progress.items
-            bars.update(bar, total=counts.total, completed=_over(counts), told=told(progress.counts))
+            bars.update(bar, total=counts.total, completed=_over(counts), counts=counts_text(progress.counts))
 
         yield notify
 
 
 def _announcer(console: Console) -> Callable[[Any], None]:
-    """Says once where the metrics are, if they are served."""
-    told: set[str] = set()
+    """Prints once where the metrics are, if they are served."""
+    printed: set[str] = set()
 
     def announce(progress: Any) -> None:
-        if progress.metrics and progress.metrics not in told:
-            told.add(progress.metrics)
+        if progress.metrics and progress.metrics not in printed:
+            printed.add(progress.metrics)
             console.print(f"metrics at {progress.metrics}/metrics", markup=False)
 
     return announce
@@ -54,7 +54,7 @@ def _over(counts: Any) -> int:
     return int(counts.done + counts.poisoned + counts.uncommitted)
 
 
-def told(counts: Any) -> str:
+def counts_text(counts: Any) -> str:
     """``312 tasks, 305 episodes, 2 failures`` of a run's counters."""
     sums = {
         "trajectories": counts.get("trajectories", 0),
@@ -77,14 +77,14 @@ class _Lines:
         over = _over(counts) == counts.total
         if time.monotonic() - self.last >= _LINE_EVERY_S or over:
             self.last = time.monotonic()
-            line = f"{self.title}: {_over(counts)}/{counts.total} items, {told(progress.counts)}"
+            line = f"{self.title}: {_over(counts)}/{counts.total} items, {counts_text(progress.counts)}"
             if line != self.line:
                 self.console.print(line)
             self.line = line
 
 
 def config_yaml(config: Config) -> str:
-    """The settings as YAML, each under its help."""
+    """The settings as YAML, each with its help above it."""
     return "\n".join(_section(config, 0)) + "\n"
 
 

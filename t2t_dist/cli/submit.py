@@ -34,7 +34,7 @@ from .common import (
 
 app = typer.Typer()
 
-#: Where the configuration lies in what is sent.
+#: Path of the config in the package that is sent.
 _SENT_CONFIG = "t2t-submit.yaml"
 _KINDS = ("generate", "convert", "evaluate")
 
@@ -196,12 +196,12 @@ def _packed(root: Path, target: Path, config: Config, exclude: list[str], packag
 
 
 def _start(kind: str, config: Config) -> list[str]:
-    """The argument that names the run to start from."""
+    """The positional argument of the run to start from."""
     return [] if kind == "generate" else [str(config.source)]
 
 
 def _as_flags(config: Config) -> list[str]:
-    """The settings that differ from the defaults, for a job that gets no file."""
+    """The settings that differ from the defaults as ``--set`` flags, for a job that gets no file."""
     import orjson
 
     found = []

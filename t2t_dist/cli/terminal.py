@@ -20,11 +20,11 @@ from t2t_dist.storage.rows import outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
 
-from .progress import told
+from .progress import counts_text
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
-    """A run's summary (of ``summary.summarise``) as tables."""
+    """The summary of a run (see ``evaluation.summary``) as tables."""
     made = any(summary["tasks"].values())
     if summary["trajectories"]:
         total = sum(summary["tasks"].values())
@@ -43,11 +43,11 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     if made:
         counts = [summary["tasks"][intent] for intent in INTENTS]
         table.add_row("verified tasks", "", *map(str, counts), str(sum(counts)), style="dim")
-    for agent, found in summary["agents"].items():
-        ks = list(found["all"]["pass"])
+    for agent, part in summary["agents"].items():
+        ks = list(part["all"]["pass"])
         for k in dict.fromkeys((ks[0], ks[-1])):
-            cells = [_cell(found["pass"].get(i, {}), found["interval"].get(i, {}), k) for i in INTENTS]
-            whole = _cell(found["all"]["pass"], found["all"]["interval"], k)
+            cells = [_cell(part["pass"].get(i, {}), part["interval"].get(i, {}), k) for i in INTENTS]
+            whole = _cell(part["all"]["pass"], part["all"]["interval"], k)
             table.add_row(Text(printable(agent)) if k == ks[0] else "", k, *cells, whole)
     yield table
     compared = [d for d in (*summary.get("baseline", ()), *summary["differences"]) if d["k"] == 1]
@@ -57,28 +57,28 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         yield Text("")
         yield _differences(sure, len(compared))
     for agent, causes in summary.get("causes", {}).items():
-        told = ", ".join(f"{code} {n}" for code, n in causes.items())
-        yield Text(f"{agent} failed by: ", "dim").append(told, "default")
+        listed = ", ".join(f"{code} {n}" for code, n in causes.items())
+        yield Text(f"{agent} failed by: ", "dim").append(listed, "default")
     if summary["failures"]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
         yield Text(f"failures (no reward; they widen the bounds): {listed}", "yellow")
 
 
-#: Comparisons that a terminal shows; the JSON and the page have them all.
+#: Most comparisons on a terminal; the JSON and the page have them all.
 _COMPARED = 12
 
 
-def _differences(told: Sequence[dict[str, Any]], of: int) -> RenderableType:
-    """Differences of pass^1 that are some, of so many."""
+def _differences(clear: Sequence[dict[str, Any]], of: int) -> RenderableType:
+    """The differences of pass^1 whose interval leaves out 0, of ``of`` compared."""
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="dim")
     table.add_column("differences of pass^1")
     for name in ("on", "difference", "95 % interval", "n"):
         table.add_column(name, justify="left" if name == "on" else "right")
-    for d in told[:_COMPARED]:
+    for d in clear[:_COMPARED]:
         name = f"{d['one']} - {'baseline' if d['what'] == 'baseline' else d['other']}"
         paired = "" if d["paired"] else " (not paired)"
         table.add_row(name, d["on"], f"{d['value']:+.3f}", f"[{d['low']:+.2f}, {d['high']:+.2f}]", f"{d['n']}{paired}")
-    if left := of - len(told[:_COMPARED]):
+    if left := of - len(clear[:_COMPARED]):
         table.add_row(Text(f"and {left} smaller or uncertain ones", "dim"))
     return table
 
@@ -92,7 +92,7 @@ def _cell(values: dict[str, Any], intervals: dict[str, Any], k: str) -> str:
 
 
 def costs_table(costs: Sequence[Cost]) -> RenderableType:
-    """What was spent on models."""
+    """Calls, tokens, seconds and money by stage, seat and model."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("stage", "seat", "model", "calls", "failed", "prompt", "cached", "written", "seconds", "money"):
         table.add_column(column, justify="left" if column in ("stage", "seat", "model") else "right", overflow="fold")
@@ -107,7 +107,7 @@ def costs_table(costs: Sequence[Cost]) -> RenderableType:
 def causes_tables(causes: Causes, listed: Sequence[Cause], count: int) -> Iterator[RenderableType]:
     """Causes by agent and intent, then the episodes: at most ``count`` of those ``listed``."""
     if causes.read < causes.failed:
-        yield Text(f"{causes.read} of {causes.failed} failed episodes read; --all reads every one", "dim")
+        yield Text(f"{causes.read} of {causes.failed} failed episodes read; --all reads all of them", "dim")
     if not causes.primary and not causes.no_result:
         yield Text("No episode failed.")
         return
@@ -129,7 +129,7 @@ def causes_tables(causes: Causes, listed: Sequence[Cause], count: int) -> Iterat
 
 # -- status and doctor -------------------------------------------------------------------------------------------------
 def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[RenderableType]:
-    """What a run is at (of ``status.read_status``): progress, then each engine with its states and its log."""
+    """The status of a run (see ``storage.status``): progress, then each engine with its states and its log."""
     running = status["state"] == "running"
     gone = running and status["age_s"] > STALE_S
     state = f"no word for {status['age_s']:.0f} s: its driver is gone, or its store out of reach" if gone else ""
@@ -141,10 +141,10 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
     over, rate = items["done"] + items["poisoned"], ""
     if running and over:
         rate = f", {60 * over / max(status['elapsed_s'], 1e-9):.0f} items a minute"
-    yield Text(f"{over} of {items['total']} items, {told(counts)}; {status['elapsed_s']:.0f} s{rate}")
+    yield Text(f"{over} of {items['total']} items, {counts_text(counts)}; {status['elapsed_s']:.0f} s{rate}")
     if status.get("yields"):
-        found = (f"{value:g} {name.replace('_', ' ')}" for name, value in status["yields"].items())
-        yield Text(f"yield: {', '.join(found)}")
+        amounts = (f"{value:g} {name.replace('_', ' ')}" for name, value in status["yields"].items())
+        yield Text(f"yield: {', '.join(amounts)}")
     for note in status.get("notes", []):
         yield Text(f"note: {printable(note)}", "yellow")
     if status["workers"]:
@@ -188,7 +188,7 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
 
 
 def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
-    """The episodes alive longest, and where their time went."""
+    """The oldest running episodes, and where their time went."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     parts = ("queue", "model", "user", "tool", "waiting")
     for column in ("alive longest", "task", "agent", "turns", "age", *parts):
@@ -201,14 +201,14 @@ def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
 
 
 def stacks_lines(status: dict[str, Any]) -> Iterator[RenderableType]:
-    """Where the oldest episodes of each worker stand, if that was asked."""
+    """Where in the code the oldest episodes of each worker are, if that was asked."""
     for worker, stacks in status.get("stacks", {}).items():
         for stack in stacks or ["nothing is alive"]:
             yield Text(f"{worker}: {printable(stack).rstrip()}")
 
 
 def findings_table(findings: Sequence[Any]) -> RenderableType:
-    """What ``t2t doctor`` found."""
+    """The findings of ``t2t doctor``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("what", "", "found"):
         table.add_column(column, overflow="fold")
@@ -229,7 +229,7 @@ def show(
     *,
     episodes: Source,
 ) -> int:
-    """Print tasks with an episode each, which may be another run's; how many were printed."""
+    """Print tasks with an episode each, from ``episodes``, which may be another run; returns the number of tasks."""
     wanted = [intent] if intent else list(INTENTS)
     shown = 0
     for name in wanted:
@@ -250,22 +250,22 @@ def show(
 
 
 def _episodes(source: Source, task_ids: list[str], agent: str | None) -> dict[str, dict[str, Any]]:
-    """One episode for each task: the first trial, of ``agent`` where one is named."""
+    """One episode per task: the first trial, of ``agent`` if one is named."""
     if not source.reader.state.rows("episodes"):
         return {}
     chosen = pc.field("task_id").isin(task_ids)
     if agent is not None:
         chosen &= pc.field("agent") == agent
-    found: dict[str, dict[str, Any]] = {}
+    first: dict[str, dict[str, Any]] = {}
     for row in source.reader.rows("episodes", filter=chosen):
-        before = found.get(row["task_id"])
+        before = first.get(row["task_id"])
         if before is None or (row["stage"], row["agent"], row["trial"]) < (
             before["stage"],
             before["agent"],
             before["trial"],
         ):
-            found[row["task_id"]] = row
-    return found
+            first[row["task_id"]] = row
+    return first
 
 
 def _task(task: Task) -> Iterator[RenderableType]:
@@ -292,8 +292,8 @@ def _task(task: Task) -> Iterator[RenderableType]:
         finals = len({candidate.final for candidate in certificate.candidates})
         clear = sum(candidate.after_clarification for candidate in certificate.candidates)
         many = len(certificate.candidates)
-        told = f"{many} calls satisfy the request ({finals} final states), {clear} once it is cleared up"
-        yield _line("certificate", told)
+        text = f"{many} calls satisfy the request ({finals} final states), {clear} once it is cleared up"
+        yield _line("certificate", text)
     if certificate is not None and certificate.rule is not None:
         yield _line("certificate", f"R{certificate.rule} ({certificate.enforced}): {certificate.reason}")
     if task.verdict != "verified":
@@ -335,15 +335,15 @@ def _turn(turn: Turn) -> Iterator[RenderableType]:
     if turn.content:
         who, style = ("customer", "cyan") if turn.role == "user" else ("agent", "green")
         yield _hanging(f"  {who}", f"bold {style}", Text(printable(turn.content), overflow="fold"))
-    # What the customer does on a device of their own is marked: the agent does not see it.
+    # Calls on the customer's own device are marked: the agent does not see them.
     label, style = ("  own >", "cyan") if turn.seat == "user" else ("      >", "magenta")
     for call in turn.tool_calls:
-        made = Text(f"{call.name}({printable(call.arguments)})", style, overflow="fold")
-        yield _hanging(label, style, made, 7)
+        text = Text(f"{call.name}({printable(call.arguments)})", style, overflow="fold")
+        yield _hanging(label, style, text, 7)
 
 
 def _hanging(label: str, style: str, text: Text, width: int = 10) -> RenderableType:
-    """A label, and beside it a text whose lines stay in their column."""
+    """A label, and beside it a text that wraps within its own column."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=width)
     grid.add_column()
@@ -352,5 +352,5 @@ def _hanging(label: str, style: str, text: Text, width: int = 10) -> RenderableT
 
 
 def printable(text: str) -> str:
-    """Text without characters that act on a terminal (control, bidirectional): a transcript is data."""
+    """Text without control and bidirectional characters: a transcript must not act on the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

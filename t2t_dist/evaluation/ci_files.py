@@ -1,4 +1,4 @@
-"""What an evaluation leaves for CI: a JUnit file and a summary in Markdown. Pure text of what was found."""
+"""Files of an evaluation for CI: JUnit XML and a Markdown summary, as pure functions of its results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from t2t_dist.core.schema import INTENTS
 from .results_table import ALL, ResultsTable
 from .thresholds import Verdict
 
-#: What XML 1.0 can't hold.
+#: Characters that XML 1.0 can't represent.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(results: ResultsTable, verdicts: Sequence[Verdict], name: str, wall_s: float) -> bytes:
-    """A JUnit file: a suite for each agent, a case for each intent. A case fails by the gates on it, and by nothing
-    else: without a gate, a low figure is a figure."""
+    """A JUnit file: a suite per agent, a case per intent. A case fails if a gate on it fails, and never by a low figure
+    alone."""
     root = xml.Element("testsuites", name=_text(name))
     totals = {"tests": 0, "failures": 0, "skipped": 0}
     agents = list(dict.fromkeys([*results.agents, *(verdict.agent for verdict in verdicts)]))
@@ -55,7 +55,7 @@ def junit(results: ResultsTable, verdicts: Sequence[Verdict], name: str, wall_s:
 
 
 def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes: Sequence[dict[str, Any]] = ()) -> str:
-    """A summary of a run (of ``summary.summary_of``) in Markdown, as CI systems show it."""
+    """The summary of a run (see ``summary.summary_of``) in Markdown, as CI systems render it."""
     lines = [f"## {summary['kind']} `{summary['run_id']}`", ""]
     tasks = [intent for intent in INTENTS if any(intent in found["tasks"] for found in summary["agents"].values())]
     if summary["agents"]:
@@ -118,7 +118,7 @@ def _change(found: dict[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that can't end a cell or become markup."""
+    """Text that can't end a cell or become markup."""
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 

@@ -17,8 +17,8 @@ CONTROL = "general"
 
 
 class Compared(NamedTuple):
-    """pass^k of ``one`` minus pass^k of ``other``. ``what``: agents, intents or baseline; ``on`` is what both share:
-    an intent, or the agent. ``paired``: on the tasks, or trajectories, that both have."""
+    """A difference: pass^k of ``one`` minus pass^k of ``other``. ``what``: agents, intents or baseline; ``on`` is what
+    both share, an intent or the agent. ``paired``: over tasks or trajectories that both have."""
 
     what: str
     one: str
@@ -36,7 +36,7 @@ class Compared(NamedTuple):
 
 
 def between_agents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
-    """Every two agents, on all intents and on each, over the tasks that both have."""
+    """Each pair of agents, over all intents and per intent, on the tasks that both have."""
     return [
         Compared("agents", one, other, intent, k, found)
         for one, other in combinations(results.agents, 2)
@@ -47,7 +47,7 @@ def between_agents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
 
 
 def between_intents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
-    """Each intent against the control, over trajectories that gave both: the same errand, once with the twist."""
+    """Each intent against the control, over the trajectories that gave both: the same errand, once with the twist."""
     return [
         Compared("intents", intent, CONTROL, agent, k, found)
         for agent in results.agents
@@ -59,9 +59,9 @@ def between_intents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
 
 
 def with_baseline(results: ResultsTable, before: ResultsTable, ks: Sequence[int] = (1,)) -> list[Compared]:
-    """Each agent against itself in an earlier run, on all intents and on each.
+    """Each agent against itself in an earlier run, over all intents and per intent.
 
-    Where each run has one agent these are compared whatever their names: a new model against the old one.
+    If each run has a single agent, these two are compared whatever their names: a new model against the old one.
 
     Raises:
         InputError: no agent of this run is in the other, or no intent.

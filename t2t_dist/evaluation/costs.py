@@ -1,8 +1,8 @@
-"""What a run spends on models: calls, tokens and seconds, by stage, seat and model; and money where prices are given.
+"""Costs of a run: model calls, tokens and seconds by stage, seat and model; money where prices are given.
 
-Every call is counted where it is made, whatever becomes of it: those of failed attempts, of judges and of tasks that
-were rejected cost as much as the others. An item's counts are committed with its rows (counters of the ledger), so they
-are in the sum exactly once; what a lost worker spent on items that others did again is not known to anybody.
+Every call is counted where it is made: failed attempts, judges and rejected tasks included. The counts of an item are
+committed with its rows (counters of the ledger), so they are in the sum exactly once. What a lost worker spent on items
+that were requeued is not counted.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.models.metering import KINDS, PREFIX
 
 
-# -- looking at it -----------------------------------------------------------------------------------------------------
 class Price(NamedTuple):
-    """Money for a million tokens of each kind; prompt tokens from a cache have their own."""
+    """Prices: money per million tokens. Prompt tokens from a cache have their own price."""
 
     prompt: float
     completion: float
@@ -25,8 +24,8 @@ class Price(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What one seat spent on one model in one stage. ``failed`` calls gave no answer; ``money`` is ``None`` without a
-    price. ``prompt_tokens`` holds the cached ones."""
+    """The costs of one seat with one model in one stage. ``failed`` calls gave no answer; ``money`` is ``None`` without
+    a price. ``prompt_tokens`` includes the cached ones."""
 
     stage: str
     seat: str
@@ -70,16 +69,16 @@ def _cost(stage_of: str, seat: str, model: str, counts: Counter[str], prices: Ma
 
 
 def _price(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """By the model's whole name, by the part of it that names the model, or the price of all."""
+    """The price for the full name, for MODEL in it, or for ``*``."""
     short = model.partition(":")[2].partition("@")[0]
     return prices.get(model) or prices.get(short) or prices.get("*")
 
 
 def parse_prices(texts: Iterable[str]) -> dict[str, Price]:
-    """``MODEL=PROMPT/COMPLETION[/CACHED]``, money for a million tokens; ``*`` is every model.
+    """``MODEL=PROMPT/COMPLETION[/CACHED]``, money per million tokens; ``*`` is every other model.
 
     Raises:
-        InputError: written otherwise.
+        InputError: not of this form.
     """
     found = {}
     for text in texts:
@@ -91,7 +90,7 @@ def parse_prices(texts: Iterable[str]) -> dict[str, Price]:
         if not equals or not model or len(figures) not in (2, 3) or min(figures) < 0:
             raise InputError(
                 f"--price {text}: write it as MODEL=PROMPT/COMPLETION or MODEL=PROMPT/COMPLETION/CACHED, "
-                "money for a million tokens, such as 'my-model=0.5/1.5'"
+                "money per million tokens, such as 'my-model=0.5/1.5'"
             )
         found[model.strip()] = Price(figures[0], figures[1], figures[2] if len(figures) == 3 else figures[0])
     return found

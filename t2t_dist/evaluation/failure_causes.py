@@ -1,4 +1,4 @@
-"""Why a run's episodes failed, counted by agent and intent, with the episodes behind each count."""
+"""Causes of failed episodes, counted by agent and intent, with the episodes behind each count."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from t2t_dist.grading.diagnose import CODES, diagnose
 from t2t_dist.storage.partial_run import Reading
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 
-#: Failed episodes that are read for a report; more are sampled, evenly and always the same.
+#: Most failed episodes read for a report; of more, a fixed uniform sample is read.
 LIMIT = 2000
 _COLUMNS = ["episode_id", "agent", "intent", "task_id", "trial", "termination", "flags", "turns", "faults"]
 _GRADE = ["reward", "parts", "process", "detail", "final"]
 
 
 class Cause(NamedTuple):
-    """Why one episode failed: its primary code and what was found, and all codes that apply."""
+    """The cause of one failed episode: its primary code with the detail, and all codes that apply."""
 
     episode_id: str
     agent: str
@@ -39,8 +39,8 @@ class Cause(NamedTuple):
 
 @dataclass
 class Causes:
-    """``failed`` graded episodes without full reward, of which ``read`` were examined. ``primary`` and ``applies`` are
-    counts by (agent, intent, code); ``no_result`` counts episodes that ended in a failure by (agent, intent, class)."""
+    """The causes of a run: ``read`` of its ``failed`` graded episodes without full reward were examined. ``primary``
+    and ``applies`` count by (agent, intent, code), ``no_result`` those without a result by (agent, intent, class)."""
 
     failed: int = 0
     read: int = 0
@@ -48,7 +48,7 @@ class Causes:
     applies: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     no_result: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     episodes: list[Cause] = field(default_factory=list)
-    #: Of each primary code, one of the episodes with its transcript.
+    #: An example per primary code: one of its episodes with the transcript.
     examples: dict[str, tuple[Cause, list[Turn]]] = field(default_factory=dict)
 
     def by_agent(self) -> dict[str, dict[str, int]]:
@@ -62,9 +62,9 @@ class Causes:
 def causes_of(
     reading: Reading, limit: int | None = LIMIT, agent: str | None = None, intent: str | None = None
 ) -> Causes:
-    """Examine a run's failed episodes, all (``limit`` None) or a sample of them drawn by their ids.
+    """Examine the failed episodes of a run: all (``limit`` None), or a sample drawn by their ids.
 
-    Two passes: one over ids alone, one over the transcripts of those chosen, so memory goes with ``limit``.
+    Two passes, one over ids, one over the transcripts of the sample: memory is bounded by ``limit``.
     """
     found = Causes()
     wanted = ds.field("stage") == "rollout"
@@ -116,7 +116,7 @@ def causes_of(
 
 
 def _chosen(reading: Reading, wanted: Any, limit: int | None, found: Causes) -> dict[str, str]:
-    """Ids of the episodes to be examined, with their tasks: those of the smallest hashes."""
+    """Ids of the episodes to examine, with their tasks: those with the smallest hashes."""
     lowest: list[tuple[int, str, str]] = []
     for episode_id, task_id in _ids(reading, wanted):
         found.failed += 1

@@ -1,6 +1,6 @@
-"""Trials of every task and agent of a run, counted column by column: a million episodes are a few arrays.
+"""Table of results: the trials of every task and agent of a run, as a few arrays even for a million episodes.
 
-Rows are read in batches and added up per task as they come; transcripts are never touched.
+Rows are read in batches and added up per task; transcripts are never read.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from t2t_dist.core.schema import INTENTS
 
 from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
 
-#: Where a function takes an intent: all of them.
+#: Stands for all intents.
 ALL = "all"
 _KEYS = ("domain", "agent", "intent", "task_id")
-#: Rows that wait before they are added up, so that memory goes with tasks and not with trials.
+#: Rows buffered before they are added up: memory grows with tasks, not with trials.
 _PENDING = 200_000
 Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 
 
 class ResultsTable:
-    """Counts of one run, or of several. ``domains, agents, intents`` are the names met, in order."""
+    """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order."""
 
     def __init__(self, table: pa.Table) -> None:
-        """``table`` has a row for each (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``."""
+        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))
@@ -61,8 +61,8 @@ class ResultsTable:
                         pending = [_added_up(pending)]
                         waiting = 0
         whole = _added_up(pending)
-        # A task with nothing but failures has no trajectory by its rows: it stands for itself. Not before all are added
-        # up, or its name could be taken for the trajectory that a later batch tells.
+        # The rows of a task with nothing but failures name no trajectory: it is its own group. Only after all rows are
+        # added up, or its id would hide the trajectory that a later batch names.
         trajectory = pc.coalesce(whole["trajectory"], whole["task_id"])
         return cls(whole.set_column(whole.schema.get_field_index("trajectory"), "trajectory", trajectory))
 
@@ -81,12 +81,12 @@ class ResultsTable:
         return np.flatnonzero(chosen)
 
     def trials(self, agent: str | None = None, intent: str = ALL, domain: str | None = None) -> Counter[Trials]:
-        """How many tasks have which trials."""
+        """Tasks counted by their trials."""
         rows, times = np.unique(self._counts[self._where(agent, intent, domain)], axis=0, return_counts=True)
         return Counter({Trials(*map(int, row)): int(n) for row, n in zip(rows, times, strict=True)})
 
     def passes(self, k: int, agent: str, intent: str = ALL, domain: str | None = None) -> PassK:
-        """pass^k of an agent. Over all intents, the tasks of one trajectory are drawn together."""
+        """pass^k of an agent. Over all intents, the tasks of one trajectory are resampled together."""
         found = self._where(agent, intent, domain)
         groups = self._groups(found, self._values(found, k)) if intent == ALL else None
         return pass_k(self.trials(agent, intent, domain), k, groups=groups or None)
@@ -97,7 +97,7 @@ class ResultsTable:
         return self._paired(k, mine, theirs, self, self._task)
 
     def between_intents(self, k: int, agent: str, one: str, other: str, domain: str | None = None) -> Difference:
-        """pass^k on ``one`` intent minus that on the ``other``, where both tasks are of the same trajectory."""
+        """pass^k on ``one`` intent minus that on the ``other``, where both tasks come from the same trajectory."""
         mine, theirs = self._where(agent, one, domain), self._where(agent, other, domain)
         return self._paired(k, mine, theirs, self, self._group)
 
@@ -135,7 +135,7 @@ class ResultsTable:
         return found
 
     def _groups(self, rows: np.ndarray, values: np.ndarray) -> Groups:
-        """The values by trajectory: (their sum, how many) with how often that occurs."""
+        """The values by trajectory: (their sum, their number), with the count of such trajectories."""
         known = ~np.isnan(values)
         if not known.any():
             return {}
@@ -163,7 +163,7 @@ def _counted(rows: pa.Table, graded: bool) -> pa.Table:
 
 
 def _added_up(tables: list[pa.Table]) -> pa.Table:
-    """One row for each task and agent."""
+    """One row per task and agent."""
     names = ("graded", "passed", "failed")
     if not tables:
         columns = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
@@ -182,7 +182,7 @@ def _distinct(table: pa.Table, column: str) -> list[str]:
 
 
 def _codes(column: Any, names: Any) -> np.ndarray:
-    """The place of each value among ``names``, -1 where it is none of them."""
+    """The index of each value in ``names``, -1 if it is not there."""
     value_set = names if isinstance(names, pa.Array | pa.ChunkedArray) else pa.array(names, pa.string())
     places: np.ndarray = pc.fill_null(pc.index_in(column, value_set=value_set), -1).to_numpy().astype(np.int64)
     return places

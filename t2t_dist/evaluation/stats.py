@@ -1,12 +1,12 @@
 """pass^k and differences, with intervals that hold at small n and at rates near 0 and 1.
 
 pass^k is the mean over tasks of C(c, k) / C(n, k), for c passes in n trials (tau-bench, arXiv 2406.12045): the chance
-that k trials drawn from those made all pass. The two bounds count every failed episode as a pass and as a miss.
+that k trials drawn from the n all pass. The two bounds count every failed episode as a pass and as a miss.
 
 The interval is a bootstrap over tasks in its Bayesian form (Rubin 1981: weights from a Dirichlet distribution instead
 of counts from a multinomial) with half a task that passes and half a task that fails added before the draw. With one
-trial a task that is Jeffreys' interval of a proportion; with more it is the same idea for means of values in [0, 1]. A
-percentile bootstrap knows nothing of what it has not seen: after ten passes out of ten it says [1, 1].
+trial per task that is the Jeffreys interval of a proportion; with more it is the same idea for means of values in
+[0, 1]. A percentile bootstrap gives [1, 1] after ten passes out of ten.
 ``benchmarks/intervals.py`` measures how often the interval covers the true rate.
 """
 
@@ -29,7 +29,7 @@ DIFFERENCE_EDGES = ((-1.0, 0.5), (0.0, 1.0), (1.0, 0.5))
 
 
 class Trials(NamedTuple):
-    """Of one task and agent: trials graded, passes among them, and trials that ended in a failure."""
+    """The trials of one task and agent: graded, passed among these, and ended in a failure."""
 
     graded: int
     passed: int
@@ -37,7 +37,7 @@ class Trials(NamedTuple):
 
 
 class PassK(NamedTuple):
-    """An estimate over ``tasks`` tasks (those with at least k graded trials); ``None`` where there is none."""
+    """An estimate of pass^k over ``tasks`` tasks (those with at least k graded trials); ``None`` if there are none."""
 
     k: int
     value: float | None
@@ -49,7 +49,7 @@ class PassK(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A mean difference over ``n`` pairs with its 95 % interval; ``None`` where there is no pair."""
+    """A mean difference over ``n`` pairs with its 95 % interval; ``None`` if there is no pair."""
 
     value: float | None
     low: float | None
@@ -57,7 +57,7 @@ class Difference(NamedTuple):
     n: int
 
 
-#: Tasks that belong together (those of one trajectory): (sum of their values, how many), and how often.
+#: Groups of tasks (those of one trajectory): {(sum of their values, their number): count}.
 Groups = Mapping[tuple[float, int], int]
 
 
@@ -81,8 +81,8 @@ def pass_k(
 ) -> PassK:
     """pass^k over tasks, with its 95 % interval.
 
-    ``trials`` lists the tasks, or counts equal ones. ``groups`` says which tasks belong together: these are then drawn
-    as one, for tasks of one trajectory do not fail independently.
+    ``trials`` lists the tasks, or counts equal ones. The tasks of one group are resampled together: tasks of one
+    trajectory do not fail independently.
     """
     counted = trials if isinstance(trials, Mapping) else Counter(trials)
     values: Counter[Fraction] = Counter()
@@ -103,7 +103,7 @@ def pass_k(
 
 
 def difference(groups: Groups, *, rounds: int = ROUNDS, seed: int = 0) -> Difference:
-    """The mean of differences in [-1, 1], each of one pair or of several that belong together."""
+    """The mean of differences in [-1, 1], each of one pair or of a group of pairs."""
     n = sum(size * times for (_, size), times in groups.items())
     if not n:
         return Difference(None, None, None, 0)
@@ -114,7 +114,7 @@ def difference(groups: Groups, *, rounds: int = ROUNDS, seed: int = 0) -> Differ
 
 
 def independent_difference(now: Groups, before: Groups, *, rounds: int = ROUNDS, seed: int = 0) -> Difference:
-    """The difference of the means of two sets of rates that share no task; ``n`` is the smaller one's."""
+    """The difference of the means of two sets of rates that share no task; ``n`` is the size of the smaller set."""
     sizes = [sum(size * times for (_, size), times in groups.items()) for groups in (now, before)]
     if not min(sizes):
         return Difference(None, None, None, 0)
@@ -132,9 +132,9 @@ def independent_difference(now: Groups, before: Groups, *, rounds: int = ROUNDS,
 def mean_interval(
     groups: Groups, value: float, edges: Sequence[tuple[float, float]], *, rounds: int = ROUNDS, seed: int = 0
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean ``value`` of what the groups hold, with pseudo-observations ``edges``."""
+    """The 95 % interval of the mean ``value`` of what the groups hold, with the pseudo-observations ``edges``."""
     low, high = np.percentile(_draws(groups, edges, rounds, np.random.default_rng(seed)), [2.5, 97.5])
-    # The pseudo-observations pull inwards; at the very edge the estimate itself is the end.
+    # The pseudo-observations pull inwards: at the edge, the estimate itself is the bound.
     return min(float(low), value), max(float(high), value)
 
 
@@ -152,6 +152,6 @@ def _draws(groups: Groups, edges: Sequence[tuple[float, float]], rounds: int, rn
 
 
 def _mean(values: Mapping[Fraction, int]) -> float | None:
-    """Added up exactly: the mean of equal values is that value."""
+    """The exact mean: that of equal values is the value."""
     total = sum(values.values())
     return float(sum((value * times for value, times in values.items()), Fraction(0)) / total) if total else None

@@ -1,4 +1,4 @@
-"""What a run came to, read from its ledger and shards: the object that ``--json`` prints and the report shows."""
+"""The summary of a run, from its ledger and shards: the object that ``--json`` prints and the report shows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .stats import PassK
 
 def counted(counters: dict[str, int | float], prefix: str) -> dict[str, int]:
     """Counters ``prefix.NAME`` as ``{NAME: n}``, largest first."""
-    found = {name.removeprefix(f"{prefix}."): int(n) for name, n in counters.items() if name.startswith(f"{prefix}.")}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    counts = {name.removeprefix(f"{prefix}."): int(n) for name, n in counters.items() if name.startswith(f"{prefix}.")}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def passes(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK]]]:
-    """``{agent: {intent: [pass^1, ..., pass^trials]}}``, intents in their order, the last one :data:`ALL`."""
+    """``{agent: {intent: [pass^1, ..., pass^trials]}}``, intents in their order, :data:`ALL` last."""
     return {
         agent: {
             intent: [results.passes(k, agent, intent) for k in range(1, trials + 1)]
@@ -54,7 +54,7 @@ def agent_part(by_intent: dict[str, list[PassK]]) -> dict[str, Any]:
 
 
 def summarise(kind: str, storage: Storage, run_id: str, trials: int, out: str, wall_s: float) -> dict[str, Any]:
-    """The run's JSON object; see :func:`summary_of`. Raises InputError for what can't be read."""
+    """The summary of a stored run; see :func:`summary_of`. Raises InputError for what can't be read."""
     reader = RunReader(storage, SCHEMAS)
     return summary_of(kind, reader.state, ResultsTable.read(reader.batches), run_id, trials, out, wall_s)
 
@@ -62,13 +62,13 @@ def summarise(kind: str, storage: Storage, run_id: str, trials: int, out: str, w
 def summary_of(
     kind: str, state: LedgerState, results: ResultsTable, run_id: str, trials: int, out: str, wall_s: float
 ) -> dict[str, Any]:
-    """The JSON object of a run whose rows were counted.
+    """The summary of a run from its results table, ready for JSON.
 
     Keys: ``run_id, kind, out, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
     {class: n}, agents {agent: {pass, interval, tasks, all}}, domains {domain: {agent: {pass, ...}}}, differences
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
-    {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is there
-    where there are several.
+    {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
+    if there are several.
     """
     agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
     ks = sorted({1, trials})
@@ -96,9 +96,9 @@ def summary_of(
 
 
 def _of_domain(results: ResultsTable, domain: str, trials: int) -> dict[str, Any]:
-    found: dict[str, dict[str, list[PassK]]] = {}
+    by_agent: dict[str, dict[str, list[PassK]]] = {}
     for _, agent, intent in (cell for cell in results.cells() if cell[0] == domain):
         for name in (intent, ALL):
             values = [results.passes(k, agent, name, domain) for k in range(1, trials + 1)]
-            found.setdefault(agent, {})[name] = values
-    return {agent: agent_part(by_intent) for agent, by_intent in found.items()}
+            by_agent.setdefault(agent, {})[name] = values
+    return {agent: agent_part(by_intent) for agent, by_intent in by_agent.items()}

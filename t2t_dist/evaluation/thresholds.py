@@ -1,4 +1,4 @@
-"""Gates of an evaluation for CI: a bound on pass^k (``--fail-under``), a largest drop (``--max-drop``)."""
+"""Thresholds of an evaluation for CI: a bound on pass^k (``--fail-under``), a largest drop (``--max-drop``)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from t2t_dist.core.schema import INTENTS
 from .compare import Compared
 from .results_table import ALL, ResultsTable
 
-_GATE = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
+_THRESHOLD = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
 
 
 class Verdict(NamedTuple):
-    """What a gate came to for one agent and intent; ``detail`` says it in words."""
+    """The verdict of a threshold for one agent and intent, with the figures in ``detail``."""
 
     threshold: str
     agent: str
@@ -26,7 +26,7 @@ class Verdict(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """``pass^1>=0.6`` holds when it does for every agent and intent; in brackets stand those it is about."""
+    """A bound such as ``pass^1>=0.6``, for every agent and intent or for those in brackets."""
 
     text: str
     k: int
@@ -36,7 +36,7 @@ class Threshold(NamedTuple):
     intents: tuple[str, ...] = ()
 
     def verdicts(self, results: ResultsTable) -> list[Verdict]:
-        """One for each agent and intent that it is about; a gate about nothing has one that failed."""
+        """One per agent and intent that it applies to; if it applies to none, one that failed."""
         found = []
         for agent in self.agents or results.agents:
             for intent in self.intents or results.intents:
@@ -53,22 +53,22 @@ class Threshold(NamedTuple):
 
 
 def failed_thresholds(verdicts: Sequence[Verdict]) -> list[str]:
-    """The gates that do not hold, each once."""
+    """The thresholds that do not hold, each once."""
     return list(dict.fromkeys(verdict.threshold for verdict in verdicts if not verdict.passed))
 
 
 def parse_threshold(text: str, agents: Sequence[str], trials: int) -> Threshold:
-    """A gate from its text, such as ``pass^1[scripted:hasty, ambiguous]>=0.6``.
+    """A threshold from its text, such as ``pass^1[scripted:hasty, ambiguous]>=0.6``.
 
     Raises:
-        InputError: not such a text, more trials than there are, or an agent that is not evaluated.
+        InputError: not of this form, more trials than there are, or an agent that is not evaluated.
     """
-    found = _GATE.fullmatch(text)
+    found = _THRESHOLD.fullmatch(text)
     if found is None:
         raise InputError(f"--fail-under {text}: write it as 'pass^1>=0.6' or 'pass^1[ambiguous]>=0.6'")
     k, bound = int(found["k"]), float(found["bound"])
     if not 1 <= k <= trials:
-        raise InputError(f"--fail-under {text}: k is from 1 to {trials}, the trials a task; see --trials")
+        raise InputError(f"--fail-under {text}: k is from 1 to {trials}, the trials per task; see --trials")
     if bound > 1:
         raise InputError(f"--fail-under {text}: pass^k is a rate from 0 to 1; write 0.6 for 60 %")
     names = [name.strip() for name in (found["which"] or "").split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""Failures of the machinery and what they leave open: the bounds of a disturbed run hold the undisturbed figure."""
+"""Infrastructure failures and what they leave open: the bounds of a disturbed run hold the undisturbed figure."""
 
 from __future__ import annotations
 

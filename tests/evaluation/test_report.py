@@ -119,7 +119,7 @@ def test_the_page_stands_alone(data: ReportData, tmp_path: Path) -> None:
     for code in data.causes.primary:
         assert CODES[code[2]] in words
     assert "0.0115" in words  # (4000 * 1 + 1000 * 0.5 + 700 * 10) / 1e6
-    assert "Read it" in words
+    assert "Transcript" in words
 
 
 def test_what_models_wrote_can_do_nothing_to_the_page(shop: Made, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
     assert data.summary["episodes"] == episodes
     assert has <= {figure.name for figure in figures(data)}
     text = page(data)
-    assert "What can't be shown, or not yet" in text
+    assert "Not shown, or not yet" in text
     assert Tags(text).tags
 
 
@@ -264,7 +264,7 @@ def test_a_run_without_a_row(tmp_path: Path) -> None:
     write_run(tmp_path / "run", [], domain="retail")
     data = read_report(Reading(str(tmp_path / "run")))
     assert data.notes == ["nothing has been committed yet: there are no rows to look at"]
-    assert "There is nothing to draw yet" in page(data)
+    assert "No data to draw yet" in page(data)
     assert write_files(data, str(tmp_path / "files"))
 
 

@@ -1,4 +1,4 @@
-"""All that a report shows, read from a run in passes over its columns: memory goes with tasks, not with transcripts."""
+"""Data of a report, read in passes over the columns of a run: memory grows with tasks, not with transcripts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..failure_causes import LIMIT, Causes, causes_of
 from ..results_table import ResultsTable
 from ..summary import summary_of
 
-#: Upper edges of the classes that durations are counted in, seconds.
+#: Upper edges of the bins of durations, in seconds.
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)
 
 
 @dataclass
 class ReportData:
-    """A run's figures. Times are seconds since the epoch; ``cut_off`` marks what ended at a limit and not by itself."""
+    """The data of a report. Times are seconds since the epoch; cut off means ended at a limit."""
 
     reading: Reading
     results: ResultsTable
@@ -37,13 +37,13 @@ class ReportData:
     #: Verdicts of trajectories; of tasks: (intent, ``verified`` or the first reason).
     explored: Counter[str] = field(default_factory=Counter)
     converted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    #: (messages, cut off) and (place in SECONDS, cut off) with how many episodes.
+    #: Episodes by (messages, cut off), and by (index in SECONDS, cut off).
     lengths: Counter[tuple[int, bool]] = field(default_factory=Counter)
     durations: Counter[tuple[int, bool]] = field(default_factory=Counter)
     terminations: Counter[str] = field(default_factory=Counter)
     ended_at: np.ndarray = field(default_factory=lambda: np.zeros(0))
     failed_at: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    #: (tool, where) with how many calls: where is ``explored``, ``agents`` or an intent whose gold has it.
+    #: Calls by (tool, where): ``explored``, ``agents``, or an intent whose gold has the call.
     coverage: Counter[tuple[str, str]] = field(default_factory=Counter)
     tools: list[str] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class ReportData:
 
 
 def read_report(reading: Reading, prices: Mapping[str, Price] | None = None, limit: int | None = LIMIT) -> ReportData:
-    """Read a run for a report. Never raises for what can't be read: that is in ``notes``."""
+    """Read a run for a report. What can't be read raises nothing; it is in ``notes``."""
     results = ResultsTable.read(reading.batches)
     summary = summary_of(reading.kind, reading.state, results, reading.run_id, reading.trials, reading.path, 0.0)
     causes = causes_of(reading, limit)
@@ -72,13 +72,13 @@ def read_report(reading: Reading, prices: Mapping[str, Price] | None = None, lim
 
 
 def _span(data: ReportData) -> float:
-    """Seconds between the first start and the last end there is."""
+    """Seconds between the first and the last end of an episode."""
     times = np.concatenate([data.ended_at, data.failed_at])
     return round(float(times.max() - times.min()), 2) if len(times) else 0.0
 
 
 def _episodes(reading: Reading, data: ReportData) -> None:
-    """Lengths, durations, ends and the calls that agents made, in one pass over the transcripts' columns."""
+    """Lengths, durations, ends and the calls of agents, in one pass over the columns of the transcripts."""
     columns = {name: ds.field(name) for name in ("termination", "started", "duration", "turns")}
     ended = []
     for batch in reading.batches("episodes", columns, ds.field("stage") == "rollout"):
@@ -104,14 +104,14 @@ def _episodes(reading: Reading, data: ReportData) -> None:
 
 
 def _count_names(data: ReportData, where: str, turns: Any, inner: str, name: str = "name") -> None:
-    """Count the names of calls in an array of structs that hold a list of them."""
+    """Count the names of calls in an array of structs with a list of calls each."""
     names = pc.struct_field(pc.list_flatten(pc.struct_field(turns, inner)), name)
     for entry in pc.value_counts(names).to_pylist():
         data.coverage[str(entry["values"]), where] += entry["counts"]
 
 
 def _tables(reading: Reading, data: ReportData) -> None:
-    """Verdicts, and the tools that explorations and golds use."""
+    """Verdicts, and the tools used in explorations and golds."""
     for batch in reading.batches("trajectories", ["verdict", "steps"]):
         data.explored.update(map(str, batch["verdict"].to_pylist()))
         for entry in pc.value_counts(pc.struct_field(pc.list_flatten(batch["steps"]), "tool")).to_pylist():

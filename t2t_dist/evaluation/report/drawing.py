@@ -1,8 +1,7 @@
-"""Pictures as SVG text: bars, dots with whiskers, lines, histograms, heat maps. No library, no script, no font file.
+"""Charts as SVG text: bars, dots with whiskers, lines, histograms, heat maps. No library, no script, no font file.
 
-Colours are classes (``s0``-``s7`` for series, ``ink``, ``soft``, ``rule``), so that one picture is light or dark by the
-sheet around it. All are drawn narrow (:data:`WIDTH` units), to be read on a phone as they are and side by side on a
-desk. Every text that comes from data is escaped here.
+Colours are classes (``s0``-``s7`` for series, ``ink``, ``soft``, ``rule``): the style sheet around a chart makes it
+light or dark. All are narrow (:data:`WIDTH` units), to be readable on a phone. Text from data is escaped here.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from math import ceil, floor, log10
 from typing import NamedTuple
 
 WIDTH = 440
-#: Colours that people who see few of them can tell apart (after Okabe and Ito), for light and dark grounds.
+#: Colours safe for colour-blind readers (after Okabe and Ito), for light and dark backgrounds.
 LIGHT: dict[str, Sequence[str]] = {
     "ink": "#1c1e21",
     "soft": "#63686f",
@@ -30,12 +29,12 @@ DARK: dict[str, Sequence[str]] = {
     "series": ("#56b4e9", "#f0883e", "#2fc89b", "#e08bc6", "#e0c04c", "#8ecff2", "#b79bd3", "#a9afb6"),
 }
 SERIES = len(LIGHT["series"])
-_MARGIN = 14  # around a picture that stands alone
+_MARGIN = 14  # around a standalone chart
 _CHAR = 7.6  # width of a character at 12 units, in a wide font
 
 
 def clean(text: str) -> str:
-    """Text without characters that act on whoever shows it (control, bidirectional); XML can't even hold the former."""
+    """Text without control characters, which XML can't represent, and bidirectional ones, which reorder text."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -44,7 +43,7 @@ def escape(text: str) -> str:
 
 
 def style(theme: Mapping[str, Sequence[str]] = LIGHT) -> str:
-    """The rules of a theme, for a sheet."""
+    """The rules of a theme, for a style sheet."""
     rules = [
         f".ink{{fill:{theme['ink']}}}.soft{{fill:{theme['soft']}}}.paper{{fill:{theme['paper']}}}",
         f".rule{{stroke:{theme['rule']};stroke-width:1}}.zero{{stroke:{theme['soft']};stroke-width:1}}",
@@ -61,7 +60,7 @@ TEXT = "text{font:12px system-ui,'DejaVu Sans',sans-serif}.small{font-size:10px}
 
 
 def standalone(svg: str, dark: bool = True) -> str:
-    """A picture as a file of its own, with its colours; ``dark``: and those for dark screens."""
+    """A chart as a file of its own, with its colours; with ``dark``, also those for dark screens."""
     more = f"@media (prefers-color-scheme:dark){{{style(DARK)}}}" if dark else ""
     size = re.match(r'(<svg [^>]*viewBox=")0 0 (\d+) (\d+)', svg)
     assert size is not None
@@ -97,7 +96,7 @@ def _rect(x: float, y: float, width: float, height: float, kind: str, tip: str =
 
 
 def cut(text: str, width: float) -> str:
-    """A text that fits a width: the middle is left out, for names tend to differ at their ends."""
+    """Text cut to a width in the middle, as names tend to differ at their ends."""
     most = max(4, floor(width / _CHAR))
     if len(text) <= most:
         return text
@@ -127,7 +126,7 @@ def short(value: float) -> str:
 
 
 def legend(names: Sequence[str] | Mapping[int, str], y: float, x: float = 0.0) -> tuple[list[str], float]:
-    """Names of the series with their colours, in lines; where they end. A list names series 0, 1 ..."""
+    """The legend, and the y at which it ends. A list names series 0, 1 ..."""
     parts, at, top = [], x, y
     for number, name in names.items() if isinstance(names, Mapping) else enumerate(names):
         text = cut(name, WIDTH - x - 24)
@@ -140,7 +139,7 @@ def legend(names: Sequence[str] | Mapping[int, str], y: float, x: float = 0.0) -
 
 
 class Dot(NamedTuple):
-    """An estimate with its interval, and the wider bounds where there are any; ``series`` gives the colour."""
+    """An estimate with its interval and optional wider bounds; ``series`` gives the colour."""
 
     value: float
     low: float
@@ -153,7 +152,7 @@ class Dot(NamedTuple):
 def dots(
     groups: Sequence[tuple[str, Sequence[Dot | None]]], names: Sequence[str], title: str, axis: tuple[float, float]
 ) -> str:
-    """Groups of estimates side by side on one axis; ``None`` leaves a place free."""
+    """Groups of estimates on one axis; ``None`` leaves a gap."""
     parts, y = legend(names, 4)
     left = _wide([name for name, _ in groups], 170)
     start, end = axis
@@ -191,7 +190,7 @@ def dots(
 
 
 class Bar(NamedTuple):
-    """A bar of segments ``(amount, series, tip)``; ``label`` stands at its end."""
+    """A bar of segments ``(amount, series, tip)``, with ``label`` at its end."""
 
     name: str
     segments: Sequence[tuple[float, int, str]]
@@ -200,7 +199,7 @@ class Bar(NamedTuple):
 
 
 def bars(rows: Sequence[Bar], names: Sequence[str] | Mapping[int, str], title: str, most: float | None = None) -> str:
-    """Bars that lie, each with its name above the next: names are long and screens narrow."""
+    """Horizontal bars: names are long and screens narrow."""
     parts, y = legend(names, 4)
     longest = most or max((sum(amount for amount, _, _ in bar.segments) for bar in rows), default=1) or 1
     left = _wide(["  " * bar.indent + bar.name for bar in rows], 180)
@@ -221,7 +220,7 @@ def bars(rows: Sequence[Bar], names: Sequence[str] | Mapping[int, str], title: s
 def histogram(
     edges: Sequence[str], counts: Sequence[Sequence[float]], names: Sequence[str], title: str, below: str
 ) -> str:
-    """Columns, stacked: ``counts[i]`` holds the amounts of column i by series; ``edges`` are labels, shown thinned."""
+    """Stacked columns: ``counts[i]`` has the amounts of column i by series; of the labels ``edges``, some are shown."""
     parts, y = legend(names, 4)
     most, step = nice(max((sum(column) for column in counts), default=0))
     left, top, tall = 40.0, y + 10, 130.0
@@ -255,7 +254,7 @@ def lines(
     xs: Sequence[tuple[float, str]],
     most: float | None = None,
 ) -> str:
-    """Lines through points; ``xs`` are the marks of the lower axis."""
+    """Lines through points; ``xs`` are the ticks of the x axis."""
     parts, y = legend([name for name, _ in series], 4) if len(series) > 1 else ([], 0.0)
     points = [point for _, found in series for point in found]
     top_value, step = nice(most if most is not None else max((value for _, value in points), default=0))
@@ -287,7 +286,7 @@ def lines(
 
 
 def heat(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float]], title: str) -> str:
-    """A table whose cells are the darker the larger their value; a zero is an empty cell."""
+    """A heat map: the larger the value, the darker the cell; zero is an empty cell."""
     left = _wide(rows, 250)
     wide = (WIDTH - left) / max(len(columns), 1)
     slanted = any(len(name) * _CHAR > wide - 4 for name in columns)

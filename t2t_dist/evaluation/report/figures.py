@@ -1,4 +1,4 @@
-"""The pictures of a report, from what was data in a run."""
+"""The figures of a report, from its data."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .data import SECONDS, ReportData
 from .drawing import Bar, Dot, bars, dots, heat, histogram, lines, short
 
 _BINS = 40
-#: Agents, or pairs of them, that one picture can show.
+#: Most agents, or pairs of agents, in one figure.
 _MOST = 8
 
 
 class Figure(NamedTuple):
-    """A picture (``svg``, its colours left to a sheet) under a title, with what there is to know of it."""
+    """A figure: a chart (``svg``, coloured by a style sheet) with a title and a caption."""
 
     name: str
     title: str
@@ -72,8 +72,8 @@ def _passes(data: ReportData) -> Iterator[Figure]:
         if groups:
             what = "a trial passes" if k == 1 else f"{k} trials all pass"
             caption = (
-                f"Share of tasks that {what}, with 95 % intervals over tasks. A pale band, where there is one, shows "
-                "where it would lie if every episode without a result had failed, or passed."
+                f"Share of tasks that {what}, with 95 % intervals over tasks. A pale band spans the values "
+                "if every episode without a result had failed, or passed."
             )
             svg = dots(groups, agents, f"pass^{k} by intent", (0.0, 1.0))
             yield Figure(f"pass-{k}", f"pass^{k} by intent", caption + _more(data), svg)
@@ -89,7 +89,7 @@ def _decay(data: ReportData) -> Iterator[Figure]:
         series.append((agent, [(k, value) for k, value in values if value is not None]))
     if any(points for _, points in series):
         marks = [(float(k), str(k)) for k in range(1, trials + 1)]
-        caption = "How fast it falls as more trials have to pass: an agent that is reliable stays level."
+        caption = "How fast pass^k falls as more trials must pass; it stays level for a reliable agent."
         yield Figure("reliability", "Reliability", caption, lines(series, "pass^k over k", "k", marks, 1.0))
 
 
@@ -101,9 +101,7 @@ def _agents_compared(data: ReportData) -> Iterator[Figure]:
     compared = [d for d in _compared(data, "agents") if d["on"] == ALL][: 2 * _MOST]
     if compared:
         groups = [(f"{_brief(d['one'])} - {_brief(d['other'])}", [_difference_dot(d, 0)]) for d in compared]
-        caption = (
-            "Difference of pass^1 on the tasks that both have, with 95 % intervals: one that leaves 0 out is real."
-        )
+        caption = "Difference of pass^1 on the tasks that both have, with 95 % intervals; one without 0 is significant."
         svg = dots(groups, [], "Differences between agents", (-1.0, 1.0))
         yield Figure("agents-compared", "Agents, in pairs", caption, svg)
 
@@ -118,7 +116,7 @@ def _intents_compared(data: ReportData) -> Iterator[Figure]:
             row = [_difference_dot(by_agent[a], n) if a in by_agent else None for n, a in enumerate(agents)]
             groups.append((intent, row))
     if groups:
-        caption = "pass^1 on an intent minus that on the plain task of the same trajectory: what the twist costs."
+        caption = "pass^1 on an intent minus pass^1 on the general task of the same trajectory: the cost of the twist."
         svg = dots(groups, agents, "Differences between intents", (-1.0, 1.0))
         yield Figure("intents-compared", "What each intent costs", caption, svg)
 
@@ -129,7 +127,7 @@ def _difference_dot(d: dict[str, Any], series: int) -> Dot:
 
 
 def _brief(agent: str) -> str:
-    """An agent's name without what says where it runs."""
+    """An agent's name without its address."""
     return agent.partition(":")[2].partition("@")[0].rpartition("/")[2] or agent
 
 
@@ -142,7 +140,7 @@ def _taxonomy(data: ReportData) -> Iterator[Figure]:
     codes = [code for code in CODES if any(c == code for c, _ in counts)]
     if codes:
         values = [[counts[code, agent] for agent in agents] for code in codes]
-        caption = "The first cause of each episode that failed. Every cause that applies, and the episodes: below."
+        caption = "The primary cause of each failed episode. All causes and the episodes are listed below."
         if data.causes.read < data.causes.failed:
             caption += f" Read: {data.causes.read} of {data.causes.failed}, drawn evenly."
         svg = heat(codes, [_brief(agent) for agent in agents], values, "Why episodes failed")
@@ -173,7 +171,7 @@ def _funnel(data: ReportData) -> Iterator[Figure]:
         if len(reasons) > 4:
             rest = sum(list(reasons.values())[4:])
             rows.append(Bar(f"{len(reasons) - 4} other reasons", [(rest, 1, "")], str(rest), 1))
-    caption = "From explorations to verified tasks, by intent, with the reasons for which there is no task."
+    caption = "From explorations to verified tasks, by intent, with the reasons for missing tasks."
     names = ["trajectories", "not made or rejected", "verified tasks"]
     yield Figure("funnel", "From exploration to tasks", caption, bars(rows, names, "Funnel"))
 
@@ -184,9 +182,7 @@ _ENDS = ("ended by itself", "cut off at a limit")
 
 def _cut_share(counts: Counter[tuple[int, bool]]) -> str:
     cut = sum(n for (_, over), n in counts.items() if over)
-    return (
-        f"{cut} of {counts.total()} ({cut / counts.total():.1%}) were cut off at a limit: they would have been longer."
-    )
+    return f"{cut} of {counts.total()} ({cut / counts.total():.1%}) were cut off at a limit and would have been longer."
 
 
 def _lengths(data: ReportData) -> Iterator[Figure]:
@@ -200,7 +196,7 @@ def _lengths(data: ReportData) -> Iterator[Figure]:
         columns[(length - shortest) // step][cut] += n
     starts = [shortest + place * step for place in range(len(columns))]
     edges = [str(start) if step == 1 else f"{start}-{start + step - 1}" for start in starts]
-    svg = histogram(edges, columns, _ENDS, "Messages an episode", "messages, tool results included")
+    svg = histogram(edges, columns, _ENDS, "Messages per episode", "messages, tool results included")
     yield Figure("lengths", "How long conversations are", _cut_share(data.lengths), svg)
 
 
@@ -211,7 +207,7 @@ def _durations(data: ReportData) -> Iterator[Figure]:
     first, last = min(places), min(max(places), len(SECONDS) - 1)
     columns = [[float(data.durations[place, cut]) for cut in (False, True)] for place in range(first, last + 1)]
     edges = [f"<{_seconds(SECONDS[place])}" if place < len(SECONDS) - 1 else "more" for place in range(first, last + 1)]
-    svg = histogram(edges, columns, _ENDS, "Duration of an episode", "time an episode took, its waiting included")
+    svg = histogram(edges, columns, _ENDS, "Duration of an episode", "time per episode, waiting included")
     caption = f"{_cut_share(data.durations)} Ends: {', '.join(f'{k} {n}' for k, n in data.terminations.most_common())}."
     yield Figure("durations", "How long they take", caption, svg)
 
@@ -236,10 +232,10 @@ def _throughput(data: ReportData) -> Iterator[Figure]:
         return
     per_minute = 60 / (edges[1] - edges[0])
     middles = (edges[:-1] + edges[1:]) / 2
-    series = [("episodes a minute", [(float(x), float(n * per_minute)) for x, n in zip(middles, ended, strict=True)])]
+    series = [("episodes per minute", [(float(x), float(n * per_minute)) for x, n in zip(middles, ended, strict=True)])]
     if failed.any():
         points = [(float(x), float(n * per_minute)) for x, n in zip(middles, failed, strict=True)]
-        series.append(("failures a minute", points))
+        series.append(("failures per minute", points))
     long = edges[-1] - edges[0] > 86_400
     marks = [
         (float(x), datetime.fromtimestamp(float(x), UTC).strftime("%m-%d %H:%M" if long else "%H:%M:%S"))
@@ -277,7 +273,7 @@ def _tokens(data: ReportData) -> Iterator[Figure]:
         segments = [(float(n), series, f"{n} tokens {kind}") for n, series, kind in parts]
         rows.append(Bar(name, segments, f"{short(fresh + cost.cached_tokens + cost.completion_tokens)}{money}"))
     calls, failed = sum(cost.calls for cost in costs), sum(cost.failed for cost in costs)
-    caption = f"{calls} calls were answered and {failed} were not; what was thrown away is in the sums."
+    caption = f"{calls} calls were answered, {failed} were not; failed attempts are in the sums."
     svg = bars(rows, {0: "prompt", 5: "prompt, from a cache", 1: "written"}, "Tokens by stage and seat")
     yield Figure("tokens", "Tokens by stage and seat", caption, svg)
 

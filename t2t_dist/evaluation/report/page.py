@@ -1,4 +1,4 @@
-"""A report as files: one HTML page that needs nothing else, its pictures as SVG and PNG, its tables as CSV."""
+"""Writer of a report: one self-contained HTML page, its figures as SVG and PNG, its tables as CSV."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
 from .figures import Figure, figures
 from .tables import Table, tables
 
-#: Episodes that a page lists behind each cause; the CSV has them all.
+#: Most episodes that a page lists per cause; the CSV has them all.
 _LISTED = 12
-#: Characters of one message that a page shows.
+#: Most characters of one message on a page.
 _MESSAGE = 1500
 
 
 def page(data: ReportData) -> str:
-    """The HTML of a report. Everything from the run is escaped: transcripts are data that models wrote."""
+    """The HTML of a report. Everything from the run is escaped: models wrote the transcripts."""
     causes = data.causes
     behind: dict[str, list[Any]] = {}
     for cause in causes.episodes:
         behind.setdefault(cause.code, []).append(cause)
-    for code, (cause, _) in causes.examples.items():  # the one that can be read comes first
+    for code, (cause, _) in causes.examples.items():  # the episode with a transcript comes first
         behind[code].sort(key=lambda other: other.episode_id != cause.episode_id)
     applies: dict[str, int] = {}
     for (_, _, code), n in causes.applies.items():
@@ -71,7 +71,7 @@ def _passes(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
 
 
 def shown(text: str) -> str:
-    """A message as a page shows it: of a very long one only the start."""
+    """A message as a page shows it: only the start of a very long one."""
     return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ... ({len(text) - _MESSAGE} more characters)"
 
 
@@ -87,7 +87,7 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Escaping is not all: a name or a message may hold characters that act on the reader's screen.
+        # Beyond escaping: a name or a message may contain control or bidirectional characters.
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
 
@@ -119,7 +119,7 @@ def write_files(data: ReportData, folder: str) -> list[str]:
 
 
 def can_png() -> bool:
-    """Whether pictures can be made PNG here."""
+    """Whether PNG files can be written here."""
     try:
         import resvg_py  # noqa: F401
     except ImportError:
@@ -136,7 +136,7 @@ def _png(figure: Figure) -> bytes | None:
 
 
 def csv_of(table: Table) -> bytes:
-    """A table as CSV in UTF-8; no cell of it is a formula to a spreadsheet."""
+    """A table as CSV in UTF-8, in which no cell is a formula to a spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.head)
@@ -145,7 +145,7 @@ def csv_of(table: Table) -> bytes:
 
 
 def _inert(value: Any) -> Any:
-    """A spreadsheet takes a text that begins so for a formula; what a model wrote must not become one."""
+    """A spreadsheet takes text that begins so for a formula; text that a model wrote must not become one."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 

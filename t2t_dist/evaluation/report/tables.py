@@ -1,4 +1,4 @@
-"""The tables of a report, as they stand in CSV files: what its pictures show, and more of it."""
+"""The tables of a report, as its CSV files have them: the data of the figures, in full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .figures import binned, grid
 
 
 class Table(NamedTuple):
-    """Rows of plain values under their names, as they stand in a CSV file."""
+    """A table: rows of plain values under column names, as in a CSV file."""
 
     name: str
     head: Sequence[str]
@@ -23,7 +23,7 @@ class Table(NamedTuple):
 
 
 def tables(data: ReportData) -> list[Table]:
-    """Every table, those without rows too: a file that is there and empty says more than none."""
+    """Every table, empty ones too: an empty file says more than a missing one."""
     return [
         _pass_table(data), _difference_table(data), _cause_table(data), _episode_table(data), _funnel_table(data),
         _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
@@ -55,7 +55,7 @@ def _cause_table(data: ReportData) -> Table:
         for (agent, intent, code), n in sorted(causes.applies.items())
     ]
     rows += [
-        (agent, intent, name, n, n, "no result: a failure of the machinery")
+        (agent, intent, name, n, n, "no result: a failure of the infrastructure")
         for (agent, intent, name), n in sorted(causes.no_result.items())
     ]
     return Table("causes", head, rows)
