@@ -77,30 +77,30 @@ def follow_job(
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
     failed = _reported_gates(about, checks, lines.told or {}) if seen is None else failed_thresholds(seen.verdicts)
-    found = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
-    if seen is not None and found.code in (0, 1):
+    outcome = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
+    if seen is not None and outcome.code in (0, 1):
         seen.judged.write_files(seen.results, seen.stored.summary, seen.verdicts)
-    if found.source:
-        if lines.told is None and found.summary is not None:
-            for part in summary_tables(found.summary):  # the job or its log was lost before it printed this
+    if outcome.source:
+        if lines.told is None and outcome.summary is not None:
+            for part in summary_tables(outcome.summary):  # the job or its log was lost before it printed this
                 err_console.print(part)
         by = (
             f"the ledger in {about.out}"
-            if found.source == "ledger"
+            if outcome.source == "ledger"
             else "what the job reported; its store can't be read from here"
         )
         err_console.print(f"[dim]checked by {escaped(by)}[/]", soft_wrap=True)
-    if found.why:
+    if outcome.why:
         err_console.print(
-            f"[bold {'yellow' if found.code == RESUMABLE else 'red'}]{escaped(found.why)}[/]", soft_wrap=True
+            f"[bold {'yellow' if outcome.code == RESUMABLE else 'red'}]{escaped(outcome.why)}[/]", soft_wrap=True
         )
-    if ended.how in (LEFT, OUT_OF_REACH, OUT_OF_TIME) and found.code == RESUMABLE:
+    if ended.how in (LEFT, OUT_OF_REACH, OUT_OF_TIME) and outcome.code == RESUMABLE:
         err_console.print(f"continue to follow it: [bold]{again(server.address, job_id)}[/]", soft_wrap=True)
     job = {"id": job_id, "address": server.address, "status": ended.how, "exit_code": ended.exit_code}
-    summary = found.summary if found.code in (0, 1) and found.summary is not None else {}
-    finish(summary | {"job": job, "exit": found.code, "why": found.why, "checked": found.source or None}, as_json)
-    if found.code:
-        raise typer.Exit(found.code)
+    summary = outcome.summary if outcome.code in (0, 1) and outcome.summary is not None else {}
+    finish(summary | {"job": job, "exit": outcome.code, "why": outcome.why, "checked": outcome.source or None}, as_json)
+    if outcome.code:
+        raise typer.Exit(outcome.code)
 
 
 @contextmanager

@@ -65,13 +65,13 @@ class Judged:
 
     def verdicts(self, results: ResultsTable, summary: dict[str, Any]) -> list[Verdict]:
         """Judge a run that has ended; its comparison with the baseline is added to ``summary``."""
-        found = [verdict for gate in self.gates for verdict in gate.verdicts(results)]
+        judged = [verdict for gate in self.gates for verdict in gate.verdicts(results)]
         if self.before is not None:
             self.changes = with_baseline(results, self.before)
             summary["baseline"] = [change.plain() for change in self.changes]
             if self.checks.max_drop is not None:
-                found += drops(self.changes, self.checks.max_drop)
-        return found
+                judged += drops(self.changes, self.checks.max_drop)
+        return judged
 
     def write_files(self, results: ResultsTable, summary: dict[str, Any], verdicts: list[Verdict]) -> None:
         """The files for CI. Raises InputError: they can't be written."""

@@ -100,7 +100,7 @@ def regrade(run: Annotated[str, run_argument("Run with episodes.")], json: Json 
 def _rechecked(
     what: str, count: int, changed: list[Any], damaged: list[str], more: dict[str, Any], as_json: bool
 ) -> None:
-    err_console.print(f"{count} {what}s made again, {len(changed)} changed")
+    err_console.print(f"{count} {what}s checked again, {len(changed)} changed")
     for difference in changed[:20]:
         err_console.print(escaped(f"  {difference.item}: {difference.stored} -> {difference.now}"))
     summary = {

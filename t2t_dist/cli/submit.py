@@ -128,22 +128,22 @@ def submit(
             about.out, about.gates = out or about.out, [*fail_under] or about.gates
             follow_job(server, attach, about, checks, timeout, patience, stop_on_interrupt, json)
             return
-        made = _checked(config, settings, kind, run, out)
+        resolved = _checked(config, settings, kind, run, out)
         if not wait and any(option is not None for option in checks):
             raise InputError(
                 "--no-wait does not see the run's end; give --baseline, --junit and the like to --attach JOB"
             )
-        Judged(made, fail_under, checks)
-        about = About(kind, out, [*fail_under], settings_hash(made.results_part(), kind))
+        Judged(resolved, fail_under, checks)
+        about = About(kind, out, [*fail_under], settings_hash(resolved.results_part(), kind))
         variables, requirements = _variables(env), _requirements(pip)
         with tempfile.TemporaryDirectory(prefix="t2t-submit-") as folder:
-            sent = _packed(Path(working_dir), Path(folder) / "package.zip", made, exclude, package)
+            sent = _packed(Path(working_dir), Path(folder) / "package.zip", resolved, exclude, package)
             server = open_server(address)
             _warn_of_tokens(server.address)
-            flags = ["--config", _SENT_CONFIG] if package else _as_flags(made)
+            flags = ["--config", _SENT_CONFIG] if package else _as_flags(resolved)
             job_id = server.submit(
                 Job(
-                    arguments=[kind, *_start(kind, made), *flags, "--out", str(out), *_gates(fail_under), "--json"],
+                    arguments=[kind, *_start(kind, resolved), *flags, "--out", str(out), *_gates(fail_under), "--json"],
                     about=about.__dict__,
                     package=sent,
                     env=variables,
@@ -173,12 +173,12 @@ def _checked(file: str | None, settings: list[str], kind: str, run: str | None, 
             f"--out {out or ''}: name a run directory that outlives the job and that all its nodes see,"
             " as a URI (s3://bucket/run) or an absolute path on a shared disk".replace("  ", " ")
         )
-    made = config_of(file, settings, source=run)
-    if kind != "generate" and not made.source:
+    resolved = config_of(file, settings, source=run)
+    if kind != "generate" and not resolved.source:
         raise InputError(
             f"--kind {kind} starts from a run: t2t submit CONFIG RUN --kind {kind}, RUN as the cluster sees it"
         )
-    return made
+    return resolved
 
 
 def _packed(root: Path, target: Path, config: Config, exclude: list[str], package: bool) -> Path | None:
@@ -187,10 +187,10 @@ def _packed(root: Path, target: Path, config: Config, exclude: list[str], packag
     if not package:
         return None
     settings = yaml.safe_dump(config.model_dump(mode="json", exclude_defaults=True), allow_unicode=True)
-    made = pack(root, target, exclude=exclude, extra={_SENT_CONFIG: settings.encode()})
-    err_console.print(f"sending {made.files} files, {made.bytes / (1 << 20):.2f} MiB")
-    if made.secrets:
-        named = ", ".join(made.secrets[:5]) + (", ..." if len(made.secrets) > 5 else "")
+    archive = pack(root, target, exclude=exclude, extra={_SENT_CONFIG: settings.encode()})
+    err_console.print(f"sending {archive.files} files, {archive.bytes / (1 << 20):.2f} MiB")
+    if archive.secrets:
+        named = ", ".join(archive.secrets[:5]) + (", ..." if len(archive.secrets) > 5 else "")
         err_console.print(f"[yellow]not sent, as their names suggest secrets:[/] {escaped(named)}")
     return target
 
@@ -204,17 +204,17 @@ def _as_flags(config: Config) -> list[str]:
     """The settings that differ from the defaults as ``--set`` flags, for a job that gets no file."""
     import orjson
 
-    found = []
+    flags = []
 
     def walk(prefix: str, values: dict[str, Any]) -> None:
         for name, value in values.items():
             if isinstance(value, dict) and prefix + name != "pools":
                 walk(f"{prefix}{name}.", value)
             else:
-                found.extend(["--set", f"{prefix}{name}={orjson.dumps(value).decode()}"])
+                flags.extend(["--set", f"{prefix}{name}={orjson.dumps(value).decode()}"])
 
     walk("", config.model_dump(mode="json", exclude_defaults=True, exclude={"source"}))
-    return found
+    return flags
 
 
 def _gates(texts: list[str]) -> Iterator[str]:
@@ -223,29 +223,29 @@ def _gates(texts: list[str]) -> Iterator[str]:
 
 
 def _variables(texts: list[str]) -> dict[str, str]:
-    found = {}
+    variables = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise InputError("--env: write it as NAME, to take its value here, or as NAME=VALUE")
         if not equals and name not in os.environ:
             raise InputError(f"--env {name}: it is not set here; set it, or write {name}=VALUE")
-        found[name] = value if equals else os.environ[name]
-    return found
+        variables[name] = value if equals else os.environ[name]
+    return variables
 
 
 def _requirements(texts: list[str]) -> list[str]:
-    found = []
+    requirements = []
     for text in texts:
         if not text.endswith(".txt"):
-            found.append(text)
+            requirements.append(text)
             continue
         try:
             lines = Path(text).read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--pip {text}: {getattr(error, 'strerror', None) or error}") from None
-        found += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    return found
+        requirements += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return requirements
 
 
 def _warn_of_tokens(address: str) -> None:

@@ -25,7 +25,7 @@ from .progress import counts_text
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     """The summary of a run (see ``evaluation.summary``) as tables."""
-    made = any(summary["tasks"].values())
+    any_tasks = any(summary["tasks"].values())
     if summary["trajectories"]:
         total = sum(summary["tasks"].values())
         rejected = ", ".join(f"{reason} {n}" for reason, n in summary["rejected"].items()) or "none"
@@ -33,14 +33,14 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         text.append(f"{summary['trajectories']}", "bold").append(" trajectories -> ")
         text.append(f"{total}", "bold").append(" verified tasks -> ")
         text.append(f"{summary['episodes']}", "bold").append(f" graded episodes in {summary['wall_s']:.1f} s\n")
-        text.append(f"not made or rejected: {rejected}", "dim")
+        text.append(f"not any_tasks or rejected: {rejected}", "dim")
         yield text
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("agent", overflow="fold")
     table.add_column("")
     for intent in (*INTENTS, "all"):
         table.add_column(intent, justify="right", no_wrap=True)
-    if made:
+    if any_tasks:
         counts = [summary["tasks"][intent] for intent in INTENTS]
         table.add_row("verified tasks", "", *map(str, counts), str(sum(counts)), style="dim")
     for agent, part in summary["agents"].items():

@@ -57,7 +57,7 @@ def junit(results: ResultsTable, verdicts: Sequence[Verdict], name: str, wall_s:
 def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes: Sequence[dict[str, Any]] = ()) -> str:
     """The summary of a run (see ``summary.summary_of``) in Markdown, as CI systems render it."""
     lines = [f"## {summary['kind']} `{summary['run_id']}`", ""]
-    tasks = [intent for intent in INTENTS if any(intent in found["tasks"] for found in summary["agents"].values())]
+    tasks = [intent for intent in INTENTS if any(intent in part["tasks"] for part in summary["agents"].values())]
     if summary["agents"]:
         lines += _table(
             ["agent", "", *tasks, ALL], [row for item in summary["agents"].items() for row in _rows(item, tasks)]
@@ -96,11 +96,11 @@ def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes:
 
 
 def _rows(item: tuple[str, dict[str, Any]], intents: Sequence[str]) -> list[list[str]]:
-    agent, found = item
-    cells = {**{i: (found["pass"].get(i, {}), found["interval"].get(i, {})) for i in intents}}
-    cells[ALL] = (found["all"]["pass"], found["all"]["interval"])
+    agent, part = item
+    cells = {**{i: (part["pass"].get(i, {}), part["interval"].get(i, {})) for i in intents}}
+    cells[ALL] = (part["all"]["pass"], part["all"]["interval"])
     rows = []
-    for k in found["all"]["pass"]:
+    for k in part["all"]["pass"]:
         row = [_cell(agent), k]
         for values, bounds in cells.values():
             value = values.get(k)
@@ -113,8 +113,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-def _change(found: dict[str, Any]) -> str:
-    return f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+def _change(difference: dict[str, Any]) -> str:
+    return f"{difference['value']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
 
 
 def _cell(text: str) -> str:

@@ -38,23 +38,23 @@ class Compared(NamedTuple):
 def between_agents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
     """Each pair of agents, over all intents and per intent, on the tasks that both have."""
     return [
-        Compared("agents", one, other, intent, k, found)
+        Compared("agents", one, other, intent, k, difference)
         for one, other in combinations(results.agents, 2)
         for intent in (ALL, *results.intents)
         for k in ks
-        if (found := results.between_agents(k, one, other, intent)).n
+        if (difference := results.between_agents(k, one, other, intent)).n
     ]
 
 
 def between_intents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
     """Each intent against the control, over the trajectories that gave both: the same errand, once with the twist."""
     return [
-        Compared("intents", intent, CONTROL, agent, k, found)
+        Compared("intents", intent, CONTROL, agent, k, difference)
         for agent in results.agents
         for intent in results.intents
         if intent != CONTROL
         for k in ks
-        if (found := results.between_intents(k, agent, intent, CONTROL)).n
+        if (difference := results.between_intents(k, agent, intent, CONTROL)).n
     ]
 
 
@@ -69,16 +69,16 @@ def with_baseline(results: ResultsTable, before: ResultsTable, ks: Sequence[int]
     pairs = [(agent, agent) for agent in results.agents if agent in before.agents]
     if not pairs and len(results.agents) == len(before.agents) == 1:
         pairs = [(results.agents[0], before.agents[0])]
-    found = []
+    compared = []
     for agent, was in pairs:
         for intent in (ALL, *INTENTS):
             for k in ks:
                 change, paired = results.since(before, k, agent, was, intent)
                 if change.n:
-                    found.append(Compared("baseline", agent, was, intent, k, change, paired))
-    if not found:
+                    compared.append(Compared("baseline", agent, was, intent, k, change, paired))
+    if not compared:
         raise InputError(
             f"--baseline: its agents ({', '.join(before.agents) or 'none'}) and this run's "
             f"({', '.join(results.agents) or 'none'}) have no intent in common; give a run of the same agents"
         )
-    return found
+    return compared

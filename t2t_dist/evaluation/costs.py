@@ -42,13 +42,13 @@ class Cost(NamedTuple):
 
 def costs_of(counters: Mapping[str, int | float], prices: Mapping[str, Price] | None = None) -> list[Cost]:
     """The costs in a ledger's counters, by stage, seat and model."""
-    found: dict[tuple[str, str, str], Counter[str]] = {}
+    spent: dict[tuple[str, str, str], Counter[str]] = {}
     for name, value in counters.items():
         if name.startswith(PREFIX):
             stage_of, seat, rest = name.removeprefix(PREFIX).split("|", 2)
             model, _, kind = rest.rpartition("|")
-            found.setdefault((stage_of, seat, model), Counter())[kind] += int(value)
-    return [_cost(*key, counts, prices or {}) for key, counts in sorted(found.items(), key=_order)]
+            spent.setdefault((stage_of, seat, model), Counter())[kind] += int(value)
+    return [_cost(*key, counts, prices or {}) for key, counts in sorted(spent.items(), key=_order)]
 
 
 _STAGES = ("explore", "convert", "verify", "rollout")
@@ -80,7 +80,7 @@ def parse_prices(texts: Iterable[str]) -> dict[str, Price]:
     Raises:
         InputError: not of this form.
     """
-    found = {}
+    prices = {}
     for text in texts:
         model, equals, rest = text.rpartition("=")
         try:
@@ -92,5 +92,5 @@ def parse_prices(texts: Iterable[str]) -> dict[str, Price]:
                 f"--price {text}: write it as MODEL=PROMPT/COMPLETION or MODEL=PROMPT/COMPLETION/CACHED, "
                 "money per million tokens, such as 'my-model=0.5/1.5'"
             )
-        found[model.strip()] = Price(figures[0], figures[1], figures[2] if len(figures) == 3 else figures[0])
-    return found
+        prices[model.strip()] = Price(figures[0], figures[1], figures[2] if len(figures) == 3 else figures[0])
+    return prices

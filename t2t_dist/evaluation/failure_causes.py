@@ -53,10 +53,10 @@ class Causes:
 
     def by_agent(self) -> dict[str, dict[str, int]]:
         """``{agent: {primary code: n}}``, the most frequent first."""
-        found: dict[str, Counter[str]] = {}
+        agents: dict[str, Counter[str]] = {}
         for (agent, _, code), n in sorted(self.primary.items()):
-            found.setdefault(agent, Counter())[code] += n
-        return {agent: dict(counts.most_common()) for agent, counts in found.items()}
+            agents.setdefault(agent, Counter())[code] += n
+        return {agent: dict(counts.most_common()) for agent, counts in agents.items()}
 
 
 def causes_of(
@@ -66,18 +66,18 @@ def causes_of(
 
     Two passes, one over ids, one over the transcripts of the sample: memory is bounded by ``limit``.
     """
-    found = Causes()
+    causes = Causes()
     wanted = ds.field("stage") == "rollout"
     if agent is not None:
         wanted &= ds.field("agent") == agent
     if intent is not None:
         wanted &= ds.field("intent") == intent
     for batch in reading.batches("failures", ["agent", "intent", "failure"], wanted):
-        found.no_result.update((row["agent"], row["intent"], row["failure"]) for row in batch.to_pylist())
+        causes.no_result.update((row["agent"], row["intent"], row["failure"]) for row in batch.to_pylist())
     wanted &= ds.field("reward") < 1.0
-    chosen = _chosen(reading, wanted, limit, found)
+    chosen = _chosen(reading, wanted, limit, causes)
     if not chosen or reading.domain is None:
-        return found
+        return causes
     tasks = reading.tasks(set(chosen.values()))
     domain, without_task = reading.domain, 0
     wanted &= ds.field("episode_id").isin(pa.array(sorted(chosen), pa.string()))
@@ -93,9 +93,9 @@ def causes_of(
             except ToolCrash as crash:
                 reading.note(f"a transcript can't be replayed: {crash}")
                 continue
-            found.read += 1
-            found.primary[row["agent"], row["intent"], why.primary] += 1
-            found.applies.update((row["agent"], row["intent"], code) for code in why.codes)
+            causes.read += 1
+            causes.primary[row["agent"], row["intent"], why.primary] += 1
+            causes.applies.update((row["agent"], row["intent"], code) for code in why.codes)
             cause = Cause(
                 episode_id=row["episode_id"],
                 agent=row["agent"],
@@ -106,20 +106,20 @@ def causes_of(
                 detail=why.findings[0].detail,
                 codes=why.codes,
             )
-            found.episodes.append(cause)
-            found.examples.setdefault(cause.code, (cause, turns))
+            causes.episodes.append(cause)
+            causes.examples.setdefault(cause.code, (cause, turns))
     if without_task:
         reading.note(f"{without_task} failed episodes have no cause here: their tasks can't be read")
     order = list(CODES)
-    found.episodes.sort(key=lambda cause: (order.index(cause.code), cause.agent, cause.intent, cause.episode_id))
-    return found
+    causes.episodes.sort(key=lambda cause: (order.index(cause.code), cause.agent, cause.intent, cause.episode_id))
+    return causes
 
 
-def _chosen(reading: Reading, wanted: Any, limit: int | None, found: Causes) -> dict[str, str]:
+def _chosen(reading: Reading, wanted: Any, limit: int | None, causes: Causes) -> dict[str, str]:
     """Ids of the episodes to examine, with their tasks: those with the smallest hashes."""
     lowest: list[tuple[int, str, str]] = []
     for episode_id, task_id in _ids(reading, wanted):
-        found.failed += 1
+        causes.failed += 1
         entry = (-crc32(episode_id.encode()), episode_id, task_id)
         if limit is None or len(lowest) < limit:
             heapq.heappush(lowest, entry)

@@ -87,8 +87,8 @@ class ResultsTable:
 
     def passes(self, k: int, agent: str, intent: str = ALL, domain: str | None = None) -> PassK:
         """pass^k of an agent. Over all intents, the tasks of one trajectory are resampled together."""
-        found = self._where(agent, intent, domain)
-        groups = self._groups(found, self._values(found, k)) if intent == ALL else None
+        rows = self._where(agent, intent, domain)
+        groups = self._groups(rows, self._values(rows, k)) if intent == ALL else None
         return pass_k(self.trials(agent, intent, domain), k, groups=groups or None)
 
     def between_agents(self, k: int, one: str, other: str, intent: str = ALL, domain: str | None = None) -> Difference:
@@ -131,8 +131,8 @@ class ResultsTable:
         """C(c, k) / C(n, k) of each row; NaN where there are fewer than k graded trials."""
         kinds, place = np.unique(self._counts[rows, :2], axis=0, return_inverse=True)
         table = [chance(int(c), int(n), k) if n >= k else np.nan for n, c in kinds]
-        found: np.ndarray = np.array(table)[place.reshape(-1)] if len(kinds) else np.zeros(0)
-        return found
+        values: np.ndarray = np.array(table)[place.reshape(-1)] if len(kinds) else np.zeros(0)
+        return values
 
     def _groups(self, rows: np.ndarray, values: np.ndarray) -> Groups:
         """The values by trajectory: (their sum, their number), with the count of such trajectories."""

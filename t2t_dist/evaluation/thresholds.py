@@ -37,19 +37,19 @@ class Threshold(NamedTuple):
 
     def verdicts(self, results: ResultsTable) -> list[Verdict]:
         """One per agent and intent that it applies to; if it applies to none, one that failed."""
-        found = []
+        verdicts = []
         for agent in self.agents or results.agents:
             for intent in self.intents or results.intents:
                 estimate = results.passes(self.k, agent, intent)
                 value = estimate.value
                 if value is None:
                     detail = f"no task of {agent} on {intent} has {self.k} graded trials"
-                    found.append(Verdict(self.text, agent, intent, False, detail))
+                    verdicts.append(Verdict(self.text, agent, intent, False, detail))
                     continue
                 holds = value > self.bound if self.above else value >= self.bound
                 detail = f"pass^{self.k} {value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
-                found.append(Verdict(self.text, agent, intent, holds, detail))
-        return found or [Verdict(self.text, "", "", False, "there are no episodes")]
+                verdicts.append(Verdict(self.text, agent, intent, holds, detail))
+        return verdicts or [Verdict(self.text, "", "", False, "there are no episodes")]
 
 
 def failed_thresholds(verdicts: Sequence[Verdict]) -> list[str]:
@@ -63,18 +63,18 @@ def parse_threshold(text: str, agents: Sequence[str], trials: int) -> Threshold:
     Raises:
         InputError: not of this form, more trials than there are, or an agent that is not evaluated.
     """
-    found = _THRESHOLD.fullmatch(text)
-    if found is None:
+    match = _THRESHOLD.fullmatch(text)
+    if match is None:
         raise InputError(f"--fail-under {text}: write it as 'pass^1>=0.6' or 'pass^1[ambiguous]>=0.6'")
-    k, bound = int(found["k"]), float(found["bound"])
+    k, bound = int(match["k"]), float(match["bound"])
     if not 1 <= k <= trials:
         raise InputError(f"--fail-under {text}: k is from 1 to {trials}, the trials per task; see --trials")
     if bound > 1:
         raise InputError(f"--fail-under {text}: pass^k is a rate from 0 to 1; write 0.6 for 60 %")
-    names = [name.strip() for name in (found["which"] or "").split(",") if name.strip()]
+    names = [name.strip() for name in (match["which"] or "").split(",") if name.strip()]
     intents = tuple(name for name in names if name in (*INTENTS, ALL))
     chosen = tuple(_agent(name, agents, text) for name in names if name not in (*INTENTS, ALL))
-    return Threshold(text, k, found["sign"] == ">", bound, chosen, intents)
+    return Threshold(text, k, match["sign"] == ">", bound, chosen, intents)
 
 
 def _agent(name: str, agents: Sequence[str], text: str) -> str:
@@ -89,11 +89,11 @@ def _agent(name: str, agents: Sequence[str], text: str) -> str:
 
 def drops(compared: Sequence[Compared], most: float) -> list[Verdict]:
     """Whether an agent lost more than ``most`` of its pass^k against a baseline, on all intents or on any."""
-    found = []
+    verdicts = []
     for change in compared:
         value, low, high, n = change.difference
         assert value is not None
         kind = f"{n} tasks of both" if change.paired else "no task in common"
         detail = f"pass^{change.k} changed by {value:+.3f} [{low:+.3f}, {high:+.3f}], {kind}"
-        found.append(Verdict(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, detail))
-    return found
+        verdicts.append(Verdict(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, detail))
+    return verdicts

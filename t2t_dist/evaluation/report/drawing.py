@@ -163,15 +163,15 @@ def dots(
 
     y += 4
     top = y
-    rows = sum(len(found) for _, found in groups)
+    rows = sum(len(row) for _, row in groups)
     bottom = y + rows * 13 + len(groups) * 10
     for tick in range(5):
         value = start + (end - start) * tick / 4
         parts.append(_line(place(value), top, place(value), bottom, "zero" if value == 0 and start < 0 else "rule"))
         parts.append(_text(place(value), bottom + 14, f"{value:g}", "soft", "middle"))
-    for name, found in groups:
-        parts.append(_text(0, y + 6 + len(found) * 13 / 2, cut(name, left), "ink"))
-        for dot in found:
+    for name, row in groups:
+        parts.append(_text(0, y + 6 + len(row) * 13 / 2, cut(name, left), "ink"))
+        for dot in row:
             y += 13
             if dot is None:
                 continue
@@ -256,7 +256,7 @@ def lines(
 ) -> str:
     """Lines through points; ``xs`` are the ticks of the x axis."""
     parts, y = legend([name for name, _ in series], 4) if len(series) > 1 else ([], 0.0)
-    points = [point for _, found in series for point in found]
+    points = [point for _, values in series for point in values]
     top_value, step = nice(most if most is not None else max((value for _, value in points), default=0))
     first, last = xs[0][0], xs[-1][0] if xs[-1][0] > xs[0][0] else xs[0][0] + 1
     left, top, tall, right = 40.0, y + 10, 130.0, 14.0
@@ -272,14 +272,14 @@ def lines(
     for place, (x, label) in enumerate(xs):
         anchor = "end" if place == len(xs) - 1 else "middle"
         parts.append(_text(at(x, 0)[0], top + tall + 14, label, "soft small", anchor))
-    for number, (name, found) in enumerate(series):
-        path = " ".join(f"{x:.1f},{height:.1f}" for x, height in (at(*point) for point in found))
+    for number, (name, values) in enumerate(series):
+        path = " ".join(f"{x:.1f},{height:.1f}" for x, height in (at(*point) for point in values))
         parts.append(f'<polyline class="l{number % SERIES}" points="{path}"><title>{escape(name)}</title></polyline>')
-        if len(found) <= 12:
+        if len(values) <= 12:
             parts += [
                 f'<circle class="s{number % SERIES}" cx="{at(*point)[0]:.1f}" cy="{at(*point)[1]:.1f}" r="3">'
                 f"<title>{escape(name)}: {point[1]:.3g}</title></circle>"
-                for point in found
+                for point in values
             ]
     parts.append(_text(WIDTH - right, top + tall + 29, below, "soft", "end"))
     return _svg(top + tall + 36, parts, title)
