@@ -90,17 +90,17 @@ def generate(
 
 
 def evaluate(
-    tasks: str,
+    run: str,
     out: str,
     *,
     config: str | None = None,
     notify: Callable[[Any], None] | None = None,
     **settings: Any,
 ) -> Run:
-    """Roll agents out on the verified tasks of the run ``tasks``, as ``t2t evaluate`` does. See :func:`generate`."""
-    earlier = read_manifest(open_storage(tasks)).config
+    """Roll agents out on the verified tasks of ``run``, as ``t2t evaluate`` does. See :func:`generate`."""
+    earlier = read_manifest(open_storage(run)).config
     base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}
-    base |= {"source": resolved(tasks), "verify.reference_trials": 0}
+    base |= {"source": resolved(run), "verify.reference_trials": 0}
     return _run("evaluate", load_config(config, base | _dotted(settings)), out, notify)
 
 
