@@ -7,7 +7,7 @@ of it; encoding a message once instead of n times is what keeps the client's cos
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
@@ -131,3 +131,14 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A chat model that can be checked before a run depends on it."""
+
+    name: str
+
+    async def probe(self) -> None:
+        """Raises InputError: it does not answer, or does not have the model; one line."""
+        ...

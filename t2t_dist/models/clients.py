@@ -14,16 +14,17 @@ from typing import Any
 import orjson
 
 from t2t_dist.config.engines import PoolConfig
-from t2t_dist.config.model_names import _CHAT, SEATS, ModelName, parse_model, pool_label, pool_name
+from t2t_dist.config.model_names import CHAT_FORMS, SEATS, ModelName, parse_model
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import InputError
 
-from .chat import ChatModel
+from .chat import ChatModel, Probed
+from .endpoints import Shared, maker_of
 from .fleet_view import FleetView, Held
-from .metering import Counted, Meter, Metered
+from .metering import Meter, Metered
 from .openai import OpenAIChat, OpenAIOptions
 from .pool import Pooled
-from .recorded import RecordedChat, Recorder
+from .recorded import Recorder
 from .routing import Router
 
 
@@ -55,46 +56,33 @@ class Models:
                 hint = f", did you mean {near[0]}?" if near else ""
                 raise InputError(f"sampling is given for the seat '{seat}'{hint}; seats are {', '.join(SEATS)}")
         self._chats: dict[tuple[ModelName, bytes], ChatModel] = {}
-        self._endpoints: list[OpenAIChat] = []
+        self._endpoints: list[Probed] = []
+        self._shared = Shared(self.settings, self.pools, self._balancer)
 
     def chat(self, name: str, seat: str) -> ChatModel:
-        """The client of a name that stands for one (``recorded:``, ``openai:``). One for each name and sampling.
+        """The client of a chat model; one for each name and sampling.
 
         Raises:
-            InputError: not such a name, unreadable recording, unusable URL, key variable or sampling.
+            InputError: no chat model's name, unreadable recording, unusable URL, key variable or sampling.
         """
         parsed = parse_model(name, seat)
-        sampling = {} if parsed.kind == "recorded" else self.settings.sampling.get(seat, {})
+        sampling = self.settings.sampling.get(seat, {}) if parsed.is_live else {}
         key = (parsed, orjson.dumps(sampling, option=orjson.OPT_SORT_KEYS))
         found = self._chats.get(key)
         if found is None:
-            found = self._chats[key] = self._made(name, parsed, sampling)
+            found = self._chats[key] = self._make(name, parsed, sampling)
         return found
 
-    def _made(self, name: str, parsed: ModelName, sampling: dict[str, Any]) -> ChatModel:
-        if parsed.kind == "recorded":
-            return RecordedChat(parsed.what)
+    def _make(self, name: str, parsed: ModelName, sampling: dict[str, Any]) -> ChatModel:
         if not parsed.is_chat:
-            raise InputError(f"model '{name}' is no chat model; give {' or '.join(_CHAT)}")
-        settings, pool = self.settings, pool_name(name)
-        options = OpenAIOptions(
-            model=parsed.what if pool is None else self.pools[pool].model,
-            base_url=parsed.url,
-            api_key_env=settings.api_key_env if pool is None else None,
-            sampling=sampling,
-            capture=settings.capture == "tokens",
-            send_seed=settings.send_seed,
-            deadline_s=settings.deadline_s,
-            max_attempts=settings.max_attempts,
-            backoff_base_s=settings.backoff_base_s,
-        )
-        if pool is None:
-            chat = OpenAIChat(options)
+            raise InputError(f"model '{name}' is no chat model; give {' or '.join(CHAT_FORMS)}")
+        chat = maker_of(parsed.kind)(parsed, sampling, self._shared)
+        if not parsed.is_live:
+            return chat
+        if parsed.pool is None and isinstance(chat, Probed):
             self._endpoints.append(chat)
-        else:
-            chat = OpenAIChat(options, self._balancer(pool), name)
-        metered = Metered(Counted(chat), self.meter, pool_label(name))
-        return metered if settings.record is None else Recorder(metered, settings.record)
+        metered = Metered(chat, self.meter, parsed.label)
+        return metered if self.settings.record is None else Recorder(metered, self.settings.record)
 
     def _balancer(self, pool: str) -> Pooled:
         """The one balancer of a pool, whatever sampling its seats use."""
@@ -118,11 +106,11 @@ class Models:
         for balancer in self._balancers.values():
             balancer.forget(key)
 
-    def carries_reasoning(self, name: str) -> bool:
+    def carries_reasoning(self, name: str, seat: str) -> bool:
         """Whether a model is sent its own reasoning of earlier turns."""
         if self.settings.carry_reasoning is not None:
             return self.settings.carry_reasoning
-        view = self._fleet.pools.get(pool_name(name) or "")
+        view = self._fleet.pools.get(parse_model(name, seat).pool or "")
         return view is None or view.carry_reasoning
 
     async def probe(self, wanted: Iterable[tuple[str, str]] = ()) -> None:
@@ -132,7 +120,8 @@ class Models:
             InputError: one line: a name, a key, an endpoint that can't be reached or refuses, a model it does not have.
         """
         for name, seat in wanted:
-            if parse_model(name, seat).is_chat and pool_name(name) is None:
+            parsed = parse_model(name, seat)
+            if parsed.is_chat and parsed.pool is None:
                 self.chat(name, seat)
         for chat in {chat.name: chat for chat in self._endpoints}.values():
             await chat.probe()

@@ -108,45 +108,11 @@ class Meter:
         return calls
 
 
-class Metered:
-    """A :class:`~t2t_dist.models.chat.ChatModel` whose calls are counted, and otherwise the one it is made of."""
-
-    def __init__(self, model: ChatModel, meter: Meter, pool: str) -> None:
-        self.model, self.name, self.pool = model, model.name, pool
-        self._meter = meter
-
-    async def complete(
-        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
-    ) -> Reply:
-        """As the model does."""
-        try:
-            reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
-        except EpisodeFailure as failure:
-            self._meter.of(self.pool).ended[failure.failure.value] += 1
-            raise
-        except ContextExceeded:
-            self._meter.of(self.pool).ended["context_exceeded"] += 1
-            raise
-        except asyncio.CancelledError:
-            self._meter.of(self.pool).ended[FailureClass.CANCELLED.value] += 1
-            raise
-        self._meter.of(self.pool).answered(reply)
-        return reply
-
-    async def close(self) -> None:
-        await self.model.close()
-
-
 #: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
 PREFIX = "spent|"
-
-
 KINDS = ("calls", "failed", "prompt_tokens", "cached_tokens", "completion_tokens", "ms_waited", "ms")
 
-
 _counter: ContextVar[Counter[str] | None] = ContextVar("spending", default=None)
-
-
 _stage: ContextVar[str] = ContextVar("stage", default="rollout")
 
 
@@ -171,26 +137,31 @@ def stage(name: str) -> Iterator[None]:
         _stage.reset(kept)
 
 
-class Counted:
-    """A chat model whose calls are counted; see :class:`t2t_dist.models.chat.ChatModel`."""
+class Metered:
+    """A :class:`~t2t_dist.models.chat.ChatModel` that counts the calls of another: for its pool, and for the item."""
 
-    def __init__(self, model: ChatModel) -> None:
-        self.model, self.name = model, model.name
+    def __init__(self, model: ChatModel, meter: Meter, pool: str) -> None:
+        self.model, self.name, self.pool = model, model.name, pool
+        self._meter = meter
 
     async def complete(
         self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
     ) -> Reply:
         """As the model does."""
         counter, began = _counter.get(), time.perf_counter()
-        head = f"{PREFIX}{_stage.get()}|{seat}|{self.name}|"
         try:
             reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
-        except Exception:
-            if counter is not None:
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = _outcome(error)
+            if outcome is not None:
+                self._meter.of(self.pool).ended[outcome] += 1
+            if counter is not None and not isinstance(error, asyncio.CancelledError):
+                head = self._head(seat)
                 counter.update({f"{head}failed": 1, f"{head}ms": round(1000 * (time.perf_counter() - began))})
             raise
+        self._meter.of(self.pool).answered(reply)
         if counter is not None:
-            used = reply.usage
+            head, used = self._head(seat), reply.usage
             counter.update(
                 {
                     f"{head}calls": 1,
@@ -203,5 +174,17 @@ class Counted:
             )
         return reply
 
+    def _head(self, seat: str) -> str:
+        return f"{PREFIX}{_stage.get()}|{seat}|{self.name}|"
+
     async def close(self) -> None:
         await self.model.close()
+
+
+def _outcome(error: BaseException) -> str | None:
+    """One of :data:`OUTCOMES`; ``None`` for a defect."""
+    if isinstance(error, EpisodeFailure):
+        return error.failure.value
+    if isinstance(error, ContextExceeded):
+        return "context_exceeded"
+    return FailureClass.CANCELLED.value if isinstance(error, asyncio.CancelledError) else None

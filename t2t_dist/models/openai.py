@@ -21,6 +21,7 @@ import orjson
 from yarl import URL
 
 from t2t_dist.config.engines import endpoint_url
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import (
     ContextExceeded,
     EngineBadResponse,
@@ -77,6 +78,23 @@ class OpenAIOptions:
     """The wait before the n-th repetition is drawn from 0 to ``backoff_base_s * 2**(n-1)``, in seconds ..."""
     backoff_cap_s: float = 20.0
     """... and from 0 to no more than this. A Retry-After is added to it, up to RETRY_AFTER_CAP_S."""
+
+
+def options_from(
+    settings: ModelSettings, sampling: Mapping[str, Any], model: str, url: str = "", api_key_env: str | None = None
+) -> OpenAIOptions:
+    """The options that a run's settings give for one model."""
+    return OpenAIOptions(
+        model=model,
+        base_url=url,
+        api_key_env=api_key_env,
+        sampling=sampling,
+        capture=settings.capture == "tokens",
+        send_seed=settings.send_seed,
+        deadline_s=settings.deadline_s,
+        max_attempts=settings.max_attempts,
+        backoff_base_s=settings.backoff_base_s,
+    )
 
 
 class _Fault(Exception):
