@@ -27,7 +27,7 @@ from t2t_dist.core.errors import InputError
 from . import guard
 from .families import parsers
 from .server import command, environment, find_entry, given_flags
-from .start_errors import diagnose, is_port_taken
+from .start_errors import explain_start_error, is_port_taken
 from .templates import has_template, knows_tools, wants_reasoning
 
 #: Lines of the log that go with an error.
@@ -222,7 +222,7 @@ class Engine:
 
     def _failure(self, port: int, code: int) -> EngineFailed:
         lines = self._lines()
-        message = diagnose(lines, self.config, port, self.gpus, code)
+        message = explain_start_error(lines, self.config, port, self.gpus, code)
         kind = _PortTaken if is_port_taken(lines) else EngineFailed
         return kind(f"engine {self.name}: {message} (log: {self.log})", lines[-TAIL:])
 

@@ -98,7 +98,7 @@ _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(?P<what>\w*(?:Error|Exception|Interrupt
 _CONSEQUENCE = re.compile(r"Engine core initialization failed|See root cause above|WorkerProc initialization failed")
 
 
-def diagnose(lines: Sequence[str], config: PoolConfig, port: int, gpus: int, code: int | None) -> str:
+def explain_start_error(lines: Sequence[str], config: PoolConfig, port: int, gpus: int, code: int | None) -> str:
     """One line on why a server ended while it started.
 
     Args:

@@ -1,7 +1,7 @@
-"""Names of models and what they stand for: ``scripted:oracle``, ``graph``, ``recorded:FILE``, ``openai:MODEL@URL``.
+"""The clients of one process: one per chat model and sampling, shared by all its episodes.
 
-:func:`parse_model` knows names and seats; :class:`Models` makes what is named, one client for all the episodes of a
-process.
+What names there are is in :mod:`t2t_dist.config.model_names`; how the client of each kind is made, in
+:mod:`t2t_dist.models.endpoints`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Models:
     """The models of one process. Clients are made on first use and shared; :meth:`close` closes them.
 
     Args:
-        settings: how they are asked.
-        pools: the pools that may be named, by name.
-        make_router: makes what chooses a pool's engines, from a seed.
+        settings: how models are asked.
+        pools: the pools of the run, by name.
+        make_router: makes the router that chooses a pool's engines, from a seed.
 
     Raises:
         InputError: sampling for a seat that does not exist.
@@ -85,7 +85,7 @@ class Models:
         return metered if self.settings.record is None else Recorder(metered, self.settings.record)
 
     def _balancer(self, pool: str) -> Pooled:
-        """The one balancer of a pool, whatever sampling its seats use."""
+        """The balancer of a pool, shared by all its clients."""
         found = self._balancers.get(pool)
         if found is None:
             router = self._make_router(random.getrandbits(32))  # two workers' routers should differ
@@ -95,14 +95,14 @@ class Models:
         return found
 
     def update(self, fleet: FleetView) -> None:
-        """Take what the driver knows of the pools now."""
+        """Take the driver's latest view of the pools."""
         self._fleet = fleet
         for pool, view in fleet.pools.items():
             if pool in self._balancers:
                 self._balancers[pool].update(view)
 
     def forget(self, key: str) -> None:
-        """A conversation is over: what its engine was chosen by may be dropped."""
+        """A conversation is over: its routing state may be dropped."""
         for balancer in self._balancers.values():
             balancer.forget(key)
 
@@ -114,10 +114,10 @@ class Models:
         return view is None or view.carry_reasoning
 
     async def probe(self, wanted: Iterable[tuple[str, str]] = ()) -> None:
-        """Check, before a run depends on them, that the models answer: ``wanted`` (name, seat) and all made so far.
+        """Check, before a run depends on them, that the models answer: ``wanted`` (name, seat) and all clients so far.
 
         Raises:
-            InputError: one line: a name, a key, an endpoint that can't be reached or refuses, a model it does not have.
+            InputError: one line: a wrong name or key, an endpoint that can't be reached or refuses, an unknown model.
         """
         for name, seat in wanted:
             parsed = parse_model(name, seat)
@@ -129,7 +129,7 @@ class Models:
             await self._probe_pool(config)
 
     async def _probe_pool(self, config: PoolConfig) -> None:
-        """Raises InputError where none of a pool's endpoints can be used: what is wrong with the first."""
+        """Raises InputError, about the first endpoint, where none of a pool's endpoints can be used."""
         problems = []
         for url in config.urls:
             chat = OpenAIChat(OpenAIOptions(config.model, url, config.api_key_env))
@@ -143,7 +143,7 @@ class Models:
             raise problems[0]
 
     def held(self) -> dict[str, Held]:
-        """Of each engine of a pool: requests on it now, and how those that ended since the last call did."""
+        """Per engine: requests on it now, and how those that ended since the last call of this did."""
         found: dict[str, Held] = {}
         for balancer in self._balancers.values():
             found |= balancer.held()

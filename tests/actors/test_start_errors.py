@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.actors.start_errors import diagnose, is_port_taken
+from t2t_dist.actors.start_errors import explain_start_error, is_port_taken
 from t2t_dist.config.engines import PoolConfig
 
 CONFIG = PoolConfig(model="org/model")
 
 
 def said(*lines: str, gpus: int = 1, code: int = 1) -> str:
-    found = diagnose(lines, CONFIG, 8000, gpus, code)
+    found = explain_start_error(lines, CONFIG, 8000, gpus, code)
     assert "\n" not in found
     return found
 

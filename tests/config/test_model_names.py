@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.config.model_names import SCRIPTS, SEATS, ModelName, is_built_in, parse_model
+from t2t_dist.config.model_names import CHAT_FORMS, SCRIPTS, SEATS, ModelName, is_built_in, parse_model
 from t2t_dist.core.errors import InputError
 
 URL = "http://127.0.0.1:8000/v1"
@@ -42,11 +42,11 @@ def test_names_are_parsed(name: str, seat: str, expected: ModelName) -> None:
         ("templates", "writer", "did you mean template?"),
         ("openia:m@http://x/v1", "agent", "did you mean openai:MODEL@URL?"),
         ("record:file", "judge", "did you mean recorded:FILE?"),
-        ("scripted:oracle", "user", "user takes scripted, recorded:FILE, openai:MODEL@URL, vllm:MODEL or pool:NAME"),
+        ("scripted:oracle", "user", "user takes scripted, recorded:FILE, openai:MODEL@URL, vllm:MODEL"),
         ("scripted", "agent", "agent takes scripted:oracle, scripted:hasty,"),
         ("graph", "agent", "agent takes scripted:oracle"),
         ("template", "explorer", "explorer takes graph, recorded:FILE, openai:MODEL@URL, vllm"),
-        ("scripted", "judge", "judge takes recorded:FILE, openai:MODEL@URL, vllm:MODEL or pool:NAME"),
+        ("scripted", "judge", "judge takes recorded:FILE, openai:MODEL@URL, vllm:MODEL"),
         ("gpt-5", "agent", "agent model 'gpt-5' is not known here; agent takes"),
         ("", "agent", "agent model '' is not known here; agent takes"),
         ("openai", "agent", "openai:my-model@http://127.0.0.1:8000/v1"),
@@ -72,7 +72,7 @@ def test_every_script_sits_in_the_agents_seat() -> None:
 def test_every_seat_lists_its_forms() -> None:
     assert set(SEATS) == {"agent", "user", "explorer", "writer", "judge"}
     for forms in SEATS.values():
-        assert forms[-4:] == ("recorded:FILE", "openai:MODEL@URL", "vllm:MODEL", "pool:NAME")
+        assert forms[-len(CHAT_FORMS) :] == CHAT_FORMS
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from t2t_dist.core.errors import EngineUnavailable
 from t2t_dist.models import pool as balance
 from t2t_dist.models.fleet_view import EngineView, Held, PoolView
 from t2t_dist.models.pool import Pooled, Target
-from t2t_dist.models.routing import Outcome, Router
+from t2t_dist.models.routing import RequestOutcome, Router
 
 
 def view(takes_new: bool = True, process: int = 0, **limits: int) -> PoolView:
@@ -55,7 +55,7 @@ class Stub:
         self.where = where
         self.usable: dict[str, bool] = {}
         self.out: Counter[tuple[str, str]] = Counter()
-        self.ends: list[tuple[str, str, Outcome]] = []
+        self.ends: list[tuple[str, str, RequestOutcome]] = []
         self.forgotten: list[str] = []
         self.asked = 0
 
@@ -70,7 +70,7 @@ class Stub:
         self.out[key, engine] += 1
         return Told(engine)
 
-    def done(self, key: str, engine: str, outcome: Outcome) -> None:
+    def done(self, key: str, engine: str, outcome: RequestOutcome) -> None:
         self.out[key, engine] -= 1
         self.ends.append((key, engine, outcome))
 
@@ -105,7 +105,7 @@ async def test_while_no_engine_can_be_used_a_request_waits_for_one() -> None:
 async def test_a_suspect_engine_gets_no_new_conversation_and_keeps_its_own() -> None:
     pooled = pool(e0=4)
     target = await pooled.place("old")
-    pooled.done("old", target, Outcome.OK)
+    pooled.done("old", target, RequestOutcome.OK)
     pooled.update(view(takes_new=False, e0=4))
     new = asyncio.create_task(pooled.place("new"))
     assert (await pooled.place("old")).engine == "e0"
@@ -126,7 +126,7 @@ async def test_many_who_wait_beside_an_engine_in_its_time_out_sleep() -> None:
     picker = Stub()
     pooled = stubbed(picker, e0=8)
     target = await pooled.place("first")
-    pooled.done("first", target, Outcome.FAILED, unreachable=True)
+    pooled.done("first", target, RequestOutcome.FAILED, unreachable=True)
     waiting = [asyncio.create_task(pooled.place(f"k{n}")) for n in range(8)]
     await asyncio.sleep(0.1)
     asked = picker.asked
@@ -147,7 +147,7 @@ async def test_a_limit_is_never_passed_and_all_get_their_turn() -> None:
         target = await pooled.place(key)
         most = max(most, running(pooled)["e0"])
         await asyncio.sleep(0)
-        pooled.done(key, target, Outcome.OK)
+        pooled.done(key, target, RequestOutcome.OK)
 
     await asyncio.gather(*(call(f"k{n}") for n in range(200)))
     assert most == 3
@@ -158,13 +158,13 @@ async def test_the_conversations_that_began_first_go_first() -> None:
     pooled, order = pool(e0=1), list[str]()
     keys = [f"k{n}" for n in range(6)]
     for key in keys:  # so old are they
-        pooled.done(key, await pooled.place(key), Outcome.OK)
+        pooled.done(key, await pooled.place(key), RequestOutcome.OK)
     blocks = await pooled.place("k0")
 
     async def call(key: str) -> None:
         target = await pooled.place(key)
         order.append(key)
-        pooled.done(key, target, Outcome.OK)
+        pooled.done(key, target, RequestOutcome.OK)
 
     shuffled = keys[1:]
     random.Random(1).shuffle(shuffled)
@@ -172,7 +172,7 @@ async def test_the_conversations_that_began_first_go_first() -> None:
     calls = [asyncio.create_task(call(key)) for key in ["newest", *shuffled]]
     await turns()
     assert order == []
-    pooled.done("k0", blocks, Outcome.OK)
+    pooled.done("k0", blocks, RequestOutcome.OK)
     await asyncio.gather(*calls)
     assert order == [*keys[1:], "newest"]
 
@@ -187,11 +187,11 @@ async def test_a_higher_limit_lets_in_at_once_and_a_lower_one_waits_for_the_runn
     await turns()
     assert running(pooled) == {"e0": 3}
     pooled.update(view(e0=1))
-    pooled.done("a", first, Outcome.OK)
+    pooled.done("a", first, RequestOutcome.OK)
     await turns()
     assert [task.done() for task in others] == [True, True, False]
     for task, key in zip(others, ("k0", "k1", "k2"), strict=True):
-        pooled.done(key, await task, Outcome.OK)
+        pooled.done(key, await task, RequestOutcome.OK)
     assert running(pooled) == {"e0": 0}
 
 
@@ -204,8 +204,8 @@ async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
     waits.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waits
-    pooled.done("a", target, Outcome.OK)
-    pooled.done("c", await next_one, Outcome.OK)
+    pooled.done("a", target, RequestOutcome.OK)
+    pooled.done("c", await next_one, RequestOutcome.OK)
     assert running(pooled) == {"e0": 0}
     assert set(picker.out.values()) == {0}
 
@@ -216,11 +216,11 @@ async def test_one_cancelled_in_the_moment_it_gets_room_gives_it_on() -> None:
     target = await pooled.place("a")
     waits, next_one = (asyncio.create_task(pooled.place(key)) for key in ("b", "c"))
     await turns()
-    pooled.done("a", target, Outcome.OK)  # "b" has room now and has not run yet
+    pooled.done("a", target, RequestOutcome.OK)  # "b" has room now and has not run yet
     waits.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waits
-    pooled.done("c", await next_one, Outcome.OK)
+    pooled.done("c", await next_one, RequestOutcome.OK)
     assert running(pooled) == {"e0": 0}
     assert set(picker.out.values()) == {0}
 
@@ -234,7 +234,7 @@ async def test_an_engine_that_vanishes_sends_its_waiters_elsewhere() -> None:
     pooled.update(view(e1=1))
     assert (await waits).engine == "e1"
     assert running(pooled) == {"e0": 1, "e1": 1}
-    pooled.done("a", target, Outcome.FAILED, unreachable=True)
+    pooled.done("a", target, RequestOutcome.FAILED, unreachable=True)
     assert running(pooled) == {"e1": 1}, "nothing is kept of an engine that is gone"
 
 
@@ -243,7 +243,7 @@ async def test_an_engine_that_vanishes_in_the_moment_of_room_is_not_used() -> No
     target = await pooled.place("a")
     waits = asyncio.create_task(pooled.place("b"))
     await turns()
-    pooled.done("a", target, Outcome.OK)
+    pooled.done("a", target, RequestOutcome.OK)
     pooled.update(view(e1=1))
     assert (await waits).engine == "e1"
     assert running(pooled)["e1"] == 1
@@ -254,8 +254,8 @@ async def test_an_unreachable_engine_is_left_alone_until_the_driver_speaks() -> 
     pooled = pool(e0=2)
     target = await pooled.place("a")
     waits = asyncio.create_task(pooled.place("a"))
-    pooled.done("a", await waits, Outcome.OK)
-    pooled.done("a", target, Outcome.FAILED, unreachable=True)
+    pooled.done("a", await waits, RequestOutcome.OK)
+    pooled.done("a", target, RequestOutcome.FAILED, unreachable=True)
     waits = asyncio.create_task(pooled.place("a"))
     await turns()
     assert not waits.done()
@@ -266,7 +266,7 @@ async def test_an_unreachable_engine_is_left_alone_until_the_driver_speaks() -> 
 async def test_the_time_out_of_an_unreachable_engine_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(balance, "_SHUNNED_S", 0.05)
     pooled = pool(e0=2)
-    pooled.done("a", await pooled.place("a"), Outcome.FAILED, unreachable=True)
+    pooled.done("a", await pooled.place("a"), RequestOutcome.FAILED, unreachable=True)
     assert (await pooled.place("a")).engine == "e0"
 
 
@@ -277,7 +277,7 @@ async def test_those_who_wait_for_room_leave_an_engine_that_became_unreachable()
     waits = asyncio.create_task(pooled.place("b"))
     await turns()
     picker.where["b"] = "e1"
-    pooled.done("a", target, Outcome.FAILED, unreachable=True)
+    pooled.done("a", target, RequestOutcome.FAILED, unreachable=True)
     assert (await waits).engine == "e1"
 
 
@@ -290,17 +290,17 @@ async def test_a_refusal_halves_the_limit_and_a_crowd_refused_together_does_so_o
     pooled = pool(e0=32)
     targets = await placed(pooled, 32)
     for n in range(16):
-        pooled.done(f"k{n}", targets[n], Outcome.REFUSED)
+        pooled.done(f"k{n}", targets[n], RequestOutcome.REFUSED)
     more = [asyncio.create_task(pooled.place(f"m{n}")) for n in range(4)]
     await turns()
     assert not any(task.done() for task in more), "sixteen are there, and sixteen are allowed"
-    pooled.done("k16", targets[16], Outcome.OK)
+    pooled.done("k16", targets[16], RequestOutcome.OK)
     await turns()
     assert sum(task.done() for task in more) == 1
     assert pooled.held() == {"e0": Held(16, refused=16, answered=1)}
-    pooled.done("k17", targets[17], Outcome.REFUSED)
+    pooled.done("k17", targets[17], RequestOutcome.REFUSED)
     for n in range(18, 25):
-        pooled.done(f"k{n}", targets[n], Outcome.OK)
+        pooled.done(f"k{n}", targets[n], RequestOutcome.OK)
     await turns()
     assert sum(task.done() for task in more) == 1, "eight are there, and eight are allowed"
     for task in more:
@@ -311,7 +311,7 @@ async def test_a_refusal_halves_the_limit_and_a_crowd_refused_together_does_so_o
 async def test_a_refused_engine_always_gets_one() -> None:
     pooled = pool(e0=1)
     for _ in range(3):
-        pooled.done("a", await pooled.place("a"), Outcome.REFUSED)
+        pooled.done("a", await pooled.place("a"), RequestOutcome.REFUSED)
     assert (await pooled.place("a")).engine == "e0"
 
 
@@ -319,9 +319,9 @@ async def test_answers_bring_the_limit_back_though_the_driver_says_nothing() -> 
     pooled = pool(e0=4)
     targets = await placed(pooled, 4)
     for n in range(4):
-        pooled.done(f"k{n}", targets[n], Outcome.REFUSED)
+        pooled.done(f"k{n}", targets[n], RequestOutcome.REFUSED)
     for _ in range(20):
-        pooled.done("k", await pooled.place("k"), Outcome.OK)
+        pooled.done("k", await pooled.place("k"), RequestOutcome.OK)
     assert len(await placed(pooled, 4)) == 4
     fifth = asyncio.create_task(pooled.place("fifth"))
     await turns()
@@ -333,7 +333,7 @@ async def test_the_same_limit_again_is_no_news_and_another_one_is() -> None:
     pooled = pool(e0=4)
     targets = await placed(pooled, 4)
     for n in range(4):
-        pooled.done(f"k{n}", targets[n], Outcome.REFUSED)
+        pooled.done(f"k{n}", targets[n], RequestOutcome.REFUSED)
     pooled.update(view(e0=4))
     first, second = (asyncio.create_task(pooled.place(key)) for key in ("a", "b"))
     await turns()
@@ -346,7 +346,7 @@ async def test_the_same_limit_again_is_no_news_and_another_one_is() -> None:
 async def test_the_driver_is_told_how_calls_ended_once_each() -> None:
     pooled = pool(e0=8)
     targets = await placed(pooled, 5)
-    ends = [Outcome.OK, Outcome.REFUSED, Outcome.FAILED, Outcome.FAILED]
+    ends = [RequestOutcome.OK, RequestOutcome.REFUSED, RequestOutcome.FAILED, RequestOutcome.FAILED]
     for n, outcome in enumerate(ends):
         pooled.done(f"k{n}", targets[n], outcome)
     assert pooled.held() == {"e0": Held(running=1, refused=1, failed=2, answered=1)}
@@ -356,12 +356,12 @@ async def test_the_driver_is_told_how_calls_ended_once_each() -> None:
 async def test_a_call_that_broke_or_hung_on_an_earlier_process_is_not_told_of_the_present_one() -> None:
     pooled = pool(e0=8)
     targets = await placed(pooled, 3)
-    pooled.done("k0", targets[0], Outcome.FAILED, unreachable=True)
+    pooled.done("k0", targets[0], RequestOutcome.FAILED, unreachable=True)
     assert pooled.held()["e0"] == Held(running=2), "broken connections are the polls' affair"
-    pooled.done("k1", targets[1], Outcome.FAILED)
+    pooled.done("k1", targets[1], RequestOutcome.FAILED)
     pooled.update(view())
     pooled.update(view(process=1, e0=8))
-    pooled.done("k2", targets[2], Outcome.FAILED)
+    pooled.done("k2", targets[2], RequestOutcome.FAILED)
     assert pooled.held()["e0"] == Held()
 
 
@@ -369,18 +369,18 @@ async def test_forget_is_passed_on_and_makes_a_conversation_young_again() -> Non
     picker = Stub()
     pooled = stubbed(picker, e0=1)
     for key in ("old", "new"):
-        pooled.done(key, await pooled.place(key), Outcome.OK)
+        pooled.done(key, await pooled.place(key), RequestOutcome.OK)
     pooled.forget("old")
     pooled.forget("never seen")
     assert picker.forgotten == ["old", "never seen"]
     blocks = await pooled.place("x")
     old, new = (asyncio.create_task(pooled.place(key)) for key in ("old", "new"))
     await turns()
-    pooled.done("x", blocks, Outcome.OK)
+    pooled.done("x", blocks, RequestOutcome.OK)
     await turns()
     assert (old.done(), new.done()) == (False, True)
-    pooled.done("new", await new, Outcome.OK)
-    pooled.done("old", await old, Outcome.OK)
+    pooled.done("new", await new, RequestOutcome.OK)
+    pooled.done("old", await old, RequestOutcome.OK)
 
 
 # -- anything in any order ---------------------------------------------------------------------------------------------
@@ -418,7 +418,7 @@ class Machine(RuleBasedStateMachine):
                 self.run()
                 if not self.flying:
                     break
-                self.pooled.done(*self.flying.pop(0), Outcome.OK)
+                self.pooled.done(*self.flying.pop(0), RequestOutcome.OK)
             assert (self.waiting, self.flying) == ([], [])
             assert running(self.pooled) == {"e0": 0}
             assert [self.router.outstanding(engine) for engine in ENGINES] == [0, 0, 0]
@@ -447,11 +447,13 @@ class Machine(RuleBasedStateMachine):
         self.run()
 
     @precondition(lambda self: self.flying)
-    @rule(data=st.data(), outcome=st.sampled_from(list(Outcome)), unreachable=st.booleans(), at_once=st.booleans())
-    def done(self, data: st.DataObject, outcome: Outcome, unreachable: bool, at_once: bool) -> None:
+    @rule(
+        data=st.data(), outcome=st.sampled_from(list(RequestOutcome)), unreachable=st.booleans(), at_once=st.booleans()
+    )
+    def done(self, data: st.DataObject, outcome: RequestOutcome, unreachable: bool, at_once: bool) -> None:
         flight = data.draw(st.sampled_from(self.flying))
         self.flying.remove(flight)
-        self.pooled.done(*flight, outcome, unreachable=unreachable and outcome is Outcome.FAILED)
+        self.pooled.done(*flight, outcome, unreachable=unreachable and outcome is RequestOutcome.FAILED)
         if not at_once:
             self.run()
 
@@ -491,14 +493,14 @@ def test_whatever_ends_how_all_calls_end_and_counts_are_nought(limit: int, ends:
         pooled = Pooled("p", router, 30.0)
         pooled.update(view(e0=limit, e1=limit))
 
-        async def call(key: str, outcome: Outcome) -> None:
+        async def call(key: str, outcome: RequestOutcome) -> None:
             nonlocal most
             target = await pooled.place(key)
             most = max(most, *running(pooled).values())
             await asyncio.sleep(0)
             pooled.done(key, target, outcome)
 
-        await asyncio.gather(*(call(f"k{n % 9}", list(Outcome)[end]) for n, end in enumerate(ends)))
+        await asyncio.gather(*(call(f"k{n % 9}", list(RequestOutcome)[end]) for n, end in enumerate(ends)))
         assert router.outstanding("e0") + router.outstanding("e1") == 0
         return running(pooled), most
 
