@@ -1,4 +1,4 @@
-"""Why a server did not start, in one line, out of what it wrote: the causes that a person can mend."""
+"""Explanations of why a server did not start, one line each, from its log: the causes that a person can fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUOTE = 1200
 
 
 class _Cause(NamedTuple):
-    """A pattern in the log, and the message; it may use the pattern's groups, {model}, {port} and {memory}."""
+    """A pattern in the log, and its message, which may use the pattern's groups, {model}, {port} and {memory}."""
 
     pattern: str
     message: str
@@ -94,7 +94,7 @@ _CAUSES = (
 #: Before a line's text: the process that wrote it, and the logger's level, time and place.
 _PREFIX = re.compile(r"^(\(.*?pid=\d+\) ?)?((INFO|WARNING|ERROR) [\d-]+ [\d:]+ \[\S+\] ?)?")
 _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(?P<what>\w*(?:Error|Exception|Interrupt)): (?P<said>.+)")
-#: What vLLM raises because something else was raised before.
+#: What vLLM raises only because something else was raised before.
 _CONSEQUENCE = re.compile(r"Engine core initialization failed|See root cause above|WorkerProc initialization failed")
 
 

@@ -22,7 +22,7 @@ class EngineView(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A worker's report on one engine: its requests ``running`` there now, and of those that ended since the last report
+    """A worker's report on one engine: its requests ``running`` there now, and of those that ended since the last one
     how many were ``refused`` (503, 429), ``failed`` though the engine was reached (no answer in time, 5xx), or were
     ``answered``."""
 

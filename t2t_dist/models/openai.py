@@ -333,7 +333,7 @@ class OpenAIChat:
     # -- messages ---------------------------------------------------------------------------------------------------
 
     def _quoted(self, words: str | bytes | BaseException, key: str = "") -> str:
-        """A message of the server or of a library as one short line, without keys: servers quote what they were sent."""
+        """A message of the server or a library as one short line, without keys: servers quote what they were sent."""
         if isinstance(words, bytes):
             words = words.decode("utf-8", "replace")
         text = str(words) or (type(words).__name__ if isinstance(words, BaseException) else "(nothing)")

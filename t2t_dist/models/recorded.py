@@ -24,7 +24,7 @@ SHOWN = 80
 
 
 def exchange_key(conversation: Conversation, tools: bytes | None, seat: str) -> str:
-    """Hex blake2b (16 bytes) of seat, encoded messages and encoded tools, separated by newlines, which none contains."""
+    """Hex blake2b (16 bytes) of seat, encoded messages and encoded tools, joined by newlines, which none contains."""
     digest = blake2b(seat.encode(), digest_size=16)
     for part in conversation.parts:
         digest.update(b"\n")

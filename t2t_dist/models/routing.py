@@ -8,8 +8,8 @@ Its inputs: *set_engines*: which engines may be used; *route*: a request of a ke
 Sticky
     A conversation stays where its first request went, because its prefix is cached there: elsewhere all of it would be
     computed again. Hashing keys to engines would do that without a table, but ignores load, and any correction for load
-    then moves nearly every conversation: cache hits fall from 98 % to 5 %. So a key is pinned, and moved only for one of
-    four reasons, each counted:
+    then moves nearly every conversation: cache hits fall from 98 % to 5 %. So a key is pinned, and moved for only four
+    reasons, each counted:
 
     ============= =====================================================================================
     unhealthy     its engine may no longer be used
@@ -133,8 +133,8 @@ class Router:
         self._counts = sorted(self._engines[engine].outstanding for engine in self._usable)
 
     def route(self, key: str) -> Choice | None:
-        """The engine for the next request of ``key``, which then counts as outstanding there. None if no engine can take
-        it: nothing is counted, and a pin stays."""
+        """The engine for the next request of ``key``, which then counts as outstanding there. None if no engine can
+        take it: nothing is counted, and a pin stays."""
         pin = self._pins.get(key)
         moved: Reason | None = None
         if pin is None:
