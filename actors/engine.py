@@ -289,7 +289,7 @@ class Engine:
 
     # -- the end of processes ----------------------------------------------------------------------------------------
     async def _end(self) -> None:
-        """End the guard, and with it all processes below it. The guard does that itself; the rest is in case it can't."""
+        """End the guard, and with it all processes below it. It does that itself; the rest is in case it can't."""
         process = self._process
         if process is None:
             return

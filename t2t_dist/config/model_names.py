@@ -38,7 +38,7 @@ class EndpointKind:
         form: its names as help and messages show them.
         needs: what has to follow the colon, and ``hint`` more about that, for the message about a name without it.
         pattern: of what follows the colon; groups ``what`` and, where a name holds an address, ``url``.
-        pool: ``named``: WHAT is a pool under ``pools``; ``own``: the model gets a pool of its own, made of ``engine``;
+        pool: ``named``: WHAT is a pool under ``pools``; ``own``: the model gets its own pool, with the settings of ``engine``;
             ``None``: no engines to balance over.
         live: whether a model computes the answers: it is sent the sampling fields, and its calls are counted.
     """
@@ -51,7 +51,7 @@ class EndpointKind:
     live: bool = True
 
 
-#: The kinds of endpoint by name; a name of one of these stands for a chat model, any other for something built in.
+#: The kinds of endpoint by name; a name of one of these kinds is a chat model's, any other is built in.
 ENDPOINTS: dict[str, EndpointKind] = {
     "recorded": EndpointKind("recorded:FILE", "a file", "a file written with --record", live=False),
     "openai": EndpointKind(
@@ -100,7 +100,7 @@ class ModelName(NamedTuple):
 
     @property
     def pool_is_named(self) -> bool:
-        """Whether the pool is one under ``pools``, rather than one made of ``engine`` for this model alone."""
+        """Whether the pool is one under ``pools``, rather than the model's own."""
         return self.endpoint is not None and self.endpoint.pool == "named"
 
     @property

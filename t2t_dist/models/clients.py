@@ -68,10 +68,10 @@ class Models:
         parsed = parse_model(name, seat)
         sampling = self.settings.sampling.get(seat, {}) if parsed.is_live else {}
         key = (parsed, orjson.dumps(sampling, option=orjson.OPT_SORT_KEYS))
-        found = self._chats.get(key)
-        if found is None:
-            found = self._chats[key] = self._make(name, parsed, sampling)
-        return found
+        chat = self._chats.get(key)
+        if chat is None:
+            chat = self._chats[key] = self._make(name, parsed, sampling)
+        return chat
 
     def _make(self, name: str, parsed: ModelName, sampling: dict[str, Any]) -> ChatModel:
         if not parsed.is_chat:
@@ -86,13 +86,13 @@ class Models:
 
     def _balancer(self, pool: str) -> Pooled:
         """The balancer of a pool, shared by all its clients."""
-        found = self._balancers.get(pool)
-        if found is None:
+        balancer = self._balancers.get(pool)
+        if balancer is None:
             router = self._make_router(random.getrandbits(32))  # two workers' routers should differ
-            found = self._balancers[pool] = Pooled(pool, router, self.settings.patience_s)
+            balancer = self._balancers[pool] = Pooled(pool, router, self.settings.patience_s)
             if pool in self._fleet.pools:
-                found.update(self._fleet.pools[pool])
-        return found
+                balancer.update(self._fleet.pools[pool])
+        return balancer
 
     def update(self, fleet: FleetView) -> None:
         """Take the driver's latest view of the pools."""
@@ -144,10 +144,10 @@ class Models:
 
     def held(self) -> dict[str, Held]:
         """Per engine: requests on it now, and how those that ended since the last call of this did."""
-        found: dict[str, Held] = {}
+        held: dict[str, Held] = {}
         for balancer in self._balancers.values():
-            found |= balancer.held()
-        return found
+            held |= balancer.held()
+        return held
 
     async def close(self) -> None:
         """Close all clients. Idempotent."""

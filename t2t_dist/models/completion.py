@@ -109,8 +109,8 @@ def _captured(body: dict[str, Any], choice: dict[str, Any]) -> tuple[Any, Any, A
     ids = choice.get("token_ids")
     if type(ids) is not list:
         return None, None, None
-    said = choice.get("logprobs")
-    content = said.get("content") if type(said) is dict else None
+    of_answer = choice.get("logprobs")
+    content = of_answer.get("content") if type(of_answer) is dict else None
     logprobs = [float(token["logprob"]) for token in content] if type(content) is list else None
     return body.get("prompt_token_ids"), ids, logprobs
 
@@ -140,12 +140,12 @@ def refusal_text(data: bytes) -> str:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
         return text
-    said: Any = None
+    message: Any = None
     if isinstance(body, dict):
-        said = body.get("error") or body.get("message") or body.get("detail")
-        if isinstance(said, dict):
-            said = said.get("message")
-    return said if isinstance(said, str) and said else text
+        message = body.get("error") or body.get("message") or body.get("detail")
+        if isinstance(message, dict):
+            message = message.get("message")
+    return message if isinstance(message, str) and message else text
 
 
 def says_too_long(status: int, data: bytes, max_tokens: int | None) -> bool:

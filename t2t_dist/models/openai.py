@@ -227,8 +227,8 @@ class OpenAIChat:
             raise _Fault(EngineTimeout(f"{where} gave no whole answer within {deadline}")) from None
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
             outcome, unreachable = RequestOutcome.FAILED, True
-            said = self._quoted(error, target.key)
-            raise _Fault(EngineBadResponse(f"{where} sent half a body or broken HTTP: {said}")) from None
+            detail = self._quoted(error, target.key)
+            raise _Fault(EngineBadResponse(f"{where} sent half a body or broken HTTP: {detail}")) from None
         except (aiohttp.ClientError, OSError) as error:
             outcome, unreachable = RequestOutcome.FAILED, True
             raise _Fault(EngineUnavailable(f"{where} can't be reached: {self._quoted(error, target.key)}")) from None
@@ -304,14 +304,14 @@ class OpenAIChat:
         Raises:
             ContextExceeded, EngineRejected: no retry can help.
         """
-        said = self._quoted(refusal_text(data), key)
+        detail = self._quoted(refusal_text(data), key)
         if says_too_long(status, data, self._max_tokens):
-            raise ContextExceeded(f"{where}: {said}")
+            raise ContextExceeded(f"{where}: {detail}")
         if status in (401, 403):
             raise EngineRejected(self._key_refused(status, data, where, key))
         if status >= 500 or status in (408, 429):
-            return EngineUnavailable(f"{where} answers {status}: {said}")
-        raise EngineRejected(f"{where} refuses the request with {status}: {said}")
+            return EngineUnavailable(f"{where} answers {status}: {detail}")
+        raise EngineRejected(f"{where} refuses the request with {status}: {detail}")
 
     async def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         """Status and body of one small request of :meth:`probe`."""

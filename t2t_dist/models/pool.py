@@ -210,13 +210,13 @@ class Pooled:
     def held(self) -> dict[str, Held]:
         """Per engine: requests on it now, and how those that ended since the last call of this did."""
         ended, self._ended = self._ended, {}
-        found = {}
+        held = {}
         for engine, limiter in self._limiters.items():
             of = ended.get(engine, Counter())
-            found[engine] = Held(
+            held[engine] = Held(
                 limiter.running, of[RequestOutcome.REFUSED], of[RequestOutcome.FAILED], of[RequestOutcome.OK]
             )
-        return found
+        return held
 
     def forget(self, key: str) -> None:
         """See :class:`Balancer`."""

@@ -32,7 +32,7 @@ def test_names_are_parsed(name: str, seat: str, expected: ModelName) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "seat", "told"),
+    ("name", "seat", "message"),
     [
         ("scripted:orcale", "agent", "did you mean scripted:oracle?"),
         ("oracle", "agent", "did you mean scripted:oracle?"),
@@ -58,10 +58,10 @@ def test_names_are_parsed(name: str, seat: str, expected: ModelName) -> None:
         ("pool:", "agent", "a name under 'pools'"),
     ],
 )
-def test_a_name_that_can_not_be_used_is_one_line_that_helps(name: str, seat: str, told: str) -> None:
+def test_a_name_that_can_not_be_used_is_one_line_that_helps(name: str, seat: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_model(name, seat)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

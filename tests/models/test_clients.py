@@ -73,7 +73,7 @@ async def test_settings_reach_the_requests(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("settings", "name", "told"),
+    ("settings", "name", "message"),
     [
         ({"api_key_env": "NO_SUCH_KEY"}, f"openai:m@{URL}", "NO_SUCH_KEY is not set"),
         ({"sampling": {"agent": {"messages": []}}}, f"openai:m@{URL}", "'messages'"),
@@ -82,10 +82,10 @@ async def test_settings_reach_the_requests(monkeypatch: pytest.MonkeyPatch) -> N
         ({"record": "/proc/nowhere/x"}, f"openai:m@{URL}", "/proc/nowhere/x can't be written"),
     ],
 )
-def test_what_can_not_be_made_is_one_line(settings: dict[str, Any], name: str, told: str) -> None:
+def test_what_can_not_be_made_is_one_line(settings: dict[str, Any], name: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         Models(ModelSettings(**settings)).chat(name, "agent")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -128,7 +128,7 @@ async def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -
         nobody = f"openai:m@http://127.0.0.1:{free.getsockname()[1]}/v1"
     async with FakeEndpoint(models=["a", "b"], api_key="sk-1") as fake:
         name = f"openai:m@{fake.url}"
-        for settings, wanted, told in [
+        for settings, wanted, message in [
             ({"api_key_env": "SHOP_KEY"}, name, "SHOP_KEY"),
             ({}, nobody, "can't be reached"),
             ({}, "openai:m@http://127.0.0.1:1/v1", "can't be reached"),
@@ -138,7 +138,7 @@ async def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -
             models = Models(ModelSettings(**QUICK, **settings))
             with pytest.raises(InputError) as caught:
                 await models.probe([(wanted, "agent")])
-            assert told in str(caught.value)
+            assert message in str(caught.value)
             assert "\n" not in str(caught.value)
             assert "sk-wrong" not in str(caught.value)
             await models.close()

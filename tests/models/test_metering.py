@@ -71,7 +71,7 @@ def test_every_token_is_of_one_kind(prompt: int, cached: int, completion: int) -
 
 # -- calls -------------------------------------------------------------------------------------------------------------
 class Plays:
-    """A model that does what it is told."""
+    """A model whose next result the test sets."""
 
     name = "plays"
 
@@ -103,10 +103,10 @@ async def test_a_call_that_breaks_is_counted_and_breaks(comes: BaseException, ou
     plays.next = comes
     with pytest.raises(type(comes)):
         await Metered(plays, meter, "mine").complete(Conversation())
-    told = meter.take()
-    assert told["mine"].ended == {outcome: 1}
+    counts = meter.take()
+    assert counts["mine"].ended == {outcome: 1}
     assert outcome in OUTCOMES
-    assert sum(told["mine"].took.counts) == 0, "times are those of answers"
+    assert sum(counts["mine"].took.counts) == 0, "times are those of answers"
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ async def test_what_was_taken_is_not_told_again_and_its_size_does_not_grow() -> 
     assert meter.take() == {}
     for _ in range(200):
         await model.complete(Conversation())
-    told = meter.take()
-    assert told["mine"].tokens == {"prompt": 1200, "cached": 800, "completion": 600}
-    assert len(told["mine"].took.counts) == len(CALL_BOUNDS) + 1
-    assert len(pickle.dumps(told)) < one + 64
+    counts = meter.take()
+    assert counts["mine"].tokens == {"prompt": 1200, "cached": 800, "completion": 600}
+    assert len(counts["mine"].took.counts) == len(CALL_BOUNDS) + 1
+    assert len(pickle.dumps(counts)) < one + 64
     await model.close()
     assert plays.closed
 

@@ -43,7 +43,7 @@ def running(pooled: Pooled) -> dict[str, int]:
     return {engine: held.running for engine, held in pooled.held().items()}
 
 
-class Told(NamedTuple):
+class Picked(NamedTuple):
     engine: str
     moved: str | None = None
 
@@ -62,13 +62,13 @@ class Stub:
     def set_engines(self, usable: Mapping[str, bool]) -> None:
         self.usable = dict(usable)
 
-    def route(self, key: str) -> Told | None:
+    def route(self, key: str) -> Picked | None:
         self.asked += 1
         engine = self.where.get(key, "e0")
         if engine not in self.usable:
             return None
         self.out[key, engine] += 1
-        return Told(engine)
+        return Picked(engine)
 
     def done(self, key: str, engine: str, outcome: RequestOutcome) -> None:
         self.out[key, engine] -= 1
@@ -281,7 +281,7 @@ async def test_those_who_wait_for_room_leave_an_engine_that_became_unreachable()
     assert (await waits).engine == "e1"
 
 
-# -- refusals, and what the driver is told -----------------------------------------------------------------------------
+# -- refusals, and what the driver is sent -----------------------------------------------------------------------------
 async def placed(pooled: Pooled, count: int) -> list[Target]:
     return [await pooled.place(f"k{n}") for n in range(count)]
 
