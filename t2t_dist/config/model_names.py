@@ -38,8 +38,8 @@ class EndpointKind:
         form: its names as help and messages show them.
         needs: what has to follow the colon, and ``hint`` more about that, for the message about a name without it.
         pattern: of what follows the colon; groups ``what`` and, where a name holds an address, ``url``.
-        pool: ``named``: WHAT is a pool under ``pools``; ``own``: the model gets its own pool, with the settings of ``engine``;
-            ``None``: no engines to balance over.
+        pool: ``named``: WHAT is a pool under ``pools``; ``own``: the model gets its own pool, with the settings of
+            ``engine``; ``None``: there are no engines to balance over.
         live: whether a model computes the answers: it is sent the sampling fields, and its calls are counted.
     """
 
