@@ -11,13 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
-
-class ToolCall(NamedTuple):
-    """One call as the model wrote it. ``arguments`` is the raw JSON text: parsing it is the tool executor's work."""
-
-    id: str
-    name: str
-    arguments: str
+from t2t_dist.core.schema import ToolCall
 
 
 class Usage(NamedTuple):

@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 
-from .chat import Reply, ToolCall, Usage
+from t2t_dist.core.schema import ToolCall
+
+from .chat import Reply, Usage
 
 #: How much of a server's message an error quotes, in characters.
 QUOTE = 300

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
+from t2t_dist.core.schema import ToolCall
 
-from .chat import ChatModel, Conversation, Reply, ToolCall, Usage
+from .chat import ChatModel, Conversation, Reply, Usage
 
 #: How much of the last message is shown, in characters.
 SHOWN = 80
@@ -136,10 +137,7 @@ def _shown(conversation: Conversation) -> str:
 
 
 def _encoded(reply: Reply) -> dict[str, Any]:
-    return asdict(reply) | {
-        "tool_calls": [call._asdict() for call in reply.tool_calls],
-        "usage": reply.usage._asdict(),
-    }
+    return asdict(reply) | {"usage": reply.usage._asdict()}
 
 
 def _decoded(fields: dict[str, Any]) -> Reply:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.models.chat import Conversation, Reply, ToolCall, Usage
+from t2t_dist.core.schema import ToolCall
+from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.completion import BadAnswer, parse_completion, refusal_text, says_too_long
 
 

@@ -24,8 +24,9 @@ from t2t_dist.core.errors import (
     FailureClass,
     InputError,
 )
+from t2t_dist.core.schema import ToolCall
 from t2t_dist.models import openai
-from t2t_dist.models.chat import Conversation, Reply, ToolCall, Usage
+from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from tests.support.fake_endpoint import FakeEndpoint, Fault, text, tool_call
 
