@@ -78,7 +78,7 @@ def test_whatever_json_comes_it_is_a_usable_reply_or_a_bad_answer(message: Any, 
         except BadAnswer:
             continue
         assert (isinstance(reply.content, str) and reply.content.strip()) or reply.tool_calls
-        assert all(isinstance(field, str) for call in reply.tool_calls for field in call)
+        assert all(isinstance(text, str) for c in reply.tool_calls for text in (c.id, c.name, c.arguments))
         Conversation().assistant(reply)
 
 
