@@ -10,6 +10,9 @@ guard adopts every orphan below it (as a subreaper), and kills every process bel
 - the command has ended by itself (its remaining processes are of no use, and would block a restart);
 - it gets SIGTERM: the command gets SIGTERM too, and first has GRACE_SECONDS to end in order.
 
+``environments/adapters/mcp/process_guard.py`` is the same idea on other terms: it needs no packages and not only Linux,
+passes stdin and stdout through, kills without grace, and needs an owner thread that lives as long as the process.
+
 It prints the command's pid on stdout, passes its own stderr to the command as stdout and stderr, and exits with the
 command's code, or 128 + N where signal N ended it.
 """

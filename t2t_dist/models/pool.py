@@ -120,9 +120,9 @@ class Pooled:
                 self._drop_if_gone(engine)
         for engine, seen in view.engines.items():
             self._limiters.setdefault(engine, AdmissionLimiter(seen.limit)).set_limit(seen.limit)
-        self._tell()
+        self._publish()
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         """Give the router the engines that are usable now, and wake the calls that wait for one."""
         now = self._clock()
         self._shunned = {engine: until for engine, until in self._shunned.items() if until > now}
@@ -146,7 +146,7 @@ class Pooled:
         while True:
             # Only once a time-out is over: this wakes all waiting calls, and if each woke the others, none would sleep.
             if self._shunned and min(self._shunned.values()) <= self._clock():
-                self._tell()
+                self._publish()
             choice = self._router.route(key)
             if choice is None:
                 await self._wait(deadline)
@@ -205,7 +205,7 @@ class Pooled:
             self._ended.setdefault(engine, Counter())[outcome.value] += 1
         if unreachable:
             self._shunned[engine] = self._clock() + _SHUNNED_S
-            self._tell()
+            self._publish()
 
     def held(self) -> dict[str, Held]:
         """Per engine: requests on it now, and how those that ended since the last call of this did."""

@@ -1,4 +1,4 @@
-"""Stands in for an interpreter that has vLLM: answers the probe for its module, and plays a server on the rest.
+"""Stand-in for an interpreter that has vLLM: answers the probe for its module, and plays a server on any other call.
 
 It answers chat completions as ``tests.support.fake_endpoint.default_brain`` does and counts them in metrics named like
 vLLM's.

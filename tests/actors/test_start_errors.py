@@ -1,4 +1,4 @@
-"""Causes read out of what vLLM writes. Those that need no GPU are also met for real in tests/vllm."""
+"""Explanations of start errors from vLLM's log. Those that need no GPU also occur for real in tests/vllm."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ async def test_a_cancelled_call_costs_its_item_nothing_and_a_defect_is_no_outcom
     assert counter["spent|rollout|agent|plays|failed"] == failed
 
 
-async def test_what_was_taken_is_not_told_again_and_its_size_does_not_grow() -> None:
+async def test_what_was_taken_is_not_reported_again_and_its_size_does_not_grow() -> None:
     plays, meter = Plays(), Meter()
     model = Metered(plays, meter, "mine")
     plays.next = Reply(usage=Usage(10, 4, 3), t_model=0.3)

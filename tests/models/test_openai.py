@@ -381,7 +381,7 @@ async def test_the_key_is_sent_and_shown_nowhere(
             await (chat.probe() if what == "probe" else chat.complete(asking()))
         error = caught.value
         shown.append("".join(traceback.format_exception(error)) + repr(error))
-        # Nothing that holds the request may hang on to the error.
+        # Nothing that holds the request may hang on the error.
         assert error.__cause__ is None
         assert error.__context__ is None or error.__suppress_context__
 
@@ -407,7 +407,7 @@ async def test_the_key_is_sent_and_shown_nowhere(
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "bad\x07key", "schlüssel"])
-def test_a_key_that_is_missing_or_broken_is_the_persons_to_mend(
+def test_a_key_that_is_missing_or_broken_is_the_persons_to_fix(
     monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)

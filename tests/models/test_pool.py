@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +16,7 @@ from t2t_dist.core.errors import EngineUnavailable
 from t2t_dist.models import pool as balance
 from t2t_dist.models.fleet_view import EngineView, Held, PoolView
 from t2t_dist.models.pool import Pooled, Target
-from t2t_dist.models.routing import RequestOutcome, Router
+from t2t_dist.models.routing import Choice, RequestOutcome, Router
 
 
 def view(takes_new: bool = True, process: int = 0, **limits: int) -> PoolView:
@@ -43,13 +42,8 @@ def running(pooled: Pooled) -> dict[str, int]:
     return {engine: held.running for engine, held in pooled.held().items()}
 
 
-class Picked(NamedTuple):
-    engine: str
-    moved: str | None = None
-
-
 class Stub:
-    """A picker that sends a key where the test says, and counts what is out."""
+    """A router that sends a key where the test says, and counts the requests in flight."""
 
     def __init__(self, **where: str) -> None:
         self.where = where
@@ -62,13 +56,13 @@ class Stub:
     def set_engines(self, usable: Mapping[str, bool]) -> None:
         self.usable = dict(usable)
 
-    def route(self, key: str) -> Picked | None:
+    def route(self, key: str) -> Choice | None:
         self.asked += 1
         engine = self.where.get(key, "e0")
         if engine not in self.usable:
             return None
         self.out[key, engine] += 1
-        return Picked(engine)
+        return Choice(engine, None)
 
     def done(self, key: str, engine: str, outcome: RequestOutcome) -> None:
         self.out[key, engine] -= 1
@@ -78,14 +72,14 @@ class Stub:
         self.forgotten.append(key)
 
 
-def stubbed(picker: Stub, **limits: int) -> Pooled:
-    pooled = Pooled("p", picker, 30.0)
+def stubbed(router: Stub, **limits: int) -> Pooled:
+    pooled = Pooled("p", router, 30.0)
     pooled.update(view(**limits))
     return pooled
 
 
 # -- placing -----------------------------------------------------------------------------------------------------------
-async def test_a_request_goes_where_the_picker_says_with_that_engines_key() -> None:
+async def test_a_request_goes_where_the_router_says_with_that_engines_key() -> None:
     pooled = stubbed(Stub(a="e1"), e0=1, e1=1)
     target = await pooled.place("a")
     assert target == Target("e1", "http://e1/v1", "key of e1")
@@ -123,16 +117,16 @@ async def test_patience_has_an_end() -> None:
 
 async def test_many_who_wait_beside_an_engine_in_its_time_out_sleep() -> None:
     """Each that wakes used to wake the others, for as long as the time-out lasted."""
-    picker = Stub()
-    pooled = stubbed(picker, e0=8)
+    router = Stub()
+    pooled = stubbed(router, e0=8)
     target = await pooled.place("first")
     pooled.done("first", target, RequestOutcome.FAILED, unreachable=True)
     waiting = [asyncio.create_task(pooled.place(f"k{n}")) for n in range(8)]
     await asyncio.sleep(0.1)
-    asked = picker.asked
+    asked = router.asked
     for _ in range(500):
         await asyncio.sleep(0)
-    assert picker.asked <= asked + len(waiting)
+    assert router.asked <= asked + len(waiting)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -196,8 +190,8 @@ async def test_a_higher_limit_lets_in_at_once_and_a_lower_one_waits_for_the_runn
 
 
 async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
-    picker = Stub()
-    pooled = stubbed(picker, e0=1)
+    router = Stub()
+    pooled = stubbed(router, e0=1)
     target = await pooled.place("a")
     waits, next_one = (asyncio.create_task(pooled.place(key)) for key in ("b", "c"))
     await turns()
@@ -207,12 +201,12 @@ async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
     pooled.done("a", target, RequestOutcome.OK)
     pooled.done("c", await next_one, RequestOutcome.OK)
     assert running(pooled) == {"e0": 0}
-    assert set(picker.out.values()) == {0}
+    assert set(router.out.values()) == {0}
 
 
 async def test_one_cancelled_in_the_moment_it_gets_room_gives_it_on() -> None:
-    picker = Stub()
-    pooled = stubbed(picker, e0=1)
+    router = Stub()
+    pooled = stubbed(router, e0=1)
     target = await pooled.place("a")
     waits, next_one = (asyncio.create_task(pooled.place(key)) for key in ("b", "c"))
     await turns()
@@ -222,7 +216,7 @@ async def test_one_cancelled_in_the_moment_it_gets_room_gives_it_on() -> None:
         await waits
     pooled.done("c", await next_one, RequestOutcome.OK)
     assert running(pooled) == {"e0": 0}
-    assert set(picker.out.values()) == {0}
+    assert set(router.out.values()) == {0}
 
 
 # -- engines that go ---------------------------------------------------------------------------------------------------
@@ -271,12 +265,12 @@ async def test_the_time_out_of_an_unreachable_engine_ends_by_itself(monkeypatch:
 
 
 async def test_those_who_wait_for_room_leave_an_engine_that_became_unreachable() -> None:
-    picker = Stub()
-    pooled = stubbed(picker, e0=1, e1=1)
+    router = Stub()
+    pooled = stubbed(router, e0=1, e1=1)
     target = await pooled.place("a")
     waits = asyncio.create_task(pooled.place("b"))
     await turns()
-    picker.where["b"] = "e1"
+    router.where["b"] = "e1"
     pooled.done("a", target, RequestOutcome.FAILED, unreachable=True)
     assert (await waits).engine == "e1"
 
@@ -366,13 +360,13 @@ async def test_a_call_that_broke_or_hung_on_an_earlier_process_is_not_told_of_th
 
 
 async def test_forget_is_passed_on_and_makes_a_conversation_young_again() -> None:
-    picker = Stub()
-    pooled = stubbed(picker, e0=1)
+    router = Stub()
+    pooled = stubbed(router, e0=1)
     for key in ("old", "new"):
         pooled.done(key, await pooled.place(key), RequestOutcome.OK)
     pooled.forget("old")
     pooled.forget("never seen")
-    assert picker.forgotten == ["old", "never seen"]
+    assert router.forgotten == ["old", "never seen"]
     blocks = await pooled.place("x")
     old, new = (asyncio.create_task(pooled.place(key)) for key in ("old", "new"))
     await turns()
@@ -402,7 +396,7 @@ class Machine(RuleBasedStateMachine):
         self.pooled = Pooled("p", self.router, 1e6, lambda: self.now)
         self.waiting: list[tuple[str, asyncio.Task[Target]]] = []
         self.flying: list[tuple[str, Target]] = []
-        self.allowed: Counter[str] = Counter()  # at least as many may be there: lowered limits take effect later
+        self.allowed: Counter[str] = Counter()  # this many may be running: lowered limits take effect later
 
     def run(self) -> None:
         self.loop.run_until_complete(turns())
@@ -433,7 +427,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(engines=VIEWS)
     def update(self, engines: dict[str, tuple[bool, int, int]]) -> None:
-        there = running(self.pooled)  # those that were let in and do not know yet too
+        there = running(self.pooled)  # including those admitted that have not run since
         self.pooled.update(
             PoolView({e: EngineView(f"http://{e}", new, n, "", p) for e, (new, n, p) in engines.items()})
         )
@@ -467,7 +461,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.1, 5.0))
     def time_passes(self, seconds: float) -> None:
-        """An engine's time-out may be over; whoever waits for it hears so when the next call looks."""
+        """An engine's time-out may be over; a waiting call notices at the next call."""
         self.now += seconds
 
     @rule(key=st.sampled_from(KEYS))
@@ -487,7 +481,7 @@ TestAnyOrder = Machine.TestCase
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
-def test_whatever_ends_how_all_calls_end_and_counts_are_nought(limit: int, ends: list[int], seed: int) -> None:
+def test_however_calls_end_all_end_and_the_counts_are_zero(limit: int, ends: list[int], seed: int) -> None:
     async def run() -> tuple[dict[str, int], int]:
         router, most = Router(seed), 0
         pooled = Pooled("p", router, 30.0)

@@ -186,41 +186,41 @@ TestRouter.settings = settings(max_examples=80, stateful_step_count=50, deadline
 
 
 class HealthAndRouterMachine(RuleBasedStateMachine):
-    """Engines live and die, the router is told of it after every event, and conversations go on meanwhile."""
+    """Engines live and die, the router is updated after every event, and conversations continue meanwhile."""
 
     @initialize(seed=st.integers(0, 1000), external=st.sets(st.sampled_from(ENGINES)))
     def start(self, seed: int, external: set[str]) -> None:
         self.now = 0.0
         self.health = {engine: Health(0.0, 60.0, restartable=engine not in external) for engine in ENGINES}
         self.model = Model(seed)
-        self.tell()
+        self.update()
 
-    def tell(self) -> None:
+    def update(self) -> None:
         self.model.set_engines({e: health.takes_new for e, health in self.health.items() if health.takes_any})
 
     @rule(engine=st.sampled_from(ENGINES), word=st.sampled_from(["ready", "ready", "answered", "restarting", "tick"]))
     def good_word(self, engine: str, word: str) -> None:
         getattr(self.health[engine], word)(self.now)
-        self.tell()
+        self.update()
 
     @rule(engine=st.sampled_from(ENGINES), times=st.integers(1, 6))
     def deaf(self, engine: str, times: int) -> None:
         for _ in range(times):
             self.now += 1.0
             self.health[engine].failed(self.now, "refused")
-        self.tell()
+        self.update()
 
     @rule(engine=st.sampled_from(ENGINES))
     def exited(self, engine: str) -> None:
         self.health[engine].exited(self.now, "gone")
-        self.tell()
+        self.update()
 
     @rule(seconds=st.floats(0, 100))
     def wait(self, seconds: float) -> None:
         self.now += seconds
         for health in self.health.values():
             health.tick(self.now)
-        self.tell()
+        self.update()
 
     @rule(keys=st.lists(st.sampled_from(FEW), min_size=1, max_size=6))
     def converse(self, keys: list[str]) -> None:
@@ -246,7 +246,7 @@ class HealthAndRouterMachine(RuleBasedStateMachine):
             health.failed(self.now, "reset")
         else:
             health.answered(self.now)
-        self.tell()
+        self.update()
 
     @invariant()
     def agrees(self) -> None:
