@@ -1,4 +1,4 @@
-"""Engine: one vLLM server, from its command line to its last process. What an InferenceActor is, apart from Ray.
+"""Engine: one vLLM server, from its command line to its last process. What an InferenceActor does, without Ray.
 
 It holds no object of an event loop, since Ray runs the methods of different concurrency groups on different loops.
 """
@@ -27,29 +27,29 @@ from t2t_dist.core.errors import InputError
 from . import guard
 from .families import parsers
 from .server import command, environment, find_entry, given_flags
-from .start_errors import diagnose, is_port_taken
+from .start_errors import explain_start_error, is_port_taken
 from .templates import has_template, knows_tools, wants_reasoning
 
-#: Lines of the log that go with an error.
+#: Lines of the log that accompany an error.
 TAIL = 50
-#: Seconds for a server to end in order after SIGTERM; its engine's processes take a few.
+#: Seconds for a server to end in order after SIGTERM; the processes of its engine need a few.
 STOP_S = 10.0
-#: A process is looked at this often, in seconds: an exit is noticed well before the requests on it time out.
+#: A process is checked this often, in seconds: an exit is noticed well before the requests on it time out.
 _POLL_S = 0.1
-#: A server that starts is asked this often, in seconds.
+#: A starting server is asked this often, in seconds.
 _ASK_S = 0.5
-#: One question to it, in seconds. A server that takes longer to say that it is well is not ready.
+#: The time limit for its answer, in seconds. A server whose health check takes longer is not ready.
 _ANSWER_S = 5.0
-#: Ports tried when one is taken between our look and the server's.
+#: Ports tried when one is taken between our check and the server's start.
 _PORT_TRIES = 4
-#: How much of the log's end is read for a tail or a diagnosis, in bytes; a traceback over eight workers fits.
+#: How much of the log's end is read for a tail or an error, in bytes; a traceback over eight workers fits.
 _READ_BYTES = 256 << 10
-#: The processes below a server are noted this often, in seconds (see Engine._note).
+#: The processes below a server are recorded this often, in seconds (see Engine._note).
 _NOTE_S = 5.0
 
 
 class EngineAddress(NamedTuple):
-    """Where a server answers: ``url`` ends in ``/v1``; ``pid`` is the API server's; ``log`` its log file."""
+    """The address of a server: ``url`` ends in ``/v1``; ``pid`` is the API server's; ``log`` its log file."""
 
     url: str
     pid: int
@@ -65,10 +65,11 @@ class Exit(NamedTuple):
 
 
 class EngineStatus(NamedTuple):
-    """``state``: new, starting, ready, exited (by itself), failed (to start) or stopped; ``since`` is of time.time().
+    """The status of an engine.
 
-    ``notes``: what the person should know, though it works. ``carry_reasoning``: whether the model's template wants the
-    reasoning of earlier turns back; known once a server is ready.
+    ``state``: new, starting, ready, exited (by itself), failed (to start) or stopped; ``since``: as of time.time();
+    ``notes``: what the person should know, though it works; ``carry_reasoning``: whether the model's template uses the
+    reasoning of earlier turns, known once a server is ready.
     """
 
     name: str
@@ -93,15 +94,15 @@ class EngineFailed(InputError):
 
 
 class Engine:
-    """One server of one pool, started, watched, stopped, and started again in place.
+    """The host of one server of a pool: starts it, watches it, stops it, and restarts it in place.
 
     Args:
         name: the engine's name, for its log and messages.
         config: its pool.
-        key: the API key that it asks for.
+        key: the API key that it requires.
         log_file: appended to; each start begins with a line that shows the command.
         host: the address it listens on.
-        gpus: GPUs that it may use (the environment says which); 0 for one on CPUs.
+        gpus: how many GPUs it may use (the environment says which); 0 to run on CPUs.
     """
 
     def __init__(
@@ -126,12 +127,12 @@ class Engine:
         Takes at most ``start_deadline_s`` and the seconds of a stop.
 
         Raises:
-            EngineFailed: it did not start, and why; nothing of it is left.
-            InputError: a setting that can't be.
+            EngineFailed: it did not start, and why; none of its processes is left.
+            InputError: a setting that can't be used.
         """
         if (state := self.status().state) in ("starting", "ready"):
             raise RuntimeError(f"engine {self.name} is {state}")
-        await self._kill_noted()  # of a server whose end nobody watched
+        await self._kill_noted()  # left by a server whose end nobody watched
         stops = self._stops
         self._starts += 1
         self._set("starting")
@@ -148,7 +149,7 @@ class Engine:
         return address
 
     def _check(self) -> str:
-        """What can be known before minutes are spent on loading; the server's module."""
+        """Check all that can be checked before minutes are spent on loading; the server's module."""
         config = self.config
         if config.model.startswith(("/", "./", "../", "~")) and not Path(config.model).expanduser().exists():
             raise EngineFailed(f"no model {config.model}: no such directory on {socket.gethostname()}")
@@ -165,7 +166,7 @@ class Engine:
         return find_entry(config)
 
     async def _start_somewhere(self, entry: str, stops: int) -> EngineAddress:
-        """Start on the configured port, or on the last one, or on a free one; another if it was snatched away."""
+        """Start on the configured port, the last one, or a free one; on another if it was taken meanwhile."""
         deadline = time.monotonic() + self.config.start_deadline_s
         fixed = self.config.port
         wanted = [fixed] if fixed is not None else [self._address.port if self._address else 0, *[0] * _PORT_TRIES]
@@ -209,7 +210,7 @@ class Engine:
         return address
 
     def _spawn(self, port: int, entry: str) -> subprocess.Popen[bytes]:
-        """The server under its guard, writing to the log; the server's pid is the first line of stdout."""
+        """Start the server under its guard, with its output in the log; its pid is the first line of stdout."""
         words = command(self.config, port, host=self.host, gpus=self.gpus, entry=entry)
         env = environment(self.config, self._key, gpus=self.gpus, base=os.environ)
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -222,16 +223,16 @@ class Engine:
 
     def _failure(self, port: int, code: int) -> EngineFailed:
         lines = self._lines()
-        message = diagnose(lines, self.config, port, self.gpus, code)
+        message = explain_start_error(lines, self.config, port, self.gpus, code)
         kind = _PortTaken if is_port_taken(lines) else EngineFailed
         return kind(f"engine {self.name}: {message} (log: {self.log})", lines[-TAIL:])
 
     # -- afterwards --------------------------------------------------------------------------------------------------
     async def watch(self) -> Exit:
-        """Wait for the server's end, its own or one by :meth:`stop`. What it left behind is gone by then.
+        """Wait for the server's end, by itself or by :meth:`stop`. Its remaining processes are gone by then.
 
         Raises:
-            RuntimeError: none was started.
+            RuntimeError: no server was started.
         """
         process = self._process
         if process is None:
@@ -249,7 +250,7 @@ class Engine:
     async def stop(self) -> None:
         """End the server: SIGTERM, then after STOP_S seconds SIGKILL for it and all below it. Idempotent.
 
-        A start that is going on fails.
+        A start in progress fails.
         """
         self._stops += 1
         await self._end()
@@ -288,7 +289,7 @@ class Engine:
 
     # -- the end of processes ----------------------------------------------------------------------------------------
     async def _end(self) -> None:
-        """End the guard, and with it all that is below. It does the work itself; the rest is in case it can't."""
+        """End the guard, and with it all processes below it. It does that itself; the rest is in case it can't."""
         process = self._process
         if process is None:
             return
@@ -305,9 +306,9 @@ class Engine:
         await self._kill_noted()
 
     def _note(self) -> None:
-        """Remember the processes below the guard: should it be killed, they are nobody's children and can't be found.
+        """Record the processes below the guard: if it is killed, they are nobody's children and can't be found.
 
-        Their group tells nothing: the actor itself is in it.
+        Their process group does not help: the actor itself is in it.
         """
         try:
             if self._process is not None:
@@ -320,27 +321,27 @@ class Engine:
         noted, self._below = list(self._below.values()), {}
         for process in noted:
             try:
-                if process.is_running():  # and is the same one, not another with its number
+                if process.is_running():  # and is the same process, not another with its pid
                     process.kill()
             except psutil.Error:
                 pass
-        while any(_alive(process) for process in noted):  # noqa: ASYNC110 - nor does one that is nobody's child
+        while any(_alive(process) for process in noted):  # noqa: ASYNC110 - nor does an orphan
             await asyncio.sleep(_POLL_S / 2)
 
 
 class _PortTaken(EngineFailed):
-    """The server could not have its port; another may do."""
+    """The server's port was taken; another may be free."""
 
 
 @contextmanager
 def _reserved(host: str, port: int) -> Iterator[int]:
-    """Hold a port, or a free one for 0, until the server listens on it.
+    """Hold a port (0: any free one) until the server listens on it.
 
-    The socket is bound and never listens: a server that sets SO_REUSEADDR, as all do, may bind beside it; the kernel
-    gives the port to nobody who asks for any.
+    The socket is bound but never listens: a server that sets SO_REUSEADDR, as all do, may bind to it as well, and the
+    kernel does not give it to a process that asks for any free port.
 
     Raises:
-        _PortTaken: somebody listens on it.
+        _PortTaken: another process listens on it.
         InputError: the host is no address of this machine.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as held:
@@ -356,7 +357,7 @@ def _reserved(host: str, port: int) -> Iterator[int]:
 
 
 async def _answers(session: aiohttp.ClientSession, url: str, model: str) -> bool:
-    """Whether the server is well and, asked with our key, lists the model: not somebody else's on this port."""
+    """Whether the server is healthy and, asked with our key, lists the model: not another's server on this port."""
     try:
         async with session.get(url.removesuffix("/v1") + "/health") as health:
             if health.status != 200:
@@ -369,13 +370,13 @@ async def _answers(session: aiohttp.ClientSession, url: str, model: str) -> bool
 
 
 async def _renders(session: aiohttp.ClientSession, url: str, model: str) -> bool:
-    """Whether the server can turn a conversation into a prompt. A model without a template loads all the same."""
+    """Whether the server can turn a conversation into a prompt. A model without a template loads nevertheless."""
     asked = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
     try:
         async with session.post(url.removesuffix("/v1") + "/tokenize", json=asked) as answer:
             return answer.status != 400 or "chat template" not in await answer.text()
     except (aiohttp.ClientError, TimeoutError):
-        return True  # another matter, or no such route
+        return True  # a different problem, or no such route
 
 
 def _no_template(model: str) -> str:

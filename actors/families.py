@@ -1,9 +1,9 @@
-"""Which of vLLM's parsers reads what a model writes: one table, by model family.
+"""Table of vLLM's parsers by model family: which one reads the model's output.
 
 A tool-call parser turns the text ``<tool_call>{"name": ...}</tool_call>`` into a call; a reasoning parser takes
-``<think>...</think>`` out of the answer. The wrong one is an error nowhere: calls stay text, and an agent that acted
-well is graded as one that did nothing. ``engine.tool_parser`` and ``engine.reasoning_parser`` override what is chosen
-here ("none" switches off).
+``<think>...</think>`` out of the answer. The wrong one raises no error: calls stay text, and an agent that acted well
+is graded as if it had done nothing. ``engine.tool_parser`` and ``engine.reasoning_parser`` override the choice made
+here ("none" switches a parser off).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .templates import model_config, template_text
 
 
 class Family(NamedTuple):
-    """One row: how a family is recognised, and the names of its parsers in vLLM (None: it needs none).
+    """A row of the table: how a family is recognised, and the names of its parsers in vLLM (None: it needs none).
 
     Args:
         name: the family's name, for messages.
-        named: pattern found in the model's name, in lower case; decides where no ``config.json`` is at hand.
-        types: ``model_type`` of its ``config.json``.
-        marks: for types that several families share: a text only this family's chat template has. A row without it is
-            taken by the type alone; ``"name"`` stands for: these types, and the name as well.
+        named: pattern searched in the model's name, in lower case; decides where no ``config.json`` is at hand.
+        types: ``model_type`` in its ``config.json``.
+        marks: for types that several families share: a text that only this family's chat template has. Without it the
+            type alone decides; ``"name"``: the name has to match as well as the type.
     """
 
     name: str
@@ -35,14 +35,14 @@ class Family(NamedTuple):
     reasoning: str | None
 
 
-#: For these, the name has to match too: neither type nor template tells them from others.
+#: The name has to match too: neither type nor template tells the family from others.
 NAME = "name"
 _QWEN3 = ("qwen3", "qwen3_moe", "qwen3_next", "qwen3_vl", "qwen3_vl_moe")
 _DEEPSEEK = ("deepseek_v3",)
-#: What anybody fine-tunes: the type says little of how it was taught to call tools.
+#: Often fine-tuned by third parties: the type says little about how the model was trained to call tools.
 _COMMON = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
 
-# The first row that fits is taken: variants stand before what they are variants of.
+# The first row that fits is taken: variants come before their base family.
 FAMILIES: tuple[Family, ...] = (
     # name                named                                 types                              marks
     #                                                           tool parser       reasoning parser
@@ -97,14 +97,14 @@ FAMILIES: tuple[Family, ...] = (
     Family("Step 3.5", r"step-?3\.5", ("step3p5",), "", "step3p5", "step3p5"),
     Family("LFM2", r"lfm-?2", ("lfm2", "lfm2_moe"), "", "lfm2", None),
 )
-#: Whoever is not in the table. Most open models, and nearly all that were fine-tuned from another, write calls in the
-#: format of the Hermes models; on one that does not, this parser finds nothing, which is what no parser would find.
-#: Reasoning is left in the answer: a parser that waits for </think> takes a model that never says it for all thought.
+#: For models not in the table. Most open models, and nearly all fine-tuned ones, write calls in the format of Hermes
+#: models; on the others this parser finds nothing, as no parser would. Reasoning is left in the answer: a parser that
+#: waits for </think> takes the whole answer of a model that never writes it for reasoning.
 UNKNOWN = Family("unknown", "", (), "", "hermes", None)
 
 
 class Parsers(NamedTuple):
-    """What a server is started with: parsers' names, or None for none. ``note``: what the person should know."""
+    """The parsers' names that a server is started with, None for none. ``note``: what the person should know."""
 
     tool: str | None
     reasoning: str | None
@@ -137,7 +137,7 @@ def family(config: PoolConfig) -> Family:
 
 
 def parsers(config: PoolConfig) -> Parsers:
-    """The parsers to start a server with: what the person set, else the family's.
+    """The parsers to start a server with: those that the person set, else the family's.
 
     Raises:
         InputError: ``chat_template`` names a file that can't be read.

@@ -1,17 +1,20 @@
-"""Runs one command and lets nothing of it outlive its owner. Linux; started by path, as a process of its own.
+"""Guard process of a server: runs one command, and no process of it outlives its owner. Linux; started by path.
 
     python -P guard.py OWNER_PID GRACE_SECONDS COMMAND [ARGUMENT ...]
 
-This small process stands between an actor and its server, because neither can do the job. A killed actor runs no code,
-and a parent-death signal reaches only the direct child, while a killed server leaves processes of its own behind, which
-hold the GPU. The guard adopts every orphan below it (as a subreaper), and kills all that is below it when
+It stands between an actor and its server, because neither can do this job. A killed actor runs no code, and a
+parent-death signal reaches only the direct child, while a killed server leaves processes behind that hold the GPU. The
+guard adopts every orphan below it (as a subreaper), and kills every process below it when
 
-- the owner is gone, however it went (it is looked for twice a second);
-- the command has ended by itself (what is left of it is waste, and would be in a restart's way);
-- it is told to by SIGTERM: the command gets SIGTERM too, and GRACE_SECONDS to end in order first.
+- the owner is gone, for whatever reason (checked twice per second);
+- the command has ended by itself (its remaining processes are of no use, and would block a restart);
+- it gets SIGTERM: the command gets SIGTERM too, and first has GRACE_SECONDS to end in order.
 
-It prints the command's pid on stdout, hands its own stderr on as the command's output, and exits with the command's
-code, or 128 + N where signal N ended it.
+``environments/adapters/mcp/process_guard.py`` is the same idea on other terms: it needs no packages and not only Linux,
+passes stdin and stdout through, kills without grace, and needs an owner thread that lives as long as the process.
+
+It prints the command's pid on stdout, passes its own stderr to the command as stdout and stderr, and exits with the
+command's code, or 128 + N where signal N ended it.
 """
 
 from __future__ import annotations
@@ -27,21 +30,21 @@ import psutil
 #: Of <sys/prctl.h>.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-#: How often the owner is looked for, in seconds.
-_LOOK_S = 0.5
-#: A process that SIGKILL does not end hangs in the kernel (a dead GPU driver or disk); nobody can wait for that.
+#: How often the owner is checked, in seconds.
+_CHECK_S = 0.5
+#: Seconds for SIGKILL to work. A process that survives it hangs in the kernel (a dead GPU driver or disk).
 _KILL_S = 10.0
-#: Taken by sigtimedwait instead of by handlers, so that none can fall between a look and a wait.
+#: Taken by sigtimedwait instead of handlers, so that none is lost between a check and a wait.
 _WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def main(owner: int, grace: float, command: list[str]) -> int:
-    """Run the command to its end, the owner's end or a signal; the exit code.
+    """Run the command until its end, the owner's end or a signal; the exit code.
 
-    Two processes do it. Ray kills an actor's children and its process group along with it, and that is no more than the
-    first one: it passes signals and the exit code on. The second is in neither, and is who guards.
+    It takes two processes. Ray kills an actor together with its children and its process group: that is only the first
+    one, a relay of signals and the exit code. The second is in neither, and is the guard.
     """
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # ignored by default, and what is ignored can't be waited for
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # ignored by default, and an ignored signal can't be waited for
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     relay, group = os.getpid(), os.getpgrp()
     guard = os.fork()
@@ -51,29 +54,29 @@ def main(owner: int, grace: float, command: list[str]) -> int:
     os.close(1)
     code = None
     while code is None and os.getppid() == owner:
-        if _told(_LOOK_S):
+        if _asked_to_stop(_CHECK_S):
             os.kill(guard, signal.SIGTERM)
         code = _reap(guard)
-    return 0 if code is None else code  # without an owner nobody hears it
+    return 0 if code is None else code  # without an owner nobody reads it
 
 
 def _guard(owner: int, grace: float, command: list[str], group: int) -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = _start(command, group)
     print(child, flush=True)
-    os.close(1)  # whoever reads our stdout to its end must not wait for the command's
+    os.close(1)  # a reader of our stdout must not wait for the command's end
     code = None
     while code is None and os.getppid() == owner:
-        if _told(_LOOK_S):
+        if _asked_to_stop(_CHECK_S):
             os.kill(child, signal.SIGTERM)
             deadline = time.monotonic() + grace
             while code is None and os.getppid() == owner and (left := deadline - time.monotonic()) > 0:
-                if _told(min(left, _LOOK_S)):
-                    break  # told twice: at once
+                if _asked_to_stop(min(left, _CHECK_S)):
+                    break  # a second signal: kill at once
                 code = _reap(child)
             break
         code = _reap(child)
-    # SIGKILL until nothing is left: what dies may just have started something.
+    # SIGKILL until nothing is left: a dying process may just have started another.
     deadline = time.monotonic() + _KILL_S
     while (left_over := psutil.Process().children(recursive=True)) and time.monotonic() < deadline:
         for process in left_over:
@@ -88,18 +91,18 @@ def _guard(owner: int, grace: float, command: list[str], group: int) -> int:
 
 
 def _start(command: list[str], group: int) -> int:
-    """The command as a child in a process group, its output to our stderr; its pid."""
+    """Start the command as a child in a process group, with its output on our stderr; its pid."""
     child = os.fork()
     if child:
         return child
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-    # If the guard itself is killed, the command goes with it. Safe here: the guard has one thread, and it is a thread's
-    # death that the kernel means by a parent's.
+    # If the guard itself is killed, the command dies with it. This is safe here: the kernel sends the signal when the
+    # parent's thread ends, and the guard has only one.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         os.setpgid(0, group)
     except OSError:
-        pass  # the owner's group is gone, and so is the command in a moment
+        pass  # the owner's group is gone, and soon the command will be
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     try:
@@ -109,21 +112,21 @@ def _start(command: list[str], group: int) -> int:
     os._exit(127)
 
 
-def _told(seconds: float) -> bool:
-    """Wait for a signal; whether it is one that says stop."""
-    found = signal.sigtimedwait(_WATCHED, seconds)
-    return found is not None and found.si_signo != signal.SIGCHLD
+def _asked_to_stop(seconds: float) -> bool:
+    """Wait for a signal; whether it asks to stop."""
+    received = signal.sigtimedwait(_WATCHED, seconds)
+    return received is not None and received.si_signo != signal.SIGCHLD
 
 
 def _reap(child: int) -> int | None:
-    """Collect whatever has ended below us, adopted orphans too; the child's exit code if it was among them."""
+    """Collect the ended processes below us, adopted orphans too; the child's exit code if it was among them."""
     code = None
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             if ended[0] == child:
                 code = os.waitstatus_to_exitcode(ended[1])
     except ChildProcessError:
-        pass  # nobody is left
+        pass  # none is left
     return code if code is None or code >= 0 else 128 - code
 
 

@@ -1,4 +1,4 @@
-"""InferenceActor: a Ray actor that hosts one vLLM server. What it does is in :mod:`t2t_dist.actors.engine`."""
+"""InferenceActor: a Ray actor that hosts one vLLM server, an :class:`~t2t_dist.actors.engine.Engine`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .parent import end_with_parent
 __all__ = ["Engine", "EngineAddress", "EngineFailed", "EngineStatus", "Exit", "InferenceActor"]
 
 
-# "control" has an event loop of its own: an engine can be asked and stopped whatever a start or a flood of calls does.
+# "control" has its own event loop: an engine can be asked and stopped even during a start or a flood of calls.
 @ray.remote(  # type: ignore[call-overload]
     max_restarts=0, max_task_retries=0, num_cpus=0, concurrency_groups={"control": 16}
 )
 class InferenceActor:
-    """An :class:`Engine` as a Ray actor. Never restarted by Ray: who placed it decides, and restarts it in place."""
+    """An :class:`Engine` as a Ray actor. Ray never restarts it: the fleet decides, and restarts the server in place."""
 
     def __init__(
         self, name: str, config: PoolConfig, key: str, log_file: str, host: str = "127.0.0.1", gpus: int = 0

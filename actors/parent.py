@@ -1,4 +1,4 @@
-"""An actor's process ends with the raylet that started it."""
+"""Watch on the raylet that started an actor's process: the process ends with it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 import threading
 import time
 
-#: Seconds between two looks at who the parent is.
-_LOOK_S = 1.0
+#: Seconds between two checks of the parent.
+_CHECK_S = 1.0
 
 
 def end_with_parent() -> None:
-    """End this process, from now on, as soon as its parent is gone: a worker whose raylet was killed.
+    """From now on, end this process as soon as its parent is gone: a worker whose raylet was killed.
 
-    Ray is to see to that, but does not while the dead raylet is still in the process table, that is until whoever
-    started it asks for its exit code. Meanwhile its workers hold their memory, and an engine its GPUs.
+    Ray should do that, but does not while the dead raylet is still in the process table, until its own parent has
+    collected its exit code. Meanwhile its workers hold their memory, and an engine its GPUs.
     """
     parent = os.getppid()
 
-    def look() -> None:
+    def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_S)
         os._exit(1)
 
-    threading.Thread(target=look, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

@@ -1,7 +1,7 @@
 """RolloutActor: a worker process that hosts worlds, simulated users and conversations, and writes its own shards.
 
-The driver and a worker speak through one long-polled call, :meth:`RolloutActor.exchange`: new items go in; finished
-items and written shards come out. Rows and transcripts never cross it.
+The driver and a worker communicate through one long-polled call, :meth:`RolloutActor.exchange`: new items go in;
+finished items and written shards come out. Rows and transcripts never pass through it.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ from t2t_dist.storage.writer import ShardWriter
 
 from .parent import end_with_parent
 
-#: An answer waits this long for more to come together; one Ray call a tenth of a second costs nothing.
+#: A report waits this long to gather more results, in seconds; ten Ray calls per second cost nothing.
 _GATHER_S = 0.05
-#: An answer comes after this long even if nothing happened: it is the worker's heartbeat.
+#: A report is sent after this long even if nothing happened, in seconds: it is the worker's heartbeat.
 _POLL_S = 1.0
-#: The event loop's delay is sampled this often: a stall of a tenth of a second then can't slip between two samples.
+#: The event loop's delay is sampled this often, in seconds: a stall of 0.1 s can't fall between two samples.
 _LAG_EVERY_S = 0.05
-#: New objects between two looks for garbage. Hundreds of conversations make the default's 700 in a moment, and what is
-#: found is next to nothing: the looking took a tenth of the CPU, and walks over everything alive stalled the loop.
+#: New objects between two garbage collections. Hundreds of conversations create the default's 700 in a moment, and next
+#: to nothing is garbage: collecting took a tenth of the CPU, and full collections stalled the loop.
 _GC_EVERY = 10_000
-#: Episodes alive longest that each report names, and items whose stacks are told when somebody asks.
+#: Oldest live episodes named in each report, and items whose stacks are given on request.
 _SLOWEST, _STACKS = 3, 20
-#: Items broken by a defect, one after the other, that end the run: before any went well, and later. One alone becomes
-#: a failure and the rest goes on; where all break, going on would only make a dataset of failures.
+#: Consecutive items broken by a defect that end the run: before any item succeeded, and later. A single one becomes a
+#: failure and the run continues; where all break, continuing would only give a dataset of failures.
 _BROKEN_AT_FIRST, _BROKEN_IN_A_ROW = 3, 20
 
 
 @dataclass
 class Written:
-    """Shards that are durable and under their names, and what is in them; to be committed by the driver."""
+    """Shards that are durable under their final names, and what they hold; to be committed by the driver."""
 
     shards: list[ShardInfo]
     items: list[int]
@@ -65,11 +65,11 @@ class Written:
 
 
 class Orders(NamedTuple):
-    """What the driver has for a worker.
+    """The driver's orders to a worker.
 
     ``items``: (number, attempt) of each item to start; ``flush``: write the rows so far now; ``slots``: episodes at
-    once from now on (0: as before); ``fleet``: news of the engines; ``stacks``: say where the live items stand;
-    ``favours``: how much each write is wanted in what is explored from now on.
+    once from now on (0: unchanged); ``fleet``: a new view of the engines; ``stacks``: report where the live items are;
+    ``favours``: feedback weights of the writes, for explorations from now on.
     """
 
     items: Sequence[tuple[int, int]] = ()
@@ -81,12 +81,11 @@ class Orders(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What happened since the last exchange.
+    """A worker's report: what happened since the last exchange.
 
-    ``lags``: how often the event loop was late by so many ms (rounded up); ``rss_mb``: memory now; ``held``: of each
-    engine, what this worker has there and how its requests fared since the last report; ``slowest``: the episodes that
-    have been alive longest; ``stacks``: where the oldest items stand, if that was asked; ``calls``: by pool, what its
-    model calls came to since.
+    ``lags``: by milliseconds (rounded up), how often the event loop was that late; ``rss_mb``: memory now; ``held``:
+    per engine, this worker's requests there and how those since the last report ended; ``slowest``: the oldest live
+    episodes; ``stacks``: where the oldest items are, if that was ordered; ``calls``: counts of model calls, by pool.
     """
 
     finished: list[int]
@@ -103,7 +102,7 @@ class Report(NamedTuple):
 
 @dataclass
 class _Batch:
-    """Items whose rows are in the open shards."""
+    """The items whose rows are in the open shards."""
 
     items: list[int] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
@@ -111,7 +110,7 @@ class _Batch:
 
 
 class Worker:
-    """The worker itself, apart from Ray."""
+    """The worker itself, without Ray."""
 
     def __init__(self, work: Work, storage: Storage, name: str) -> None:
         self.work = work
@@ -130,7 +129,7 @@ class Worker:
         self._watch: asyncio.Task[None] | None = None
 
     async def exchange(self, orders: Orders) -> Report:
-        """Do as ordered, and report. Raises InputError where no row can be written."""
+        """Carry out the orders, and report. Raises InputError where no row can be written."""
         if self._watch is None:
             self._watch = asyncio.create_task(self._measure_lag())
         if orders.fleet is not None:
@@ -176,7 +175,7 @@ class Worker:
         )
 
     def _count_calls(self) -> None:
-        """Take in what the models were asked since the last look; tokens count, whatever became of their episode."""
+        """Add the model calls since the last call of this; tokens count whatever the result of their episode."""
         for pool, calls in self.work.models.meter.take().items():
             new = Counter({f"tokens.{kind}": count for kind, count in calls.tokens.items()})
             self._batch.counters.update(new)
@@ -187,7 +186,7 @@ class Worker:
                 self._calls[pool] = calls
 
     def _stacks(self) -> list[str]:
-        """Where the oldest episodes and items stand, outermost call first."""
+        """The stacks of the oldest episodes and items, outermost call first."""
         tasks = [*self.work.runner.alive(_STACKS), *((f"item {item}", task) for item, task in self._running.items())]
         found = []
         for name, task in tasks[:_STACKS]:
@@ -213,8 +212,8 @@ class Worker:
             self._running.pop(item, None)
 
     def _without(self, item: int, attempt: int, error: Exception) -> ItemRows:
-        """The rows of an item that met a defect, of ours or of a domain outside of any tool: it must not end the run,
-        nor vanish. Raises InputError: so did those before it."""
+        """The rows of an item broken by a defect (ours, or a domain's outside of its tools): it must neither end the
+        run nor vanish. Raises InputError if the items before it broke too."""
         traceback.print_exception(error)  # into the worker's log
         self._broken += 1
         if self._broken >= self._patience:
@@ -226,7 +225,7 @@ class Worker:
         self._news.set()
 
     def _take(self, item: int, rows: ItemRows) -> None:
-        """Rows, item, counts and digests go into the open batch in one step: a cut holds whole items only."""
+        """Put rows, item, counts and digests into the open batch in one step, so that a cut holds whole items only."""
         spill = False
         for table, found in rows.rows.items():
             spill |= self.writer.add(table, found)
@@ -264,7 +263,7 @@ class Worker:
             self._lags[max(0, math.ceil(1e3 * (time.perf_counter() - before - _LAG_EVERY_S)))] += 1
 
     async def close(self) -> None:
-        """Cancel what runs; rows that were not written are given up."""
+        """Cancel the running items; rows that were not written are dropped."""
         running = list(self._running.values())
         for task in (*running, *([self._watch] if self._watch else [])):
             task.cancel()
@@ -273,7 +272,7 @@ class Worker:
 
 
 def _frames(task: asyncio.Task[Any]) -> Iterator[tuple[FrameType, int]]:
-    """The frames of a suspended coroutine and of all that it awaits; a task's own stack ends at its first await."""
+    """The frames of a suspended coroutine and of all it awaits; ``task.get_stack`` ends at its first await."""
     waits: Any = task.get_coro()
     while waits is not None:
         frame = getattr(waits, "cr_frame", None) or getattr(waits, "gi_frame", None)
@@ -284,23 +283,23 @@ def _frames(task: asyncio.Task[Any]) -> Iterator[tuple[FrameType, int]]:
 
 @ray.remote(max_restarts=0, max_task_retries=0, num_cpus=0)
 class RolloutActor:
-    """A :class:`Worker` as a Ray actor. It is never restarted by Ray: the scheduler alone decides what runs again."""
+    """A :class:`Worker` as a Ray actor. Ray never restarts it: the scheduler alone decides what runs again."""
 
     def __init__(self, kind: str, config: Config, out: str, name: str, path: str) -> None:
         self.args = kind, config, out, name
         self.worker: Worker | None = None
         if path not in sys.path:
-            sys.path.insert(0, path)  # a domain of one's own is imported from where the driver stands
+            sys.path.insert(0, path)  # a custom domain is imported from the driver's directory
 
     async def ready(self) -> bool:
-        """Open the work (database, source run, models). Raises InputError."""
+        """Open the work (database, source run, models). Raises InputError if that fails."""
         kind, config, out, name = self.args
         end_with_parent()
         work, storage = open_work(kind, config, 1), open_storage(out, patient=True)
         _check_same(storage, work.run_id)
         self.worker = Worker(work, storage, name)
         gc.collect()
-        gc.freeze()  # database, tools and tasks stay: no walk has to pass over them again
+        gc.freeze()  # database, tools and tasks stay: no collection needs to visit them again
         gc.set_threshold(_GC_EVERY, 10, 10)
         return True
 
@@ -315,7 +314,7 @@ class RolloutActor:
 
 
 def _check_same(storage: Storage, run_id: str) -> None:
-    """A worker on another node must see the driver's own run directory, and be of the same code.
+    """Check that a worker, perhaps on another node, sees the driver's run directory and has the same code.
 
     Raises:
         InputError: it does not.

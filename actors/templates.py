@@ -1,7 +1,7 @@
-"""A model's files as far as they matter before a server has loaded them: its ``config.json`` and its chat template.
+"""Reader of a model's files before a server has loaded them: its ``config.json`` and its chat template.
 
-Nothing here downloads anything. A model named by a hub's name is looked for in the local cache of that hub; where it is
-not there yet, the answers are "unknown".
+Nothing here downloads anything. A model with a hub's name is looked up in the local cache of that hub; if it is not
+there yet, the answers are "unknown".
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any
 from t2t_dist.config.engines import EngineConfig, PoolConfig
 from t2t_dist.core.errors import InputError
 
-#: Model types that vLLM renders in code of its own, so that the checkpoint needs no template.
+#: Model types that vLLM renders in its own code, so that the checkpoint needs no template.
 _RENDERED_IN_CODE = frozenset(
     {"gpt_oss", "deepseek_v32", "deepseek_v4", "kimi_k3", "inkling", "minicpmv", "deepseek_vl_v2", "paligemma"}
 )
-#: Of these, the ones whose code sends a turn's reasoning back while tool calls are going on.
+#: Those whose code sends a turn's reasoning back during tool calls.
 _REASONING_IN_CODE = frozenset({"gpt_oss", "deepseek_v32", "deepseek_v4", "kimi_k3", "inkling"})
-#: Mistral's own tokenizers bring their template along, as code.
+#: Mistral's own tokenizers contain their template, as code.
 _MISTRAL_TOKENIZERS = ("tekken.json", "tokenizer.model.v3", "tokenizer.model.v7")
 #: A template that reads a message's reasoning: ``message.reasoning_content``, ``message['reasoning']``, ...
 _READS_REASONING = re.compile(r"""\.reasoning(_content)?\b|(['"])reasoning(_content)?\2""")
 
 
 def model_dir(model: str) -> Path | None:
-    """The directory with the model's files: the one named, or a hub's model in the local cache; None if neither."""
+    """The directory with the model's files: the named one, or a hub's model in the local cache; None if neither."""
     path = Path(model).expanduser()
     if path.is_dir():
         return path
@@ -44,15 +44,15 @@ def model_dir(model: str) -> Path | None:
 
 
 def model_config(model: str) -> dict[str, Any]:
-    """The model's ``config.json``; empty where there is none at hand."""
+    """The model's ``config.json``; empty if there is none at hand."""
     folder = model_dir(model)
     return _json(folder / "config.json") if folder is not None else {}
 
 
 def template_text(config: EngineConfig, model: str) -> str | None:
-    """The chat template that the server will use; None where there is none at hand.
+    """The chat template that the server will use; None if there is none at hand.
 
-    A checkpoint may hold several by name; their texts are joined, since which one serves depends on the request.
+    A checkpoint may hold several by name; their texts are joined, since the request decides which one is used.
 
     Raises:
         InputError: ``chat_template`` names a file that can't be read.
@@ -68,15 +68,15 @@ def template_text(config: EngineConfig, model: str) -> str | None:
     folder = model_dir(model)
     if folder is None:
         return None
-    found = [file.read_text(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
+    texts = [file.read_text(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
     if (folder / "chat_template.json").is_file():
-        found += _templates(_json(folder / "chat_template.json"))
-    found += _templates(_json(folder / "tokenizer_config.json"))
-    return "\n".join(found) if found else None
+        texts += _templates(_json(folder / "chat_template.json"))
+    texts += _templates(_json(folder / "tokenizer_config.json"))
+    return "\n".join(texts) if texts else None
 
 
 def has_template(config: PoolConfig) -> bool | None:
-    """Whether the server will be able to render conversations; None where the model's files are not at hand.
+    """Whether the server will be able to render conversations; None if the model's files are not at hand.
 
     Raises:
         InputError: ``chat_template`` names a file that can't be read.
@@ -92,10 +92,10 @@ def has_template(config: PoolConfig) -> bool | None:
 
 
 def wants_reasoning(config: PoolConfig) -> bool:
-    """Whether the model is to be sent its reasoning of earlier turns: whether its template reads it.
+    """Whether the model should be sent its reasoning of earlier turns: whether its template reads it.
 
-    Where the template is not at hand, False: most templates drop it, and a model that was never trained to see it is
-    the worse for it.
+    False if the template is not at hand: most templates drop it, and a model that was never trained to see it does
+    worse with it.
 
     Raises:
         InputError: ``chat_template`` names a file that can't be read.
@@ -107,7 +107,7 @@ def wants_reasoning(config: PoolConfig) -> bool:
 
 
 def knows_tools(config: PoolConfig) -> bool:
-    """Whether the template mentions tools at all; one that does not drops them without a word. True where unknown.
+    """Whether the template mentions tools; one that does not drops them silently. True if unknown.
 
     Raises:
         InputError: ``chat_template`` names a file that can't be read.
@@ -116,9 +116,9 @@ def knows_tools(config: PoolConfig) -> bool:
     return text is None or re.search(r"\btools?\b", text) is not None
 
 
-def _templates(found: dict[str, Any]) -> list[str]:
+def _templates(tokenizer: dict[str, Any]) -> list[str]:
     """``chat_template`` of a tokenizer's configuration: a text, or a list of {name, template}."""
-    template = found.get("chat_template")
+    template = tokenizer.get("chat_template")
     if isinstance(template, str):
         return [template]
     if isinstance(template, list):
@@ -127,9 +127,9 @@ def _templates(found: dict[str, Any]) -> list[str]:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """A file's JSON object; empty where there is none. A damaged file is the server's to complain about."""
+    """A file's JSON object; empty if there is none. The server reports a damaged file."""
     try:
-        found = json.loads(file.read_text())
+        data = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}

@@ -21,7 +21,7 @@ import numpy as np
 from t2t_dist.cluster.engines.admission import Admission, Reading, share_of
 from t2t_dist.cluster.engines.health import Health, State
 from t2t_dist.cluster.scheduling.scheduler import Scheduler
-from t2t_dist.models.routing import Outcome, Router
+from t2t_dist.models.routing import RequestOutcome, Router
 
 FULL = 8
 #: Tokens that an engine's cache holds; of a conversation, at its start and with each call more.
@@ -206,7 +206,7 @@ class _World:
         worker = episode.worker
         if worker.gone:
             return
-        self.left(episode, Outcome.OK)
+        self.left(episode, RequestOutcome.OK)
         episode.calls -= 1
         episode.tokens += A_CALL
         if episode.calls > 0:
@@ -217,7 +217,7 @@ class _World:
         worker.finished.append(episode.item)
         self.fill(worker)
 
-    def left(self, episode: _Episode, outcome: Outcome) -> None:
+    def left(self, episode: _Episode, outcome: RequestOutcome) -> None:
         worker, name = episode.worker, episode.engine
         worker.room[name] -= 1
         worker.router.done(episode.key, name, outcome)
@@ -235,12 +235,12 @@ class _World:
         for worker in self.workers:  # each sees its connections break
             self.tell(worker, ())
             for _, _, episode in worker.waiting.pop(name, []):
-                worker.router.done(episode.key, name, Outcome.OK)
+                worker.router.done(episode.key, name, RequestOutcome.OK)
                 self.ask(episode)
         for _, _, episode in running:
             if not episode.worker.gone:
                 episode.worker.room[name] -= 1
-                episode.worker.router.done(episode.key, name, Outcome.FAILED)
+                episode.worker.router.done(episode.key, name, RequestOutcome.FAILED)
                 self.ask(episode)
 
     def engine_ready(self, name: str) -> None:

@@ -32,7 +32,8 @@ from t2t_dist.config.domain import load_domain
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.identity import seed_of
-from t2t_dist.models.chat import Reply, ToolCall
+from t2t_dist.core.schema import ToolCall
+from t2t_dist.models.chat import Reply
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.models.pool import Target
 from t2t_dist.simulation.conversation import roll_out

@@ -49,7 +49,7 @@ def endpoints_of(config: Config) -> list[Endpoint]:
     found: dict[tuple[str, str], Endpoint] = {}
     for name, seat in config.check_models():
         parsed = parse_model(name, seat)
-        if parsed.kind == "openai":
+        if parsed.url:
             endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, key_of(config.models.api_key_env))
             found[(endpoint.url, endpoint.model)] = endpoint
     for pool in config.used_pools().values():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from t2t_dist.config.model_names import parse_model, pool_label
+from t2t_dist.config.model_names import parse_model
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
 from t2t_dist.models.metering import Calls, Histogram
@@ -123,8 +123,8 @@ class Metrics:
         self._workers: dict[str, _Worker] = {}
         self._lag, self._commit_lag = Histogram(LAG_BOUNDS), Histogram(COMMIT_BOUNDS)
         self._finished, self._lease_s = 0, config.cluster.lease_s
-        seats = [(name, seat) for name, seat in config.check_models() if parse_model(name, seat).is_chat]
-        pools = [pool_label(name) for name, _ in seats if not name.startswith("recorded:")]
+        models = [parse_model(name, seat) for name, seat in config.check_models()]
+        pools = [model.label for model in models if model.is_live]
         self._calls = {pool: Calls() for pool in pools}  # from the start: a series that begins at 1 has no increase
         self._gpu_seconds: dict[str, float] = {}
         self._rows: Counter[str] = Counter()

@@ -15,7 +15,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
 
 from .engines import HOW, EngineConfig, PoolConfig, Replicas, Section
-from .model_names import parse_model, pool_name
+from .model_names import is_built_in, parse_model
 
 
 class VerifyConfig(Section):
@@ -222,8 +222,8 @@ class Config(Section):
         if self.verify.reference_trials:
             wanted.append((self.verify.reference, "agent"))
         for name, seat in wanted:
-            parse_model(name, seat)
-            if name.startswith("pool:") and pool_name(name) not in self.pools:
+            parsed = parse_model(name, seat)
+            if parsed.pool_is_named and parsed.pool not in self.pools:
                 known = ", ".join(self.pools) or "none"
                 raise InputError(f"{seat} model '{name}': there is no such pool; under 'pools' there are: {known}")
         return wanted
@@ -231,20 +231,21 @@ class Config(Section):
     def used_pools(self) -> dict[str, PoolConfig]:
         """The pools that the run's models need, by name; those of ``vllm:MODEL`` are made of ``engine``."""
         found: dict[str, PoolConfig] = {}
-        for name, _ in self.check_models():
-            pool = pool_name(name)
+        for name, seat in self.check_models():
+            parsed = parse_model(name, seat)
+            pool = parsed.pool
             if pool is None or pool in found:
                 continue
-            if name.startswith("pool:"):
+            if parsed.pool_is_named:
                 found[pool] = self.pools[pool]
             else:
-                found[pool] = PoolConfig(model=pool.removeprefix("vllm:"), **self.engine.model_dump())
+                found[pool] = PoolConfig(model=parsed.what, **self.engine.model_dump())
         return found
 
     def asks_models(self) -> bool:
         """Whether anything waits for a model; what is scripted only computes."""
         names = [*self.agents, self.user, self.explorer, self.writer, *self.judges, self.verify.reference]
-        return any(name.partition(":")[0] not in ("scripted", "graph", "template") for name in names)
+        return not all(map(is_built_in, names))
 
     def results_part(self) -> dict[str, Any]:
         """What changes results, flat: ``{"verify.min_mark": 7.0}``. ``source`` counts by its content, not its path."""

@@ -243,9 +243,9 @@ class Task(Part):
 
 
 # -- episode: plain classes, because every message makes some ----------------------------------------------------------
-@dataclass(slots=True)
-class TurnCall:
-    """A tool call in a turn; ``arguments`` as the model wrote them (JSON text, or what was meant to be)."""
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call as a model wrote it. ``arguments`` is its raw text, JSON or not: the tool executor parses it."""
 
     id: str
     name: str
@@ -265,7 +265,7 @@ class Turn:
     role: str
     content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[TurnCall] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
     tool_call_id: str | None = None
     error: bool = False
     model: str = ""

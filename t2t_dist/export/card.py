@@ -14,6 +14,7 @@ import pyarrow as pa
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from t2t_dist.config.model_names import is_built_in
 from t2t_dist.config.settings import Config
 from t2t_dist.storage.partial_run import Reading
 
@@ -22,9 +23,6 @@ from .formats import yaml_features
 
 #: Markdown, never HTML: names given by users go through :func:`public`.
 _TEMPLATES = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
-
-#: What makes rows of its own and of nobody else's model.
-_OURS = ("scripted", "graph", "template")
 
 
 def public(name: str) -> str:
@@ -71,7 +69,7 @@ def origin_of(reading: Reading) -> dict[str, Any]:
 def licence_of(configs: Sequence[Config]) -> str:
     """``apache-2.0`` where no third-party model wrote any of it; else the licence is for the person to decide."""
     names = [name for c in configs for name in (*c.agents, c.user, c.explorer, c.writer, *c.judges)]
-    return "apache-2.0" if all(name.partition(":")[0] in _OURS for name in names) else "other"
+    return "apache-2.0" if all(map(is_built_in, names)) else "other"
 
 
 def card(

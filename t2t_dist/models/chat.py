@@ -1,27 +1,21 @@
-"""What crosses the boundary to a model: a conversation going out, a reply coming back.
+"""The contract with a model: a :class:`Conversation` goes out, a :class:`Reply` comes back.
 
-A :class:`Conversation` keeps every message already encoded. A dialogue of n turns is sent n times and each time all
-of it; encoding a message once instead of n times is what keeps the client's cost per call flat as dialogues grow.
+A :class:`Conversation` holds each message in encoded form. A dialogue of n turns is sent n times, in full each time;
+encoding a message once instead of n times keeps the client's cost per call flat as dialogues grow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
-
-class ToolCall(NamedTuple):
-    """One call as the model wrote it. ``arguments`` is the raw JSON text: parsing it is the tool executor's work."""
-
-    id: str
-    name: str
-    arguments: str
+from t2t_dist.core.schema import ToolCall
 
 
 class Usage(NamedTuple):
-    """Tokens of one reply, 0 where the endpoint says nothing."""
+    """Token counts of one reply, 0 where the endpoint gives none."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -33,22 +27,22 @@ class Reply:
     """A model's answer.
 
     ``sampling`` is the JSON of the sampling fields as they were sent. ``t_queue`` and ``t_model`` are seconds: waiting
-    for a place (retries included) and the answered request itself. ``raw`` is kept only where a caller asks for it.
+    for room (retries included), and the answered request itself.
     """
 
     content: str | None = None
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
-    usage: Usage = Usage()  # noqa: RUF009 - a tuple: one for all is safe
+    usage: Usage = Usage()  # noqa: RUF009 - a tuple: sharing it is safe
     model: str = ""
     engine: str = ""
     sampling: str = "{}"
     t_queue: float = 0.0
     t_model: float = 0.0
-    #: The field that ``reasoning`` came in: an endpoint reads it back under that name and silently drops any other.
+    #: The field that ``reasoning`` came in: an endpoint reads it back under this name and silently drops any other.
     reasoning_field: str = "reasoning_content"
-    #: Where tokens are captured: ids of prompt and answer, log probabilities of the answer.
+    #: Only where tokens are captured: ids of prompt and answer, log probabilities of the answer.
     prompt_token_ids: list[int] | None = None
     token_ids: list[int] | None = None
     logprobs: list[float] | None = None
@@ -56,10 +50,10 @@ class Reply:
 
 @dataclass(slots=True)
 class Conversation:
-    """Messages of one seat's view, each encoded once (OpenAI chat wire format).
+    """The messages that one seat sees, each encoded once (OpenAI chat wire format).
 
-    ``key`` names the conversation (``episode/seat``): all its calls are best answered by the same engine. Empty where
-    there is nothing to come back to.
+    ``key`` names the conversation (``episode/seat``): all its calls are best answered by the same engine. Empty for a
+    single call.
     """
 
     parts: list[bytes] = field(default_factory=list)
@@ -75,7 +69,7 @@ class Conversation:
         self.add({"role": "user", "content": text})
 
     def assistant(self, reply: Reply, *, reasoning: bool = True) -> None:
-        """Append what the model said itself, tool calls and (where wanted) reasoning as they came."""
+        """Append the model's own reply, with its tool calls and (if wanted) its reasoning as they came."""
         message: dict[str, Any] = {"role": "assistant", "content": reply.content}
         if reply.tool_calls:
             message["tool_calls"] = [
@@ -94,15 +88,15 @@ class Conversation:
         self.add({"role": "tool", "tool_call_id": call_id, "content": content})
 
     def messages(self) -> list[dict[str, Any]]:
-        """Decoded again, for logs, tests and recordings."""
+        """The messages decoded, for logs, tests and recordings."""
         return [orjson.loads(part) for part in self.parts]
 
 
 def sendable_arguments(arguments: str) -> str:
-    """Tool arguments as they may stand in a conversation's history: a JSON object goes back byte for byte.
+    """Tool arguments in a form that a conversation's history may hold: a JSON object stays as it is, byte for byte.
 
     Engines parse the arguments of past calls for the chat template, and many answer 400 to the *whole* conversation
-    when one of them is not an object. So anything else goes back inside one, where the model still sees what it wrote.
+    when one of them is not an object. So anything else is put inside an object, where the model still sees its text.
     """
     if not arguments.strip():
         return "{}"
@@ -131,3 +125,14 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A chat model that can be checked before a run depends on it."""
+
+    name: str
+
+    async def probe(self) -> None:
+        """Raises InputError: it does not answer, or does not have the model; one line."""
+        ...

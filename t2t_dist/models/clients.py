@@ -1,7 +1,7 @@
-"""Names of models and what they stand for: ``scripted:oracle``, ``graph``, ``recorded:FILE``, ``openai:MODEL@URL``.
+"""The clients of one process: one per chat model and sampling, shared by all its episodes.
 
-:func:`parse_model` knows names and seats; :class:`Models` makes what is named, one client for all the episodes of a
-process.
+What names there are is in :mod:`t2t_dist.config.model_names`; how the client of each kind is made, in
+:mod:`t2t_dist.models.endpoints`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 import orjson
 
 from t2t_dist.config.engines import PoolConfig
-from t2t_dist.config.model_names import _CHAT, SEATS, ModelName, parse_model, pool_label, pool_name
+from t2t_dist.config.model_names import CHAT_FORMS, SEATS, ModelName, parse_model
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import InputError
 
-from .chat import ChatModel
+from .chat import ChatModel, Probed
+from .endpoints import Shared, maker_of
 from .fleet_view import FleetView, Held
-from .metering import Counted, Meter, Metered
+from .metering import Meter, Metered
 from .openai import OpenAIChat, OpenAIOptions
 from .pool import Pooled
-from .recorded import RecordedChat, Recorder
+from .recorded import Recorder
 from .routing import Router
 
 
@@ -31,9 +32,9 @@ class Models:
     """The models of one process. Clients are made on first use and shared; :meth:`close` closes them.
 
     Args:
-        settings: how they are asked.
-        pools: the pools that may be named, by name.
-        make_router: makes what chooses a pool's engines, from a seed.
+        settings: how models are asked.
+        pools: the pools of the run, by name.
+        make_router: makes the router that chooses a pool's engines, from a seed.
 
     Raises:
         InputError: sampling for a seat that does not exist.
@@ -55,84 +56,72 @@ class Models:
                 hint = f", did you mean {near[0]}?" if near else ""
                 raise InputError(f"sampling is given for the seat '{seat}'{hint}; seats are {', '.join(SEATS)}")
         self._chats: dict[tuple[ModelName, bytes], ChatModel] = {}
-        self._endpoints: list[OpenAIChat] = []
+        self._endpoints: list[Probed] = []
+        self._shared = Shared(self.settings, self.pools, self._balancer)
 
     def chat(self, name: str, seat: str) -> ChatModel:
-        """The client of a name that stands for one (``recorded:``, ``openai:``). One for each name and sampling.
+        """The client of a chat model; one for each name and sampling.
 
         Raises:
-            InputError: not such a name, unreadable recording, unusable URL, key variable or sampling.
+            InputError: no chat model's name, unreadable recording, unusable URL, key variable or sampling.
         """
         parsed = parse_model(name, seat)
-        sampling = {} if parsed.kind == "recorded" else self.settings.sampling.get(seat, {})
+        sampling = self.settings.sampling.get(seat, {}) if parsed.is_live else {}
         key = (parsed, orjson.dumps(sampling, option=orjson.OPT_SORT_KEYS))
-        found = self._chats.get(key)
-        if found is None:
-            found = self._chats[key] = self._made(name, parsed, sampling)
-        return found
+        chat = self._chats.get(key)
+        if chat is None:
+            chat = self._chats[key] = self._make(name, parsed, sampling)
+        return chat
 
-    def _made(self, name: str, parsed: ModelName, sampling: dict[str, Any]) -> ChatModel:
-        if parsed.kind == "recorded":
-            return RecordedChat(parsed.what)
+    def _make(self, name: str, parsed: ModelName, sampling: dict[str, Any]) -> ChatModel:
         if not parsed.is_chat:
-            raise InputError(f"model '{name}' is no chat model; give {' or '.join(_CHAT)}")
-        settings, pool = self.settings, pool_name(name)
-        options = OpenAIOptions(
-            model=parsed.what if pool is None else self.pools[pool].model,
-            base_url=parsed.url,
-            api_key_env=settings.api_key_env if pool is None else None,
-            sampling=sampling,
-            capture=settings.capture == "tokens",
-            send_seed=settings.send_seed,
-            deadline_s=settings.deadline_s,
-            max_attempts=settings.max_attempts,
-            backoff_base_s=settings.backoff_base_s,
-        )
-        if pool is None:
-            chat = OpenAIChat(options)
+            raise InputError(f"model '{name}' is no chat model; give {' or '.join(CHAT_FORMS)}")
+        chat = maker_of(parsed.kind)(parsed, sampling, self._shared)
+        if not parsed.is_live:
+            return chat
+        if parsed.pool is None and isinstance(chat, Probed):
             self._endpoints.append(chat)
-        else:
-            chat = OpenAIChat(options, self._balancer(pool), name)
-        metered = Metered(Counted(chat), self.meter, pool_label(name))
-        return metered if settings.record is None else Recorder(metered, settings.record)
+        metered = Metered(chat, self.meter, parsed.label)
+        return metered if self.settings.record is None else Recorder(metered, self.settings.record)
 
     def _balancer(self, pool: str) -> Pooled:
-        """The one balancer of a pool, whatever sampling its seats use."""
-        found = self._balancers.get(pool)
-        if found is None:
+        """The balancer of a pool, shared by all its clients."""
+        balancer = self._balancers.get(pool)
+        if balancer is None:
             router = self._make_router(random.getrandbits(32))  # two workers' routers should differ
-            found = self._balancers[pool] = Pooled(pool, router, self.settings.patience_s)
+            balancer = self._balancers[pool] = Pooled(pool, router, self.settings.patience_s)
             if pool in self._fleet.pools:
-                found.update(self._fleet.pools[pool])
-        return found
+                balancer.update(self._fleet.pools[pool])
+        return balancer
 
     def update(self, fleet: FleetView) -> None:
-        """Take what the driver knows of the pools now."""
+        """Take the driver's latest view of the pools."""
         self._fleet = fleet
         for pool, view in fleet.pools.items():
             if pool in self._balancers:
                 self._balancers[pool].update(view)
 
     def forget(self, key: str) -> None:
-        """A conversation is over: what its engine was chosen by may be dropped."""
+        """A conversation is over: its routing state may be dropped."""
         for balancer in self._balancers.values():
             balancer.forget(key)
 
-    def carries_reasoning(self, name: str) -> bool:
+    def carries_reasoning(self, name: str, seat: str) -> bool:
         """Whether a model is sent its own reasoning of earlier turns."""
         if self.settings.carry_reasoning is not None:
             return self.settings.carry_reasoning
-        view = self._fleet.pools.get(pool_name(name) or "")
+        view = self._fleet.pools.get(parse_model(name, seat).pool or "")
         return view is None or view.carry_reasoning
 
     async def probe(self, wanted: Iterable[tuple[str, str]] = ()) -> None:
-        """Check, before a run depends on them, that the models answer: ``wanted`` (name, seat) and all made so far.
+        """Check, before a run depends on them, that the models answer: ``wanted`` (name, seat) and all clients so far.
 
         Raises:
-            InputError: one line: a name, a key, an endpoint that can't be reached or refuses, a model it does not have.
+            InputError: one line: a wrong name or key, an endpoint that can't be reached or refuses, an unknown model.
         """
         for name, seat in wanted:
-            if parse_model(name, seat).is_chat and pool_name(name) is None:
+            parsed = parse_model(name, seat)
+            if parsed.is_chat and parsed.pool is None:
                 self.chat(name, seat)
         for chat in {chat.name: chat for chat in self._endpoints}.values():
             await chat.probe()
@@ -140,7 +129,7 @@ class Models:
             await self._probe_pool(config)
 
     async def _probe_pool(self, config: PoolConfig) -> None:
-        """Raises InputError where none of a pool's endpoints can be used: what is wrong with the first."""
+        """Raises InputError, about the first endpoint, where none of a pool's endpoints can be used."""
         problems = []
         for url in config.urls:
             chat = OpenAIChat(OpenAIOptions(config.model, url, config.api_key_env))
@@ -154,11 +143,11 @@ class Models:
             raise problems[0]
 
     def held(self) -> dict[str, Held]:
-        """Of each engine of a pool: requests on it now, and how those that ended since the last call did."""
-        found: dict[str, Held] = {}
+        """Per engine: requests on it now, and how those that ended since the last call of this did."""
+        held: dict[str, Held] = {}
         for balancer in self._balancers.values():
-            found |= balancer.held()
-        return found
+            held |= balancer.held()
+        return held
 
     async def close(self) -> None:
         """Close all clients. Idempotent."""

@@ -1,4 +1,4 @@
-"""Reading what an OpenAI-compatible endpoint says: a completion's body, or the body of a refusal.
+"""Parser of what an OpenAI-compatible endpoint sends: the body of a completion, or of a refusal.
 
 Endpoints differ in small ways (content as a list of parts, arguments as an object, usage left out, three shapes of
 error). Differences that lose nothing are accepted; anything else is :class:`BadAnswer`, never a guess.
@@ -11,9 +11,11 @@ from typing import Any
 
 import orjson
 
-from .chat import Reply, ToolCall, Usage
+from t2t_dist.core.schema import ToolCall
 
-#: How much of a server's own words an error message quotes, in characters.
+from .chat import Reply, Usage
+
+#: How much of a server's message an error quotes, in characters.
 QUOTE = 300
 
 
@@ -22,7 +24,7 @@ class BadAnswer(ValueError):
 
 
 class EmptyAnswer(BadAnswer):
-    """A well-formed completion that says nothing and calls nothing."""
+    """A well-formed completion with neither text nor tool call."""
 
 
 def quote(text: str) -> str:
@@ -36,11 +38,11 @@ def parse_completion(data: bytes, id_prefix: str) -> Reply:
 
     Args:
         data: the whole body.
-        id_prefix: starts the ids of tool calls that came without one (``{id_prefix}_{index}``), so that they are the
-            same on every run.
+        id_prefix: the start of the ids given to tool calls that came without one (``{id_prefix}_{index}``), so that
+            they are the same on every run.
 
     Raises:
-        EmptyAnswer: neither text nor tool call, though the model had come to its end.
+        EmptyAnswer: neither text nor tool call, though the model stopped by itself.
         BadAnswer: not JSON, or not the shape of a chat completion.
     """
     try:
@@ -66,8 +68,8 @@ def parse_completion(data: bytes, id_prefix: str) -> Reply:
         model = body.get("model")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise BadAnswer("the answer is not a chat completion") from None
-    # At the token limit a model may not have come to its answer yet. That is what it did with its tokens: asked again
-    # it would do the same.
+    # At the token limit a model may not have reached its answer. That is how it spent its tokens: asked again it would
+    # do the same.
     if not calls and (content is None or not content.strip()) and finish_reason != "length":
         raise EmptyAnswer("the model stopped with neither text nor tool call")
     usage = body.get("usage")
@@ -87,7 +89,7 @@ def parse_completion(data: bytes, id_prefix: str) -> Reply:
 
 
 def _joined(parts: list[Any]) -> str:
-    """Content given as a list of parts; parts that are not text carry no ``text``."""
+    """The text of content given as a list of parts; parts other than text have no ``text``."""
     return "".join([part if type(part) is str else part.get("text", "") for part in parts])
 
 
@@ -105,12 +107,12 @@ def _call(raw: dict[str, Any], default_id: str) -> ToolCall:
 
 
 def _captured(body: dict[str, Any], choice: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Ids of the prompt, ids of the answer and its log probabilities, as far as the engine gave them."""
+    """Ids of the prompt, ids of the answer and its log probabilities, where the engine gave them."""
     ids = choice.get("token_ids")
     if type(ids) is not list:
         return None, None, None
-    said = choice.get("logprobs")
-    content = said.get("content") if type(said) is dict else None
+    of_answer = choice.get("logprobs")
+    content = of_answer.get("content") if type(of_answer) is dict else None
     logprobs = [float(token["logprob"]) for token in content] if type(content) is list else None
     return body.get("prompt_token_ids"), ids, logprobs
 
@@ -134,25 +136,25 @@ _CONTEXT_TOKENS = re.compile(r"(?:context|model) length (?:is|of) (\d+)", re.IGN
 
 
 def refusal_text(data: bytes) -> str:
-    """What the body of a 4xx or 5xx says: ``error.message``, ``message`` or ``detail``, else its text."""
+    """The message in the body of a 4xx or 5xx: ``error.message``, ``message`` or ``detail``, else the whole text."""
     text = data.decode("utf-8", "replace")
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
         return text
-    said: Any = None
+    message: Any = None
     if isinstance(body, dict):
-        said = body.get("error") or body.get("message") or body.get("detail")
-        if isinstance(said, dict):
-            said = said.get("message")
-    return said if isinstance(said, str) and said else text
+        message = body.get("error") or body.get("message") or body.get("detail")
+        if isinstance(message, dict):
+            message = message.get("message")
+    return message if isinstance(message, str) and message else text
 
 
 def says_too_long(status: int, data: bytes, max_tokens: int | None) -> bool:
     """Whether a refusal means that the conversation no longer fits the model's context.
 
-    ``max_tokens`` alone filling the context is no fault of the conversation: each one would be refused from its first
-    turn, and a run of nothing but graded terminations must not come from a setting.
+    It does not if ``max_tokens`` alone fills the context: every conversation would be refused from its first turn, and
+    a setting must not turn a run into nothing but graded terminations.
     """
     if status not in (400, 413, 422):
         return False

@@ -1,4 +1,4 @@
-"""What a worker sees of the engines: addresses, health, and how much each may hold."""
+"""The worker's view of the engines: addresses, health, and how many requests each may hold."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-# -- what a worker knows -----------------------------------------------------------------------------------------------
 class EngineView(NamedTuple):
-    """One engine as a worker sees it. ``url`` ends in ``/v1``; ``limit`` is this worker's share of what the engine may
-    have at once; ``takes_new`` says whether new conversations may be put on it; ``key`` is sent unless empty;
-    ``process`` grows with each of its restarts."""
+    """One engine as a worker sees it. ``url`` ends in ``/v1``; ``limit`` is this worker's share of the requests
+    that the engine may have at once; ``takes_new``: whether new conversations may be put on it; ``key`` is sent unless
+    empty; ``process`` grows with each restart."""
 
     url: str
     takes_new: bool
@@ -23,9 +22,9 @@ class EngineView(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What a worker tells of an engine: its requests there now, and of those that ended since its last word how many
-    were refused (503, 429), how many led to nothing though the engine was reached (no answer in time, 5xx), how many
-    were answered."""
+    """A worker's report on one engine: its requests ``running`` there now, and of those that ended since the last one
+    how many were ``refused`` (503, 429), ``failed`` though the engine was reached (no answer in time, 5xx), or were
+    ``answered``."""
 
     running: int = 0
     refused: int = 0
@@ -37,7 +36,7 @@ class Held(NamedTuple):
 class PoolView:
     """A pool as a worker sees it: the usable engines by id.
 
-    ``carry_reasoning``: whether the model's template wants the reasoning of earlier turns back.
+    ``carry_reasoning``: whether the model's template uses the reasoning of earlier turns.
     """
 
     engines: dict[str, EngineView] = field(default_factory=dict)
@@ -46,7 +45,7 @@ class PoolView:
 
 @dataclass(frozen=True)
 class FleetView:
-    """All pools by name at one moment; ``version`` grows with each change. Goes to workers with their leases."""
+    """All pools by name at one moment; ``version`` grows with each change. Sent to workers along with their leases."""
 
     version: int = 0
     pools: dict[str, PoolView] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A gate: room for so many at once, with a limit that changes while some are inside and others wait."""
+"""Admission limiters: at most N at once, where N may change while some run and others wait."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import heapq
 import itertools
 from dataclasses import dataclass, field
 
-#: One that refused is asked for less at once, down to this share of what it had. Answers bring the limit back, by one
-#: for each round of them; a new one from the driver replaces it.
+#: A refusal lowers the limit to this share of the requests running. Answers raise it again, by one per limit's worth
+#: of answers; a new limit from the driver replaces it.
 _REFUSED_SHARE = 0.5
 
 
 @dataclass(order=True)
 class _Waiter:
-    """A request that waits for room. ``age``: the number of its conversation, the older first."""
+    """A request that waits for room. ``age``: the number of its conversation; the oldest goes first."""
 
     age: int
     serial: int
     future: asyncio.Future[bool] = field(compare=False)
 
 
-class Gate:
-    """Room for so many at once, the oldest first.
+class AdmissionLimiter:
+    """The limiter of one engine's requests: at most ``limit`` at once, the oldest conversation first.
 
-    ``most`` is the limit that was set from outside, ``limit`` what is left of it after refusals.
+    ``most`` is the limit set from outside, ``limit`` what refusals have left of it.
     """
 
     def __init__(self, limit: int) -> None:
         self.most = self.limit = limit
         self.running = 0
-        self._grown = 0.0  # towards the next place, after a refusal
+        self._grown = 0.0  # progress towards raising the limit by one, after a refusal
         self._waiting: list[_Waiter] = []
         self._serial = itertools.count()
 
     async def enter(self, age: int) -> bool:
-        """Wait for room. False: the engine is no longer to be used, choose again."""
+        """Wait for room. False: the engine must no longer be used, choose another."""
         if self.running < self.limit and not self._waiting:
             self.running += 1
             return True
@@ -45,7 +45,7 @@ class Gate:
             return await waiter.future
         except asyncio.CancelledError:
             if waiter.future.done() and not waiter.future.cancelled() and waiter.future.result():
-                self.leave()  # room was given to it in the same moment
+                self.leave()  # it was admitted at the same moment
             else:
                 waiter.future.cancel()
             raise
@@ -55,27 +55,27 @@ class Gate:
         self.admit()
 
     def set_limit(self, limit: int) -> None:
-        """The driver's word; the same as before is no news, and refusals since stay what they are."""
+        """Take the driver's limit. If it has not changed, what refusals have lowered stays lowered."""
         if limit != self.most:
             self.most = self.limit = limit
             self.admit()
 
     def refused(self) -> None:
-        """One of the running was refused. A crowd that is refused together lowers the limit once: the next step waits
-        until no more are there than the last one allowed."""
+        """A running request was refused. Requests refused together lower the limit once: it is lowered again only when
+        no more are running than the last step allowed."""
         if self.running <= self.limit:
             self.limit = max(1, int(self.running * _REFUSED_SHARE))
             self._grown = 0.0
 
     def answered(self) -> None:
-        """One of the running was answered."""
+        """A running request was answered."""
         if self.limit < self.most:
             self._grown += 1 / self.limit
             if self._grown >= 1:
                 self.limit, self._grown = self.limit + 1, 0.0
 
     def admit(self) -> None:
-        """Let in who waits, as far as there is room."""
+        """Admit waiting requests while there is room."""
         while self._waiting and self.running < self.limit:
             waiter = heapq.heappop(self._waiting)
             if not waiter.future.done():
@@ -83,7 +83,7 @@ class Gate:
                 waiter.future.set_result(True)
 
     def send_away(self) -> None:
-        """The engine is gone: all who wait choose again."""
+        """The engine is gone: all waiting requests choose another."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.future.done():
@@ -91,17 +91,17 @@ class Gate:
 
 
 class Slots:
-    """Room for the episodes of a worker: ``async with slots``, first come, first served."""
+    """The limiter of a worker's episodes: ``async with slots``, first come, first served."""
 
     def __init__(self, count: int) -> None:
-        self._gate = Gate(count)
+        self._limiter = AdmissionLimiter(count)
 
     def resize(self, count: int) -> None:
-        """So many from now on; who is inside stays."""
-        self._gate.set_limit(count)
+        """Allow ``count`` from now on; those already running stay."""
+        self._limiter.set_limit(count)
 
     async def __aenter__(self) -> None:
-        await self._gate.enter(0)
+        await self._limiter.enter(0)
 
     async def __aexit__(self, *_: object) -> None:
-        self._gate.leave()
+        self._limiter.leave()

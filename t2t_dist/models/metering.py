@@ -1,4 +1,4 @@
-"""What a worker counts of its model calls, for the driver's metrics: a few numbers a pool, however long a run is."""
+"""The meter of a worker's model calls: counts per pool for the driver's metrics, and spending per item for the rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .chat import ChatModel, Conversation, Reply
 
 #: Upper bounds of the buckets for model calls, seconds: a turn takes a second or so, a deadline is 600.
 CALL_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-#: Kinds of tokens, no token in two of them: ``prompt`` were computed, ``cached`` came from the prefix cache.
+#: Kinds of tokens, each token in one of them: ``prompt`` were computed, ``cached`` came from the prefix cache.
 TOKEN_KINDS = ("prompt", "cached", "completion")
 #: How a call may end.
 OUTCOMES = (
@@ -32,7 +32,7 @@ OUTCOMES = (
 
 @dataclass
 class Histogram:
-    """Counts of values up to each bound, and above the last; ``total`` is their sum. Its size never changes."""
+    """A histogram of fixed size: counts of values up to each bound, and above the last; ``total`` is their sum."""
 
     bounds: tuple[float, ...]
     counts: list[int] = field(default_factory=list)
@@ -42,12 +42,12 @@ class Histogram:
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def add(self, value: float, times: int = 1) -> None:
-        """Count a value; one equal to a bound is below it, as Prometheus has it."""
+        """Count a value; one equal to a bound counts as below it, as in Prometheus."""
         self.counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
     def merge(self, other: Histogram) -> None:
-        """Add what another has counted. Raises ValueError: its bounds are others."""
+        """Add another's counts. Raises ValueError: its bounds differ."""
         if other.bounds != self.bounds:
             raise ValueError(f"bounds {other.bounds} do not fit {self.bounds}")
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
@@ -63,8 +63,8 @@ def _calls() -> Histogram:
 
 @dataclass
 class Calls:
-    """Calls to one pool. ``tokens`` by kind, ``ended`` by outcome. Of the answered ones, in seconds: ``took``, the
-    request itself, and ``waited``, all that came before it was sent (room on an engine, retries)."""
+    """The counts of calls to one pool: ``tokens`` by kind, ``ended`` by outcome. Of the answered ones, in seconds:
+    ``took``, the request itself, and ``waited``, everything before it was sent (room on an engine, retries)."""
 
     tokens: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
@@ -72,7 +72,7 @@ class Calls:
     waited: Histogram = field(default_factory=_calls)
 
     def answered(self, reply: Reply) -> None:
-        """Count a call with its answer."""
+        """Count an answered call."""
         used = reply.usage
         cached = min(used.cached_tokens, used.prompt_tokens)
         self.tokens.update(prompt=used.prompt_tokens - cached, cached=cached, completion=used.completion_tokens)
@@ -81,9 +81,9 @@ class Calls:
         self.waited.add(reply.t_queue)
 
     def merge(self, other: Calls) -> None:
-        """Add what another has counted."""
+        """Add another's counts."""
         for mine, theirs in ((self.tokens, other.tokens), (self.ended, other.ended)):
-            for name, n in theirs.items():  # a third of the time of Counter.update, and it is done for every report
+            for name, n in theirs.items():  # takes a third of the time of Counter.update; done for every report
                 mine[name] += n
         self.took.merge(other.took)
         self.waited.merge(other.waited)
@@ -93,66 +93,32 @@ class Calls:
 
 
 class Meter:
-    """The counts of one worker since its last word, by pool."""
+    """The counts of one worker since its last report, by pool."""
 
     def __init__(self) -> None:
         self._calls: dict[str, Calls] = {}
 
     def of(self, pool: str) -> Calls:
-        """Where calls to a pool are counted now; not to be kept, since :meth:`take` begins anew."""
+        """The present counts of a pool; don't keep them, since :meth:`take` starts new ones."""
         return self._calls.setdefault(pool, Calls())
 
     def take(self) -> dict[str, Calls]:
-        """All that was counted since the last call of this, by pool; pools without a call are left out."""
+        """All counts since the last call of this, by pool; pools without a call are left out."""
         calls, self._calls = self._calls, {}
         return calls
 
 
-class Metered:
-    """A :class:`~t2t_dist.models.chat.ChatModel` whose calls are counted, and otherwise the one it is made of."""
-
-    def __init__(self, model: ChatModel, meter: Meter, pool: str) -> None:
-        self.model, self.name, self.pool = model, model.name, pool
-        self._meter = meter
-
-    async def complete(
-        self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
-    ) -> Reply:
-        """As the model does."""
-        try:
-            reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
-        except EpisodeFailure as failure:
-            self._meter.of(self.pool).ended[failure.failure.value] += 1
-            raise
-        except ContextExceeded:
-            self._meter.of(self.pool).ended["context_exceeded"] += 1
-            raise
-        except asyncio.CancelledError:
-            self._meter.of(self.pool).ended[FailureClass.CANCELLED.value] += 1
-            raise
-        self._meter.of(self.pool).answered(reply)
-        return reply
-
-    async def close(self) -> None:
-        await self.model.close()
-
-
 #: Counters are named ``spent|STAGE|SEAT|MODEL|KIND``; no stage and no seat has a bar in it.
 PREFIX = "spent|"
-
-
 KINDS = ("calls", "failed", "prompt_tokens", "cached_tokens", "completion_tokens", "ms_waited", "ms")
 
-
 _counter: ContextVar[Counter[str] | None] = ContextVar("spending", default=None)
-
-
 _stage: ContextVar[str] = ContextVar("stage", default="rollout")
 
 
 @contextmanager
 def spending(counter: Counter[str], stage: str = "rollout") -> Iterator[None]:
-    """Count the calls made in here, and in tasks started in here, into ``counter``."""
+    """Count the calls made inside, and in tasks started inside, into ``counter``."""
     kept, kept_stage = _counter.set(counter), _stage.set(stage)
     try:
         yield
@@ -163,7 +129,7 @@ def spending(counter: Counter[str], stage: str = "rollout") -> Iterator[None]:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """The calls made in here belong to this stage."""
+    """Count the calls made inside under this stage."""
     kept = _stage.set(name)
     try:
         yield
@@ -171,26 +137,31 @@ def stage(name: str) -> Iterator[None]:
         _stage.reset(kept)
 
 
-class Counted:
-    """A chat model whose calls are counted; see :class:`t2t_dist.models.chat.ChatModel`."""
+class Metered:
+    """A wrapper of a chat model that counts its calls, per pool into ``meter`` and per item into :func:`spending`."""
 
-    def __init__(self, model: ChatModel) -> None:
-        self.model, self.name = model, model.name
+    def __init__(self, model: ChatModel, meter: Meter, pool: str) -> None:
+        self.model, self.name, self.pool = model, model.name, pool
+        self._meter = meter
 
     async def complete(
         self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
     ) -> Reply:
-        """As the model does."""
+        """Answer as the model does; see :meth:`t2t_dist.models.chat.ChatModel.complete`."""
         counter, began = _counter.get(), time.perf_counter()
-        head = f"{PREFIX}{_stage.get()}|{seat}|{self.name}|"
         try:
             reply = await self.model.complete(conversation, tools=tools, seed=seed, seat=seat)
-        except Exception:
-            if counter is not None:
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = _outcome(error)
+            if outcome is not None:
+                self._meter.of(self.pool).ended[outcome] += 1
+            if counter is not None and not isinstance(error, asyncio.CancelledError):
+                head = self._head(seat)
                 counter.update({f"{head}failed": 1, f"{head}ms": round(1000 * (time.perf_counter() - began))})
             raise
+        self._meter.of(self.pool).answered(reply)
         if counter is not None:
-            used = reply.usage
+            head, used = self._head(seat), reply.usage
             counter.update(
                 {
                     f"{head}calls": 1,
@@ -203,5 +174,17 @@ class Counted:
             )
         return reply
 
+    def _head(self, seat: str) -> str:
+        return f"{PREFIX}{_stage.get()}|{seat}|{self.name}|"
+
     async def close(self) -> None:
         await self.model.close()
+
+
+def _outcome(error: BaseException) -> str | None:
+    """One of :data:`OUTCOMES`; ``None`` for a defect."""
+    if isinstance(error, EpisodeFailure):
+        return error.failure.value
+    if isinstance(error, ContextExceeded):
+        return "context_exceeded"
+    return FailureClass.CANCELLED.value if isinstance(error, asyncio.CancelledError) else None

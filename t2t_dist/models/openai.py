@@ -1,8 +1,8 @@
-"""A model behind OpenAI-compatible HTTP endpoints, hosted by anyone.
+"""Client of a model behind OpenAI-compatible HTTP endpoints, whoever hosts them.
 
-One :class:`OpenAIChat` is shared by all the episodes of a worker. It holds connections, never a conversation: the
-whole dialogue goes with every call, so any call may be repeated, here or on another engine. Which endpoint a call goes
-to is a :class:`~t2t_dist.models.pool.Balancer`'s affair.
+One :class:`OpenAIChat` is shared by all the episodes of a worker. It holds connections, never a conversation: every
+call sends the whole dialogue, so any call may be repeated, here or on another engine. A
+:class:`~t2t_dist.models.pool.Balancer` decides which endpoint a call goes to.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import orjson
 from yarl import URL
 
 from t2t_dist.config.engines import endpoint_url
+from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import (
     ContextExceeded,
     EngineBadResponse,
@@ -34,53 +35,70 @@ from t2t_dist.core.errors import (
 from .chat import Conversation, Reply
 from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
 from .pool import Balancer, Fixed, Target
-from .routing import Outcome
+from .routing import RequestOutcome
 
-#: Idle connections are dropped after this many seconds. vLLM drops them after 5: whoever drops first must be us, or a
+#: Idle connections are closed after this many seconds. vLLM closes them after 5: the client must be the first, or a
 #: request meets a socket that the server is just closing.
 KEEP_ALIVE_S = 2.0
 #: A connection not accepted within this many seconds counts as refused; it does not use up the request's deadline.
 CONNECT_S = 10.0
-#: The most that a server's Retry-After is honoured, in seconds: a longer wish must not park an episode unseen.
+#: The longest Retry-After that is honoured, in seconds: a longer one must not park an episode unseen.
 RETRY_AFTER_CAP_S = 60.0
-#: A timed-out request is sent once more only: each one costs a whole deadline.
+#: A timed-out request is sent only once more: each one costs a whole deadline.
 TIMEOUTS = 2
 #: The deadline of each request of :meth:`OpenAIChat.probe`, in seconds.
 PROBE_S = 15.0
-#: Seeds are sent modulo 2**31, which every server accepts and no JSON reader rounds.
+#: Seeds are sent modulo 2**31, which every server accepts and no JSON parser rounds.
 SEED_MASK = 0x7FFF_FFFF
 
-#: Fields of the body that are this client's to fill. Streamed or several answers would be parsed as something else.
+#: Fields of the body that only this client sets: it could not parse streamed answers, or several.
 _OWN_FIELDS = frozenset({"model", "messages", "tools", "stream", "n"})
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIOptions:
-    """How to reach one model. Holds the *name* of the key's environment variable, never the key."""
+    """The options for reaching one model. Holds the *name* of the key's environment variable, never the key."""
 
     model: str
     base_url: str
     """Ends in ``/v1`` for nearly all servers; ``/chat/completions`` is added. Empty for a pool."""
     api_key_env: str | None = None
-    """Environment variable that holds the key, read when the client is made. None sends no key."""
+    """Environment variable that holds the key, read when the client is created. None sends no key."""
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    """Fields added to each request as they are: temperature, top_p, max_tokens, ..."""
+    """Fields added unchanged to each request: temperature, top_p, max_tokens, ..."""
     capture: bool = False
-    """Ask for token ids and log probabilities, which vLLM gives and other servers may refuse."""
+    """Ask for token ids and log probabilities, which vLLM supports and other servers may refuse."""
     send_seed: bool = True
     """Add the call's own ``seed`` to each request."""
     deadline_s: float = 600.0
     """For one request, body included, in seconds."""
     max_attempts: int = 4
-    """Requests for one call, the first included."""
+    """Requests per call, the first included."""
     backoff_base_s: float = 0.5
-    """The wait before the n-th repetition is drawn from 0 to ``backoff_base_s * 2**(n-1)``, in seconds ..."""
+    """The wait before the n-th retry is drawn from 0 to ``backoff_base_s * 2**(n-1)``, in seconds ..."""
     backoff_cap_s: float = 20.0
-    """... and from 0 to no more than this. A Retry-After is added to it, up to RETRY_AFTER_CAP_S."""
+    """... but to no more than this. A Retry-After is added to it, up to RETRY_AFTER_CAP_S."""
+
+
+def options_from(
+    settings: ModelSettings, sampling: Mapping[str, Any], model: str, url: str = "", api_key_env: str | None = None
+) -> OpenAIOptions:
+    """The options that a run's settings give for one model."""
+    return OpenAIOptions(
+        model=model,
+        base_url=url,
+        api_key_env=api_key_env,
+        sampling=sampling,
+        capture=settings.capture == "tokens",
+        send_seed=settings.send_seed,
+        deadline_s=settings.deadline_s,
+        max_attempts=settings.max_attempts,
+        backoff_base_s=settings.backoff_base_s,
+    )
 
 
 class _Fault(Exception):
-    """One request without a usable answer, which may be sent again. ``empty``: it came and said nothing."""
+    """A request without a usable answer, which may be sent again. ``empty``: the answer held nothing."""
 
     def __init__(self, error: EngineError, retry_after: float = 0.0, *, empty: bool = False) -> None:
         super().__init__(str(error))
@@ -88,7 +106,7 @@ class _Fault(Exception):
 
 
 class OpenAIChat:
-    """Answers conversations from ``POST {base_url}/chat/completions``; a :class:`~t2t_dist.models.chat.ChatModel`.
+    """A :class:`~t2t_dist.models.chat.ChatModel` that asks ``POST {base_url}/chat/completions``.
 
     Raises:
         InputError: an option that can't be used (URL, key variable, sampling field).
@@ -102,13 +120,13 @@ class OpenAIChat:
         self.balancer = balancer or Fixed(Target(self.base_url, self.base_url, self._key))
         self._urls: dict[str, URL] = {}
         sampling = _checked_sampling(options)
-        # The constant head of each body. The sampling fields are kept apart because each reply records them.
+        # The constant start of each body. The sampling fields are kept apart because each reply records them.
         self._sampling = orjson.dumps(sampling)[1:-1].decode()
         capture = b'"return_token_ids":true,"logprobs":true,' if options.capture else b""
         self._head = b'{"model":' + orjson.dumps(options.model) + b"," + capture
         limit = sampling.get("max_completion_tokens", sampling.get("max_tokens"))
         self._max_tokens = limit if isinstance(limit, int) else None
-        self._jitter = random.Random()  # its own, so that no seeded stream of the run is disturbed
+        self._jitter = random.Random()  # a private one, so that no seeded stream of the run is disturbed
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -121,12 +139,12 @@ class OpenAIChat:
         """Answer; see :meth:`t2t_dist.models.chat.ChatModel.complete`.
 
         Takes at most ``max_attempts * deadline_s`` plus ``max_attempts - 1`` waits of at most ``RETRY_AFTER_CAP_S +
-        backoff_cap_s``, and on a pool whose engines are away or full the balancer's ``patience_s`` more. ``t_queue`` of
-        the reply is everything before the answered request was sent.
+        backoff_cap_s``, plus the balancer's ``patience_s`` on a pool whose engines are away or full. The reply's
+        ``t_queue`` is everything before the answered request was sent.
 
         Raises:
-            EngineUnavailable, EngineTimeout, EngineBadResponse: the last fault, when the attempts are used up.
-            EngineRejected: a 4xx, or a redirection, at once.
+            EngineUnavailable, EngineTimeout, EngineBadResponse: the last error, once the attempts are used up.
+            EngineRejected: a 4xx or a redirection; not retried.
             ContextExceeded: the endpoint says that the prompt is too long.
         """
         options, patience = self.options, self.balancer.patience_s
@@ -150,13 +168,13 @@ class OpenAIChat:
                     reply.t_queue, reply.t_model = sent - started, time.perf_counter() - sent
                     return reply
                 elapsed = time.perf_counter() - started
-                # An engine of a pool that is away or full says nothing of the call: others come, or it comes back.
+                # That a pool's engine is away or full says nothing about the call: it comes back, or others do.
                 if isinstance(error, EngineUnavailable) and elapsed < patience:
                     waits += 1
                 else:
                     attempts += 1
                 if attempts >= options.max_attempts or timeouts >= TIMEOUTS:
-                    # A fresh exception: what aiohttp raised holds the request, and the request holds the key.
+                    # A new exception: aiohttp's holds the request, and the request holds the key.
                     raise type(error)(f"{error} (seat {seat}, {attempts + waits} attempts, {elapsed:.1f} s)")
                 cap = min(options.backoff_cap_s, options.backoff_base_s * 2 ** (attempts + min(waits, 4) - 1))
                 await asyncio.sleep(retry_after + self._jitter.uniform(0.0, cap))
@@ -168,14 +186,14 @@ class OpenAIChat:
         """One request.
 
         Raises:
-            _Fault: no usable answer, to be tried again.
-            ContextExceeded, EngineRejected: what no retry can mend.
+            _Fault: no usable answer, may be retried.
+            ContextExceeded, EngineRejected: no retry can help.
         """
         url = self._urls.get(target.url)
         if url is None:
             url = self._urls[target.url] = URL(target.url + "/chat/completions")
         headers = {"Authorization": f"Bearer {target.key}"} if target.key else None
-        outcome, unreachable = Outcome.OK, False
+        outcome, unreachable = RequestOutcome.OK, False
         where = self.name if target.url == self.base_url else f"{self.name} ({target.engine})"
         data = b""
         try:
@@ -187,38 +205,38 @@ class OpenAIChat:
                 reply.model = reply.model or self.options.model
                 return reply
             if response.status in (429, 503):
-                outcome = Outcome.REFUSED
+                outcome = RequestOutcome.REFUSED
             elif response.status >= 500:
-                outcome = Outcome.FAILED  # what broke there may well go elsewhere
+                outcome = RequestOutcome.FAILED  # another engine may well answer
             raise _Fault(
                 self._refusal(response.status, data, where, target.key),
                 _retry_after(response.headers.get("Retry-After")),
             )
         except EmptyAnswer as error:
-            # The same seed would only make the model say nothing again.
+            # The same seed would only give the same empty answer.
             problem = EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")
             raise _Fault(problem, empty=True) from None
         except BadAnswer as error:
             raise _Fault(EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")) from None
         except aiohttp.ConnectionTimeoutError:
-            outcome, unreachable = Outcome.FAILED, True
+            outcome, unreachable = RequestOutcome.FAILED, True
             raise _Fault(EngineUnavailable(f"{where} did not accept a connection within {CONNECT_S:g} s")) from None
         except TimeoutError:
-            outcome = Outcome.FAILED
+            outcome = RequestOutcome.FAILED
             deadline = f"{self.options.deadline_s:g} s"
             raise _Fault(EngineTimeout(f"{where} gave no whole answer within {deadline}")) from None
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-            outcome, unreachable = Outcome.FAILED, True
-            said = self._quoted(error, target.key)
-            raise _Fault(EngineBadResponse(f"{where} sent half a body or broken HTTP: {said}")) from None
+            outcome, unreachable = RequestOutcome.FAILED, True
+            detail = self._quoted(error, target.key)
+            raise _Fault(EngineBadResponse(f"{where} sent half a body or broken HTTP: {detail}")) from None
         except (aiohttp.ClientError, OSError) as error:
-            outcome, unreachable = Outcome.FAILED, True
+            outcome, unreachable = RequestOutcome.FAILED, True
             raise _Fault(EngineUnavailable(f"{where} can't be reached: {self._quoted(error, target.key)}")) from None
         finally:
             self.balancer.done(key, target, outcome, unreachable=unreachable)
 
     async def probe(self) -> None:
-        """Ask the endpoint for its models, before a run depends on it.
+        """Check the endpoint before a run depends on it, by asking for its models.
 
         Raises:
             InputError: unreachable, key refused, model not listed, or no such API under this URL. One line.
@@ -227,8 +245,8 @@ class OpenAIChat:
         if status in (401, 403):
             raise InputError(self._key_refused(status, data, self.name, self._key))
         if status in (404, 405, 501):
-            # Not every server lists its models. One without chat completions either is a wrong URL: an empty request
-            # tells the two apart and costs no tokens.
+            # Not every server lists its models. If there are no chat completions either, the URL is wrong: an empty
+            # request shows which, and costs no tokens.
             if (await self._ask("POST", "/chat/completions"))[0] == 404:
                 raise InputError(
                     f"no OpenAI-compatible API at {self.base_url}: neither /models nor /chat/completions is there;"
@@ -238,7 +256,7 @@ class OpenAIChat:
         if status != 200:
             raise InputError(
                 f"{self.base_url}/models answers {status}: {self._quoted(refusal_text(data))};"
-                f" mend the endpoint or give another URL"
+                f" fix the endpoint or give another URL"
             )
         listed = listed_models(data)
         if listed and self.options.model not in listed:
@@ -254,13 +272,13 @@ class OpenAIChat:
     # -- one request ------------------------------------------------------------------------------------------------
 
     def _open(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made when it is first needed."""
+        """The session of the running loop, created when first needed."""
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                # limit 0: how many calls are under way is admission's decision, not the connection pool's.
+                # limit 0: admission limiters decide how many calls run at once, not the connection pool.
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
                 timeout=aiohttp.ClientTimeout(total=self.options.deadline_s, sock_connect=CONNECT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -275,28 +293,28 @@ class OpenAIChat:
         return f"{self._sampling},{own}" if self._sampling else own
 
     def _body(self, conversation: Conversation, tools: bytes | None, sampling: str) -> bytes:
-        """Put together from bytes: messages and tools were encoded once and are not encoded again."""
+        """The body, joined from bytes: messages and tools are already encoded."""
         fields = sampling.encode() + b"," if sampling else b""
         tail = (b'],"tools":', tools, b"}") if tools is not None else (b"]}",)
         return b"".join((self._head, fields, b'"messages":[', b",".join(conversation.parts), *tail))
 
     def _refusal(self, status: int, data: bytes, where: str, key: str) -> EngineError:
-        """The fault to retry after for an answer that is not 200.
+        """The error of an answer that is not 200, where a retry may help.
 
         Raises:
-            ContextExceeded, EngineRejected: what no retry can mend.
+            ContextExceeded, EngineRejected: no retry can help.
         """
-        said = self._quoted(refusal_text(data), key)
+        detail = self._quoted(refusal_text(data), key)
         if says_too_long(status, data, self._max_tokens):
-            raise ContextExceeded(f"{where}: {said}")
+            raise ContextExceeded(f"{where}: {detail}")
         if status in (401, 403):
             raise EngineRejected(self._key_refused(status, data, where, key))
         if status >= 500 or status in (408, 429):
-            return EngineUnavailable(f"{where} answers {status}: {said}")
-        raise EngineRejected(f"{where} refuses the request with {status}: {said}")
+            return EngineUnavailable(f"{where} answers {status}: {detail}")
+        raise EngineRejected(f"{where} refuses the request with {status}: {detail}")
 
     async def _ask(self, method: str, path: str) -> tuple[int, bytes]:
-        """One small request for :meth:`probe`: status and body."""
+        """Status and body of one small request of :meth:`probe`."""
         url = URL(self.base_url + path)
         timeout = aiohttp.ClientTimeout(total=min(PROBE_S, self.options.deadline_s))
         body = b"{}" if method == "POST" else None
@@ -308,14 +326,14 @@ class OpenAIChat:
         except (aiohttp.ClientError, OSError) as error:
             reason = f"no answer within {timeout.total:g} s" if isinstance(error, TimeoutError) else self._quoted(error)
         raise InputError(
-            f"endpoint {self.base_url} can't be reached: {reason}; start the server or mend the URL of"
+            f"endpoint {self.base_url} can't be reached: {reason}; start the server or fix the URL of"
             f" model {self.options.model!r}"
         )
 
-    # -- words ------------------------------------------------------------------------------------------------------
+    # -- messages ---------------------------------------------------------------------------------------------------
 
     def _quoted(self, words: str | bytes | BaseException, key: str = "") -> str:
-        """Words of the server or of a library, as one short line. Servers quote what they were sent, keys included."""
+        """A message of the server or a library as one short line, without keys: servers quote what they were sent."""
         if isinstance(words, bytes):
             words = words.decode("utf-8", "replace")
         text = str(words) or (type(words).__name__ if isinstance(words, BaseException) else "(nothing)")
@@ -344,7 +362,7 @@ def _checked_sampling(options: OpenAIOptions) -> dict[str, Any]:
 
 
 def key_of(variable: str | None) -> str:
-    """The key in an environment variable; empty for ``None``. Raises InputError: not set, or no key."""
+    """The key in an environment variable; empty for ``None``. Raises InputError: it is not set, or holds no key."""
     if variable is None:
         return ""
     key = os.environ.get(variable, "").strip()
@@ -356,7 +374,7 @@ def key_of(variable: str | None) -> str:
 
 
 def listed_models(data: bytes) -> list[str]:
-    """Ids in the body of ``/models``; empty where it is of another shape, and so says nothing."""
+    """Ids in the body of ``/models``; empty if it has another shape."""
     try:
         return [entry["id"] for entry in orjson.loads(data)["data"] if isinstance(entry["id"], str)]
     except (orjson.JSONDecodeError, KeyError, TypeError):

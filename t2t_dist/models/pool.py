@@ -1,9 +1,9 @@
-"""Where the requests of a conversation go: to the one endpoint there is, or to an engine of a pool.
+"""Balancers, which decide where a conversation's requests go: to a single endpoint, or to an engine of a pool.
 
-A pool's engines come and go while a run lasts. What is known of them arrives from the driver as a
-:class:`~t2t_dist.models.fleet_view.PoolView`; which engine a conversation is put on is decided by a
-:class:`~t2t_dist.models.routing.Router`. Requests wait here, in the worker, for room on their engine: those of the conversations that
-began first go first, so that what is in an engine's prefix cache is used before new conversations push it out.
+A pool's engines come and go during a run. The driver sends what is known of them as a
+:class:`~t2t_dist.models.fleet_view.PoolView`; a :class:`~t2t_dist.models.routing.Router` decides which engine serves a
+conversation. Requests wait here, in the worker, for room on their engine, the oldest conversation first, so that an
+engine's prefix cache is used before new conversations push its contents out.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import NamedTuple, Protocol
 from t2t_dist.core.errors import EngineUnavailable
 
 from .fleet_view import Held, PoolView
-from .limiter import Gate
-from .routing import Outcome, Router
+from .limiter import AdmissionLimiter
+from .routing import RequestOutcome, Router
 
 
 class Target(NamedTuple):
-    """An endpoint to send one request to. ``url`` ends in ``/v1``; ``key`` is sent as bearer token unless empty;
-    ``process`` says which process of the engine it was when the request was placed."""
+    """The endpoint for one request. ``url`` ends in ``/v1``; ``key`` is sent as bearer token unless empty;
+    ``process`` is the number of the engine's process when the request was placed."""
 
     engine: str
     url: str
@@ -36,19 +36,20 @@ class Target(NamedTuple):
 
 
 class Balancer(Protocol):
-    """Gives each request its target. ``patience_s``: how long a call goes on trying while its engines are away."""
+    """Anything that gives each request its target. ``patience_s``: how long a call keeps trying while no engine can
+    be used."""
 
     patience_s: float
 
     async def place(self, key: str) -> Target:
-        """Where the next request of the conversation ``key`` goes, once there is room for it.
+        """The target of the next request of the conversation ``key``, once there is room for it.
 
         Raises:
-            EngineUnavailable: nothing could take it within ``patience_s``.
+            EngineUnavailable: no engine could take it within ``patience_s``.
         """
         ...
 
-    def done(self, key: str, target: Target, outcome: Outcome, *, unreachable: bool = False) -> None:
+    def done(self, key: str, target: Target, outcome: RequestOutcome, *, unreachable: bool = False) -> None:
         """The request that was placed has ended; ``unreachable``: the endpoint refused or broke the connection."""
         ...
 
@@ -58,7 +59,7 @@ class Balancer(Protocol):
 
 
 class Fixed:
-    """Always the same endpoint, without a limit of its own."""
+    """The balancer of a single endpoint, without a limit."""
 
     patience_s = 0.0
 
@@ -68,25 +69,25 @@ class Fixed:
     async def place(self, key: str) -> Target:
         return self._target
 
-    def done(self, key: str, target: Target, outcome: Outcome, *, unreachable: bool = False) -> None:
+    def done(self, key: str, target: Target, outcome: RequestOutcome, *, unreachable: bool = False) -> None:
         pass
 
     def forget(self, key: str) -> None:
         pass
 
 
-#: An engine that can't be reached is left alone for this long, unless the driver says more of it sooner: the worker
-#: sees a dead engine at once, the driver's word of it comes with the next exchange.
+#: An engine that can't be reached gets no requests for this many seconds, or until the driver's next update: the worker
+#: notices a dead engine at once, the driver's update comes with the next exchange.
 _SHUNNED_S = 3.0
 
 
 class Pooled:
-    """Balances over the engines of a pool.
+    """The balancer over the engines of a pool.
 
     Args:
         pool: its name, for messages.
         router: chooses engines.
-        patience_s: how long a call waits for a pool none of whose engines can be used, in seconds.
+        patience_s: how long a call waits while none of the pool's engines can be used, in seconds.
         clock: seconds, monotonic.
     """
 
@@ -96,33 +97,33 @@ class Pooled:
         self.pool, self.patience_s, self._clock = pool, patience_s, clock
         self._router = router
         self._view = PoolView()
-        self._gates: dict[str, Gate] = {}
+        self._limiters: dict[str, AdmissionLimiter] = {}
         self._shunned: dict[str, float] = {}
         self._ages: dict[str, int] = {}
         self._counter = itertools.count()
         self._news = asyncio.Event()
-        self._ended: dict[str, Counter[str]] = {}  # by engine: how requests ended since the last word to the driver
+        self._ended: dict[str, Counter[str]] = {}  # by engine: how requests ended since the last report to the driver
 
     @property
     def view(self) -> PoolView:
-        """What is known of the pool."""
+        """The driver's latest view of the pool."""
         return self._view
 
     def update(self, view: PoolView) -> None:
-        """Take what the driver knows now."""
+        """Take the driver's latest view."""
         self._view = view
         self._shunned.clear()
-        for engine, gate in list(self._gates.items()):
+        for engine, limiter in list(self._limiters.items()):
             if engine not in view.engines:
-                self._ended.pop(engine, None)  # of a process that is gone
-                gate.send_away()
+                self._ended.pop(engine, None)  # its process is gone
+                limiter.send_away()
                 self._drop_if_gone(engine)
         for engine, seen in view.engines.items():
-            self._gates.setdefault(engine, Gate(seen.limit)).set_limit(seen.limit)
-        self._tell()
+            self._limiters.setdefault(engine, AdmissionLimiter(seen.limit)).set_limit(seen.limit)
+        self._publish()
 
-    def _tell(self) -> None:
-        """Put what is usable now before the router, and wake who waits for an engine."""
+    def _publish(self) -> None:
+        """Give the router the engines that are usable now, and wake the calls that wait for one."""
         now = self._clock()
         self._shunned = {engine: until for engine, until in self._shunned.items() if until > now}
         usable = {e: seen.takes_new for e, seen in self._view.engines.items() if e not in self._shunned}
@@ -131,10 +132,10 @@ class Pooled:
         self._news = asyncio.Event()
 
     def _drop_if_gone(self, engine: str) -> None:
-        """Forget the gate of an engine that is no longer in the pool, once the last request has left it."""
-        gate = self._gates.get(engine)
-        if gate is not None and engine not in self._view.engines and not gate.running:
-            del self._gates[engine]
+        """Drop the limiter of an engine that has left the pool, once its last request has ended."""
+        limiter = self._limiters.get(engine)
+        if limiter is not None and engine not in self._view.engines and not limiter.running:
+            del self._limiters[engine]
 
     async def place(self, key: str) -> Target:
         """See :class:`Balancer`."""
@@ -143,31 +144,31 @@ class Pooled:
             age = self._ages[key] = next(self._counter)
         deadline = self._clock() + self.patience_s
         while True:
-            # Only once a time-out is over: telling wakes all who wait, and if each told the others, none would sleep.
+            # Only once a time-out is over: this wakes all waiting calls, and if each woke the others, none would sleep.
             if self._shunned and min(self._shunned.values()) <= self._clock():
-                self._tell()
+                self._publish()
             choice = self._router.route(key)
             if choice is None:
                 await self._wait(deadline)
                 continue
             engine = choice.engine
-            gate = self._gates[engine]
+            limiter = self._limiters[engine]
             try:
-                entered = await gate.enter(age)
+                entered = await limiter.enter(age)
             except asyncio.CancelledError:
-                self._router.done(key, engine, Outcome.OK)
+                self._router.done(key, engine, RequestOutcome.OK)
                 self._drop_if_gone(engine)
                 raise
             seen = self._view.engines.get(engine)
             if entered and seen is not None:
                 return Target(engine, seen.url, seen.key, seen.process)
             if entered:
-                gate.leave()
+                limiter.leave()
                 self._drop_if_gone(engine)
-            self._router.done(key, engine, Outcome.OK)
+            self._router.done(key, engine, RequestOutcome.OK)
 
     async def _wait(self, deadline: float) -> None:
-        """Until something changes: the driver's word, or the end of an engine's time-out."""
+        """Wait until something changes: an update from the driver, or the end of an engine's time-out."""
         left = deadline - self._clock()
         if left <= 0:
             raise EngineUnavailable(f"pool {self.pool}: no engine could be used for {self.patience_s:g} s")
@@ -180,40 +181,42 @@ class Pooled:
         except TimeoutError:
             pass
 
-    def done(self, key: str, target: Target, outcome: Outcome, *, unreachable: bool = False) -> None:
+    def done(self, key: str, target: Target, outcome: RequestOutcome, *, unreachable: bool = False) -> None:
         """See :class:`Balancer`."""
         engine = target.engine
         self._router.done(key, engine, outcome)
-        gate = self._gates.get(engine)
-        if gate is None:
+        limiter = self._limiters.get(engine)
+        if limiter is None:
             return
-        if outcome is Outcome.REFUSED:
-            gate.refused()
-        elif outcome is Outcome.OK:
-            gate.answered()
+        if outcome is RequestOutcome.REFUSED:
+            limiter.refused()
+        elif outcome is RequestOutcome.OK:
+            limiter.answered()
         if unreachable:
-            gate.send_away()  # before the room that is left now goes to one of them
-        gate.leave()
+            limiter.send_away()  # before one of them is admitted in place of this request
+        limiter.leave()
         seen = self._view.engines.get(engine)
         if seen is None:
             self._drop_if_gone(engine)
             return
-        # A call that an earlier process left hanging says nothing of the present one. Nor does a broken connection say
-        # anything that the driver's polls don't: one switch breaks all of them at once.
+        # A call that an earlier process left hanging says nothing about the present one. Nor does a broken connection
+        # say more than the driver's polls do: one network switch breaks all of them at once.
         if seen.process == target.process and not unreachable:
             self._ended.setdefault(engine, Counter())[outcome.value] += 1
         if unreachable:
             self._shunned[engine] = self._clock() + _SHUNNED_S
-            self._tell()
+            self._publish()
 
     def held(self) -> dict[str, Held]:
-        """Of each engine: requests on it now, and how those that ended since the last call did."""
+        """Per engine: requests on it now, and how those that ended since the last call of this did."""
         ended, self._ended = self._ended, {}
-        found = {}
-        for engine, gate in self._gates.items():
+        held = {}
+        for engine, limiter in self._limiters.items():
             of = ended.get(engine, Counter())
-            found[engine] = Held(gate.running, of[Outcome.REFUSED], of[Outcome.FAILED], of[Outcome.OK])
-        return found
+            held[engine] = Held(
+                limiter.running, of[RequestOutcome.REFUSED], of[RequestOutcome.FAILED], of[RequestOutcome.OK]
+            )
+        return held
 
     def forget(self, key: str) -> None:
         """See :class:`Balancer`."""

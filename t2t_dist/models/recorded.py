@@ -1,6 +1,6 @@
-"""Models without a model: write down every exchange, and answer from such a file again.
+"""Recorder of exchanges with a model, and a chat model that answers from such a recording.
 
-The file is JSON Lines, one exchange a line: ``key`` (of what was asked, see :func:`exchange_key`), ``seat``, ``seed``,
+The file is JSON Lines, one exchange per line: ``key`` (of the question, see :func:`exchange_key`), ``seat``, ``seed``,
 ``last`` (start of the last message, for people) and either ``reply`` or ``context_exceeded``.
 """
 
@@ -16,15 +16,16 @@ from typing import Any
 import orjson
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
+from t2t_dist.core.schema import ToolCall
 
-from .chat import ChatModel, Conversation, Reply, ToolCall, Usage
+from .chat import ChatModel, Conversation, Reply, Usage
 
 #: How much of the last message is shown, in characters.
 SHOWN = 80
 
 
 def exchange_key(conversation: Conversation, tools: bytes | None, seat: str) -> str:
-    """Hex blake2b (16 bytes) of seat, encoded messages and encoded tools; newlines, which no part holds, part them."""
+    """Hex blake2b (16 bytes) of seat, encoded messages and encoded tools, joined by newlines, which none contains."""
     digest = blake2b(seat.encode(), digest_size=16)
     for part in conversation.parts:
         digest.update(b"\n")
@@ -35,7 +36,7 @@ def exchange_key(conversation: Conversation, tools: bytes | None, seat: str) -> 
 
 
 class Recorder:
-    """Passes each call on to ``model`` and appends the exchange to ``path``. Several processes may share a file.
+    """A wrapper of a chat model that appends each exchange to ``path``. Several processes may share a file.
 
     Raises:
         InputError: the file can't be written.
@@ -54,7 +55,7 @@ class Recorder:
     async def complete(
         self, conversation: Conversation, *, tools: bytes | None = None, seed: int = 0, seat: str = "agent"
     ) -> Reply:
-        """The wrapped model's answer. Replies and full contexts are written down, failures are not."""
+        """The wrapped model's answer. Replies and full contexts are recorded, failures are not."""
         asked = {
             "key": exchange_key(conversation, tools, seat),
             "seat": seat,
@@ -72,7 +73,7 @@ class Recorder:
     def _append(self, exchange: dict[str, Any]) -> None:
         if self._file is None:
             raise RuntimeError(f"recorder of {self.path} is closed")
-        # One write in append mode: lines of several processes do not mix.
+        # A single write in append mode, so that lines of several processes do not mix.
         os.write(self._file, orjson.dumps(exchange) + b"\n")
 
     async def close(self) -> None:
@@ -84,11 +85,11 @@ class Recorder:
 
 
 class RecordedChat:
-    """Answers from a file that a :class:`Recorder` wrote (``recorded:FILE``).
+    """A chat model that answers from a file written by a :class:`Recorder` (``recorded:FILE``).
 
-    Of several replies to one question the one recorded with the same seed answers; where there is none, ``seed`` modulo
-    their count picks one in the order of their seeds (the file's order where equal). So the choice depends neither on
-    who asks first now nor on who was answered first then.
+    Of several replies to the same question, the one recorded with the same seed is given; if there is none, ``seed``
+    modulo their count picks one in the order of their seeds (the file's order where equal). So the choice depends
+    neither on the order of questions now nor on the order of answers while recording.
 
     Raises:
         InputError: the file can't be read, or a line of it is broken; names file and line.
@@ -105,10 +106,10 @@ class RecordedChat:
         """The recorded reply.
 
         Raises:
-            EngineBadResponse: this was never asked while recording.
-            ContextExceeded: it was recorded.
+            EngineBadResponse: this question was not recorded.
+            ContextExceeded: so it was recorded.
         """
-        await asyncio.sleep(0)  # as every other model: lets the other episodes of the worker go on
+        await asyncio.sleep(0)  # like every other model, lets the worker's other episodes run
         answers = self._answers.get(exchange_key(conversation, tools, seat))
         if not answers:
             raise EngineBadResponse(
@@ -120,7 +121,7 @@ class RecordedChat:
             answer = answers[seed % len(answers)][1]
         if isinstance(answer, str):
             raise ContextExceeded(answer)
-        return replace(answer)  # the caller's own, to change as it likes
+        return replace(answer)  # a copy, which the caller may change
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -136,10 +137,7 @@ def _shown(conversation: Conversation) -> str:
 
 
 def _encoded(reply: Reply) -> dict[str, Any]:
-    return asdict(reply) | {
-        "tool_calls": [call._asdict() for call in reply.tool_calls],
-        "usage": reply.usage._asdict(),
-    }
+    return asdict(reply) | {"usage": reply.usage._asdict()}
 
 
 def _decoded(fields: dict[str, Any]) -> Reply:

@@ -1,41 +1,40 @@
-"""Which engine gets the next request of a conversation.
+"""Router: decides which engine gets the next request of a conversation.
 
-A pure state machine: no clock, no I/O; its chance is a small mixer of integers with a seed of its own.
+A pure state machine: no clock, no I/O; its random numbers come from a small generator with its own seed.
 
-Its moves: *set_engines* says which engines may be used, *route* gives a request of a key (``"episode/seat"``) to one,
-*done* says how that ended, *forget* that the conversation is over.
+Its inputs: *set_engines*: which engines may be used; *route*: a request of a key (``"episode/seat"``) needs an engine;
+*done*: how a request ended; *forget*: a conversation is over.
 
 Sticky
-    A conversation stays where its first request went, since there its prefix is in the cache: sent elsewhere, all of it
-    is read in again. Hashing keys to engines would do that without a table, but pays no heed to load, and whatever then
-    corrects it for load moves nearly every conversation: hits fall from 98 % to 5 %. So a key is pinned, and moved only
-    for one of four reasons, each counted:
+    A conversation stays where its first request went, because its prefix is cached there: elsewhere all of it would be
+    computed again. Hashing keys to engines would do that without a table, but ignores load, and any correction for load
+    then moves nearly every conversation: cache hits fall from 98 % to 5 %. So a key is pinned, and moved for only four
+    reasons, each counted:
 
     ============= =====================================================================================
-    unhealthy     its engine may not be used any more
+    unhealthy     its engine may no longer be used
     failed        its last request there got no answer: the second try goes elsewhere
-    refused_twice the engine answered 503 to it twice in a row: once is a full queue, twice means to stay full
+    refused_twice the engine answered 503 to it twice in a row: once is a full queue, twice is a lasting one
     overloaded    its engine holds more than 1.5 x the median + 4 outstanding requests
     ============= =====================================================================================
 
-    Except for the first, it stays where it is if there is nowhere (better) to go.
+    Except for the first, it stays if there is no (better) engine to move to.
 
 Placed
-    On the less loaded of two engines drawn at random: nearly as even as the least loaded of all, costs no search, and
-    many routers that know only their own requests don't all run to the same idle engine.
+    On the less loaded of two engines drawn at random: nearly as even as the least loaded of all, needs no search, and
+    many routers that know only their own requests don't all choose the same idle engine.
 
     Load is the number of outstanding requests, then of pinned keys. Conversations last long, so pins seem to be the
-    load to come, and outstanding requests a noisy sample of it. But pins say nothing of how fast an engine is. In a
+    load to come, and outstanding requests a noisy sample of it. But pins don't show how fast an engine is. In a
     simulation (each conversation a loop of request and tool) equal engines gave the same latency by either measure;
     where half of them ran at 0.4 of the speed, latency was 7 to 30 % higher by pins, and in between by the sum. Pins
-    send the slow ones their full share; requests pile up there, which keeps others away. Pins decide where requests do
-    not: when nothing has run yet, or all are in their tools.
+    give slow engines their full share; outstanding requests pile up there and so keep others away. Pins decide where
+    requests do not: when nothing has run yet, or every conversation is in a tool call.
 
 Cost
-    O(1) a call, but for the median. That is read off a sorted list of the engines' outstanding requests. A call changes
-    one of them by one; made at the right end of a run of equals, the change keeps the list sorted. So it is one
-    bisection (ten comparisons for 1,000 engines). Nothing is shifted, and all is sorted anew only when the engines
-    change.
+    O(1) per call, except for the median. It is read from a sorted list of the engines' outstanding requests. A call
+    changes one entry by one; at the right end of a run of equal values, the change keeps the list sorted. So it takes
+    one bisection (ten comparisons for 1,000 engines). The list is sorted again only when the engines change.
 """
 
 from __future__ import annotations
@@ -48,20 +47,20 @@ from enum import StrEnum
 from typing import NamedTuple
 
 OVERLOAD_FACTOR = 1.5
-"""Of the median. Two choices keep the fullest within about this of the middle, so beyond it something is wrong with the
-engine: moving sooner would throw caches away for noise."""
+"""Times the median. Two random choices keep the fullest engine within about this of the median, so beyond it something
+is wrong with the engine: moving sooner would throw caches away because of noise."""
 
 OVERLOAD_EXTRA = 4
-"""Requests on top of that: where the median is 0 or 1, a handful of requests on one engine is no overload."""
+"""Requests beyond that: where the median is 0 or 1, a handful of requests on one engine is no overload."""
 
 REFUSALS = 2
-"""503s in a row to one key that move it."""
+"""503s in a row after which a key is moved."""
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """How a request ended."""
 
-    OK = "ok"  # an answer, be it an error about the request itself
+    OK = "ok"  # an answer, which may be an error about the request itself
     REFUSED = "refused"  # 503: the engine is full
     FAILED = "failed"  # no answer
 
@@ -98,9 +97,10 @@ class _Pin:
 
 
 class Router:
-    """Pins conversations to engines. Memory is the keys not forgotten, the requests in flight and the engines.
+    """The router of one worker, which pins conversations to engines.
 
-    Every request routed must be reported by :meth:`done`, and every conversation that ended by :meth:`forget`.
+    Its memory grows with the keys not forgotten, the requests in flight and the engines. Every routed request must be
+    reported by :meth:`done`, and every conversation that ended by :meth:`forget`.
 
     :param seed: of the placement; routers of several workers should differ in it.
     """
@@ -109,17 +109,17 @@ class Router:
         self.moves: Counter[str] = Counter()
         """How many times a key was moved, by :class:`Reason`."""
         self._dice = _Dice(seed)
-        self._engines: dict[str, _Engine] = {}  # the usable, and those gone that still have pins or requests
+        self._engines: dict[str, _Engine] = {}  # the usable ones, and others that still have pins or requests
         self._usable: dict[str, bool] = {}
-        self._open: list[str] = []  # those that take new conversations, in order of name
-        self._place: dict[str, int] = {}  # where in that list
-        self._counts: list[int] = []  # outstanding requests of the usable, ascending
+        self._open: list[str] = []  # those that take new conversations, ordered by name
+        self._place: dict[str, int] = {}  # each one's index in that list
+        self._counts: list[int] = []  # outstanding requests of the usable ones, ascending
         self._pins: dict[str, _Pin] = {}
         self._in_flight: dict[tuple[str, str], int] = {}  # (key, engine) -> requests
 
     def set_engines(self, usable: Mapping[str, bool]) -> None:
-        """The engines that may be used, and whether each takes new conversations. One that is absent may get nothing:
-        a key pinned to it is moved when it comes next, unless the engine is back by then. O(n log n) if it is news."""
+        """The engines that may be used, and whether each takes new conversations. Any other engine gets nothing: a key
+        pinned to it is moved at its next request, unless the engine is back by then. O(n log n) on a change."""
         if self._usable == usable:
             return
         gone = self._usable.keys() - usable.keys()
@@ -133,8 +133,8 @@ class Router:
         self._counts = sorted(self._engines[engine].outstanding for engine in self._usable)
 
     def route(self, key: str) -> Choice | None:
-        """The engine for the next request of ``key``, which then counts as outstanding there. None if there is none
-        that it may go to: nothing is counted, and a pin stays."""
+        """The engine for the next request of ``key``, which then counts as outstanding there. None if no engine can
+        take it: nothing is counted, and a pin stays."""
         pin = self._pins.get(key)
         moved: Reason | None = None
         if pin is None:
@@ -160,9 +160,9 @@ class Router:
         self._in_flight[flight] = self._in_flight.get(flight, 0) + 1
         return Choice(engine, moved)
 
-    def done(self, key: str, engine: str, outcome: Outcome) -> None:
-        """A request of ``key`` that was routed to ``engine`` has ended. The engine may be gone and the key forgotten or
-        moved by now; a request that is not in flight, or not any more, changes nothing."""
+    def done(self, key: str, engine: str, outcome: RequestOutcome) -> None:
+        """A request of ``key`` that was routed to ``engine`` has ended. By now the engine may be gone, and the key
+        forgotten or moved; a request that is not in flight, or no longer, changes nothing."""
         flight = key, engine
         requests = self._in_flight.get(flight, 0)
         if not requests:
@@ -177,11 +177,11 @@ class Router:
         if pin is None or pin.engine != engine:
             return
         match outcome:
-            case Outcome.OK:
+            case RequestOutcome.OK:
                 pin.refused, pin.failed = 0, False
-            case Outcome.REFUSED:
+            case RequestOutcome.REFUSED:
                 pin.refused, pin.failed = pin.refused + 1, False
-            case Outcome.FAILED:
+            case RequestOutcome.FAILED:
                 pin.refused, pin.failed = 0, True
 
     def forget(self, key: str) -> None:
@@ -191,21 +191,21 @@ class Router:
             self._engines[pin.engine].pinned -= 1
             self._tidy(pin.engine)
 
-    # ---------------------------------------------------------------------------------------------------- what is known
+    # ------------------------------------------------------------------------------------------------------------ state
 
     def outstanding(self, engine: str) -> int:
-        """Requests routed to ``engine`` and not done, also if it is gone."""
+        """Requests routed to ``engine`` and not done, even if it is gone."""
         return self._engines[engine].outstanding if engine in self._engines else 0
 
     def pinned(self, engine: str) -> int:
-        """Conversations pinned to ``engine``, also if it is gone."""
+        """Conversations pinned to ``engine``, even if it is gone."""
         return self._engines[engine].pinned if engine in self._engines else 0
 
     # ----------------------------------------------------------------------------------------------------------- inside
 
     def _better(self, pin: _Pin) -> tuple[Reason | None, str | None]:
-        """Why the key must leave its engine, and where to; (None, None) if it stays. To an engine that takes new ones:
-        a suspect one keeps what it has, and gets no more."""
+        """Why the key must leave its engine, and for which; (None, None) if it stays. Only for an engine that takes new
+        conversations: a suspect one keeps those it has, and gets no more."""
         if pin.engine not in self._usable:
             return Reason.UNHEALTHY, self._draw()
         if pin.failed or pin.refused >= REFUSALS:
@@ -214,8 +214,8 @@ class Router:
                 return (Reason.FAILED if pin.failed else Reason.REFUSED_TWICE), target
         elif self._overloaded(pin.engine):
             target = self._draw(other_than=pin.engine)
-            # The median may be that of suspects which get nothing: then all that is open is overloaded, and moving
-            # from one such engine to the next would only lose caches.
+            # The median may be that of suspect engines that get nothing: then every open engine is overloaded, and
+            # moving between them would only lose caches.
             if target is not None and not self._overloaded(target):
                 return Reason.OVERLOADED, target
         return None, None
@@ -224,12 +224,12 @@ class Router:
         return self._engines[engine].outstanding > OVERLOAD_FACTOR * self._median() + OVERLOAD_EXTRA
 
     def _median(self) -> float:
-        """Of the outstanding requests of all usable engines, of which there is at least one."""
+        """The median of outstanding requests over all usable engines; there is at least one."""
         middle, odd = divmod(len(self._counts), 2)
         return self._counts[middle] if odd else (self._counts[middle - 1] + self._counts[middle]) / 2
 
     def _draw(self, other_than: str | None = None) -> str | None:
-        """The less loaded of two different open engines drawn at random; the one there is, or None."""
+        """The less loaded of two different open engines drawn at random; the only one, or None if there is none."""
         barred = self._place.get(other_than) if other_than is not None else None
         n = len(self._open) - (barred is not None)
         if n <= 0:
@@ -249,7 +249,7 @@ class Router:
         return state.outstanding, state.pinned
 
     def _add(self, engine: str, change: int) -> None:
-        """One request more (1) or less (-1)."""
+        """Add one request (1) or remove one (-1)."""
         state = self._engines[engine]
         if engine in self._usable:
             if change > 0:
@@ -259,7 +259,7 @@ class Router:
         state.outstanding += change
 
     def _tidy(self, engine: str) -> None:
-        """Drop what is known of an engine that is gone, once nothing hangs on it."""
+        """Drop the state of an engine that is gone, once it has no pins and no requests."""
         if engine in self._usable:
             return
         state = self._engines[engine]
@@ -268,7 +268,7 @@ class Router:
 
 
 class _Dice:
-    """SplitMix64 (Steele, Lea, Flood 2014): 64 bits of state, the same numbers in every version of Python."""
+    """A random generator, SplitMix64 (Steele, Lea, Flood 2014): the same numbers in every version of Python."""
 
     __slots__ = ("_state",)
 
@@ -276,7 +276,7 @@ class _Dice:
         self._state = seed & _MASK
 
     def below(self, n: int) -> int:
-        """0..n-1, each as likely as the others to within n / 2**64."""
+        """0..n-1, uniform to within n / 2**64."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
         mixed = self._state
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK

@@ -14,10 +14,10 @@ import orjson
 from t2t_dist.core.errors import EngineBadResponse
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, split_thinking, user_prompt
-from t2t_dist.core.schema import Turn, TurnCall, UserSide
+from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, USER
-from t2t_dist.models.chat import ChatModel, Conversation, Reply, ToolCall
+from t2t_dist.models.chat import ChatModel, Conversation, Reply
 
 
 def _tight(data: bytes) -> bytes:
@@ -74,7 +74,7 @@ class _Seat:
             role=self._role,
             content=text or None,
             reasoning=reply.reasoning if thoughts is None else _joined(reply.reasoning, thoughts),
-            tool_calls=[TurnCall(*call) for call in reply.tool_calls],
+            tool_calls=list(reply.tool_calls),
             model=reply.model,
             engine=reply.engine,
             sampling=reply.sampling,
@@ -106,8 +106,8 @@ class _Seat:
                 conversation.assistant(self._said[1], reasoning=self._carry_reasoning)
             else:
                 # Not from this model: the greeting.
-                calls = tuple([ToolCall(call.id, call.name, call.arguments) for call in turn.tool_calls])
-                conversation.assistant(Reply(turn.content, turn.reasoning, calls), reasoning=self._carry_reasoning)
+                reply = Reply(turn.content, turn.reasoning, tuple(turn.tool_calls))
+                conversation.assistant(reply, reasoning=self._carry_reasoning)
         self._seen = len(turns)
 
 

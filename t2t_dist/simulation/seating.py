@@ -18,11 +18,11 @@ def seat_agent(models: Models, name: str, task: Task, domain: Domain, episode_id
         InputError: no agent has this name, or its model can't be used.
     """
     parsed = parse_model(name, "agent")
-    if parsed.kind == "scripted":
+    if not parsed.is_chat:
         from .scripted.agents import scripted_agent
 
         return scripted_agent(parsed.what, task, domain, seed)
-    carry = models.carries_reasoning(name)
+    carry = models.carries_reasoning(name, "agent")
     return ModelAgent(models.chat(name, "agent"), domain, episode_id, carry_reasoning=carry)
 
 
@@ -32,10 +32,10 @@ def seat_user(models: Models, name: str, side: UserSide, domain: Domain, episode
     Raises:
         InputError: no user has this name, or its model can't be used.
     """
-    if parse_model(name, "user").kind == "scripted":
+    if not parse_model(name, "user").is_chat:
         from .scripted.device import devices_of
         from .scripted.user import ScriptedUser
 
         return ScriptedUser(side, seed, devices_of(domain, side))
-    carry = models.carries_reasoning(name)
+    carry = models.carries_reasoning(name, "user")
     return ModelUser(models.chat(name, "user"), side, domain, episode_id, seed=seed, carry_reasoning=carry)

@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 from pydantic import BaseModel
 
-from t2t_dist.core.schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, Trajectory, Turn, TurnCall
+from t2t_dist.core.schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, ToolCall, Trajectory, Turn
 
 M = TypeVar("M", bound=BaseModel)
 #: From the value of a field to its cell, or back.
@@ -170,7 +170,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
 
 def turn_of(row: dict[str, Any]) -> Turn:
     """The turn of a row read back."""
-    calls = [TurnCall(call["id"], call["name"], call["arguments"]) for call in row["tool_calls"] or ()]
+    calls = [ToolCall(call["id"], call["name"], call["arguments"]) for call in row["tool_calls"] or ()]
     captured = {name: row.get(name) for name in _CAPTURED}
     return Turn(**{**{name: row[name] for name in _TURN_FIELDS}, **captured, "tool_calls": calls})
 

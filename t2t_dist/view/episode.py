@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from t2t_dist.core.schema import GoldCall, RecordChange, Task, Turn, TurnCall
+from t2t_dist.core.schema import GoldCall, RecordChange, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META, Change, World, diff
 from t2t_dist.environments.tool_faults import with_tool_faults
@@ -185,7 +185,7 @@ def _turns(turns: Sequence[Turn]) -> list[ShownTurn]:
     return shown
 
 
-def _call(call: TurnCall, seat: str) -> ShownCall:
+def _call(call: ToolCall, seat: str) -> ShownCall:
     return ShownCall(call.name, arguments_of(call.arguments), call.arguments, own=seat == USER)
 
 

@@ -1,6 +1,7 @@
-"""Stands in for an interpreter that has vLLM: answers the probe for its module, and plays a server on the rest.
+"""Stand-in for an interpreter that has vLLM: answers the probe for its module, and plays a server on any other call.
 
-It answers chat completions as ``tests.support.fake_endpoint.default_brain`` does and counts them in metrics named like vLLM's.
+It answers chat completions as ``tests.support.fake_endpoint.default_brain`` does and counts them in metrics named like
+vLLM's.
 
 ``FAKE`` in the engine's environment says how it behaves, as words: ``crash``, ``silent`` (never listens), ``template``
 (has none), ``stubborn`` (ignores SIGTERM), ``brood`` (leaves processes below it that ignore SIGTERM, one of them in a

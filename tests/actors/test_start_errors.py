@@ -1,17 +1,17 @@
-"""Causes read out of what vLLM writes. Those that need no GPU are also met for real in tests/vllm."""
+"""Explanations of start errors from vLLM's log. Those that need no GPU also occur for real in tests/vllm."""
 
 from __future__ import annotations
 
 import pytest
 
-from t2t_dist.actors.start_errors import diagnose, is_port_taken
+from t2t_dist.actors.start_errors import explain_start_error, is_port_taken
 from t2t_dist.config.engines import PoolConfig
 
 CONFIG = PoolConfig(model="org/model")
 
 
 def said(*lines: str, gpus: int = 1, code: int = 1) -> str:
-    found = diagnose(lines, CONFIG, 8000, gpus, code)
+    found = explain_start_error(lines, CONFIG, 8000, gpus, code)
     assert "\n" not in found
     return found
 

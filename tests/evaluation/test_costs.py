@@ -10,7 +10,7 @@ import pytest
 from t2t_dist.core.errors import EngineTimeout, InputError
 from t2t_dist.evaluation.costs import Price, costs_of, parse_prices
 from t2t_dist.models.chat import Conversation, Reply, Usage
-from t2t_dist.models.metering import Counted, spending, stage
+from t2t_dist.models.metering import Meter, Metered, spending, stage
 
 
 class Model:
@@ -35,7 +35,7 @@ class Model:
 
 
 async def test_calls_are_counted_by_item_stage_and_seat_also_in_tasks_started_meanwhile() -> None:
-    model, items = Counted(Model()), [Counter[str](), Counter[str]()]
+    model, items = Metered(Model(), Meter(), "m"), [Counter[str](), Counter[str]()]
 
     async def ask(name: str, seat: str) -> None:
         with stage(name):
@@ -65,11 +65,11 @@ async def test_calls_are_counted_by_item_stage_and_seat_also_in_tasks_started_me
 async def test_a_call_without_an_answer_is_counted_and_one_for_nobody_is_not() -> None:
     counter = Counter[str]()
     with spending(counter), pytest.raises(EngineTimeout):
-        await Counted(Model(fails=True)).complete(Conversation(), seat="judge")
+        await Metered(Model(fails=True), Meter(), "m").complete(Conversation(), seat="judge")
     (cost,) = costs_of(counter)
     assert (cost.seat, cost.calls, cost.failed, cost.prompt_tokens) == ("judge", 0, 1, 0)
     before = Counter(counter)
-    await Counted(Model()).complete(Conversation())
+    await Metered(Model(), Meter(), "m").complete(Conversation())
     assert counter == before
 
 
@@ -86,7 +86,7 @@ async def test_a_call_without_an_answer_is_counted_and_one_for_nobody_is_not() -
 async def test_money_by_price(text: str, money: float | None) -> None:
     counter = Counter[str]()
     with spending(counter):
-        await Counted(Model()).complete(Conversation())
+        await Metered(Model(), Meter(), "m").complete(Conversation())
     (cost,) = costs_of(counter, parse_prices([text]))
     assert cost.money == (None if money is None else pytest.approx(money / 1e6))
     assert costs_of(counter)[0].money is None

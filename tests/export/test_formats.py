@@ -12,7 +12,7 @@ from datasets import Features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.core.schema import Turn, TurnCall
+from t2t_dist.core.schema import ToolCall, Turn
 from t2t_dist.environments import registry
 from t2t_dist.export.files import Spool
 from t2t_dist.export.formats import (
@@ -38,12 +38,12 @@ def turns(*made: Turn) -> list[dict[str, Any]]:
 TALK = turns(
     Turn("agent", "assistant", "Hello, how may I help?"),
     Turn("user", "user", "Cancel it."),
-    Turn("agent", "assistant", None, "Which?", [TurnCall("c1", "look", '{"id": 1}')]),
+    Turn("agent", "assistant", None, "Which?", [ToolCall("c1", "look", '{"id": 1}')]),
     Turn("agent", "tool", "found", tool_call_id="c1"),
-    Turn("user", "user", None, None, [TurnCall("u1", "press_button", "{}")]),
+    Turn("user", "user", None, None, [ToolCall("u1", "press_button", "{}")]),
     Turn("user", "tool", "it blinks", tool_call_id="u1"),
     Turn("user", "user", "It blinks."),
-    Turn("agent", "assistant", "Now I cancel.", None, [TurnCall("c2", "cancel", '{"id": ')]),
+    Turn("agent", "assistant", "Now I cancel.", None, [ToolCall("c2", "cancel", '{"id": ')]),
     Turn("agent", "tool", "not JSON", tool_call_id="c2", error=True),
     Turn("agent", "assistant", "Done."),
     Turn("user", "user", "Thanks ###STOP###"),

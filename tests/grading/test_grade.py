@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -265,8 +266,7 @@ def test_an_engine_may_use_an_id_again(desk: Made) -> None:
     task = desk.one("general")
     talk = gone_well(desk.domain, task)
     for turn in talk.turns:
-        for call in turn.tool_calls:
-            call.id = "call_0"
+        turn.tool_calls = [replace(call, id="call_0") for call in turn.tool_calls]
         if turn.role == "tool":
             turn.tool_call_id = "call_0"
     outcome = graded(desk.domain, task, talk)

@@ -1,4 +1,4 @@
-"""Names of models: which there are, who may sit where, and the clients behind them."""
+"""The clients behind the names of models."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from t2t_dist.config.model_names import SCRIPTS, SEATS, ModelName, parse_model
+from t2t_dist.config.model_names import ENDPOINTS
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import FailureClass, InputError
 from t2t_dist.core.schema import Turn
 from t2t_dist.models.clients import Models
+from t2t_dist.models.endpoints import maker_of
 from t2t_dist.models.recorded import Recorder
 from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
@@ -26,58 +27,10 @@ QUICK = {"deadline_s": 5.0, "backoff_base_s": 0.005}
 URL = "http://127.0.0.1:8000/v1"
 
 
-# -- names ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("name", "seat", "expected"),
-    [
-        ("scripted:oracle", "agent", ModelName("scripted", "oracle")),
-        ("scripted", "user", ModelName("scripted")),
-        ("graph", "explorer", ModelName("graph")),
-        ("template", "writer", ModelName("template")),
-        ("recorded:/tmp/a:b.jsonl", "judge", ModelName("recorded", "/tmp/a:b.jsonl")),
-        (f"openai:m@{URL}", "agent", ModelName("openai", "m", URL)),
-        (f"openai:org/model:7b@rev2@{URL}", "user", ModelName("openai", "org/model:7b@rev2", URL)),
-        ("vllm:Qwen/Qwen3-8B", "agent", ModelName("vllm", "Qwen/Qwen3-8B")),
-        ("pool:big", "judge", ModelName("pool", "big")),
-    ],
-)
-def test_names_are_taken_apart(name: str, seat: str, expected: ModelName) -> None:
-    assert parse_model(name, seat) == expected
-    assert expected.is_chat == (expected.kind in ("recorded", "openai", "vllm", "pool"))
-
-
-@pytest.mark.parametrize(
-    ("name", "seat", "told"),
-    [
-        ("scripted:orcale", "agent", "did you mean scripted:oracle?"),
-        ("oracle", "agent", "did you mean scripted:oracle?"),
-        ("hastie", "agent", "did you mean scripted:hasty?"),
-        ("scipted", "user", "did you mean scripted?"),
-        ("graf", "explorer", "did you mean graph?"),
-        ("templates", "writer", "did you mean template?"),
-        ("openia:m@http://x/v1", "agent", "did you mean openai:MODEL@URL?"),
-        ("record:file", "judge", "did you mean recorded:FILE?"),
-        ("scripted:oracle", "user", "user takes scripted, recorded:FILE, openai:MODEL@URL, vllm:MODEL or pool:NAME"),
-        ("scripted", "agent", "agent takes scripted:oracle, scripted:hasty,"),
-        ("graph", "agent", "agent takes scripted:oracle"),
-        ("template", "explorer", "explorer takes graph, recorded:FILE, openai:MODEL@URL, vllm"),
-        ("scripted", "judge", "judge takes recorded:FILE, openai:MODEL@URL, vllm:MODEL or pool:NAME"),
-        ("gpt-5", "agent", "agent model 'gpt-5' is not known here; agent takes"),
-        ("", "agent", "agent model '' is not known here; agent takes"),
-        ("openai", "agent", "openai:my-model@http://127.0.0.1:8000/v1"),
-        ("openai:m", "agent", "openai:my-model@http://127.0.0.1:8000/v1"),
-        ("openai:m@localhost:8000", "user", "openai:my-model@http://127.0.0.1:8000/v1"),
-        ("recorded", "agent", "recorded:FILE"),
-        ("recorded:", "agent", "recorded:FILE"),
-        ("vllm", "user", "vllm:MODEL, a model's directory or name"),
-        ("pool:", "agent", "a name under 'pools'"),
-    ],
-)
-def test_a_name_that_can_not_be_used_is_one_line_that_helps(name: str, seat: str, told: str) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_model(name, seat)
-    assert told in str(caught.value)
-    assert "\n" not in str(caught.value)
+# -- clients ----------------------------------------------------------------------------------------------------------
+def test_every_kind_of_endpoint_has_a_maker() -> None:
+    for kind in ENDPOINTS:
+        assert callable(maker_of(kind))
 
 
 def test_a_password_in_an_endpoints_name_is_not_repeated() -> None:
@@ -87,11 +40,6 @@ def test_a_password_in_an_endpoints_name_is_not_repeated() -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_every_script_sits_in_the_agents_seat() -> None:
-    assert [parse_model(f"scripted:{script}", "agent").what for script in SCRIPTS] == list(SCRIPTS)
-
-
-# -- clients ----------------------------------------------------------------------------------------------------------
 def test_one_client_for_each_name_and_sampling() -> None:
     models = Models(ModelSettings(sampling={"user": {"temperature": 1.0}}))
     name, other = f"openai:m@{URL}", f"openai:n@{URL}"
@@ -125,7 +73,7 @@ async def test_settings_reach_the_requests(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("settings", "name", "told"),
+    ("settings", "name", "message"),
     [
         ({"api_key_env": "NO_SUCH_KEY"}, f"openai:m@{URL}", "NO_SUCH_KEY is not set"),
         ({"sampling": {"agent": {"messages": []}}}, f"openai:m@{URL}", "'messages'"),
@@ -134,10 +82,10 @@ async def test_settings_reach_the_requests(monkeypatch: pytest.MonkeyPatch) -> N
         ({"record": "/proc/nowhere/x"}, f"openai:m@{URL}", "/proc/nowhere/x can't be written"),
     ],
 )
-def test_what_can_not_be_made_is_one_line(settings: dict[str, Any], name: str, told: str) -> None:
+def test_what_can_not_be_made_is_one_line(settings: dict[str, Any], name: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         Models(ModelSettings(**settings)).chat(name, "agent")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -180,7 +128,7 @@ async def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -
         nobody = f"openai:m@http://127.0.0.1:{free.getsockname()[1]}/v1"
     async with FakeEndpoint(models=["a", "b"], api_key="sk-1") as fake:
         name = f"openai:m@{fake.url}"
-        for settings, wanted, told in [
+        for settings, wanted, message in [
             ({"api_key_env": "SHOP_KEY"}, name, "SHOP_KEY"),
             ({}, nobody, "can't be reached"),
             ({}, "openai:m@http://127.0.0.1:1/v1", "can't be reached"),
@@ -190,7 +138,7 @@ async def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -
             models = Models(ModelSettings(**QUICK, **settings))
             with pytest.raises(InputError) as caught:
                 await models.probe([(wanted, "agent")])
-            assert told in str(caught.value)
+            assert message in str(caught.value)
             assert "\n" not in str(caught.value)
             assert "sk-wrong" not in str(caught.value)
             await models.close()
@@ -244,9 +192,3 @@ async def test_closing_twice_is_fine_and_a_closed_client_is_not_used_again() -> 
         said = await seat_agent(models, name, cancelling(), shop(), "e", 0).act(turns)
         assert replace(said, sampling="").content == "Hi"
         await models.close()
-
-
-def test_every_seat_lists_its_forms() -> None:
-    assert set(SEATS) == {"agent", "user", "explorer", "writer", "judge"}
-    for forms in SEATS.values():
-        assert forms[-4:] == ("recorded:FILE", "openai:MODEL@URL", "vllm:MODEL", "pool:NAME")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.models.chat import Conversation, Reply, ToolCall, Usage
+from t2t_dist.core.schema import ToolCall
+from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.completion import BadAnswer, parse_completion, refusal_text, says_too_long
 
 
@@ -77,7 +78,7 @@ def test_whatever_json_comes_it_is_a_usable_reply_or_a_bad_answer(message: Any, 
         except BadAnswer:
             continue
         assert (isinstance(reply.content, str) and reply.content.strip()) or reply.tool_calls
-        assert all(isinstance(field, str) for call in reply.tool_calls for field in call)
+        assert all(isinstance(text, str) for c in reply.tool_calls for text in (c.id, c.name, c.arguments))
         Conversation().assistant(reply)
 
 

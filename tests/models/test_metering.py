@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.config.model_names import pool_label
+from t2t_dist.config.model_names import parse_model
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import ContextExceeded, EngineRejected, EngineTimeout
 from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.clients import Models
-from t2t_dist.models.metering import CALL_BOUNDS, OUTCOMES, TOKEN_KINDS, Calls, Histogram, Meter, Metered
+from t2t_dist.models.metering import CALL_BOUNDS, OUTCOMES, TOKEN_KINDS, Calls, Histogram, Meter, Metered, spending
 from tests.support.fake_endpoint import FakeEndpoint
 
 VALUES = st.lists(st.tuples(st.floats(0, 1e4), st.integers(1, 50)))
@@ -70,7 +71,7 @@ def test_every_token_is_of_one_kind(prompt: int, cached: int, completion: int) -
 
 # -- calls -------------------------------------------------------------------------------------------------------------
 class Plays:
-    """A model that does what it is told."""
+    """A model whose next result the test sets."""
 
     name = "plays"
 
@@ -102,13 +103,33 @@ async def test_a_call_that_breaks_is_counted_and_breaks(comes: BaseException, ou
     plays.next = comes
     with pytest.raises(type(comes)):
         await Metered(plays, meter, "mine").complete(Conversation())
-    told = meter.take()
-    assert told["mine"].ended == {outcome: 1}
+    counts = meter.take()
+    assert counts["mine"].ended == {outcome: 1}
     assert outcome in OUTCOMES
-    assert sum(told["mine"].took.counts) == 0, "times are those of answers"
+    assert sum(counts["mine"].took.counts) == 0, "times are those of answers"
 
 
-async def test_what_was_taken_is_not_told_again_and_its_size_does_not_grow() -> None:
+@pytest.mark.parametrize(
+    ("comes", "ended", "failed"),
+    [
+        (EngineTimeout("late"), 1, 1),
+        (ContextExceeded("long"), 1, 1),
+        (asyncio.CancelledError(), 1, 0),
+        (KeyError(), 0, 1),
+    ],
+)
+async def test_a_cancelled_call_costs_its_item_nothing_and_a_defect_is_no_outcome(
+    comes: BaseException, ended: int, failed: int
+) -> None:
+    plays, meter, counter = Plays(), Meter(), Counter[str]()
+    plays.next = comes
+    with spending(counter), pytest.raises(type(comes)):
+        await Metered(plays, meter, "mine").complete(Conversation())
+    assert sum(sum(calls.ended.values()) for calls in meter.take().values()) == ended
+    assert counter["spent|rollout|agent|plays|failed"] == failed
+
+
+async def test_what_was_taken_is_not_reported_again_and_its_size_does_not_grow() -> None:
     plays, meter = Plays(), Meter()
     model = Metered(plays, meter, "mine")
     plays.next = Reply(usage=Usage(10, 4, 3), t_model=0.3)
@@ -117,10 +138,10 @@ async def test_what_was_taken_is_not_told_again_and_its_size_does_not_grow() -> 
     assert meter.take() == {}
     for _ in range(200):
         await model.complete(Conversation())
-    told = meter.take()
-    assert told["mine"].tokens == {"prompt": 1200, "cached": 800, "completion": 600}
-    assert len(told["mine"].took.counts) == len(CALL_BOUNDS) + 1
-    assert len(pickle.dumps(told)) < one + 64
+    counts = meter.take()
+    assert counts["mine"].tokens == {"prompt": 1200, "cached": 800, "completion": 600}
+    assert len(counts["mine"].took.counts) == len(CALL_BOUNDS) + 1
+    assert len(pickle.dumps(counts)) < one + 64
     await model.close()
     assert plays.closed
 
@@ -136,19 +157,7 @@ async def test_calls_of_an_endpoint_are_counted_under_its_name() -> None:
         with pytest.raises(EngineRejected):
             await chat.complete(conversation)
         await models.close()
-    told = models.meter.take()
-    assert set(told) == {pool_label(name)} == {f"openai:m@{fake.url}"}
-    assert told[pool_label(name)].ended == {"ok": 1, "engine_bad_response": 1}, "a repetition is the same call"
-    assert sum(told[pool_label(name)].tokens.values()) == reply.usage.prompt_tokens + reply.usage.completion_tokens
-
-
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("pool:mine", "mine"),
-        ("vllm:/models/a", "vllm:/models/a"),
-        ("openai:a@b@http://h:1/v1/", "openai:a@b@http://h:1/v1"),
-    ],
-)
-def test_the_label_of_a_model_is_that_of_its_pool_or_endpoint(name: str, label: str) -> None:
-    assert pool_label(name) == label
+    ((label, calls),) = models.meter.take().items()
+    assert label == parse_model(name, "agent").label == f"openai:m@{fake.url}"
+    assert calls.ended == {"ok": 1, "engine_bad_response": 1}, "a repetition is the same call"
+    assert sum(calls.tokens.values()) == reply.usage.prompt_tokens + reply.usage.completion_tokens

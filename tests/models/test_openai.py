@@ -24,8 +24,9 @@ from t2t_dist.core.errors import (
     FailureClass,
     InputError,
 )
+from t2t_dist.core.schema import ToolCall
 from t2t_dist.models import openai
-from t2t_dist.models.chat import Conversation, Reply, ToolCall, Usage
+from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from tests.support.fake_endpoint import FakeEndpoint, Fault, text, tool_call
 
@@ -380,7 +381,7 @@ async def test_the_key_is_sent_and_shown_nowhere(
             await (chat.probe() if what == "probe" else chat.complete(asking()))
         error = caught.value
         shown.append("".join(traceback.format_exception(error)) + repr(error))
-        # Nothing that holds the request may hang on to the error.
+        # Nothing that holds the request may hang on the error.
         assert error.__cause__ is None
         assert error.__context__ is None or error.__suppress_context__
 
@@ -406,7 +407,7 @@ async def test_the_key_is_sent_and_shown_nowhere(
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "bad\x07key", "schlüssel"])
-def test_a_key_that_is_missing_or_broken_is_the_persons_to_mend(
+def test_a_key_that_is_missing_or_broken_is_the_persons_to_fix(
     monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)

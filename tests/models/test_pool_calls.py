@@ -123,7 +123,7 @@ async def test_a_call_that_breaks_on_one_goes_on_on_the_other(kind: str) -> None
     assert one.requests
 
 
-async def test_an_engine_that_hangs_costs_one_deadline_and_is_told_of() -> None:
+async def test_an_engine_that_hangs_costs_one_deadline_and_is_reported() -> None:
     async with (
         FakeEndpoint(faults=lambda *_: "never") as one,
         FakeEndpoint() as two,
@@ -148,7 +148,7 @@ async def test_one_engine_that_hangs_is_a_typed_failure() -> None:
 
 
 class Small:
-    """An endpoint with so many places; who comes beyond them gets a 503."""
+    """An endpoint with a number of places; requests beyond them get a 503."""
 
     def __init__(self, places: int) -> None:
         self.places, self.there, self.most, self.refusals = places, 0, 0, 0
@@ -167,7 +167,7 @@ class Small:
         return default_brain(body)
 
 
-async def test_what_an_engine_has_no_room_for_waits_and_is_told_of() -> None:
+async def test_what_an_engine_has_no_room_for_waits_and_is_reported() -> None:
     first, second = Small(2), Small(3)
     async with (
         FakeEndpoint(first.brain, first.faults) as one,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from t2t_dist.cluster.engines.health import Health, State
-from t2t_dist.models.routing import OVERLOAD_EXTRA, OVERLOAD_FACTOR, REFUSALS, Choice, Outcome, Reason, Router
+from t2t_dist.models.routing import OVERLOAD_EXTRA, OVERLOAD_FACTOR, REFUSALS, Choice, Reason, RequestOutcome, Router
 
 ENGINES = ("e0", "e1", "e2", "e3")
 KEYS = [f"{episode}/{seat}" for episode in range(12) for seat in ("agent", "user")]
@@ -88,18 +88,18 @@ class Model:
         self.refused.pop(key, None)
         self.failed.discard(key)
 
-    def done(self, flight: tuple[str, str], outcome: Outcome) -> None:
+    def done(self, flight: tuple[str, str], outcome: RequestOutcome) -> None:
         self.flying.remove(flight)
         key, engine = flight
         self.router.done(key, engine, outcome)
         if self.pins.get(key) != engine:
             return
-        if outcome is Outcome.REFUSED:
+        if outcome is RequestOutcome.REFUSED:
             self.refused[key] += 1
             self.failed.discard(key)
         else:
             self.settled(key)
-        if outcome is Outcome.FAILED:
+        if outcome is RequestOutcome.FAILED:
             self.failed.add(key)
 
     def forget(self, key: str) -> None:
@@ -118,7 +118,7 @@ class Model:
     def ends(self) -> None:
         """When all is done and forgotten, nothing is left."""
         for flight in [*self.flying]:
-            self.done(flight, Outcome.OK)
+            self.done(flight, RequestOutcome.OK)
         self.agrees()
         for key in [*self.pins]:
             self.forget(key)
@@ -155,15 +155,15 @@ class RouterMachine(RuleBasedStateMachine):
             self.model.route(key)
 
     @precondition(lambda self: self.model.flying)
-    @rule(data=st.data(), outcome=st.sampled_from(Outcome))
-    def done(self, data: st.DataObject, outcome: Outcome) -> None:
+    @rule(data=st.data(), outcome=st.sampled_from(RequestOutcome))
+    def done(self, data: st.DataObject, outcome: RequestOutcome) -> None:
         flight = data.draw(st.sampled_from(self.model.flying))
         self.model.done(flight, outcome)
         self.ended.append(flight)
 
     @precondition(lambda self: self.ended)
-    @rule(data=st.data(), outcome=st.sampled_from(Outcome))
-    def done_twice(self, data: st.DataObject, outcome: Outcome) -> None:
+    @rule(data=st.data(), outcome=st.sampled_from(RequestOutcome))
+    def done_twice(self, data: st.DataObject, outcome: RequestOutcome) -> None:
         flight = data.draw(st.sampled_from(self.ended))
         if flight not in self.model.flying:
             self.model.router.done(*flight, outcome)
@@ -186,41 +186,41 @@ TestRouter.settings = settings(max_examples=80, stateful_step_count=50, deadline
 
 
 class HealthAndRouterMachine(RuleBasedStateMachine):
-    """Engines live and die, the router is told of it after every event, and conversations go on meanwhile."""
+    """Engines live and die, the router is updated after every event, and conversations continue meanwhile."""
 
     @initialize(seed=st.integers(0, 1000), external=st.sets(st.sampled_from(ENGINES)))
     def start(self, seed: int, external: set[str]) -> None:
         self.now = 0.0
         self.health = {engine: Health(0.0, 60.0, restartable=engine not in external) for engine in ENGINES}
         self.model = Model(seed)
-        self.tell()
+        self.update()
 
-    def tell(self) -> None:
+    def update(self) -> None:
         self.model.set_engines({e: health.takes_new for e, health in self.health.items() if health.takes_any})
 
     @rule(engine=st.sampled_from(ENGINES), word=st.sampled_from(["ready", "ready", "answered", "restarting", "tick"]))
     def good_word(self, engine: str, word: str) -> None:
         getattr(self.health[engine], word)(self.now)
-        self.tell()
+        self.update()
 
     @rule(engine=st.sampled_from(ENGINES), times=st.integers(1, 6))
     def deaf(self, engine: str, times: int) -> None:
         for _ in range(times):
             self.now += 1.0
             self.health[engine].failed(self.now, "refused")
-        self.tell()
+        self.update()
 
     @rule(engine=st.sampled_from(ENGINES))
     def exited(self, engine: str) -> None:
         self.health[engine].exited(self.now, "gone")
-        self.tell()
+        self.update()
 
     @rule(seconds=st.floats(0, 100))
     def wait(self, seconds: float) -> None:
         self.now += seconds
         for health in self.health.values():
             health.tick(self.now)
-        self.tell()
+        self.update()
 
     @rule(keys=st.lists(st.sampled_from(FEW), min_size=1, max_size=6))
     def converse(self, keys: list[str]) -> None:
@@ -237,16 +237,16 @@ class HealthAndRouterMachine(RuleBasedStateMachine):
                 assert state is State.HEALTHY, "and no new conversation to a suspect one"
 
     @precondition(lambda self: self.model.flying)
-    @rule(data=st.data(), outcome=st.sampled_from(Outcome))
-    def done(self, data: st.DataObject, outcome: Outcome) -> None:
+    @rule(data=st.data(), outcome=st.sampled_from(RequestOutcome))
+    def done(self, data: st.DataObject, outcome: RequestOutcome) -> None:
         flight = data.draw(st.sampled_from(self.model.flying))
         health = self.health[flight[1]]
         self.model.done(flight, outcome)
-        if outcome is Outcome.FAILED:
+        if outcome is RequestOutcome.FAILED:
             health.failed(self.now, "reset")
         else:
             health.answered(self.now)
-        self.tell()
+        self.update()
 
     @invariant()
     def agrees(self) -> None:
@@ -268,7 +268,7 @@ def routed(router: Router, key: str) -> str:
     return choice.engine
 
 
-def turn(router: Router, key: str, outcome: Outcome = Outcome.OK) -> Choice:
+def turn(router: Router, key: str, outcome: RequestOutcome = RequestOutcome.OK) -> Choice:
     """One request, to its end."""
     choice = router.route(key)
     assert choice is not None
@@ -310,27 +310,27 @@ def test_a_dead_engine_is_left_and_its_late_words_do_no_harm() -> None:
         assert routed(router, "1/agent") == "a"
     router.set_engines({})
     assert router.route("1/agent") is None
-    router.done("1/agent", "a", Outcome.FAILED)
+    router.done("1/agent", "a", RequestOutcome.FAILED)
     router.set_engines(MappingProxyType({"b": True}))
     assert router.route("1/agent") == Choice("b", Reason.UNHEALTHY)
     router.set_engines({"b": True, "c": True})
-    router.done("1/agent", "a", Outcome.FAILED)
+    router.done("1/agent", "a", RequestOutcome.FAILED)
     assert turn(router, "1/agent") == Choice("b", None), "a word about the engine it left says nothing of this one"
     assert router.outstanding("a") == 1
     router.set_engines({"a": True, "b": True})
-    router.done("1/agent", "a", Outcome.OK)
-    router.done("1/agent", "a", Outcome.OK)
-    router.done("1/agent", "nowhere", Outcome.OK)
+    router.done("1/agent", "a", RequestOutcome.OK)
+    router.done("1/agent", "a", RequestOutcome.OK)
+    router.done("1/agent", "nowhere", RequestOutcome.OK)
     assert (router.outstanding("a"), router.outstanding("b")) == (0, 1)
 
 
 def test_a_failed_request_goes_elsewhere_the_second_time() -> None:
     router = Router(1)
     router.set_engines({"a": True})
-    turn(router, "1/agent", Outcome.FAILED)
-    assert turn(router, "1/agent", Outcome.FAILED) == Choice("a", None), "there is no other"
+    turn(router, "1/agent", RequestOutcome.FAILED)
+    assert turn(router, "1/agent", RequestOutcome.FAILED) == Choice("a", None), "there is no other"
     router.set_engines({"a": True, "b": False})
-    assert turn(router, "1/agent", Outcome.FAILED) == Choice("a", None), "nor is a suspect one any better"
+    assert turn(router, "1/agent", RequestOutcome.FAILED) == Choice("a", None), "nor is a suspect one any better"
     router.set_engines({"a": True, "b": True})
     assert turn(router, "1/agent") == Choice("b", Reason.FAILED)
     assert turn(router, "1/agent") == Choice("b", None), "and there it stays"
@@ -345,7 +345,7 @@ def test_a_failed_request_goes_even_to_a_busier_engine() -> None:
         for n in range(9):
             routed(router, f"{n}/user")
         router.set_engines({alone: True})
-        turn(router, "1/agent", Outcome.FAILED)
+        turn(router, "1/agent", RequestOutcome.FAILED)
         router.set_engines({alone: True, busy: True})
         assert turn(router, "1/agent") == Choice(busy, Reason.FAILED)
 
@@ -355,9 +355,16 @@ def test_one_refusal_is_borne_and_two_in_a_row_are_not() -> None:
     router.set_engines({"a": True})
     turn(router, "1/agent")
     router.set_engines({"a": True, "b": True})
-    for outcome in (Outcome.REFUSED, Outcome.OK, Outcome.REFUSED, Outcome.OK, Outcome.REFUSED, Outcome.REFUSED):
+    for outcome in (
+        RequestOutcome.REFUSED,
+        RequestOutcome.OK,
+        RequestOutcome.REFUSED,
+        RequestOutcome.OK,
+        RequestOutcome.REFUSED,
+        RequestOutcome.REFUSED,
+    ):
         assert turn(router, "1/agent", outcome) == Choice("a", None)
-    assert turn(router, "1/agent", Outcome.REFUSED) == Choice("b", Reason.REFUSED_TWICE)
+    assert turn(router, "1/agent", RequestOutcome.REFUSED) == Choice("b", Reason.REFUSED_TWICE)
     assert turn(router, "1/agent") == Choice("b", None), "it starts at none there"
 
 
@@ -408,7 +415,7 @@ def test_what_leaves_an_overloaded_engine_is_its_excess() -> None:
         at[key] = routed(router, key)
     for _ in range(5):
         for key in keys:
-            router.done(key, at[key], Outcome.OK)
+            router.done(key, at[key], RequestOutcome.OK)
             at[key] = routed(router, key)
     assert max(Counter(at.values()).values()) <= OVERLOAD_FACTOR * 40 + OVERLOAD_EXTRA
     assert {*router.moves} == {Reason.OVERLOADED}
@@ -471,6 +478,6 @@ def test_what_is_forgotten_is_placed_anew() -> None:
     assert (router.outstanding("a"), router.pinned("a")) == (1, 0)
     router.set_engines({"b": True})
     assert router.route("1/agent") == Choice("b", None)
-    router.done("1/agent", "a", Outcome.FAILED)
+    router.done("1/agent", "a", RequestOutcome.FAILED)
     assert router.outstanding("a") == 0
     assert turn(router, "1/agent") == Choice("b", None)

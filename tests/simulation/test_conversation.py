@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.errors import ContextExceeded, EngineTimeout, FailureClass
-from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn, TurnCall
+from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
 from tests.support.phones import GATE, PHONES
@@ -43,7 +43,7 @@ class Part:
         made = []
         for name, arguments in line if isinstance(line, list) else [line]:
             text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-            made.append(TurnCall(f"call_{self.calls}", name, text))
+            made.append(ToolCall(f"call_{self.calls}", name, text))
             self.calls += 1
         return Turn(self.seat, self.role, tool_calls=made)
 
@@ -267,7 +267,7 @@ async def test_a_tool_that_breaks_is_a_failure_with_the_transcript() -> None:
     assert failed.failure is FailureClass.TOOL_CRASH
     assert "broken raised ZeroDivisionError: oops" in str(failed)
     assert said(failed.turns)[1:] == [("user", "user", "Hi"), ("agent", "assistant", None)]
-    assert failed.turns[-1].tool_calls == [TurnCall("call_0", "broken", "{}")]
+    assert failed.turns[-1].tool_calls == [ToolCall("call_0", "broken", "{}")]
 
 
 async def test_a_blocking_tool_that_does_not_answer_is_a_failure_and_touches_nothing() -> None:

@@ -19,7 +19,7 @@ from t2t_dist.config.settings import LimitsConfig, ModelSettings
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EngineRejected, FailureClass
 from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, user_prompt
-from t2t_dist.core.schema import Certificate, GraderSide, Task, Turn, TurnCall
+from t2t_dist.core.schema import Certificate, GraderSide, Task, ToolCall, Turn
 from t2t_dist.models.chat import Conversation, Reply
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, RolloutFailed, Termination, roll_out
@@ -329,7 +329,7 @@ async def test_turns_that_are_not_the_models_own_are_encoded_all_the_same() -> N
     turns = [
         Turn("agent", "assistant", "Hello."),
         Turn("user", "user", "Hi."),
-        Turn("agent", "assistant", reasoning="look", tool_calls=[TurnCall("c", "think", "{")]),
+        Turn("agent", "assistant", reasoning="look", tool_calls=[ToolCall("c", "think", "{")]),
         Turn("agent", "tool", "Error: not JSON", tool_call_id="c", error=True),
     ]
     async with FakeEndpoint() as fake, models_of() as models:

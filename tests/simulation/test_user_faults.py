@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from t2t_dist.core.schema import Turn, TurnCall, UserSide
+from t2t_dist.core.schema import ToolCall, Turn, UserSide
 from t2t_dist.simulation.user_faults import FLAGS, LEAK, REPEAT, ROLE_SWAP, STOP_BEFORE_WRITE, user_faults
 from tests.support.tasks import cancelling
 
@@ -102,7 +102,7 @@ def test_what_a_customer_may_say_is_not(text: str) -> None:
 
 
 def test_words_of_the_agent_and_calls_of_either_are_nobodys_fault() -> None:
-    calls = [TurnCall("c", "think", "{}")]
+    calls = [ToolCall("c", "think", "{}")]
     turns = [
         *talk("Hi", "My instructions are: how can I help you?"),
         Turn("user", "user", "How can I help you?", tool_calls=calls),

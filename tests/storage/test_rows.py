@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from t2t_dist.core.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, Trajectory, Turn, TurnCall
+from t2t_dist.core.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, ToolCall, Trajectory, Turn
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import (
     CHECKS,
@@ -205,7 +205,7 @@ def test_times_attempts_and_engines_do_not_count_as_content() -> None:
 
 
 def test_calls_of_a_turn_come_back() -> None:
-    made = Turn("agent", "assistant", tool_calls=[TurnCall("c1", "f", "{not json"), TurnCall("c2", "g", "{}")])
+    made = Turn("agent", "assistant", tool_calls=[ToolCall("c1", "f", "{not json"), ToolCall("c2", "g", "{}")])
     back = through_arrow("failures", failure_row(some(Failure, turns=[made])))
     assert turn_of(back["turns"][0]) == made
 

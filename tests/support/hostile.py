@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from t2t_dist.core.schema import Episode, Turn, TurnCall
+from t2t_dist.core.schema import Episode, ToolCall, Turn
 
 #: Each would leave a mark (``window.hurt``, a dialog, a request) if a page took it for anything but text.
 MARKUP = (
@@ -32,7 +32,7 @@ def spoiled(episode: Episode) -> Episode:
         Turn("agent", "assistant", text, model=MARKUP[1]) for text in (BIDI, CONTROLS, PILED, WIDE, DEEP, MEGABYTE)
     ]
     for number, text in enumerate((*MARKUP, BIDI, CONTROLS, WIDE, DEEP, MEGABYTE)):
-        turns.append(Turn("agent", "assistant", None, tool_calls=[TurnCall(text[:99], text[:2_000], text)]))
+        turns.append(Turn("agent", "assistant", None, tool_calls=[ToolCall(text[:99], text[:2_000], text)]))
         turns.append(Turn("agent", "tool", text, tool_call_id=text[:99], error=number % 2 == 0))
     episode.turns = [*episode.turns, *turns]
     episode.agent = episode.agent + MARKUP[1] + BIDI

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.core.schema import GoldCall, Task, Turn, TurnCall
+from t2t_dist.core.schema import GoldCall, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import ToolResult
 
@@ -58,7 +58,7 @@ class Transcript:
         """A turn whose calls were never made: the conversation was cut off there."""
         ids = ids or [f"call_{len(self.turns)}_{n}" for n in range(len(wanted))]
         made = [
-            TurnCall(id, name, arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())
+            ToolCall(id, name, arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode())
             for id, (name, arguments) in zip(ids, wanted, strict=True)
         ]
         turn = Turn(seat, "user" if seat == "user" else "assistant", text, tool_calls=made)

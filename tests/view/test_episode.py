@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2t_dist.core.schema import Episode, Task, Turn, TurnCall
+from t2t_dist.core.schema import Episode, Task, ToolCall, Turn
 from t2t_dist.environments import registry
 from t2t_dist.environments.tools import READ, tool
 from t2t_dist.grading.diagnose import CODES
@@ -176,7 +176,7 @@ def test_a_tool_that_reaches_outside_is_not_called_by_looking(desk: Made, monkey
     monkeypatch.setitem(desk.domain.tools.by_name, "phone", outside)
     task = desk.one("general")
     episode = episode_of(played(desk, task)[1])
-    episode.turns[0].tool_calls = [TurnCall("1", "phone", "{}")]
+    episode.turns[0].tool_calls = [ToolCall("1", "phone", "{}")]
     page = show(row_of(episode)[1], task, desk.domain)
     assert "phone waits for something outside" in page.unreplayed
 

@@ -13,7 +13,7 @@ import orjson
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn, TurnCall
+from t2t_dist.core.schema import Change, Fact, GoldCall, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Kind
 
@@ -150,7 +150,7 @@ class ScriptedAgent(AgentPlayer):
         if isinstance(move, str):
             return Turn(seat="agent", role="assistant", content=move)
         self._calls += 1
-        call = TurnCall(id=f"call_{self._calls}", name=move.name, arguments=orjson.dumps(move.arguments).decode())
+        call = ToolCall(id=f"call_{self._calls}", name=move.name, arguments=orjson.dumps(move.arguments).decode())
         return Turn(seat="agent", role="assistant", content=None, tool_calls=[call])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import STOP, TRANSFER, Fact, Turn, TurnCall, UserSide
+from t2t_dist.core.schema import STOP, TRANSFER, Fact, ToolCall, Turn, UserSide
 from t2t_dist.environments.tools import Call
 
 from ..players import UserPlayer
@@ -114,7 +114,7 @@ class ScriptedUser(UserPlayer):
         self._calling = self._to_do.pop(0)
         self._calls += 1
         arguments = orjson.dumps(self._calling.arguments).decode()
-        call = TurnCall(f"own_{self._calls}", self._calling.name, arguments)
+        call = ToolCall(f"own_{self._calls}", self._calling.name, arguments)
         return Turn(seat="user", role="user", tool_calls=[call])
 
     def _report(self) -> str:
