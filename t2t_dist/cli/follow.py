@@ -77,12 +77,12 @@ def follow_job(
 
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
-    failed = _told_gates(about, checks, lines.told or {}) if seen is None else failed_gates(seen.verdicts)
-    found = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
+    failed = _told_gates(about, checks, lines.summary or {}) if seen is None else failed_gates(seen.verdicts)
+    found = verdict(ended, lines.summary, None if seen is None else seen.stored, failed, list(lines.last))
     if seen is not None and found.code in (0, 1):
         seen.judged.write_files(seen.tally, seen.stored.summary, seen.verdicts)
     if found.source:
-        if lines.told is None and found.summary is not None:
+        if lines.summary is None and found.summary is not None:
             for part in summary_tables(found.summary):  # the job did not live, or its log is not there, to say so
                 err_console.print(part)
         by = (
