@@ -60,7 +60,7 @@ def test_every_built_in_name_loads() -> None:
 
 def test_near_matches() -> None:
     assert problem("retial") == (
-        "there is no domain 'retial' (did you mean retail); one of your own is named package.module:attribute"
+        "there is no domain 'retial' (did you mean retail); a custom domain is named package.module:attribute"
     )
     assert "known: " in problem("zzzzzz")
     assert "retail" in problem("zzzzzz")
