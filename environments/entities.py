@@ -17,7 +17,7 @@ from typing_extensions import get_type_hints, is_typeddict
 Context = frozenset[tuple[str, Any]]
 
 
-class Found(NamedTuple):
+class DomainValue(NamedTuple):
     """A value of a domain type in a result. ``context``: (type, value) pairs of its record and the enclosing ones."""
 
     type: str
@@ -84,19 +84,19 @@ def _names(spec: Spec) -> frozenset[str]:
     return own.union(*(_names(inner) for _, inner in spec.fields))
 
 
-def find(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[Found]:
+def find(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[DomainValue]:
     """All domain values in ``value``, outermost first, each with its context."""
-    found: list[Found] = []
+    found: list[DomainValue] = []
     _collect(spec, value, context, found)
     return iter(found)
 
 
-def _collect(spec: Spec, value: Any, context: Context, found: list[Found]) -> None:
+def _collect(spec: Spec, value: Any, context: Context, found: list[DomainValue]) -> None:
     kind = spec.kind
     if value is None:
         return
     if kind == "scalar":
-        found.append(Found(spec.name, value, context | {(spec.name, value)}))
+        found.append(DomainValue(spec.name, value, context | {(spec.name, value)}))
     elif kind == "struct" and isinstance(value, dict):
         own = [
             (inner.name, value[key])
@@ -104,12 +104,12 @@ def _collect(spec: Spec, value: Any, context: Context, found: list[Found]) -> No
             if inner.kind == "scalar" and value.get(key) is not None
         ]
         around = context.union(own)
-        found.append(Found(spec.name, value, around))
+        found.append(DomainValue(spec.name, value, around))
         for key, inner in spec.fields:
             if inner.kind == "scalar":
                 # Its pair is in the context already.
                 if (own_value := value.get(key)) is not None:
-                    found.append(Found(inner.name, own_value, around))
+                    found.append(DomainValue(inner.name, own_value, around))
             elif inner.kind in _NESTED and key in value:
                 _collect(inner, value[key], around, found)
     elif kind == "list" and isinstance(value, list):

@@ -24,7 +24,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import get_type_hints
 
-from .entities import Found, Spec, find, readable, spec_of
+from .entities import DomainValue, Spec, find, readable, spec_of
 from .state import World
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class Tool:
         """Domain types found in its result."""
         return self.returns.names()
 
-    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[Found]:
+    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[DomainValue]:
         """The domain values in a result; the arguments of the call are part of their context."""
         asked = frozenset(
             (spec.name, arguments[name])

@@ -1,4 +1,4 @@
-"""The airline assistant's look-ups."""
+"""READ tools of the agent."""
 
 from __future__ import annotations
 

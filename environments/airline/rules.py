@@ -1,4 +1,4 @@
-"""The policy's rules, each with the number it has in policy.md, and the list of all."""
+"""The policy's rules about calls, each with its number in policy.md, and the list of all."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ON_RESERVATIONS = (
     "cancel_reservation",
     "send_certificate",
 )
-#: What customers ask for and no tool can do.
+#: Requests of customers for which there is no tool.
 NO_TOOL = ("add_passenger", "remove_checked_bags", "book_pet", "choose_seats", "report_lost_bag")
 
 
 def _alone(world: World, proposed: Iterator[Call], customer: str, mine: Rule) -> Iterator[Call]:
-    """Calls that break this rule and no other: what a task about one rule is made of."""
+    """Calls that break this rule and no other, for tasks about one rule."""
     for call in proposed:
         if mine.broken_by(world, call, customer) and not any(
             other.broken_by(world, call, customer) for other in RULES if other is not mine
@@ -50,7 +50,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    # A neighbour in the table: near enough to look at few records, another one for each customer.
+    # The next customers in the table: few records to read, and different ones per customer.
     others, start = world.base.keys("users"), world.base.positions("users").get(customer, 0)
     for step in range(1, min(12, len(others))):
         for one in calls.ahead(world, others[(start + step) % len(others)]):
@@ -101,7 +101,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         calls.flight_changes(world, customer, ahead, card),
         calls.bookings(world, customer, user["passengers"][:1], card) if user else iter(()),
     )
-    # One of each kind by turns, so that the first few are not all alike.
+    # The kinds alternate, so that the first few are not all of one kind.
     for some in zip_longest(*(_alone(world, kind, customer, seats_on_flights_to_come) for kind in kinds)):
         yield from (call for call in some if call)
 
@@ -119,7 +119,7 @@ def payment_covers_it(world: World, call: Call, customer: str) -> str | None:
 
 
 def _settles_nothing(world: World, call: Call) -> bool:
-    """Whether the tool has another reason to refuse a call: then nothing is paid."""
+    """Whether the tool refuses a call for another reason, so that nothing is paid."""
     reservation = calls.reservation_in(world, call)
     if reservation is None:
         return False
@@ -399,7 +399,7 @@ def compensation_is_given_once(world: World, call: Call, customer: str) -> str |
 
 
 def _claims(world: World, customer: str, cheek: float = 1.0) -> Iterator[Call]:
-    """Claims for every flight, for what is due (or would be), or so many times as much."""
+    """Claims for every flight, over the amount that is due (or would be), times ``cheek``."""
     for one in calls.reservations(world, customer):
         usual = when.FOR_DELAYED * len(one["passengers"])
         for flight in when.flights_in(world, one["trips"]):
@@ -416,7 +416,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 def _(world: World, customer: str) -> Iterator[Call]:
     for call in _breaking(world, customer, compensation_has_a_cause, _claims(world, customer)):
         flight = world.get("flights", call.arguments["flight_id"])
-        # Nobody complains of a flight that is still to come.
+        # Nobody complains about a future flight.
         if flight and when.state_of(flight, world.now) in ("arrived", "delayed"):
             yield call
 

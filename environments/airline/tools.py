@@ -1,4 +1,4 @@
-"""The airline assistant's tools: what makes and changes reservations, and the list of all."""
+"""WRITE tools of the agent, for reservations; the list of all tools."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _flight_ids(trip: Record) -> list[str]:
 
 
 def _settle(world: World, reservation: Record, difference: float, payment_method_id: str) -> ChangeReceipt:
-    """Charge or refund a difference, and say so."""
+    """Charge or refund a difference; returns the receipt."""
     _move_money(world, reservation, difference, payment_method_id)
     receipt = ChangeReceipt(
         reservation_id=reservation["reservation_id"], payment_method_id=PaymentMethodId(payment_method_id)

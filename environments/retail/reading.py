@@ -1,4 +1,4 @@
-"""The shop assistant's look-ups."""
+"""READ tools of the agent."""
 
 from __future__ import annotations
 

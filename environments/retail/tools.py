@@ -1,4 +1,4 @@
-"""The shop assistant's tools: what changes orders and accounts, and the list of all."""
+"""WRITE tools of the agent, for orders and accounts; the list of all tools."""
 
 from __future__ import annotations
 

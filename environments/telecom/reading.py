@@ -1,4 +1,4 @@
-"""The agent's look-ups."""
+"""READ tools of the agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's tools: what changes lines, bills and accounts, and the list of all of them, the customer's too."""
+"""WRITE tools of the agent, for lines, bills and accounts; the list of all tools, including the customer's."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from .records import (
 
 
 def _needs_restart(world: World, phone_number: str) -> None:
-    """The phone takes up what was changed on its line only when it registers anew."""
+    """A phone notices a change of its line only when it registers again."""
     if world.get("phones", phone_number) is not None:
         world.edit("phones", phone_number)["restart_needed"] = True
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from ...entities import PLAIN, Found, Spec
+from ...entities import PLAIN, DomainValue, Spec
 from ...state import World
 from ...tools import AGENT, Kind, Tool, ToolError
 from .config import ArgumentConfig, McpConfig, ToolConfig
@@ -157,7 +157,7 @@ class McpTool(Tool):
             raise ToolError(answer.text.removeprefix("Error: "))
         return answer.text
 
-    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[Found]:
+    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[DomainValue]:
         return super().found(self.read(value), arguments)
 
     def read(self, text: Any) -> Any:
