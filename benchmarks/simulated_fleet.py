@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from t2t_dist.cluster.engines.admission import Admission, Reading, share_of
+from t2t_dist.cluster.engines.admission import Admission, LoadReading, share_of
 from t2t_dist.cluster.engines.health import Health, State
 from t2t_dist.cluster.scheduling.scheduler import Scheduler
 from t2t_dist.models.routing import RequestOutcome, Router
@@ -271,7 +271,7 @@ class _World:
             if engine.up:
                 running = len(engine.running)
                 engine.health.answered(self.now)
-                engine.admission.read(Reading(self.now, min(1.0, engine.tokens / CACHE), running, 0, 0, 0))
+                engine.admission.read(LoadReading(self.now, min(1.0, engine.tokens / CACHE), running, 0, 0, 0))
             elif engine.health.state is State.DEAD and engine.health.restarting(self.now):
                 self.at(self.now + LOAD_S, "engine_ready", engine.name)
             if engine.admission.limit != limit:

@@ -1,4 +1,4 @@
-"""The Ray that a run uses: one of its own on this machine, or a cluster by its address."""
+"""Connect to Ray: a local instance started for this run, or a cluster by its address."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ import ray.exceptions
 
 from t2t_dist.core.errors import InputError
 
-#: No rows cross Ray, only item numbers and counters: the smallest store will do, and leaves a laptop its memory.
+#: Bytes of the object store. Only item numbers and counters cross Ray, so a small one leaves a laptop its memory.
 _OBJECT_STORE_BYTES = 100 << 20
-#: Seconds to find out whether anything listens at an address; Ray itself takes minutes to give up.
+#: Seconds to check whether anything listens at an address; Ray itself takes minutes to give up.
 _KNOCK_S = 5.0
-#: Attempts to start a Ray here.
+#: Attempts to start a local Ray.
 _STARTS = 3
 
 
 def address_of(wanted: str | None) -> str | None:
-    """The cluster's address, or ``None`` for a Ray of this run's own.
+    """The cluster's address, or ``None`` for a local Ray.
 
-    Without a setting, ``RAY_ADDRESS`` decides; Ray sets it for what it runs as a job, so that a job uses its cluster.
+    Without a setting, ``RAY_ADDRESS`` decides; Ray sets it in its jobs, so that a job uses its own cluster.
 
     Raises:
-        InputError: an address that is none for a driver.
+        InputError: the address is not one that a driver can join.
     """
     address = wanted or os.environ.get("RAY_ADDRESS") or "local"
     if address.startswith(("http://", "https://")):
         raise InputError(
-            f"cluster.address {address} is where jobs are submitted: give it to `t2t submit --address`,"
-            " or here the cluster's own address, HOST:PORT or auto"
+            f"cluster.address {address} is a job server: give it to `t2t submit --address`,"
+            " or set the cluster's own address here, HOST:PORT or auto"
         )
     if address.startswith("ray://"):
         raise InputError(
-            f"cluster.address {address}: a run's driver stands on a node of the cluster; from elsewhere use"
+            f"cluster.address {address}: a driver has to run on a node of the cluster; from elsewhere use"
             " `t2t submit --address http://HOST:8265`"
         )
     return None if address == "local" else address
@@ -47,24 +47,23 @@ def address_of(wanted: str | None) -> str | None:
 
 @contextmanager
 def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
-    """Ray, while this lasts. Gives whether it is this machine's alone.
+    """Context manager: connected to Ray. Yields whether it is local.
 
-    A Ray that this process is connected to already is used as it is. ``workers`` is how many a Ray of our own must
-    have room for.
+    An existing connection of this process is used as it is. ``workers``: how many a local Ray must have CPUs for.
 
     Raises:
-        InputError: there is no such cluster, it does not let us in, or none can be started here.
+        InputError: no such cluster, it refuses us, or no local Ray can be started.
     """
     address = address_of(wanted)
     if ray.is_initialized():
         yield address is None
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Ray asks for a token by default, and says so in a warning at every start.
+    # Ray asks for a token by default, and warns about it at every start.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     if address is None:
-        # By default Ray makes its workers, and with them the engines below, give way to everything else here.
+        # By default Ray runs its workers, and so our engines, at a low priority.
         os.environ.setdefault("RAY_worker_niceness", "0")
         start_local(num_cpus=max(workers, os.cpu_count() or 1), **quiet)
     else:
@@ -76,15 +75,18 @@ def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
 
 
 def start_local(**settings: Any) -> None:
-    """A Ray of our own. It gives its own processes half a minute to come up, too little on a machine that has other
-    work: what came up is ended, and it is tried again."""
+    """Start a local Ray, with retries: its own processes have half a minute to start, too little on a busy machine.
+
+    Raises:
+        InputError: every attempt failed.
+    """
     ours = psutil.Process()
     for left in reversed(range(_STARTS)):
         before = {process.pid for process in ours.children(recursive=True)}
         try:
             ray.init(address="local", object_store_memory=_OBJECT_STORE_BYTES, include_dashboard=False, **settings)
             return
-        except Exception as error:  # a bare one it is where its node does not come up
+        except Exception as error:  # Ray raises a bare Exception if its node does not start
             ray.shutdown()
             halves = [process for process in ours.children(recursive=True) if process.pid not in before]
             for process in halves:
@@ -93,8 +95,8 @@ def start_local(**settings: Any) -> None:
             psutil.wait_procs(halves, timeout=5)
             if not left:
                 raise InputError(
-                    f"Ray did not start on this machine in {_STARTS} attempts ({_first_line(error)}); give it a"
-                    " quieter moment, or name a cluster with --set cluster.address=HOST:PORT"
+                    f"Ray did not start on this machine in {_STARTS} attempts ({_first_line(error)}); try when it is"
+                    " less busy, or name a cluster with --set cluster.address=HOST:PORT"
                 ) from None
 
 
@@ -116,8 +118,8 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         ) from None
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         raise InputError(
-            f"can't join the Ray at {address}: {_first_line(error)}; a driver stands on a node of the cluster"
-            " (`ray start --address=...`), from elsewhere use t2t submit"
+            f"can't join the Ray at {address}: {_first_line(error)}; a driver has to run on a node of the cluster"
+            " (`ray start --address=...`); from elsewhere use t2t submit"
         ) from None
 
 

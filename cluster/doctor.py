@@ -1,4 +1,4 @@
-"""``t2t doctor``, as far as it needs Ray: the cluster, and the engines that a config would have us host."""
+"""The checks of ``t2t doctor`` that need Ray: the cluster, and the engines that a config wants hosted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .engines.fleet import Fleet
 
 
 def vllm(engine: EngineConfig, needed: bool) -> Finding:
-    """The vLLM of the interpreter that engines would be started with."""
+    """Checks the vLLM of the interpreter that would start the engines."""
     where = engine.python or "this interpreter"
     try:
         find_entry(engine)
@@ -32,7 +32,7 @@ def vllm(engine: EngineConfig, needed: bool) -> Finding:
 
 
 def cluster() -> list[Finding]:
-    """Ray's version, nodes and GPUs. Ray has to be running."""
+    """Checks Ray's version, nodes and GPUs. Ray has to be running."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cpus = sum(int(node.get("CPU", 0)) for node in nodes)
     gpus = [int(node.get("GPU", 0)) for node in nodes]
@@ -45,7 +45,7 @@ def cluster() -> list[Finding]:
 
 
 def endpoints_of(config: Config) -> list[Endpoint]:
-    """The endpoints of others that a config names."""
+    """The third-party endpoints that a config names."""
     found: dict[tuple[str, str], Endpoint] = {}
     for name, seat in config.check_models():
         parsed = parse_model(name, seat)
@@ -59,7 +59,7 @@ def endpoints_of(config: Config) -> list[Endpoint]:
 
 
 class Hosted:
-    """One engine of each pool that the config would have us host, started to be examined."""
+    """One engine per hosted pool of the config, started for the checks."""
 
     def __init__(self, config: Config) -> None:
         one = {"urls": [], "replicas": Replicas(min=1, max=1)}
@@ -67,7 +67,7 @@ class Hosted:
         self.pools = {name: pool.model_copy(update=one) for name, pool in pools if pool.hosted().max}
 
     def run(self) -> tuple[list[Finding], list[Endpoint], Fleet | None]:
-        """Start them. What was found, where they answer, and the fleet, to be stopped by the caller."""
+        """Start them. Returns the findings, the endpoints, and the fleet, which the caller has to stop."""
         if not self.pools:
             return [], [], None
         began = time.monotonic()
@@ -79,8 +79,8 @@ class Hosted:
         except InputError as error:
             fleet.stop()
             return [Finding("engines", "defect", str(error))], [], None
-        told = f"{len(self.pools)} started in {time.monotonic() - began:.0f} s"
-        found = [Finding("engines", "ok", told)]
+        detail = f"{len(self.pools)} started in {time.monotonic() - began:.0f} s"
+        found = [Finding("engines", "ok", detail)]
         endpoints = []
         for engine in fleet.engines.values():
             found += [Finding(engine.config.model, "note", note) for note in engine.notes]
@@ -89,7 +89,7 @@ class Hosted:
 
 
 def examine(config: Config, out: str | None, *, start: bool = True) -> list[Finding]:
-    """Everything, in order: the machine, Ray, vLLM, then each endpoint and each model that we would host."""
+    """All checks, in order: the machine, vLLM, Ray, then each endpoint and each hosted model."""
     found = machine(out)
     pools = config.used_pools()
     hosted = [pool for pool in pools.values() if pool.hosted().max]

@@ -1,6 +1,6 @@
-"""The driver: starts Ray and the workers, and carries out what the scheduler decides, until every item is committed.
+"""The driver: connects to Ray, starts workers and carries out the scheduler's decisions until every item is done.
 
-The driver sees item numbers, shard names and counters; rows and transcripts stay with the workers.
+The driver sees item numbers, shard names and counters; rows and transcripts stay in the workers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
-from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.run_lock import BEAT_S, RunLock
 from t2t_dist.storage.status import StatusFile, Wanted
 from t2t_dist.storage.writer import ShardWriter, clean
 
@@ -41,29 +41,27 @@ from .scheduling.scheduler import Counts, Scheduler
 from .signals import signals
 from .workers import Crew, RayGone, cause_of
 
-#: Seconds between two beats of the run's lock.
-_BEAT_S = 5.0
-#: Work kept ready at a worker beyond what it has alive, so that it never waits for the driver.
+#: Items leased to a worker, as a multiple of its slots: some wait there, so that a slot never waits for the driver.
 _AHEAD = 1.5
-#: The same where no item waits for anything: more would only make all of them finish late.
+#: Items leased to a worker when no item waits for a model: more would only make all of them finish late.
 _IN_HAND = 8
-#: The second signal: workers have so long to write what they have finished.
+#: Seconds that workers have to flush their finished items after the second signal.
 _CANCEL_S = 30.0
-#: A worker on a node that goes writes what it has finished when so many seconds are left.
+#: A worker on a draining node flushes when this many seconds are left.
 _LEAVE_S = 10.0
 
 
 class Stopped(Exception):
-    """The run was stopped before its end; everything committed stays, the same command goes on with it."""
+    """Raised when a run is stopped before its end. What is committed is kept; the same command resumes the run."""
 
 
 @dataclass
 class Progress:
-    """What a status line shows; counts are of this session and of what the run held before it.
+    """Figures for a status line; counts include those of earlier sessions of the run.
 
-    ``lag_ms``: the event loops of the workers were late by no more than this in 99 of 100 samples. ``waiting_for``:
-    what the run waits for before it can begin, empty once it has. ``yields``: see :func:`t2t_dist.pipeline.budget.yields`.
-    ``metrics``: their address, empty if not served.
+    ``lag_ms``: 99th percentile of the delay of the workers' event loops. ``waiting_for``: what the run waits for before
+    it can begin, empty afterwards. ``yields``: see :func:`t2t_dist.pipeline.budget.yields`. ``metrics``: the address
+    they are served at, empty if they are not.
     """
 
     items: Counts
@@ -78,7 +76,7 @@ class Progress:
 
 @dataclass
 class Result:
-    """A finished run: its ledger's state, and figures of the session that finished it (see :class:`Progress`)."""
+    """The result of a finished run: its ledger's state, and figures of its last session (see :class:`Progress`)."""
 
     run_id: str
     state: LedgerState
@@ -88,14 +86,14 @@ class Result:
     rss_mb: dict[str, float] = field(default_factory=dict)
     engines: list[dict[str, Any]] = field(default_factory=list)
     ended: str = ""
-    """Why it ended before its last item, as the budget has it; empty where it came to its end."""
+    """Which budget ended it before its last item; empty if every item is done."""
 
 
 Notify = Callable[[Progress], None]
 
 
 class Driver:
-    """One session of one run."""
+    """One session of one run: an event loop over Ray calls."""
 
     def __init__(
         self,
@@ -114,20 +112,20 @@ class Driver:
         self.out = storage.describe("")
         self.left = work.size() - len(ledger.state.items)
         self.busy = config.asks_models()
-        self.asked: dict[Any, tuple[str, bool]] = {}  # by call: the worker, and whether it is to write
+        self.asked: dict[Any, tuple[str, bool]] = {}  # by call: the worker, and whether it was asked to flush
         self.last_beat = self.last_note = 0.0
         self.counts: Counter[str] = Counter({k: int(v) for k, v in ledger.state.counters.items()})
         self.lags: Counter[int] = Counter()
         self.rss_mb: dict[str, float] = {}
         self.held: dict[str, dict[str, Held]] = {}
         self.slowest: dict[str, list[dict[str, Any]]] = {}
-        self.told: dict[str, tuple[int, int]] = {}
+        self.sent: dict[str, tuple[int, int]] = {}
         self.signals: list[str] = []
         self.cancelled_at: float | None = None
         self.fleet: Fleet | None = None
         self.begun = False
         self.ended = ""
-        self.gpu_at = started  # the ledger has the GPUs' time up to then
+        self.gpu_at = started  # GPU time is in the ledger up to this moment
         self.status = StatusFile(storage, work.run_id)
         self.wanted = Wanted(storage)
         self.metrics = Metrics(work.run_id, kind, config, ledger.state)
@@ -175,7 +173,7 @@ class Driver:
         )
 
     def _wish(self) -> Wish:
-        """How many workers there should be; never more than there are items."""
+        """How many workers to run; never more than there are items."""
         wanted = self.config.cluster.workers
         if wanted is not None:
             least, most = wanted.min, wanted.max
@@ -186,13 +184,13 @@ class Driver:
         return Wish(max(1, min(least, self.left)), max(1, min(most, self.left)))
 
     def _make(self, name: str, options: dict[str, Any]) -> Any:
-        """A worker's actor. It opens its work before it is given any."""
+        """A worker's actor. It opens its work before it gets items."""
         args = (self.kind, self.config, self.out, name, os.getcwd())
         return RolloutActor.options(**options).remote(*args)  # type: ignore[attr-defined]
 
     # -- engines -----------------------------------------------------------------------------------------------------
     def _start_engines(self, local: bool) -> None:
-        """Place the engines that the run's models need; they load while the workers start."""
+        """Start the engines of the run's models; they load while the workers start."""
         pools = self.config.used_pools()
         if pools:
             self.fleet = Fleet(pools, self.storage.logs, local=local, key_of=key_of)
@@ -200,12 +198,12 @@ class Driver:
 
     # -- workers -----------------------------------------------------------------------------------------------------
     def _share(self) -> int:
-        """Episodes at once for each worker."""
+        """Concurrent episodes per worker."""
         workers = len(self.crew.actors) - len(self.crew.leaving)
         return max(1, math.ceil(self.config.cluster.concurrency / max(1, workers)))
 
     def _ahead(self, slots: int) -> int:
-        """Items a worker holds: as many as keep its slots full, or, where nothing waits, just a few in hand."""
+        """Items per worker: enough to keep its slots full, or a few if no item waits for a model."""
         return math.ceil(slots * _AHEAD) if self.busy else _IN_HAND
 
     def _joined(self, name: str) -> None:
@@ -217,17 +215,17 @@ class Driver:
         self.scheduler.worker_lost(name, time.monotonic())
 
     def _left(self, name: str) -> None:
-        """A worker goes by intention: what it had not finished waits again, and is not blamed."""
+        """Graceful departure: unfinished items are requeued and no attempt is charged."""
         self.crew.lost(name)
         self._forget(name)
         self.scheduler.worker_left(name)
 
     def _forget(self, name: str) -> None:
-        for known in (self.held, self.slowest, self.told, self.rss_mb):
+        for known in (self.held, self.slowest, self.sent, self.rss_mb):
             known.pop(name, None)
 
     def _may_leave(self, name: str, flushed: bool) -> bool:
-        """Whether a worker has nothing left to do: it was to leave, or all were."""
+        """Whether a leaving worker, or any worker after the second signal, has nothing left to commit."""
         load = self.scheduler.load(name)
         if load.uncommitted:
             return False
@@ -240,28 +238,28 @@ class Driver:
 
     # -- the loop ----------------------------------------------------------------------------------------------------
     def _ask(self, name: str) -> None:
-        """Give a worker what it may have now, and ask it for news."""
+        """Send a worker its next orders and ask for a report."""
         now, scheduler, slots = time.monotonic(), self.scheduler, self._share()
         going = name in self.crew.leaving or self.cancelled_at is not None
         want = 0 if going else max(0, self._ahead(slots) - scheduler.load(name).unfinished)
         items = [(lease.item, lease.attempt) for lease in scheduler.lease(name, now, want)]
         flush = scheduler.flush_due(name) or self.cancelled_at is not None or self._hurried(name)
         wanted = favours(self.counts) if self.config.feedback else None
-        orders = Orders(items, flush, *self._news(name, slots), self.wanted.stacks, wanted)
+        orders = Orders(items, flush, *self._updates(name, slots), self.wanted.stacks, wanted)
         self.asked[self.crew.actors[name].exchange.remote(orders)] = name, flush
 
-    def _news(self, name: str, slots: int) -> tuple[int, FleetView | None]:
-        """What a worker may use now, as far as that is other than it was told last."""
+    def _updates(self, name: str, slots: int) -> tuple[int, FleetView | None]:
+        """Slots and engines for a worker, each only if it changed since the last orders."""
         view = None
         if self.fleet is not None:
             view = self.fleet.view(list(self.crew.actors).index(name), len(self.crew.actors))
         version = view.version if view else 0
-        old_slots, old_version = self.told.get(name, (0, 0))
-        self.told[name] = slots, version
+        old_slots, old_version = self.sent.get(name, (0, 0))
+        self.sent[name] = slots, version
         return (slots if slots != old_slots else 0), (view if version != old_version else None)
 
-    def _set_aside(self) -> None:
-        """Record the items that lost too many workers; the driver writes these rows itself, there are few."""
+    def _record_poisoned(self) -> None:
+        """Commit a failure for each poisoned item; the driver writes these few rows itself."""
         poisoned = self.scheduler.poisoned()
         if not poisoned:
             return
@@ -284,7 +282,7 @@ class Driver:
     def _loop(self) -> None:
         while not self.scheduler.done:
             now = time.monotonic()
-            self._heed_signals(now)
+            self._handle_signals(now)
             if self.scheduler.stopped is None and (why := self._spent(now)):
                 self.ended = why
                 self.scheduler.stop(why)
@@ -292,14 +290,14 @@ class Driver:
                 break
             self.crew.step()
             if not self.begun and self.crew.actors and (self.fleet is None or self.fleet.ready()):
-                self.begun = True  # later on it goes on with whatever is left: workers wait for engines by themselves
+                self.begun = True  # not checked again: workers wait for engines by themselves
             if self.begun:
                 self._ask_idle()
             self._wait()
             for name in self.scheduler.expire(now):
                 self._lost(name)
-            self._set_aside()
-            self._keep_up(now)
+            self._record_poisoned()
+            self._housekeeping(now)
         self._commit(Commit(counters=self._gpu_seconds(), notes={"ended": self.ended or self._why_stopped()}))
         if self.notify:
             self.notify(self._progress())
@@ -307,8 +305,8 @@ class Driver:
     def _why_stopped(self) -> str:
         return self.scheduler.stopped or "every item is done"
 
-    def _heed_signals(self, now: float) -> None:
-        """The first lets what runs come to its end; the second gives up what is not finished, and still commits."""
+    def _handle_signals(self, now: float) -> None:
+        """The first signal drains: running items finish. The second cancels them; finished ones are committed."""
         if self.signals and self.scheduler.stopped is None:
             self.scheduler.stop(self.signals[0])
         if self.signals:
@@ -327,7 +325,7 @@ class Driver:
                 self._ask(name)
 
     def _wait(self) -> None:
-        """Until something happens, a second at most."""
+        """Wait for an event, one second at most, and handle it."""
         of_crew, of_engines = self.crew.references(), self.fleet.references() if self.fleet else []
         references = [*self.asked, *of_crew, *of_engines]
         if references:
@@ -337,32 +335,32 @@ class Driver:
             time.sleep(0.2)
         for reference in done:
             if reference in self.asked:
-                self._hear(*self.asked.pop(reference), reference)
+                self._handle_report(*self.asked.pop(reference), reference)
             elif reference in of_crew:
-                name = self.crew.heard(reference)
+                name = self.crew.handle(reference)
                 if name is not None:
                     self._joined(name)
             elif self.fleet is not None:
-                self.fleet.hear(reference)
+                self.fleet.handle(reference)
         if self.fleet is not None:
-            self.fleet.used(self.held.values())
+            self.fleet.set_held(self.held.values())
             self.fleet.tick()
 
     def _spent(self, now: float) -> str:
-        """Which budget is used up, if one is. What runs still comes to its end: it may be passed by that."""
+        """Which budget is used up, or ``""``. Running items still finish, so the budget may be exceeded."""
         return spent(self.config.budget, self.counts, now - self.started)
 
     def _gpu_seconds(self) -> dict[str, float]:
-        """Time of GPUs that is to go into the ledger now, as a counter."""
+        """GPU time since the last commit, as a counter for the ledger."""
         due, self.gpu_at = self._gpu_seconds_due(), time.monotonic()
         return {"gpu_seconds": round(due, 3)} if due else {}
 
     def _gpu_seconds_due(self) -> float:
         return (self.fleet.gpus() if self.fleet else 0) * (time.monotonic() - self.gpu_at)
 
-    def _keep_up(self, now: float) -> None:
-        """What has to be done every few seconds, whatever the run is at."""
-        if now - self.last_beat > _BEAT_S:
+    def _housekeeping(self, now: float) -> None:
+        """Lock, status file, metrics and status line, each when it is due."""
+        if now - self.last_beat > BEAT_S:
             self.last_beat = now
             self.lock.beat()
             self._write_status("running")
@@ -397,7 +395,8 @@ class Driver:
         )
         self.wanted.look()
 
-    def _hear(self, name: str, flushed: bool, reference: Any) -> None:
+    def _handle_report(self, name: str, flushed: bool, reference: Any) -> None:
+        """Commit what a worker wrote, take in its figures, and send it the next orders."""
         try:
             report: Report = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
@@ -432,7 +431,7 @@ class Driver:
         self.slowest[name] = report.slowest
         self.wanted.heard(name, report.stacks, len(self.crew.actors))
         if self.fleet is not None:
-            self.fleet.fared(report.held)
+            self.fleet.record_results(report.held)
         if self._may_leave(name, flushed):
             self._left(name)
         else:
@@ -448,7 +447,7 @@ class Driver:
 
 
 def late(lags: Mapping[int, int], share: float = 0.99) -> float:
-    """The smallest delay, in ms, that ``share`` of the samples do not exceed; ``lags`` counts samples by delay."""
+    """The delay in ms that ``share`` of the samples do not exceed; ``lags`` counts samples by delay."""
     left = math.ceil(share * sum(lags.values()))
     for delay in sorted(lags):
         left -= lags[delay]

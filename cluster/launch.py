@@ -1,4 +1,4 @@
-"""A run from its settings to its result: what is there already, whose it is, and a driver for the rest."""
+"""Start or resume a run: open its directory under the lock, and drive what is not in its ledger yet."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Progress", "Result", "Stopped", "run"]
 
 
 def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Result:
-    """Carry out a run in a directory, or go on with the one that is there.
+    """Run in a directory, or resume the run that is there.
 
     Raises:
-        InputError: bad input, another run's directory, a busy one, a damaged ledger, an endpoint out of reach.
-        Stopped: SIGTERM or SIGINT; what was finished is committed.
+        InputError: bad input, another run's directory, a busy one, a damaged ledger, an unreachable endpoint.
+        Stopped: SIGTERM or SIGINT; finished items are committed.
     """
     started = time.monotonic()
     work = open_work(kind, config, 1)
@@ -50,7 +50,7 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
 
 
 def _probe(work: Any, config: Config) -> None:
-    """Ask every endpoint for its models before anything is started."""
+    """Ask every endpoint for its list of models before anything is started."""
 
     async def ask() -> None:
         try:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, as a driver takes them."""
+"""Signal handlers of the driver: SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-#: Signals to stop that come within so many seconds are one.
+#: Signals within this many seconds count as one.
 _ONE_SIGNAL_S = 0.3
 
 
 @contextmanager
 def signals(stopping: list[str]) -> Iterator[None]:
-    """SIGTERM and SIGINT drain the run, a second one cancels it; a third is the default again.
+    """Context manager that appends the names of received signals to ``stopping``.
 
-    Who ends a whole tree of processes (`ray job stop` does) sends one to us and one to the command above, which passes
-    it on: what comes at once is one signal.
+    The first SIGTERM or SIGINT drains the run, the second cancels it; after that the previous handlers are back.
+    Signals that arrive together count as one: `ray job stop`, for example, signals both us and our parent, which
+    forwards its own.
     """
     previous: dict[signal.Signals, Any] = {}
     last = -math.inf

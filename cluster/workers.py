@@ -1,7 +1,7 @@
-"""The rollout workers of a run: placed over the cluster's nodes, started, lost, and asked to leave.
+"""The rollout workers of a run: Ray actors, one pool over all nodes.
 
-Where the next one goes is :mod:`cluster.placement`'s to say; this is the wiring. Workers join as nodes appear and leave
-when Ray says that their node drains. Nothing here blocks: the driver's loop hears what was started when it is ready.
+:mod:`.scheduling.placement` decides where workers go; this is the wiring. Workers join as nodes appear and leave when
+Ray drains their node. Nothing here blocks: the driver's loop learns of a worker when its start call returns.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from t2t_dist.core.errors import InputError
 
 from .scheduling.placement import Node, Wish, plan
 
-#: Seconds between two looks at the nodes.
+#: Seconds between two checks of the nodes.
 _LOOK_S = 2.0
-#: Until a worker has opened its work: a large database or task set takes a while to read.
+#: Seconds for a worker to open its work: a large database or task set takes a while to read.
 _START_DEADLINE_S = 120.0
-#: Workers that may die in a row before any has opened its work: more is no accident.
+#: Workers that die in a row before any has opened its work, until the run gives up.
 _STARTS = 3
-#: A node on which no worker came up is left alone for so long, doubled each time.
+#: Seconds without a new attempt on a node where a worker failed to start, doubled each time.
 _AVOID_S, _AVOID_MOST_S = 30.0, 600.0
 
 
 class RayGone(Exception):
-    """The Ray that the run stands on is gone; what was committed is kept."""
+    """Raised when the driver's own Ray node is gone; what is committed is kept."""
 
 
 @dataclass
@@ -49,13 +49,13 @@ class _Avoided:
 
 
 class Crew:
-    """All workers of a run.
+    """The pool of a run's workers.
 
     Args:
         make: makes a worker's actor from its name and Ray's options.
-        wish: how many there should be.
-        cpus: CPUs that each takes of its node; 0 for none.
-        wait_s: seconds without any worker, and without a node that has room for one, until the run is given up.
+        wish: how many workers to run.
+        cpus: CPUs that each takes from its node; 0 for none.
+        wait_s: seconds without a worker, or a node with room for one, until the run gives up.
         clock: seconds, monotonic.
     """
 
@@ -70,7 +70,7 @@ class Crew:
         self.wish, self._make, self._cpus, self._wait_s, self._clock = wish, make, cpus, wait_s, clock
         self.actors: dict[str, Any] = {}
         self.nodes: dict[str, str] = {}
-        #: Workers on nodes that drain, with the time by which they have to be gone (seconds, of the clock).
+        #: Workers on draining nodes, with the time (of ``clock``) when the node goes.
         self.leaving: dict[str, float] = {}
         self.notes: list[str] = []
         self._starting: dict[Any, _Starting] = {}
@@ -83,10 +83,10 @@ class Crew:
 
     # -- the driver's calls ------------------------------------------------------------------------------------------
     def step(self) -> None:
-        """Look at the nodes, now and then, and start whom there is room for.
+        """Check the nodes, every few seconds, and start workers where there is room.
 
         Raises:
-            InputError: no worker could be placed for long.
+            InputError: no worker could be placed for ``wait_s``.
             RayGone: the driver's own node is dead.
         """
         now = self._clock()
@@ -95,32 +95,32 @@ class Crew:
         self._look(now)
 
     def look_again(self) -> None:
-        """Look at once when :meth:`step` comes next: a worker was lost."""
+        """Check the nodes at the next :meth:`step`: a worker was lost."""
         self._looked_at = float("-inf")
 
     def references(self) -> list[Any]:
-        """What the driver waits for, beside its own."""
+        """Calls for the driver to wait for; each that is done goes to :meth:`handle`."""
         return list(self._starting)
 
-    def heard(self, reference: Any) -> str | None:
-        """A start has ended: the new worker's name, or none if it came to nothing.
+    def handle(self, reference: Any) -> str | None:
+        """Handle the end of a start. Returns the new worker's name, or ``None`` if it failed.
 
         Raises:
-            InputError: what a worker said of the run's input, or workers that die before they have begun.
+            InputError: a worker rejects the run's input, or workers die before they have begun.
         """
         starting = self._starting.pop(reference)
         try:
             ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             ray.kill(starting.actor)
-            self._came_to_nothing(starting, cause_of(error))
+            self._start_failed(starting, cause_of(error))
             return None
         except ray.exceptions.RayError as error:
             self._died += 1
-            told = one_line(error)
-            if "ModuleNotFoundError" in told:
-                told += "; the nodes need t2t-dist: install it there, or let `t2t submit` take it along"
-            self._came_to_nothing(starting, InputError(f"workers die before they have begun: {told}"))
+            detail = one_line(error)
+            if "ModuleNotFoundError" in detail:
+                detail += "; the nodes need t2t-dist: install it there, or send it with `t2t submit`"
+            self._start_failed(starting, InputError(f"workers die before they have begun: {detail}"))
             return None
         self._died, self._ever = 0, True
         self._avoided.pop(starting.node, None)
@@ -128,7 +128,7 @@ class Crew:
         return starting.name
 
     def lost(self, name: str) -> None:
-        """A worker is gone, or to be ended now."""
+        """Remove a worker, and end it if it still runs."""
         actor = self.actors.pop(name, None)
         self.nodes.pop(name, None)
         self.leaving.pop(name, None)
@@ -153,15 +153,15 @@ class Crew:
         return f"{len(self._starting)} workers starting" if self._starting else "a node with room for a worker"
 
     # -- inside ------------------------------------------------------------------------------------------------------
-    def _came_to_nothing(self, starting: _Starting, error: BaseException) -> None:
-        """Without any worker so far it is the run's fault and ends it; later on it is that node's, which is avoided."""
+    def _start_failed(self, starting: _Starting, error: BaseException) -> None:
+        """Raise if no worker has ever started: the run is to blame. Otherwise avoid the node."""
         if not self._ever and (self._died == 0 or self._died >= _STARTS):
             raise error
         self._avoid(starting.node, str(error))
 
     def _avoid(self, node: str, why: str) -> None:
         if not self._ever and self._died:
-            return  # it is tried again at once, so that what is wrong shows soon
+            return  # retried at once, so that a general problem shows soon
         known = self._avoided.get(node)
         times = known.times + 1 if known else 1
         self._avoided[node] = _Avoided(self._clock() + min(_AVOID_S * 2 ** (times - 1), _AVOID_MOST_S), times)
@@ -206,7 +206,7 @@ class Crew:
         self._starting[actor.ready.remote()] = _Starting(name, node, actor, now)
 
     def _ask_autoscaler(self, workers: int) -> None:
-        """Keep a request for so many workers' room standing. Once it is met the room is ours to use as any other."""
+        """Keep a placement group pending for workers without room; once placed it is removed, its room is free."""
         asked, group = self._asked
         if group is not None and (workers != asked or ray.wait([group.ready()], timeout=0)[0]):
             remove_placement_group(group)
@@ -217,9 +217,9 @@ class Crew:
 
 
 def _draining() -> dict[str, float]:
-    """Nodes that Ray has been told to drain, with the seconds they have left; 0 for "no end given"."""
+    """Draining nodes, with the seconds until they go; 0 if Ray has no deadline."""
     try:
-        from ray._private.state import state  # Ray has no public way to ask; what it tells is all we need of it
+        from ray._private.state import state  # Ray has no public API for it
 
         found: dict[str, int] = state.get_draining_nodes()
     except (ImportError, AttributeError):
@@ -229,7 +229,7 @@ def _draining() -> dict[str, float]:
 
 
 def cause_of(error: ray.exceptions.RayTaskError) -> BaseException:
-    """What a worker raised, as a message for the person."""
+    """The exception that a worker raised, as an InputError."""
     cause = error.cause
     return cause if isinstance(cause, InputError) else InputError(f"a worker broke: {one_line(cause or error)}")
 

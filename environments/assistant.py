@@ -1,4 +1,4 @@
-"""Tools that touch no data, the same for every assistant: calculate, think, hand over."""
+"""GENERIC tools that all domains share: calculate, think, transfer to a human agent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-#: What an expression is made of. Nothing else reaches the parser: no name, no call, no text.
+#: The characters of an expression. Nothing else reaches the parser: no name, no call, no text.
 _EXPRESSION = re.compile(r"[0-9.+*/()\s-]{1,200}", re.ASCII)
 
 
@@ -51,7 +51,7 @@ def calculate(world: World, expression: str) -> str:
         raise ToolError("that is not an expression of numbers, + - * / and parentheses") from None
     except ZeroDivisionError:
         raise ToolError("the expression divides by zero") from None
-    # 200 characters make no number that a float can't hold.
+    # 200 characters can't make a number that overflows a float.
     return f"{dollars(value)}"
 
 

@@ -1,4 +1,4 @@
-"""A domain: the database its worlds start from, its tools, its policy with the rules in code, and its words."""
+"""Base class of a domain: initial database, tools, policy with its rules in code, and phrasings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .workflows import Workflow
 
 
 class Profile(NamedTuple):
-    """Who the customer is: ``facts`` maps domain types (``Email``) to the values this customer can state."""
+    """The identity of a customer. ``facts`` maps domain types (``Email``) to values that the customer can state."""
 
     customer: str
     name: str
@@ -27,24 +27,24 @@ class Profile(NamedTuple):
 
 
 class Breach(NamedTuple):
-    """A rule that a call would break, and why."""
+    """A rule that a call would break, and the reason."""
 
     rule: Rule
     reason: str
 
 
 class Domain:
-    """Subclass this and give the class attributes and the methods that raise ``NotImplementedError`` by their contract.
+    """Base class of domains. Set the class attributes, and implement the methods that raise ``NotImplementedError``.
 
     Attributes:
-        name: what ``--domain`` takes.
+        name: the name for ``--domain``.
         summary: one line for ``t2t domains``.
-        tool_list: tools, by decorator (``t2t_dist.environments.tools.tool``).
-        rule_list: rules in code, by decorator (``t2t_dist.environments.rules.rule``).
-        workflow_list: errands of several calls, by decorator (``t2t_dist.environments.workflows.workflow``).
+        tool_list: tools, made by decorator (``t2t_dist.environments.tools.tool``).
+        rule_list: rules in code, made by decorator (``t2t_dist.environments.rules.rule``).
+        workflow_list: errands of several calls, made by decorator (``t2t_dist.environments.workflows.workflow``).
         customer_type: name of the domain type that identifies a customer (``UserId``).
-        transfer_tool: name of the tool that hands over to a person, or ``""``.
-        folder: where ``policy.md`` and ``language.yaml`` lie.
+        transfer_tool: name of the tool that transfers to a human agent, or ``""``.
+        folder: the folder of ``policy.md`` and ``language.yaml``.
     """
 
     name: ClassVar[str]
@@ -61,55 +61,55 @@ class Domain:
         self.tools = ToolSet(self.tool_list)
         self.workflows = {workflow.name: workflow for workflow in self.workflow_list}
 
-    # -- what a domain gives -----------------------------------------------------------------------------------------
+    # -- to be implemented, or overridden ------------------------------------------------------------------------------
     def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:
-        """Tables ``{table: {key: record}}`` and the world's time now (ISO 8601). Same arguments, same bytes."""
-        raise NotImplementedError(f"{type(self).__name__} must give database(seed, scale)")
+        """The initial tables ``{table: {key: record}}`` and time (ISO 8601). Same arguments, same bytes."""
+        raise NotImplementedError(f"{type(self).__name__} must implement database(seed, scale)")
 
     def customers(self, base: Base) -> list[str]:
-        """Ids of everybody who may call, in a fixed order."""
-        raise NotImplementedError(f"{type(self).__name__} must give customers(base)")
+        """Ids of all customers who may call, in a fixed order."""
+        raise NotImplementedError(f"{type(self).__name__} must implement customers(base)")
 
     def profile(self, world: World, customer: str) -> Profile:
-        """What this customer knows about themselves."""
-        raise NotImplementedError(f"{type(self).__name__} must give profile(world, customer)")
+        """What this customer knows about their own identity."""
+        raise NotImplementedError(f"{type(self).__name__} must implement profile(world, customer)")
 
     def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
-        """How a customer would say an argument of a call; by default the value as it stands."""
+        """How a customer would say an argument of a call; by default the value itself."""
         value = call.arguments[slot]
         texts = [str(item) for item in value] if isinstance(value, list) else [str(value)]
         return Said(joined(texts), tuple(texts))
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
-        """New values of a type that no lookup can give (an address to move to)."""
+        """Values of a type that no lookup returns, such as a new address."""
         return []
 
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
-        """What this customer can use their own tools on, by the tools' argument names: the numbers of their phones."""
+        """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
         return {}
 
     @property
     def where(self) -> str:
-        """Where the domain is written down, ``file:line``, for messages."""
+        """The source of the domain, ``file:line``, for messages."""
         kind = type(self)
         return f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}"
 
     def own_defects(self) -> Iterator[str]:
-        """What ``t2t check-domain`` should say beyond what it finds in every domain, each with a remedy."""
+        """Further defects for ``t2t check-domain`` to report, each with a remedy."""
         return iter(())
 
-    # -- what follows from it ------------------------------------------------------------------------------------------
+    # -- derived -------------------------------------------------------------------------------------------------------
     @cached_property
     def base(self) -> Base:
-        """The shared immutable tables, built once a process."""
+        """The shared immutable tables, built once per process."""
         tables, clock = self.database(self.seed, self.scale)
         return Base(tables, clock)
 
     @cached_property
     def callers(self) -> list[str]:
-        """The customers who call: all of them, or in a split (``t2t_dist.environments.splits``) those of its part.
+        """The customers who call: all of them, or those of the split (``t2t_dist.environments.splits``).
 
-        In one part are whole databases where the generator draws only what is its own; else about a third of each.
+        If the database generator knows splits, that is everyone in its database; otherwise about a third.
         """
         mine = own(self.seed)
         return [customer for customer in self.customers(self.base) if mine(customer)]
@@ -131,7 +131,7 @@ class Domain:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identity of everything a result depends on here: tables, tools, policy, words. 16 hex digits."""
+        """Hash of everything that results depend on: tables, tools, policy, phrasings. 16 hex digits."""
         words, tools = self.language.model_dump_json(), self.tools.schemas().decode()
         parts = [f"{self.base.digest:032x}", self.policy, words, tools]
         if self.user_tools:
@@ -143,17 +143,17 @@ class Domain:
         return World(self.base)
 
     def execute(self, world: World, call: Call, side: str | None = None) -> ToolResult:
-        """Make a call on a world; by default it is made by whoever's tool it is."""
+        """Execute a call on a world; ``side`` is by default the side that has the tool."""
         return self.tools.execute(world, call.name, call.arguments, side or self.side_of(call.name))
 
     def side_of(self, name: str) -> str:
-        """Whose tool this is; the agent's where there is none of this name."""
+        """The side that has this tool; the agent if no tool has this name."""
         tool = self.tools.get(name)
         return AGENT if tool is None else tool.side
 
     @cached_property
     def errands(self) -> list[Tool | Workflow]:
-        """What a customer can ask for: the agent's WRITE tools, and the workflows that take the place of some."""
+        """What a customer can ask for: the agent's WRITE tools, and the workflows that replace some of them."""
         covered = {name for workflow in self.workflow_list for name in workflow.covers}
         return [*(tool for tool in self.of_kind(Kind.WRITE) if tool.name not in covered), *self.workflow_list]
 
@@ -162,9 +162,9 @@ class Domain:
         return self.tools.get(name) or self.workflows.get(name)
 
     def steps(self, world: World, errand: Call) -> Iterator[Call]:
-        """The calls an errand takes: itself, or those of the workflow it names.
+        """The calls of an errand: the errand itself, or those of the workflow it names.
 
-        Each has to be made on ``world`` before the next is asked for; what a workflow does depends on it.
+        Execute each on ``world`` before you take the next: a workflow depends on its results.
         """
         workflow = self.workflows.get(errand.name)
         if workflow is None:
@@ -173,7 +173,7 @@ class Domain:
             yield from workflow.steps(world, errand.arguments)
 
     def carry_out(self, world: World, errand: Call) -> bool:
-        """Make all calls of an errand; False, and the rest is left, as soon as one is refused."""
+        """Execute all calls of an errand; stops and returns False at the first refused one."""
         return not any(self.execute(world, step).error for step in self.steps(world, errand))
 
     def breaches(self, world: World, call: Call, customer: str) -> list[Breach]:
@@ -190,32 +190,32 @@ class Domain:
 
     @property
     def user_tools(self) -> list[Tool]:
-        """Tools on the customer's own device; their state is part of the world like any other."""
+        """Tools on the customer's own device; its state is part of the world."""
         return self.tools.side(USER)
 
     @cached_property
     def entry_tools(self) -> list[Tool]:
-        """READ tools that identify a customer from what customers know about themselves: authentication."""
+        """READ tools that find a customer from facts that customers know: authentication."""
         callers = self.callers
         known = set(self.profile(self.world(), callers[0]).facts) if callers else set()
         finding = [tool for tool in self.of_kind(Kind.READ) if self.customer_type in tool.produces()]
         return [tool for tool in finding if tool.consumes() and tool.consumes() <= known]
 
     def identified(self, tool: Tool, value: Any) -> str | None:
-        """The customer that an entry tool's result names."""
+        """The customer that an entry tool's result names, or ``None``."""
         if tool not in self.entry_tools:
             return None
         return next((found.value for found in tool.found(value, {}) if found.type == self.customer_type), None)
 
     def owners(self, tool: Tool, value: Any) -> set[str]:
-        """Customers whose data a result shows."""
+        """The customers whose data a result shows."""
         if self.customer_type not in tool.produces():
             return set()
         return {found.value for found in tool.found(value, {}) if found.type == self.customer_type}
 
 
 def replay(domain: Domain, calls: Iterable[Call], world: World | None = None) -> Iterator[ToolResult]:
-    """Execute calls, each by whoever's tool it is, one after the other on ``world`` (a fresh one by default)."""
+    """Execute calls in order on ``world`` (a fresh one by default), each by the side that has the tool."""
     world = domain.world() if world is None else world
     for call in calls:
         yield domain.execute(world, call)

@@ -1,4 +1,4 @@
-"""Chance for generated databases: shares kept even in small ones, numbers that never repeat."""
+"""Random draws for generated databases: exact shares even in small ones, numbers without repetition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def deal(rng: Random, count: int, shares: Mapping[T, float]) -> list[T]:
-    """``count`` values in random order, each as often as its share says: small databases keep the spread too."""
+    """``count`` values in random order, each as often as its share says, even for a small ``count``."""
     dealt: list[T] = []
     reached = 0.0
     for value, share in shares.items():
@@ -23,7 +23,7 @@ def deal(rng: Random, count: int, shares: Mapping[T, float]) -> list[T]:
 
 
 def unique_numbers(rng: Random, digits: int, own: Own) -> Iterator[str]:
-    """Random numbers of so many digits, none twice, only those that are ``own`` (:func:`environments.splits.own`)."""
+    """Random numbers with ``digits`` digits, without repetition, that are ``own`` (:func:`.splits.own`)."""
     seen: set[int] = set()
     while True:
         number = rng.randrange(10 ** (digits - 1), 10**digits)

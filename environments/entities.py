@@ -1,8 +1,8 @@
-"""Domain types and where their values turn up.
+"""Domain types: read from annotations, and found as values in results.
 
-A domain names what its arguments and results *are* with ``NewType`` (``OrderId``, ``ItemId``) and ``TypedDict``. From
-these annotations alone we derive which tool can feed which other tool, and find the values in a result together with
-their *context*: the domain values of the records they sit in. Nothing is listed by hand.
+A domain declares its types with ``NewType`` (``OrderId``, ``ItemId``) and ``TypedDict``. From these annotations alone
+we derive which tool can feed which, and find the values in a result together with their *context*: the domain values of
+the records that contain them. Nothing is listed by hand.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing_extensions import get_type_hints, is_typeddict
 Context = frozenset[tuple[str, Any]]
 
 
-class Found(NamedTuple):
-    """A value of a domain type met in a result. ``context``: (type, value) of its record and the ones around it."""
+class DomainValue(NamedTuple):
+    """A value of a domain type in a result. ``context``: (type, value) pairs of its record and the enclosing ones."""
 
     type: str
     value: Any
@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """What an annotation says: ``kind`` is scalar, struct, list, map, choice or plain."""
+    """A parsed annotation: ``kind`` is scalar, struct, list, map, choice or plain."""
 
     kind: str
     name: str = ""
@@ -39,11 +39,11 @@ class Spec(NamedTuple):
         return self.fields[0][1]
 
     def names(self) -> set[str]:
-        """Every domain type in it."""
+        """All domain types in it."""
         return set(_names(self))
 
     def scalars(self) -> set[str]:
-        """Every domain type of single values (ids and the like) in it."""
+        """All domain types of scalars (such as ids) in it."""
         own = {self.name} if self.kind == "scalar" else set()
         return own.union(*(spec.scalars() for _, spec in self.fields)) if self.fields else own
 
@@ -53,7 +53,7 @@ _NESTED = ("struct", "list", "map")
 
 
 def spec_of(annotation: Any) -> Spec:
-    """Read an annotation. Unknown shapes are ``plain``: they carry no domain values."""
+    """Parse an annotation. Unknown shapes are ``plain``: they hold no domain values."""
     if isinstance(annotation, NewType):
         inside = spec_of(annotation.__supertype__)
         if inside.kind == "struct":
@@ -84,19 +84,19 @@ def _names(spec: Spec) -> frozenset[str]:
     return own.union(*(_names(inner) for _, inner in spec.fields))
 
 
-def find(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[Found]:
+def find(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[DomainValue]:
     """All domain values in ``value``, outermost first, each with its context."""
-    found: list[Found] = []
+    found: list[DomainValue] = []
     _collect(spec, value, context, found)
     return iter(found)
 
 
-def _collect(spec: Spec, value: Any, context: Context, found: list[Found]) -> None:
+def _collect(spec: Spec, value: Any, context: Context, found: list[DomainValue]) -> None:
     kind = spec.kind
     if value is None:
         return
     if kind == "scalar":
-        found.append(Found(spec.name, value, context | {(spec.name, value)}))
+        found.append(DomainValue(spec.name, value, context | {(spec.name, value)}))
     elif kind == "struct" and isinstance(value, dict):
         own = [
             (inner.name, value[key])
@@ -104,12 +104,12 @@ def _collect(spec: Spec, value: Any, context: Context, found: list[Found]) -> No
             if inner.kind == "scalar" and value.get(key) is not None
         ]
         around = context.union(own)
-        found.append(Found(spec.name, value, around))
+        found.append(DomainValue(spec.name, value, around))
         for key, inner in spec.fields:
             if inner.kind == "scalar":
-                # Its own pair is in the context already.
+                # Its pair is in the context already.
                 if (own_value := value.get(key)) is not None:
-                    found.append(Found(inner.name, own_value, around))
+                    found.append(DomainValue(inner.name, own_value, around))
             elif inner.kind in _NESTED and key in value:
                 _collect(inner, value[key], around, found)
     elif kind == "list" and isinstance(value, list):
@@ -121,7 +121,7 @@ def _collect(spec: Spec, value: Any, context: Context, found: list[Found]) -> No
 
 
 def readable(hint: Any) -> str:
-    """A type as a person would write it: ``list[ItemId]``, ``'a' | 'b'``, ``str | None``."""
+    """An annotation as source code: ``list[ItemId]``, ``'a' | 'b'``, ``str | None``."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Annotated, Required, NotRequired):
         return readable(args[0])

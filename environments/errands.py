@@ -1,4 +1,4 @@
-"""Errands: the calls of a trajectory as one customer's wish, and whether they can stand as one."""
+"""Errands: what one customer asks for, as calls; checked and expanded."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from .tools import AGENT, Call, Kind
 
 
 def requestor_of(domain: Domain, name: str) -> str | None:
-    """As rows have it: ``user`` for a tool of the customer's own, ``None`` for the agent's."""
+    """The ``requestor`` of a call in rows: ``user`` for the customer's own tools, ``None`` for the agent's."""
     side = domain.side_of(name)
     return None if side == AGENT else side
 
 
 def is_valid_errand(domain: Domain, world: World, errand: Call, customer: str) -> bool:
-    """Each of its calls is accepted and against no rule, each WRITE changes the world (tried on a fork)."""
+    """Whether all calls are accepted and break no rule, and each WRITE changes the world (tried on a fork)."""
     fork, changed = world.fork(), False
     for step in domain.steps(fork, errand):
         if domain.breaches(fork, step, customer):
@@ -27,7 +27,7 @@ def is_valid_errand(domain: Domain, world: World, errand: Call, customer: str) -
 
 
 def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:
-    """The calls that an errand takes, each made on ``world``; ``None`` where one is refused."""
+    """The calls of an errand, executed on ``world``; ``None`` if one is refused."""
     made = []
     for step in domain.steps(world, errand):
         if domain.execute(world, step).error:

@@ -1,10 +1,10 @@
-"""How a domain's requests, questions and answers are put into words.
+"""Phrasings of a domain: requests, questions and answers in words.
 
-``language.yaml`` beside a domain's policy gives several phrasings for each thing a customer may ask and an agent may
-say. Writers made of templates and scripted speakers draw from it; a domain without one gets plain sentences made of
-its tools' names, so that it works at once and reads better later.
+A domain's ``language.yaml`` has several phrasings for everything that a customer may ask and an agent may say. The
+template writer and scripted players draw from it. A domain without the file gets plain sentences from its tools' names,
+so that it works at once.
 
-In a phrase, ``{slot}`` stands for how that argument is said (``order #W0000001``, ``the Desk Lamp``) and
+In a phrase, ``{slot}`` stands for the spoken form of that argument (``order #W0000001``, ``the Desk Lamp``) and
 ``{result[field]}`` for a field of the call's result.
 """
 
@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .entities import Spec
 from .tools import USER, Tool, ToolSet, problems
 
-#: libyaml's loader is ten times the speed of the Python one; both are safe loaders.
+#: libyaml's loader is ten times as fast as the Python one; both are safe loaders.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Said(NamedTuple):
-    """How a value is said: ``text`` goes into sentences; every one of ``says`` must be found in them."""
+    """The spoken form of a value: ``text`` goes into sentences; each of ``says`` must occur in them."""
 
     text: str
     says: tuple[str, ...]
@@ -48,7 +48,7 @@ class Words(BaseModel):
 
 
 class Tell(BaseModel):
-    """Something the customer wants to be told: a field of the call's result."""
+    """Phrasings of a question about a field of the call's result."""
 
     model_config = ConfigDict(extra="forbid")
     field: str
@@ -57,7 +57,7 @@ class Tell(BaseModel):
 
 
 class ToolWords(BaseModel):
-    """Phrasings around one call, or around a workflow."""
+    """Phrasings for a tool or a workflow."""
 
     model_config = ConfigDict(extra="forbid")
     name: str = Field(description="the errand as a noun phrase: 'cancelling an order'")
@@ -88,7 +88,7 @@ class Language(BaseModel):
     refusals: dict[int, list[str]] = Field(default_factory=dict, description="by rule number; {reason}")
 
     def slot(self, tool: str, name: str) -> Words:
-        """Words for an argument: the tool's own, else the domain's, else plain ones."""
+        """The phrasings of an argument: the tool's own, else the domain's, else plain ones."""
         words = self.tools[tool].slots.get(name) if tool in self.tools else None
         found = words or self.slots.get(name)
         if found is None:
@@ -103,7 +103,7 @@ class Language(BaseModel):
         return found
 
     def tool(self, tool: Tool | str) -> ToolWords:
-        """Words for a call: the domain's, else made of the tool's name and arguments."""
+        """The phrasings of a call: the domain's, else made from the tool's name and arguments."""
         name = tool if isinstance(tool, str) else tool.name
         if name in self.tools:
             return self.tools[name]
@@ -122,11 +122,11 @@ class Language(BaseModel):
 
 
 def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[str, Spec]] | None = None) -> Language:
-    """Read ``language.yaml``; an absent file gives plain words. ``workflows``: their arguments by name.
+    """Read ``language.yaml``; without the file, all phrasings are plain. ``workflows``: their arguments by name.
 
     Raises:
-        ValueError: the file is not what :class:`Language` describes, does not say how something is asked for, or names
-            a slot that its tool does not have; one line, which names the file.
+        ValueError: the file is not valid as a :class:`Language`, lacks a request, or names a slot that its tool does
+            not have; one line, which names the file.
     """
     if not file.exists():
         return Language()

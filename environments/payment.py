@@ -1,4 +1,4 @@
-"""Money, and the payment methods in a customer's account: how they are found and how they are said."""
+"""Amounts of money, and the payment methods in a customer's account."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def dollars(amount: float) -> float:
 
 
 def payment_method(user: Record, payment_method_id: str) -> Record | None:
-    """The method of this id in the account's ``payment_methods``."""
+    """The method with this id in the account's ``payment_methods``, or ``None``."""
     found = (m for m in user["payment_methods"] if m["payment_method_id"] == payment_method_id)
     return next(found, None)
 
 
 def said_method(user: Record | None, payment_method_id: str) -> Said:
-    """How a customer says one of their payment methods; the bare id where it is not one of theirs."""
+    """How a customer says one of their payment methods; the plain id if it is not theirs."""
     method = payment_method(user, payment_method_id) if user else None
     if method is None:
         return Said(payment_method_id, (payment_method_id,))

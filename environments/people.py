@@ -33,7 +33,7 @@ class Address(TypedDict):
 
 
 class Person(NamedTuple):
-    """Somebody with an account. No two share their id, their e-mail address, or their name and zip code."""
+    """A person with an account. Id, e-mail address, and name with zip code are unique."""
 
     user_id: UserId
     first_name: FirstName
@@ -43,7 +43,7 @@ class Person(NamedTuple):
 
 
 class People:
-    """Makes up customers and addresses from lists that faker fills once: asking it each time takes ten times longer.
+    """Generator of customers and addresses, from lists that faker fills once: calling it each time is ten times slower.
 
     The same seed gives the same people in the same order.
     """
@@ -52,14 +52,14 @@ class People:
         fake = Faker("en_US", providers=["faker.providers.person", "faker.providers.address"])
         fake.seed_instance(seed)
         self.fake, self.rng = fake, Random(f"{seed}/people")
-        # Names may repeat in a list: the frequent ones come up more often, as they do in life.
+        # Names may repeat in a list: frequent names come up more often, as in life.
         self.first_names = [fake.first_name() for _ in range(250)]
-        # Nobody of another split bears one of these: so no name, id or e-mail address is met in two.
+        # Last names of this split only: so no name, id or e-mail address is in two splits.
         self.own = own(seed)
         drawn = (fake.last_name() for _ in count())
         self.last_names = list(islice((name for name in drawn if self.own(plain(name))), 350))
         self.streets = [fake.street_name() for _ in range(200)]
-        # A city lies in one state.
+        # Each city is in one state.
         cities = dict.fromkeys(fake.city() for _ in range(150))
         self.cities = [(city, fake.state_abbr(False, False)) for city in cities]
         self.names: set[tuple[str, str, str]] = set()
@@ -67,7 +67,7 @@ class People:
         self.ids: set[str] = set()
 
     def address(self) -> Address:
-        """An address whose zip code is one of its state's."""
+        """A new address; its zip code is valid for its state."""
         rng = self.rng
         city, state = rng.choice(self.cities)
         return Address(
@@ -80,7 +80,7 @@ class People:
         )
 
     def person(self) -> Person:
-        """Somebody new."""
+        """A new person."""
         rng, address = self.rng, self.address()
         first, last = rng.choice(self.first_names), rng.choice(self.last_names)
         while (first, last, address["zip"]) in self.names:
@@ -106,5 +106,5 @@ class People:
 
 
 def plain(name: str) -> str:
-    """A name as it stands in an id or an e-mail address: small letters only."""
+    """A name for an id or an e-mail address: lower-case letters only."""
     return re.sub("[^a-z]", "", name.lower())

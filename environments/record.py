@@ -1,4 +1,4 @@
-"""Records: JSON-like dicts, and the two forms in which worlds hold them, frozen and sealed."""
+"""Records: JSON-like dicts, and the two forms in which worlds hold them: frozen and sealed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Record = dict[str, Any]
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _CANONICAL = _STRICT | orjson.OPT_SORT_KEYS
-#: Where a whole number may stand that was written as a float (or a text that looks so). It begins with a plain ".0":
-#: that is searched for ten times as fast as a digit is.
+#: Finds a whole number written as a float (or a text that looks like one). It begins with the literal ".0", which is
+#: searched ten times as fast as a digit class.
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
 
 
@@ -22,7 +22,7 @@ def _refuse(self: object, *_: object, **__: object) -> Any:
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that refuses every change. Reads cost what a plain dict's cost; orjson encodes it as one."""
+    """A dict that refuses changes. Reads are as fast as those of a plain dict; orjson encodes it as one."""
 
     __slots__ = ()
     __setitem__ = __delitem__ = __ior__ = _refuse
@@ -37,7 +37,7 @@ class FrozenDict(dict[str, Any]):
 
 
 class FrozenList(list[Any]):
-    """A list that refuses every change."""
+    """A list that refuses changes."""
 
     __slots__ = ()
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
@@ -52,11 +52,11 @@ class FrozenList(list[Any]):
 
 
 def freeze(value: Any) -> Any:
-    """An unchangeable deep copy of a JSON-like value (frozen parts are shared, not copied)."""
+    """An immutable deep copy of a JSON-like value (frozen parts are shared, not copied)."""
     kind = type(value)
     if kind in _FROZEN:
         return value
-    # Single values are told apart inside the loops: a call for each would cost more than all the rest.
+    # Scalars are handled inside the loops: a call per scalar would cost more than all the rest.
     if isinstance(value, dict):
         frozen = FrozenDict(value)
         for key, item in value.items():
@@ -69,7 +69,7 @@ def freeze(value: Any) -> Any:
 
 
 def thaw(value: Any) -> Any:
-    """A changeable deep copy of a JSON-like value."""
+    """A mutable deep copy of a JSON-like value."""
     if isinstance(value, dict):
         thawed = dict.copy(value)
         for key, item in value.items():
@@ -86,7 +86,7 @@ _FROZEN = _SINGLE | {FrozenDict, FrozenList}
 
 
 def _whole(value: Any) -> Any:
-    """The value with 50 for 50.0; beyond 2**53 a float no longer stands for one whole number."""
+    """The value with 50 instead of 50.0; beyond 2**53 a float does not identify one whole number."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
     if isinstance(value, dict):
@@ -100,21 +100,21 @@ _NO_FLOAT = frozenset({str, int, bool, type(None)})
 
 
 def record_hash(table: str, key: str, record: Record) -> int:
-    """128 bits that stand for one record in one place. Raises ``TypeError`` for what is not JSON."""
+    """A 128-bit hash of a record and its place. Raises ``TypeError``: the record is not JSON."""
     try:
         body = orjson.dumps(record, option=_CANONICAL)
     except TypeError as error:
         raise TypeError(f"record {key!r} of table {table!r} is not JSON: {error}") from None
-    # A balance of 50 that goes down and up again is 50.0: the same money has to be the same state.
+    # A balance of 50 that goes down and up again is 50.0: the same amount has to be the same state.
     if b".0" in body and _WHOLE_FLOAT.search(body):
         body = orjson.dumps(_whole(record), option=_CANONICAL)
     return int.from_bytes(blake2b(f"{table}\0{key}\0".encode() + body, digest_size=16).digest(), "big")
 
 
 class Sealed:
-    """A record as a call left it, and its hash (0 where the record was removed).
+    """A record as a call left it, and its hash (0 if the record was removed).
 
-    It is kept as JSON until somebody reads it: most of what a call writes is never read again in that world.
+    It is kept as JSON until it is read: most of what a call writes is never read again in that world.
     """
 
     __slots__ = ("_json", "_record", "hash")

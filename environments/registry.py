@@ -1,4 +1,4 @@
-"""Domains by name: the ones that come with the project, installed ones (entry points), and ``module:attribute``."""
+"""Registry of domains by name: built-in ones, installed ones (entry points), adapters, and ``module:attribute``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from importlib.metadata import entry_points
 from .base import Domain
 from .splits import SPLITS, name_and_split, seed_in
 
-#: Entry point group under which an installed package offers a domain.
+#: Entry point group of domains in installed packages.
 GROUP = "t2t_dist.domains"
 BUILT_IN = {
     "airline": "t2t_dist.environments.airline:Airline",
     "retail": "t2t_dist.environments.retail:Retail",
     "telecom": "t2t_dist.environments.telecom:Telecom",
 }
-#: Kinds of domains that are made of something else, ``KIND:WHAT``: functions from WHAT to a domain class. They raise
-#: ``ValueError`` or ``UnknownDomain``, one line that says what is wrong with it.
+#: Adapters, for domains named ``KIND:WHAT``: functions from WHAT to a domain class. They raise ``ValueError`` or
+#: ``UnknownDomain`` with one line that says what is wrong with WHAT.
 ADAPTERS = {
     "mcp": "t2t_dist.environments.adapters.mcp.domain:domain",
     "tau2": "t2t_dist.environments.adapters.tau2:domain",
@@ -26,21 +26,21 @@ ADAPTERS = {
 
 
 class UnknownDomain(LookupError):
-    """No such domain; the message names near matches."""
+    """Raised when there is no such domain; the message names near matches."""
 
 
 def names() -> list[str]:
-    """Every name that :func:`load` knows, sorted."""
+    """The names of all built-in and installed domains, sorted."""
     return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
 
 
 def find(name: str) -> type[Domain]:
-    """The domain class of a name, of ``package.module:attribute`` or of an adapter's ``KIND:WHAT``, each with a split
-    (``retail:test``) or without.
+    """The domain class of a name, ``package.module:attribute`` or an adapter's ``KIND:WHAT``, each with or without a
+    split (``retail:test``).
 
     Raises:
         UnknownDomain: no such name, module or attribute, or it is not a Domain.
-        ValueError: an adapter can't make a domain of it.
+        ValueError: an adapter can't make a domain from it.
     """
     name, _ = name_and_split(name)
     kind, colon, what = name.partition(":")
@@ -59,7 +59,7 @@ def find(name: str) -> type[Domain]:
     if target is None:
         near = get_close_matches(name, names(), 3, 0.5)
         hint = f"did you mean {' or '.join(near)}" if near else f"known: {', '.join(names())}"
-        raise UnknownDomain(f"there is no domain '{name}' ({hint}); one of your own is named package.module:attribute")
+        raise UnknownDomain(f"there is no domain '{name}' ({hint}); a custom domain is named package.module:attribute")
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -76,12 +76,12 @@ def find(name: str) -> type[Domain]:
 
 def _adapted(kind: str, what: str) -> type[Domain]:
     module_name, _, attribute = ADAPTERS[kind].partition(":")
-    made: type[Domain] = getattr(importlib.import_module(module_name), attribute)(what)
-    return made
+    adapted: type[Domain] = getattr(importlib.import_module(module_name), attribute)(what)
+    return adapted
 
 
 @lru_cache(maxsize=8)
 def load(name: str, seed: int = 0, scale: float = 1.0) -> Domain:
-    """The domain, built once a process for each (name, seed, scale). Raises UnknownDomain, ValueError (the seed)."""
+    """The domain, built once per process and (name, seed, scale). Raises UnknownDomain, ValueError (the seed)."""
     split = name_and_split(name)[1]
     return find(name)(seed=seed if split is None else seed_in(split, seed), scale=scale)

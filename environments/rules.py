@@ -1,8 +1,8 @@
-"""Policy rules as code. Each cites the number it has in the domain's ``policy.md``.
+"""Policy rules as code. Each has the number of its clause in the domain's ``policy.md``.
 
-A rule knows two things: whether a call breaks it on a given world, and calls that would break it. The second makes
-coverage of the policy a figure: infeasible tasks are drawn from these proposals, and a rule that nothing can break is
-reported by ``t2t check-domain``.
+A rule does two things: it checks whether a call breaks it on a given world, and it proposes calls that would break it.
+Infeasible tasks are drawn from these proposals, which makes coverage of the policy measurable; ``t2t check-domain``
+reports a rule that no proposal breaks.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .tools import Call
 
 
 class Enforced(StrEnum):
-    """Who stands in the way of a call that breaks the rule."""
+    """What prevents a call that breaks the rule."""
 
     BY_TOOL = "tool"  # the tool refuses it
-    BY_POLICY = "policy"  # the tool would do it; only the policy forbids it
-    BY_ABSENCE = "absence"  # there is no tool for it
+    BY_POLICY = "policy"  # the tool would execute it; only the policy forbids it
+    BY_ABSENCE = "absence"  # no such tool exists
 
 
 class Handling(StrEnum):
-    """What the policy wants done with a request the rule forbids."""
+    """How the agent has to handle a request that the rule forbids."""
 
     REFUSE = "refuse"
     TRANSFER = "transfer"
@@ -37,7 +37,7 @@ Propose = Callable[[World, str], Iterator[Call]]
 
 
 class Rule:
-    """One rule, made by :func:`rule`."""
+    """A policy rule, made by :func:`rule`."""
 
     def __init__(self, number: int, tools: tuple[str, ...], enforced: Enforced, handling: Handling, check: Check):
         self.number, self.tools, self.enforced, self.handling = number, tools, enforced, handling
@@ -48,16 +48,16 @@ class Rule:
         self.where = f"{inspect.getsourcefile(check)}:{code.co_firstlineno if code else 0}"
 
     def broken_by(self, world: World, call: Call, customer: str) -> str | None:
-        """Why the call breaks this rule on this world for this customer, or ``None``."""
+        """The reason why the call breaks this rule on this world for this customer, or ``None``."""
         return self._check(world, call, customer) if call.name in self.tools else None
 
     def proposes(self, function: Propose) -> Propose:
-        """Decorator: the function yields calls of this customer that break the rule on this world."""
+        """Decorator for a function that yields calls of this customer that may break the rule on this world."""
         self._propose = function
         return function
 
     def proposals(self, world: World, customer: str) -> Iterator[Call]:
-        """Calls that do break the rule, each checked."""
+        """Proposed calls that do break the rule."""
         for call in self._propose(world, customer) if self._propose else ():
             if self.broken_by(world, call, customer):
                 yield call
@@ -66,7 +66,7 @@ class Rule:
 def rule(
     number: int, *tools: str, enforced: Enforced = Enforced.BY_TOOL, handling: Handling = Handling.REFUSE
 ) -> Callable[[Check], Rule]:
-    """Make a rule of a function ``(world, call, customer) -> reason | None``; ``tools`` are those it constrains."""
+    """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools."""
     return lambda check: Rule(number, tools, enforced, handling, check)
 
 
@@ -76,7 +76,7 @@ _CLAUSE = re.compile("^" + _MARK.format(r"(\d+)") + r"[ \t]+(\S.*?)" + _END, re.
 
 
 class Clause(NamedTuple):
-    """A numbered rule as written in the policy."""
+    """A numbered rule in the text of the policy."""
 
     number: int
     text: str
@@ -85,7 +85,7 @@ class Clause(NamedTuple):
 def clauses(policy: str) -> dict[int, Clause]:
     """The numbered rules of a policy text: lines that begin ``R<number>.``, up to the next blank line or rule.
 
-    The number may be bold, the rule an item of a list. A number given twice means its last text.
+    The number may be bold, the rule a list item. If a number occurs twice, the last text counts.
     """
     found: dict[int, Clause] = {}
     for match in _CLAUSE.finditer(policy):

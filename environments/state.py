@@ -1,15 +1,15 @@
-"""The state of a world: one immutable base shared by all worlds, one copy-on-write overlay each.
+"""State of a world: an immutable base shared by all worlds, and a copy-on-write overlay per world.
 
-``Base`` is loaded once a process. Its records are frozen all the way down, so a tool that forgets to ask for a copy
-gets a ``TypeError`` instead of changing every other episode's world. A ``World`` keeps only what it has written:
+``Base`` is loaded once per process. Its records are deeply frozen, so a tool that forgets to take a copy gets a
+``TypeError`` instead of changing the worlds of all other episodes. A ``World`` holds only what it has written:
 
-- *reset* is a new empty overlay and *fork* shares the overlay's layers: both O(1), whatever the database's size;
-- a *tool call* is atomic: its edits stay open until :meth:`World.seal`, :meth:`World.discard` drops them;
-- the *digest* is a sum over records (mod 2**128) and is kept up to date when edits are sealed: O(records written);
-- a *lookup* goes by an index of the base, built once a process, and by the few records this world has written.
+- *reset* is a new empty overlay and *fork* shares the overlay's layers: both O(1), for any size of the database;
+- a *tool call* is atomic: its edits stay open until :meth:`World.seal`; :meth:`World.discard` drops them;
+- the *digest* is a sum over records (mod 2**128) and is updated when edits are sealed: O(records written);
+- a *lookup* uses an index of the base, built once per process, and the few records that this world has written.
 
-A record is JSON: text, numbers, true, false, null, lists, dicts with text keys. Two are the same when their JSON is,
-numbers compared by value (50 is 50.0); digest, diff and what counts as a change all mean this one thing.
+A record is JSON: text, numbers, true, false, null, lists, dicts with text keys. Two records are equal if their JSON is,
+with numbers compared by value (50 is 50.0). Digest, diff and "changed" all use this equality.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from .record import Sealed, freeze, record_hash, thaw
 
 Key = tuple[str, str]
 
-#: Clock and id counters live in a table of their own, so that forks, digests and diffs cover them without a word.
+#: Table of the clock and the id counters: as records, they are part of forks, digests and diffs.
 META = "_meta"
 _MODULUS = 1 << 128
-#: A fork adds a layer to look through; beyond this many they are merged into one.
+#: A fork adds a layer to search; more than this are merged into one.
 _MAX_LAYERS = 6
 
 
 class Change(NamedTuple):
-    """One record that differs between two worlds; ``None`` where it does not exist."""
+    """A record that differs between two worlds; ``None``: it does not exist there."""
 
     table: str
     key: str
@@ -40,7 +40,7 @@ class Change(NamedTuple):
     after: Record | None
 
     def fields(self) -> dict[str, tuple[Any, Any]]:
-        """Top-level fields that differ: ``{field: (before, after)}``, absent values as ``None``."""
+        """The top-level fields that differ: ``{field: (before, after)}``, absent values as ``None``."""
         before, after = self.before or {}, self.after or {}
         names = list(before) + [name for name in after if name not in before]
         absent = object()
@@ -49,9 +49,9 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """A way to find records of a table by value, declared once beside the tools that use it.
+    """An index of a table, declared once beside the tools that use it.
 
-    ``values`` gives what a record is found by: ``Index("users", lambda user: [user["email"].lower()])``.
+    ``values`` returns the values by which a record is found: ``Index("users", lambda user: [user["email"].lower()])``.
     """
 
     table: str
@@ -59,7 +59,7 @@ class Index:
 
 
 class Base:
-    """The tables a world starts from: ``{table: {key: record}}``; ``clock`` is ISO 8601, the domain's own time."""
+    """The initial tables of a world, ``{table: {key: record}}``; ``clock`` is the domain's own time, ISO 8601."""
 
     __slots__ = ("_digest", "_found", "_hashes", "_keys", "_positions", "tables")
 
@@ -74,7 +74,7 @@ class Base:
         self._positions: dict[str, dict[str, int]] = {}
 
     def hash_of(self, table: str, key: str) -> int:
-        """Hash of one base record, 0 where there is none; computed on first use."""
+        """Hash of a base record, 0 if there is none; computed on first use."""
         found = self._hashes.get((table, key))
         if found is None:
             record = self.tables.get(table, {}).get(key)
@@ -84,14 +84,14 @@ class Base:
 
     @property
     def digest(self) -> int:
-        """Sum of all record hashes mod 2**128; the whole database is read once, on first use."""
+        """Sum of all record hashes mod 2**128; reads the whole database once, on first use."""
         if self._digest is None:
             total = sum(self.hash_of(table, key) for table, rows in self.tables.items() for key in rows)
             self._digest = total % _MODULUS
         return self._digest
 
     def found(self, index: Index) -> Mapping[Hashable, list[str]]:
-        """Keys of the records by each of their values, in the table's order; built on first use."""
+        """Keys of the records by value, in the table's order; built on first use."""
         found = self._found.get(index)
         if found is None:
             found = {}
@@ -102,14 +102,14 @@ class Base:
         return found
 
     def positions(self, table: str) -> Mapping[str, int]:
-        """Each key's place in its table, counted from 0; built on first use."""
+        """Position of each key in its table, from 0; built on first use."""
         found = self._positions.get(table)
         if found is None:
             found = self._positions[table] = {key: place for place, key in enumerate(self.keys(table))}
         return found
 
     def keys(self, table: str) -> list[str]:
-        """The table's keys in order: one shared list, not to be changed; built on first use."""
+        """The table's keys in order: one shared list, read-only; built on first use."""
         found = self._keys.get(table)
         if found is None:
             found = self._keys[table] = list(self.tables.get(table, {}))
@@ -121,7 +121,7 @@ class Base:
 
 
 class World:
-    """One private copy of a domain's state."""
+    """A private copy of a domain's state, copy-on-write."""
 
     __slots__ = ("_digest", "_layers", "_open", "_top", "base")
 
@@ -134,7 +134,7 @@ class World:
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def get(self, table: str, key: str) -> Record | None:
-        """The record, or ``None``. Treat it as read-only; base and sealed records refuse changes anyway."""
+        """The record, or ``None``. Read-only: base and sealed records refuse changes."""
         place = (table, key)
         if place in self._open:
             return self._open[place]
@@ -148,7 +148,7 @@ class World:
         return None if rows is None else rows.get(place[1])
 
     def _written(self, place: Key) -> Sealed | None:
-        """What this world has sealed in this place, if anything."""
+        """The record that this world has sealed in this place, or ``None``."""
         found = self._top.get(place)
         if found is None and self._layers:
             for layer in reversed(self._layers):
@@ -161,9 +161,9 @@ class World:
         return self.base.hash_of(*place) if written is None else written.hash
 
     def scan(self, table: str) -> Iterator[tuple[str, Record]]:
-        """All records of a table: the base's in its order, then those this world added, by key.
+        """All records of a table: those of the base in its order, then those that this world added, by key.
 
-        The order follows from the state alone: worlds of one digest list the same, however they came to it.
+        The order depends on the state only: worlds with the same digest list the same.
         """
         written = self._written_in(table)
         for key, record in self.base.tables.get(table, {}).items():
@@ -175,7 +175,7 @@ class World:
                 yield key, added
 
     def lookup(self, index: Index, value: Hashable) -> Iterator[tuple[str, Record]]:
-        """Records that ``index`` finds by ``value``, in the order of :meth:`scan`: O(found + records written)."""
+        """The records that ``index`` finds by ``value``, in the order of :meth:`scan`: O(found + records written)."""
         table, keys = index.table, self.base.found(index).get(value, [])
         if written := self._written_in(table):
             keys = [key for key in keys if key not in written]
@@ -201,14 +201,14 @@ class World:
 
     @property
     def now(self) -> datetime:
-        """The world's own time; it moves only when a tool calls :meth:`advance`."""
+        """The world's own time; it changes only when a tool calls :meth:`advance`."""
         record = self.get(META, "clock")
         assert record is not None
         return datetime.fromisoformat(record["now"])
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def edit(self, table: str, key: str) -> Record:
-        """A copy of the record that this call may change. Raises ``KeyError`` if there is none."""
+        """A copy of the record, for this call to change. Raises ``KeyError`` if there is none."""
         place = (table, key)
         record = self._open.get(place)
         if record is None:
@@ -224,22 +224,22 @@ class World:
         self._open[(table, key)] = thaw(record)
 
     def delete(self, table: str, key: str) -> None:
-        """Remove a record; removing what is not there is no change."""
+        """Remove a record; removing a missing record is no change."""
         self._open[(table, key)] = None
 
     def advance(self, **delta: float) -> None:
-        """Move the world's clock on, in ``timedelta`` units: ``advance(minutes=5)``."""
+        """Advance the world's clock, in ``timedelta`` units: ``advance(minutes=5)``."""
         moved = self.now + timedelta(**delta)
         self.edit(META, "clock")["now"] = moved.isoformat()
 
     def new_id(self, prefix: str, *scope: str) -> str:
-        """The next id of a counter of its own for each (prefix, scope).
+        """The next id; each (prefix, scope) has its own counter.
 
-        Give the scope the id belongs to (an order, a user): then writes to different records can be made in any
-        order and still end in the same state.
+        Use the record that the id belongs to (an order, a user) as the scope: then writes to different records lead
+        to the same state in any order.
         """
         counter = "-".join((prefix, *scope))
-        place = f"id {counter}"  # no prefix can then be taken for the clock
+        place = f"id {counter}"  # so that no counter is named like the clock
         if self.get(META, place) is None:
             self.put(META, place, {"next": 1})
         issued = self.edit(META, place)
@@ -247,7 +247,7 @@ class World:
         return f"{counter}-{issued['next'] - 1}"
 
     def seal(self) -> bool:
-        """End a call: keep its edits and bring the digest up to date. True if the state changed.
+        """End a call: keep its edits and update the digest. Returns whether the state changed.
 
         Raises:
             TypeError: a record is not JSON; nothing is sealed then.
@@ -266,12 +266,12 @@ class World:
         return bool(sealed)
 
     def discard(self) -> None:
-        """End a call that failed: none of its edits stays."""
+        """End a failed call: drop its edits."""
         self._open = {}
 
     # -- copies and comparison ---------------------------------------------------------------------------------------
     def fork(self) -> World:
-        """An independent copy: O(1), both sides share what was written so far. Open edits are not carried over."""
+        """An independent copy: O(1), both share what was written so far. Open edits are not copied."""
         if self._top:
             self._layers = (*self._layers, self._top)
             self._top = {}
@@ -287,47 +287,47 @@ class World:
 
     @property
     def touched(self) -> bool:
-        """Whether the call under way has opened anything for writing."""
+        """Whether the current call has open edits."""
         return bool(self._open)
 
     def adopt(self, other: World) -> None:
-        """Become what a fork of this world has become; the two stay independent. Open edits of both sides are not kept.
+        """Take over the state of a fork of this world; the two stay independent. Open edits of both are dropped.
 
         Raises:
             ValueError: the worlds have different bases.
         """
         if self.base is not other.base:
-            raise ValueError("a world can't adopt one of another base")
+            raise ValueError("a world can't adopt a world with another base")
         copy = other.fork()
         self._layers, self._top, self._open, self._digest = copy._layers, copy._top, {}, copy._digest
 
     @property
     def digest(self) -> str:
-        """32 hex digits; equal exactly when the sealed states are equal (up to a 128-bit collision)."""
+        """Digest of the sealed state, 32 hex digits; equal if and only if the states are (but for collisions)."""
         return f"{self._digest:032x}"
 
     def written(self) -> set[Key]:
-        """Places this world has written (whether or not they ended up different)."""
+        """Places that this world has written, whether or not they differ from the base."""
         return {place for layer in (*self._layers, self._top) for place in layer}
 
     def changes(self) -> list[Change]:
-        """What differs from the base, sorted by table and key."""
+        """The differences from the base, sorted by table and key."""
         return diff(World(self.base), self)
 
 
 def diff(a: World, b: World) -> list[Change]:
-    """What would have to change in ``a`` to make it ``b``. Both must share one base; O(records written).
+    """The changes that turn ``a`` into ``b``, which must share one base; O(records written).
 
     Raises:
         ValueError: the worlds have different bases.
     """
     if a.base is not b.base:
-        raise ValueError("worlds of different bases can't be compared")
+        raise ValueError("worlds with different bases can't be compared")
     places = sorted(a.written() | b.written())
     return [Change(*place, a._sealed(place), b._sealed(place)) for place in places if a._hash(place) != b._hash(place)]
 
 
 def digest_of(tables: Mapping[str, Iterable[tuple[str, Record]]]) -> str:
-    """Digest of whole tables computed from nothing, for checking the incremental one."""
+    """Digest of whole tables computed from scratch, to check the incremental one."""
     total = sum(record_hash(name, key, record) for name, rows in tables.items() for key, record in rows)
     return f"{total % _MODULUS:032x}"

@@ -1,4 +1,4 @@
-"""Tools: typed functions on a world, their JSON schemas, and the one way they are called.
+"""Tools: typed functions on a world, their JSON schemas, and the executor.
 
 >>> @tool(READ)
 ... def get_order_details(world: World, order_id: OrderId) -> Order:
@@ -24,14 +24,14 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import get_type_hints
 
-from .entities import Found, Spec, find, readable, spec_of
+from .entities import DomainValue, Spec, find, readable, spec_of
 from .state import World
 
 T = TypeVar("T")
 
 
 class Kind(StrEnum):
-    """READ changes nothing, WRITE may change the world, GENERIC (think, calculate, hand over) touches no data."""
+    """The kind of a tool: READ changes nothing, WRITE may change the world, GENERIC (think, calculate) uses no data."""
 
     READ = "read"
     WRITE = "write"
@@ -40,24 +40,24 @@ class Kind(StrEnum):
 
 READ, WRITE, GENERIC = Kind.READ, Kind.WRITE, Kind.GENERIC
 
-#: Who may call a tool: the agent, or the customer on a device of their own (whose state is part of the world too).
+#: The side that may call a tool: the agent, or the customer on their own device (whose state is part of the world).
 AGENT, USER = "agent", "user"
 
 
 class ToolError(Exception):
-    """A call is refused, the world unchanged. The message is for the caller: what is wrong, what would be right."""
+    """A tool refuses a call; the world is unchanged. The message tells the caller what is wrong and what to do."""
 
 
 class ToolCrash(Exception):
-    """A tool broke: a defect of the domain, not of the caller."""
+    """A tool failed: a defect of the domain, not of the caller."""
 
 
 class ToolLost(ToolCrash):
-    """What a tool runs on, a process outside, went away under it or hangs: on a fresh one the call may do."""
+    """The external process that a tool needs is gone or hangs; the call may succeed on a fresh one."""
 
 
 class ToolTimeout(Exception):
-    """A blocking tool did not answer in its time."""
+    """A blocking tool did not answer within its timeout."""
 
 
 class Call(NamedTuple):
@@ -68,10 +68,10 @@ class Call(NamedTuple):
 
 
 class ToolResult(NamedTuple):
-    """What a call gave.
+    """The result of a call.
 
-    ``content`` is the text the caller reads; ``value`` the result itself (``None`` on an error); ``arguments`` the
-    validated arguments (``None`` where they did not pass); ``changed`` says whether the world is another now.
+    ``content``: the text for the caller; ``value``: the result itself (``None`` on an error); ``arguments``: the
+    validated arguments (``None`` if they are invalid); ``changed``: whether the world changed.
     """
 
     content: str
@@ -121,8 +121,8 @@ class Tool:
         """Domain types found in its result."""
         return self.returns.names()
 
-    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[Found]:
-        """Domain values in a result, each knowing the arguments that led to it."""
+    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[DomainValue]:
+        """The domain values in a result; the arguments of the call are part of their context."""
         asked = frozenset(
             (spec.name, arguments[name])
             for name, spec in self.parameters.items()
@@ -131,7 +131,7 @@ class Tool:
         return find(self.returns, value, asked)
 
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Checked arguments as plain data. Raises ToolError with what to mend."""
+        """The validated arguments as plain data. Raises ToolError that says what to fix."""
         try:
             return self.model.model_validate(arguments).model_dump()
         except ValidationError as error:
@@ -139,7 +139,7 @@ class Tool:
 
 
 def problems(error: ValidationError, most: int = 4) -> str:
-    """What pydantic found, in one line: ``address.zip: field required; reason: input should be ...``."""
+    """The errors of pydantic in one line: ``address.zip: field required; reason: input should be ...``."""
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc']) or 'arguments'}: {item['msg'][:1].lower()}{item['msg'][1:]}"
         for item in error.errors(include_url=False)[:most]
@@ -147,7 +147,7 @@ def problems(error: ValidationError, most: int = 4) -> str:
 
 
 def argument_types(spec: Spec) -> set[str]:
-    """Types an argument is bound by: a struct is bound whole, a list by its element."""
+    """The types by which an argument is bound: a struct as a whole, a list by its element."""
     if spec.kind in ("scalar", "struct"):
         return {spec.name}
     return argument_types(spec.item) if spec.kind == "list" else set()
@@ -156,16 +156,16 @@ def argument_types(spec: Spec) -> set[str]:
 def tool(
     kind: Kind, *, side: str = AGENT, blocking: bool = False, timeout: float = 30.0
 ) -> Callable[[Callable[..., Any]], Tool]:
-    """Make a tool of a function whose first parameter is the world.
+    """Decorator: make a tool from a function whose first parameter is the world.
 
-    ``blocking`` says that the function waits for something outside (a socket, a disk): it then runs in a thread with
+    ``blocking``: the function waits for something external (a socket, a disk). It then runs in a thread for at most
     ``timeout`` seconds, so that it can't stall the other episodes of the process.
     """
     return lambda function: Tool(function, kind, side, blocking, timeout)
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Description, and argument descriptions from an ``Args:`` section."""
+    """The description, and the argument descriptions from the ``Args:`` section."""
     text = inspect.getdoc(function) or ""
     head, _, rest = text.partition("\nArgs:\n")
     described: dict[str, str] = {}
@@ -182,7 +182,7 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON schema without titles and references: what every chat template can render."""
+    """A JSON schema without titles and references, which every chat template can render."""
     raw = model.model_json_schema()
     definitions = raw.pop("$defs", {})
 
@@ -232,11 +232,11 @@ class ToolSet:
         return [t for t in self if t.side == side]
 
     def schemas(self, side: str = AGENT) -> bytes:
-        """The encoded list of function schemas of one side, as a chat request carries it."""
+        """The function schemas of one side, encoded as in a chat request."""
         return orjson.dumps([t.schema for t in self.side(side)])
 
     def prepare(self, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> tuple[Tool, dict[str, Any]]:
-        """The tool and its checked arguments. Raises ToolError (unknown tool, not JSON, wrong arguments)."""
+        """The tool and its validated arguments. Raises ToolError (unknown tool, not JSON, invalid arguments)."""
         found = self.by_name.get(name)
         if found is None or found.side != side:
             names = [t.name for t in self.side(side)]
@@ -255,13 +255,13 @@ class ToolSet:
         return found, found.validate(arguments)
 
     def execute(self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> ToolResult:
-        """Call a tool on a world, all or nothing.
+        """Call a tool on a world, atomically.
 
-        A refused call comes back as a result with ``error``; its text says what to do.
+        A refused call returns a result with ``error``; its text says what to do.
 
         Raises:
-            ToolCrash: the tool raised something other than ToolError, or gave or wrote what JSON can't hold. The
-                world is unchanged.
+            ToolCrash: the tool raised another exception than ToolError, or returned or wrote a value that is not
+                JSON. The world is unchanged.
         """
         try:
             found, checked = self.prepare(name, arguments, side)
@@ -271,8 +271,8 @@ class ToolSet:
             try:
                 return _run(found, world, checked)
             except ToolLost:
-                # Only conversations wait for tools (execute_async). Here calls are tried or replayed, as often as it
-                # takes, and a process that was lost by chance must not show in what comes of it.
+                # Conversations use execute_async. Here calls are tried or replayed, any number of times, and a
+                # process that is lost by chance must not affect the result.
                 return _run(found, world, checked)
         except ToolTimeout as error:
             raise ToolLost(str(error)) from error
@@ -288,7 +288,7 @@ class ToolSet:
             found, checked = self.prepare(name, arguments, side)
         except ToolError as error:
             return _refused(error, None)
-        # The thread works on a fork: one that comes back after its time must not touch the episode's world.
+        # The thread works on a fork: if it ends after its timeout, it must not touch the episode's world.
         private = world.fork()
         try:
             result = await asyncio.wait_for(_in_thread(_run, found, private, checked), found.timeout)
@@ -305,9 +305,9 @@ def _refused(error: ToolError, arguments: dict[str, Any] | None) -> ToolResult:
 def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
     try:
         value = found.function(world, **checked)
-        # Encoded before anything is sealed: a result that can't be must leave the world as it was.
+        # Encoded before anything is sealed: if that fails, the world must be unchanged.
         content = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-        # Only a WRITE tool's edits stay; the others can look, never touch.
+        # Only edits of WRITE tools are kept.
         changed = world.seal() if found.kind is Kind.WRITE else False
     except ToolError as error:
         return _refused(error, checked)
@@ -321,16 +321,16 @@ def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
 
 
 def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-    """The outcome of a function run in a thread of its own.
+    """Run a function in its own thread; returns a future of its result.
 
-    Not in the loop's pool: a call that hangs would keep one of its few threads for good, others would wait for a
-    thread instead of for their tool, and the process could not end.
+    Not in the loop's pool: a hung call would occupy one of its few threads for ever, others would wait for a thread
+    instead of their tool, and the process could not exit.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():  # given up
+        if future.done():  # timed out
             return
         if error is None:
             future.set_result(cast(T, result))
@@ -347,7 +347,7 @@ def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]
         try:
             loop.call_soon_threadsafe(settle, result, failure)
         except RuntimeError:
-            pass  # the loop has closed meanwhile: nobody waits any more
+            pass  # the loop is closed: nobody waits any more
 
     threading.Thread(target=work, name="blocking-tool", daemon=True).start()
     return future

@@ -1,7 +1,7 @@
-"""Workflows: errands that take several calls, some of them on the customer's own device.
+"""Workflows: errands of several calls, some of them on the customer's own device.
 
-A customer whose phone has no signal asks for one thing; what has to be done follows from the state of the world, partly
-with the agent's tools and partly with the customer's. A workflow says so in code, as the policy says it in words:
+A customer whose phone has no signal asks for one thing; the necessary calls depend on the state of the world, and use
+tools of both the agent and the customer. A workflow yields them in code, as the policy describes them in words:
 
 >>> @workflow(covers=("enable_roaming",))
 ... def set_up_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
@@ -11,8 +11,8 @@ with the agent's tools and partly with the customer's. A workflow says so in cod
 ...     if world.get("phones", phone_number)["data_roaming"] == "off":
 ...         yield Call("toggle_data_roaming", {"phone_number": phone_number, "to": "on"})
 
-Each call is made, by whoever's tool it is, before the next one is asked for: a workflow sees what its calls have done.
-Where there is nothing to do it yields nothing.
+Each call is executed before the next one is taken, so a workflow sees the effect of its calls. If there is nothing to
+do, it yields nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Steps = Callable[..., Iterator[Call]]
 
 
 class Workflow:
-    """One workflow, made by :func:`workflow`. It has arguments like a tool's, bound by their types like those."""
+    """A workflow, made by :func:`workflow`. Its arguments have domain types and are bound by them, like a tool's."""
 
     def __init__(self, function: Steps, covers: tuple[str, ...] = ()) -> None:
         self.function, self.covers = function, covers
@@ -49,13 +49,13 @@ class Workflow:
         return set().union(*(argument_types(spec) for spec in self.parameters.values()))
 
     def steps(self, world: World, arguments: dict[str, Any]) -> Iterator[Call]:
-        """Its calls, one after the other; each has to be made on ``world`` before the next is asked for."""
+        """Its calls in order; execute each on ``world`` before you take the next."""
         return self.function(world, **arguments)
 
 
 def workflow(*, covers: tuple[str, ...] = ()) -> Callable[[Steps], Workflow]:
-    """Make a workflow of a function ``(world, arguments...) -> calls``.
+    """Decorator: make a workflow from a function ``(world, arguments...) -> calls``.
 
-    ``covers`` names the agent's tools that are no errands of their own, because the policy wants the whole workflow.
+    ``covers``: agent tools that are not errands by themselves, because the policy requires the whole workflow.
     """
     return lambda function: Workflow(function, covers)

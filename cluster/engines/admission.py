@@ -1,41 +1,41 @@
-"""How many requests one engine may have at once, found out from its own metrics.
+"""Admission limiter of one engine: how many requests it may have at once, learned from its own metrics.
 
 A pure state machine: no clock (time comes with each reading), no I/O, no chance.
 
-Too few at once leaves the card idle; too many fill its KV cache, and then it throws half-done requests out and computes
-them again. Where the middle lies depends on the card, the model and how long the conversations are just now, so it is
-sought all the time: up in small steps, down in large ones (AIMD). Each reading is one of four moves:
+Too few requests leave the GPU idle; too many fill its KV cache, and then it preempts half-done requests and computes
+them again. The optimum depends on the GPU, the model and the current length of the conversations, so the limiter never
+stops searching: up in small steps, down in large ones (AIMD). Each reading leads to one of four moves:
 
-===== ===================================== ================================================================
-grow  kv below 0.6                          by a tenth, if the limit is really used and the engine has no queue
+===== ===================================== =============================================================
+grow  kv below 0.6                          by a tenth, if the limit is in use and the engine has no queue
 hold  kv from 0.6 to 0.9, or none of these  nothing
 shrink kv above 0.9, or a request rejected  to nine tenths
 cut   a request preempted                   to seven tenths
-===== ===================================== ================================================================
+===== ===================================== =============================================================
 
 The band
-    Between growing and shrinking lies a wide band where nothing moves, or every fluctuation would. Up to 0.8 there is
-    room, but it is what the running requests grow into: each holds more with every token, so an engine filled to 0.8 by
-    new requests is over-full when they are old. From 0.8 to 0.9 there is none to give, and no need to take any: the
-    requests that end make room. Where the two differ: up to 0.8, a limit that was lowered may return to nearly where it
-    was; above, nothing grows, whatever the reason.
+    Between growing and shrinking lies a wide band without moves; otherwise the limit would follow every fluctuation. Up
+    to 0.8 there is room, but the running requests need it: each holds more with every token, so an engine that new
+    requests fill to 0.8 is over-full when they are old. From 0.8 to 0.9 there is no room to give away and no need to
+    take any back: requests that end make room. The two parts differ in one thing: up to 0.8, a lowered limit may return
+    almost to its old value; above 0.8 nothing grows, whatever the reason.
 
 No step overshoots
-    Growing is capped by what kv would be then, in proportion: at most 0.8. So on an engine whose kv follows the number
-    running, no step up leads to a step down: the limit comes to rest and stays.
+    A step up is capped so that kv, in proportion, would be at most 0.8 after it. So if an engine's kv is proportional
+    to its running requests, no step up leads to a step down: the limit comes to rest.
 
 The level of trouble
-    The limit at which it was last lowered is remembered. Up to nine tenths of it the way back is fast: a tenth a
-    reading, also inside the band, so that one preemption costs a few readings (RECOVERY_POLLS) and not a new search.
-    From there up to just below it the steps are a hundredth each ten readings. The level itself is taken again only
-    when it is forgotten, after 120 readings without trouble: conversations have changed by then. So an engine that
-    shows its limit by nothing but trouble is in trouble twice in so many readings, no more: once found by large steps,
-    once by small ones.
+    The limit at which it was last lowered is remembered. Up to nine tenths of that level the limit recovers fast: a
+    tenth per reading, also inside the band, so that a preemption costs a few readings (RECOVERY_POLLS) and not a new
+    search. From there to just below the level it grows by a hundredth every ten readings. The level itself is tried
+    again only when it is forgotten, after 120 readings without trouble: by then the conversations have changed. So an
+    engine that shows its limit only by trouble has trouble at most twice in 120 readings: once after large steps, once
+    after small ones.
 
 Waiting for effect
-    A limit that was lowered takes effect only when requests end. The next reading is about the time before, and so are
-    those that follow while there are more requests than the limit: nothing is lowered again for the same reason, up to
-    10 readings. After that it was not enough.
+    A lowered limit takes effect only when requests end. The next reading still describes the time before, and so do
+    those that follow while there are more requests than the limit: for up to 10 readings nothing is lowered for the
+    same reason. If that was not enough, it is lowered again.
 """
 
 from __future__ import annotations
@@ -44,60 +44,60 @@ from enum import StrEnum
 from typing import NamedTuple
 
 GROW_BELOW = 0.6
-"""KV use. Up to SHRINK_ABOVE this leaves a factor of 1.5: more than one poll differs from the next by chance, and more
-than an engine jumps by one request from 2 to 3."""
+"""KV use. SHRINK_ABOVE is 1.5 times as much: more than the chance difference of two polls, and more than the step from
+2 requests to 3."""
 
 GROW_TO = 0.8
-"""KV use that growing may lead to, in proportion to what runs; the lower half of the band ends here."""
+"""KV use that a step up may lead to, in proportion to the running requests; end of the band's lower part."""
 
 RETURN_TO = 0.85
-"""The same on the way back to a level known from before. At 0.9 of a level that was at 0.9 it is 0.81."""
+"""The same during recovery. At 0.9 of a level that had a kv of 0.9, kv is 0.81."""
 
 SHRINK_ABOVE = 0.9
 """KV use. vLLM preempts at 1.0, and a batch of long prompts takes the last tenth within one poll."""
 
 GROW_STEP = 0.1
-"""Of the limit, at least 1: doubles in about 8 readings. A new request shows its full size in kv only some turns later,
-so a faster climb would be over the top before it sees it."""
+"""Of the limit, at least 1: it doubles in about 8 readings. A new request shows its full size in kv some turns later,
+so a faster climb would overshoot."""
 
 SHRINK_TO = 0.9
 """Of the load, at kv above SHRINK_ABOVE or a rejection: nothing is lost yet."""
 
 CUT_TO = 0.7
-"""Of the load, at a preemption: work is being lost, and until the cache has room it goes on."""
+"""Of the load, at a preemption: work is lost until the cache has room again."""
 
 USED = 0.9
-"""Of the limit: with fewer requests than this it was not the limit that held kv down, and a higher one is a guess."""
+"""Of the limit: with fewer requests than this the limit is not what keeps kv low, and raising it is a guess."""
 
 WAITING_SHARE = 0.1
-"""Of the running, at least 1: with more than this waiting the engine is full by its own measure (its largest batch, its
-cache), and what else it gets would only wait in its queue instead of where another engine could take it."""
+"""Of the running requests, at least 1: with more than this waiting the engine is full by its own measure (maximum batch
+size, cache). More requests would wait in its queue, where no other engine can take them."""
 
 NEAR = 0.9
-"""Of the level of trouble, rounded down: up to here the way back is fast."""
+"""Of the level of trouble, rounded down: up to here recovery is fast."""
 
 NEAR_STEP = 0.01
-"""Of the limit, at least 1: a step between there and the level."""
+"""Of the limit, at least 1: the step size from there to the level."""
 
 NEAR_POLLS = 10
-"""Readings from one such step to the next: some turns of a conversation, so that each shows what it does."""
+"""Readings between two such steps: some turns of a conversation, so that the effect of each is visible."""
 
 FORGET_POLLS = 120
 """Readings without trouble after which the level is forgotten: 4 minutes at one every 2 s, in which many conversations
-have ended. On an engine that shows its limit by trouble only, this is how often it is tried: a cut and its recovery
-cost about 1 % of the throughput of so many readings."""
+have ended. On an engine that shows its limit only by trouble, this is how often it is tried: a cut and its recovery
+cost about 1 % of the throughput of that time."""
 
 SETTLE_POLLS = 10
-"""Readings that a lowered limit is given to take effect while there are still more requests than it: at one every 2 s,
-most answers that were under way have ended."""
+"""Readings to wait for a lowered limit to take effect, while there are more requests than it: at one every 2 s, most
+running requests have ended by then."""
 
 RECOVERY_POLLS = 6
-"""Readings after the one that showed a preemption, within which the limit is at nine tenths of what it was (rounded
-down), on an engine that bears it: one to wait for the effect, five to climb at most."""
+"""Readings after a preemption until the limit is back at nine tenths (rounded down), if the engine can take it: one to
+wait for the effect, at most five to climb."""
 
 REFUSED_SECONDS = 10.0
-"""503s that clients get within this of the last time the limit was lowered tell nothing new: a full queue refuses all
-who come, and until some answers have ended it stays full."""
+"""503s within this time after the limit was lowered carry no new information: a full queue refuses everyone, and stays
+full until some requests have ended."""
 
 
 class Move(StrEnum):
@@ -107,11 +107,11 @@ class Move(StrEnum):
     CUT = "cut"
 
 
-class Reading(NamedTuple):
-    """The metrics of an engine. For a server without any, ``running`` may be what its clients have there."""
+class LoadReading(NamedTuple):
+    """A reading of an engine's load. For a server without metrics, ``running`` is what its clients have in flight."""
 
     at: float  # seconds, of the clock of Admission.refused
-    kv_use: float | None  # 0..1; None (or NaN) where the server does not say
+    kv_use: float | None  # 0..1; None (or NaN) if the server does not report it
     running: int
     waiting: int
     preemptions: int  # total since it started
@@ -119,23 +119,23 @@ class Reading(NamedTuple):
 
 
 class Admission:
-    """The limit of one engine.
+    """The admission limiter of one engine: holds and adapts :attr:`limit`.
 
     :param start: the limit before the first reading.
-    :param least: what the limit never falls below, at least 1.
-    :param most: what it never rises above.
+    :param least: lower bound of the limit, at least 1.
+    :param most: upper bound.
     """
 
     def __init__(self, start: int, least: int, most: int) -> None:
         if not 1 <= least <= start <= most:
             raise ValueError(f"1 <= least <= start <= most, not least {least}, start {start}, most {most}")
         self.least = least
-        """What the limit never falls below."""
+        """Lower bound of the limit."""
         self.moves = dict.fromkeys((Move.GROW, Move.SHRINK, Move.CUT), 0)
-        """How often the limit was changed so."""
+        """Number of changes of the limit, by kind."""
         self._limit = start
         self._most = most
-        self._last: Reading | None = None
+        self._last: LoadReading | None = None
         self._trouble: int | None = None  # the limit at which it was last lowered
         self._quiet = 0  # readings since
         self._settle = 0  # readings left to wait for the effect of that
@@ -148,14 +148,14 @@ class Admission:
 
     @property
     def trouble(self) -> int | None:
-        """The level of trouble; ``None`` where there was none, or it is forgotten."""
+        """The level of trouble; ``None`` if there was none, or it is forgotten."""
         return self._trouble
 
-    def read(self, reading: Reading) -> Move:
-        """The engine's metrics, every second or two. Returns what came of it; one not later than the last is dropped.
+    def read(self, reading: LoadReading) -> Move:
+        """Handle a reading, every second or two. Returns the move; a reading not later than the last one is dropped.
 
-        A counter that fell belongs to an engine that was started again: it is counted from where it is now. The limit
-        and the level of trouble stay: it is the same model on the same card.
+        A counter that fell means that the engine was restarted: it counts from there. The limit and the level of
+        trouble stay, since it is the same model on the same GPU.
         """
         last = self._last
         if last is not None and reading.at <= last.at:
@@ -165,7 +165,7 @@ class Admission:
         if self._settling(load):
             return Move.HOLD
         if last is not None:
-            load = max(load, last.running + last.waiting)  # what was preempted or rejected since may have ended by now
+            load = max(load, last.running + last.waiting)  # requests preempted or rejected since may have ended by now
             if reading.preemptions > last.preemptions:
                 return self._lower(reading.at, load, CUT_TO, Move.CUT)
             if reading.rejections > last.rejections:
@@ -178,7 +178,7 @@ class Admission:
         return self._grow(reading)
 
     def refused(self, now: float) -> Move:
-        """A client got a 503, seconds ``now``: shrink, once for all that come at about the same time."""
+        """Handle a 503 that a client got at time ``now`` (seconds): shrink, once per burst."""
         if self._lowered_at is not None and now - self._lowered_at < REFUSED_SECONDS:
             return Move.HOLD
         return self._lower(now, self._limit, SHRINK_TO, Move.SHRINK)
@@ -186,14 +186,14 @@ class Admission:
     # ----------------------------------------------------------------------------------------------------------- inside
 
     def _settling(self, load: int) -> bool:
-        """Is this reading still about the time before the limit was lowered?"""
+        """Whether this reading still describes the time before the limit was lowered."""
         if not self._settle:
             return False
         self._settle = self._settle - 1 if load > self._limit else 0
         return True
 
     def _lower(self, now: float, load: int, share: float, move: Move) -> Move:
-        """To a share of the load, where that is less than the limit: a limit that is not used does not bite."""
+        """Lower the limit to a share of it, or of the load if that is less: an unused limit has no effect."""
         level = max(self.least, min(self._limit, load))
         self._trouble = level
         self._quiet = 0
@@ -206,7 +206,7 @@ class Admission:
         self.moves[move] += 1
         return move
 
-    def _grow(self, reading: Reading) -> Move:
+    def _grow(self, reading: LoadReading) -> Move:
         kv, running = reading.kv_use, reading.running
         used = running + reading.waiting >= USED * self._limit
         if not used or reading.waiting > max(1.0, WAITING_SHARE * running):
@@ -234,13 +234,12 @@ class Admission:
 
 
 def share(limit: int, workers: int, turn: int = 0) -> list[int]:
-    """Split an engine's limit over its workers, none of which knows what the others send: as evenly as it goes.
+    """Split an engine's limit over its workers, as evenly as possible; none of them knows what the others send.
 
-    The sum is the limit. But each gets at least 1, or its conversations on that engine would stand still: with fewer
-    requests than workers the sum is the number of workers, and the engine may get that many. So an engine's smallest
-    limit is in effect the number of workers that use it.
+    The sum is the limit, but each worker gets at least 1, since its conversations on that engine would stop otherwise.
+    So the smallest effective limit of an engine is the number of its workers.
 
-    :param turn: who gets the odd ones; the engine's number, say, so that it is not the same worker on every engine.
+    :param turn: which workers get the remainder; such as the engine's number, so that it differs from engine to engine.
     """
     if workers < 1:
         raise ValueError(f"a limit of {limit} can't be split over {workers} workers")
@@ -248,7 +247,7 @@ def share(limit: int, workers: int, turn: int = 0) -> list[int]:
 
 
 def share_of(limit: int, workers: int, worker: int, turn: int = 0) -> int:
-    """One worker's part of :func:`share`: thousands of engines are told to each of many workers, again and again."""
+    """One worker's part of :func:`share`, at O(1): each of many workers gets its shares of thousands of engines."""
     if limit < 1 or workers < 1:
         raise ValueError(f"a limit of {limit} can't be split over {workers} workers")
     each, odd = divmod(limit, workers)

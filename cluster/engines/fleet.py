@@ -1,7 +1,7 @@
-"""The engines of a run: placed, started, watched, started again, and told to the workers.
+"""The engines of a run: placed, started, polled, restarted, and published to the workers.
 
-What an engine is fit for is :mod:`cluster.health`'s to judge, how much it may have at once :mod:`t2t_dist.cluster.engines.admission`'s;
-this is the wiring: Ray actors for the engines that we host, a poller for all, and the view that workers get.
+:mod:`.health` judges whether an engine can be used, :mod:`.admission` how many requests it may have; this is the
+wiring: Ray actors for hosted engines, one poller for all, and the view that workers get.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.fleet_view import EngineView, FleetView, Held, PoolView
 
-from .admission import Admission, Reading, share_of
+from .admission import Admission, LoadReading, share_of
 from .health import Health, State
-from .poller import Asked, Polled, Poller
+from .poller import Poller, PollResult, PollTarget
 from .reading import EngineReading
 
-#: Requests at once before anything is known of an engine: enough to show what it can do, too few to drown it.
+#: Initial limit of a hosted engine, in concurrent requests: enough to show its speed, too few to overload it.
 _START_LIMIT = 32
-#: The same for an endpoint of others.
-_START_OTHERS = 256
-#: The last words of a log that go into a message.
-_LAST_WORDS = 3
-#: For all servers to end in order.
+#: Initial limit of a third-party endpoint. It may have no metrics to grow by: it starts high and shrinks on refusals.
+_START_THIRD_PARTY = 256
+#: Last lines of a log that are quoted in an error message.
+_LAST_LINES = 3
+#: Seconds for all servers to shut down.
 _STOP_S = 40.0
-#: Between two looks whether the cluster has room for more engines.
+#: Seconds between two checks whether the cluster has room for more engines.
 _FILL_EVERY_S = 10.0
 
 
 def _deadline(config: PoolConfig) -> float:
-    """An actor keeps the start's deadline itself, and says what went wrong. This is for one that does not answer."""
+    """Seconds until a start counts as failed. The actor itself has a shorter deadline; this is for a hung actor."""
     return config.start_deadline_s + _STOP_S
 
 
 @dataclass
 class _Engine:
-    """One engine: ``address`` while its server is up; ``words`` the last it wrote."""
+    """One engine. ``address``: set while its server is up. ``tail``: the last lines that its server wrote."""
 
     name: str
     pool: str
@@ -63,26 +63,26 @@ class _Engine:
     group: Any = None
     address: EngineAddress | None = None
     log: str = ""
-    words: list[str] = field(default_factory=list)
+    tail: list[str] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
-    held: int = 0  # requests its workers have there, where it has no metrics
+    held: int = 0  # requests that workers have in flight there
     refused: int = 0
     notes: tuple[str, ...] = ()
     carry_reasoning: bool = True
 
 
 class Fleet:
-    """All pools of a run.
+    """The engines of all pools of a run.
 
     Args:
         pools: by name.
         logs: the folder for the engines' logs.
-        local: whether everything is on this machine; engines then listen on loopback only.
-        key_of: the key in an environment variable, for endpoints of others.
+        local: whether the run is on this machine only; engines then listen on loopback.
+        key_of: reads a key from an environment variable, for third-party endpoints.
         clock: seconds, monotonic.
 
     Raises:
-        InputError: the cluster has no place for an engine.
+        InputError: the cluster has no room for an engine.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class Fleet:
     ) -> None:
         self.pools, self._logs, self._local, self._clock = pools, logs, local, clock
         self._began = clock(), time.time()
-        self._key = secrets.token_urlsafe(24)  # of this run; in no file, row or command line
+        self._key = secrets.token_urlsafe(24)  # of this run; never in a file, row or command line
         self.engines: dict[str, _Engine] = {}
-        self._asked: dict[Any, tuple[str, str, int]] = {}
+        self._calls: dict[Any, tuple[str, str, int]] = {}  # in flight: engine, method, process
         self._turns: list[FleetView] = []
         self._version = 0
         self._filled_at = clock()
@@ -111,23 +111,23 @@ class Fleet:
 
     def _add(self, pool: str, config: PoolConfig, name: str, url: str = "", key: str = "") -> None:
         health = Health(self._clock(), _deadline(config), restartable=not url, max_restarts=config.max_restarts)
-        # An endpoint of others may have no metrics to grow by: it is given much, and less once it refuses.
-        limit = Admission(min(_START_OTHERS if url else _START_LIMIT, config.most), 1, config.most)
+        limit = Admission(min(_START_THIRD_PARTY if url else _START_LIMIT, config.most), 1, config.most)
         self.engines[name] = _Engine(
             name, pool, config, health, limit, url=url, key=key or ("" if url else self._key), hosted=not url
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
     def start(self) -> None:
-        """Place and start the engines; they are ready when :meth:`ready` says so.
+        """Place and start the engines; see :meth:`ready`.
 
-        Those above a pool's ``min`` are started as far as the cluster has room, others when it has.
+        Up to a pool's ``min`` they are started in any case, the others while the cluster has free GPUs.
         """
         self._fill(must=True)
-        self._ask_for()
+        self._set_targets()
 
     def _fill(self, must: bool = False) -> None:
-        """Start engines that have not been: those that a run must have, and as many more as there is room for."""
+        """Start engines that were not started yet, as free GPUs allow; with ``must``, those up to ``min`` in any
+        case."""
         self._filled_at = self._clock()
         if not any(engine.hosted and not engine.launched for engine in self.engines.values()):
             return
@@ -144,7 +144,7 @@ class Fleet:
                 self._launch(engine)
 
     def _launch(self, engine: _Engine) -> None:
-        """A new actor, where there is room for it, and its server."""
+        """Create the actor of an engine, and start its server."""
         config = engine.config
         engine.launched, engine.gpus = True, self._gpus(config)
         options: dict[str, Any] = {}
@@ -164,10 +164,10 @@ class Fleet:
 
     def _begin(self, engine: _Engine) -> None:
         reference = engine.actor.start.remote()
-        self._asked[reference] = (engine.name, "start", engine.health.restarts)
+        self._calls[reference] = (engine.name, "start", engine.health.restarts)
 
     def _gpus(self, config: PoolConfig) -> int:
-        """GPUs of one engine. Raises InputError: no node has so many."""
+        """GPUs of one engine. Raises InputError: no node has that many."""
         wanted = config.tensor_parallel * config.pipeline_parallel
         nodes = [node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"]]
         most = int(max(nodes, default=0))
@@ -200,44 +200,44 @@ class Fleet:
 
     # -- events --------------------------------------------------------------------------------------------------------
     def step(self, seconds: float = 0.5) -> None:
-        """Wait so long for news, take it in, and do what is due: for whoever waits until it is :meth:`ready`.
+        """Wait ``seconds`` for an event, handle it, and :meth:`tick`: for callers without a loop of their own.
 
         Raises:
-            InputError: as :meth:`hear` and :meth:`tick`.
+            InputError: as :meth:`handle` and :meth:`tick`.
         """
-        if self._asked:
+        if self._calls:
             done, _ = ray.wait(self.references(), num_returns=1, timeout=seconds)
             for reference in done:
-                self.hear(reference)
+                self.handle(reference)
         else:
             time.sleep(seconds)
         self.tick()
 
     def references(self) -> list[Any]:
-        """What to wait for; each that is done goes to :meth:`hear`."""
-        return list(self._asked)
+        """Calls to wait for; each that is done goes to :meth:`handle`."""
+        return list(self._calls)
 
-    def hear(self, reference: Any) -> bool:
-        """An actor has answered: True if the reference was of this fleet.
+    def handle(self, reference: Any) -> bool:
+        """Handle the answer of an actor. False if the call was not this fleet's.
 
         Raises:
-            InputError: an engine can't be started at all, or was given up and its pool has no other.
+            InputError: a pool's first engine does not start.
         """
-        if reference not in self._asked:
+        if reference not in self._calls:
             return False
-        name, what, process = self._asked.pop(reference)
+        name, what, process = self._calls.pop(reference)
         engine, now = self.engines[name], self._clock()
         try:
             answer = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, InputError) else InputError(str(error))
             if what == "start" and not process and not self._ready_in(engine.pool):
-                raise cause from None  # it never was up: what is wrong is wrong with the settings
+                raise cause from None  # it was never up: the settings are wrong
             if process == engine.health.restarts:
-                engine.words = cause.tail if isinstance(cause, EngineFailed) else []
+                engine.tail = cause.tail if isinstance(cause, EngineFailed) else []
             engine.health.exited(now, str(cause), of=process)
         except ray.exceptions.RayError as error:
-            if process == engine.health.restarts:  # else it is long known, and another stands in its place
+            if process == engine.health.restarts:  # otherwise it is already replaced
                 engine.actor, engine.address = None, None
             engine.health.exited(now, f"its actor is gone ({type(error).__name__})", of=process)
         else:
@@ -248,30 +248,30 @@ class Fleet:
             elif what == "watch":
                 ended: Exit = answer
                 if process == engine.health.restarts:
-                    engine.words, engine.address = ended.tail, None
+                    engine.tail, engine.address = ended.tail, None
                 engine.health.exited(now, f"its server ended with code {ended.code}", of=process)
             else:
-                # Only now: what the template wants is part of how conversations are led, from the first one on.
+                # Not earlier: conversations depend on what the chat template wants, from the first one on.
                 engine.notes, engine.carry_reasoning = answer.notes, answer.carry_reasoning
                 engine.health.ready(now, of=process)
-                self._ask_for()
+                self._set_targets()
         return True
 
     def _started(self, engine: _Engine, address: EngineAddress, process: int) -> None:
         if process != engine.health.restarts:
-            return  # taken for dead meanwhile; it is stopped before the next start
+            return  # declared dead meanwhile; it is stopped before the next start
         engine.address, engine.url, engine.log = address, address.url, address.log
-        self._asked[engine.actor.watch.remote()] = (engine.name, "watch", process)
-        self._asked[engine.actor.status.remote()] = (engine.name, "status", process)
+        self._calls[engine.actor.watch.remote()] = (engine.name, "watch", process)
+        self._calls[engine.actor.status.remote()] = (engine.name, "status", process)
 
     def tick(self) -> None:
-        """Take in what the poller heard, and start again what is due. To be called every second or so.
+        """Handle the poller's results, and restart engines that are due. To be called every second or so.
 
         Raises:
-            InputError: a pool has lost its last engine for good.
+            InputError: a pool's last engine is given up, or the cluster never had room for an engine.
         """
-        for polled in self._poller.news():
-            self._heard(polled)
+        for result in self._poller.results():
+            self._polled(result)
         now = self._clock()
         if now - self._filled_at > _FILL_EVERY_S:
             self._fill()
@@ -284,15 +284,15 @@ class Fleet:
             if engine.group is not None and engine.health.state is State.DEAD and engine.address is None:
                 self._check_placed(engine)
             if engine.health.state is State.DEAD and engine.health.restarting(now):
-                starting = any(asked[:2] == (engine.name, "start") for asked in self._asked.values())
+                starting = any(call[:2] == (engine.name, "start") for call in self._calls.values())
                 silent, engine.address = engine.address is not None or starting, None
                 if engine.actor is None:
                     self._launch(engine)
-                elif silent:  # its server may still run: it is ended before the next begins
-                    self._asked[engine.actor.stop.remote()] = (engine.name, "stop", engine.health.restarts)
+                elif silent:  # its server may still run: stop it before the next start
+                    self._calls[engine.actor.stop.remote()] = (engine.name, "stop", engine.health.restarts)
                 else:
                     self._begin(engine)
-        self._ask_for()
+        self._set_targets()
         for pool in self.pools:
             self._check_given_up(pool)
 
@@ -305,26 +305,26 @@ class Fleet:
                 f" {engine.config.start_deadline_s:g} s: add nodes, or start fewer engines (replicas)"
             )
 
-    def _heard(self, polled: Polled) -> None:
-        engine = self.engines[polled.engine]
+    def _polled(self, result: PollResult) -> None:
+        engine = self.engines[result.engine]
         health = engine.health
-        if polled.error is not None:
-            health.failed(polled.at, polled.error, of=polled.process)
+        if result.error is not None:
+            health.failed(result.at, result.error, of=result.process)
             return
         if not engine.hosted and not health.takes_any:
-            health.ready(polled.at, of=polled.process)
+            health.ready(result.at, of=result.process)
         else:
-            health.answered(polled.at, of=polled.process)
-        reading = polled.reading
-        if reading is None:  # no metrics: by what its workers have there
-            reading = Reading(polled.at, None, engine.held, 0, 0, engine.refused)
+            health.answered(result.at, of=result.process)
+        reading = result.reading
+        if reading is None:  # no metrics: use what the workers report
+            reading = LoadReading(result.at, None, engine.held, 0, 0, engine.refused)
         else:
-            engine.counts = polled.counts or {}
+            engine.counts = result.counts or {}
         if health.takes_any:
             engine.admission.read(reading)
 
-    def used(self, held: Iterable[Mapping[str, Held]]) -> None:
-        """What each worker has on engines now."""
+    def set_held(self, held: Iterable[Mapping[str, Held]]) -> None:
+        """Set the requests in flight per engine, from the latest report of each worker."""
         now: Counter[str] = Counter()
         for worker in held:
             for name, of in worker.items():
@@ -332,8 +332,8 @@ class Fleet:
         for engine in self.engines.values():
             engine.held = now[engine.name]
 
-    def fared(self, held: Mapping[str, Held]) -> None:
-        """How the requests of one worker fared since its last word."""
+    def record_results(self, held: Mapping[str, Held]) -> None:
+        """Record how the requests of one worker ended since its last report."""
         now = self._clock()
         for name, of in held.items():
             engine = self.engines[name]
@@ -345,9 +345,9 @@ class Fleet:
             elif of.failed:
                 engine.health.unserved(now, "calls get no answer in time, or errors of the server's own")
 
-    def _ask_for(self) -> None:
-        """Whom the poller asks: what runs, and, of others' endpoints that are dead, those whose time has come."""
-        asked, now = {}, self._clock()
+    def _set_targets(self) -> None:
+        """Set the poller's targets: running engines, and dead third-party endpoints whose retry is due."""
+        targets, now = {}, self._clock()
         for engine in self.engines.values():
             health = engine.health
             due = health.restart_at is not None and health.restart_at <= now
@@ -356,8 +356,9 @@ class Fleet:
             else:
                 wanted = health.state is not State.DEAD or due
             if wanted:
-                asked[engine.name] = Asked(engine.name, health.restarts, engine.url, engine.config.model, engine.key)
-        self._poller.ask(asked)
+                target = PollTarget(engine.name, health.restarts, engine.url, engine.config.model, engine.key)
+                targets[engine.name] = target
+        self._poller.set_targets(targets)
 
     def _check_given_up(self, pool: str) -> None:
         mine = [engine for engine in self.engines.values() if engine.pool == pool]
@@ -366,15 +367,15 @@ class Fleet:
             return
         engine = mine[0]
         last = next((t.why for t in reversed(engine.health.timeline) if t.state is State.DEAD), "")
-        words = " | ".join(line.strip() for line in engine.words[-_LAST_WORDS:])
+        tail = " | ".join(line.strip() for line in engine.tail[-_LAST_LINES:])
         raise InputError(
-            f"pool {pool}: its engines were given up after {engine.health.restarts} restarts; {last}; the last lines of"
-            f" {engine.log}: {words}"
+            f"pool {pool}: its engines were given up after {engine.health.restarts} restarts; {last}; last lines of"
+            f" {engine.log}: {tail}"
         )
 
-    # -- what is known -------------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------------
     def ready(self) -> bool:
-        """Whether every pool has as many engines as a run starts with."""
+        """Whether every pool has the engines that a run starts with."""
         return all(self._ready_in(pool) >= self._least(config) for pool, config in self.pools.items())
 
     @staticmethod
@@ -385,18 +386,20 @@ class Fleet:
         return sum(engine.health.takes_any for engine in self.engines.values() if engine.pool == pool)
 
     def gpus(self) -> int:
-        """GPUs that the engines hold."""
+        """GPUs held by the engines."""
         return sum(engine.gpus for engine in self.engines.values() if engine.actor is not None)
 
     def waiting_for(self) -> str:
-        """``2 of 4 engines ready`` while some are not ready, else empty."""
+        """``2 of 4 engines ready`` until all of them are, then empty."""
         wanted = sum(self._least(config) for config in self.pools.values())
         up = sum(min(self._ready_in(pool), self._least(config)) for pool, config in self.pools.items())
         return "" if up == wanted else f"{up} of {wanted} engines ready"
 
     def view(self, worker: int, workers: int) -> FleetView:
-        """What one of so many workers may use now. Its ``version`` stands for what is in it: with fewer or more workers
-        each has another share, and is told."""
+        """The engines that one of ``workers`` workers may use now, with its share of their limits.
+
+        ``version`` changes with the content; so it does with the number of workers, which changes the shares.
+        """
         if len(self._turns) != workers:
             self._turns = [FleetView()] * workers
         pools: dict[str, PoolView] = {}
@@ -418,7 +421,7 @@ class Fleet:
         return self._turns[worker]
 
     def readings(self) -> list[EngineReading]:
-        """Every engine for the metrics."""
+        """One reading per engine, for the metrics."""
         return [
             EngineReading(
                 engine=engine.name,
@@ -439,7 +442,7 @@ class Fleet:
         ]
 
     def status(self) -> list[dict[str, Any]]:
-        """Every engine for the status file: state, timeline (seconds of the day), load, log; no key."""
+        """One entry per engine, for the status file: state, timeline (seconds since 1970), load, log; no key."""
         found = []
         offset = self._began[1] - self._began[0]
         for engine in self.engines.values():

@@ -1,7 +1,7 @@
-"""Asks engines how they are, over HTTP, in a thread of its own beside the driver's loop.
+"""Poller of engines over HTTP, in its own thread beside the driver's loop.
 
-Each engine is asked for ``/metrics`` every :data:`POLL_S` seconds, an endpoint without metrics for its models. What
-comes of it waits in a queue until the driver looks; the driver alone judges.
+It requests ``/metrics`` from each engine every :data:`POLL_S` seconds, or ``/v1/models`` from an endpoint without
+metrics. The results wait in a queue for the driver, which judges them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import NamedTuple
 import aiohttp
 import orjson
 
-from .admission import Reading
+from .admission import LoadReading
 
-#: Between two questions to an engine. Admission's constants are in polls; an engine changes within a second or two.
+#: Seconds between two polls of an engine. Admission's constants count polls; an engine changes within a second or two.
 POLL_S = 1.0
-#: An endpoint of others without metrics is asked for its models, and less often: it may count calls.
+#: Seconds between two polls of a third-party endpoint without metrics: it may count calls.
 PLAIN_POLL_S = 5.0
-#: For one answer. A busy server is slow to answer, and that is no reason to take it for dead.
+#: Seconds for one answer. A busy server answers slowly, and is not dead because of that.
 ANSWER_S = 5.0
 
 _LINE = re.compile(r"^(vllm:[a-z_]+)(?:\{[^}]*\})? ([0-9.eE+-]+|NaN|[+-]?Inf)$", re.MULTILINE)
-#: Metrics that are of interest; several series of one name (data-parallel engines) are added up, shares averaged.
+#: Metrics used here; several series of one name (data-parallel engines) are summed, shares averaged.
 _SUMS = {
     "vllm:num_requests_running": "running",
     "vllm:num_requests_waiting": "waiting",
@@ -42,23 +42,23 @@ _SUMS = {
 _SHARE = "vllm:kv_cache_usage_perc"
 
 
-class Polled(NamedTuple):
-    """What one question came to. ``process``: of which process of the engine (its number of restarts).
+class PollResult(NamedTuple):
+    """The result of one poll. ``process``: the engine's number of restarts when it was polled.
 
-    ``reading`` and ``counts`` are there where the engine has metrics, ``error`` where there was no answer.
+    ``reading`` and ``counts`` are set if the engine has metrics, ``error`` if it did not answer.
     """
 
     engine: str
     process: int
     at: float
-    reading: Reading | None = None
+    reading: LoadReading | None = None
     counts: dict[str, float] | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Whom to ask: ``url`` ends in ``/v1``."""
+class PollTarget:
+    """An engine to poll; ``url`` ends in ``/v1``."""
 
     engine: str
     process: int
@@ -67,8 +67,8 @@ class Asked:
     key: str = field(default="", repr=False)
 
 
-def read_metrics(text: str, at: float) -> tuple[Reading, dict[str, float]] | None:
-    """An engine's metrics, from the text of ``/metrics``; ``None`` where they are not a vLLM's."""
+def read_metrics(text: str, at: float) -> tuple[LoadReading, dict[str, float]] | None:
+    """Parse the text of ``/metrics``; ``None`` if it is not vLLM's."""
     counts, kv = dict.fromkeys(_SUMS.values(), 0.0), list[float]()
     seen = False
     for name, given in _LINE.findall(text):
@@ -83,11 +83,11 @@ def read_metrics(text: str, at: float) -> tuple[Reading, dict[str, float]] | Non
     share = sum(kv) / len(kv) if kv else math.nan
     counts["kv_use"] = share
     ints = {name: int(counts[name]) for name in ("running", "waiting", "preemptions", "rejections")}
-    return Reading(at, None if math.isnan(share) else share, **ints), counts
+    return LoadReading(at, None if math.isnan(share) else share, **ints), counts
 
 
 def _number(text: str) -> float | None:
-    """A sample's value; ``None`` for NaN, infinities and what is no number."""
+    """A sample's value; ``None`` for NaN, infinities and anything else that is not a number."""
     try:
         value = float(text)
     except ValueError:
@@ -96,25 +96,25 @@ def _number(text: str) -> float | None:
 
 
 class Poller:
-    """The thread. :meth:`ask` says whom to ask from now on; :meth:`news` gives what has come since."""
+    """The polling thread: :meth:`set_targets` sets what to poll, :meth:`results` returns what has arrived."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, Asked] = {}
-        self._news: queue.SimpleQueue[Polled] = queue.SimpleQueue()
+        self._targets: dict[str, PollTarget] = {}
+        self._results: queue.SimpleQueue[PollResult] = queue.SimpleQueue()
         self._plain: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="poll-engines", daemon=True)
         self._thread.start()
 
-    def ask(self, engines: dict[str, Asked]) -> None:
-        """Whom to ask, by engine."""
-        self._asked = dict(engines)
+    def set_targets(self, targets: dict[str, PollTarget]) -> None:
+        """Set what to poll from now on, by engine."""
+        self._targets = dict(targets)
 
-    def news(self) -> list[Polled]:
-        """All that came since the last call."""
+    def results(self) -> list[PollResult]:
+        """The results since the last call."""
         found = []
-        while not self._news.empty():
-            found.append(self._news.get())
+        while not self._results.empty():
+            found.append(self._results.get())
         return found
 
     def close(self) -> None:
@@ -128,52 +128,52 @@ class Poller:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
 
-            async def once(asked: Asked) -> None:
+            async def once(target: PollTarget) -> None:
                 try:
-                    self._news.put(await self._question(session, asked))
+                    self._results.put(await self._poll(session, target))
                 finally:
-                    busy.discard(asked.engine)
+                    busy.discard(target.engine)
 
             while not self._stop.is_set():
                 now = time.monotonic()
-                for asked in list(self._asked.values()):
-                    if asked.engine in busy or due.get(asked.engine, 0.0) > now:
+                for target in list(self._targets.values()):
+                    if target.engine in busy or due.get(target.engine, 0.0) > now:
                         continue
-                    due[asked.engine] = now + (PLAIN_POLL_S if asked.engine in self._plain else POLL_S)
-                    busy.add(asked.engine)
-                    task = asyncio.create_task(once(asked))
+                    due[target.engine] = now + (PLAIN_POLL_S if target.engine in self._plain else POLL_S)
+                    busy.add(target.engine)
+                    task = asyncio.create_task(once(target))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
                 await asyncio.sleep(POLL_S / 5)
             for task in tasks:
                 task.cancel()
 
-    async def _question(self, session: aiohttp.ClientSession, asked: Asked) -> Polled:
-        headers = {"Authorization": f"Bearer {asked.key}"} if asked.key else {}
+    async def _poll(self, session: aiohttp.ClientSession, target: PollTarget) -> PollResult:
+        headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
         try:
-            if asked.engine not in self._plain:
-                url = asked.url.removesuffix("/v1") + "/metrics"
+            if target.engine not in self._plain:
+                url = target.url.removesuffix("/v1") + "/metrics"
                 async with session.get(url, headers=headers) as response:
                     text = await response.text(errors="replace") if response.status == 200 else ""
                 at = time.monotonic()
                 if found := read_metrics(text, at):
-                    return Polled(asked.engine, asked.process, at, *found)
-                if response.status < 500:  # else it has trouble, and may have metrics all the same
-                    self._plain.add(asked.engine)
-            async with session.get(f"{asked.url}/models", headers=headers) as response:
+                    return PollResult(target.engine, target.process, at, *found)
+                if response.status < 500:  # otherwise it has trouble, and may still have metrics
+                    self._plain.add(target.engine)
+            async with session.get(f"{target.url}/models", headers=headers) as response:
                 body = await response.read()
             at = time.monotonic()
             if response.status in (401, 403) or response.status >= 500:
-                return Polled(asked.engine, asked.process, at, error=f"/v1/models answers {response.status}")
-            if response.status == 200 and not _lists(body, asked.model):
-                return Polled(asked.engine, asked.process, at, error=f"it does not serve {asked.model}")
-            return Polled(asked.engine, asked.process, at)
+                return PollResult(target.engine, target.process, at, error=f"/v1/models answers {response.status}")
+            if response.status == 200 and not _lists(body, target.model):
+                return PollResult(target.engine, target.process, at, error=f"it does not serve {target.model}")
+            return PollResult(target.engine, target.process, at)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Polled(asked.engine, asked.process, time.monotonic(), error=str(error) or type(error).__name__)
+            return PollResult(target.engine, target.process, time.monotonic(), error=str(error) or type(error).__name__)
 
 
 def _lists(body: bytes, model: str) -> bool:
-    """Whether a list of models names this one; a list of another shape says nothing against it."""
+    """Whether a list of models names this one; True if the list has an unknown shape."""
     try:
         return model in [entry["id"] for entry in orjson.loads(body)["data"]]
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What is known of one engine at one moment."""
+"""A record of what is known about one engine at one moment: what the metrics are made from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .health import State
 
 
 class EngineReading(NamedTuple):
-    """One engine at a moment. ``url`` ends in ``/v1``, empty before its first start; ``up``: it is sent requests.
+    """A snapshot of one engine. ``url`` ends in ``/v1``, empty before the first start; ``up``: it gets requests.
 
-    ``limit``, ``least``, ``trouble``, ``moves``: of its admission. ``held``: requests that workers have there.
-    ``counts``: of its own metrics, by the names of :mod:`cluster.polling`; empty where it has none, or is not up yet.
+    ``limit``, ``least``, ``trouble``, ``moves``: of its admission limiter. ``held``: requests that workers have there.
+    ``counts``: its own metrics, by the names of :mod:`.poller`; empty if it has none, or is not up yet.
     """
 
     engine: str

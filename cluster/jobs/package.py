@@ -1,7 +1,7 @@
-"""What a job is sent: the working tree as git sees it, in one zip that is the same for the same files.
+"""The package of a job: the working tree as git sees it, in a reproducible zip.
 
-Tracked files and new ones that git does not ignore, as they are on the disk now. Never what looks like a secret,
-whether git tracks it or not: a package is stored on the cluster, where whoever may use the cluster may read it.
+It holds tracked files and new ones that git does not ignore, as they are on disk now. Files that look like secrets are
+left out even if tracked: a package is stored on the cluster, where every user can read it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from t2t_dist.core.errors import InputError
 
-#: What Ray's job server takes in one request.
+#: Bytes that Ray's job server accepts in one request.
 LIMIT_BYTES = 100 << 20
 #: Names of files and folders, at any depth, that usually hold keys.
 SECRETS = (
@@ -44,14 +44,14 @@ SECRETS = (
     ".gnupg",
     ".kube",
 )
-#: Examples of a secret's form hold none.
+#: Examples and public keys are not secret.
 _HARMLESS = ("*.example", "*.sample", "*.template", "*.pub")
-#: Nothing of a zip may depend on when it was made, or the same tree would be sent again and again.
+#: A fixed time for all entries; otherwise the same tree would make another zip, and be sent again.
 _WHEN = (1980, 1, 1, 0, 0, 0)
 
 
 class Package(NamedTuple):
-    """A zip on the disk; ``bytes`` is its size, ``secrets`` are files left out because of their names."""
+    """A zip on disk; ``bytes`` is its size, ``secrets`` are the files left out because of their names."""
 
     path: Path
     files: int
@@ -60,20 +60,20 @@ class Package(NamedTuple):
 
 
 def working_tree(root: Path) -> list[str]:
-    """Names, relative to ``root`` and sorted, of what git tracks or would: submodules too, deleted files not.
+    """Sorted names, relative to ``root``, of files that git tracks or would track, submodules included.
 
     Raises:
-        InputError: there is no git, or ``root`` is in no working tree.
+        InputError: git is not installed, or ``root`` is not in a working tree.
     """
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
-        raise InputError("git is not installed here, and it says what belongs to the working tree") from None
+        raise InputError("git is not installed here, but is needed to list the working tree") from None
     if done.returncode:
         raise InputError(
-            f"{root} is in no git working tree, so what to send is unknown; `git init` there, or --no-package where the"
-            " cluster's image has all that the run needs"
+            f"{root} is not in a git working tree, so what to send is unknown; `git init` there, or use --no-package if"
+            " the cluster's image has everything that the run needs"
         )
     found: set[str] = set()
     links: dict[str, str] = {}
@@ -83,7 +83,7 @@ def working_tree(root: Path) -> list[str]:
         path = root / name
         if not name:
             continue
-        if path.is_dir() and not path.is_symlink():  # a submodule, or a repository within
+        if path.is_dir() and not path.is_symlink():  # a submodule, or a nested repository
             found.update(f"{name}/{inner}" for inner in working_tree(path))
         elif path.is_file():
             found.add(name)
@@ -96,7 +96,7 @@ def working_tree(root: Path) -> list[str]:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a file's name, or that of a folder it is in, is one that keys are kept under."""
+    """Whether the name of a file, or of a folder above it, is typical for secrets."""
     parts = PurePosixPath(name).parts
     if any(fnmatch(parts[-1].lower(), harmless) for harmless in _HARMLESS):
         return False
@@ -104,7 +104,7 @@ def is_secret(name: str) -> bool:
 
 
 def is_excluded(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a name, or a folder it is in, is meant by one of the patterns, such as ``data`` or ``docs/*.png``."""
+    """Whether a name, or a folder above it, matches one of the patterns, such as ``data`` or ``docs/*.png``."""
     path = PurePosixPath(name)
     within = [str(path), *(str(folder) for folder in path.parents)]
     return any(fnmatch(each, pattern.rstrip("/")) for each in within for pattern in patterns)
@@ -134,7 +134,7 @@ def pack(
                 secrets.append(name)
                 continue
             if not path.resolve().is_relative_to(top):
-                continue  # a link out of the tree: what it leads to is not the tree's
+                continue  # a link out of the tree
             try:
                 entry = zipfile.ZipInfo(name, _WHEN)
                 entry.external_attr = (stat.S_IFREG | (0o755 if os.access(path, os.X_OK) else 0o644)) << 16
@@ -143,10 +143,10 @@ def pack(
                     while block := source.read(1 << 20):
                         sink.write(block)
             except OSError as error:
-                raise InputError(f"{path}: {error.strerror or error}; it belongs to what is sent") from None
+                raise InputError(f"{path}: {error.strerror or error}; it is part of the package") from None
             sizes[name] = archive.getinfo(name).compress_size
             if sum(sizes.values()) > 4 * limit:
-                break  # far too much already: no need to compress the rest of a disk to say so
+                break  # far too large already: don't compress the rest
         for name, data in (extra or {}).items():
             archive.writestr(zipfile.ZipInfo(name, _WHEN), data)
     size = target.stat().st_size
@@ -159,8 +159,8 @@ def _too_large(root: Path, size: int, limit: int, sizes: Mapping[str, int]) -> s
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
     named = ", ".join(f"{name} ({_mib(sizes[name])})" for name in largest)
     return (
-        f"the working tree {root} makes a package of {_mib(size)}, and Ray takes {_mib(limit)}; the largest: {named}."
-        " Have git ignore what the run does not need, leave it out with --exclude, or keep it in the shared store"
+        f"the working tree {root} makes a package of {_mib(size)}, and Ray accepts {_mib(limit)}; the largest: {named}."
+        " Let git ignore what the run does not need, use --exclude, or keep it in the shared store"
     )
 
 

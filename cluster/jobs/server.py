@@ -1,6 +1,6 @@
-"""Runs as jobs of a Ray cluster, through its job server: send, follow, stop. What a job came to: ``verdict.py``.
+"""Client of a cluster's job server: runs as Ray jobs, to submit, follow and stop. :mod:`.verdict` judges their result.
 
-The job's driver is an ordinary ``t2t``; Ray sets ``RAY_ADDRESS`` for it, so it works with the cluster it is on.
+The job's driver is an ordinary ``t2t``; Ray sets ``RAY_ADDRESS`` for it, so it uses the cluster it runs on.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from t2t_dist.core.errors import InputError
 from .verdict import Ended
 from .watch import OUT_OF_REACH, LogLines, Watch
 
-#: Seconds for one request. Ray's client would wait for ever on a connection that was dropped without a word.
+#: Seconds for one request. Ray's client would wait for ever on a silently dropped connection.
 REQUEST_S = 30.0
-#: An upload may take longer than a question.
+#: Seconds for an upload.
 _UPLOAD_S = 600.0
-#: Nothing of the log for so long: the stream may be dead without anybody having said so. It is opened anew.
+#: Seconds without a log line, after which the stream may be dead and is reopened; doubled while the job is quiet.
 _QUIET_S = 60.0
 _QUIET_MOST_S = 900.0
 _TRIES = 5
@@ -37,18 +37,18 @@ METADATA = "t2t"
 
 
 class NoAnswer(Exception):
-    """The cluster did not answer, or not with what was asked; another try may do better."""
+    """Raised when the cluster does not answer, or with something else; a retry may help."""
 
 
 class UnknownJob(Exception):
-    """The cluster answers, and has no such job."""
+    """Raised when the cluster has no such job."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is sent. ``arguments`` are those of ``t2t``; ``about`` is stored with the job for whoever attaches later.
+    """A job to submit. ``arguments`` are those of ``t2t``; ``about`` is stored with the job for a later attach.
 
-    ``drain_s``: seconds between the signal to stop and the kill, which a run uses to commit what it has.
+    ``drain_s``: seconds between SIGTERM and SIGKILL, in which a run flushes and commits.
     """
 
     arguments: Sequence[str]
@@ -62,11 +62,11 @@ class Job:
 
     @property
     def entrypoint(self) -> str:
-        """The shell's line. ``exec``: signals and exit codes are those of t2t and not of a shell around it."""
+        """The shell command. With ``exec``, signals reach t2t and exit codes come from it, not from a shell."""
         return "exec " + shlex.join([self.python, "-m", "t2t_dist.cli", *self.arguments])
 
     def runtime_env(self) -> dict[str, Any]:
-        # Ray kills a job 3 s after the signal to stop, unless this says otherwise.
+        # Without this variable, Ray kills a job 3 s after SIGTERM.
         made: dict[str, Any] = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(self.drain_s), **self.env}}
         if self.package is not None:
             made["working_dir"] = str(self.package)
@@ -76,11 +76,10 @@ class Job:
 
 
 class JobServer:
-    """The job server of one cluster.
+    """Client of one cluster's job server.
 
     Raises:
-        InputError: the address is none or nobody answers there, the token is missing or refused, Ray's job client is
-            not installed here.
+        InputError: a bad address, no answer, a missing or refused token, or Ray's job client is not installed.
     """
 
     def __init__(self, address: str) -> None:
@@ -88,9 +87,9 @@ class JobServer:
         self._client = self._ask(lambda: _client(self.address))
 
     def submit(self, job: Job) -> str:
-        """Send a job; gives its id. A connection that breaks meanwhile does not make two jobs of one.
+        """Submit a job; returns its id. Retries after a broken connection do not submit it twice.
 
-        Raises InputError, also where the id is taken.
+        Raises InputError, also if the id is taken.
         """
         job_id = job.job_id or f"t2t-{secrets.token_hex(6)}"
         if job.job_id is not None and self._known_already(job_id):
@@ -120,7 +119,7 @@ class JobServer:
                 return job_id
             except NoAnswer as error:
                 try:
-                    if self._knows(job_id):  # it arrived, only the answer did not
+                    if self._knows(job_id):  # it arrived, only the answer was lost
                         return job_id
                 except NoAnswer:
                     pass
@@ -130,7 +129,7 @@ class JobServer:
         raise AssertionError  # the loop returns or raises
 
     def stop(self, job_id: str) -> None:
-        """Ask a job to stop: it gets SIGTERM, and drains. Raises NoAnswer, UnknownJob."""
+        """Stop a job: it gets SIGTERM, and drains. Raises NoAnswer, UnknownJob."""
         self._ask(lambda: self._client.stop_job(job_id))
 
     def details(self, job_id: str) -> Any:
@@ -138,13 +137,13 @@ class JobServer:
         return self._ask(lambda: self._client.get_job_info(job_id))
 
     def about(self, job_id: str) -> dict[str, Any]:
-        """What was said about a job when it was sent; empty for one that was not sent by ``t2t submit``.
+        """The ``about`` that a job was submitted with; empty if it was not submitted by ``t2t submit``.
 
         Raises InputError: no such job, or no answer."""
         for tried in range(_TRIES):
             try:
-                said = (self.details(job_id).metadata or {}).get(METADATA)
-                return dict(orjson.loads(said)) if said else {}
+                stored = (self.details(job_id).metadata or {}).get(METADATA)
+                return dict(orjson.loads(stored)) if stored else {}
             except UnknownJob:
                 raise InputError(f"{self.address} knows no job {job_id}; `ray job list` shows those it knows") from None
             except NoAnswer:
@@ -175,7 +174,7 @@ class JobServer:
         return True
 
     def _ask(self, call: Callable[[], Any]) -> Any:
-        """Ray's client raises whatever comes up; here that is sorted."""
+        """Call Ray's client, and map its exceptions to ours."""
         import ray.exceptions
         import requests
 
@@ -191,17 +190,17 @@ class JobServer:
                 raise UnknownJob(text) from None
             if "status code 413" in text or "exceeds the maximum size" in text:
                 raise InputError(
-                    "the cluster refuses the package as too large; leave out what the run does not need (--exclude)"
+                    "the cluster refuses the package as too large; exclude what the run does not need (--exclude)"
                 ) from None
             if "status code 400" in text:
                 raise InputError(f"the cluster refuses the job: {_last_line(str(error))}") from None
             raise NoAnswer(text) from None
-        except (ValueError, TypeError) as error:  # not what Ray's job server answers: something stands in between
+        except (ValueError, TypeError) as error:  # not an answer of Ray's job server, but of something in between
             raise NoAnswer(one_line(error)) from None
 
 
 def open_server(address: str, patience_s: float = 20.0) -> JobServer:
-    """A :class:`JobServer`, asked for more than once: a head may just be starting. Raises InputError."""
+    """A :class:`JobServer`, with retries: a head may just be starting. Raises InputError."""
     end, wait = time.monotonic() + patience_s, 1.0
     while True:
         try:
@@ -222,9 +221,9 @@ async def follow(
     notice: Callable[[str], None],
     wake: asyncio.Event | None = None,
 ) -> Ended:
-    """Show a job's log until the job is over, or ``watch`` gives up; every line once, whatever breaks meanwhile.
+    """Show a job's log until the job is over, or ``watch`` gives up; every line once, even if connections break.
 
-    ``wake`` is set by whoever changed ``watch`` from outside.
+    Set ``wake`` after a change of ``watch`` from outside.
     """
     wake = wake or asyncio.Event()
     streaming = asyncio.create_task(_stream(server, job_id, show, lines))
@@ -270,11 +269,11 @@ async def _stream(server: JobServer, job_id: str, show: Callable[[str], None], l
                     show(line)
                 failures = 0
         except TimeoutError:
-            # Each new stream brings the whole log again: a job that is merely quiet shall not be asked all the time.
+            # Each new stream repeats the whole log, so a job that is merely quiet gets few of them.
             quiet = _QUIET_S if lines.seen > before else min(2 * quiet, _QUIET_MOST_S)
         except Exception:
-            # Cut, refused, ended early: whatever it was, the job's state is asked for elsewhere. Only the next try
-            # matters here.
+            # Cut, refused, ended early: in any case the job's state is polled elsewhere. Here, only the next try
+            # matters.
             failures += 1
             await asyncio.sleep(min(30.0, 2.0 ** min(failures, 6) / 2))
         finally:
@@ -284,14 +283,14 @@ async def _stream(server: JobServer, job_id: str, show: Callable[[str], None], l
 async def _rest(
     server: JobServer, job_id: str, show: Callable[[str], None], lines: LogLines, notice: Callable[[str], None]
 ) -> None:
-    """What the stream had not brought when the job was over."""
+    """Show the part of the log that the stream had not sent when the job was over."""
     for tried in range(_TRIES):
         try:
             whole = await asyncio.to_thread(server.whole_log, job_id)
             break
         except (NoAnswer, UnknownJob, InputError) as error:
             if tried + 1 == _TRIES:
-                notice(f"the end of the log can't be had: {error}")
+                notice(f"the end of the log can't be read: {error}")
                 return
             await asyncio.sleep(2.0**tried / 2)
     lines.rewind()
@@ -313,7 +312,7 @@ def _ended(how: str, details: Any) -> Ended:
 
 
 def checked_address(address: str) -> str:
-    """The job server's URL. Raises InputError for what is none."""
+    """The job server's URL. Raises InputError: a bad address."""
     url = address if "://" in address else f"http://{address}"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or address == "auto":
@@ -325,7 +324,7 @@ def checked_address(address: str) -> str:
 
 
 def carries_token_in_the_clear(url: str) -> bool:
-    """Whether a token would go over a network unencrypted."""
+    """Whether a token would be sent over a network unencrypted."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -336,10 +335,10 @@ def carries_token_in_the_clear(url: str) -> bool:
 
 
 def token_headers() -> dict[str, str]:
-    """What the job server wants to see where it asks for a token.
+    """The headers for a job server that asks for a token.
 
-    Ray's client sends one only under ``RAY_AUTH_MODE=token``; a token that is named outright is meant to be sent.
-    Raises InputError: the file that is named can't be read.
+    Ray's client sends a token only with ``RAY_AUTH_MODE=token``; here a token that is set is always sent.
+    Raises InputError: the token's file can't be read.
     """
     if (os.environ.get("RAY_AUTH_MODE") or "token").lower() != "token":
         return {}
@@ -361,16 +360,16 @@ def _client(address: str) -> Any:
         raise InputError("Ray's job client is not installed here: pip install 't2t-dist[cluster]'") from None
 
     class Client(JobSubmissionClient):  # type: ignore[misc, unused-ignore]
-        """Ray's, with a limit to how long a request may take: by itself it has none."""
+        """Ray's client, with a timeout per request: by itself it has none."""
 
         timeout_s = REQUEST_S
 
         def _do_request(self, *args: Any, **options: Any) -> Any:
             return super()._do_request(*args, **{"timeout": self.timeout_s, **options})
 
-    for name in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and every stream, in their own manner
+    for name in ("dashboard_sdk", "job.sdk"):  # they log every upload and every stream
         logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
-    # Ray would prefer these to an address that is given.
+    # Ray would prefer these to the given address.
     hidden = {name: os.environ.pop(name, None) for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")}
     try:
         return Client(address, headers=token_headers())
@@ -379,17 +378,17 @@ def _client(address: str) -> Any:
 
 
 def _unreachable(address: str, why: str = "") -> str:
-    told = f" ({why[:120]})" if why else ""
+    detail = f" ({why[:120]})" if why else ""
     return (
-        f"no Ray job server answers at {address}{told}. Is the head up, is its dashboard bound to an address that is"
-        " reached from here (ray start --head --dashboard-host ...; port 8265), and is ray[default] installed there?"
+        f"no Ray job server answers at {address}{detail}. Is the head up, is its dashboard bound to an address that can"
+        " be reached from here (ray start --head --dashboard-host ...; port 8265), and is ray[default] installed there?"
     )
 
 
 def _refused(address: str, said: str) -> str:
     if said.startswith("Authentication required"):
         return f"{address} asks for a token: set RAY_AUTH_TOKEN to the head's (there: ray get-auth-token)"
-    return f"{address} refuses the token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; the head's is another"
+    return f"{address} refuses the token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; the head has another one"
 
 
 def one_line(error: BaseException | str) -> str:

@@ -1,7 +1,7 @@
-"""What a job came to: its run's exit code, made out from the run's own ledger wherever that can be seen.
+"""The exit code of a job: from the run's own ledger wherever that can be read.
 
-A job's status is Ray's view of a process. It may say success of a run whose rows are not there, and failure of one that
-had committed everything before its driver was killed; the ledger knows.
+A job's status is Ray's view of a process. It may report success for a run whose rows are missing, and failure for one
+that had committed everything before its driver was killed; the ledger has the truth.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from t2t_dist.core.errors import InputError
 from .watch import FAILED, LEFT, LOST, OUT_OF_REACH, OUT_OF_TIME, STOPPED, SUCCEEDED
 
 DONE, GATE_FAILED, BAD_INPUT, RESUMABLE = 0, 1, 2, 75
-#: Clocks of two machines may differ by so many seconds before a store's status counts as older than the job.
+#: Seconds that the clocks of two machines may differ before a store's status counts as older than the job.
 SKEW_S = 300.0
 
 
 class Ended(NamedTuple):
-    """How a job ended: ``how`` is a word of ``watch.py``; the rest is Ray's, as far as it said anything.
+    """How a job ended: ``how`` is a state of :mod:`.watch`; the rest is from Ray, as far as known.
 
     ``started``: whether its command ran at all. ``began``: seconds since 1970 by the cluster's clock.
     """
@@ -34,15 +34,15 @@ class Ended(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A run as its store shows it: the summary made from its ledger, and what its driver wrote about itself last."""
+    """A run as its store shows it: a summary from its ledger, and the last state and time in its status file."""
 
     summary: dict[str, Any]
     state: str
     at: float
 
 
-class Verdict(NamedTuple):
-    """The exit code, a line that says why, and the run's summary with where it is from (ledger, or the job's log)."""
+class JobVerdict(NamedTuple):
+    """The result of a job: exit code, one line of reason, and the run's summary with its source (ledger or log)."""
 
     code: int
     why: str
@@ -52,24 +52,24 @@ class Verdict(NamedTuple):
 
 def verdict(
     ended: Ended,
-    told: dict[str, Any] | None,
+    printed: dict[str, Any] | None,
     stored: Stored | None,
     failed_gates: Sequence[str],
     last_lines: Sequence[str] = (),
-) -> Verdict:
-    """Put together what is known.
+) -> JobVerdict:
+    """Judge a job from everything that is known about it.
 
-    ``told``: the summary that the job printed. ``failed_gates``: the gates that the summary in use does not pass.
-    Raises InputError: the job ended before t2t had begun; one line that says what to do.
+    ``printed``: the summary in the job's log. ``failed_gates``: the gates that the summary in use does not pass.
+    Raises InputError: the job ended before t2t began; one line that says what to do.
     """
-    if stored is not None and told is not None and stored.summary["run_id"] != told["run_id"]:
-        stored = None  # the same path on another machine: not the store that the job wrote to
-    if stored is not None and told is not None and stored.summary["digest"] != told["digest"]:
-        why = "the ledger names other rows than the job reported: its store is not what the job wrote"
-        return Verdict(GATE_FAILED, why, stored.summary, "ledger")
-    if told is not None and ended.how in (SUCCEEDED, FAILED) and ended.exit_code in (DONE, GATE_FAILED):
+    if stored is not None and printed is not None and stored.summary["run_id"] != printed["run_id"]:
+        stored = None  # the same path on another machine, not the job's store
+    if stored is not None and printed is not None and stored.summary["digest"] != printed["digest"]:
+        why = "the ledger has other rows than the job reported: this store is not the one that the job wrote"
+        return JobVerdict(GATE_FAILED, why, stored.summary, "ledger")
+    if printed is not None and ended.how in (SUCCEEDED, FAILED) and ended.exit_code in (DONE, GATE_FAILED):
         return _by_gates(
-            told if stored is None else stored.summary, failed_gates, "log" if stored is None else "ledger"
+            printed if stored is None else stored.summary, failed_gates, "log" if stored is None else "ledger"
         )
     if stored is not None and _finished_meanwhile(ended, stored):
         return _by_gates(stored.summary, failed_gates, "ledger")
@@ -77,57 +77,57 @@ def verdict(
 
 
 def _finished_meanwhile(ended: Ended, stored: Stored) -> bool:
-    """Whether the run was finished by this job, though it did not live to say so. A finished run of before says nothing
-    of a job that was refused, or killed before it had begun."""
+    """Whether this job finished the run, although it could not report it. A run that was finished before does not make
+    a success of a job that was refused, or killed before it began."""
     silent = ended.how != FAILED or ended.exit_code is None or not 0 <= ended.exit_code <= 128
     return silent and stored.state == "finished" and ended.began > 0 and stored.at >= ended.began - SKEW_S
 
 
-def _by_gates(summary: dict[str, Any], failed: Sequence[str], source: str) -> Verdict:
+def _by_gates(summary: dict[str, Any], failed: Sequence[str], source: str) -> JobVerdict:
     if failed:
-        return Verdict(GATE_FAILED, f"gate failed: {', '.join(failed)}", summary, source)
-    return Verdict(DONE, "", summary, source)
+        return JobVerdict(GATE_FAILED, f"gate failed: {', '.join(failed)}", summary, source)
+    return JobVerdict(DONE, "", summary, source)
 
 
-def _without_a_finished_run(ended: Ended, stored: Stored | None, last_lines: Sequence[str]) -> Verdict:
+def _without_a_finished_run(ended: Ended, stored: Stored | None, last_lines: Sequence[str]) -> JobVerdict:
     summary = None if stored is None else stored.summary
-    again = "what was finished is committed, the same command goes on with it"
+    again = "finished items are committed; the same command resumes the run"
     if ended.how == SUCCEEDED:
-        what = "its ledger is not complete" if stored else "neither its ledger nor its summary can be seen from here"
-        why = f"Ray says that the job succeeded, but {what}; name the run's store with --out, or look at the job's log"
-        return Verdict(RESUMABLE if stored else GATE_FAILED, why, summary)
+        what = "its ledger is incomplete" if stored else "neither its ledger nor its summary can be read from here"
+        why = f"Ray reports success, but {what}; name the run's store with --out, or read the job's log"
+        return JobVerdict(RESUMABLE if stored else GATE_FAILED, why, summary)
     reasons = {
         STOPPED: f"the job was stopped; {again}",
-        LOST: f"the cluster no longer knows the job, as after the loss of its head; {again}",
-        OUT_OF_REACH: f"the cluster is out of reach, and the job may go on there; {again}",
-        OUT_OF_TIME: "the time to wait is over; the job goes on",
-        LEFT: "left; the job goes on",
+        LOST: f"the cluster does not know the job any more, as after the loss of its head; {again}",
+        OUT_OF_REACH: f"the cluster is out of reach, and the job may still run there; {again}",
+        OUT_OF_TIME: "the time to wait is over; the job still runs",
+        LEFT: "left; the job still runs",
     }
     if ended.how in reasons:
-        return Verdict(RESUMABLE, reasons[ended.how], summary)
+        return JobVerdict(RESUMABLE, reasons[ended.how], summary)
     if not ended.started or "ENTRYPOINT_COMMAND_START" in ended.error_type:
-        raise InputError(f"the job ended before t2t began: {_meant(ended.message)}")
+        raise InputError(f"the job ended before t2t began: {_reason(ended.message)}")
     if ended.exit_code is None:
-        return Verdict(
-            RESUMABLE, f"the job's driver was lost with its node ({_meant(ended.message)}); {again}", summary
+        return JobVerdict(
+            RESUMABLE, f"the job's driver was lost with its node ({_reason(ended.message)}); {again}", summary
         )
     missing = _missing(last_lines)
     if missing is not None and ended.exit_code not in (BAD_INPUT, RESUMABLE):
         raise InputError(f"the job ended before t2t began: {missing}")
     code = ended.exit_code if ended.exit_code > 0 else 128 - ended.exit_code
     if code == RESUMABLE:
-        return Verdict(RESUMABLE, f"stopped; {again}", summary)
+        return JobVerdict(RESUMABLE, f"stopped; {again}", summary)
     if code == BAD_INPUT:
-        return Verdict(BAD_INPUT, "bad input; the job's log above says what", summary)
+        return JobVerdict(BAD_INPUT, "bad input; see the job's log above", summary)
     if code > 128:
-        return Verdict(code, f"the job's driver was killed by signal {code - 128}; {again}", summary)
-    return Verdict(
-        code or GATE_FAILED, f"the job's command failed with exit code {code}; its log above says why", summary
+        return JobVerdict(code, f"the job's driver was killed by signal {code - 128}; {again}", summary)
+    return JobVerdict(
+        code or GATE_FAILED, f"the job's command failed with exit code {code}; see its log above", summary
     )
 
 
 def _missing(lines: Sequence[str]) -> str | None:
-    """What the cluster lacks, from the last lines of a log."""
+    """What the cluster lacks, according to the last lines of a log; ``None``: nothing known."""
     text = "\n".join(lines)
     if found := re.search(r"No module named '?([\w.]+)'?", text):
         package = found[1].partition(".")[0]
@@ -139,8 +139,8 @@ def _missing(lines: Sequence[str]) -> str | None:
     return None
 
 
-def _meant(message: str) -> str:
-    """The telling end of a message of Ray's, which may be a whole traceback."""
+def _reason(message: str) -> str:
+    """The relevant line of a message from Ray, which may be a whole traceback."""
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"(ERROR|\w*(Error|Exception)\b)", line)]
     return " ".join((telling or lines or ["Ray gives no reason"])[-1].split())[:300]

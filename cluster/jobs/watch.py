@@ -1,6 +1,6 @@
-"""Watching a job from afar: what is known of it, when to ask again, and which lines of its log are news.
+"""State machines that follow a remote job: is it over, when to poll again, which lines of its log are new.
 
-Pure: no clock, no network. Times are seconds of any clock that does not go back.
+Pure: no clock, no network. Times are seconds of any monotonic clock.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import re
 from collections import deque
 from typing import Any
 
-#: Ray's own words for a job that is over, and ours for one that will not be heard of any more.
+#: Ray's states of a job that is over, and ours for a job that is not followed any further.
 SUCCEEDED, FAILED, STOPPED = "SUCCEEDED", "FAILED", "STOPPED"
 LOST, OUT_OF_REACH, OUT_OF_TIME, LEFT = "LOST", "OUT_OF_REACH", "OUT_OF_TIME", "LEFT"
 _OVER = frozenset({SUCCEEDED, FAILED, STOPPED})
-#: A cluster that has just come back may not know its jobs yet.
+#: A cluster that has just restarted may not know its jobs yet.
 _UNKNOWN_TIMES = 3
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Watch:
-    """Whether a job is over, made out from answers and silences.
+    """State machine: whether a job is over, from answers and failed polls.
 
-    ``every_s``: seconds between two questions while answers come; after each that none came to, twice as many, up to
-    ``slowest_s``. After ``patience_s`` without any answer the job is out of reach. ``limit_s`` bounds the whole wait.
+    ``every_s``: seconds between two polls while the cluster answers; doubled after each failed poll, up to
+    ``slowest_s``. After ``patience_s`` without an answer the job is out of reach. ``limit_s`` bounds the whole wait.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Watch:
         self.ended: str | None = None
 
     def heard(self, status: str, now: float) -> None:
-        """The cluster answered; ``status`` is Ray's."""
+        """The cluster answered with Ray's ``status`` of the job."""
         self.last_answer, self.misses, self.unknown_times = now, 0, 0
         if status in _OVER:
             self.ended = status
@@ -49,12 +49,12 @@ class Watch:
             self._limits(now)
 
     def missed(self, now: float) -> None:
-        """No answer, or one that says nothing of the job."""
+        """No answer, or none about the job."""
         self.misses += 1
         self._limits(now)
 
     def unknown(self, now: float) -> None:
-        """The cluster answered that there is no such job: it has forgotten it with a head that was replaced."""
+        """The cluster answered that there is no such job: jobs are lost when the head is replaced."""
         self.last_answer, self.misses = now, 0
         self.unknown_times += 1
         if self.unknown_times >= _UNKNOWN_TIMES:
@@ -63,11 +63,11 @@ class Watch:
             self._limits(now)
 
     def leave(self) -> None:
-        """The person waits no longer."""
+        """The user stops waiting."""
         self.ended = self.ended or LEFT
 
     def wait_s(self) -> float:
-        """Seconds until the next question."""
+        """Seconds until the next poll."""
         return min(self.slowest_s, self.every_s * 2.0 ** min(self.misses, 16))
 
     def _limits(self, now: float) -> None:
@@ -78,25 +78,25 @@ class Watch:
 
 
 class LogLines:
-    """A job's log out of streams that each begin with its first character: every line once, none left out.
+    """Reader of a job's log from streams that each start at its beginning: every line once, none missing.
 
-    A stream may break off anywhere. The next one is skipped up to where the last one came to, by characters: the log
-    only grows. The JSON object that ``t2t ... --json`` prints is kept in ``told`` and is no line.
+    A stream may break off anywhere. The next one is skipped, by characters, to where the last one ended: the log only
+    grows. The JSON object that ``t2t ... --json`` prints is kept in ``summary`` and is not a line.
     """
 
     def __init__(self, keep: int = 40) -> None:
         self.seen = 0
-        self.told: dict[str, Any] | None = None
+        self.summary: dict[str, Any] | None = None
         self.last: deque[str] = deque(maxlen=keep)
         self._at = 0
         self._open = ""
 
     def rewind(self) -> None:
-        """A new stream begins, with the log's first character."""
+        """A new stream starts, at the log's beginning."""
         self._at = 0
 
     def feed(self, text: str) -> list[str]:
-        """The next piece of the stream; gives the lines that are whole now, without their ends."""
+        """Take the next piece of the stream; returns the lines that are complete now, without line ends."""
         new = text[max(0, self.seen - self._at) :]
         self._at += len(text)
         self.seen = max(self.seen, self._at)
@@ -104,7 +104,7 @@ class LogLines:
         return [line for line in map(self._line, whole) if line is not None]
 
     def close(self) -> list[str]:
-        """No more will come: the line that has no end yet, if there is one."""
+        """End of the log; returns the last line, if it has no line end."""
         rest, self._open = self._open, ""
         line = self._line(rest) if rest else None
         return [] if line is None else [line]
@@ -112,10 +112,10 @@ class LogLines:
     def _line(self, line: str) -> str | None:
         if line.startswith('{"run_id":'):
             try:
-                self.told = json.loads(line)
+                self.summary = json.loads(line)
                 return None
             except ValueError:
-                pass  # half of one: show it
+                pass  # incomplete: show it as a line
         clean = "".join(c for c in _COLOURS.sub("", line) if c == "\t" or c.isprintable())
         self.last.append(clean)
         return clean

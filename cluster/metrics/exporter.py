@@ -1,7 +1,7 @@
-"""Serves a run's metrics over HTTP while it lasts, from a thread of its own beside the driver's loop.
+"""HTTP server of a run's metrics, in its own thread beside the driver's loop.
 
-``/metrics``: everything the driver knows, its workers' figures merged. ``/sd``: where Prometheus finds it and the
-engines (HTTP service discovery). ``/healthz``: whether the driver's loop still comes round; asks for no token.
+``/metrics``: all figures of the driver and its workers. ``/sd``: HTTP service discovery, with which Prometheus finds
+the driver and the engines. ``/healthz``: whether the driver's loop still runs; needs no token.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from ..engines.reading import EngineReading
 from .series import families
 from .snapshot import Metrics
 
-#: A driver whose loop has not come round for so long is taken to hang. Starting workers may hold it for two minutes.
+#: Seconds without an iteration after which the driver counts as hung. Starting workers may take two minutes.
 SILENT_S = 180.0
-#: For the requests under way when it is closed.
+#: Seconds for running requests when the server closes.
 _CLOSE_S = 2.0
 
 
 @contextmanager
 def served(config: MetricsConfig, metrics: Metrics) -> Iterator[None]:
-    """Serve the metrics inside, where the settings have a port; their address is then at ``metrics.address``.
+    """Context manager: serve the metrics if the settings have a port. Sets ``metrics.address``.
 
     Raises:
-        InputError: the port is taken, the address not of this machine, or the token's variable empty.
+        InputError: the port is taken, the address is not of this machine, or the token's variable is empty.
     """
     if config.port is None:
         yield
@@ -56,8 +56,10 @@ def served(config: MetricsConfig, metrics: Metrics) -> Iterator[None]:
 
 
 def targets(engines: Iterable[EngineReading], driver: str, run: str) -> list[dict[str, Any]]:
-    """What there is to be scraped, as Prometheus' HTTP service discovery has it: the driver, and each engine that has
-    metrics of its own. ``driver``: its host and port as the asking Prometheus knows them."""
+    """The targets of Prometheus' HTTP service discovery: the driver, and each engine with its own metrics.
+
+    ``driver``: its host and port as Prometheus addressed them.
+    """
     found = [{"targets": [driver], "labels": {"role": "driver", "run": run}}]
     for engine in engines:
         if not engine.counts or engine.state is State.GIVEN_UP:
@@ -70,7 +72,7 @@ def targets(engines: Iterable[EngineReading], driver: str, run: str) -> list[dic
 
 
 class _Collected(Collector):
-    """What prometheus_client asks for the series at each scrape."""
+    """Collector that prometheus_client calls at each scrape."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -79,17 +81,17 @@ class _Collected(Collector):
         return families(self._metrics.snapshot)
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # the registry need not collect to know that no two collectors share a name
+        return ()  # spares the registry a collection to check for duplicate names
 
 
 class Exporter:
-    """The thread and its server; see :func:`served`."""
+    """The server and its thread; see :func:`served`."""
 
     def __init__(self, config: MetricsConfig, metrics: Metrics) -> None:
         self._metrics, self._linger_s = metrics, config.linger_s
         token = os.environ.get(config.token_env, "").strip() if config.token_env else ""
         if config.token_env and not (token and token.isascii() and token.isprintable()):
-            raise InputError(f"cluster.metrics.token_env: the environment variable {config.token_env} holds no token")
+            raise InputError(f"cluster.metrics.token_env: the environment variable {config.token_env} has no token")
         self._bearer = f"Bearer {token}".encode() if token else b""
         self._registry = CollectorRegistry()
         self._registry.register(_Collected(metrics))
@@ -102,7 +104,7 @@ class Exporter:
             reason = getattr(error, "strerror", None) or error
             raise InputError(
                 f"cluster.metrics can't listen on {config.host} port {config.port}: {reason};"
-                f" give another port, or 0 for a free one"
+                f" set another port, or 0 for a free one"
             ) from None
         metrics.address = f"http://{_host(_reachable(config.host))}:{self._socket.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
@@ -111,12 +113,12 @@ class Exporter:
         self._thread.start()
 
     def close(self) -> None:
-        """End it; where ``linger_s`` says so, not before the run's last figures were scraped once."""
+        """Stop the server; with ``linger_s``, wait that long for the final figures to be scraped once."""
         if self._linger_s and self._metrics.snapshot.over:
             try:
                 self._last_scraped.wait(self._linger_s)
             except KeyboardInterrupt:
-                pass  # all is done but this
+                pass  # nothing else is left to do
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(2 * _CLOSE_S)
         self._metrics.address = ""
@@ -162,7 +164,7 @@ class Exporter:
         seen = self._metrics.snapshot
         silent = time.time() - seen.at
         if not seen.over and silent > SILENT_S:
-            return web.Response(status=503, text=f"the driver's loop has not come round for {silent:.0f} s\n")
+            return web.Response(status=503, text=f"the driver's loop has not run for {silent:.0f} s\n")
         return web.Response(text=f"{seen.state}\n")
 
 
@@ -171,7 +173,7 @@ def _host(host: str) -> str:
 
 
 def _reachable(host: str) -> str:
-    """What others can ask for where we listen on all addresses: this machine's name."""
+    """The host to connect to: this machine's name if we listen on all addresses."""
     try:
         return socket.gethostname() if ipaddress.ip_address(host).is_unspecified else host
     except ValueError:

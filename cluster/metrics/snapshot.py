@@ -1,7 +1,7 @@
-"""What a run's driver measures: a snapshot a second of what it knows, which :mod:`cluster.series` puts into series.
+"""The figures of a run's driver: one snapshot per second, which :mod:`.series` converts into series.
 
-The driver's loop writes, whoever serves the metrics reads from another thread: a snapshot is made whole, never changed,
-and put in place of the last one. Its size goes with workers, engines and pools, not with episodes.
+The driver's loop writes, and the exporter reads from another thread: a snapshot is immutable, and each one replaces the
+one before. Its size depends on workers, engines and pools, not on episodes.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 #: Seconds between two snapshots; Prometheus asks every few seconds.
 EVERY_S = 1.0
-#: Buckets of the loops' lag, seconds: samples are whole milliseconds, and a tenth of a second is what a person notices.
+#: Buckets of the event loops' delay, seconds: samples are whole milliseconds; 0.1 s is what a person notices.
 LAG_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Buckets of the time from a finished item to its commit, seconds: a shard is written after a minute at the latest.
 COMMIT_BOUNDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 
 
 class Engines(Protocol):
-    """What is needed of a fleet."""
+    """Protocol of a fleet, as far as it is needed here."""
 
     def readings(self) -> list[EngineReading]: ...
 
 
 class Identity(NamedTuple):
-    """Which run it is; ``version``: of the code."""
+    """The identity of a run; ``version``: of the code."""
 
     run_id: str
     kind: str
@@ -49,12 +49,12 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run at a moment. Times of day are seconds since 1970, ages seconds, memory bytes.
+    """A record of a run at one moment. Times are seconds since 1970, ages seconds, memory bytes.
 
     ``state``: starting, running, finished, stopped or failed. ``counts``: the run's counters by name. ``finished``:
-    items that workers finished in this session. ``rss``: memory of the live workers. ``lease_age``: since the worker
-    that has been silent longest was heard. ``uncommitted_age``: since the oldest row that is not in the ledger was
-    finished. ``commit_lag``: from a finished item to its commit. ``calls``: model calls by pool.
+    items that workers finished in this session. ``rss``: memory of the live workers. ``lease_age``: longest time since
+    a worker's last report. ``uncommitted_age``: age of the oldest finished row that is not in the ledger.
+    ``commit_lag``: from a finished item to its commit. ``calls``: model calls by pool.
     """
 
     run: Identity
@@ -82,14 +82,14 @@ class Snapshot:
 
     @property
     def over(self) -> bool:
-        """Whether it is the last one."""
+        """Whether it is the last snapshot."""
         return self.state not in ("starting", "running")
 
 
 @dataclass
 class _Worker:
-    """What is known of a live worker. ``open``: times at which items were finished that are not committed yet, and how
-    many, the oldest first; no more entries than the scheduler's window has items."""
+    """What is known about a live worker. ``open``: (time, number) of finished items that are not committed yet, oldest
+    first; at most as many entries as the scheduler's window has items."""
 
     heard: float
     rss: int = 0
@@ -97,9 +97,9 @@ class _Worker:
 
 
 class Metrics:
-    """The figures of one session of one run. All but :attr:`snapshot` and :attr:`address` is for the driver's loop.
+    """Collector of the figures of one session. All but :attr:`snapshot` and :attr:`address` is for the driver's loop.
 
-    :param state: of the run's ledger, read as it grows.
+    :param state: the state of the run's ledger, which grows meanwhile.
     :param clock: seconds, monotonic.
     :param wall: seconds since 1970.
     """
@@ -115,7 +115,7 @@ class Metrics:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.address = ""
-        """Where they are served, ``http://HOST:PORT``; empty while they are not, and then nothing is measured."""
+        """Where they are served, ``http://HOST:PORT``; empty if they are not, and then nothing is measured."""
         self._clock, self._wall, self._ledger = clock, wall, state
         self._began, self._last_commit = wall(), wall()
         self._commits = state.last
@@ -125,17 +125,17 @@ class Metrics:
         self._finished, self._lease_s = 0, config.cluster.lease_s
         models = [parse_model(name, seat) for name, seat in config.check_models()]
         pools = [model.label for model in models if model.is_live]
-        self._calls = {pool: Calls() for pool in pools}  # from the start: a series that begins at 1 has no increase
+        self._calls = {pool: Calls() for pool in pools}  # from the start: see series.py
         self._gpu_seconds: dict[str, float] = {}
         self._rows: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         none = Counts(0, 0, 0, 0, 0, 0, 0, 0)
         self._run = Identity(run_id, kind, config.domain, code_version())
         self.snapshot = Snapshot(self._run, "starting", wall(), self._began, items=none, counts={})
-        """The latest."""
+        """The latest snapshot."""
 
     def heard(self, name: str, report: Report) -> None:
-        """A worker has reported, and what it has written is committed."""
+        """Record a worker's report; the shards in it are committed."""
         if not self.address:
             return
         now = self._clock()
@@ -151,7 +151,7 @@ class Metrics:
             self._calls.setdefault(pool, Calls()).merge(calls)
 
     def _committed(self, worker: _Worker, items: int, now: float) -> None:
-        """A worker finishes and writes items in the same order, so the oldest of them are those that are in now."""
+        """Remove committed items: a worker finishes and writes in the same order, so they are the oldest."""
         while items and worker.open:
             at, count = worker.open[0]
             taken = min(items, count)
@@ -165,9 +165,9 @@ class Metrics:
     def update(
         self, state: str, scheduler: Scheduler, engines: Engines | None, counts: Mapping[str, int], *, wanted: int
     ) -> None:
-        """Take a snapshot, at most one a second unless the run is over. To be called from every round of the loop.
+        """Take a snapshot, at most one per second unless the run is over. Call it in every iteration of the loop.
 
-        ``counts``: the run's counters; ``wanted``: workers there should be.
+        ``counts``: the run's counters; ``wanted``: workers that the run wants.
         """
         now = self._clock()
         if not self.address or (state == "running" and now - self._updated < EVERY_S):
@@ -209,12 +209,12 @@ class Metrics:
         )
 
     def _read_ledger(self) -> None:
-        """What has been committed since the last look, by whatever part of the driver."""
+        """Notice commits since the last snapshot."""
         if self._ledger.last != self._commits:
             self._commits, self._last_commit = self._ledger.last, self._wall()
 
     def committed(self, shards: Iterable[ShardInfo]) -> None:
-        """Shards that went into the ledger in this session."""
+        """Record shards that this session committed."""
         for shard in shards:
             self._rows[shard.table] += shard.rows
             self._bytes[shard.table] += shard.bytes

@@ -1,17 +1,17 @@
-"""Who holds which item, and until when.
+"""Table of leases: which worker holds which items, and until when.
 
 A pure state machine: no clock (time is passed in, in seconds of any monotonic clock), no I/O, no chance.
 
-Its moves: a worker *joins*; items are *granted* to it; it reports some *finished* (the row is in its open shard, which
-its death would take along); they are *released* once the ledger has them; a heartbeat *renews*; silence *lapses*; and a
-worker that lapsed, died or left is *dropped*, with everything it still held.
+Its events: a worker *joins*; items are *granted* to it; it reports items as *finished* (their rows are in its open
+shard, which is lost if it dies); they are *released* once the ledger has them; a heartbeat *renews*; silence *lapses*;
+and a worker that lapsed, died or left is *dropped*, with everything it still holds.
 
-All leases of a worker stand and fall together, since what renews one renews all: so there is one deadline a worker, and
-renewing 512 leases costs what renewing one does. Every deadline is "now + the same term" and time does not run
-backwards, so the worker renewed last is also the one that lapses last: an ordered dict is the whole queue.
+All leases of a worker expire together, since a heartbeat renews all of them: so there is one deadline per worker, and
+renewing 512 leases costs as much as renewing one. Every deadline is "now + the same term" and time never goes back, so
+the worker that was renewed last is also the last to lapse: an ordered dict is a sufficient queue.
 
-The one judge of a lapse is :meth:`LeaseTable.lapsed`. Until it has spoken, a late heartbeat still counts: nobody else
-has been given the items. After :meth:`LeaseTable.drop`, nothing the worker says counts: :class:`StaleLease`.
+Only :meth:`LeaseTable.lapsed` decides that a worker has lapsed. Until then a late heartbeat still counts, since nobody
+else has the items. After :meth:`LeaseTable.drop`, reports of the worker are refused: :class:`StaleLease`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 LEASE_SECONDS = 60.0
-"""How long a worker may be silent. Ray reports a dead process within a second or so; this is the second net, for one
-that hangs or is cut off. A worker sends a heartbeat every few seconds, but writing a large shard or importing a library
-can hold its loop for ten or more, and taking a live worker for dead repeats all that it holds."""
+"""How long a worker may be silent. Ray reports a dead process within a second or so; this is for a worker that hangs or
+is cut off. A worker sends a heartbeat every few seconds, but writing a large shard or importing a library can block its
+loop for ten or more, and declaring a live worker lost repeats everything it holds."""
 
 AWAY_FRACTION = 0.5
-"""Of the term: a driver that did not look for longer than this was itself away (suspended, stuck in a slow write). The
-heartbeats of that time are still in its inbox, so it judges nobody and gives everybody a new term."""
+"""Of the term: a driver that did not check for longer than this was itself stuck (suspended, a slow write). The
+heartbeats of that time are still unread, so no worker lapses and all of them get a new term."""
 
 
 class Lease(NamedTuple):
-    """Leave to run ``item``. ``attempt`` counts from 1; ``expires`` (seconds) moves on with every heartbeat."""
+    """A permit to run ``item``. ``attempt`` counts from 1; ``expires`` (seconds) is extended by every heartbeat."""
 
     item: int
     attempt: int
@@ -39,18 +39,18 @@ class Lease(NamedTuple):
 
 
 class StaleLease(Exception):
-    """The worker does not hold the item, or is not known (any more): what it reports is refused, and it should end."""
+    """Raised when a worker reports an item that it does not hold, or is unknown or dropped: it should end."""
 
 
 class Load(NamedTuple):
-    """Items a worker holds: still running, and finished but not yet in the ledger."""
+    """Counts of the items that a worker holds: running ones, and finished ones that are not in the ledger yet."""
 
     unfinished: int
     uncommitted: int
 
 
 class Holding:
-    """What one worker holds. Dicts serve as sets that keep the order of granting, so that requeuing is repeatable."""
+    """The items of one worker. Dicts serve as ordered sets: requeuing happens in the order of granting, repeatably."""
 
     __slots__ = ("finished", "unfinished")
 
@@ -60,19 +60,19 @@ class Holding:
 
 
 class LeaseTable:
-    """The leases of all live workers. Each operation costs O(1) an item; memory is what is held.
+    """The leases of all live workers. Each operation costs O(1) per item; memory is O(items held).
 
-    :param term: seconds from a sign of life to the lapse.
+    :param term: seconds from the last heartbeat to the lapse.
     """
 
     def __init__(self, term: float = LEASE_SECONDS) -> None:
         if term <= 0:
-            raise ValueError(f"a lease lasts longer than 0 s, not {term}")
+            raise ValueError(f"a lease has to last longer than 0 s, not {term}")
         self.term = term
         self.unfinished = 0
         self.uncommitted = 0
         self._holdings: dict[str, Holding] = {}
-        self._deadlines: OrderedDict[str, float] = OrderedDict()  # only of workers that hold something; soonest first
+        self._deadlines: OrderedDict[str, float] = OrderedDict()  # only workers that hold items; soonest first
         self._clock = float("-inf")
         self._looked: float | None = None
 
@@ -80,30 +80,30 @@ class LeaseTable:
         return worker in self._holdings
 
     def join(self, worker: str) -> None:
-        """A worker that holds nothing yet."""
+        """Add a worker, without items."""
         if worker in self._holdings:
             raise ValueError(f"worker {worker!r} is here already")
         self._holdings[worker] = Holding()
 
     def load(self, worker: str) -> Load:
-        """:raises StaleLease: the worker is not known (any more)."""
+        """:raises StaleLease: the worker is unknown or dropped."""
         holding = self._of(worker)
         return Load(len(holding.unfinished), len(holding.finished))
 
     def holding(self, worker: str) -> Holding:
-        """What the worker holds, to be read only.
+        """The items that the worker holds; read-only.
 
-        :raises StaleLease: the worker is not known (any more).
+        :raises StaleLease: the worker is unknown or dropped.
         """
         return self._of(worker)
 
     def grant(self, worker: str, items: Sequence[int], now: float) -> float:
-        """Lease ``items``, held by nobody, to ``worker``. Returns when its leases lapse.
+        """Lease ``items``, which nobody holds, to ``worker``. Returns when its leases expire.
 
-        Not a sign of life: a worker that holds leases already keeps its deadline, or handing work to one that hangs
-        would keep it alive.
+        A grant is no heartbeat: a worker that already holds leases keeps its deadline. Otherwise a worker that hangs
+        would never lapse while it gets new items.
 
-        :raises StaleLease: the worker is not known (any more).
+        :raises StaleLease: the worker is unknown or dropped.
         """
         unfinished = self._of(worker).unfinished
         if now > self._clock:
@@ -120,9 +120,9 @@ class LeaseTable:
         return deadline
 
     def check(self, worker: str, items: Sequence[int]) -> Holding:
-        """Does the worker hold every one of ``items``?
+        """Check that the worker holds all ``items``.
 
-        :raises StaleLease: the worker is not known (any more), or one of the items is not held by it.
+        :raises StaleLease: it does not, or it is unknown or dropped.
         """
         holding = self._of(worker)
         unfinished, finished = holding.unfinished, holding.finished
@@ -132,8 +132,8 @@ class LeaseTable:
         return holding
 
     def finish(self, worker: str, items: Sequence[int], now: float) -> None:
-        """The rows of ``items`` are in the worker's open shard: all of them or, if one is stale, none. Also a sign of
-        life. Saying it twice changes nothing.
+        """The rows of ``items`` are in the worker's open shard: all of them or, if one is stale, none. Idempotent; also
+        a heartbeat.
 
         :raises StaleLease: as :meth:`check`.
         """
@@ -149,7 +149,7 @@ class LeaseTable:
         self.renew(worker, now)
 
     def release(self, worker: str, items: Sequence[int]) -> int:
-        """``items`` are in the ledger, and with that finished even if nobody said so. Returns how many that is.
+        """``items`` are in the ledger, whether or not they were reported as finished. Returns their number.
 
         :raises StaleLease: as :meth:`check`; then none is released.
         """
@@ -170,9 +170,9 @@ class LeaseTable:
         return uncommitted + running
 
     def renew(self, worker: str, now: float) -> float:
-        """A sign of life: all leases of the worker get a new term. Returns when they lapse.
+        """A heartbeat: all leases of the worker get a new term. Returns when they expire.
 
-        :raises StaleLease: the worker is not known (any more).
+        :raises StaleLease: the worker is unknown or dropped.
         """
         if worker not in self._holdings:
             self._of(worker)
@@ -185,8 +185,8 @@ class LeaseTable:
         return deadline
 
     def lapsed(self, now: float) -> list[str]:
-        """Workers that hold something and were silent for the term, longest silent first. To be called every second or
-        so: after a pause of more than half a term nobody is judged (see AWAY_FRACTION)."""
+        """Workers that hold items and were silent for the term, longest silence first. Call it every second or so:
+        after a pause of more than half a term it returns nobody (see AWAY_FRACTION)."""
         self._advance(now)
         away = self._looked is not None and self._clock - self._looked > self.term * AWAY_FRACTION
         self._looked = self._clock
@@ -202,9 +202,9 @@ class LeaseTable:
         return lapsed
 
     def drop(self, worker: str) -> Holding:
-        """The worker is gone; what it held goes back to the caller.
+        """Remove a worker. Returns the items it held.
 
-        :raises StaleLease: the worker is not known (any more).
+        :raises StaleLease: the worker is unknown or dropped.
         """
         holding = self._of(worker)
         del self._holdings[worker]
@@ -217,7 +217,7 @@ class LeaseTable:
         try:
             return self._holdings[worker]
         except KeyError:
-            raise StaleLease(f"worker {worker!r} is not known, or was declared lost") from None
+            raise StaleLease(f"worker {worker!r} is unknown, or was declared lost") from None
 
     def _advance(self, now: float) -> None:
         if now > self._clock:

@@ -1,8 +1,7 @@
-"""On which node the next worker is started, which workers leave, and what the autoscaler is asked for.
+"""Placement of workers: where to start them, which have to leave, and how many to request from the autoscaler.
 
-A pure function of what is seen at one moment: nothing is remembered here, so nothing can be remembered wrongly. Its
-laws: no worker on a node that drains or is avoided; never more workers than were wished for; a node is given a second
-worker only when no other node is, for its size, emptier.
+A pure function of the cluster's state at one moment, without any memory. Its laws: no worker on a draining or avoided
+node; never more workers than wished for; the next worker goes to the node that is emptiest for its size.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 
 class Node(NamedTuple):
-    """A node as the cluster tells it: its CPUs in all, and whether it is about to go."""
+    """A node of the cluster: all its CPUs, and whether it is draining."""
 
     name: str
     cpus: float
@@ -21,16 +20,16 @@ class Node(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """How many workers there should be: ``least`` is what the autoscaler is asked to make room for, ``most`` (none: as
-    many as there is room for) what is never exceeded."""
+    """The number of workers to run: the autoscaler is asked for room for ``least``; ``most`` is never exceeded
+    (``None``: as many as there is room for)."""
 
     least: int
     most: int | None
 
 
 class Plan(NamedTuple):
-    """``start``: nodes, one for each worker to be started, in order. ``leave``: workers on draining nodes. ``asked``:
-    how many workers no node has room for, to be asked of the autoscaler."""
+    """What to do: ``start``: a node per worker to start, in order; ``leave``: workers on draining nodes; ``asked``: the
+    number of workers that no node has room for, to be requested from the autoscaler."""
 
     start: list[str]
     leave: list[str]
@@ -44,13 +43,13 @@ def plan(
     cpus: float,
     avoided: Collection[str] = (),
 ) -> Plan:
-    """What to do now.
+    """Plan what to do now.
 
     Args:
-        nodes: those that are alive.
-        workers: each live or starting worker with its node.
-        cpus: what a worker takes of a node; 0 where workers take none, and any node has room for all.
-        avoided: nodes on which no worker is started for now, because none came up there.
+        nodes: the live nodes.
+        workers: the node of each live or starting worker.
+        cpus: CPUs per worker; 0 if workers take none, so that every node has room for all of them.
+        avoided: nodes to skip for now, because a worker failed to start there.
     """
     usable = [node for node in nodes if not node.draining]
     going = {node.name for node in nodes if node.draining}
@@ -70,7 +69,7 @@ def plan(
 
 
 def _room(node: Node, cpus: float) -> int | None:
-    """Workers that fit on a node; none for "any number"."""
+    """Workers that fit on a node; ``None``: any number."""
     return int(node.cpus / cpus + 1e-9) if cpus else None
 
 
@@ -80,7 +79,7 @@ def _emptiest(nodes: Sequence[Node], held: Counter[str], cpus: float, avoided: C
         room = _room(node, cpus)
         if node.name in avoided or (room is not None and held[node.name] >= room):
             continue
-        # Where workers take no CPUs, those of the node still say how much it can do.
+        # If workers take no CPUs, the node's CPUs still say how many it can serve.
         full = (held[node.name] + 1) / (room or max(node.cpus, 1.0))
         if best is None or full < best[0]:
             best = full, node

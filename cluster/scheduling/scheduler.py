@@ -1,42 +1,41 @@
-"""Which item goes to which worker next, and what becomes of it when the worker dies.
+"""Scheduler: which item goes to which worker next, and what happens to it when the worker dies.
 
-A pure state machine: no Ray, no clock (time is passed in), no I/O, no chance. The driver tells it what happened and
-does what it answers. Items are the numbers 0..n-1. A worker's name is never used twice: a restarted one gets another.
+A pure state machine: no Ray, no clock (time is passed in), no I/O, no chance. The driver reports events and acts on the
+answers. Items are the numbers 0..n-1. A worker's name is never reused: a restarted worker gets a new one.
 
-An item's way::
+The states of an item::
 
     waiting --lease--> unfinished --finished--> uncommitted --committed--> done
        ^                   |                        |
        +------ worker lost, left or silent ---------+         unfinished in its third loss --> poisoned
 
-*lease* hands out items: lost ones first, then fresh ones in order. *finished* says that a row is in the worker's open
-shard, *committed* that it is in the ledger: only then is the item done. *renew* is the heartbeat, *expire* finds the
-silent. *worker_lost* takes everything back that the worker held; what it still says then is refused (StaleLease).
-*poisoned* hands out the items to be recorded as failures. *stop* ends leasing, and what is in flight runs out.
+*lease* hands out items: requeued ones first, then fresh ones in order. *finished* reports that a row is in the worker's
+open shard, *committed* that it is in the ledger: only then is the item done. *renew* is the heartbeat, *expire* finds
+silent workers. *worker_lost* requeues everything that the worker held; its later reports are refused (StaleLease).
+*poisoned* returns the items to record as failures. *stop* ends leasing; items in flight drain.
 
-Before it appends to the ledger the driver asks *check*, and tells *committed* in the same step, with nothing between
-that could declare a worker lost: so a row that was given away is never committed, and no row is committed twice.
+Before it appends to the ledger the driver calls *check*, and calls *committed* in the same step, so that no worker can
+be declared lost in between: a row of a requeued item is never committed, and no row is committed twice.
 
 Blame
-    An item that was unfinished when its worker died may have killed it: it is blamed. One that was finished did not,
-    and is cleared of what it was blamed for before. Three blames poison. But most of those blamed merely ran beside a
-    killer, or on a machine that failed; so the company an item is leased in shrinks with every blame. For a worker of
-    100 slots:
+    An item that was unfinished when its worker died may have killed it: it is blamed. A finished item did not, and
+    earlier blame is cleared. Three blames poison an item. But most blamed items merely ran beside a killer, or on a
+    machine that failed; so with every blame an item is leased in smaller company. For a worker of 100 slots:
 
     ====== =====================================================================================
     blamed leased
     ====== =====================================================================================
     never  with up to 99 others
-    once   at most 10 such items a worker; the other 90 slots stay filled with items never blamed
+    once   at most 10 such items per worker; the other 90 slots hold items that were never blamed
     twice  alone: the worker runs nothing else from its start to its end
     ====== =====================================================================================
 
-    So the blame that poisons an item fell on it with nothing else running: *no item is ever poisoned for what another
-    one did*, whatever their number. The price is small. A loss that was the machine's idles nobody: the blamed items
-    trickle back among the others. A killer costs three workers, and makes at most 10 items run alone. Workers that run
-    items alone (*cells*) are at most half of all, so that the others go on.
+    So an item gets its last blame with nothing else running: *no item is ever poisoned for what another one did*,
+    however many killers there are. The price is small. After a machine failure no worker is idle: the blamed items
+    return among the others. A killer costs three workers, and makes at most 10 items run alone. At most half of the
+    workers run items alone (*cells*), so that the others continue.
 
-The machine stops by itself when worker after worker is lost and nothing is settled in between: no item explains that.
+The scheduler stops by itself when many workers in a row are lost without any progress: no item explains that.
 """
 
 from __future__ import annotations
@@ -50,26 +49,26 @@ from typing import NamedTuple, Protocol
 from .leases import LEASE_SECONDS, Lease, LeaseTable, Load
 
 MAX_ATTEMPTS = 3
-"""Blames that poison. Two would let the first loss, which says little, send every item on that worker to run alone;
-with each one more, a killer takes one more worker along: seconds to start another, and all its unwritten rows."""
+"""Blames that poison an item. With two, a first loss, which proves little, would send every item of that worker to run
+alone; with more, each killer costs one more worker: seconds to start another, and all its unwritten rows."""
 
 WINDOW = 4096
-"""Items a worker may hold, unfinished and uncommitted together: what its death repeats, and what the scheduler keeps in
-memory of it. Rows of 10 to 50 KB make 40 to 200 MB of that, about one shard."""
+"""Items that a worker may hold, unfinished and uncommitted together: what its death repeats, and what the scheduler
+keeps in memory for it. With rows of 10 to 50 KB that is 40 to 200 MB, about one shard."""
 
 FLUSH_SHARE = 0.5
-"""Of the window: when this much is uncommitted the worker should write its shard now. At 1.0 it would stand idle while
-the shard is written; much lower makes many small shards."""
+"""Of the window: with this many uncommitted items the worker should flush. At 1.0 it would be idle while it writes the
+shard; a much lower value makes many small shards."""
 
 FRUITLESS_LOSSES = 20
-"""Workers lost in a row, nothing committed or poisoned in between, that stop the run; on top come two for each worker
-there was when there were most, since one machine's failure takes many at once. Simulated runs in which one item in ten
-kills see up to 12 in a row. More than this is the machines' doing, the code's or the disk's: going on would blame items
-for it, or go on for ever where workers die writing their shards."""
+"""Workers lost in a row, with nothing committed or poisoned in between, that stop the run; plus two per worker at the
+largest number of workers so far, since one machine takes many at once. Simulated runs in which one item in ten kills
+see up to 12 in a row. More than this is caused by the machines, the code or the disk: continuing would blame items for
+it, or never end if workers die while they flush."""
 
 
 class Done(Protocol):
-    """The items of 0..n-1 that the ledger holds already (an ``ItemSet``)."""
+    """Protocol of the set of items that are in the ledger already (an ``ItemSet``)."""
 
     def __len__(self) -> int: ...
 
@@ -79,14 +78,14 @@ class Done(Protocol):
 
 
 class Poisoned(NamedTuple):
-    """An item that will not be leased again, and how many attempts it was given."""
+    """An item that will not be leased again, and the number of its attempts."""
 
     item: int
     attempts: int
 
 
 class Counts(NamedTuple):
-    """Numbers of items, for the status line: ``total`` is the sum of the next five."""
+    """Numbers of items by state, for the status line: ``total`` is the sum of the next five."""
 
     total: int
     done: int
@@ -94,12 +93,12 @@ class Counts(NamedTuple):
     waiting: int
     unfinished: int
     uncommitted: int
-    requeued: int  # how often an item went back to waiting
+    requeued: int  # how often an item was requeued
     workers_lost: int
 
 
 class _Past(NamedTuple):
-    """Of an item that was taken back at least once."""
+    """The history of an item that was requeued at least once."""
 
     attempt: int
     blamed: int
@@ -110,8 +109,8 @@ _NEW = _Past(attempt=1, blamed=0)
 
 @dataclass(slots=True)
 class _Seat:
-    """A live worker. ``blamed[b]``: unfinished items here that were blamed b times; ``company[b]``: how many that were
-    blamed b times or more may be."""
+    """A live worker. ``blamed[b]``: number of its unfinished items that were blamed b times; ``company[b]``: upper
+    bound for those that were blamed b times or more."""
 
     slots: int
     company: tuple[int, ...]
@@ -121,11 +120,11 @@ class _Seat:
 class Scheduler:
     """Leases ``n`` items to workers until each is done or poisoned.
 
-    Every move costs O(1) an item, amortised; memory is O(items in flight or taken back), whatever ``n`` is.
+    Every event costs O(1) per item, amortised; memory is O(items in flight or requeued), whatever ``n`` is.
 
     :param n: the items are 0..n-1.
-    :param done: those the ledger holds already; read as leasing goes on.
-    :param window: items a worker may hold, unfinished and uncommitted together.
+    :param done: items that are in the ledger already; read lazily.
+    :param window: items that a worker may hold, unfinished and uncommitted together.
     :param max_attempts: blames that poison an item, at least 2.
     :param lease_seconds: how long a worker that holds items may be silent.
     """
@@ -142,11 +141,11 @@ class Scheduler:
         if window < 1:
             raise ValueError(f"a window of {window} items lets nothing run")
         if max_attempts < 2:
-            raise ValueError(f"max_attempts is at least 2, not {max_attempts}: the first loss proves nothing")
+            raise ValueError(f"max_attempts has to be at least 2, not {max_attempts}: the first loss proves nothing")
         if done is not None and len(done) > n:
             raise ValueError(f"{len(done)} items are done, of {n}")
         self.stopped: str | None = None
-        """Why nothing is leased any more, None while leasing goes on."""
+        """Why leasing ended; None while it continues."""
         self.last_loss: float | None = None
         """When a worker was last lost, seconds."""
         self._n = n
@@ -156,23 +155,23 @@ class Scheduler:
         self._max_attempts = max_attempts
         self._table = LeaseTable(lease_seconds)
         self._seats: dict[str, _Seat] = {}
-        self._gone: set[str] = set()  # names can't come back: a late word of the first would count as the second's
-        self._lost: list[deque[int]] = [deque() for _ in range(max_attempts)]  # waiting again, by times blamed
+        self._gone: set[str] = set()  # names are not reused: a late report of the first would count as the second's
+        self._lost: list[deque[int]] = [deque() for _ in range(max_attempts)]  # requeued items, by number of blames
         self._past: dict[int, _Past] = {}
-        self._cells: set[str] = set()  # workers that run, or are emptied to run, an item alone
-        self._poisoned: list[Poisoned] = []  # not yet handed out
+        self._cells: set[str] = set()  # workers that run an item alone, or finish their items to do so
+        self._poisoned: list[Poisoned] = []  # not returned by poisoned() yet
         self._poisoned_count = 0
         self._requeued = 0
         self._workers_lost = 0
-        self._fruitless = 0  # workers lost since an item was last settled
+        self._fruitless = 0  # workers lost since the last item was committed or poisoned
         self._most_workers = 0
 
-    # ---------------------------------------------------------------------------------------------- workers come and go
+    # ---------------------------------------------------------------------------------------------------------- workers
 
     def worker_joined(self, worker: str, slots: int) -> None:
-        """A worker that takes up to ``slots`` unfinished items at a time.
+        """Add a worker that takes up to ``slots`` unfinished items at a time.
 
-        :raises ValueError: the name was used before, or there is no slot.
+        :raises ValueError: the name was used before, or ``slots`` is less than 1.
         """
         if slots < 1:
             raise ValueError(f"worker {worker!r} has {slots} slots")
@@ -185,8 +184,8 @@ class Scheduler:
         self._most_workers = max(self._most_workers, len(self._seats))
 
     def worker_lost(self, worker: str, now: float) -> list[int]:
-        """The worker died, or is taken for dead: its unfinished items are blamed. Returns the items that wait again;
-        ask :meth:`lease` once more for every worker that had nothing to do. One not known (any more) changes nothing.
+        """The worker died, or is declared dead: its unfinished items are blamed. Returns the requeued items; call
+        :meth:`lease` again for idle workers. Ignores an unknown or lost worker.
         """
         if worker not in self._seats:
             return []
@@ -195,11 +194,11 @@ class Scheduler:
         self._fruitless += 1
         back = self._take_back(worker, blame=1)
         if self._fruitless >= FRUITLESS_LOSSES + 2 * self._most_workers:
-            self.stop(f"{self._fruitless} workers in a row were lost and nothing got done; the workers' logs say why")
+            self.stop(f"{self._fruitless} workers in a row were lost without any progress; the workers' logs say why")
         return back
 
     def worker_left(self, worker: str) -> list[int]:
-        """The worker ended by intention (scaled down, preempted with notice). As :meth:`worker_lost`, without blame."""
+        """Graceful departure (scaled down, preempted with notice): items are requeued without blame."""
         return self._take_back(worker, blame=0) if worker in self._seats else []
 
     def renew(self, worker: str, now: float) -> float:
@@ -210,19 +209,19 @@ class Scheduler:
         return self._table.renew(worker, now)
 
     def expire(self, now: float) -> list[str]:
-        """Workers silent for too long, now declared lost as by :meth:`worker_lost`: end them. To be called every second
-        or so; the first call after a pause of more than half a lease judges nobody, since the driver itself was away.
+        """Declare workers lost that were silent for too long; the caller ends them. Call it every second or so; the
+        first call after a pause of more than half a lease returns nobody, since the driver itself was stuck.
         """
         lapsed = self._table.lapsed(now)
         for worker in lapsed:
             self.worker_lost(worker, now)
         return lapsed
 
-    # ------------------------------------------------------------------------------------------------ items go and come
+    # ------------------------------------------------------------------------------------------------------------ items
 
     def lease(self, worker: str, now: float, want: int) -> list[Lease]:
-        """Up to ``want`` items for ``worker``; fewer or none if its slots or its window are full, if it has to run
-        empty before it takes an item alone, or if nothing waits.
+        """Up to ``want`` items for ``worker``; fewer or none if its slots or its window are full, if it has to finish
+        its items before it runs one alone, or if none is waiting.
 
         :raises StaleLease: the worker was declared lost; it should end.
         """
@@ -248,25 +247,25 @@ class Scheduler:
         return [Lease(item, past.get(item, _NEW).attempt, expires) for item in items]
 
     def finished(self, worker: str, items: Sequence[int], now: float) -> None:
-        """The rows of ``items`` are in the worker's open shard. Also a sign of life. Saying it twice changes nothing.
+        """The rows of ``items`` are in the worker's open shard. Idempotent; also a heartbeat.
 
-        :raises StaleLease: the worker does not hold one of them (any more); then none is taken as finished.
+        :raises StaleLease: the worker does not hold one of them; then none counts as finished.
         """
         self._table.finish(worker, items, now)
         if self._past:
             self._clear(worker, items)
 
     def check(self, worker: str, items: Sequence[int]) -> None:
-        """May rows of ``items`` from ``worker`` go into the ledger? To be asked in the same step as the append.
+        """Check that rows of ``items`` from ``worker`` may go into the ledger. Call it in the same step as the append.
 
-        :raises StaleLease: no: the worker does not hold one of them (any more).
+        :raises StaleLease: the worker does not hold one of them.
         """
         self._table.check(worker, items)
 
     def committed(self, worker: str, items: Sequence[int]) -> None:
-        """``items`` are in the ledger: done, also if :meth:`finished` was never said of them.
+        """``items`` are in the ledger: done, whether or not :meth:`finished` was called for them.
 
-        :raises StaleLease: the worker does not hold one of them (any more); then none is taken as done.
+        :raises StaleLease: the worker does not hold one of them; then none counts as done.
         """
         released = self._table.release(worker, items)
         self._done += released
@@ -277,27 +276,26 @@ class Scheduler:
                 self._past.pop(item, None)
 
     def poisoned(self) -> list[Poisoned]:
-        """The items poisoned since the last call, each handed out once, to be recorded as failures."""
+        """The items poisoned since the last call, to be recorded as failures; each is returned once."""
         poisoned, self._poisoned = self._poisoned, []
         return poisoned
 
     def stop(self, reason: str) -> None:
-        """Lease nothing any more. What is in flight may still finish and commit; :attr:`idle` says when it has. The
-        first reason given stays."""
+        """End leasing. Items in flight drain: they may still finish and commit. The first reason is kept."""
         self.stopped = self.stopped or reason
 
-    # ---------------------------------------------------------------------------------------------------- what is known
+    # ---------------------------------------------------------------------------------------------------------- queries
 
     def load(self, worker: str) -> Load:
-        """What the worker holds.
+        """The number of items that the worker holds.
 
         :raises StaleLease: the worker was declared lost.
         """
         return self._table.load(worker)
 
     def flush_due(self, worker: str) -> bool:
-        """Should the worker write its shard now? When half of its window is uncommitted, or when it has rows and
-        nothing to run (ask after :meth:`lease`). Without that a worker could wait for room, and the run for its rows.
+        """Whether the worker should flush: half of its window is uncommitted, or it has rows and nothing to run (call
+        it after :meth:`lease`). Without this a worker could wait for room, and the run for its rows, for ever.
 
         :raises StaleLease: the worker was declared lost.
         """
@@ -317,16 +315,16 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        """Nothing is in flight: after :meth:`stop`, the drain is over."""
+        """Whether nothing is in flight: after :meth:`stop`, the drain is complete."""
         return self.in_flight == 0
 
     @property
     def done(self) -> bool:
-        """Every item is in the ledger, or poisoned and handed out by :meth:`poisoned`."""
+        """Whether every item is in the ledger, or was returned by :meth:`poisoned`."""
         return self._done + self._poisoned_count == self._n and not self._poisoned
 
     def counts(self) -> Counts:
-        """The state of all items, for the status line."""
+        """Numbers of items by state, for the status line."""
         settled = self._done + self._poisoned_count
         return Counts(
             total=self._n,
@@ -342,19 +340,19 @@ class Scheduler:
     # ----------------------------------------------------------------------------------------------------------- inside
 
     def _is_cell(self, worker: str, seat: _Seat, unfinished: int) -> bool:
-        """Is this worker to run nothing but one item alone, now or as soon as it is empty?"""
+        """Whether this worker has to run one item alone, now or as soon as it has finished the others."""
         if seat.blamed[-1]:
             return True
         waiting = len(self._lost[-1])
         if not waiting:
             self._cells.discard(worker)
-        # An empty worker can start at once; of the busy, no more are emptied than there are items to run alone.
+        # An empty worker can start at once; of busy ones, no more become cells than there are items to run alone.
         elif len(self._cells) < max(1, len(self._seats) // 2) and (unfinished == 0 or len(self._cells) < waiting):
             self._cells.add(worker)
         return worker in self._cells
 
     def _next(self, seat: _Seat, room: int) -> list[int]:
-        """Up to ``room`` waiting items, the most blamed first, as far as their company allows; then fresh ones."""
+        """Up to ``room`` waiting items, those with most blames first, within the bounds of company; then fresh ones."""
         items: list[int] = []
         if not any(self._lost):
             return list(islice(self._fresh, room))
@@ -371,7 +369,7 @@ class Scheduler:
         return items
 
     def _clear(self, worker: str, items: Sequence[int]) -> None:
-        """``items`` ran to their end on ``worker``: they are not to blame."""
+        """``items`` finished on ``worker``: clear their blame."""
         seat = self._seats[worker]
         for item in items:
             past = self._past.get(item)
@@ -380,7 +378,7 @@ class Scheduler:
                 self._past[item] = past._replace(blamed=0)
 
     def _take_back(self, worker: str, blame: int) -> list[int]:
-        """Everything the worker holds waits again, except what is poisoned with this."""
+        """Requeue the items of a worker, except those that this blame poisons."""
         del self._seats[worker]
         self._gone.add(worker)
         self._cells.discard(worker)

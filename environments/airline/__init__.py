@@ -1,4 +1,4 @@
-"""An airline: customers book, change and cancel flights, add bags and insurance, and claim compensation."""
+"""The domain ``airline``: customers book, change and cancel flights, add bags and insurance, claim compensation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Airline(Domain):
             case "reservation_id":
                 return Said(f"reservation {value}", (value,))
             case "user_id":
-                # Said by who the customer is: there is nothing to ask for.
+                # Known from the customer's identity: there is nothing to ask for.
                 return Said("your account", ())
             case "direction":
                 return _direction(world, call, value)
@@ -103,7 +103,7 @@ class Airline(Domain):
 
 
 def _direction(world: World, call: Call, direction: str) -> Said:
-    """There or back; where there is only one way, that says itself."""
+    """Outbound or return; not said if there is only one trip."""
     reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
     if reservation and len(reservation["trips"]) == 1:
         return Said("flight", ())
@@ -111,7 +111,7 @@ def _direction(world: World, call: Call, direction: str) -> Said:
 
 
 def _itinerary(world: World, call: Call, itinerary: str) -> Said:
-    """By number and day; with the places where the call does not say them by itself."""
+    """By number and day; with the places if they do not follow from the call."""
     flights = network.flights_of(world, itinerary)
     if not flights:
         return Said(f"flight {itinerary}", (itinerary,))
@@ -147,7 +147,7 @@ def _passengers(world: World, call: Call, value: list[str] | str, customer: str)
 
 
 def _details(world: World, call: Call, details: Mapping[str, Any]) -> Said:
-    """What is put right; all of it where that is not one thing."""
+    """The corrected detail, or all of them if it is not only one."""
     born = date.fromisoformat(details["birth_date"])
     name, on = when.name(details), f"{born:%B} {born.day}, {born.year}"
     reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
@@ -162,7 +162,7 @@ def _details(world: World, call: Call, details: Mapping[str, Any]) -> Said:
 
 
 def _amount(world: World, call: Call, amount: float) -> Said:
-    """What is due says itself; anything else is a figure that the customer names."""
+    """The amount that is due is not said; any other amount is."""
     reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
     flight_id = call.arguments.get("flight_id")
     flight = world.get("flights", str(flight_id))
@@ -187,7 +187,7 @@ def _dues(world: World, user: Mapping[str, Any]) -> set[float]:
 
 
 def _corrected(world: World, passenger: Mapping[str, Any], rng: random.Random) -> dict[str, str]:
-    """The same passenger with one thing put right: a new last name, or the right date of birth."""
+    """The same passenger with one correction: another last name or date of birth."""
     details = {key: str(passenger[key]) for key in ("first_name", "last_name", "birth_date")}
     if rng.random() < 0.6:
         other = world.get("users", rng.choice(world.base.keys("users")))

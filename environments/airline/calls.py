@@ -1,4 +1,4 @@
-"""What a call is about, and calls made up: what the rules share."""
+"""Helpers of the rules: what a call is about, and generators of proposed calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..tools import Call
 from . import conditions as when
 from . import network
 
-#: Itineraries looked at for one proposal.
+#: Maximum number of itineraries per proposal.
 _OFFERS = 6
 
 
@@ -27,7 +27,7 @@ def owner_of(world: World, reservation: Record | None) -> Record | None:
 
 
 def trip_in(world: World, call: Call) -> tuple[Record, Record] | None:
-    """The reservation and the trip of it that a call wants changed."""
+    """The reservation and its trip that a call would change."""
     reservation = reservation_in(world, call)
     trip = when.trip_of(reservation, call.arguments.get("direction")) if reservation else None
     return (reservation, trip) if reservation and trip else None
@@ -41,14 +41,14 @@ def itineraries_in(world: World, call: Call) -> list[list[Record]]:
 
 
 def passengers_in(world: World, call: Call) -> list[Record]:
-    """Whom a booking is for."""
+    """The passengers of a booking."""
     user = world.get("users", str(call.arguments.get("user_id")))
     wanted = call.arguments.get("passenger_ids") or ()
     return [one for one in user["passengers"] if one["passenger_id"] in wanted] if user else []
 
 
 def amount_in(world: World, call: Call) -> float | None:
-    """Dollars that a call would charge (negative: refund); ``None`` where it is about nothing there is."""
+    """Dollars that a call would charge (negative: refund); ``None`` if it refers to something that does not exist."""
     cabin, bags = str(call.arguments.get("cabin")), call.arguments.get("bags")
     if call.name in ("book_reservation", "change_cabin") and cabin not in when.CABINS:
         return None
@@ -78,7 +78,7 @@ def amount_in(world: World, call: Call) -> float | None:
     return None
 
 
-# -- making calls up ---------------------------------------------------------------------------------------------------
+# -- proposed calls ----------------------------------------------------------------------------------------------------
 def reservations(world: World, customer: str) -> Iterator[Record]:
     user = world.get("users", customer)
     for reservation_id in user["reservations"] if user else ():
@@ -87,7 +87,7 @@ def reservations(world: World, customer: str) -> Iterator[Record]:
 
 
 def ahead(world: World, customer: str) -> Iterator[Record]:
-    """Booked reservations of which nothing has left yet."""
+    """Booked reservations without any departed flight."""
     for reservation in reservations(world, customer):
         if reservation["status"] == "booked" and when.not_begun(world, reservation) is None:
             yield reservation
@@ -100,7 +100,7 @@ def methods(world: World, customer: str, *sources: str) -> list[str]:
 
 
 def card(world: World, customer: str) -> str:
-    """A credit card, which pays anything."""
+    """A credit card, which can pay any amount."""
     return next(iter(methods(world, customer, "credit_card")), "")
 
 
@@ -143,7 +143,7 @@ def bookings(
     method: str,
     cabins: tuple[str, ...] = ("economy", "business"),
 ) -> Iterator[Call]:
-    """One-way bookings for these passengers, on the ways the customer flies anyway."""
+    """One-way bookings for these passengers, on routes of the customer's reservations."""
     for reservation in reservations(world, customer):
         for trip in reservation["trips"]:
             day = max(date.fromisoformat(trip["date"]), world.now.date() + timedelta(days=2)).isoformat()

@@ -1,4 +1,4 @@
-"""What must hold for a reservation to be made or changed. Tools refuse and rules forbid by these same functions.
+"""Conditions for bookings and changes of a reservation. Tools and rules use the same functions.
 
 Each returns ``None`` when it holds, else the reason in words a customer can be told.
 """
@@ -20,7 +20,7 @@ ADULT, CHILD = 18, 12
 MOST_BAGS = 4
 #: Dollars for one bag beyond the free ones, and for insuring one passenger.
 FEE_PER_BAG, INSURANCE = 39.90, 29.90
-#: A trip this close to its departure is for gold members to change.
+#: Only gold members can change a trip this close to its departure.
 CLOSE = timedelta(hours=24)
 #: How long after booking insurance can be added, and anything be cancelled.
 FRESH = timedelta(hours=24)
@@ -211,7 +211,7 @@ def bags_fit(reservation: Record, more: int) -> str | None:
 
 
 def bag_fee(user: Record, reservation: Record, more: int) -> float:
-    """Dollars for so many bags more: only those beyond the free ones cost something."""
+    """Dollars for ``bags`` more bags; the free ones cost nothing."""
     free = free_bags(user["membership"], reservation["cabin"]) * len(reservation["passengers"])
     held = reservation["checked_bags"]
     return dollars(FEE_PER_BAG * (max(0, held + more - free) - max(0, held - free)))
@@ -245,7 +245,7 @@ def can_cancel(world: World, reservation: Record) -> str | None:
 
 
 def nothing_flown(world: World, reservation: Record) -> str | None:
-    """Not half of it flown: that is sorted out by a person."""
+    """No part of it flown: a human agent handles partly flown ones."""
     if can_cancel(world, reservation) or not any(has_left(world, trip) for trip in reservation["trips"]):
         return None
     return f"part of reservation {reservation['reservation_id']} has already been flown"
@@ -297,7 +297,7 @@ def went_wrong(world: World, reservation: Record, flight_id: Any) -> str | None:
 
 
 def compensation_for(flight: Mapping[str, Any], heads: int) -> float:
-    """Dollars that so many passengers are due for a flight."""
+    """Dollars that ``heads`` passengers are due for a flight."""
     if flight["cancelled"]:
         return FOR_CANCELLED * heads
     return FOR_DELAYED * heads if int(flight.get("delay_minutes", 0)) >= LONG_DELAY else 0.0

@@ -1,4 +1,4 @@
-"""The airline's database, made up from a seed: a month of flights, who flies, what they have reserved."""
+"""Generator of the airline's database from a seed: a month of flights, customers, reservations."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from .records import (
     User,
 )
 
-#: The airline's time now. Never the wall clock: the same seed has to give the same bytes on any day.
+#: The airline's time. Never the wall clock: the same seed has to give the same bytes on any day.
 CLOCK = "2026-05-14T15:00:00"
 NOW = datetime.fromisoformat(CLOCK)
-#: Days of flights there are before and after today.
+#: Days with flights before and after today.
 DAYS_BACK, DAYS_AHEAD = 10, 24
 USERS, RESERVATIONS = 500, 1200
 MAX_SCALE = 500
@@ -79,7 +79,7 @@ def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[s
     """
     if not 0 < scale <= MAX_SCALE:
         raise ValueError(f"an airline of scale {scale:g} can't be built; scale must be above 0, at most {MAX_SCALE}")
-    # A stream of chance for each table: flights stay the same however many customers there are.
+    # A random generator per table: flights stay the same for any number of customers.
     schedule = Schedule(_flights(Random(f"{seed}/flights")))
     count = max(1, round(USERS * scale))
     users = _users(Random(f"{seed}/users"), People(seed), count, own(seed))
@@ -107,7 +107,7 @@ def _flights(rng: Random) -> list[Flight]:
         daily = 4 if {origin, destination} == set(HUBS) else 2
         for slot in range(daily):
             number += 1
-            # Nothing leaves in the night, nor arrives on another day.
+            # No flight departs at night, or arrives on another day.
             first, last = 6 * 60, min(20 * 60 + 30, 23 * 60 + 55 - minutes)
             part = (last - first) // daily
             leaves = first + slot * part + rng.randrange(0, part, 5)
@@ -152,7 +152,7 @@ def _seats(rng: Random, most: int) -> int:
 
 
 class Schedule:
-    """The flights by route and day, who is joined to whom, and the flights that went wrong."""
+    """An index of flights: by route and day, connected airports, and disrupted flights."""
 
     def __init__(self, flights: list[Flight]) -> None:
         self.flights = flights
@@ -166,7 +166,7 @@ class Schedule:
         self.disrupted = [flight for flight in flights if flight["cancelled"] or flight.get("delay_minutes", 0) >= 60]
 
     def itineraries(self, origin: str, destination: str, day: date) -> list[list[Flight]]:
-        """Direct flights of a day; where there are none, connections by way of a hub."""
+        """Direct flights of a day; if there are none, connections via a hub."""
         when = day.isoformat()
         if found := self._by_route.get((origin, destination, when)):
             return [[flight] for flight in found]
@@ -209,7 +209,7 @@ def _users(rng: Random, people: People, count: int, ours: Own) -> list[User]:
 
 
 def _birth_date(rng: Random, youngest: int, oldest: int) -> str:
-    """Of somebody between these ages, in whole years."""
+    """The date of birth of a person between these ages, in whole years."""
     days = rng.randint(youngest * 366, oldest * 365)
     return (NOW.date() - timedelta(days=days)).isoformat()
 
@@ -217,7 +217,7 @@ def _birth_date(rng: Random, youngest: int, oldest: int) -> str:
 def _passengers(
     rng: Random, people: People, person: Person, born: str, companions: int, numbers: Iterator[str]
 ) -> Iterator[Passenger]:
-    """The customer, and those they fly with: no two of one name."""
+    """The customer and their companions, without duplicate names."""
     names = {(str(person.first_name), str(person.last_name))}
     ages = [born, *(_birth_date(rng, *rng.choice(((21, 79), (21, 60), (2, 11), (12, 17)))) for _ in range(companions))]
     for age in ages:
@@ -246,7 +246,7 @@ def _payment_methods(rng: Random, numbers: Iterator[str]) -> Iterator[PaymentMet
 
 # -- reservations ------------------------------------------------------------------------------------------------------
 def _reservations(rng: Random, count: int, users: list[User], schedule: Schedule, ours: Own) -> list[Reservation]:
-    """Reservations user by user, in the order of their first flights; notes their ids with the users."""
+    """Reservations user by user, in the order of their first flights; adds their ids to the users."""
     codes = _codes(rng, ours)
     stages, cabins = iter(deal(rng, count, STAGES)), iter(deal(rng, count, CABINS))
     reservations = []
@@ -275,7 +275,7 @@ def _a_user(rng: Random, count: int, users: int) -> list[int]:
 
 
 def _codes(rng: Random, ours: Own) -> Iterator[ReservationId]:
-    """Six letters and digits that are not taken for one another; a letter first and a digit in it."""
+    """Six letters and digits that are not easily confused; starts with a letter and has a digit."""
     seen: set[str] = set()
     letters, digits = "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789"
     while True:
@@ -314,7 +314,7 @@ def _trips(rng: Random, home: str, stage: Stage, schedule: Schedule) -> list[_Le
 
 def _first(rng: Random, home: str, stage: Stage, schedule: Schedule) -> _Leg | None:
     if stage not in ("upcoming", "cancelled") and rng.random() < DISRUPTED:
-        # What goes wrong goes wrong for somebody: else nearly nobody would have anything to claim.
+        # Prefers disrupted flights: otherwise hardly anybody would have anything to claim.
         return _Leg([rng.choice(schedule.disrupted)])
     near = rng.random() < DIRECT
     other = rng.choice(schedule.joined[home] if near else [code for code in AIRPORTS if code != home])
@@ -387,7 +387,7 @@ def _reservation(
 
 
 def _party(rng: Random, user: User) -> list[Passenger]:
-    """Who of the account flies: at most four, an adult among them."""
+    """The passengers of the account who fly: at most four, at least one adult."""
     held = user["passengers"]
     size = min(len(held), rng.choice((1, 1, 1, 2, 2, 3, 4)))
     others = rng.sample(held[1:], size - 1)
@@ -410,7 +410,7 @@ def _trip(rng: Random, leg: _Leg, cabin: Cabin, direction: str) -> Trip:
 
 
 def booked(flight: Mapping[str, Any]) -> BookedFlight:
-    """A flight as it stands in a reservation."""
+    """A flight as a record in a reservation."""
     return BookedFlight(
         flight_id=flight["flight_id"],
         flight_number=flight["flight_number"],

@@ -1,6 +1,6 @@
-"""Where the airline flies, and what it offers from one place to another.
+"""The airline's network: airports, routes, and itineraries between two places.
 
-Two hubs are joined to everywhere and to each other; a few cities have flights between them as well.
+Two hubs are connected to all airports and to each other; a few cities have direct flights as well.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _BETWEEN_CITIES = (
 )  # fmt: skip
 #: Minutes between two flights that connect.
 LEAST_STOP, LONGEST_STOP = 45, 240
-#: Connections shown at most.
+#: Maximum number of connections in a search.
 _CONNECTIONS = 6
 
 FROM = Index("flights", lambda flight: [(flight["origin"], flight["departs"][:10])])
@@ -70,7 +70,7 @@ def routes() -> list[tuple[str, str]]:
 
 
 def miles(origin: str, destination: str) -> float:
-    """Along the great circle."""
+    """Great-circle distance in miles."""
     a, b = AIRPORTS[origin], AIRPORTS[destination]
     north, east = radians(b.latitude - a.latitude), radians(b.longitude - a.longitude)
     chord = sin(north / 2) ** 2 + cos(radians(a.latitude)) * cos(radians(b.latitude)) * sin(east / 2) ** 2
@@ -78,7 +78,7 @@ def miles(origin: str, destination: str) -> float:
 
 
 def city(code: str) -> str:
-    """The airport's city; the code itself where it is none of ours."""
+    """The airport's city, or the code itself if it is unknown."""
     place = AIRPORTS.get(code)
     return place.city if place else code
 
@@ -94,7 +94,7 @@ def flights_of(world: World, itinerary_id: str) -> list[Record] | None:
 
 
 def connects(first: Record, second: Record) -> bool:
-    """Whether one flight can be changed for the other at its destination, in time and on the same day."""
+    """Whether the second flight connects to the first one: same airport, enough time, same day."""
     if first["destination"] != second["origin"] or first["origin"] == second["destination"]:
         return False
     stop = (datetime.fromisoformat(second["departs"]) - datetime.fromisoformat(first["arrives"])).total_seconds() / 60
@@ -102,14 +102,14 @@ def connects(first: Record, second: Record) -> bool:
 
 
 def direct(world: World, origin: str, destination: str, day: str) -> Iterator[list[Record]]:
-    """Flights of one day, by the time they leave."""
+    """Direct flights of one day, by departure."""
     found = [flight for _, flight in world.lookup(BETWEEN, (origin, destination, day))]
     for flight in sorted(found, key=lambda flight: str(flight["departs"])):
         yield [flight]
 
 
 def with_one_stop(world: World, origin: str, destination: str, day: str) -> Iterator[list[Record]]:
-    """Connections of one day, those that arrive first before the others; the shortest stop for each first flight."""
+    """Connections of one day, by arrival; with the shortest stop for each first flight."""
     found = []
     for _, first in world.lookup(FROM, (origin, day)):
         onward = world.lookup(BETWEEN, (first["destination"], destination, day))
@@ -131,5 +131,5 @@ def price(flights: list[Record], cabin: str) -> float:
 
 
 def seats(flights: list[Record], cabin: str) -> int:
-    """Seats to be had on all of these flights."""
+    """Seats available on all of these flights."""
     return int(min(flight["seats"][cabin] for flight in flights))

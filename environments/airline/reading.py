@@ -1,9 +1,10 @@
-"""The airline assistant's look-ups."""
+"""READ tools of the agent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..lookups import first_key, need
 from ..people import Email, FirstName, LastName, UserId
 from ..state import Index, Record, World
 from ..tools import READ, ToolError, tool
@@ -33,19 +34,12 @@ BY_NAME_BIRTH = Index(
 )
 
 
-def _need(world: World, table: str, key: str, what: str, hint: str) -> Record:
-    record = world.get(table, key)
-    if record is None:
-        raise ToolError(f"there is no {what} '{key}'; {hint}")
-    return record
-
-
 def user_of(world: World, user_id: str) -> Record:
-    return _need(world, "users", user_id, "user", "find the id by e-mail, or by name and date of birth, first")
+    return need(world, "users", user_id, "user", "find the id by e-mail, or by name and date of birth, first")
 
 
 def reservation_of(world: World, reservation_id: str) -> Record:
-    return _need(
+    return need(
         world,
         "reservations",
         reservation_id,
@@ -69,9 +63,8 @@ def find_user_id_by_email(world: World, email: Email) -> UserId:
         email: The e-mail address of the account, such as 'someone@example.com'.
     """
     wanted = email.strip().lower()
-    for user_id, _ in world.lookup(BY_EMAIL, wanted):
-        return UserId(user_id)
-    raise ToolError(f"no account has the e-mail address '{email}'; ask for another one, or for name and date of birth")
+    otherwise = f"no account has the e-mail address '{email}'; ask for another one, or for name and date of birth"
+    return UserId(first_key(world, BY_EMAIL, wanted, otherwise))
 
 
 @tool(READ)
@@ -86,10 +79,9 @@ def find_user_id_by_name_birth_date(
         birth_date: Date of birth as YYYY-MM-DD, such as '1988-03-21'.
     """
     wanted = (first_name.strip().lower(), last_name.strip().lower(), birth_date.strip())
-    for user_id, _ in world.lookup(BY_NAME_BIRTH, wanted):
-        return UserId(user_id)
     who = f"{first_name} {last_name}, born {birth_date}"
-    raise ToolError(f"no account is in the name of {who}; check the spelling and the date (YYYY-MM-DD)")
+    otherwise = f"no account is in the name of {who}; check the spelling and the date (YYYY-MM-DD)"
+    return UserId(first_key(world, BY_NAME_BIRTH, wanted, otherwise))
 
 
 @tool(READ)
@@ -120,7 +112,7 @@ def get_flight_status(world: World, flight_id: FlightId) -> FlightState:
         flight_id: Flight number and date, such as 'MRA214/2026-05-20'.
     """
     hint = "flight ids are a flight number and a date, such as 'MRA214/2026-05-20'"
-    flight = _need(world, "flights", flight_id, "flight", hint)
+    flight = need(world, "flights", flight_id, "flight", hint)
     return {
         "flight_id": flight_id,
         "origin": flight["origin"],

@@ -1,4 +1,4 @@
-"""The airline assistant's tools: what makes and changes reservations, and the list of all."""
+"""WRITE tools of the agent, for reservations; the list of all tools."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, Literal, cast
 
 from ..assistant import calculate, think, transfer_to_human_agents
+from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
 from ..people import UserId
 from ..state import Record, World
@@ -47,12 +48,6 @@ from .records import (
 )
 
 
-def _demand(*reasons: str | None) -> None:
-    for reason in reasons:
-        if reason:
-            raise ToolError(reason)
-
-
 # -- moving money and seats --------------------------------------------------------------------------------------------
 def _move_money(world: World, reservation: Record, amount: float, payment_method_id: str) -> None:
     """Charge (positive) or refund (negative) on a reservation being edited; balances follow at once."""
@@ -78,7 +73,7 @@ def _flight_ids(trip: Record) -> list[str]:
 
 
 def _settle(world: World, reservation: Record, difference: float, payment_method_id: str) -> ChangeReceipt:
-    """Charge or refund a difference, and say so."""
+    """Charge or refund a difference; returns the receipt."""
     _move_money(world, reservation, difference, payment_method_id)
     receipt = ChangeReceipt(
         reservation_id=reservation["reservation_id"], payment_method_id=PaymentMethodId(payment_method_id)
@@ -131,7 +126,7 @@ def book_reservation(
         raise ToolError(f"passenger_ids must name passengers of the account, each once: {who}")
     ways = [flights_of(world, one) for one in (outbound_id, return_id) if one]
     heads = len(passenger_ids)
-    _demand(*(when.can_board(world, flights, cabin, heads) for flights in ways))
+    demand(*(when.can_board(world, flights, cabin, heads) for flights in ways))
     if len(ways) == 2:
         there, back = ways
         if (back[0]["origin"], back[-1]["destination"]) != (there[-1]["destination"], there[0]["origin"]):
@@ -140,7 +135,7 @@ def book_reservation(
             raise ToolError("the way back would begin earlier than the way there ends")
     total = sum(network.price(flights, cabin) for flights in ways) * heads
     total = dollars(total + (when.INSURANCE * heads if insured == "yes" else 0.0))
-    _demand(when.can_pay(user, payment_method_id, total))
+    demand(when.can_pay(user, payment_method_id, total))
     code = _new_code(world, user_id)
     reservation: Record = {
         "reservation_id": code,
@@ -202,7 +197,7 @@ def change_flights(
         raise ToolError(f"reservation {reservation_id} has no trip '{direction}', only {held}")
     flights, heads, cabin = flights_of(world, itinerary_id), len(reservation["passengers"]), reservation["cabin"]
     difference = dollars((network.price(flights, cabin) - trip["price"]) * heads)
-    _demand(
+    demand(
         when.is_booked(reservation, "changed"),
         when.trip_is_ahead(world, reservation, trip),
         when.same_way(reservation, trip, flights),
@@ -242,7 +237,7 @@ def change_cabin(
     difference = dollars(
         sum((new - trip["price"]) * heads for new, trip in zip(prices, reservation["trips"], strict=True))
     )
-    _demand(
+    demand(
         when.is_booked(reservation, "changed"),
         when.not_begun(world, reservation),
         *(when.can_board(world, flights, cabin, heads) for flights in ways),
@@ -273,7 +268,7 @@ def correct_passenger(
     if passenger is None:
         who = ", ".join(f"{one['passenger_id']} ({when.name(one)})" for one in reservation["passengers"])
         raise ToolError(f"reservation {reservation_id} has no passenger {passenger_id}; it has {who}")
-    _demand(when.is_booked(reservation, "changed"), when.not_begun(world, reservation))
+    demand(when.is_booked(reservation, "changed"), when.not_begun(world, reservation))
     if all(passenger[key] == value for key, value in details.items()):
         raise ToolError(f"these are the details of {when.name(passenger)} already")
     edited = next(
@@ -297,7 +292,7 @@ def add_checked_bags(
     reservation = reservation_of(world, reservation_id)
     user = user_of(world, reservation["user_id"])
     fee = when.bag_fee(user, reservation, bags)
-    _demand(
+    demand(
         when.is_booked(reservation, "changed"),
         when.not_begun(world, reservation),
         when.bags_fit(reservation, bags),
@@ -330,7 +325,7 @@ def add_insurance(world: World, reservation_id: ReservationId, payment_method_id
     if reservation["insured"]:
         raise ToolError(f"reservation {reservation_id} is insured already")
     fee = when.insurance(reservation)
-    _demand(
+    demand(
         when.is_booked(reservation, "changed"),
         when.not_begun(world, reservation),
         when.can_pay(user_of(world, reservation["user_id"]), payment_method_id, fee),
@@ -352,7 +347,7 @@ def cancel_reservation(world: World, reservation_id: ReservationId, reason: Canc
         reservation_id: The reservation id, such as 'QX7KM4'.
         reason: Why, in one of the ways that count.
     """
-    _demand(when.can_cancel(world, reservation_of(world, reservation_id)))
+    demand(when.can_cancel(world, reservation_of(world, reservation_id)))
     reservation = world.edit("reservations", reservation_id)
     paid: dict[str, float] = {}
     for move in reservation["payments"]:
@@ -385,7 +380,7 @@ def send_certificate(
         raise ToolError(f"flight {flight_id} is not part of reservation {reservation_id}")
     if not 0 < amount <= when.MOST_COMPENSATION:
         raise ToolError(f"amount must be more than 0 and at most {when.MOST_COMPENSATION:.0f} dollars")
-    _demand(when.not_compensated(reservation))
+    demand(when.not_compensated(reservation))
     user_id = reservation["user_id"]
     method_id = PaymentMethodId(world.new_id("certificate", reservation_id))
     world.edit("reservations", reservation_id)["compensation"] = dollars(amount)

@@ -1,4 +1,4 @@
-"""A shop: customers cancel, change, return and exchange what they ordered."""
+"""The domain ``retail``, an online shop: customers cancel, change, return and exchange orders."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Retail(Domain):
             case "address":
                 return _address(value)
             case "user_id":
-                # Said by who the customer is: there is nothing to ask for.
+                # Known from the customer's identity: there is nothing to ask for.
                 return Said("your account", ())
         return super().describe(world, call, slot, customer)
 
@@ -92,7 +92,7 @@ class Retail(Domain):
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         if type_name != "Address":
             return []
-        # Somebody else's street in somebody else's town: real-looking, and another one every time.
+        # Another customer's street in another customer's town: realistic, and different every time.
         users = world.base.tables["users"]
         keys = list(users)
         street, town = users[rng.choice(keys)]["address"], users[rng.choice(keys)]["address"]

@@ -1,4 +1,4 @@
-"""What the shop sells: fifty kinds of product with the options they come in.
+"""The shop's catalogue: fifty kinds of products with their options.
 
 Customers name a version by its options ("the brass one, 40 cm"), and programs check such texts. So, case aside:
 

@@ -1,4 +1,4 @@
-"""What must hold for an order to be changed. Tools refuse and rules forbid by these same functions.
+"""Conditions for changes of an order. Tools and rules use the same functions.
 
 Each returns ``None`` when it holds, else the reason in words a customer can be told.
 """
@@ -14,7 +14,7 @@ from ..state import Record, World
 
 CANCEL_REASONS = ("no longer needed", "ordered by mistake")
 RETURN_WINDOW_DAYS = 30
-#: Cancelling an order worth more than this many dollars is a supervisor's decision.
+#: Dollars above which a supervisor decides about cancelling an order.
 SUPERVISED_TOTAL = 600.0
 COUNTRY = "USA"
 

@@ -1,4 +1,4 @@
-"""The shop's database, made up from a seed: what is on sale, who shops there, what they ordered."""
+"""Generator of the shop's database from a seed: products, customers, orders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .records import (
     Variant,
 )
 
-#: The shop's time now. Never the wall clock: the same seed has to give the same bytes on any day.
+#: The shop's time. Never the wall clock: the same seed has to give the same bytes on any day.
 CLOCK = "2026-03-02T09:00:00"
 USERS, ORDERS = 500, 1000
 #: A million orders. More would crowd the seven digits of an order id, and there are no more makers' names.
@@ -76,7 +76,7 @@ def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[s
     """
     if not 0 < scale <= MAX_SCALE:
         raise ValueError(f"a shop of scale {scale:g} can't be built; scale must be above 0 and at most {MAX_SCALE}")
-    # A stream of chance for each table: products stay the same however many customers there are.
+    # A random generator per table: products stay the same for any number of customers.
     count = max(1, round(USERS * scale))
     products = _products(Random(f"{seed}/products"), round(len(KINDS) * max(1.0, math.sqrt(scale))), own(seed))
     people = People(seed)
@@ -116,7 +116,7 @@ def _products(rng: Random, count: int, ours: Own) -> list[Product]:
         if len(products) == count:
             break
         name = f"{maker} {kind.name}".lstrip()
-        # What bears no maker's name is the shop's own; others charge a bit more or less.
+        # Products without a maker's name are the shop's own brand; others cost a bit more or less.
         base = kind.price * (rng.uniform(0.8, 1.4) if maker else 1.0)
         variants = _variants(rng, numbers, base, kind.options)
         products.append(Product(
@@ -160,7 +160,7 @@ def _variants(
 def _orders(
     rng: Random, count: int, users: list[User], people: People, products: list[Product], ours: Own
 ) -> list[Order]:
-    """Orders without payments, user by user in the order of placing; notes their ids with the users."""
+    """Orders without payments, user by user in the order of placing; adds their ids to the users."""
     numbers = unique_numbers(rng, 7, ours)
     statuses = iter(deal(rng, count, STATUSES))
     sizes = iter(deal(rng, count, ITEMS_AN_ORDER))
@@ -226,7 +226,7 @@ class _Line(NamedTuple):
 
 
 def _fill(rng: Random, order: Order, size: int, products: list[Product]) -> None:
-    """Put items into an order, and what its status says about them."""
+    """Add items to an order, and what its status implies for them."""
     status = order["status"]
     if status == "cancelled":
         order["cancel_reason"] = rng.choices(list(CANCEL_REASONS), list(CANCEL_REASONS.values()))[0]

@@ -1,7 +1,8 @@
-"""The shop assistant's look-ups."""
+"""READ tools of the agent."""
 
 from __future__ import annotations
 
+from ..lookups import first_key, need
 from ..people import Email, FirstName, LastName, UserId, Zip
 from ..state import Index, Record, World
 from ..tools import READ, ToolError, tool
@@ -25,23 +26,16 @@ BY_NAME_ZIP = Index(
 BY_ITEM = Index("products", lambda product: [variant["item_id"] for variant in product["variants"]])
 
 
-def _need(world: World, table: str, key: str, what: str, hint: str) -> Record:
-    record = world.get(table, key)
-    if record is None:
-        raise ToolError(f"there is no {what} '{key}'; {hint}")
-    return record
-
-
 def user_of(world: World, user_id: str) -> Record:
-    return _need(world, "users", user_id, "user", "find the id by e-mail or by name and zip code first")
+    return need(world, "users", user_id, "user", "find the id by e-mail or by name and zip code first")
 
 
 def order_of(world: World, order_id: str) -> Record:
-    return _need(world, "orders", order_id, "order", "order ids look like '#W0000000', with the '#W'")
+    return need(world, "orders", order_id, "order", "order ids look like '#W0000000', with the '#W'")
 
 
 def product_of(world: World, product_id: str) -> Record:
-    return _need(world, "products", product_id, "product", "product ids have 10 digits and are not item ids")
+    return need(world, "products", product_id, "product", "product ids have 10 digits and are not item ids")
 
 
 @tool(READ)
@@ -52,9 +46,8 @@ def find_user_id_by_email(world: World, email: Email) -> UserId:
         email: The e-mail address of the account, such as 'someone@example.com'.
     """
     wanted = email.strip().lower()
-    for user_id, _ in world.lookup(BY_EMAIL, wanted):
-        return UserId(user_id)
-    raise ToolError(f"no account has the e-mail address '{email}'; ask for another one, or for name and zip code")
+    otherwise = f"no account has the e-mail address '{email}'; ask for another one, or for name and zip code"
+    return UserId(first_key(world, BY_EMAIL, wanted, otherwise))
 
 
 @tool(READ)
@@ -67,9 +60,8 @@ def find_user_id_by_name_zip(world: World, first_name: FirstName, last_name: Las
         zip: Zip code of the account's address, such as '60614'.
     """
     wanted = (first_name.strip().lower(), last_name.strip().lower(), zip.strip())
-    for user_id, _ in world.lookup(BY_NAME_ZIP, wanted):
-        return UserId(user_id)
-    raise ToolError(f"no account is in the name of {first_name} {last_name} with zip code {zip}; check the spelling")
+    otherwise = f"no account is in the name of {first_name} {last_name} with zip code {zip}; check the spelling"
+    return UserId(first_key(world, BY_NAME_ZIP, wanted, otherwise))
 
 
 @tool(READ)

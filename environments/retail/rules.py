@@ -1,4 +1,4 @@
-"""The policy's rules that constrain what may be written, each with the number it has in policy.md."""
+"""The policy's rules about calls, each with its number in policy.md, and the list of all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ON_ORDERS = (
 _SWAPS = ("modify_pending_order_items", "exchange_delivered_order_items")
 _SENDS_BACK = ("return_delivered_order_items", "exchange_delivered_order_items")
 _ADDRESSES = ("modify_pending_order_address", "modify_user_address")
-#: What customers ask for and no tool can do.
+#: Requests of customers for which there is no tool.
 NO_TOOL = ("adjust_price", "upgrade_to_express_delivery", "close_account")
 
 
@@ -89,7 +89,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    # A neighbour in the table: near enough to look at few records, another one for each customer.
+    # The next customers in the table: few records to read, and different ones per customer.
     others, start = world.base.keys("users"), world.base.positions("users").get(customer, 0)
     for step in range(1, min(12, len(others))):
         for order in _orders(world, others[(start + step) % len(others)]):

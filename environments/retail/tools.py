@@ -1,8 +1,9 @@
-"""The shop assistant's tools: what changes orders and accounts, and the list of all."""
+"""WRITE tools of the agent, for orders and accounts; the list of all tools."""
 
 from __future__ import annotations
 
 from ..assistant import calculate, think, transfer_to_human_agents
+from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
 from ..people import Address, UserId
 from ..state import Record, World
@@ -30,12 +31,6 @@ from .records import (
     PaymentReceipt,
     ReturnReceipt,
 )
-
-
-def _demand(*reasons: str | None) -> None:
-    for reason in reasons:
-        if reason:
-            raise ToolError(reason)
 
 
 # -- moving money and stock --------------------------------------------------------------------------------------------
@@ -69,7 +64,7 @@ def cancel_pending_order(world: World, order_id: OrderId, reason: CancelReason) 
         order_id: The order id, such as '#W0000000'.
         reason: Why, in one of the two ways that count.
     """
-    _demand(when.is_untouched(order_of(world, order_id), "cancelled"))
+    demand(when.is_untouched(order_of(world, order_id), "cancelled"))
     order = world.edit("orders", order_id)
     refund, method = when.total(order), when.paid_with(order)
     _move_money(world, order, -refund, method)
@@ -99,9 +94,9 @@ def _swap(
     kept = {item["item_id"] for item in order["items"]} - set(item_ids)
     if kept & set(new_item_ids):
         raise ToolError(f"order {order_id} already holds {sorted(kept & set(new_item_ids))}")
-    _demand(*(when.can_swap(world, item, new) for item, new in zip(items, new_item_ids, strict=True)))
+    demand(*(when.can_swap(world, item, new) for item, new in zip(items, new_item_ids, strict=True)))
     difference = when.swap_difference(world, items, new_item_ids)
-    _demand(when.can_pay(user_of(world, order["user_id"]), payment_method_id, max(difference, 0.0)))
+    demand(when.can_pay(user_of(world, order["user_id"]), payment_method_id, max(difference, 0.0)))
     return items, difference
 
 
@@ -132,7 +127,7 @@ def modify_pending_order_items(
         new_item_ids: The versions to replace them by, in the same order.
         payment_method_id: What pays, or receives, the difference in price.
     """
-    _demand(when.is_untouched(order_of(world, order_id), "modified"))
+    demand(when.is_untouched(order_of(world, order_id), "modified"))
     items, difference = _swap(world, order_id, item_ids, new_item_ids, payment_method_id)
     order = world.edit("orders", order_id)
     # By the ids of before: two items may take each other's place.
@@ -160,7 +155,7 @@ def modify_pending_order_payment(world: World, order_id: OrderId, payment_method
     """
     order = order_of(world, order_id)
     amount, before = when.total(order), when.paid_with(order)
-    _demand(
+    demand(
         when.is_untouched(order, "paid in another way"),
         when.is_other_method(order, payment_method_id),
         when.can_pay(user_of(world, order["user_id"]), payment_method_id, amount),
@@ -184,7 +179,7 @@ def modify_pending_order_address(world: World, order_id: OrderId, address: Addre
         order_id: The order id, such as '#W0000000'.
         address: The whole new address; country is 'USA'; address2 may be ''.
     """
-    _demand(when.is_pending(order_of(world, order_id), "its address changed"))
+    demand(when.is_pending(order_of(world, order_id), "its address changed"))
     world.edit("orders", order_id)["address"] = dict(address)
     return {"order_id": order_id, "address": address}
 
@@ -215,11 +210,11 @@ def return_delivered_order_items(
         payment_method_id: Where the refund goes: the method the order was paid with, or a gift card of the customer.
     """
     order = order_of(world, order_id)
-    _demand(when.is_delivered(order, "returned"))
+    demand(when.is_delivered(order, "returned"))
     items = when.items_of(order, item_ids)
     if not items:
         raise ToolError(f"order {order_id} holds {[i['item_id'] for i in order['items']]}; name each at most once")
-    _demand(when.can_take_refund(user_of(world, order["user_id"]), order, payment_method_id))
+    demand(when.can_take_refund(user_of(world, order["user_id"]), order, payment_method_id))
     refund = dollars(sum(item["price"] for item in items))
     order = world.edit("orders", order_id)
     order["status"], order["returned_items"] = "return requested", sorted(item_ids)
@@ -249,7 +244,7 @@ def exchange_delivered_order_items(
         new_item_ids: The versions wanted instead, in the same order.
         payment_method_id: What pays, or receives, the difference in price.
     """
-    _demand(when.is_delivered(order_of(world, order_id), "exchanged"))
+    demand(when.is_delivered(order_of(world, order_id), "exchanged"))
     items, difference = _swap(world, order_id, item_ids, new_item_ids, payment_method_id)
     pairs = sorted(zip(item_ids, new_item_ids, strict=True))
     order = world.edit("orders", order_id)

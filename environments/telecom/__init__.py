@@ -1,4 +1,4 @@
-"""A mobile provider: lines, plans and bills on the agent's side, and on the customer's a phone of their own."""
+"""The domain ``telecom``, a mobile provider: the agent has lines, plans and bills, the customer has a phone."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Telecom(Domain):
             case "address":
                 return _address(value)
             case "customer_id":
-                # Said by who the customer is: there is nothing to ask for.
+                # Known from the customer's identity: there is nothing to ask for.
                 return Said("your account", ())
         return super().describe(world, call, slot, customer)
 
@@ -95,7 +95,7 @@ class Telecom(Domain):
             at = rng.choice(("com", "org", "net"))
             return [f"{rng.choice((f'{last}.{first}', f'{first[:1]}{last}'))}{rng.randint(1, 99)}@example.{at}"]
         if type_name == "Address":
-            # Somebody else's street in somebody else's town: real-looking, and another one every time.
+            # Another customer's street in another customer's town: realistic, and different every time.
             keys = world.base.keys("customers")
             street, town = customers[rng.choice(keys)]["address"], customers[rng.choice(keys)]["address"]
             name = str(street["address1"]).partition(" ")[2]

@@ -1,4 +1,4 @@
-"""What must hold for a line, a bill or an account to be changed. Tools refuse and rules forbid by these same functions.
+"""Conditions for changes of a line, a bill or an account. Tools and rules use the same functions.
 
 Each returns ``None`` when it holds, else the reason in words a customer can be told.
 """
@@ -18,7 +18,7 @@ CUSTOMER_REASONS = get_args(CustomerReason)
 PLAN_DAYS = 30
 #: GB that may be added to a line in one billing month.
 MOST_ADDED = 10
-#: Paying a larger bill (in dollars) than this is for the billing team to look at.
+#: Dollars above which the billing team handles the payment of a bill.
 SUPERVISED_BILL = 250.0
 SIM_PRICES = {"plastic SIM": 10.0, "eSIM": 5.0}
 COUNTRY = "USA"

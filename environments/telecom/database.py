@@ -1,4 +1,4 @@
-"""The provider's database, made up from a seed: plans, customers with lines and bills, and the phones they hold."""
+"""Generator of the provider's database from a seed: plans, customers with lines, bills and phones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .records import (
     SuspensionReason,
 )
 
-#: The provider's time now. Never the wall clock: the same seed has to give the same bytes on any day.
+#: The provider's time. Never the wall clock: the same seed has to give the same bytes on any day.
 CLOCK = "2026-03-02T09:00:00"
 CUSTOMERS = 500
 #: More would crowd the six digits of a phone number, of which a split has a third.
@@ -89,7 +89,7 @@ def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[s
     """
     if not 0 < scale <= MAX_SCALE:
         raise ValueError(f"a provider of scale {scale:g} can't be built; scale must be above 0 and at most {MAX_SCALE}")
-    # A stream of chance for each table: lines stay the same whatever is drawn for the bills.
+    # A random generator per table: lines stay the same whatever is drawn for the bills.
     plans = _plans()
     customers = _customers(seed, max(1, round(CUSTOMERS * scale)))
     lines = _lines(Random(f"{seed}/lines"), customers, plans, own(seed))
@@ -149,7 +149,7 @@ def _customers(seed: int, count: int) -> list[Customer]:
 
 
 def _birth_date(rng: Random, person: Person, known: set[tuple[str, str, str]]) -> str:
-    """A grown-up's; nobody of the same name has the same."""
+    """An adult's date of birth; different for people with the same name."""
     name = (person.first_name.lower(), person.last_name.lower())
     while True:
         born = (date(1943, 1, 1) + timedelta(days=rng.randrange(23_000))).isoformat()
@@ -179,7 +179,7 @@ def _payment_methods(rng: Random, numbers: Iterator[str], count: int) -> list[Pa
 
 # -- lines -------------------------------------------------------------------------------------------------------------
 def _lines(rng: Random, customers: list[Customer], plans: list[Plan], ours: Own) -> list[Line]:
-    """Lines, customer by customer; notes their numbers with the customers."""
+    """Lines, customer by customer; adds their numbers to the customers."""
     counts = deal(rng, len(customers), LINES_A_CUSTOMER)
     total = sum(counts)
     suspended, added = iter(deal(rng, total, SUSPENDED)), iter(deal(rng, total, ADDED))
@@ -210,7 +210,7 @@ def _lines(rng: Random, customers: list[Customer], plans: list[Plan], ours: Own)
 
 
 def _used(rng: Random, included: float | None, added: int) -> float:
-    """GB used this month; some have used up all there is."""
+    """GB used this month; some lines have used up everything."""
     if included is None:
         return rng.randint(10, 900) / 10
     most = included + added
@@ -219,7 +219,7 @@ def _used(rng: Random, included: float | None, added: int) -> float:
 
 # -- bills (in cents: sums of dollars would gather dust) ---------------------------------------------------------------
 def _bills(rng: Random, customers: list[Customer], lines: list[Line], plans: list[Plan], ours: Own) -> list[Bill]:
-    """Bills, customer by customer, the newest first; notes their ids with the customers."""
+    """Bills, customer by customer, the newest first; adds their ids to the customers."""
     prices = {plan["plan_id"]: plan for plan in plans}
     held: dict[str, list[Line]] = {}
     for line in lines:
@@ -273,7 +273,7 @@ def _items(rng: Random, lines: list[Line], plans: Mapping[PlanId, Plan]) -> list
 
 # -- phones ------------------------------------------------------------------------------------------------------------
 def _phones(rng: Random, lines: list[Line]) -> list[Phone]:
-    """A phone for each line, with the settings its owner left it in."""
+    """A phone per line, with the settings that its owner left."""
     modes = iter(deal(rng, len(lines), NETWORK_MODES))
 
     def switch(share: float) -> Any:

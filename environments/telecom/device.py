@@ -1,6 +1,6 @@
-"""The customer's own phone: what they can look at and change on it. The agent can do neither.
+"""USER tools: the customer's own phone, which the agent can neither see nor change.
 
-What a tool says is what the phone shows; the customer tells it to the agent in words.
+A tool's result is what the phone shows; the customer tells the agent in words.
 """
 
 from __future__ import annotations

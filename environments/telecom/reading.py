@@ -1,11 +1,12 @@
-"""The agent's look-ups."""
+"""READ tools of the agent."""
 
 from __future__ import annotations
 
+from ..lookups import first_key, need
 from ..payment import dollars
 from ..people import FirstName, LastName
 from ..state import Index, Record, World
-from ..tools import READ, ToolError, tool
+from ..tools import READ, tool
 from .records import (
     Bill,
     BillId,
@@ -29,27 +30,20 @@ BY_NAME_BIRTH = Index(
 )
 
 
-def _need(world: World, table: str, key: str, what: str, hint: str) -> Record:
-    record = world.get(table, key)
-    if record is None:
-        raise ToolError(f"there is no {what} '{key}'; {hint}")
-    return record
-
-
 def customer_of(world: World, customer_id: str) -> Record:
-    return _need(world, "customers", customer_id, "customer", "find the id by contact number or by name and birth date")
+    return need(world, "customers", customer_id, "customer", "find the id by contact number or by name and birth date")
 
 
 def line_of(world: World, phone_number: str) -> Record:
-    return _need(world, "lines", phone_number, "line", "phone numbers look like '555-201-0000', with the hyphens")
+    return need(world, "lines", phone_number, "line", "phone numbers look like '555-201-0000', with the hyphens")
 
 
 def plan_of(world: World, plan_id: str) -> Record:
-    return _need(world, "plans", plan_id, "plan", "list_plans shows those on sale")
+    return need(world, "plans", plan_id, "plan", "list_plans shows those on sale")
 
 
 def bill_of(world: World, bill_id: str) -> Record:
-    return _need(world, "bills", bill_id, "bill", "bill ids look like 'B0000000', with the 'B'")
+    return need(world, "bills", bill_id, "bill", "bill ids look like 'B0000000', with the 'B'")
 
 
 @tool(READ)
@@ -59,9 +53,8 @@ def find_customer_by_contact_number(world: World, contact_number: ContactNumber)
     Args:
         contact_number: The contact number, such as '555-100-0000'.
     """
-    for customer_id, _ in world.lookup(BY_CONTACT, contact_number.strip()):
-        return CustomerId(customer_id)
-    raise ToolError(f"no account has the contact number '{contact_number}'; ask again, or for name and birth date")
+    otherwise = f"no account has the contact number '{contact_number}'; ask again, or for name and birth date"
+    return CustomerId(first_key(world, BY_CONTACT, contact_number.strip(), otherwise))
 
 
 @tool(READ)
@@ -76,9 +69,8 @@ def find_customer_by_name_and_birth_date(
         birth_date: Date of birth, such as '1984-05-17'.
     """
     wanted = (first_name.strip().lower(), last_name.strip().lower(), birth_date.strip())
-    for customer_id, _ in world.lookup(BY_NAME_BIRTH, wanted):
-        return CustomerId(customer_id)
-    raise ToolError(f"no account is in the name of {first_name} {last_name}, born {birth_date}; check the spelling")
+    otherwise = f"no account is in the name of {first_name} {last_name}, born {birth_date}; check the spelling"
+    return CustomerId(first_key(world, BY_NAME_BIRTH, wanted, otherwise))
 
 
 @tool(READ)

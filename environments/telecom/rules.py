@@ -1,4 +1,4 @@
-"""The policy's rules that constrain what may be changed, each with the number it has in policy.md."""
+"""The policy's rules about calls, each with its number in policy.md, and the list of all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ON_LINES = (
 )
 _ON_BILLS = ("pay_bill", "send_bill")
 _ON_ACCOUNTS = ("change_address", "change_email")
-#: What customers ask for and no tool can do.
+#: Requests of customers for which there is no tool.
 NO_TOOL = ("dispute_charge", "port_number_out", "repair_phone", "end_contract")
 _ABROAD = (
     ("18 Alder Street", "Toronto", "ON", "Canada", "M5V 2T6"),
@@ -69,7 +69,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    # A neighbour in the table: near enough to look at few records, another one for each customer.
+    # The next customers in the table: few records to read, and different ones per customer.
     others, start = world.base.keys("customers"), world.base.positions("customers").get(customer, 0)
     for step in range(1, min(6, len(others))):
         neighbour = others[(start + step) % len(others)]

@@ -1,8 +1,9 @@
-"""The agent's tools: what changes lines, bills and accounts, and the list of all of them, the customer's too."""
+"""WRITE tools of the agent, for lines, bills and accounts; the list of all tools, including the customer's."""
 
 from __future__ import annotations
 
 from ..assistant import calculate, think, transfer_to_human_agents
+from ..lookups import demand
 from ..payment import PaymentMethodId, dollars
 from ..people import Address, Email
 from ..state import World
@@ -47,14 +48,8 @@ from .records import (
 )
 
 
-def _demand(*reasons: str | None) -> None:
-    for reason in reasons:
-        if reason:
-            raise ToolError(reason)
-
-
 def _needs_restart(world: World, phone_number: str) -> None:
-    """The phone takes up what was changed on its line only when it registers anew."""
+    """A phone notices a change of its line only when it registers again."""
     if world.get("phones", phone_number) is not None:
         world.edit("phones", phone_number)["restart_needed"] = True
 
@@ -68,7 +63,7 @@ def suspend_line(world: World, phone_number: PhoneNumber, reason: CustomerReason
         phone_number: The line's number, such as '555-201-0000'.
         reason: Why, in one of the two ways that count.
     """
-    _demand(when.is_active(line_of(world, phone_number)))
+    demand(when.is_active(line_of(world, phone_number)))
     world.edit("lines", phone_number).update(status="suspended", suspended_for=reason)
     return {"phone_number": phone_number, "status": "suspended", "suspended_for": reason}
 
@@ -80,7 +75,7 @@ def resume_line(world: World, phone_number: PhoneNumber) -> LineReceipt:
     Args:
         phone_number: The line's number, such as '555-201-0000'.
     """
-    _demand(when.is_suspended(line_of(world, phone_number)))
+    demand(when.is_suspended(line_of(world, phone_number)))
     line = world.edit("lines", phone_number)
     line["status"] = "active"
     del line["suspended_for"]
@@ -97,7 +92,7 @@ def change_plan(world: World, phone_number: PhoneNumber, plan_id: PlanId) -> Pla
         plan_id: The new plan, such as 'P01'.
     """
     line, plan = line_of(world, phone_number), plan_of(world, plan_id)
-    _demand(when.is_active(line), when.can_change_to(line, plan))
+    demand(when.is_active(line), when.can_change_to(line, plan))
     world.edit("lines", phone_number).update(plan_id=plan_id, plan_since=world.now.date().isoformat())
     return {"phone_number": phone_number, "plan_id": plan_id, "name": plan["name"], "price": plan["price"]}
 
@@ -112,7 +107,7 @@ def refuel_data(world: World, phone_number: PhoneNumber, gigabytes: Gigabytes) -
     """
     line = line_of(world, phone_number)
     plan = plan_of(world, line["plan_id"])
-    _demand(when.is_active(line), when.is_limited(plan))
+    demand(when.is_active(line), when.is_limited(plan))
     world.edit("lines", phone_number)["data_added"] += gigabytes
     return {"phone_number": phone_number, "gigabytes": gigabytes, "price": dollars(plan["refuel"] * gigabytes)}
 
@@ -127,7 +122,7 @@ def enable_roaming(world: World, phone_number: PhoneNumber) -> RoamingReceipt:
         phone_number: The line's number, such as '555-201-0000'.
     """
     line = line_of(world, phone_number)
-    _demand(when.is_active(line))
+    demand(when.is_active(line))
     if line["roaming"]:
         raise ToolError(f"roaming is allowed on the line {phone_number} already; is data roaming on in the phone?")
     world.edit("lines", phone_number)["roaming"] = True
@@ -156,7 +151,7 @@ def order_sim(world: World, phone_number: PhoneNumber, sim_kind: SimKind) -> Sim
         phone_number: The line's number, such as '555-201-0000'.
         sim_kind: A plastic SIM is sent by post, an eSIM by e-mail.
     """
-    _demand(when.no_sim_on_its_way(line_of(world, phone_number)))
+    demand(when.no_sim_on_its_way(line_of(world, phone_number)))
     world.edit("lines", phone_number)["sim_ordered"] = sim_kind
     return {"phone_number": phone_number, "sim_kind": sim_kind, "price": when.SIM_PRICES[sim_kind]}
 
@@ -171,7 +166,7 @@ def pay_bill(world: World, bill_id: BillId, payment_method_id: PaymentMethodId) 
         payment_method_id: What pays it, such as 'card_0000000'; it stands in the customer's account.
     """
     bill = bill_of(world, bill_id)
-    _demand(when.can_be_paid(bill), when.can_pay(customer_of(world, bill["customer_id"]), payment_method_id))
+    demand(when.can_be_paid(bill), when.can_pay(customer_of(world, bill["customer_id"]), payment_method_id))
     world.edit("bills", bill_id).update(status="paid", paid_with=payment_method_id)
     return {"bill_id": bill_id, "status": "paid", "amount": bill["total"], "paid_with": payment_method_id}
 

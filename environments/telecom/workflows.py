@@ -1,7 +1,7 @@
-"""What takes both sides: the agent's tools and the customer's own phone.
+"""Workflows with both the agent's tools and the customer's own phone.
 
-The agent sees lines and never phones, so each workflow lets the customer look before it has them change something. What
-it does follows from the state alone, as rules R7, R15 and R23 to R25 of the policy have it.
+The agent sees lines but no phones, so in each workflow the customer looks before they change anything. The calls depend
+on the state only, according to rules R7, R15 and R23 to R25 of the policy.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from .records import PhoneNumber
 
 
 def _both(world: World, phone_number: str) -> tuple[Record, Record] | None:
-    """The line and its phone; ``None`` where one is missing."""
+    """The line and its phone; ``None`` if one is missing."""
     line, phone = world.get("lines", phone_number), world.get("phones", phone_number)
     return None if line is None or phone is None else (line, phone)
 
 
 def _get_signal(world: World, phone_number: str) -> Iterator[Call]:
-    """Whatever keeps the phone out of the network, but for the restart that may be due."""
+    """Everything that keeps the phone out of the network, except for a necessary restart."""
     on_phone = {"phone_number": phone_number}
     phone = world.get("phones", phone_number) or {}
     yield Call("check_status_bar", on_phone)

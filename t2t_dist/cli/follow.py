@@ -76,12 +76,12 @@ def follow_job(
 
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
-    failed = _reported_gates(about, checks, lines.told or {}) if seen is None else failed_thresholds(seen.verdicts)
-    outcome = verdict(ended, lines.told, None if seen is None else seen.stored, failed, list(lines.last))
+    failed = _reported_gates(about, checks, lines.summary or {}) if seen is None else failed_thresholds(seen.verdicts)
+    outcome = verdict(ended, lines.summary, None if seen is None else seen.stored, failed, list(lines.last))
     if seen is not None and outcome.code in (0, 1):
         seen.judged.write_files(seen.results, seen.stored.summary, seen.verdicts)
     if outcome.source:
-        if lines.told is None and outcome.summary is not None:
+        if lines.summary is None and outcome.summary is not None:
             for part in summary_tables(outcome.summary):  # the job or its log was lost before it printed this
                 err_console.print(part)
         by = (

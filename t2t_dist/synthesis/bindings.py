@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.entities import Context, Found, Spec
+from t2t_dist.environments.entities import Context, DomainValue, Spec
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.environments.workflows import Workflow
@@ -32,7 +32,7 @@ class Made(NamedTuple):
     """A call that was made, and the domain values its result held."""
 
     call: Call
-    found: list[Found]
+    found: list[DomainValue]
 
 
 class Seen:
@@ -41,7 +41,7 @@ class Seen:
     def __init__(self) -> None:
         self._by_type: dict[str, dict[Any, tuple[Any, list[Context]]]] = {}
 
-    def add(self, found: Iterable[Found]) -> None:
+    def add(self, found: Iterable[DomainValue]) -> None:
         for item in found:
             values = self._by_type.setdefault(item.type, {})
             _, contexts = values.setdefault(_hashable(item.value), (item.value, []))

@@ -115,11 +115,11 @@ def test_a_domain_without_its_parts_says_what_is_missing() -> None:
     class Empty(Domain):
         name = "empty"
 
-    with pytest.raises(NotImplementedError, match="Empty must give database"):
+    with pytest.raises(NotImplementedError, match="Empty must implement database"):
         Empty().world()
-    with pytest.raises(NotImplementedError, match="Empty must give customers"):
+    with pytest.raises(NotImplementedError, match="Empty must implement customers"):
         Empty().customers(Base({}, "2026-01-01"))
-    with pytest.raises(NotImplementedError, match="Empty must give profile"):
+    with pytest.raises(NotImplementedError, match="Empty must implement profile"):
         Empty().profile(Base({}, "2026-01-01").world(), "u0")
 
 

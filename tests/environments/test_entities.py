@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, Requ
 import pytest
 from typing_extensions import TypedDict
 
-from t2t_dist.environments.entities import PLAIN, Found, Spec, find, readable, spec_of
+from t2t_dist.environments.entities import PLAIN, DomainValue, Spec, find, readable, spec_of
 
 OrderId = NewType("OrderId", str)
 SpecialOrderId = NewType("SpecialOrderId", OrderId)
@@ -111,19 +111,19 @@ def test_values_are_found_with_their_record_and_the_ones_around_it() -> None:
     around = frozenset({("OrderId", "o1")})
     first, second = around | {("ItemId", "i1")}, around | {("ItemId", "i2")}
     assert list(find(spec_of(Order), order)) == [
-        Found("Order", order, around),
-        Found("OrderId", "o1", around),
-        Found("Item", items[0], first),
-        Found("ItemId", "i1", first),
-        Found("Item", items[1], second),
-        Found("ItemId", "i2", second),
+        DomainValue("Order", order, around),
+        DomainValue("OrderId", "o1", around),
+        DomainValue("Item", items[0], first),
+        DomainValue("ItemId", "i1", first),
+        DomainValue("Item", items[1], second),
+        DomainValue("ItemId", "i2", second),
     ]
 
 
 def test_siblings_do_not_see_each_other_but_all_see_what_was_asked() -> None:
     asked = frozenset({("Email", "a@example.com")})
     found = list(find(spec_of(list[OrderId]), ["o1", "o2"], asked))
-    assert found == [Found("OrderId", key, asked | {("OrderId", key)}) for key in ("o1", "o2")]
+    assert found == [DomainValue("OrderId", key, asked | {("OrderId", key)}) for key in ("o1", "o2")]
 
 
 def test_values_of_a_map_are_found_and_its_keys_are_not() -> None:
@@ -154,8 +154,8 @@ def test_find_on_small_and_odd_shapes(annotation: Any, value: Any, found: list[t
 def test_absent_and_empty_fields_are_no_context() -> None:
     record = {"order_id": "o1", "previous": None, "items": [], "note": ""}
     assert list(find(spec_of(Order), record)) == [
-        Found("Order", record, frozenset({("OrderId", "o1")})),
-        Found("OrderId", "o1", frozenset({("OrderId", "o1")})),
+        DomainValue("Order", record, frozenset({("OrderId", "o1")})),
+        DomainValue("OrderId", "o1", frozenset({("OrderId", "o1")})),
     ]
     assert [item.type for item in find(spec_of(Parcel), {"order_id": "o1"})] == ["Parcel", "OrderId"]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
 from t2t_dist.environments.retail import Retail
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_every_built_in_name_loads() -> None:
 
 def test_near_matches() -> None:
     assert problem("retial") == (
-        "there is no domain 'retial' (did you mean retail); one of your own is named package.module:attribute"
+        "there is no domain 'retial' (did you mean retail); a custom domain is named package.module:attribute"
     )
     assert "known: " in problem("zzzzzz")
     assert "retail" in problem("zzzzzz")
@@ -143,3 +147,42 @@ def test_an_adapter_is_given_what_stands_behind_its_name(monkeypatch: pytest.Mon
 def test_an_adapter_that_is_given_nothing_says_so() -> None:
     with pytest.raises(ValueError, match="there is no file ''"):
         registry.find("mcp:")
+
+
+# -- modules of a user that are named like ours ------------------------------------------------------------------------
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process in which ``t2t_dist`` is installed, and its top-level folders are not."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "t2t_dist").symlink_to(ROOT / "t2t_dist")
+    return {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+
+
+def python(folder: Path, environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_user_module_with_the_name_of_a_room_is_checked(tmp_path: Path, installed: dict[str, str]) -> None:
+    user = tmp_path / "user"
+    shutil.copytree(ROOT / "tests" / "support" / "library", user / "library")
+    shutil.copy(ROOT / "tests" / "support" / "library_domain.py", user / "storage.py")
+    for room in ("actors", "cli", "cluster", "config", "core", "environments", "models", "pipeline", "synthesis"):
+        (user / f"{room}.py").write_text("raise AssertionError('this is not ours to import')\n")
+    python(user, installed, "-m", "t2t_dist.cli", "check-domain", "storage:Library")
+
+
+def test_user_modules_with_the_names_of_rooms_load_after_ours(tmp_path: Path, installed: dict[str, str]) -> None:
+    user, names = tmp_path / "user", ["storage", "cli", "cluster", "environments", "actors.shop"]
+    for file in ("storage.py", "cli.py", "cluster.py", "environments/__init__.py", "actors/shop.py"):
+        (user / file).parent.mkdir(parents=True, exist_ok=True)
+        (user / file).write_text("from t2t_dist import Domain\nclass Shop(Domain):\n    name = __name__\n")
+    code = (
+        "import sys; sys.path.insert(0, ''); import t2t_dist.cli.main, t2t_dist.cluster.launch\n"
+        "from t2t_dist.environments.registry import find\n"
+        f"print([find(name + ':Shop').name for name in {names}])"
+    )
+    assert python(user, installed, "-c", code).strip() == str(names)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from t2t_dist.environments.entities import Found
+from t2t_dist.environments.entities import DomainValue
 from t2t_dist.environments.state import Base, Record, World
 from t2t_dist.environments.tools import (
     AGENT,
@@ -242,7 +242,7 @@ def test_missing_annotations_are_reported() -> None:
 def test_values_found_in_a_result_know_the_arguments() -> None:
     found = list(get_note.found({"note_id": "n1", "text": "x"}, {"note_id": "n1"}))
     context = frozenset({("NoteId", "n1")})
-    assert found == [Found("Note", {"note_id": "n1", "text": "x"}, context), Found("NoteId", "n1", context)]
+    assert found == [DomainValue("Note", {"note_id": "n1", "text": "x"}, context), DomainValue("NoteId", "n1", context)]
 
 
 def test_schemas_are_encoded_by_side() -> None:

@@ -13,8 +13,8 @@ import psutil
 import pytest
 import yaml
 
-from t2t_dist.environments.adapters.mcp import domain as adapted
 from t2t_dist.environments.adapters.mcp.domain import McpDomain
+from t2t_dist.environments.adapters.mcp.domain import domain as adapted
 from t2t_dist.environments.base import Domain
 from tests.support.paths import ROOT
 
@@ -84,7 +84,7 @@ def guards(home: Path, owner: psutil.Process | None = None) -> list[psutil.Proce
             line = child.cmdline()
         except psutil.Error:
             continue  # it has just ended
-        if any("mcp_guard" in part for part in line) and any(str(home) in part for part in line):
+        if any("process_guard" in part for part in line) and any(str(home) in part for part in line):
             found.append(child)
     return found
 
@@ -101,7 +101,7 @@ def processes(home: Path, owner: psutil.Process | None = None) -> list[psutil.Pr
 
 
 def folder_of(guard: psutil.Process) -> Path:
-    """The folder of the world whose guard this is: ``python -I -S mcp_guard.py PARENT FOLDER COMMAND...``."""
+    """The folder of the world whose guard this is: ``python -I -S process_guard.py PARENT FOLDER COMMAND...``."""
     return Path(guard.cmdline()[5])
 
 

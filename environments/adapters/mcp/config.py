@@ -1,4 +1,4 @@
-"""What an MCP domain's YAML file says, field by field. ``docs/mcp.md`` explains it with examples."""
+"""Schema of an MCP domain's YAML file. ``docs/mcp.md`` explains it with examples."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from ...tools import Kind
 
 
 class Part(BaseModel):
-    """A mapping of the file; a key that it does not know is an error."""
+    """Base class of the mappings in the file; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
 class ServerConfig(Part):
-    """How a server is started. ``{dir}`` is the world's directory, ``{here}`` the file's, ``{python}`` this Python."""
+    """How to start a server. ``{dir}`` is the world's directory, ``{here}`` the file's, ``{python}`` this Python."""
 
     command: str
     args: list[str] = []
     env: dict[str, str] = Field({}, description="variables set for the server")
-    inherit: list[str] = Field([], description="variables it may have of ours; their values are blotted out of answers")
+    inherit: list[str] = Field(
+        [], description="variables passed on from our environment; their values are masked in answers"
+    )
     url: str | None = Field(None, description="streamable HTTP instead of stdio: http://127.0.0.1:{port}/mcp")
     timeout: float = Field(30.0, gt=0, description="seconds for a call")
     start_timeout: float = Field(30.0, gt=0, description="seconds to start")
-    at_most: int = Field(4, ge=1, le=64, description="servers alive in a process")
-    stateless: bool = Field(False, description="it reads its files anew at every call, and keeps nothing in memory")
+    at_most: int = Field(4, ge=1, le=64, description="live servers per process")
+    stateless: bool = Field(False, description="it reads its files at every call, and keeps nothing in memory")
 
 
 class SnapshotConfig(Part):
-    """What of the directory is the state: files by pattern, or a SQLite file."""
+    """The part of the directory that is the state: files by pattern, or a SQLite file."""
 
     files: list[str] = []
     sqlite: str | None = None
-    ignore: list[str] = Field([], description="patterns of files, or table.field, that are no part of the state")
+    ignore: list[str] = Field([], description="patterns of files, or table.field, that are not part of the state")
 
     @model_validator(mode="after")
     def _one(self) -> SnapshotConfig:
@@ -49,7 +51,7 @@ class SnapshotConfig(Part):
 
 
 class ArgumentConfig(Part):
-    """An argument of a tool, where its type's name alone does not say enough."""
+    """An argument of a tool, with more than the name of its type."""
 
     type: str = ""
     description: str = ""
@@ -58,10 +60,10 @@ class ArgumentConfig(Part):
 
 
 class ToolConfig(Part):
-    """What the server does not say about a tool; with ``of`` and ``with``, a tool made of one of the server's."""
+    """Additions to a tool of the server; with ``of`` and ``with``, a new tool on top of one."""
 
     kind: Kind | None = None
-    of: str | None = Field(None, description="the server's tool, where this one is made of it")
+    of: str | None = Field(None, description="the server's tool that a new tool calls")
     template: dict[str, Any] | None = Field(None, alias="with", description="arguments for it: {name}, {name|sql}")
     description: str | None = None
     arguments: dict[str, str | list[str] | ArgumentConfig] = {}
@@ -71,7 +73,7 @@ class ToolConfig(Part):
 
 
 class TypeConfig(Part):
-    """A domain type: how its values are said, and values that no look-up gives."""
+    """A domain type: how its values are said, and values that no look-up returns."""
 
     table: str | None = None
     say: str | None = Field(None, description="field of the table's record that a customer says instead of the key")
@@ -87,7 +89,7 @@ class PersonConfig(Part):
 
 
 class CustomersConfig(Part):
-    """Who may call: a list, or the records of a table."""
+    """The customers who may call: a list, or the records of a table."""
 
     type: str
     people: list[PersonConfig] = []
@@ -105,7 +107,7 @@ class CustomersConfig(Part):
 
 
 class ProposalConfig(Part):
-    """Calls that break a rule: one for each record of ``each``, and each of an argument's listed values."""
+    """Calls that break a rule: one per record of ``each``, and per listed value of an argument."""
 
     call: str
     template: dict[str, Any] = Field(alias="with")
@@ -114,7 +116,7 @@ class ProposalConfig(Part):
 
 
 class RecordConfig(Part):
-    """A record that a rule speaks of: by key, or the first that fits."""
+    """A record that a rule refers to: by key, or the first that matches."""
 
     table: str
     key: str | None = None
@@ -122,7 +124,7 @@ class RecordConfig(Part):
 
 
 class RuleConfig(Part):
-    """A rule in the declarative form of ``environments/adapters/mcp/rules.py``."""
+    """A rule in the declarative form of :mod:`.rules`."""
 
     number: int
     tools: list[str]
@@ -135,15 +137,15 @@ class RuleConfig(Part):
 
 
 class McpConfig(Part):
-    """The whole file."""
+    """The schema of the whole file."""
 
     name: str
     summary: str = ""
     server: ServerConfig
-    template: str = Field(description="directory that every world starts as a copy of")
+    template: str = Field(description="directory that is copied for every world")
     snapshot: SnapshotConfig
     root: str = Field("", description="what the directory is called, such as /data; paths are relative by default")
-    masked: list[str] = Field([], description="regular expressions of what differs each time in answers")
+    masked: list[str] = Field([], description="regular expressions of parts of answers that differ each time")
     now: str = "2026-01-01T00:00:00"
     offer: str = Field("all", pattern="^(all|listed)$", description="the server's tools that agents get")
     hide: list[str] = []
@@ -158,7 +160,7 @@ class McpConfig(Part):
 
 
 def find_file(rest: str) -> Path:
-    """The file as named from here, or from where the driver of the run stands. Raises ValueError: there is none."""
+    """The file, relative to the current folder or the driver's. Raises ValueError: there is none."""
     for folder in ("", *sys.path):
         path = Path(folder) / rest
         if rest and path.is_file():
@@ -170,7 +172,7 @@ def find_file(rest: str) -> Path:
 
 
 def load(path: Path) -> McpConfig:
-    """The file's content. Raises ValueError: one line that says which key is wrong."""
+    """Read and validate the file. Raises ValueError: one line that says which key is wrong."""
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -185,7 +187,7 @@ def load(path: Path) -> McpConfig:
 
 def _problem(error: ValidationError) -> str:
     found = error.errors(include_url=False)
-    # A key that is misspelt is missing as well: the nearer thing to say is said.
+    # A misspelt key is also missing: report the unknown key first.
     first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     place = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
@@ -198,7 +200,7 @@ def _problem(error: ValidationError) -> str:
 
 
 def _keys_at(place: list[str]) -> list[str]:
-    """The keys of the part that a place lies in."""
+    """The valid keys of the mapping at a place."""
     part: type[BaseModel] = McpConfig
     for step in place:
         info = next((i for n, i in part.model_fields.items() if step in (n, i.alias)), None)

@@ -1,9 +1,4 @@
-"""``--domain mcp:FILE.yaml``: an MCP server as a domain. The file says how to start it and what its state is.
-
-The way of a call: ``McpTool`` (mcp_tools.py) checks the arguments, ``Pool`` (mcp_pool.py) finds a server that is in the
-world's state, ``Server`` (mcp_server.py) speaks the protocol, the snapshot (mcp_snapshot.py) brings what has changed
-back into the world. Rules are data (mcp_rules.py), the file's keys stand in mcp_config.py.
-"""
+"""The domain class of an MCP server, made from a YAML file."""
 
 from __future__ import annotations
 
@@ -32,10 +27,10 @@ from .tools import McpTool, camel, slots_of
 
 
 def domain(rest: str) -> type[Domain]:
-    """The domain that a YAML file describes; its server is started once, to list its tools.
+    """The domain that a YAML file describes; starts its server once, to list its tools.
 
     Raises:
-        ValueError: no such file, a key that it can't have, a server that does not start; one line.
+        ValueError: no such file, an unknown key, a server that does not start; one line.
     """
     file = find_file(rest)
     config = load(file)
@@ -69,7 +64,7 @@ def domain(rest: str) -> type[Domain]:
 
 
 def _check(config: McpConfig, file: Path) -> None:
-    """What can be wrong before any process is started. Raises ValueError."""
+    """Check what can be checked before a process is started. Raises ValueError."""
     template = file.parent / config.template
     if not template.is_dir():
         raise ValueError(f"{file.name}: template: there is no directory '{template}'")
@@ -86,7 +81,7 @@ def _check(config: McpConfig, file: Path) -> None:
 
 
 def _tools(config: McpConfig, file: Path, offered: list[Offered]) -> list[McpTool]:
-    """The tools that agents get, in the server's order, then those that the file makes."""
+    """The tools for agents: those of the server in its order, then those that the file defines."""
     by_name = {tool.name: tool for tool in offered}
     chosen: dict[str, tuple[Offered, ToolConfig]] = {}
     for listed in offered:
@@ -115,19 +110,19 @@ def _tools(config: McpConfig, file: Path, offered: list[Offered]) -> list[McpToo
 
 
 class McpDomain(Domain):
-    """What all MCP domains share; :func:`domain` makes a subclass of a file."""
+    """Base class of all MCP domains; :func:`domain` makes a subclass from a file."""
 
     file: ClassVar[Path]
     config: ClassVar[McpConfig]
     pools: ClassVar[list[Pool]]
-    """The pool whose server listed the tools, for the first domain that is made."""
+    """The pool whose server listed the tools, for the first instance."""
 
     def __init__(self, *, seed: int = 0, scale: float = 1.0) -> None:
         if scale != 1.0:
             raise ValueError("a domain of an MCP server has the size of its template: leave 'scale' out")
         super().__init__(seed=seed, scale=scale)
         self.pool = self.pools.pop() if self.pools else Pool(self.config, self.file.parent)
-        # Tools belong to the class, servers to this object: worlds of another one have another base.
+        # Tools belong to the class, servers to this instance: another instance's worlds have another base.
         for name, tool in list(self.tools.by_name.items()):
             if isinstance(tool, McpTool):
                 self.tools.by_name[name] = tool.bound(self.pool.call)
@@ -139,7 +134,7 @@ class McpDomain(Domain):
 
     def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:
         tables = self.pool.tables()
-        known = {*tables, *tables.get(SCHEMA, {})}  # those without a row too
+        known = {*tables, *tables.get(SCHEMA, {})}  # empty tables too
         named = [("customers.table", self.config.customers.table)]
         for number, rule in enumerate(self.config.rules):
             named += [(f"rules.{number}.records.{name}.table", each.table) for name, each in rule.records.items()]
@@ -162,7 +157,7 @@ class McpDomain(Domain):
 
     @cached_property
     def fingerprint(self) -> str:
-        """As every domain's, and of the whole file: rules, samples and words of types stand there."""
+        """The fingerprint of every domain, and the whole file: it has rules, samples and words of types."""
         parts = f"{super().fingerprint}\0".encode() + self.file.read_bytes()
         return blake2b(parts, digest_size=8).hexdigest()
 
@@ -188,7 +183,7 @@ class McpDomain(Domain):
         for person in people.people:
             if person.id == customer:
                 return Profile(customer, person.name, dict(person.facts))
-        # As they were at first: nobody forgets who they are when their record goes.
+        # From the base: customers know who they are even if their record is removed.
         record = next(record for record in self._records(World(world.base)) if self._id(record) == customer)
         facts = {name: value_at(record, field.split(".")) for name, field in people.facts.items()}
         name = value_at(record, people.name.split("."))

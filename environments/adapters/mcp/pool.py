@@ -1,13 +1,13 @@
-"""Worlds of ours on servers of somebody else: each call is made on a server whose state is the world's.
+"""Pool of MCP servers that execute calls on our worlds: each call runs on a server in the world's state.
 
-The state of a server is a function of the snapshot; that is what a domain's file declares. So the world, copy-on-write
-and forked at will, stays the one thing that counts, and servers are only its hands: a call takes one that is in the
-world's state already (it made the call before), or else puts the differing records into one's directory, of a fresh
-process or, where the file says that it keeps nothing in memory, of any idle one. What the call changed is then read
-back into the world. A server that is lost is lost alone.
+A domain's file declares that a server's state is a function of the snapshot. So the world, copy-on-write and forkable,
+is the only truth, and servers merely execute: a call uses a server that is in the world's state already (it executed
+the call before), or brings one there by writing the differing records into its directory: a fresh process or, if the
+file says that it keeps nothing in memory, any idle one. The changes of the call are then read back into the world.
+Losing a server loses nothing else.
 
-Answers are remembered by state and call once two calls agreed on them: certificates make the same ones over and over.
-What differs each time never agrees, and so is never remembered.
+Answers are cached by state and call once two calls agreed: certificates repeat the same calls many times. Answers that
+differ each time never agree, and so are never cached.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from .config import McpConfig
 from .server import Answer, NoStart, Offered, Server, fresh_folder, sweep
 from .snapshot import Snapshot, SnapshotError, State, snapshot_of
 
-#: Answers remembered in a process.
-REMEMBERED = 4096
-#: Seconds after which clocks show another second.
+#: Size of the answer cache per process.
+CACHED = 4096
+#: Seconds after which a clock shows another second.
 _LATER_S = 1.1
 
 
-class Outcome(NamedTuple):
-    """What a call comes to in a state: the answer, and the records it leaves otherwise (``None``: removed)."""
+class CallOutcome(NamedTuple):
+    """The result of a call in a state: the answer, and the changed records (``None``: removed)."""
 
     answer: Answer
     edits: dict[Key, Record | None]
 
 
 class Sample(NamedTuple):
-    """A call that was made, to be made again by whoever doubts it."""
+    """A call with its result, to be repeated by ``t2t check-domain``."""
 
     world: World
     arguments: Mapping[str, Any]
-    outcome: Outcome
+    outcome: CallOutcome
     at: float
 
 
@@ -68,7 +68,7 @@ class Live:
         self.at = world.fork()
 
     def look(self) -> dict[Key, Record | None]:
-        """What the directory holds otherwise than before the last call. Raises SnapshotError."""
+        """The records in the directory that changed since the last look. Raises SnapshotError."""
         before, now = self.known, self.snapshot.read()
         if now is before:
             return {}
@@ -87,7 +87,7 @@ class Live:
 
 
 def write(world: World, edits: Mapping[Key, Record | None]) -> None:
-    """Open edits on a world."""
+    """Write records to a world, as open edits."""
     for (table, key), record in edits.items():
         if record is None:
             world.delete(table, key)
@@ -102,16 +102,16 @@ class Pool:
         self.config, self.here = config, here
         self.template = here / config.template
         self._changed = threading.Condition()
-        self._idle: list[Live] = []  # the one used last comes last
+        self._idle: list[Live] = []  # the most recently used comes last
         self._count = 0
         self._closed = False
         self._spare: tuple[Server, Path] | None = None
         self._samples: dict[str, list[Sample]] = {}
-        self._answers: OrderedDict[tuple[str, str, bytes], tuple[Outcome, bool]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str, bytes], tuple[CallOutcome, bool]] = OrderedDict()
 
-    # -- what the domain asks ----------------------------------------------------------------------------------------
+    # -- for the domain -----------------------------------------------------------------------------------------------
     def tables(self) -> dict[str, dict[str, Record]]:
-        """The state in which worlds begin, as tables: the template's, once a server has started on it.
+        """The initial state of worlds, as tables: that of the template after a server has started on it.
 
         Raises:
             ValueError: it can't be read, or no server starts.
@@ -133,7 +133,7 @@ class Pool:
         return tables
 
     def listed(self) -> list[Offered]:
-        """The tools that a server lists; the first call then has this server. Raises NoStart."""
+        """The tools that a server lists; the first call reuses this server. Raises NoStart."""
         folder = self._copied()
         server = self._server(folder)
         tools = server.start()
@@ -141,11 +141,11 @@ class Pool:
         return tools
 
     def call(self, world: World, name: str, arguments: Mapping[str, Any]) -> Answer:
-        """Make a call of the server's on a world, whose edits are left open.
+        """Execute a call on a world; its edits are left open.
 
         Raises:
-            ToolError, ToolTimeout, ToolLost: see :meth:`Server.call`; ToolTimeout as well where no server was free.
-            ToolCrash: the directory can't be read, or not be brought into the world's state.
+            ToolError, ToolTimeout, ToolLost: see :meth:`Server.call`; ToolTimeout also if no server was free.
+            ToolCrash: the directory can't be read, or can't be brought into the world's state.
         """
         key = (world.digest, name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))
         with self._changed:
@@ -154,19 +154,19 @@ class Pool:
                 self._answers.move_to_end(key)
         if outcome is None or not agreed:
             made = self._make(world, name, arguments)
-            self._remember(key, made, agreed=made == outcome)
+            self._cache(key, made, agreed=made == outcome)
             outcome = made
         if not outcome.answer.error:
             write(world, outcome.edits)
         return outcome.answer
 
-    def _remember(self, key: tuple[str, str, bytes], outcome: Outcome, agreed: bool) -> None:
+    def _cache(self, key: tuple[str, str, bytes], outcome: CallOutcome, agreed: bool) -> None:
         with self._changed:
             self._answers[key] = outcome, agreed
-            if len(self._answers) > REMEMBERED:
+            if len(self._answers) > CACHED:
                 self._answers.popitem(last=False)
 
-    def _make(self, world: World, name: str, arguments: Mapping[str, Any]) -> Outcome:
+    def _make(self, world: World, name: str, arguments: Mapping[str, Any]) -> CallOutcome:
         with self._leased(world) as live:
             try:
                 _still(live, "after it had answered the call before")
@@ -175,7 +175,7 @@ class Pool:
                     answer = live.server.call(name, self._inward(arguments, live))
                 except ToolError as error:
                     answer = Answer(str(error), True)
-                outcome = Outcome(answer, live.look())
+                outcome = CallOutcome(answer, live.look())
             except SnapshotError as error:
                 raise ToolCrash(f"{name}: {error}") from None
         with self._changed:
@@ -184,17 +184,17 @@ class Pool:
         return outcome
 
     def doubtful(self) -> Iterator[str]:
-        """Tools that answer otherwise when a call is made again later, by a process that has made no call before:
-        the first call and the last one of each are tried."""
+        """Tools whose answer differs when a call is repeated later, by a fresh process: tried with the first and the
+        last call of each tool."""
         for name, samples in list(self._samples.items()):
             for sample in samples:
                 time.sleep(max(0.0, sample.at + _LATER_S - time.monotonic()))
                 live = self._fresh(sample.world)
                 try:
                     answer = live.server.call(name, self._inward(sample.arguments, live))
-                    again = Outcome(answer, live.look())
+                    again = CallOutcome(answer, live.look())
                 except ToolError as error:
-                    again = Outcome(Answer(str(error), True), live.look())
+                    again = CallOutcome(Answer(str(error), True), live.look())
                 finally:
                     live.close()
                 if again != sample.outcome:
@@ -202,7 +202,7 @@ class Pool:
                     break
 
     def _inward(self, value: Any, live: Live) -> Any:
-        """Arguments with the directory's real name where they say what it is called."""
+        """Arguments with the directory's real name instead of ``root``."""
         root, real = self.config.root, str(live.server.folder / "data")
         if not root:
             return value  # paths are relative, and a server starts in the directory
@@ -215,7 +215,7 @@ class Pool:
     # -- servers -----------------------------------------------------------------------------------------------------
     @contextmanager
     def _leased(self, world: World) -> Iterator[Live]:
-        """A server for one call, its state the world's or to be made so. One that failed is given up."""
+        """A server for one call, in the world's state or to be brought there. It is closed if the call fails."""
         live = self._take(world.digest) or self._start(world)
         try:
             yield live
@@ -230,7 +230,7 @@ class Pool:
         self._drop(live)
 
     def _take(self, digest: str) -> Live | None:
-        """An idle server that will do; ``None``: one may be started, and has its place. Raises ToolTimeout."""
+        """A suitable idle server; ``None``: the caller may start one, its place is reserved. Raises ToolTimeout."""
         until = time.monotonic() + self.config.server.timeout
         with self._changed:
             while True:
@@ -276,7 +276,7 @@ class Pool:
         snapshot = snapshot_of(self.config.snapshot, folder / "data", self.config.root)
         live = Live(server, snapshot, base, _state_of(world.base))
         try:
-            live.look()  # the template may differ from the state in which a server has started on it
+            live.look()  # starting a server may change the template's state
             live.move_to(world)
             if spare is None:
                 server.start()
@@ -304,7 +304,7 @@ class Pool:
         return Server(self.config.server, self.here, folder, self._outward(folder))
 
     def _outward(self, folder: Path) -> Callable[[str], str]:
-        """What is done to all text of a server: its directory's name, secrets and what differs each time go."""
+        """A function for all text of a server: replaces its directory's name, secrets and masked parts."""
         real, root = str(folder / "data"), self.config.root
         secrets = [value for name in self.config.server.inherit if len(value := os.environ.get(name, "")) > 3]
         masked = [re.compile(expression) for expression in self.config.masked]
@@ -321,7 +321,7 @@ class Pool:
         return mask
 
     def close(self) -> None:
-        """End all servers, and wait for their end."""
+        """End all servers, and wait until they have ended."""
         with self._changed:
             self._closed, idle, self._idle = True, self._idle, []
             spare, self._spare = self._spare, None
@@ -342,7 +342,7 @@ def _state_of(base: Base) -> State:
 
 
 def _still(live: Live, when: str) -> None:
-    """Raises ToolCrash: the state is another than the last call has left it."""
+    """Raises ToolCrash: the state changed since the last call."""
     if changed := sorted(live.look()):
         named = ", ".join("/".join(key) for key in changed[:3])
         raise ToolCrash(
@@ -350,8 +350,8 @@ def _still(live: Live, when: str) -> None:
         )
 
 
-def _otherwise(name: str, first: Outcome, again: Outcome) -> str:
-    """How two outcomes of one call differ, and what to do about it."""
+def _otherwise(name: str, first: CallOutcome, again: CallOutcome) -> str:
+    """How two results of one call differ, and what to do about it."""
     differ = sorted(key for key in {*first.edits, *again.edits} if first.edits.get(key) != again.edits.get(key))
     if differ:
         what = f"leaves {'/'.join(differ[0])} otherwise"

@@ -1,8 +1,9 @@
-"""The process between us and a server: it ends with us, and all that the server has started ends with it.
+"""Guard process between us and a server: it ends when we do, and then kills everything that the server started.
 
-``python mcp_guard.py PARENT FOLDER COMMAND...`` passes stdin and stdout on to the command, writes its own process id to
-``FOLDER/pid`` and removes the folder at the end. On Linux it is told when we die, however that happens, and it inherits
-what the server leaves behind; elsewhere a server learns of our end by its stdin alone. It imports no module of ours.
+``python process_guard.py PARENT FOLDER COMMAND...`` passes stdin and stdout to the command, writes its own process id
+to ``FOLDER/pid`` and removes the folder at the end. On Linux the kernel signals it when we die, for whatever reason,
+and it inherits orphans of the server; elsewhere a server notices our end by its stdin only. It imports none of our
+modules.
 """
 
 import ctypes
@@ -23,7 +24,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _begin() -> None:
-    """In the server, before its program: it dies with the guard, and gets the signals that the guard waits for."""
+    """Runs in the server before its program: it dies with the guard, and its signals are unblocked."""
     _prctl(_PDEATHSIG, int(signal.SIGKILL))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
@@ -41,7 +42,7 @@ def _children() -> list[int]:
 
 
 def _end_all() -> None:
-    """Kill the server and its descendants: of each that dies, we inherit the children."""
+    """Kill the server and its descendants: we inherit the children of each that dies."""
     while children := _children():
         for child in children:
             try:
@@ -60,8 +61,8 @@ def main() -> int:
     _prctl(_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != int(parent):
         return 1
-    # Whoever ends a worker may kill its children too, without a word (Ray does): that hits the outer process alone, and
-    # the inner one, told of it, still clears up.
+    # Ray kills the children of a worker too, with SIGKILL: that only hits the outer process, and the inner one, which
+    # is signalled then, still cleans up.
     outer = os.getpid()
     inner = os.fork()
     if inner == 0:
@@ -72,7 +73,7 @@ def main() -> int:
 
 
 def _guard(parent: int, folder: str, command: list[str]) -> int:
-    """Start the server, wait for its end or its owner's, and clear up."""
+    """Start the server, wait until it or its owner ends, and clean up."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     _prctl(_PDEATHSIG, int(signal.SIGTERM))
     _prctl(_CHILD_SUBREAPER, 1)
@@ -80,7 +81,7 @@ def _guard(parent: int, folder: str, command: list[str]) -> int:
     code = 1
     try:
         server = subprocess.Popen(command, preexec_fn=_begin)
-        # An orphan already: we died before the kernel was asked to tell.
+        # A changed parent: our owner died before the kernel was asked to signal that.
         while os.getppid() == parent and server.poll() is None:
             if signal.sigwait(_ENDS) != signal.SIGCHLD:
                 server.kill()
@@ -89,7 +90,7 @@ def _guard(parent: int, folder: str, command: list[str]) -> int:
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)
     _end_all()
-    # Last of all: as long as these are open, our owner believes in the server.
+    # Last of all: our owner takes the server for alive as long as the streams are open.
     shutil.rmtree(folder, ignore_errors=True)
     return code
 

@@ -1,13 +1,13 @@
-"""Rules as data: conditions over a call's arguments and the snapshot's records. Nothing here is evaluated as code.
+"""Rules as data: conditions on a call's arguments and the snapshot's records. Nothing is evaluated as code.
 
-``$name`` stands for a value: an argument of the call, ``$customer``, or ``$record.field`` of a record that the rule
-names (dots go on into lists and mappings). A condition maps such values to what is expected of them:
+``$name`` refers to a value: an argument of the call, ``$customer``, or ``$record.field`` of a record that the rule
+names (more dots lead into lists and mappings). A condition maps such values to expectations:
 
 - ``$loan.branch: Harbour``: equal; ``[Harbour, Hill]``: one of these;
 - ``$loan.renewed: {at_least: 2}``: ``not``, ``in``, ``above``, ``below``, ``at_least``, ``at_most``, ``matches``
-  (a regular expression that is found in the text; ``{customer}`` stands for that text) or ``missing: true``.
+  (a regular expression to search in the text; ``{customer}`` is replaced by that value) or ``missing: true``.
 
-All lines of a condition have to hold; of a list of conditions, one. A value that is not there fits ``missing`` alone.
+All lines of a condition have to hold, or one of a list of conditions. A missing value only fits ``missing``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Values = Mapping[str, Any]
 
 
 def value_at(value: Any, path: list[str]) -> Any:
-    """What lies at a path in a JSON-like value, or ``MISSING``."""
+    """The value at a path in a JSON-like value, or ``MISSING``."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step, MISSING)
@@ -39,14 +39,14 @@ def value_at(value: Any, path: list[str]) -> Any:
 
 
 def resolve(item: Any, values: Values) -> Any:
-    """A literal, or what a ``$reference`` stands for; ``$$`` begins a literal dollar."""
+    """A literal, or the value of a ``$reference``; ``$$`` is a literal dollar."""
     if not isinstance(item, str) or not item.startswith("$"):
         return item
     return item[1:] if item.startswith("$$") else value_at(values, item[1:].split("."))
 
 
 def _compare(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Numbers with numbers, texts with texts."""
+    """A comparison of two numbers or two texts; other pairs do not fit."""
 
     def compared(value: Any, wanted: Any) -> bool:
         numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (value, wanted))
@@ -67,7 +67,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def fits(value: Any, expected: Any, values: Values) -> bool:
-    """Whether a value is what is expected of it."""
+    """Whether a value fits an expectation."""
     if isinstance(expected, dict):
         for name, operand in expected.items():
             wanted = filled(operand, values, re.escape) if name == "matches" else resolve(operand, values)
@@ -85,14 +85,14 @@ def fits(value: Any, expected: Any, values: Values) -> bool:
 
 
 def holds(condition: Mapping[str, Any] | list[dict[str, Any]], values: Values) -> bool:
-    """Whether a condition holds: all of its lines, or one of several conditions."""
+    """Whether a condition holds: all its lines, or one of several conditions."""
     if isinstance(condition, list):
         return any(holds(one, values) for one in condition)
     return all(fits(resolve(name, values), expected, values) for name, expected in condition.items())
 
 
 def records_where(world: World, table: str, where: Mapping[str, Any], values: Values) -> Iterator[dict[str, Any]]:
-    """Records of a table whose fields are as ``where`` expects, each with its key as ``key``."""
+    """The records of a table whose fields fit ``where``, each with its key as ``key``."""
     for key, record in world.scan(table):
         found = {"key": key, **record}
         if all(fits(value_at(found, name.split(".")), expected, values) for name, expected in where.items()):
@@ -100,7 +100,7 @@ def records_where(world: World, table: str, where: Mapping[str, Any], values: Va
 
 
 def filled(text: str, values: Values, spelled: Callable[[str], str] = str) -> str:
-    """A text with ``{record.field}`` in place of its values."""
+    """A text with each ``{record.field}`` replaced by its value."""
 
     def put(match: re.Match[str]) -> str:
         value = value_at(values, match[1].split("."))
@@ -110,7 +110,7 @@ def filled(text: str, values: Values, spelled: Callable[[str], str] = str) -> st
 
 
 def checked(config: RuleConfig, where: str) -> None:
-    """Raises ValueError: an operator that does not exist, a value of nothing that the rule names, a bad expression."""
+    """Raises ValueError: an unknown operator, a condition that is not about a ``$value``, a bad regular expression."""
     conditions = config.when if isinstance(config.when, list) else [config.when]
     wheres = [record.where for record in config.records.values()] + [each.where for each in config.proposes]
     for expected in [e for part in (*conditions, *wheres) for e in part.values() if isinstance(e, dict)]:
@@ -124,7 +124,7 @@ def checked(config: RuleConfig, where: str) -> None:
 
 
 def compiled(expression: Any, where: str) -> re.Pattern[str]:
-    """A regular expression of the file. Raises ValueError, one line."""
+    """A compiled regular expression. Raises ValueError: one line."""
     try:
         return re.compile(expression, re.M)
     except (re.error, TypeError) as error:
@@ -132,7 +132,7 @@ def compiled(expression: Any, where: str) -> re.Pattern[str]:
 
 
 class DeclaredRule(Rule):
-    """A rule of the file, checked and proposed as its lines say."""
+    """A rule of the file."""
 
     def __init__(self, config: RuleConfig, where: str) -> None:
         checked(config, where)
@@ -172,5 +172,5 @@ def _calls(proposal: ProposalConfig, values: Values) -> Iterator[Call]:
 
 
 def _made(item: Any, values: Values) -> Any:
-    """What a reference stands for, as it is; in a text of the file, values are filled in."""
+    """The value of a reference, or a text with its values filled in."""
     return filled(item, values) if isinstance(item, str) and not item.startswith("$") else resolve(item, values)

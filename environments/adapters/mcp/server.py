@@ -1,6 +1,6 @@
-"""One server process, spoken to by the official SDK from any thread.
+"""Client of one MCP server process, usable from any thread.
 
-The SDK is asyncio: all connections of a process live in one loop, in a thread of its own, and callers wait for it.
+The official SDK is asyncio: all connections run in one loop in its own thread, and callers wait for it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .config import ServerConfig
 
 T = TypeVar("T")
 _GUARD = Path(__file__).with_name("process_guard.py")
-#: Seconds for a server to end by itself; then it is killed.
+#: Seconds for a server to end by itself before it is killed.
 _END_S = 5.0
 _PREFIX = "t2t-mcp-"
 _MAX_LOG, _MAX_ANSWER = 1 << 20, 4 << 20
-# A server that prints to its stdout is told of as a server that does not start; not by the SDK's tracebacks too.
+# A server that prints to stdout is reported as one that does not start; the SDK's tracebacks would only repeat that.
 logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
@@ -47,18 +47,18 @@ class Offered(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A call's answer in text, and whether the server calls it an error."""
+    """The answer to a call: its text, and whether the server marks it as an error."""
 
     text: str
     error: bool
 
 
 class NoStart(ValueError):
-    """A server does not start, or does not speak MCP; one line."""
+    """Raised when a server does not start, or does not speak MCP; one line."""
 
 
 class _Loop:
-    """The thread of all connections, started by the first."""
+    """The event loop of all connections; its thread starts with the first one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class _Loop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # The servers' guards are told when this thread ends: it must be one that never does.
+                # The kernel signals the servers' guards when this thread ends: it must never end.
                 threading.Thread(target=self._loop.run_forever, name="mcp", daemon=True).start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -85,23 +85,23 @@ def sdk() -> None:
 
 
 def fresh_folder() -> Path:
-    """A folder for one world; the server's guard removes it, or whoever made it, or :func:`sweep`."""
+    """A new folder for one world; the server's guard, the caller or :func:`sweep` removes it."""
     return Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
 
 
 def sweep() -> None:
-    """Remove what servers left whose guard was killed too. Whoever still lives holds a lock on the folder's log."""
+    """Remove folders of servers whose guard was killed too. Live servers hold a lock on the folder's log."""
     for log in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/log"):
         try:
             with log.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(log.parent, ignore_errors=True)
         except OSError:
-            continue  # in use, or somebody else's
+            continue  # in use, or of another user
 
 
 class Server:
-    """A live server in a folder: ``folder/data`` is its world's directory, filled before :meth:`start`."""
+    """A server process and its folder: ``folder/data`` is its world's directory, filled before :meth:`start`."""
 
     def __init__(self, config: ServerConfig, here: Path, folder: Path, mask: Callable[[str], str]) -> None:
         self.config, self.folder, self._mask = config, folder, mask
@@ -117,7 +117,7 @@ class Server:
 
     # -- start and end -----------------------------------------------------------------------------------------------
     def start(self) -> list[Offered]:
-        """Start the process, shake hands and list its tools. Raises NoStart."""
+        """Start the process, initialize the session and list its tools. Raises NoStart."""
         if self.config.url is not None:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
@@ -135,7 +135,7 @@ class Server:
         raise NoStart(f"the server '{self.config.command}' {problem}{': ' + said if said else ''}")
 
     async def _serve(self, ready: Future[list[Offered]]) -> None:
-        """The life of the connection, in one task as the SDK wants it."""
+        """The whole connection, in one task as the SDK requires."""
         try:
             async with AsyncExitStack() as stack:
                 from mcp import ClientSession
@@ -154,7 +154,7 @@ class Server:
             self._session = None
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """The SDK's streams to the server's process, which a guard of ours stands between."""
+        """The SDK's streams to the server process, which runs under our guard."""
         from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 
         command = [self._filled(self.config.command), *(self._filled(arg) for arg in self.config.args)]
@@ -172,7 +172,7 @@ class Server:
         return await stack.enter_async_context(streamable_http_client(self._filled(self.config.url)))
 
     def _spawned(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
-        """A server that is not spoken to by its pipes; its stdin is one all the same, that ends with us."""
+        """A server that uses HTTP; its stdin is still a pipe, which closes when we end."""
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -185,7 +185,7 @@ class Server:
 
     @staticmethod
     async def _listening(process: subprocess.Popen[bytes], port: int) -> None:
-        """Until the port is open; whoever waits for the start bounds it."""
+        """Wait until the port is open; the caller bounds the time."""
         while process.poll() is None:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -205,14 +205,14 @@ class Server:
         return psutil.Process(int((self.folder / "pid").read_text()))
 
     def _last_words(self) -> str:
-        """The last line the server wrote to stderr; its secrets and the folder's name blotted out."""
+        """The last line that the server wrote to stderr, with secrets and the folder's name masked."""
         self._log.seek(0)
         lines = self._log.read()[-4096:].decode(errors="replace").split("\n")
         return next((self._mask(line.strip())[:200] for line in reversed(lines) if line.strip()), "")
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs, as far as can be seen without a call."""
+        """Whether the process still runs, as far as known without a call."""
         if self._session is None or self._ended is None or self._ended.done():
             return False
         if self._process is not None and self._process.poll() is not None:
@@ -220,9 +220,9 @@ class Server:
         return self._guard is not None and self._guard.is_running()
 
     def close(self) -> None:
-        """End the process and all it has started; does not wait for it."""
+        """End the process and everything it has started; does not wait."""
         try:
-            (self._guard or self._found_guard()).terminate()  # psutil's own check: that the number is still its
+            (self._guard or self._found_guard()).terminate()  # psutil checks that the process id was not reused
         except (OSError, ValueError, psutil.Error):
             pass  # it has ended, or never began
         if self._ended is not None and not self._ended.done():
@@ -233,7 +233,7 @@ class Server:
             self._cleared()
 
     def wait_closed(self, seconds: float = _END_S) -> None:
-        """After :meth:`close`: until process and folder are gone, or so many seconds."""
+        """After :meth:`close`: wait until process and folder are gone, ``seconds`` at most."""
         self._gone.wait(seconds)
 
     async def _set_stop(self) -> None:
@@ -252,8 +252,8 @@ class Server:
 
         Raises:
             ToolError: the server answers with an error of the protocol (wrong arguments).
-            ToolTimeout: no answer in time. The server is of no more use.
-            ToolLost: the server went away, as far as one can see because of this call or during it.
+            ToolTimeout: no answer in time. The server can't be used any more.
+            ToolLost: the server ended before or during the call.
         """
         from mcp.shared.exceptions import MCPError
         from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
@@ -310,7 +310,7 @@ async def _tools(session: Any) -> list[Offered]:
 
 
 async def _call(session: Any, name: str, arguments: dict[str, Any], seconds: float) -> Any:
-    """The raw answer: what a tool promises of its output's schema is between it and its author."""
+    """The raw answer, without a check against the tool's output schema."""
     from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
     request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
@@ -318,7 +318,7 @@ async def _call(session: Any, name: str, arguments: dict[str, Any], seconds: flo
 
 
 def _text(result: Any) -> str:
-    """What the caller reads: text as it is, else the structured content, else what kind of thing it was."""
+    """The text for the caller: text parts as they are, other parts by their kind, or the structured content."""
     import orjson
 
     texts = [part.text if part.type == "text" else f"[{part.type}]" for part in result.content]
@@ -328,7 +328,7 @@ def _text(result: Any) -> str:
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
-    """End a server that is spoken to over HTTP: its guard by a signal, and wait for it."""
+    """End a server that uses HTTP: signal its guard, and wait."""
     process.terminate()
     if process.stdin is not None:
         process.stdin.close()
@@ -341,7 +341,7 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def _first(error: BaseException) -> str:
-    """What an exception says, in one line; of a group, what its first one says."""
+    """The message of an exception, or of the first one of a group, in one line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return " ".join(f"{error}".split())[:200] or type(error).__name__

@@ -1,8 +1,8 @@
-"""The state of a server as records: files of its directory, or the rows of its SQLite file.
+"""Snapshots: the state of a server as records, from files of its directory or the rows of its SQLite file.
 
-A snapshot reads the state of one directory, again and again, and puts changes of records into it. Both are exact: a
-directory that changes were put into is in the same state as one in which a server made them. What could tell them apart
-is evened out (times of files) or is part of the record (the hidden row number that SQLite lists rows by).
+A snapshot reads the state of one directory repeatedly, and writes changed records into it. Both are exact: a directory
+with written changes is in the same state as one in which a server made them. What could distinguish them is normalized
+(file times) or part of the record (the hidden row number by which SQLite orders rows).
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from ...state import Change, Key, Record
 from .config import SnapshotConfig
 
 State = dict[Key, Record]
-#: The time that all files of a world have: 2000-01-01, in nanoseconds.
+#: The modification time of all files of a world: 2000-01-01, in nanoseconds.
 _TIME_NS = 946_684_800 * 10**9
 _MAX_FILE, _MAX_STATE = 16 << 20, 64 << 20
-#: Tables of the schema itself; what begins so is SQLite's own.
+#: Table of the database's schema.
 SCHEMA = "schema"
-#: Where SQLite remembers the highest number of each AUTOINCREMENT table.
+#: SQLite's table of the highest number of each AUTOINCREMENT table.
 _COUNTERS = "sqlite_sequence"
 
 
 class SnapshotError(Exception):
-    """The state can't be read, or a record can't be put back; one line."""
+    """Raised when the state can't be read, or a record can't be written; one line."""
 
 
 class Snapshot(Protocol):
-    """The state of one directory."""
+    """Reader and writer of the state of one directory."""
 
     def read(self) -> State:
         """All records by (table, key). Raises SnapshotError."""
         ...
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Put changed records into the directory. Raises SnapshotError."""
+        """Write changed records into the directory. Raises SnapshotError."""
         ...
 
     def close(self) -> None: ...
 
 
 def snapshot_of(config: SnapshotConfig, folder: Path, shown: str) -> Snapshot:
-    """The snapshot of a directory; ``shown`` is what the directory is called in records that name its path."""
+    """The snapshot of a directory; ``shown`` replaces its path in records."""
     if config.sqlite is not None:
         return SqliteSnapshot(config, folder / config.sqlite)
     return FileSnapshot(config, folder, shown)
@@ -63,8 +63,8 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
 
 
 class FileSnapshot:
-    """Table ``files``: by path ``{"text": ...}``, or ``{"base64": ...}`` of what is no UTF-8, ``{"directory": true}``,
-    ``{"link": ...}``. A ``.json`` file has its content as ``data`` too, for rules to look into."""
+    """Snapshot of files. Table ``files``, by path: ``{"text": ...}``, or ``{"base64": ...}`` if it is not UTF-8,
+    ``{"directory": true}``, ``{"link": ...}``. A ``.json`` file also has its parsed content as ``data``, for rules."""
 
     def __init__(self, config: SnapshotConfig, folder: Path, shown: str) -> None:
         self.folder, self._shown = folder, shown
@@ -86,7 +86,7 @@ class FileSnapshot:
                 else:
                     self._known[path] = seen
             except FileNotFoundError:
-                continue  # it was on its way out
+                continue  # removed meanwhile
             except OSError as error:
                 raise SnapshotError(f"{path} can't be read: {error.strerror}") from None
         return {("files", path): record for path, (_, record) in self._known.items()}
@@ -105,7 +105,7 @@ class FileSnapshot:
 
     @staticmethod
     def _evened(path: str) -> tuple[int, ...]:
-        """A time that the clock has no part in; whatever is written later shows by its own."""
+        """Set a fixed modification time; later writes are noticed by theirs."""
         os.utime(path, ns=(_TIME_NS, _TIME_NS), follow_symlinks=False)
         return _sign(os.lstat(path))
 
@@ -128,13 +128,13 @@ class FileSnapshot:
             try:
                 record["data"] = orjson.loads(text)
             except orjson.JSONDecodeError:
-                pass  # half of a file, or none: the text says it all
+                pass  # invalid or incomplete: the text is enough
         return record
 
     def apply(self, changes: Iterable[Change]) -> None:
         changes = sorted(changes, key=lambda change: change.key)
         try:
-            for change in reversed(changes):  # what lies in a folder before the folder
+            for change in reversed(changes):  # the contents of a folder before the folder
                 path = self._inside(change.key)
                 if change.before is not None and (change.after is None or change.before.keys() != change.after.keys()):
                     if "directory" in change.before:
@@ -178,8 +178,8 @@ def _quoted(name: str) -> str:
 
 
 class SqliteSnapshot:
-    """A table of records for each of the file's tables, by primary key (``a/b`` where it has several columns), else by
-    row number; ``schema`` holds how tables, indexes, triggers and views were made."""
+    """Snapshot of a SQLite file: a table of records per table, by primary key (``a/b`` if it has several columns), else
+    by row number. ``schema`` has the SQL of tables, indexes, triggers and views."""
 
     def __init__(self, config: SnapshotConfig, file: Path) -> None:
         self.file, self._ignored = file, frozenset(config.ignore)
@@ -192,9 +192,9 @@ class SqliteSnapshot:
         inode = self.file.stat().st_ino
         if self._connection is None or self._seen is None or self._seen[0] != inode:
             self.close()
-            # One thread at a time has the server, not always the same.
+            # One thread at a time uses the server, but not always the same one.
             self._connection = sqlite3.connect(self.file, timeout=5, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA synchronous = OFF")  # no world outlives its process
+            self._connection.execute("PRAGMA synchronous = OFF")  # a world never outlives its process
             self._seen = inode, -1
         return self._connection
 
@@ -203,7 +203,7 @@ class SqliteSnapshot:
             connection = self._open()
             assert self._seen is not None
             version = connection.execute("PRAGMA data_version").fetchone()[0]
-            if self._seen[1] != version:  # somebody else has written
+            if self._seen[1] != version:  # another connection has written
                 self._state = dict(self._records(connection))
                 self._seen = self._seen[0], version
         except (sqlite3.Error, OSError) as error:
@@ -260,7 +260,7 @@ class SqliteSnapshot:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
-            self._seen = (self._seen[0], -1) if self._seen else None  # our own writes don't show in data_version
+            self._seen = (self._seen[0], -1) if self._seen else None  # data_version does not change by our own writes
             self.read()
         except (sqlite3.Error, OSError, KeyError) as error:
             raise SnapshotError(f"the state can't be put into {self.file.name}: {error}") from None
@@ -279,7 +279,7 @@ class SqliteSnapshot:
             dict(self._records(db))  # the new tables' keys
             dropped = {change.key for change in schema if change.before is not None}
             rows = [change for change in rows if change.after is not None or change.table not in dropped]
-        # Triggers are the server's doing, whose effect is among the changes already.
+        # The effects of triggers are among the changes already.
         triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             db.execute(f"DROP TRIGGER {_quoted(name)}")
@@ -288,7 +288,7 @@ class SqliteSnapshot:
             if change.after is not None and change.table != _COUNTERS:
                 self._insert(db, change.table, {**rest, **change.after})
         for change in rows:
-            if change.table == _COUNTERS:  # inserting has moved these
+            if change.table == _COUNTERS:  # changed by the inserts
                 self._delete(db, change)
                 if change.after is not None:
                     self._insert(db, change.table, change.after)
@@ -296,7 +296,7 @@ class SqliteSnapshot:
             db.execute(sql)
 
     def _delete(self, db: sqlite3.Connection, change: Change) -> dict[str, Any]:
-        """Take the row out; what of it is no part of the state is given back."""
+        """Delete the row; returns its columns that are not part of the state."""
         record = change.before if change.before is not None else change.after
         assert record is not None
         keys = self._keys[change.table]

@@ -1,7 +1,7 @@
-"""A server's tools as tools of a domain: their schemas as they are, their types from names and from the file.
+"""A server's tools as tools of a domain: their schemas unchanged, their domain types from names and from the file.
 
-A type of a result is written as the result looks: ``LoanId`` for a value, ``[LoanId]`` for a list, a mapping for a
-record (``{loan_id: LoanId, title: ""}``), ``{"*": ...}`` for a mapping by any key.
+The type of a result has the shape of the result: ``LoanId`` for a value, ``[LoanId]`` for a list, a mapping for a
+record (``{loan_id: LoanId, title: ""}``), ``{"*": ...}`` for a mapping with any keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from ...entities import PLAIN, Found, Spec
+from ...entities import PLAIN, DomainValue, Spec
 from ...state import World
 from ...tools import AGENT, Kind, Tool, ToolError
 from .config import ArgumentConfig, McpConfig, ToolConfig
@@ -26,12 +26,12 @@ _READERS = ("auto", "json", "python", "lines", "text")
 
 
 def camel(name: str) -> str:
-    """The type that a name stands for by default: ``order_id`` and ``orderId`` are an ``OrderId``."""
+    """The default type for a name: ``order_id`` and ``orderId`` are an ``OrderId``."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^0-9A-Za-z]+", name) if part)
 
 
 def spec_from(shape: Any, where: str) -> Spec:
-    """A type as the file writes it. Raises ValueError: it is none."""
+    """Parse a type in the file. Raises ValueError: it is none."""
     if shape is None or shape == "":
         return PLAIN
     if isinstance(shape, str):
@@ -46,7 +46,7 @@ def spec_from(shape: Any, where: str) -> Spec:
 
 
 def spec_of_schema(schema: Any, name: str) -> Spec:
-    """What a JSON schema says of a value with this name: single values are of the type that the name stands for."""
+    """The type of a value with this name and JSON schema; scalars have the default type for the name."""
     if not isinstance(schema, dict):
         return PLAIN
     if choices := schema.get("enum"):
@@ -62,14 +62,14 @@ def spec_of_schema(schema: Any, name: str) -> Spec:
 
 
 def only(spec: Spec, known: set[str]) -> Spec:
-    """The type with every name that nothing else speaks of left out."""
+    """The type without names that are not ``known``."""
     if spec.kind == "scalar":
         return spec if spec.name in known else PLAIN
     return spec._replace(fields=tuple((key, only(inner, known)) for key, inner in spec.fields))
 
 
 class McpTool(Tool):
-    """One tool; its function makes the call on a world through the domain's servers."""
+    """A tool of an MCP server; its function executes calls on a world through the domain's pool."""
 
     def __init__(self, name: str, offered: Offered, config: ToolConfig, domain: McpConfig, file: str) -> None:
         self.name, self.side, self.blocking = name, AGENT, True
@@ -77,7 +77,7 @@ class McpTool(Tool):
         self._of, self._template = offered.name, config.template
         self.kind = config.kind or (Kind.READ if offered.read_only else Kind.WRITE)
         server = domain.server
-        # A call may wait for a free server, start one, and then take its time: each has a limit of its own below this.
+        # A call may wait for a free server, start one, and then run: each step has its own, shorter limit.
         self.timeout = 2 * server.timeout + server.start_timeout + 10
         self.description = config.description or offered.description
         schema = _own_schema(config) if config.template is not None else _with_descriptions(offered.schema, config)
@@ -118,24 +118,24 @@ class McpTool(Tool):
         return spec_of_schema(schema["properties"][slot], slot)
 
     def bound(self, make: Make) -> McpTool:
-        """This tool, its calls made by ``make``."""
+        """A copy of this tool whose calls are executed by ``make``."""
         tool = copy(self)
         tool.make = make
         tool.function = tool._called
         return tool
 
     def names(self) -> set[str]:
-        """Types that the file itself gives to arguments and result."""
+        """The types that the file itself gives to arguments and result."""
         arguments = set().union(*(spec.names() for slot, spec in self.parameters.items() if slot in self._declared))
         return arguments | (self.returns.names() if "return" in self._declared else set())
 
     def settle_result(self, consumed: set[str]) -> None:
-        """Of a result's types that were only guessed, leave out those that no argument takes."""
+        """Drop guessed types of the result that no argument takes."""
         if "return" not in self._declared:
             self.returns = only(self.returns, consumed)
 
     def settle_arguments(self, produced: set[str]) -> None:
-        """Of the arguments' types that were only guessed, leave out those that no result gives."""
+        """Drop guessed types of arguments that no result returns."""
         for slot, spec in self.parameters.items():
             if slot not in self._declared:
                 self.parameters[slot] = only(spec, produced)
@@ -157,11 +157,11 @@ class McpTool(Tool):
             raise ToolError(answer.text.removeprefix("Error: "))
         return answer.text
 
-    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[Found]:
+    def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[DomainValue]:
         return super().found(self.read(value), arguments)
 
     def read(self, text: Any) -> Any:
-        """An answer's text as data, as ``read_as`` says; the text itself where it is no such thing."""
+        """Parse an answer according to ``read_as``; returns the text itself if that fails."""
         if not isinstance(text, str) or self._reader == "text":
             return text
         if self._pattern is not None:
@@ -177,7 +177,7 @@ class McpTool(Tool):
 
 
 def _validator(schema: dict[str, Any], where: str) -> Any:
-    """What checks arguments. Raises ValueError: the schema is none."""
+    """A validator of arguments. Raises ValueError: the schema is invalid."""
     import jsonschema  # comes with the SDK, which only MCP domains need
 
     try:
@@ -188,7 +188,7 @@ def _validator(schema: dict[str, Any], where: str) -> Any:
 
 
 class _Hint:
-    """How a signature shows an argument."""
+    """The type of an argument as a signature shows it."""
 
     def __init__(self, schema: Any) -> None:
         kind = schema.get("type", "any") if isinstance(schema, dict) else "any"
@@ -201,7 +201,7 @@ def _type_in(given: str | list[str] | ArgumentConfig | None) -> str | list[str] 
 
 
 def _own_schema(config: ToolConfig) -> dict[str, Any]:
-    """The schema of a tool that the file makes."""
+    """The schema of a tool that the file defines."""
     properties: dict[str, Any] = {}
     required = []
     for slot, given in config.arguments.items():
@@ -217,7 +217,7 @@ def _own_schema(config: ToolConfig) -> dict[str, Any]:
 
 
 def _with_descriptions(schema: dict[str, Any], config: ToolConfig) -> dict[str, Any]:
-    """The server's schema, with what the file adds to its arguments; without the address of its dialect."""
+    """The server's schema with the file's additions to its arguments, and without ``$schema``."""
     properties = dict(schema.get("properties") or {})
     for slot, given in config.arguments.items():
         if isinstance(given, ArgumentConfig) and isinstance(properties.get(slot), dict):
@@ -231,7 +231,7 @@ _SLOT = re.compile(r"\{(\w+)(\|sql)?\}")
 
 
 def _put_in(template: Any, arguments: Mapping[str, Any]) -> Any:
-    """A template with ``{name}`` in place of arguments, ``{name|sql}`` as a literal of SQL; alone, of any type."""
+    """Fill a template: ``{name}`` is an argument (alone: of any type), ``{name|sql}`` an SQL literal."""
     if isinstance(template, dict):
         return {key: _put_in(inner, arguments) for key, inner in template.items()}
     if isinstance(template, list):
@@ -256,7 +256,7 @@ def _put_in(template: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def slots_of(template: Any) -> set[str]:
-    """Arguments that a template speaks of."""
+    """The arguments that a template uses."""
     if isinstance(template, dict | list):
         parts = template.values() if isinstance(template, dict) else template
         return set().union(*(slots_of(part) for part in parts))

@@ -1,6 +1,10 @@
-"""Domains of an installed tau2 (tau2-bench): ``tau2:retail``, or with hints of one's own ``tau2:retail@hints.yaml``.
+"""Domains of an installed tau2 (tau2-bench): ``tau2:retail``, or with custom hints ``tau2:retail@hints.yaml``.
 
-tau2 is imported when such a domain is asked for, and is no dependency of this project.
+In: the name of a tau2 domain, and hints. Out: a ``Domain`` class whose tools run in tau2's own environment.
+``bench.py`` lends one live environment to one world at a time, ``tables.py`` maps its database to records,
+``naming.py`` derives domain types from names, ``ground.py`` replays with tau2's own semantics. tau2 is imported when
+such a domain is asked for, and is no dependency; its files and verdicts are not handled here but in ``t2t_dist/tau2``.
+Read domain.py first.
 """
 
 from __future__ import annotations
@@ -18,13 +22,13 @@ from .domain import Tau2Domain as Tau2Domain
 from .ground import Ground as Ground
 from .naming import Hints, load_hints
 
-#: Hints that come with the project, by domain.
+#: The folder of built-in hints.
 _HINTS = Path(__file__).parent
 
 
 @lru_cache(maxsize=16)
 def domain(rest: str) -> type[Domain]:
-    """The domain class of what stands after ``tau2:``.
+    """The domain class for the part after ``tau2:``.
 
     Raises:
         UnknownDomain: tau2 is not installed or can't be imported, it has no such domain, or the hints can't be read.
@@ -45,7 +49,7 @@ def domain(rest: str) -> type[Domain]:
 
 
 def adapted(called: str, build: Any, found: Hints) -> type[Tau2Domain]:
-    """A domain class of a function that builds an environment of tau2, or one that looks like it."""
+    """A domain class for a function that builds an environment of tau2, or one with the same interface."""
 
     class Adapted(Tau2Domain):
         name = called
@@ -69,8 +73,8 @@ def _shipped(name: str) -> Hints:
 
 
 def _registry(rest: str) -> Any:
-    """tau2's registry. Its log lines, one a tool call and more, are kept from the terminal."""
-    # What it would look up on the network when it is imported is not needed here.
+    """tau2's registry. Its logging, at least a line per tool call, is disabled."""
+    # Prevents a network request at import, which is not needed here.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:
         from loguru import logger

@@ -1,8 +1,8 @@
-"""One live environment of tau2 for all worlds of a process, lent to one of them at a time.
+"""Bench: one live environment of tau2 for all worlds of a process, lent to one of them at a time.
 
-Loading a database for every world, or every call, would cost more than all the rest. The bench loads it once. Before a
-call it brings the live objects to the state of the world that calls, which touches the records in which that world and
-the one before it differ from the base; after the call it writes what has changed into the world's overlay.
+Loading a database per world, or per call, would cost more than everything else. The bench loads it once. Before a call
+it brings the live objects into the state of the calling world, by updating the records in which this world and the
+previous one differ from the base; after the call it writes the changes into the world's overlay.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ...state import Base, Record, World
 from ...tools import AGENT, USER, problems
 from .tables import ORDER, ListedTable, Table, tables_of
 
-#: What a live object holds that no world is known to hold: it has to be loaded again.
+#: Marks a live object with unknown content, which has to be loaded again.
 _UNKNOWN: Any = object()
-#: tau2's words for whose tool it is.
+#: tau2's words for the sides.
 REQUESTORS = {AGENT: "assistant", USER: "user"}
 
 
 class Unsound(Exception):
-    """A tool has left something in the database that its own models do not hold: a defect of the domain."""
+    """Raised when a tool leaves a value in the database that its models do not allow: a defect of the domain."""
 
 
 class Bench:
-    """The environment that ``make`` gives. All methods may be called from any thread."""
+    """The owner of the environment that ``make`` builds. All methods are thread-safe."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.make = make
@@ -49,7 +49,7 @@ class Bench:
         self._texts: dict[tuple[str, str], str | None] = {}
 
     def records(self) -> dict[str, dict[str, Record]]:
-        """All records of the database as it was loaded."""
+        """All records of the database as loaded."""
         found: dict[str, dict[str, Record]] = {}
         for table in self.tables:
             if hasattr(table, "tracked"):
@@ -59,7 +59,7 @@ class Bench:
         return found
 
     def differing(self, base: Base) -> dict[tuple[str, str], str | None]:
-        """tau2's canonical texts of the records in which the live objects differ from the base."""
+        """tau2's canonical texts of the records that differ from the base in the live objects."""
         found: dict[tuple[str, str], str | None] = {}
         for table in self.tables:
             for key, text in table.texts().items():
@@ -72,7 +72,7 @@ class Bench:
 
     # -- lending it ----------------------------------------------------------------------------------------------------
     def attach(self, world: World) -> None:
-        """Bring the live objects to the state of a world; O(records written by it and by the one before).
+        """Bring the live objects into the state of a world; O(records written by it and by the previous one).
 
         Raises Unsound: the world holds a record that the models do not allow.
         """
@@ -98,13 +98,13 @@ class Bench:
             raise Unsound(f"{name} holds what its model does not allow: {problems(error)}") from error
 
     def _take(self, world: World) -> None:
-        """Put into a world what is different. Raises Unsound, once all tables are settled."""
+        """Write the differences into a world. Raises Unsound, after all tables are settled."""
         unsound: list[str] = []
         for table in self.tables:
             try:
                 self._changed(table, table.write(world))
             except (PydanticSerializationError, TypeError, ValueError) as error:
-                # Nothing of it is known to be what any world holds.
+                # Its whole content is unknown now.
                 self._changed(table, [*table.keys(), *world.base.tables.get(table.name, {})])
                 unsound.append(f"{table.name} holds what can't be written down: {error}")
             table.settle()
@@ -119,7 +119,7 @@ class Bench:
 
     @contextmanager
     def at(self, world: World) -> Iterator[Any]:
-        """The environment in the state of a world; what is done to it is written into the world (left open there)."""
+        """The environment in the state of a world; changes are written into the world, as open edits."""
         with self.lock:
             self.attach(world)
             try:
@@ -130,12 +130,12 @@ class Bench:
 
     @contextmanager
     def bare(self, base: Base) -> Iterator[Any]:
-        """The environment in the state of the base; what is done to it goes nowhere."""
+        """The environment in the state of the base; changes are dropped."""
         with self.at(World(base)) as env:
             yield env
 
     def _rebound(self) -> None:
-        """Where a toolkit was given another database, its contents go into ours: the tables know that one."""
+        """If a toolkit was given another database, copy its contents into ours, to which the tables belong."""
         for toolkit, db in self._dbs:
             other = toolkit.db
             if other is not db:
@@ -146,9 +146,9 @@ class Bench:
 
     # -- using it ------------------------------------------------------------------------------------------------------
     def call(self, world: World, name: str, arguments: Mapping[str, Any], side: str) -> Any:
-        """Make a tool call on a world as tau2 does: the call, then the two sides are synchronised.
+        """Execute a tool call on a world as tau2 does: the call, then a synchronisation of the two sides.
 
-        Returns the text of the result, or what its JSON holds. Raises whatever the tool raises.
+        Returns the result as text, or parsed from its JSON. Raises what the tool raises.
         """
         with self.at(world) as env:
             result = env.make_tool_call(name, requestor=REQUESTORS[side], **arguments)
@@ -156,7 +156,7 @@ class Bench:
             return plain(env, result)
 
     def set_up(self, world: World, state: Mapping[str, Any]) -> None:
-        """Bring a world to a task's initial state. Raises whatever a function of the state raises."""
+        """Bring a world into a task's initial state. Raises what a function of the state raises."""
         with self.at(world) as env:
             set_up(env, state)
             env.sync_tools()
@@ -164,17 +164,17 @@ class Bench:
 
 
 def plain(env: Any, result: Any) -> Any:
-    """A tool's result: a text as tau2 shows it to a model, or what that text holds as JSON."""
+    """A tool's result: the text that tau2 shows to a model, or its parsed JSON."""
     if isinstance(result, str):
         return result
     text = env.to_json_str(result)
     value = json.loads(text)
-    # A number is shown as a text in quotes: without them it would be another answer.
+    # A text is shown in quotes: without them it would be another answer.
     return text if isinstance(value, str) else value
 
 
 def set_up(env: Any, state: Mapping[str, Any]) -> None:
-    """A task's ``initial_state`` on an environment, but for its message history.
+    """Apply a task's ``initial_state`` to an environment, except for its message history.
 
     Data of one side replaces the database of both, as in tau2 (v1.0.1, ``Environment.set_state``).
     """

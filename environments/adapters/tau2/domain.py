@@ -1,4 +1,4 @@
-"""A domain of tau2 as a :class:`~environments.base.Domain`: to explore, convert, verify, roll out and grade on."""
+"""A domain of tau2 as a ``Domain``."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .tables import KeyedTable, ListedTable
 
 _CUSTOMERS = ("users", "customers", "accounts", "members", "patients")
 _NOW = re.compile(r"current (?:date and )?time is (\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2})?)")
-#: The clock of a world whose policy names no time.
+#: The clock of a world if the policy names no time.
 _NO_TIME = "2025-01-01T00:00:00"
 
 
 class Tau2Domain(Domain):
-    """What ``domain()`` of this package fills in: ``make`` builds an environment, ``hints`` say what names do not."""
+    """Base class of tau2 domains: ``make`` builds an environment, ``hints`` add what names do not say."""
 
     make: ClassVar[Callable[[], Any]]
     hints: ClassVar[Hints] = Hints()
@@ -62,7 +62,7 @@ class Tau2Domain(Domain):
                 return bench.call(world, name, arguments, side)
             except Unsound:
                 raise
-            except Exception as error:  # tau2 answers whatever a tool raises as an error of the call
+            except Exception as error:  # tau2 turns every exception of a tool into an error of the call
                 raise ToolError(str(error)) from error
 
         hints = get_type_hints(function)
@@ -79,7 +79,7 @@ class Tau2Domain(Domain):
 
     # -- data ----------------------------------------------------------------------------------------------------------
     def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:
-        """tau2's database as it is, whatever the seed and the scale."""
+        """tau2's own database, for any seed and scale."""
         found = _NOW.search(self.policy)
         return self.bench.records(), self.hints.now or (f"{found[1]}T{found[2]}" if found else _NO_TIME)
 
@@ -117,36 +117,36 @@ class Tau2Domain(Domain):
 
     @cached_property
     def _facts(self) -> set[str]:
-        """What customers know of themselves: all that a look-up of customers takes, but no internal ids."""
+        """Types that customers know about themselves: all arguments of customer look-ups, except internal ids."""
         if self.hints.facts is not None:
             return set(self.hints.facts)
         finding = [tool for tool in self.of_kind(READ) if self.customer_type in tool.produces()]
         return {name for tool in finding for name in tool.consumes() if not name.endswith("Id")}
 
-    # -- tau2's own ways -----------------------------------------------------------------------------------------------
+    # -- tau2's own semantics ------------------------------------------------------------------------------------------
     def world_from(self, state: Mapping[str, Any]) -> World:
-        """A world in a task's ``initial_state``. Raises ValueError: a function of it can't be carried out."""
+        """A world in a task's ``initial_state``. Raises ValueError: a function of it fails."""
         world = self.world()
         try:
             self.bench.set_up(world, state)
-        except Exception as error:  # whatever tau2's functions raise
+        except Exception as error:  # tau2's functions may raise anything
             raise ValueError(f"the initial state can't be set up: {type(error).__name__}: {error}") from error
         return world
 
     def ground(self, state: Mapping[str, Any] | None) -> AbstractContextManager[Ground]:
-        """An environment for one replay with tau2's semantics; ``state`` is the one it will be brought to."""
+        """An environment for one replay with tau2's semantics; ``state``: the one that it will be brought into."""
         return ground_of(self.bench, self.base, state)
 
 
 class _Tool(Tool):
-    """A tool that takes arguments as they come, as tau2 does: what is wrong with them is found by the function."""
+    """A tool that does not validate its arguments, as in tau2: the function rejects wrong ones."""
 
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return dict(arguments)
 
 
 class _Tools(ToolSet):
-    """Answers a call of a tool that is not there in tau2's words: a replay there compares them."""
+    """Tools that report an unknown tool in tau2's words, because its replays compare them."""
 
     def prepare(self, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> tuple[Tool, dict[str, Any]]:
         found = self.get(name)
@@ -157,13 +157,13 @@ class _Tools(ToolSet):
 
 def _kind(kit: Any, name: str) -> Kind:
     if kit.tool_mutates_state(name):
-        return WRITE  # whatever it is called: its edits have to stay
+        return WRITE  # for any kind: its edits have to be kept
     kind = str(getattr(kit.tool_type(name), "value", kit.tool_type(name)))
     return READ if kind == "read" else GENERIC
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    """A person's name, however the record has it."""
+    """A person's name, from any of the usual fields."""
     flat = dict(_texts(record))
     if "first_name" in flat:
         return f"{flat['first_name']} {flat.get('last_name', '')}".strip()

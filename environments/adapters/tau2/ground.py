@@ -1,7 +1,6 @@
-"""What tau2's way of grading needs of an environment, and environments of tau2 as just that.
+"""Grounds: environments for replays with tau2's own semantics, which its grading needs.
 
-Unlike :class:`~environments.base.Domain`, whose calls are all or nothing, a refused call here leaves behind what it had
-done by then, as it does in tau2.
+Unlike the calls of a ``Domain``, which are atomic, a refused call here keeps what it has changed, as in tau2.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from .bench import Bench, set_up
 
 
 class Ground(Protocol):
-    """An environment that one replay has for itself."""
+    """Protocol of an environment for one replay."""
 
     def set_up(self, state: Mapping[str, Any]) -> None:
-        """Bring it to a task's ``initial_state``, message history left out. Raises whatever that raises."""
+        """Bring it into a task's ``initial_state``, except for the message history. Raises what that raises."""
         ...
 
     def has(self, name: str) -> bool:
-        """Whether either side has a tool of this name."""
+        """Whether either side has a tool with this name."""
         ...
 
     def mutates(self, name: str) -> bool:
-        """Whether a tool is one that a replay has to make again."""
+        """Whether a replay has to repeat calls of this tool."""
         ...
 
     def call(self, name: str, arguments: Mapping[str, Any], requestor: str) -> Any:
-        """Make a call, the sides not synchronised afterwards; the result. Raises whatever the tool raises."""
+        """Execute a call, without :meth:`sync`; returns the result. Raises what the tool raises."""
         ...
 
     def sync(self) -> None:
@@ -39,20 +38,20 @@ class Ground(Protocol):
         ...
 
     def text(self, result: Any) -> str:
-        """A result as a tool message has it."""
+        """A result as text of a tool message."""
         ...
 
     def asserts(self, function: Mapping[str, Any]) -> bool:
-        """What an assertion's function answers. Raises ValueError: something else than true or false."""
+        """The result of an assertion's function. Raises ValueError: it is not true or false."""
         ...
 
     def state(self) -> Any:
-        """Equal for two grounds of one domain exactly when tau2's hashes of both databases are."""
+        """Equal for two grounds of one domain if and only if tau2's hashes of both databases are."""
         ...
 
 
 class _Live:
-    """What both kinds share: an environment of tau2's, or one that looks like it."""
+    """Base class of both grounds: an environment of tau2, or one with the same interface."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
@@ -90,14 +89,14 @@ class _Live:
 
 
 class FreshGround(_Live):
-    """An environment of its own, loaded from the start."""
+    """A newly built environment."""
 
     def state(self) -> Any:
         return tuple(None if kit is None else kit.get_db_hash() for kit in (self.env.tools, self.env.user_tools))
 
 
 class BenchGround(_Live):
-    """The bench, while it is lent in the state of the base. What differs from the base is what its state is."""
+    """The bench, lent in the state of the base; its state is the differences from the base."""
 
     def __init__(self, bench: Bench, env: Any, base: Base) -> None:
         super().__init__(env)
@@ -109,9 +108,9 @@ class BenchGround(_Live):
 
 @contextmanager
 def ground_of(bench: Bench, base: Base, state: Mapping[str, Any] | None) -> Iterator[Ground]:
-    """A ground to be brought to a task's ``initial_state``: the bench, or a new environment.
+    """Context manager: a ground for a task's ``initial_state``, either the bench or a new environment.
 
-    ``initialization_data`` puts one database in the place of both sides' in tau2; the bench keeps them apart.
+    In tau2, ``initialization_data`` makes both sides share one database; the bench keeps them apart.
     """
     if (state or {}).get("initialization_data"):
         yield FreshGround(bench.make())

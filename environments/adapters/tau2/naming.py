@@ -1,8 +1,8 @@
-"""Domain types from names: tau2's tools take and give texts, which say what they are by what they are called.
+"""Domain types from names: tau2's tools take and return texts, whose names say what they are.
 
-An argument ``order_id`` is an ``OrderId`` because models of the database have a field of that name; ``new_item_ids`` is
-a list of ``ItemId``; a user's ``orders``, a list of texts, are ``OrderId`` because orders have one. Where names do not
-say it, :class:`Hints` do, from a small YAML file.
+An argument ``order_id`` is an ``OrderId`` because models of the database have a field with that name; ``new_item_ids``
+is a list of ``ItemId``; a user's ``orders``, a list of texts, are ``OrderId`` because orders have one. Where names do
+not suffice, :class:`Hints` from a small YAML file help.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ...tools import problems
 
 
 class Hints(BaseModel):
-    """What names do not say. All of it may be left out."""
+    """Schema of a hints file; all fields are optional."""
 
     model_config = ConfigDict(extra="forbid")
-    customers: str | None = Field(None, description="the table of those who call: users, customers")
-    now: str | None = Field(None, description="the world's time, ISO 8601; default: what the policy calls the current")
-    transfer: str = Field("transfer_to_human_agents", description="the tool that hands over to a person")
-    facts: list[str] | None = Field(None, description="domain types that customers know of themselves")
+    customers: str | None = Field(None, description="the table of the customers: users, customers")
+    now: str | None = Field(None, description="the world's time, ISO 8601; default: the current time in the policy")
+    transfer: str = Field("transfer_to_human_agents", description="the tool that transfers to a human agent")
+    facts: list[str] | None = Field(None, description="domain types that customers know about themselves")
     arguments: dict[str, str | list[Any]] = Field(
         {}, description="by TOOL.ARGUMENT or ARGUMENT: its domain type, or the values it can have"
     )
@@ -36,7 +36,7 @@ class Hints(BaseModel):
 
 
 def load_hints(file: Path) -> Hints:
-    """Hints of a file. Raises ValueError: one line that says what is wrong with it."""
+    """Read a hints file. Raises ValueError: one line that says what is wrong with it."""
     try:
         return Hints.model_validate(yaml.safe_load(file.read_text("utf-8")) or {})
     except ValidationError as error:
@@ -61,7 +61,7 @@ def singular(field: str) -> str:
 
 
 class Names:
-    """The names that mean something in one database, given as its models, and what annotations are by them."""
+    """Resolver from annotations and names to domain types, for the models of one database."""
 
     def __init__(self, models: Mapping[str, Any], arguments: Iterator[str], hints: Hints) -> None:
         """``models``: annotation by table; ``arguments``: names of all arguments of all tools."""
@@ -69,12 +69,12 @@ class Names:
         fields = {name for table, model in models.items() for name in _fields(model, singular(table))}
         asked = {_fitting(name, fields) for name in arguments} | {h for h in hints.arguments.values() if _is_name(h)}
         ids = {name for name in fields if name.endswith("_id")}
-        #: Fields that are domain types: ids, and what a tool takes. The others (prices, states) only describe.
+        #: Fields that are domain types: ids, and arguments of tools. The others (prices, states) only describe.
         self.known = ids | {name for name in fields if name in asked or type_name(name) in asked}
         self.typed = {type_name(name) for name in self.known} | {str(h) for h in hints.results.values()}
 
     def argument(self, tool: str, name: str, annotation: Any) -> Spec:
-        """What an argument is."""
+        """The type of an argument."""
         hint = self.hints.arguments.get(f"{tool}.{name}", self.hints.arguments.get(name))
         if isinstance(hint, list):
             return Spec("choice", choices=tuple(hint))
@@ -98,17 +98,17 @@ class Names:
         return PLAIN if fitting is None else Spec("scalar", type_name(fitting))
 
     def result(self, tool: str, annotation: Any) -> Spec:
-        """What a tool gives."""
+        """The type of a tool's result."""
         if tool in self.hints.results:
             return Spec("scalar", self.hints.results[tool])
         if _bare(annotation) is str:
-            # find_user_id_by_email gives a user_id.
+            # find_user_id_by_email returns a user_id.
             said = re.match(r"[a-z]+_(\w+)_by_", tool)
             return Spec("scalar", type_name(said[1])) if said and said[1] in self.known else PLAIN
         return self.of(annotation, tool)
 
     def of(self, annotation: Any, name: str) -> Spec:
-        """What a value is that stands under a name."""
+        """The type of a value with this name."""
         annotation = _bare(annotation)
         origin, inside = get_origin(annotation), get_args(annotation)
         if origin is list:
@@ -146,7 +146,7 @@ def _is_name(hint: str | list[Any]) -> bool:
 
 
 def _fitting(name: str, known: set[str]) -> str | None:
-    """The known name that a name is, or ends in: ``new_item_ids`` is about ``item_id``."""
+    """The known name that a name equals or ends in: ``item_id`` for ``new_item_ids``."""
     parts = name.split("_")
     for start in range(len(parts)):
         rest = "_".join(parts[start:])
@@ -157,7 +157,7 @@ def _fitting(name: str, known: set[str]) -> str | None:
 
 
 def _bare(annotation: Any) -> Any:
-    """Without ``Annotated`` and ``Optional``."""
+    """The annotation without ``Annotated`` and ``Optional``."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _bare(inside[0])
@@ -168,7 +168,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _fields(annotation: Any, name: str) -> Iterator[str]:
-    """Names of the single values in a model, nested ones included; a plain ``id`` goes by whose it is."""
+    """The names of scalars in a model, including nested ones; a plain ``id`` is prefixed with its owner."""
     annotation = _bare(annotation)
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin in (list, dict):

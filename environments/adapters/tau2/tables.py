@@ -1,10 +1,10 @@
-"""A pydantic database as tables: what a World holds of it, and the live objects that its tools work on.
+"""Tables of a pydantic database: maps between a World's records and the live objects that tools change.
 
-Each field of the database is a table. A dict of models has a record for each of its keys; a list of models one for each
-id; anything else (a nested model, a number) is one record under the key :data:`WHOLE`. A record is the model's JSON.
+Each field of the database is a table. A dict of models has a record per key; a list of models one per id; anything else
+(a nested model, a number) is one record under the key :data:`WHOLE`. A record is the model's JSON.
 
-Tools change the objects in place and tell nobody. A dict of models therefore notes which of its values it has handed
-out (:class:`Tracked`), and only those are looked at after a call; the other fields are small and always looked at.
+Tools change objects in place, without notice. A dict of models therefore tracks which of its values it has handed out
+(:class:`Tracked`), and only those are compared after a call; the other fields are small and always compared.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pydantic import BaseModel, TypeAdapter
 
 from ...state import Record, World
 
-#: Key of the one record of a field that is neither a dict nor a list of models.
+#: Key of the only record of a field that is neither a dict nor a list of models.
 WHOLE = "value"
-#: Table that says in which order a list's records stand, where that is not the order in which a World lists them.
+#: Table of the order of a list's records, if it differs from the order in which a World lists them.
 ORDER = "_order"
 
 
 class Tracked(dict[str, Any]):
-    """A dict that notes the keys whose values somebody may have got hold of, or has replaced or removed."""
+    """A dict that tracks the keys whose values were handed out, replaced or removed."""
 
     __slots__ = ("touched",)
 
@@ -42,7 +42,7 @@ class Tracked(dict[str, Any]):
         self.touched.add(key)
         return super().get(key, default)
 
-    # Not dict's own iterator: dict(tracked) and {**tracked} copy past __getitem__ where they find that one.
+    # Not dict's own iterator: with it, dict(tracked) and {**tracked} would bypass __getitem__.
     def __iter__(self) -> Iterator[str]:
         return iter(super().keys())
 
@@ -102,7 +102,7 @@ class Tracked(dict[str, Any]):
 
 
 class _Values:
-    """A tracked dict's values; each is noted as it is handed out."""
+    """A tracked dict's values; each is tracked when it is handed out."""
 
     def __init__(self, owner: Tracked) -> None:
         self.owner = owner
@@ -120,7 +120,7 @@ class _Items(_Values):
 
 
 class Table:
-    """One field of a live database. This one is looked at as a whole; the subclasses record by record."""
+    """A field of a live database, compared as a whole; subclasses compare record by record."""
 
     def __init__(self, name: str, db: BaseModel, field: str, annotation: Any) -> None:
         self.name, self.db, self.field, self.annotation = name, db, field, annotation
@@ -136,20 +136,20 @@ class Table:
         return data if isinstance(data, dict) else {WHOLE: data}
 
     def alive(self, record: Record) -> Any:
-        """A new live object of a record."""
+        """A new live object from a record."""
         return self.adapter.validate_python(record[WHOLE] if set(record) == {WHOLE} else dict(record))
 
     def text(self, value: Any) -> str:
-        """tau2's own canonical text of a live object: 5 and 5.0 differ, the order of keys does not count."""
+        """tau2's canonical text of a live object: 5 and 5.0 differ, the order of keys does not matter."""
         return json.dumps(self.adapter.dump_python(value, warnings=False), sort_keys=True, default=str)
 
     def load(self, world: World, changed: set[str]) -> None:
-        """Make the live objects what the world holds; ``changed`` are the keys in which they may differ."""
+        """Update the live objects from the world; ``changed``: keys that may differ."""
         if (record := world.get(self.name, WHOLE)) is not None and changed:
             self.db.__dict__[self.field] = self.alive(record)
 
     def _with(self, world: World, changed: set[str], held: dict[str, Any]) -> dict[str, Any]:
-        """The live objects by key, those of ``changed`` keys made anew of what the world holds."""
+        """The live objects by key; those of ``changed`` keys are rebuilt from the world."""
         for key in changed:
             record = world.get(self.name, key)
             if record is None:
@@ -159,26 +159,26 @@ class Table:
         return held
 
     def looked_at(self) -> Iterator[tuple[str, Record | None]]:
-        """Every record that may have changed since :meth:`settle`, as it is now."""
+        """All records that may have changed since :meth:`settle`, with their current content."""
         yield WHOLE, self.record(self.value)
 
     def texts(self) -> dict[str, str | None]:
-        """The same as tau2's canonical texts."""
+        """Like :meth:`looked_at`, as tau2's canonical texts."""
         return {WHOLE: self.text(self.value)}
 
     def text_of(self, records: Mapping[str, Record], key: str) -> str | None:
-        """The canonical text that stands in :meth:`texts` under a key, of stored records of the table in order."""
+        """The entry of :meth:`texts` under a key, from the table's stored records in order."""
         return self.text(self.alive(records[key])) if key in records else None
 
     def settle(self) -> None:
-        """Forget what was looked at."""
+        """Start tracking anew."""
 
     def keys(self) -> list[str]:
-        """Keys of the live records."""
+        """The keys of the live records."""
         return [WHOLE]
 
     def write(self, world: World) -> list[str]:
-        """Put what is different into the world; the keys."""
+        """Write the differences into the world; returns their keys."""
         changed = []
         for key, record in self.looked_at():
             if record != world.get(self.name, key):
@@ -191,7 +191,7 @@ class Table:
 
 
 class KeyedTable(Table):
-    """A dict of models. Their keys are ids of their own, or a field of theirs is."""
+    """A dict of models, by key."""
 
     id_field: str | None
 
@@ -217,7 +217,7 @@ class KeyedTable(Table):
         return {key: None if value is None else self.text(value) for key, value in self._touched()}
 
     def _touched(self) -> Iterable[tuple[str, Any]]:
-        if self.value is not self.tracked:  # a tool has put another dict in its place
+        if self.value is not self.tracked:  # a tool has replaced the dict
             replaced = {str(key): value for key, value in dict.items(self.value)}
             self.tracked.touched |= {*dict.keys(self.tracked), *replaced}
             dict.clear(self.tracked)
@@ -234,14 +234,14 @@ class KeyedTable(Table):
 
 
 class ListedTable(Table):
-    """A list of models, each with an id of its own."""
+    """A list of models, each with its own id."""
 
     def __init__(self, name: str, db: BaseModel, field: str, annotation: Any, id_field: str) -> None:
         super().__init__(name, db, field, annotation)
         self.id_field = id_field
 
     def keys(self) -> list[str]:
-        """Ids; a further record of one id is told apart by its place."""
+        """Ids; repeated ids get their position appended."""
         keys: dict[str, None] = {}
         for place, item in enumerate(self.value):
             key = str(getattr(item, self.id_field))
@@ -259,7 +259,7 @@ class ListedTable(Table):
             yield key, self.record(item)
 
     def texts(self) -> dict[str, str | None]:
-        return {WHOLE: "\n".join(self.text(item) for item in self.value)}  # the order counts
+        return {WHOLE: "\n".join(self.text(item) for item in self.value)}  # the order matters
 
     def text_of(self, records: Mapping[str, Record], key: str) -> str | None:
         return "\n".join(self.text(self.alive(record)) for record in records.values())
@@ -270,7 +270,7 @@ class ListedTable(Table):
         for key in [key for key, _ in world.scan(self.name) if key not in set(keys)]:
             world.delete(self.name, key)
             changed.append(key)
-        # Where they are not in the order in which a World lists them, that is a record of its own.
+        # If the order differs from that of a World, it is a record of its own.
         order = None if keys == [key for key, _ in world.scan(self.name)] else {"keys": keys}
         if order == world.get(ORDER, self.name):
             return changed
@@ -282,7 +282,7 @@ class ListedTable(Table):
 
 
 def tables_of(db: BaseModel, prefix: str) -> list[Table]:
-    """The tables of a live database, whose dicts of models are tracked from now on."""
+    """The tables of a live database; its dicts of models are tracked from now on."""
     found: list[Table] = []
     for field, info in type(db).model_fields.items():
         value, annotation = db.__dict__[field], _plain(info.annotation)
@@ -302,7 +302,7 @@ def _plain(annotation: Any) -> Any:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models an annotation can be, none where it can be something else."""
+    """The models that an annotation allows; empty if it allows anything else."""
     annotation = _plain(annotation)
     if get_origin(annotation) in (Union, types.UnionType):
         members = [_models(member) for member in get_args(annotation)]
@@ -311,7 +311,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _id_field(annotation: Any) -> str | None:
-    """The field that tells a list's models apart: the first that is named an id."""
+    """The field that identifies the models of a list: the first one named as an id."""
     models = _models(annotation)
     names = list(models[0].model_fields) if len(models) == 1 else []
     return next((name for name in names if name == "id" or name.endswith("_id")), None)

@@ -19,8 +19,8 @@ from t2t_dist.cluster.engines.admission import (
     SETTLE_POLLS,
     SHRINK_ABOVE,
     Admission,
+    LoadReading,
     Move,
-    Reading,
     share,
 )
 
@@ -46,7 +46,7 @@ class Engine:
     rejections: int = 0
     history: list[int] = field(default_factory=list)
 
-    def poll(self, limit: int) -> Reading:
+    def poll(self, limit: int) -> LoadReading:
         self.now += 2.0
         self.history.append(limit)
         wanted = min(limit, self.demand)
@@ -63,7 +63,7 @@ class Engine:
                 low, high = (low, middle) if self.kv(middle) > 1.0 else (middle, high)
             running = low
         kv = min(1.0, self.kv(running)) if self.tells_kv else None
-        return Reading(self.now, kv, running, self.load - running, self.preemptions, self.rejections)
+        return LoadReading(self.now, kv, running, self.load - running, self.preemptions, self.rejections)
 
     def run(self, admission: Admission, polls: int) -> list[Move]:
         return [admission.read(self.poll(admission.limit)) for _ in range(polls)]
@@ -73,9 +73,9 @@ def linear(per_request: float, capacity: float) -> Callable[[int], float]:
     return lambda running: running * per_request / capacity
 
 
-def quiet(at: float, limit: int, kv: float | None = 0.5, *, preemptions: int = 0, rejections: int = 0) -> Reading:
+def quiet(at: float, limit: int, kv: float | None = 0.5, *, preemptions: int = 0, rejections: int = 0) -> LoadReading:
     """The limit is used, nothing waits."""
-    return Reading(at, kv, limit, 0, preemptions, rejections)
+    return LoadReading(at, kv, limit, 0, preemptions, rejections)
 
 
 # ------------------------------------------------------------------------------------------------------ steady engines
@@ -164,7 +164,7 @@ def test_after_a_preemption_it_recovers_soon(kv: float | None) -> None:
         for poll in range(2 + RECOVERY_POLLS):
             limit = admission.limit
             use = None if kv is None else kv * (limit / former)
-            move = admission.read(Reading(float(poll), use, limit, 0 if poll else limit, int(poll > 0), 0))
+            move = admission.read(LoadReading(float(poll), use, limit, 0 if poll else limit, int(poll > 0), 0))
             if poll == 1:
                 assert move is Move.CUT
                 assert admission.limit <= max(1, 0.7 * former)
@@ -272,12 +272,12 @@ def test_it_grows_while_used_below_the_band_and_without_a_queue(
     kv: float | None, running: int, waiting: int, move: Move
 ) -> None:
     admission = Admission(100, 1, 1000)
-    assert admission.read(Reading(0.0, kv, running, waiting, 0, 0)) is move
+    assert admission.read(LoadReading(0.0, kv, running, waiting, 0, 0)) is move
     assert admission.limit == {Move.GROW: 110, Move.HOLD: 100, Move.SHRINK: 90}[move]
 
 
 readings = st.builds(
-    Reading,
+    LoadReading,
     at=st.floats(0, 100),
     kv_use=st.none() | st.floats(0, 1),
     running=st.integers(0, 300),
@@ -295,15 +295,15 @@ readings = st.builds(
 )
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_read_each_move_does_what_its_name_says(
-    least: int, start: int, most: int, events: list[Reading | float]
+    least: int, start: int, most: int, events: list[LoadReading | float]
 ) -> None:
     admission = Admission(start, least, most)
-    last: Reading | None = None
+    last: LoadReading | None = None
     moves = dict.fromkeys(admission.moves, 0)
     for event in events:
         assert admission.moves == moves
         before = admission.limit
-        move = admission.read(event) if isinstance(event, Reading) else admission.refused(event)
+        move = admission.read(event) if isinstance(event, LoadReading) else admission.refused(event)
         after = admission.limit
         if move is not Move.HOLD:
             moves[move] += 1
@@ -313,7 +313,7 @@ def test_whatever_is_read_each_move_does_what_its_name_says(
         assert least <= after <= most
         assert (after > before) == (move is Move.GROW)
         assert (after < before) == (move in (Move.SHRINK, Move.CUT))
-        if not isinstance(event, Reading):
+        if not isinstance(event, LoadReading):
             assert move in (Move.HOLD, Move.SHRINK)
             continue
         if last is not None and event.at <= last.at:

@@ -283,7 +283,7 @@ def test_restarts_that_lead_to_nothing_come_later_and_later_and_end() -> None:
         health.exited(now + 30 + HEALTHY_SECONDS - 1, "no memory")
     assert delays == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
     assert health.state is State.GIVEN_UP
-    assert health.timeline[-1].why == "8 restarts in a row led to nothing"
+    assert health.timeline[-1].why == "8 restarts in a row failed"
     for word in (health.ready, health.answered, health.restarting, health.tick):
         word(1e6)
     assert health.state is State.GIVEN_UP

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from t2t_dist.cluster.engines.admission import Reading
+from t2t_dist.cluster.engines.admission import LoadReading
 from t2t_dist.cluster.engines.fleet import Fleet
 from t2t_dist.cluster.engines.health import CALL_SECONDS, FAILURE_SECONDS, Health, State
-from t2t_dist.cluster.engines.poller import Polled
+from t2t_dist.cluster.engines.poller import PollResult
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.models.fleet_view import EngineView, Held
 
@@ -109,7 +109,7 @@ def fleet(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     key_of: Callable[[str | None], str] = lambda name: f"key in {name}" if name else ""  # noqa: E731
     pools = {"p": PoolConfig(model="m", urls=URLS, api_key_env="KEY", most=32)}
     found = Fleet(pools, "logs", key_of=key_of, clock=clock)
-    monkeypatch.setattr(found._poller, "ask", lambda asked: None)
+    monkeypatch.setattr(found._poller, "set_targets", lambda targets: None)
     assert not found.ready()
     answered(found, clock)
     yield found
@@ -118,7 +118,7 @@ def fleet(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
 
 def answered(fleet: Fleet, clock: Clock) -> None:
     for name in fleet.engines:
-        fleet._heard(Polled(name, fleet.engines[name].health.restarts, clock.now))
+        fleet._polled(PollResult(name, fleet.engines[name].health.restarts, clock.now))
 
 
 def test_a_view_has_all_that_a_worker_needs_and_the_status_no_key(fleet: Fleet) -> None:
@@ -153,7 +153,7 @@ def test_an_engine_whose_calls_hang_is_left_and_asked_again(fleet: Fleet, clock:
     hangs, works = Held(running=4, failed=2), Held(running=4, failed=1, answered=9)
     for _ in range(3):
         clock.now += 1.0
-        fleet.fared({"p@0": hangs, "p@1": works})
+        fleet.record_results({"p@0": hangs, "p@1": works})
         answered(fleet, clock)
     takes_new = {name: seen.takes_new for name, seen in fleet.view(0, 1).pools["p"].engines.items()}
     assert takes_new == {"p@0": False, "p@1": True}
@@ -170,19 +170,19 @@ def test_an_engine_whose_calls_hang_is_left_and_asked_again(fleet: Fleet, clock:
 
 def test_refusals_lower_the_limit_of_the_engine_and_what_is_held_is_its_load(fleet: Fleet, clock: Clock) -> None:
     before = fleet.engines["p@0"].admission.limit
-    fleet.fared({"p@0": Held(running=20, refused=5), "p@1": Held(running=20)})
+    fleet.record_results({"p@0": Held(running=20, refused=5), "p@1": Held(running=20)})
     assert fleet.engines["p@0"].admission.limit < before == fleet.engines["p@1"].admission.limit
-    fleet.used([{"p@0": Held(3)}, {"p@0": Held(4), "p@1": Held(1)}])
+    fleet.set_held([{"p@0": Held(3)}, {"p@0": Held(4), "p@1": Held(1)}])
     assert (fleet.engines["p@0"].held, fleet.engines["p@1"].held) == (7, 1)
 
 
 def test_a_pool_is_known_by_what_its_polls_say(fleet: Fleet, clock: Clock) -> None:
     clock.now += 1.0
-    reading = Reading(clock.now, 0.5, 10, 0, 0, 0)
-    fleet._heard(Polled("p@0", 0, clock.now, reading, {"running": 10.0, "kv_use": float("nan")}))
+    reading = LoadReading(clock.now, 0.5, 10, 0, 0, 0)
+    fleet._polled(PollResult("p@0", 0, clock.now, reading, {"running": 10.0, "kv_use": float("nan")}))
     assert fleet.status()[0]["metrics"] == {"running": 10.0}
     for _ in range(8):
         clock.now += 1.0
-        fleet._heard(Polled("p@0", 0, clock.now, error="refused"))
+        fleet._polled(PollResult("p@0", 0, clock.now, error="refused"))
     assert [engine["state"] for engine in fleet.status()] == ["dead", "healthy"]
     assert fleet.status()[0]["timeline"][-1][2] == "6 failures in a row: refused"

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.cluster.engines import poller as polling
-from t2t_dist.cluster.engines.admission import Reading
-from t2t_dist.cluster.engines.poller import Asked, Polled, Poller, read_metrics
+from t2t_dist.cluster.engines.admission import LoadReading
+from t2t_dist.cluster.engines.poller import Poller, PollResult, PollTarget, read_metrics
 from tests.support.fake_endpoint import FakeEndpoint
 
 #: As a vLLM with two data-parallel engines writes it, cut down.
@@ -49,7 +49,7 @@ def test_series_of_one_name_are_added_up_and_shares_averaged() -> None:
     found = read_metrics(METRICS, 7.0)
     assert found is not None
     reading, counts = found
-    assert reading == Reading(7.0, 0.5, running=20, waiting=3, preemptions=2, rejections=0)
+    assert reading == LoadReading(7.0, 0.5, running=20, waiting=3, preemptions=2, rejections=0)
     assert counts["prefix_queries"] == 12345678.0
     assert counts["prefix_hits"] == 12e6
     assert (counts["prompt_tokens"], counts["generation_tokens"]) == (2e6, 345678.0)
@@ -134,8 +134,8 @@ class Server:
         self.loop.call_soon_threadsafe(self._end.set)
         self._thread.join(10)
 
-    def engine(self, process: int = 0, key: str = "") -> Asked:
-        return Asked("e", process, f"http://127.0.0.1:{self.port}/v1", "m", key)
+    def engine(self, process: int = 0, key: str = "") -> PollTarget:
+        return PollTarget("e", process, f"http://127.0.0.1:{self.port}/v1", "m", key)
 
 
 def models(*names: str) -> Callable[[], web.Response]:
@@ -159,14 +159,14 @@ def closed(poller: Poller) -> Iterator[Poller]:
         poller.close()
 
 
-def heard(poller: Poller, engine: Asked, count: int = 1) -> list[Polled]:
+def heard(poller: Poller, engine: PollTarget, count: int = 1) -> list[PollResult]:
     """So many words on an engine."""
-    poller.ask({engine.engine: engine})
-    found: list[Polled] = []
+    poller.set_targets({engine.engine: engine})
+    found: list[PollResult] = []
     deadline = time.monotonic() + 30
     while len(found) < count:
         assert time.monotonic() < deadline, found
-        found += poller.news()
+        found += poller.results()
         time.sleep(0.01)
     return found
 
@@ -248,7 +248,7 @@ def test_no_answer_in_time_is_an_error(poller: Poller, monkeypatch: pytest.Monke
 async def test_a_fake_endpoint_is_one_without_metrics() -> None:
     with closed(Poller()) as poller:
         async with FakeEndpoint() as fake:
-            engine = Asked("e", 0, fake.url, "m")
+            engine = PollTarget("e", 0, fake.url, "m")
             found = await asyncio.to_thread(heard, poller, engine)
     assert found[0][3:] == (None, None, None)
 
@@ -256,11 +256,11 @@ async def test_a_fake_endpoint_is_one_without_metrics() -> None:
 def test_who_is_no_longer_asked_for_is_left_alone_and_the_thread_ends(poller: Poller) -> None:
     with Server(metrics=lambda: web.Response(text=METRICS)) as server:
         heard(poller, server.engine())
-        poller.ask({})
+        poller.set_targets({})
         time.sleep(0.3)  # what was under way
-        poller.news()
+        poller.results()
         asked = len(server.asked)
         time.sleep(0.3)
-        assert (len(server.asked), poller.news()) == (asked, [])
+        assert (len(server.asked), poller.results()) == (asked, [])
     poller.close()
     assert not poller._thread.is_alive()

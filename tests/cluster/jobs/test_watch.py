@@ -30,14 +30,14 @@ def test_the_summary_is_kept_and_not_shown() -> None:
     assert lines.feed(f"one\n{told[:9]}") == ["one"]
     lines.rewind()
     assert lines.feed(f"one\n{told}\ntwo\n") == ["two"]
-    assert lines.told == summary
+    assert lines.summary == summary
     assert list(lines.last) == ["one", "two"]
 
 
 def test_a_half_summary_is_a_line_like_any_other() -> None:
     lines = LogLines()
     assert lines.feed('{"run_id":"run-1\n') == ['{"run_id":"run-1']
-    assert lines.told is None
+    assert lines.summary is None
 
 
 def test_what_acts_on_a_terminal_does_not_get_there() -> None:

@@ -128,7 +128,7 @@ def test_health_is_that_of_the_driver_s_loop() -> None:
     with serving(clock) as metrics:
         status, text, _ = get(f"{metrics.address}/healthz")
         assert status == 503
-        assert "has not come round for 190 s" in text
+        assert "has not run for 190 s" in text
 
 
 # -- who may ask -------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_a_variable_without_a_token_is_one_line(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("SOME_TOKEN", raising=False)
     if value is not None:
         monkeypatch.setenv("SOME_TOKEN", value)
-    with pytest.raises(InputError, match="SOME_TOKEN holds no token"), serving(token_env="SOME_TOKEN"):
+    with pytest.raises(InputError, match="SOME_TOKEN has no token"), serving(token_env="SOME_TOKEN"):
         pass
 
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.environments.airline import conditions as when
-from t2t_dist.environments.airline.rules import RULES
-from t2t_dist.environments.airline.rules_ending import NO_TOOL
+from t2t_dist.environments.airline.rules import NO_TOOL, RULES
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.rules import Enforced, Handling, Rule
