@@ -4,8 +4,8 @@
         OpenAIChat(OpenAIOptions("m", fake.url))
         ... fake.requests ...
 
-or ``python -m tests.support.fake_endpoint --port 0``, which prints its URL. Without a brain of the test's own, a whole rollout
-against it ends by itself: see :func:`default_brain`.
+or ``python -m tests.support.fake_endpoint --port 0``, which prints its URL. Without a brain of the test's own, a whole
+rollout against it ends by itself: see :func:`default_brain`.
 """
 
 from __future__ import annotations
