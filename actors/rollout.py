@@ -32,7 +32,7 @@ from t2t_dist.storage.ledger import ShardInfo
 from t2t_dist.storage.manifest import read_manifest
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.writer import ShardWriter
 

@@ -25,7 +25,7 @@ from t2t_dist.pipeline.budget import spent, yields
 from t2t_dist.pipeline.feedback import favours
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import StatusFile, Wanted

@@ -112,7 +112,7 @@ def _patiently_read(shard: Shard, number: int) -> pa.RecordBatch:
         except InputError as error:
             if not isinstance(error.__cause__, OSError):
                 raise
-            shard.reach()
+            shard.wait_for_store()
     return shard.batch(number)
 
 

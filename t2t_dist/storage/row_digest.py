@@ -31,7 +31,7 @@ def row_digest(
     try:
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        text = orjson.dumps(mended(content), option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps(without_half_pairs(content), option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
 
 
@@ -59,12 +59,12 @@ def _canonical(value: Any, left_out: frozenset[str] = _NOTHING) -> Any:
     return value
 
 
-def mended(value: Any) -> Any:
-    """Models can answer with half a surrogate pair, which no UTF-8 file holds: it becomes U+FFFD."""
+def without_half_pairs(value: Any) -> Any:
+    """The value with each half of a surrogate pair replaced by U+FFFD: models produce them, UTF-8 can't hold them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {key: mended(inner) for key, inner in value.items()}
+        return {key: without_half_pairs(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [mended(inner) for inner in value]
+        return [without_half_pairs(inner) for inner in value]
     return value

@@ -18,7 +18,6 @@ from .manifest import Manifest, read_manifest
 from .objects.opening import open_storage
 from .reader import RunReader
 from .rows import SCHEMAS
-from .shard import Shard
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -84,7 +83,7 @@ class Source:
         self, table: str, kind: type[M], columns: list[str], where: pc.Expression | None
     ) -> tuple[StoredRows[M], pa.Table]:
         """The rows for which ``where`` holds, as they come, and these columns of theirs. Opens every shard."""
-        shards = [Shard(self.storage, info, self.reader.lost) for info in self.reader.state.shards.get(table, [])]
+        shards = self.reader.shards(table)
         places, found = (
             [np.zeros((0, 2), np.int64)],
             [pa.schema([SCHEMAS[table].field(c) for c in columns]).empty_table()],
@@ -96,7 +95,7 @@ class Source:
                 kept = narrow.append_column("row", row)
                 kept = kept if where is None else kept.filter(where)
             except (pa.ArrowException, KeyError) as error:
-                raise self.reader.lost(shard.info, f"other columns than {table} have ({error})") from None
+                raise shard.lost(f"other columns than {table} have ({error})") from None
             places.append(np.stack([np.full(len(kept), number), kept["row"].to_numpy()], axis=1))
             found.append(kept.select(columns))
         return StoredRows(self.path, shards, kind, np.concatenate(places)), pa.concat_tables(found)

@@ -13,11 +13,9 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from .ledger import LedgerState, ShardInfo, shards_up_to
-from .migrations import MIGRATIONS as MIGRATIONS
-from .migrations import SCHEMA_VERSION, VERSION_KEY
+from .migrations import stamped
 from .objects.base import ShardFile, Storage
-from .row_digest import mended
-from .row_digest import row_digest as row_digest
+from .row_digest import without_half_pairs
 
 #: A finished shard is about this large: few files in a long run, and still a piece that fits one reader's memory.
 MAX_BYTES = 128 << 20
@@ -86,10 +84,7 @@ class ShardWriter:
             if any("map<" in str(column.type) for column in schema):
                 raise ValueError(f"table {table}: a map is not read back as it was written; use a list of structs")
         self._storage = storage
-        self._schemas = {
-            table: schema.with_metadata({**(schema.metadata or {}), VERSION_KEY: str(SCHEMA_VERSION).encode()})
-            for table, schema in schemas.items()
-        }
+        self._schemas = {table: stamped(schema) for table, schema in schemas.items()}
         self._names = {table: frozenset(schema.names) for table, schema in schemas.items()}
         self._max_bytes = max_bytes
         self._roll_s = first_roll_s
@@ -247,7 +242,7 @@ def _batch(table: str, rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch
     try:
         return pa.RecordBatch.from_pylist(rows, schema=schema)
     except UnicodeEncodeError:
-        return pa.RecordBatch.from_pylist([mended(row) for row in rows], schema=schema)
+        return pa.RecordBatch.from_pylist([without_half_pairs(row) for row in rows], schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise ValueError(f"table {table}: a row does not fit the schema: {error}") from error
 
