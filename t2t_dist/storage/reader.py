@@ -118,7 +118,7 @@ class _SameColumns:
         self._first = self._first or (where, schema)
         if not schema.equals(self._first[1]):
             raise InputError(
-                f"{where}: other columns than {self._first[0]}, though both are of schema "
-                f"version {migrations.SCHEMA_VERSION}; the run was written by two builds of t2t, generate it again into "
+                f"{where}: other columns than {self._first[0]}, though both are of schema version "
+                f"{migrations.SCHEMA_VERSION}; the run was written by two builds of t2t, generate it again into "
                 "another directory"
             )

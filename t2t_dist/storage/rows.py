@@ -54,8 +54,8 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _columns(kind: type) -> list[Any]:
-    return [pa.field(name, arrow_type(hint)) for name, hint in _hints(kind).items()]
+def _columns(kind: type, without: frozenset[str] = frozenset()) -> list[Any]:
+    return [pa.field(name, arrow_type(hint)) for name, hint in _hints(kind).items() if name not in without]
 
 
 _EPISODE_COMMON: list[Any] = [
@@ -66,8 +66,10 @@ _EPISODE_COMMON: list[Any] = [
     pa.field("duration", pa.float64()),
     pa.field("faults", pa.string()),
 ]
-_EPISODE_HEAD = [(f.name, _hints(Episode)[f.name]) for f in dataclasses.fields(Episode)][:13]
-_FAILURE_HEAD: list[Any] = [f for f in _columns(Failure) if f.name not in ("turns", "started", "duration", "faults")]
+#: Fields of episodes and failures that become several columns, or stand among the common ones.
+_ELSEWHERE = frozenset({"outcome", *(column.name for column in _EPISODE_COMMON)})
+_EPISODE_HEAD = _columns(Episode, _ELSEWHERE)
+_FAILURE_HEAD = _columns(Failure, _ELSEWHERE)
 
 #: Schema of each table.
 SCHEMAS: dict[str, pa.Schema] = {
@@ -75,7 +77,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "tasks": pa.schema([pa.field("run_id", pa.string()), *_columns(Task)]),
     "episodes": pa.schema(
         [
-            *(pa.field(name, arrow_type(hint)) for name, hint in _EPISODE_HEAD),
+            *_EPISODE_HEAD,
             pa.field("reward", pa.float64(), nullable=False),
             pa.field("parts", pa.struct([(name, pa.float64()) for name in PARTS])),
             pa.field("process", pa.struct([(name, pa.bool_()) for name in CHECKS])),
@@ -189,7 +191,7 @@ def usage_of(turns: list[Turn]) -> list[dict[str, Any]]:
 
 def episode_row(episode: Episode) -> dict[str, Any]:
     outcome = episode.outcome
-    row = {name: getattr(episode, name) for name, _ in _EPISODE_HEAD}
+    row = {column.name: getattr(episode, column.name) for column in _EPISODE_HEAD}
     row |= {
         "reward": outcome.reward,
         "parts": {name: outcome.parts.get(name) for name in PARTS},
@@ -228,7 +230,7 @@ def outcome_of(row: dict[str, Any]) -> Outcome:
 
 
 def failure_row(failure: Failure) -> dict[str, Any]:
-    row = {f.name: getattr(failure, f.name) for f in _FAILURE_HEAD}
+    row = {column.name: getattr(failure, column.name) for column in _FAILURE_HEAD}
     row |= {
         "turns": [turn_row(turn) for turn in failure.turns],
         "usage": usage_of(failure.turns),

@@ -31,7 +31,7 @@ class Shard:
     def __init__(
         self, storage: Storage, info: ShardInfo, lost: Callable[[ShardInfo, str], InputError] | None = None
     ) -> None:
-        """``lost`` makes the error for a shard from what is wrong with it; default: one for a person who views a run."""
+        """``lost`` makes the error for a shard from what is wrong with it; default: one for the viewer."""
         self._storage, self.info, self._lost_error = storage, info, lost
         self._version = 0
         self._starts: list[int] = []  # row number at which each record batch begins, and the end

@@ -147,17 +147,14 @@ def test_a_shard_that_is_harmed_costs_its_own_rows_only(tmp_path: Path, harm: st
 def test_rows_of_a_newer_schema_version_are_named(tmp_path: Path) -> None:
     small_run(tmp_path / "run", tasks=8)
     (path,) = shards(tmp_path / "run")
+    newer = migrations.SCHEMA_VERSION + 1
     with pa.ipc.open_file(path.read_bytes()) as reader:
-        table = reader.read_all().replace_schema_metadata(
-            {migrations.VERSION_KEY: b"%d" % (migrations.SCHEMA_VERSION + 1)}
-        )
+        table = reader.read_all().replace_schema_metadata({migrations.VERSION_KEY: b"%d" % newer})
     with pa.ipc.new_file(str(path), table.schema) as writer:
         writer.write_table(table)
     storage = open_storage(tmp_path / "run")
     info = read_state(storage).shards["episodes"][0]._replace(bytes=path.stat().st_size)
-    with pytest.raises(
-        InputError, match=f"schema version {migrations.SCHEMA_VERSION + 1}, this t2t reads versions 1 to"
-    ):
+    with pytest.raises(InputError, match=f"schema version {newer}, this t2t reads versions 1 to"):
         Shard(storage, info).columns(EPISODE_COLUMNS)
 
 
