@@ -22,7 +22,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.openai import key_of
 from t2t_dist.pipeline.budget import spent, yields
-from t2t_dist.pipeline.feedback import favours
+from t2t_dist.pipeline.feedback import feedback_weights
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.row_digest import row_digest
@@ -246,7 +246,7 @@ class Driver:
         want = 0 if going else max(0, self._ahead(slots) - scheduler.load(name).unfinished)
         items = [(lease.item, lease.attempt) for lease in scheduler.lease(name, now, want)]
         flush = scheduler.flush_due(name) or self.cancelled_at is not None or self._hurried(name)
-        wanted = favours(self.counts) if self.config.feedback else None
+        wanted = feedback_weights(self.counts) if self.config.feedback else None
         orders = Orders(items, flush, *self._news(name, slots), self.wanted.stacks, wanted)
         self.asked[self.crew.actors[name].exchange.remote(orders)] = name, flush
 

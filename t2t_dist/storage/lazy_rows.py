@@ -87,7 +87,7 @@ class StoredRows(Sequence[M], Generic[M]):
                 self._objects.popitem(last=False)
             return found
 
-    def at_hand(self, number: int) -> M | None:
+    def cached(self, number: int) -> M | None:
         """The object if it need not be read; never waits for somebody who reads, as an event loop must not."""
         return self._used.get(number)
 

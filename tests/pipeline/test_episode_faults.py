@@ -20,14 +20,15 @@ from t2t_dist.evaluation.costs import costs_of
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.models.metering import PREFIX
-from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
-from t2t_dist.pipeline.run import ItemRows
+from t2t_dist.pipeline.episodes import EpisodeRunner
+from t2t_dist.pipeline.item_rows import ItemRows
 from t2t_dist.pipeline.stages import Stages
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.storage.rows import SCHEMAS, turn_of
 from t2t_dist.synthesis.explore import GraphExplorer, rules_relied_on
 from tests.support.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, text, tool_call
 from tests.support.fault_classes import REJECTED, RETRIED
+from tests.support.stored import Stored, stored
 from tests.support.tasks import cancelling, pending_order, shop
 
 RETRY_AFTER = 0.05
@@ -94,7 +95,7 @@ def converse(body: dict[str, Any]) -> Message:
     return text(f"I've cancelled order {order}.")
 
 
-async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Finished, FakeEndpoint]:
+async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Stored, FakeEndpoint]:
     async with FakeEndpoint(converse, faults) as fake:
         name = f"openai:m@{fake.url}"
         limits = {"limits.attempts": ATTEMPTS, "limits.max_errors": MAX_ERRORS}
@@ -103,7 +104,7 @@ async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Finished, F
         )
         models = Models(config.models)
         try:
-            done = await EpisodeRunner("run-1", config, models, shop()).run(cancelling(), name, 0)
+            done = stored(await EpisodeRunner("run-1", config, models, shop()).run(cancelling(), name, 0))
         finally:
             await models.close()
     assert fits(done.table, done.row)
@@ -112,7 +113,7 @@ async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Finished, F
     return done, fake
 
 
-def graded(done: Finished) -> float:
+def graded(done: Stored) -> float:
     """The reward of an episode's row, which grading what is stored must give again."""
     assert done.table == "episodes"
     turns = [turn_of(turn) for turn in done.row["turns"]]
