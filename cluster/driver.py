@@ -28,7 +28,7 @@ from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.run_lock import RunLock
-from t2t_dist.storage.status import StatusFile, Wanted
+from t2t_dist.storage.status import StackRequests, StatusFile
 from t2t_dist.storage.writer import ShardWriter, clean
 
 from .connect import address_of, connected
@@ -129,7 +129,7 @@ class Driver:
         self.ended = ""
         self.gpu_at = started  # the ledger has the GPUs' time up to then
         self.status = StatusFile(storage, work.run_id)
-        self.wanted = Wanted(storage)
+        self.stack_requests = StackRequests(storage)
         self.metrics = Metrics(work.run_id, kind, config, ledger.state)
 
     def run(self) -> Result:
@@ -247,7 +247,7 @@ class Driver:
         items = [(lease.item, lease.attempt) for lease in scheduler.lease(name, now, want)]
         flush = scheduler.flush_due(name) or self.cancelled_at is not None or self._hurried(name)
         wanted = feedback_weights(self.counts) if self.config.feedback else None
-        orders = Orders(items, flush, *self._news(name, slots), self.wanted.stacks, wanted)
+        orders = Orders(items, flush, *self._news(name, slots), self.stack_requests.pending, wanted)
         self.asked[self.crew.actors[name].exchange.remote(orders)] = name, flush
 
     def _news(self, name: str, slots: int) -> tuple[int, FleetView | None]:
@@ -395,7 +395,7 @@ class Driver:
             metrics=progress.metrics,
             engines=engines,
         )
-        self.wanted.look()
+        self.stack_requests.poll()
 
     def _hear(self, name: str, flushed: bool, reference: Any) -> None:
         try:
@@ -430,7 +430,7 @@ class Driver:
         self.rss_mb[name] = report.rss_mb
         self.held[name] = report.held
         self.slowest[name] = report.slowest
-        self.wanted.heard(name, report.stacks, len(self.crew.actors))
+        self.stack_requests.answer(name, report.stacks, len(self.crew.actors))
         if self.fleet is not None:
             self.fleet.fared(report.held)
         if self._may_leave(name, flushed):

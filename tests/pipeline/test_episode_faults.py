@@ -36,7 +36,7 @@ RETRY_AFTER = 0.05
 DEADLINE_S = 0.3
 REQUESTS, ATTEMPTS, MAX_ERRORS = 2, 2, 4
 
-#: Answers of a model, and a mistake of whoever gave them.
+#: Answers of a model, and a mistake in them.
 MISTAKES = ("bad_arguments", "unknown_tool")
 TOO_LONG = ("context_length", "context_length_vllm")
 
@@ -129,12 +129,12 @@ def spoken(row: dict[str, Any], seat: str) -> list[dict[str, Any]]:
 
 
 def at(seat: str, place: int, kind: str, times: int | None = 1) -> Any:
-    """The fault for the requests of a seat from its ``place``-th on, so many times or for ever."""
+    """The fault for the requests of a seat from its ``place``-th on, ``times`` times or for ever."""
     left = times
 
     def faults(_: int, body: dict[str, Any]) -> Fault | None:
         nonlocal left
-        # By what the seat has said before (the greeting aside), so that it holds in every attempt.
+        # By what the seat has said before (except the greeting), so that it holds in every attempt.
         own = sum(message["role"] == "assistant" for message in body["messages"]) - (seat == "agent")
         if seat_of(body) != seat or own < place or left == 0:
             return None

@@ -142,7 +142,7 @@ async def test_explorations_that_break_their_server_are_failures_and_the_run_goe
     work.domain.pool.close()
 
 
-# -- the end of whoever owns a server ----------------------------------------------------------------------------------
+# -- the end of the owner of a server ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_server_outlives_its_owner(tmp_path: Path, number: signal.Signals) -> None:
     """Killed while a server hangs that has a child in a session of its own."""

@@ -105,7 +105,7 @@ def test_a_store_out_of_reach_is_asked_again_and_an_absent_shard_is_not(
 def test_altered_bytes_are_told_before_they_are_followed(run: Path) -> None:
     (path,) = (run / "tasks").iterdir()
     whole, chance = path.read_bytes(), random.Random(3)
-    told: list[str] = []
+    messages: list[str] = []
     for _ in range(40):
         data = bytearray(whole)
         for _ in range(40):
@@ -115,6 +115,6 @@ def test_altered_bytes_are_told_before_they_are_followed(run: Path) -> None:
             for task in Source(str(run)).verified_tasks():
                 assert task.verdict == "verified"
         except InputError as error:
-            told.append(str(error))
-    assert len(told) > 20
-    assert not [line for line in told if "\n" in line]
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert not [line for line in messages if "\n" in line]
