@@ -64,7 +64,7 @@ def report(
         from t2t_dist.evaluation.costs import parse_prices
         from t2t_dist.evaluation.report.data import read_report
         from t2t_dist.evaluation.report.page import can_png, write_files, write_page
-        from t2t_dist.storage.partial_run import Reading
+        from t2t_dist.storage.partial_run import PartialRun
 
         from .terminal import costs_table, printable, summary_tables
 

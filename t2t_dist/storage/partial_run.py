@@ -32,7 +32,7 @@ from .status import STALE_S, read_status
 _SHOWN = 2
 
 
-class Reading:
+class PartialRun:
     """A run directory opened for inspection, as far as it can be read.
 
     ``kind``, ``run_id`` and ``config`` (``None`` if its settings can't be read) identify it; ``state`` is the sum of
@@ -121,14 +121,14 @@ class Reading:
         known += [why for why in lost if why not in known]
 
     @cached_property
-    def source(self) -> Reading | None:
+    def source(self) -> PartialRun | None:
         """The run with its tasks: itself, or the one that an evaluation took them from; ``None`` if unreadable."""
         if self.kind != "evaluate":
             return self
         if self.config is None or self.config.source is None:
             return None
         try:
-            return Reading(self.config.source)
+            return PartialRun(self.config.source)
         except InputError as error:
             self.note(f"the run its tasks come from can't be read, so failures have no causes here: {error}")
             return None

@@ -30,7 +30,7 @@ from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.migrations import VERSION_KEY
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.status import StatusFile
 from tests.support.finished_run import failed, write_run
 from tests.support.made import Made
@@ -175,10 +175,10 @@ def test_a_cell_of_a_table_is_never_a_formula() -> None:
 
 
 def test_a_sample_of_the_failed_is_always_the_same(run: Path) -> None:
-    one, two = (causes_of(Reading(str(run)), limit=10) for _ in range(2))
+    one, two = (causes_of(PartialRun(str(run)), limit=10) for _ in range(2))
     assert one.read == len(one.episodes) == 10 < one.failed
     assert one.episodes == two.episodes
-    few = causes_of(Reading(str(run)), agent="scripted:hasty", intent="ambiguous")
+    few = causes_of(PartialRun(str(run)), agent="scripted:hasty", intent="ambiguous")
     assert few.failed == few.read == 4
     assert {(cause.agent, cause.intent) for cause in few.episodes} == {("scripted:hasty", "ambiguous")}
 
@@ -270,12 +270,12 @@ def test_a_run_without_a_row(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run directory"):
-        Reading(str(tmp_path))
+        PartialRun(str(tmp_path))
     with pytest.raises(InputError, match="no such run directory"):
-        Reading(str(tmp_path / "none"))
+        PartialRun(str(tmp_path / "none"))
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="can't be read"):
-        Reading(str(tmp_path))
+        PartialRun(str(tmp_path))
 
 
 def test_an_evaluation_whose_tasks_are_gone(shop: Made, tmp_path: Path) -> None:

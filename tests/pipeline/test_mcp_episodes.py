@@ -149,7 +149,8 @@ def test_no_server_outlives_its_owner(tmp_path: Path, number: signal.Signals) ->
     child = tmp_path / "child"
     file = described(tmp_path, server__env={"FAULT": "fork:set_text", "CHILD": str(child)})
     program = (
-        "import sys; from t2t_dist.environments.adapters.mcp.domain import domain; from t2t_dist.environments.tools import Call;"
+        "import sys; from t2t_dist.environments.adapters.mcp.domain import domain;"
+        "from t2t_dist.environments.tools import Call;"
         "notes = domain(sys.argv[1])();"
         "notes.execute(notes.world(), Call('set_text', {'note_id': 'n0', 'text': 'x'}))"
     )

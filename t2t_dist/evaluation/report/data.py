@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.grading.parts import ENDED
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 
 from ..costs import Cost, Price, costs_of
 from ..failure_causes import LIMIT, Causes, causes_of
