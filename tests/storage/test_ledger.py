@@ -182,8 +182,8 @@ def test_damaged_commit(tmp_path: Path, damage: Callable[[bytes], bytes]) -> Non
         Ledger(storage)
     assert str(raised.value) == (
         f"{tmp_path}/{commit_name(4)}: truncated or damaged ({len(damage(good))} bytes): commit 4 is lost, and with it "
-        "which shards and items it named; restore it, or delete every file in ledger/ numbered 4 or higher, checkpoints "
-        "too, then run the same command: the items of those commits are done again"
+        "which shards and items it named; restore it, or delete every file in ledger/ numbered 4 or higher, "
+        "checkpoints too, then run the same command: the items of those commits are done again"
     )
     # The advice works.
     for number in (4, 5, 6):
