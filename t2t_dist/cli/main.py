@@ -148,7 +148,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_thresholds
     from t2t_dist.storage.objects.opening import open_storage
-    from t2t_dist.storage.partial_run import Reading
+    from t2t_dist.storage.partial_run import PartialRun
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
 

@@ -115,7 +115,7 @@ def causes_of(
     return causes
 
 
-def _chosen(reading: Reading, wanted: Any, limit: int | None, causes: Causes) -> dict[str, str]:
+def _chosen(reading: PartialRun, wanted: Any, limit: int | None, causes: Causes) -> dict[str, str]:
     """Ids of the episodes to examine, with their tasks: those with the smallest hashes."""
     lowest: list[tuple[int, str, str]] = []
     for episode_id, task_id in _ids(reading, wanted):

@@ -60,7 +60,7 @@ def run(shop: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(run: Path) -> ReportData:
-    return read_report(Reading(str(run)), {"m": Price(1.0, 10.0, 0.5)})
+    return read_report(PartialRun(str(run)), {"m": Price(1.0, 10.0, 0.5)})
 
 
 class Tags(HTMLParser):
@@ -131,7 +131,7 @@ def test_what_models_wrote_can_do_nothing_to_the_page(shop: Made, tmp_path: Path
         rows.append((table, row))
     folder = tmp_path / "run"
     matrix_run(folder, shop, each=1, agents=["scripted:oracle"], more=rows)
-    data = read_report(Reading(str(folder)))
+    data = read_report(PartialRun(str(folder)))
     assert data.causes.read == 1
     text = page(data)
     tags = Tags(text).tags
@@ -251,7 +251,7 @@ def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
 ) -> None:
     fresh(shop, tmp_path / "run")
     damage(tmp_path / "run")
-    data = read_report(Reading(str(tmp_path / "run")))
+    data = read_report(PartialRun(str(tmp_path / "run")))
     assert any(re.search(note, line) for line in data.notes), data.notes
     assert data.summary["episodes"] == episodes
     assert has <= {figure.name for figure in figures(data)}
@@ -262,7 +262,7 @@ def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
 
 def test_a_run_without_a_row(tmp_path: Path) -> None:
     write_run(tmp_path / "run", [], domain="retail")
-    data = read_report(Reading(str(tmp_path / "run")))
+    data = read_report(PartialRun(str(tmp_path / "run")))
     assert data.notes == ["nothing has been committed yet: there are no rows to look at"]
     assert "No data to draw yet" in page(data)
     assert write_files(data, str(tmp_path / "files"))
@@ -282,7 +282,7 @@ def test_an_evaluation_whose_tasks_are_gone(shop: Made, tmp_path: Path) -> None:
     rows: list[Any] = rolled_out(shop, tasks_of(shop, 1), ["scripted:silent"])
     settings = {"domain": "retail", "source": str(tmp_path / "gone"), "agents": ["scripted:silent"]}
     write_run(tmp_path / "run", rows, kind="evaluate", **settings)
-    data = read_report(Reading(str(tmp_path / "run")))
+    data = read_report(PartialRun(str(tmp_path / "run")))
     assert data.causes.read == 0 < data.causes.failed
     assert any("the run its tasks are from can't be read" in note for note in data.notes)
     assert {"pass-1", "lengths"} <= {figure.name for figure in figures(data)}
