@@ -26,13 +26,14 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, defect_line
 from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.metering import Calls
-from t2t_dist.pipeline.run import ItemRows
-from t2t_dist.pipeline.workloads import Work, open_work
+from t2t_dist.pipeline.item_rows import ItemRows
+from t2t_dist.pipeline.workload import Workload
+from t2t_dist.pipeline.workloads import open_workload
 from t2t_dist.storage.ledger import ShardInfo
 from t2t_dist.storage.manifest import read_manifest
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.writer import ShardWriter
 
@@ -112,7 +113,7 @@ class _Batch:
 class Worker:
     """The worker itself, without Ray."""
 
-    def __init__(self, work: Work, storage: Storage, name: str) -> None:
+    def __init__(self, work: Workload, storage: Storage, name: str) -> None:
         self.work = work
         self.writer = ShardWriter(storage, SCHEMAS, name)
         self._batch = _Batch()
@@ -135,7 +136,7 @@ class Worker:
         if orders.fleet is not None:
             self.work.models.update(orders.fleet)
         if orders.favours is not None:
-            self.work.favours = orders.favours
+            self.work.feedback_weights = orders.favours
         if orders.slots:
             self.work.slots.resize(orders.slots)
         for item, attempt in orders.items:
@@ -295,7 +296,7 @@ class RolloutActor:
         """Open the work (database, source run, models). Raises InputError if that fails."""
         kind, config, out, name = self.args
         end_with_parent()
-        work, storage = open_work(kind, config, 1), open_storage(out, patient=True)
+        work, storage = open_workload(kind, config, 1), open_storage(out, patient=True)
         _check_same(storage, work.run_id)
         self.worker = Worker(work, storage, name)
         gc.collect()

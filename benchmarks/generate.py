@@ -38,7 +38,7 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.conversation import Rollout
 from t2t_dist.storage.ledger import read_state
 from t2t_dist.storage.objects.opening import open_storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import VOLATILE, VOLATILE_NESTED, episode_row, to_row
 from t2t_dist.synthesis.verify import Verifier
 

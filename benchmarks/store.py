@@ -30,7 +30,8 @@ import pyarrow.ipc
 
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.objects.opening import create_storage, open_storage
-from t2t_dist.storage.reader import RunReader, row_digest
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.writer import ShardWriter
 
 TEXT, COUNT, NUMBER = pa.string(), pa.int64(), pa.float64()

@@ -46,7 +46,7 @@ from t2t_dist.simulation.conversation import roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.manifest import Manifest, claim
-from t2t_dist.storage.migrations import SCHEMA_VERSION, VERSION_KEY
+from t2t_dist.storage.migrations import stamped
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.rows import SCHEMAS, episode_row, to_row
@@ -101,7 +101,7 @@ def _episode(task: Task, agent: str, rolled: Any, domain: Domain) -> Episode:
 
 def write(storage: Storage, table: str, rows: list[dict[str, Any]], count: int, ledger: Ledger) -> int:
     """``count`` rows made of these, each with ids of its own, in shards of the usual size; their bytes on disk."""
-    schema = SCHEMAS[table].with_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()})
+    schema = stamped(SCHEMAS[table])
     pattern = pa.Table.from_pylist(rows, schema).combine_chunks()
     size = max(1, min(len(rows), BATCH_BYTES * len(rows) // pattern.nbytes))
     batches = [pattern.slice(start, size).to_batches()[0] for start in range(0, len(rows), size)]

@@ -14,33 +14,35 @@ from t2t_dist.config.model_names import parse_model
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.openai import key_of
-from t2t_dist.pipeline.preflight import Endpoint, Finding, endpoint, machine
+from t2t_dist.pipeline.preflight import CheckResult, Endpoint, endpoint, machine
 
 from .connect import connected
 from .engines.fleet import Fleet
 
 
-def vllm(engine: EngineConfig, needed: bool) -> Finding:
+def vllm(engine: EngineConfig, needed: bool) -> CheckResult:
     """Checks the vLLM of the interpreter that would start the engines."""
     where = engine.python or "this interpreter"
     try:
         find_entry(engine)
         name, version = flavour(engine)
     except InputError as error:
-        return Finding("vLLM", "defect" if needed else "note", f"{error}" if needed else f"not in {where}; not needed")
-    return Finding("vLLM", "ok", f"{name} {version} in {where}")
+        return CheckResult(
+            "vLLM", "defect" if needed else "note", f"{error}" if needed else f"not in {where}; not needed"
+        )
+    return CheckResult("vLLM", "ok", f"{name} {version} in {where}")
 
 
-def cluster() -> list[Finding]:
+def cluster() -> list[CheckResult]:
     """Checks Ray's version, nodes and GPUs. Ray has to be running."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cpus = sum(int(node.get("CPU", 0)) for node in nodes)
     gpus = [int(node.get("GPU", 0)) for node in nodes]
-    found = [Finding("Ray", "ok", f"{ray.__version__}, {len(nodes)} node(s), {cpus} CPUs")]
+    found = [CheckResult("Ray", "ok", f"{ray.__version__}, {len(nodes)} node(s), {cpus} CPUs")]
     if sum(gpus):
-        found.append(Finding("GPUs", "ok", f"{sum(gpus)}, the largest node has {max(gpus)}"))
+        found.append(CheckResult("GPUs", "ok", f"{sum(gpus)}, the largest node has {max(gpus)}"))
     else:
-        found.append(Finding("GPUs", "note", "none: engines run on the CPUs, which is for trying things out"))
+        found.append(CheckResult("GPUs", "note", "none: engines run on the CPUs, which is for trying things out"))
     return found
 
 
@@ -66,7 +68,7 @@ class Hosted:
         pools = config.used_pools().items()
         self.pools = {name: pool.model_copy(update=one) for name, pool in pools if pool.hosted().max}
 
-    def run(self) -> tuple[list[Finding], list[Endpoint], Fleet | None]:
+    def run(self) -> tuple[list[CheckResult], list[Endpoint], Fleet | None]:
         """Start them. Returns the findings, the endpoints, and the fleet, which the caller has to stop."""
         if not self.pools:
             return [], [], None
@@ -78,17 +80,17 @@ class Hosted:
                 fleet.step()
         except InputError as error:
             fleet.stop()
-            return [Finding("engines", "defect", str(error))], [], None
+            return [CheckResult("engines", "defect", str(error))], [], None
         detail = f"{len(self.pools)} started in {time.monotonic() - began:.0f} s"
-        found = [Finding("engines", "ok", detail)]
+        found = [CheckResult("engines", "ok", detail)]
         endpoints = []
         for engine in fleet.engines.values():
-            found += [Finding(engine.config.model, "note", note) for note in engine.notes]
+            found += [CheckResult(engine.config.model, "note", note) for note in engine.notes]
             endpoints.append(Endpoint(engine.url, engine.config.model, engine.key))
         return found, endpoints, fleet
 
 
-def examine(config: Config, out: str | None, *, start: bool = True) -> list[Finding]:
+def examine(config: Config, out: str | None, *, start: bool = True) -> list[CheckResult]:
     """All checks, in order: the machine, vLLM, Ray, then each endpoint and each hosted model."""
     found = machine(out)
     pools = config.used_pools()
@@ -107,7 +109,7 @@ def examine(config: Config, out: str | None, *, start: bool = True) -> list[Find
             for each in asked:
                 found += asyncio.run(endpoint(each))
         except InputError as error:
-            found.append(Finding("models", "defect", str(error)))
+            found.append(CheckResult("models", "defect", str(error)))
         finally:
             if fleet is not None:
                 fleet.stop()

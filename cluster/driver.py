@@ -22,13 +22,13 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.openai import key_of
 from t2t_dist.pipeline.budget import spent, yields
-from t2t_dist.pipeline.feedback import favours
+from t2t_dist.pipeline.feedback import feedback_weights
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
 from t2t_dist.storage.run_lock import BEAT_S, RunLock
-from t2t_dist.storage.status import StatusFile, Wanted
+from t2t_dist.storage.status import StackRequests, StatusFile
 from t2t_dist.storage.writer import ShardWriter, clean
 
 from .connect import address_of, connected
@@ -127,7 +127,7 @@ class Driver:
         self.ended = ""
         self.gpu_at = started  # GPU time is in the ledger up to this moment
         self.status = StatusFile(storage, work.run_id)
-        self.wanted = Wanted(storage)
+        self.stack_requests = StackRequests(storage)
         self.metrics = Metrics(work.run_id, kind, config, ledger.state)
 
     def run(self) -> Result:
@@ -244,8 +244,8 @@ class Driver:
         want = 0 if going else max(0, self._ahead(slots) - scheduler.load(name).unfinished)
         items = [(lease.item, lease.attempt) for lease in scheduler.lease(name, now, want)]
         flush = scheduler.flush_due(name) or self.cancelled_at is not None or self._hurried(name)
-        wanted = favours(self.counts) if self.config.feedback else None
-        orders = Orders(items, flush, *self._updates(name, slots), self.wanted.stacks, wanted)
+        wanted = feedback_weights(self.counts) if self.config.feedback else None
+        orders = Orders(items, flush, *self._updates(name, slots), self.stack_requests.pending, wanted)
         self.asked[self.crew.actors[name].exchange.remote(orders)] = name, flush
 
     def _updates(self, name: str, slots: int) -> tuple[int, FleetView | None]:
@@ -393,7 +393,7 @@ class Driver:
             metrics=progress.metrics,
             engines=engines,
         )
-        self.wanted.look()
+        self.stack_requests.poll()
 
     def _handle_report(self, name: str, flushed: bool, reference: Any) -> None:
         """Commit what a worker wrote, take in its figures, and send it the next orders."""
@@ -429,7 +429,7 @@ class Driver:
         self.rss_mb[name] = report.rss_mb
         self.held[name] = report.held
         self.slowest[name] = report.slowest
-        self.wanted.heard(name, report.stacks, len(self.crew.actors))
+        self.stack_requests.answer(name, report.stacks, len(self.crew.actors))
         if self.fleet is not None:
             self.fleet.record_results(report.held)
         if self._may_leave(name, flushed):

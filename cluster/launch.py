@@ -10,7 +10,7 @@ from typing import Any
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
 from t2t_dist.pipeline.budget import spent
-from t2t_dist.pipeline.workloads import open_work
+from t2t_dist.pipeline.workloads import open_workload
 from t2t_dist.storage.ledger import Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.opening import create_storage
@@ -29,7 +29,7 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
         Stopped: SIGTERM or SIGINT; finished items are committed.
     """
     started = time.monotonic()
-    work = open_work(kind, config, 1)
+    work = open_workload(kind, config, 1)
     _probe(work, config)
     storage = create_storage(out, parents=True)
     manifest = Manifest(

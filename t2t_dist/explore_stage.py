@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from t2t_dist.core.offload import aside
+from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.chat import ChatModel
@@ -27,14 +27,14 @@ class LlmExplorer:
     async def explore(self, domain: Domain, trajectory: Trajectory, favours: Mapping[str, float] | None = None) -> None:
         """Fill in the trajectory's tools, steps and verdict. Raises EpisodeFailure."""
         rng = random.Random(trajectory.seed)
-        walk = await aside(domain, GraphExplorer, domain, trajectory.customer, rng, favours)
+        walk = await offload(domain, GraphExplorer, domain, trajectory.customer, rng, favours)
         trajectory.tools = [tool.name for tool in walk.tools]
         if self._pool:
             example = rng.choice(self._pool)
         else:
             other = rng.choice(domain.callers)
-            guide = await aside(domain, GraphExplorer, domain, other, random.Random(rng.random()))
-            example = await aside(domain, guide.run)
+            guide = await offload(domain, GraphExplorer, domain, other, random.Random(rng.random()))
+            example = await offload(domain, guide.run)
         found = await explore(
             domain, trajectory.customer, trajectory.tools, step_budget(rng), example, self.model, trajectory.seed
         )

@@ -11,7 +11,7 @@ from t2t_dist.evaluation.ci_files import junit, markdown
 from t2t_dist.evaluation.compare import Compared, with_baseline
 from t2t_dist.evaluation.results_table import ResultsTable
 from t2t_dist.evaluation.thresholds import Verdict, drops, parse_threshold
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 
 #: Failed episodes whose causes are examined when an evaluation ends; ``t2t report`` examines more.
 CAUSES_READ = 400
@@ -44,7 +44,7 @@ class Judged:
         if drop is not None and not 0 <= drop <= 1:
             raise InputError(f"--max-drop {drop:g}: a drop of pass^1 is between 0 and 1; write 0.05 for five points")
         if baseline is not None:
-            reading = Reading(baseline)
+            reading = PartialRun(baseline)
             self.before = ResultsTable.read(reading.batches)
             if reading.notes:
                 raise InputError(f"--baseline {baseline} is not a whole run: {reading.notes[0]}")

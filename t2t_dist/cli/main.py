@@ -148,7 +148,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_thresholds
     from t2t_dist.storage.objects.opening import open_storage
-    from t2t_dist.storage.partial_run import Reading
+    from t2t_dist.storage.partial_run import PartialRun
     from t2t_dist.storage.reader import RunReader
     from t2t_dist.storage.rows import SCHEMAS
 
@@ -170,7 +170,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     summary["session"] = {"lag_ms": round(result.lag_ms, 1), "rss_mb": result.rss_mb, "resumed": result.resumed}
     verdicts = judged.verdicts(results, summary)
     if kind == "evaluate":
-        summary["causes"] = causes_of(Reading(out), CAUSES_READ).by_agent()
+        summary["causes"] = causes_of(PartialRun(out), CAUSES_READ).by_agent()
     for part in summary_tables(summary):
         err_console.print(part)
     judged.write_files(results, summary, verdicts)

@@ -64,11 +64,11 @@ def report(
         from t2t_dist.evaluation.costs import parse_prices
         from t2t_dist.evaluation.report.data import read_report
         from t2t_dist.evaluation.report.page import can_png, write_files, write_page
-        from t2t_dist.storage.partial_run import Reading
+        from t2t_dist.storage.partial_run import PartialRun
 
         from .terminal import costs_table, printable, summary_tables
 
-        data = read_report(Reading(run), parse_prices(price))
+        data = read_report(PartialRun(run), parse_prices(price))
         console = err_console if json else out_console
         for part in summary_tables(data.summary):
             console.print(part)
@@ -113,7 +113,7 @@ def failures(
     """Show why episodes failed, by agent, intent and cause."""
     with spoken_errors():
         from t2t_dist.evaluation.failure_causes import LIMIT, causes_of
-        from t2t_dist.storage.partial_run import Reading
+        from t2t_dist.storage.partial_run import PartialRun
 
         from .terminal import causes_tables, printable
 
@@ -121,7 +121,7 @@ def failures(
             raise InputError(f"--code {code}: causes are {', '.join(CODES)}")
         if intent is not None and intent not in INTENTS:
             raise InputError(f"--intent {intent}: intents are {', '.join(INTENTS)}")
-        reading = Reading(run)
+        reading = PartialRun(run)
         causes = causes_of(reading, None if every else LIMIT, agent, intent)
         listed = [cause for cause in causes.episodes if code is None or code in cause.codes]
         console = err_console if json else out_console

@@ -214,7 +214,7 @@ def findings_table(findings: Sequence[Any]) -> RenderableType:
         table.add_column(column, overflow="fold")
     styles = {"ok": "green", "note": "yellow", "defect": "bold red"}
     for finding in findings:
-        table.add_row(Text(finding.point), Text(finding.state, styles[finding.state]), Text(printable(finding.told)))
+        table.add_row(Text(finding.point), Text(finding.state, styles[finding.state]), Text(printable(finding.detail)))
     return table
 
 

@@ -1,4 +1,4 @@
-"""The domain that a run's settings name."""
+"""Loading the domain that a run's settings name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .settings import Config
 
 def load_domain(config: Config) -> Domain:
     """The config's domain. Raises InputError: unknown name (with near matches), broken module, words or code."""
-    with _of_domain(config.domain):
+    with domain_errors(config.domain):
         domain = registry.load(config.domain, config.domain_seed, config.scale)
-        domain.fingerprint  # noqa: B018 - reads policy, words and database: what is wrong with them shows here
+        domain.fingerprint  # noqa: B018 - reads policy, language and database, so errors in them show here
     return domain
 
 
 @contextmanager
-def _of_domain(name: str) -> Iterator[None]:
-    """Whatever a domain's code raises, as InputError."""
+def domain_errors(name: str) -> Iterator[None]:
+    """Turns whatever a domain's code raises into InputError."""
     try:
         yield
     except UnknownDomain as error:

@@ -1,7 +1,7 @@
-"""Engines and pools as settings, and what a worker knows of them while it runs.
+"""Settings of engines and pools.
 
-A *pool* answers for one model: engines that we host (``vllm:MODEL``), endpoints that somebody else does, or both. Only
-``actors/inference.py`` knows what an engine is made of; everything above sees addresses.
+A *pool* serves one model: through hosted engines (``vllm:MODEL``), which a run starts itself, through external
+endpoints, or both. Only ``actors/inference.py`` knows what an engine is made of; everything else sees addresses.
 """
 
 from __future__ import annotations
@@ -13,62 +13,62 @@ from yarl import URL
 
 from t2t_dist.core.errors import InputError
 
-#: Marks a field that says how a run is carried out, not what comes out: it may differ when a run is gone on with.
+#: Marks a field that changes how a run is carried out, not its results: it may differ when the run is resumed.
 HOW: dict[str, Any] = {"results": False}
 
 
 class Section(BaseModel):
-    """A part of the configuration; an unknown key is an error."""
+    """Base of all sections of the configuration; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class EngineConfig(Section):
-    """How engines hosted by us are started. What decides the text they give counts as part of a run's identity."""
+    """How hosted engines are started. Fields that change the text they generate are part of a run's identity."""
 
-    tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer", json_schema_extra=HOW)
-    pipeline_parallel: int = Field(1, ge=1, description="GPUs that share the layers", json_schema_extra=HOW)
+    tensor_parallel: int = Field(1, ge=1, description="GPUs per engine that share each layer", json_schema_extra=HOW)
+    pipeline_parallel: int = Field(
+        1, ge=1, description="GPUs per engine that split the layers between them", json_schema_extra=HOW
+    )
     device: str = Field(
         "auto",
         pattern="^(auto|gpu|cpu)$",
-        description="auto takes GPUs where the cluster has any",
+        description="gpu, cpu, or auto: GPUs if the cluster has any",
         json_schema_extra=HOW,
     )
-    tool_parser: str = Field("auto", description="the server's tool-call parser; auto goes by the model's family")
+    tool_parser: str = Field("auto", description="the server's tool-call parser; auto chooses by the model's family")
     reasoning_parser: str = Field("auto", description="the server's reasoning parser; auto, none, or its name")
-    chat_template: str | None = Field(None, description="file with a chat template, in place of the model's own")
+    chat_template: str | None = Field(None, description="file with a chat template to use instead of the model's")
     strict_tools: bool = Field(
-        True, description="let a grammar bind required, named and strict tools; it changes what is sampled"
+        True, description="enforce required, named and strict tools by a grammar; changes what is sampled"
     )
-    args: dict[str, Any] = Field({}, description="further flags of the server: {max-model-len: 8192, dtype: bfloat16}")
+    args: dict[str, Any] = Field({}, description="more flags of the server: {max-model-len: 8192, dtype: bfloat16}")
     env: dict[str, str] = Field({}, description="environment variables of the server", json_schema_extra=HOW)
     python: str | None = Field(
-        None, description="interpreter that has vLLM, where it is not this one", json_schema_extra=HOW
+        None, description="Python interpreter that has vLLM; default: this one", json_schema_extra=HOW
     )
     port: int | None = Field(
-        None, ge=1, le=65535, description="a fixed port; default: a free one", json_schema_extra=HOW
+        None, ge=1, le=65535, description="port of the server; default: a free one", json_schema_extra=HOW
     )
     start_deadline_s: float = Field(
-        1800.0, gt=0, description="seconds until an engine must answer; large models load long", json_schema_extra=HOW
+        1800.0, gt=0, description="seconds an engine may take to start; large models load slowly", json_schema_extra=HOW
     )
-    most: int = Field(
-        1024, ge=1, description="requests at once that an engine is never given more than", json_schema_extra=HOW
-    )
+    most: int = Field(1024, ge=1, description="upper limit of concurrent requests per engine", json_schema_extra=HOW)
     max_restarts: int = Field(
-        5, ge=0, description="restarts in a row before an engine is given up", json_schema_extra=HOW
+        5, ge=0, description="consecutive restarts before an engine is given up", json_schema_extra=HOW
     )
 
 
 class Replicas(Section):
-    """How many there are of something, ``{min: 1, max: 4}`` or a number."""
+    """A number of replicas: ``{min: 1, max: 4}``, or one number for both."""
 
-    min: int = Field(1, ge=0, description="a run starts once so many are ready")
-    max: int = Field(1, ge=0, description="more are started as far as the cluster has room")
+    min: int = Field(1, ge=0, description="a run starts when this many are ready")
+    max: int = Field(1, ge=0, description="upper limit; more are started while the cluster has room")
 
     @model_validator(mode="before")
     @classmethod
     def _number(cls, given: Any) -> Any:
-        """``replicas: 2`` is two, no more and no less."""
+        """``replicas: 2`` is exactly two."""
         return {"min": given, "max": given} if isinstance(given, int) else given
 
     @model_validator(mode="after")
@@ -79,17 +79,17 @@ class Replicas(Section):
 
 
 class PoolConfig(EngineConfig):
-    """One model, and who answers for it. Named in a seat as ``pool:NAME``."""
+    """One model and what serves it. A seat names it as ``pool:NAME``."""
 
-    model: str = Field(description="path or name of the model; the name the endpoints know it by")
+    model: str = Field(description="path or name of the model, as the endpoints know it")
     replicas: Replicas | None = Field(
         None,
-        description="engines hosted by us, {min: 1, max: 4} or a number; default: one, or none where urls are given",
+        description="hosted engines, {min: 1, max: 4} or a number; default: one, or none if urls are given",
         json_schema_extra=HOW,
     )
-    urls: list[str] = Field([], description="endpoints hosted by others, each ending in /v1", json_schema_extra=HOW)
+    urls: list[str] = Field([], description="external endpoints, each ending in /v1", json_schema_extra=HOW)
     api_key_env: str | None = Field(
-        None, description="environment variable with the key of these endpoints", json_schema_extra=HOW
+        None, description="environment variable with the API key of these endpoints", json_schema_extra=HOW
     )
 
     @field_validator("urls")
@@ -101,15 +101,15 @@ class PoolConfig(EngineConfig):
             raise ValueError(str(error)) from None
 
     def hosted(self) -> Replicas:
-        """How many engines are ours to start."""
+        """How many engines the run starts itself."""
         return self.replicas or (Replicas(min=0, max=0) if self.urls else Replicas())
 
 
 def endpoint_url(text: str) -> str:
-    """An endpoint's base URL as it is used: without a slash, or ``/chat/completions``, at its end.
+    """An endpoint's base URL, without a trailing slash or ``/chat/completions``.
 
     Raises:
-        InputError: no such URL, or one with a password in it.
+        InputError: not an HTTP URL, or it contains a user or password.
     """
     base = text.strip().rstrip("/")
     try:

@@ -1,4 +1,4 @@
-"""Loading settings: a file, then what the command line says, with errors that name the place."""
+"""Loading settings: a file, then overrides from the command line, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .settings import Config
 
 
 def load_config(file: str | None, overrides: dict[str, Any]) -> Config:
-    """A config from a YAML file (or none) with dotted overrides on top.
+    """The config of a YAML file (or of none) with overrides on top, keyed by dotted path.
 
     Raises:
-        InputError: one line: unreadable file, unknown key (with the nearest one), wrong value.
+        InputError, one line: unreadable file, unknown key (with near matches), wrong value.
     """
     data: dict[str, Any] = {}
     if file is not None:

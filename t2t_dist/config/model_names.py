@@ -16,7 +16,7 @@ from t2t_dist.core.errors import InputError
 
 from .engines import endpoint_url
 
-#: The scripted agents.
+#: Names of the scripted agents.
 SCRIPTS = ("oracle", "hasty", "stubborn", "compliant", "silent")
 
 #: What each seat takes besides chat models: they only compute, and no model is asked.
@@ -118,7 +118,7 @@ def parse_model(name: str, seat: str) -> ModelName:
     """Parse a name, and check that the seat takes it.
 
     Raises:
-        InputError: no such name, or not for this seat; one line with the nearest names.
+        InputError, one line: unknown name, or not for this seat; with near matches.
     """
     forms = SEATS[seat]
     kind, _, rest = name.strip().partition(":")

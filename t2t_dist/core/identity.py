@@ -1,7 +1,7 @@
-"""Who is who: ids and seeds derived from what they identify, never from when or where something ran.
+"""Ids and seeds, derived from what they identify, never from when or where something ran.
 
-With deterministic models the same run gives the same rows at any number of workers, because nothing here knows the
-worker, the attempt or the time (law 1).
+With deterministic models the same run gives the same rows with any number of workers, because nothing here depends on
+the worker, the attempt or the time (law 1).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def seed_of(*parts: Any) -> int:
 
 
 def run_id(config: dict[str, Any], code: str, source: str) -> str:
-    """Identity of a run: the settings that change results, the code, and what it works on (domain or task set)."""
+    """Identity of a run: the settings that change results, the code, and its source (domain or task set)."""
     return f"run-{stable_hash(config, code, source, size=6)}"
 
 
@@ -41,12 +41,12 @@ def task_id(trajectory: str, intent: str) -> str:
 
 
 def episode_id(run: str, stage: str, item: str, trial: int) -> str:
-    """``item`` names what is rolled out: task and agent."""
+    """Id of an episode; ``item`` names what is rolled out: task and agent."""
     return f"ep-{stable_hash(run, stage, item, trial)}"
 
 
 def turn_seed(episode: str, seat: str, turn: int) -> int:
-    """Sampling seed of one turn; fits the 31 bits that every engine takes."""
+    """Sampling seed of one turn, in the 31 bits that every engine accepts."""
     return seed_of(episode, seat, turn) & 0x7FFFFFFF
 
 

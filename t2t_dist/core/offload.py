@@ -1,4 +1,4 @@
-"""Stretches of pure work on a domain, kept off the loop where they would hold it up."""
+"""Pure computing on a domain, moved off the event loop where it would block it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def aside(domain: Domain, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function gives that plays calls on worlds of its own: exploring, certifying, grading.
+async def offload(domain: Domain, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of a function that executes calls on its own worlds: exploring, certifying, grading.
 
-    Where tools wait for something outside it runs in a thread: seconds of that would stop all conversations of the
-    process, and its word that it is alive. Elsewhere a stretch is milliseconds of computing, which threads only slow.
+    Where tools block on something outside, it runs in a thread: waiting for seconds would stop all conversations of the
+    process, and its heartbeat. Elsewhere it takes milliseconds of computing, and a thread would only slow it.
     """
     if any(tool.blocking for tool in domain.tools):
         return await asyncio.to_thread(function, *args, **kwargs)

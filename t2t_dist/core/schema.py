@@ -1,7 +1,7 @@
-"""The objects of the method: trajectory, task (two sides and a certificate), turn, episode.
+"""The objects of the method: trajectory, task (two sides and a certificate), turn, episode, failure.
 
-Rows in the dataset are these objects; ``rows.py`` turns them into Arrow and back. Anything whose shape the domain
-decides (arguments, results, records) is JSON text, marked :data:`Json`.
+The rows of a dataset are these objects; ``storage/rows.py`` converts them to Arrow and back. Values whose shape the
+domain decides (arguments, results, records) are stored as JSON text, marked :data:`Json`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Intent = Literal["general", "ambiguous", "changing", "infeasible"]
 INTENTS: tuple[Intent, ...] = ("general", "ambiguous", "changing", "infeasible")
 
-#: tau2's words that end a conversation; the user says them.
+#: Tokens of tau2 with which the user ends a conversation.
 STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"
 
 #: Marks a field that is stored as JSON text.
@@ -23,21 +23,21 @@ Json = Annotated[Any, AS_JSON]
 Arguments = Annotated[dict[str, Any], AS_JSON]
 
 
-#: Faults that an episode's tools were given: ``{tool: fault}``, absent where there were none.
+#: The tool faults of an episode: ``{tool: fault}``; ``None`` if there were none.
 Faults = Annotated[dict[str, str] | None, AS_JSON]
 
 
 class Part(BaseModel):
-    """Base of all stored objects: unknown fields are an error, so a row of another layout can't pass for this one."""
+    """Base of all stored objects. Unknown fields are an error, so that a row of another layout is never accepted."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 # -- trajectory ------------------------------------------------------------------------------------------------------
 class Step(Part):
-    """One executed call. ``rules`` are the policy rules relied on (writes); ``digest`` is the world's after it.
+    """One executed call. ``rules`` are the policy rules relied on (writes); ``digest`` is the world's after the call.
 
-    ``requestor`` is ``user`` for a call that a customer makes on a device of their own; absent, it is the agent's.
+    ``requestor`` is ``user`` for a call that the customer makes on their own device, ``None`` for the agent's.
     """
 
     tool: str
@@ -53,7 +53,7 @@ class Step(Part):
 
 
 class Trajectory(Part):
-    """One exploration. ``verdict`` is ``kept`` or a reason code; ``raw`` keeps a model's text that was not usable."""
+    """One exploration. ``verdict`` is ``kept`` or a rejection code; ``raw`` keeps a model's unusable answer."""
 
     trajectory_id: str
     index: int
@@ -72,8 +72,8 @@ class Trajectory(Part):
 class Fact(Part):
     """Something the customer knows.
 
-    ``says`` are strings that words must carry to state it; ``stated`` facts are in the request from the start, the
-    others are told when asked (recognised by ``cues``) with the sentence ``answer``.
+    ``says`` are the strings that a text must contain to state it. ``stated`` facts are in the request from the start;
+    the others are given when asked for (recognised by ``cues``), with the sentence ``answer``.
     """
 
     slot: str
@@ -86,7 +86,7 @@ class Fact(Part):
 
 
 class Goal(Part):
-    """One thing the customer wants. ``questions`` are asked along with it."""
+    """One thing the customer wants. ``questions`` are asked together with it."""
 
     request: str
     facts: list[Fact] = []
@@ -94,7 +94,7 @@ class Goal(Part):
 
 
 class Change(Part):
-    """A changed mind about ``goal``: at ``trigger`` the customer says ``request`` and means only that from then on."""
+    """A change of mind about ``goal``: at ``trigger`` the customer says ``request``, which then replaces the goal."""
 
     goal: int
     trigger: str
@@ -103,7 +103,7 @@ class Change(Part):
 
 
 class UserSide(Part):
-    """All that a simulated user may know. The only side that is ever rendered into a prompt."""
+    """The customer's side: all that a simulated user may know. The only side that is ever rendered into a prompt."""
 
     name: str
     persona: str
@@ -116,15 +116,15 @@ class UserSide(Part):
     change: Change | None = None
     patience: int = Field(1, description="how often the customer insists before giving in to a refusal")
     at_hand: Annotated[dict[str, Any] | None, AS_JSON] = Field(
-        None, description="what the customer can use tools of their own on, by argument name"
+        None, description="what the customer's own tools can be used on, by argument name"
     )
 
 
 # -- task: the grader's side -------------------------------------------------------------------------------------------
 class GoldCall(Part):
-    """One call of the gold. ``goal`` is the goal it serves, -1 for finding out who the customer is.
+    """One call of the gold. ``goal`` is the goal it serves, -1 for identifying the customer.
 
-    ``requestor`` is ``user`` for a call that the customer makes on a device of their own; absent, it is the agent's.
+    ``requestor`` is ``user`` for a call that the customer makes on their own device, ``None`` for the agent's.
     """
 
     name: str
@@ -136,7 +136,7 @@ class GoldCall(Part):
 
 
 class Errand(Part):
-    """A goal that is a workflow of the domain: the gold's calls of this goal are its steps."""
+    """A goal that is a workflow of the domain: the gold calls of this goal are its steps."""
 
     goal: int
     name: str
@@ -144,14 +144,14 @@ class Errand(Part):
 
 
 class CallPattern(Part):
-    """Matches a call of this tool whose listed arguments are equal; ``None`` matches any call of the tool."""
+    """A pattern of calls: this tool with these arguments equal; ``None`` matches any call of the tool."""
 
     name: str
     arguments: Annotated[dict[str, Any] | None, AS_JSON] = None
 
 
 class RecordChange(Part):
-    """One record the gold changes; ``None`` for a record that does not exist on that side."""
+    """One record that the gold changes; ``before`` or ``after`` is ``None`` where it does not exist."""
 
     table: str
     key: str
@@ -160,7 +160,7 @@ class RecordChange(Part):
 
 
 class GraderSide(Part):
-    """What the grader checks. Never rendered into any prompt."""
+    """The grader's side: what the grader checks. Never rendered into a prompt."""
 
     gold: list[GoldCall]
     initial: str
@@ -186,7 +186,7 @@ class Candidate(Part):
 
 
 class Certificate(Part):
-    """The machine-checked evidence that a task is what its intent says. Fields not of the intent are empty."""
+    """The machine-checked evidence that a task is what its intent says. Fields of other intents are empty."""
 
     intent: Intent
     replays: list[str] = Field([], description="final states of two replays of the gold: equal")
@@ -219,9 +219,9 @@ class Vote(Part):
 
 
 class Task(Part):
-    """A task. ``verdict`` is ``verified`` or ``rejected``; ``reasons`` are codes, ``detail`` says more in words.
+    """A task. ``verdict`` is ``verified`` or ``rejected``; ``reasons`` are rejection codes, ``detail`` explains them.
 
-    ``raw`` is the text it comes from where that is not ours: an imported task, or a model's answer that was not usable.
+    ``raw`` is the text it was made from, for an imported task or a model's unusable answer.
     """
 
     task_id: str
@@ -256,9 +256,9 @@ class ToolCall:
 class Turn:
     """One message. ``role`` is assistant, user or tool; ``seat`` whose message it is. Times in seconds.
 
-    The last four are there only where tokens are captured: ids of the prompt as the engine saw it and of the answer,
-    the answer's log probabilities, and the place in the prompt where it stops being the previous turn's prompt and
-    answer gone on with (``None`` where it is just that).
+    The last four are set only where tokens are captured: ids of the prompt as the engine saw it and of the answer, the
+    answer's log probabilities, and the position at which the prompt stops extending the previous turn's prompt and
+    answer (``None`` if it extends all of them).
     """
 
     seat: str
@@ -286,7 +286,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Outcome:
-    """What grading says. ``parts`` holds the value of every part computed, ``reward`` the product of the basis."""
+    """The result of grading. ``parts`` holds every part computed; ``reward`` is the product of those in the basis."""
 
     reward: float
     parts: dict[str, float]
@@ -297,7 +297,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Episode:
-    """One finished conversation with its result."""
+    """One graded conversation."""
 
     episode_id: str
     run_id: str
@@ -322,7 +322,7 @@ class Episode:
 
 @dataclass(slots=True)
 class Failure:
-    """An attempt, or a whole work item, that ended without a result. Never has a reward."""
+    """An episode, a stage of a trajectory, or a work item that ended without a result. Never has a reward."""
 
     episode_id: str
     run_id: str

@@ -1,8 +1,8 @@
-"""Speech acts in what agents and customers write, without a model and without knowing the domain.
+"""Speech acts in what agents and customers write, recognised without a model and without knowing the domain.
 
-Everybody who has to understand a message uses these: the scripted user and agents, the mention check, triggers,
-process checks and grading. They read what language models write (markdown, lists, typographic characters) as well as
-our own sentences. All are pure functions; what costs (splitting into sentences) is remembered for recent texts.
+Used wherever a message has to be understood: by the scripted user and agents, the mention check, triggers, process
+checks and grading. They handle what language models write (markdown, lists, typographic characters) as well as
+template sentences. All are pure functions; costly steps (splitting into sentences) are cached for recent texts.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ __all__ = [
 ]
 
 _BULLET = re.compile(r"^[ \t]*(?:[-+#>]+|\(?\d{1,2}[.)])[ \t]+", re.M)
-#: A line of a list, so that it can be told from the sentence that introduces the list.
+#: Marks a line of a list, to distinguish it from the sentence that introduces the list.
 _ITEM = "\x1e"
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 
 
 class Sentence(NamedTuple):
-    """One sentence or list line in lower case; ``asks`` where it is a question or a request to tell something."""
+    """One sentence or list line in lower case; ``asks`` if it is a question or a request for information."""
 
     text: str
     asks: bool
 
 
 def _holds(text: str, stems: tuple[str, ...]) -> bool:
-    """Whether any of the stems occurs: what a pattern needs, at a hundredth of its price."""
+    """Whether any of the stems occurs: a necessary condition of a pattern, at a hundredth of its cost."""
     return any(stem in text for stem in stems)
 
 
 @lru_cache(maxsize=1024)
 def sentences(text: str) -> tuple[Sentence, ...]:
-    """The text's sentences; each line of a list is one, and asks if the line before the list does."""
+    """The text's sentences; each line of a list is one, and asks if the line before the list asks."""
     found: list[Sentence] = []
     introduced = False
     for raw in _END.split(_BULLET.sub("\n" + _ITEM, plain_lines(text))):
@@ -102,7 +102,7 @@ _REQUEST = re.compile(
 
 
 # -- asking ----------------------------------------------------------------------------------------------------------
-#: A question that points back at what was listed before it.
+#: A question about what was listed before it.
 _POINTS_BACK = re.compile(
     r"\bwhich\s+(?:one|ones|of\s+(?:these|those|them)|would|do|did|should|is\s+it)\b"
     r"|\bwhat\s+would\s+you\s+(?:prefer|like)\b|\bwhich\?"
@@ -134,7 +134,7 @@ def asks_for(text: str, cues: Sequence[str]) -> bool:
 
 
 def asks_anything(text: str) -> bool:
-    """Whether the text holds a question or a request to tell something."""
+    """Whether the text contains a question or a request for information."""
     return any(sentence.asks for sentence in sentences(text))
 
 
@@ -181,7 +181,7 @@ _CONFIRM_STEMS = ("?", "confirm", "yes", "let me know", "your ", "me to", "y/n",
 
 @lru_cache(maxsize=1024)
 def asks_to_confirm(text: str) -> bool:
-    """Whether the text asks for a yes to something it is about to do."""
+    """Whether the text asks for a yes to an action that it announces."""
     return any(
         _holds(s, _CONFIRM_STEMS)
         and (_PLEASE_CONFIRM.search(s) or (_CONFIRM.search(s) and not _WHAT_SHOULD_I.search(s)))
@@ -218,7 +218,7 @@ _REFUSE = re.compile(
     |\bunfortunately\b|\b(?:i'm|i\s+am|we're|we\s+are)\s+(?:(?:really|very|so|truly)\s+)?(?:sorry|afraid)\b|^sorry,\s+but\b""",
     re.X,
 )
-#: Looks like a refusal and is none: an apology, a look-up that failed, a warning about what happens afterwards.
+#: Looks like a refusal but is none: an apology, a failed look-up, a warning about what happens afterwards.
 _NO_REFUSAL = re.compile(
     r"""\bsorry\s+(?:for|about|to\s+hear|to\s+keep|that\s+you|you)\b|\bcan't\s+wait\b
     |\b(?:can't|cannot|couldn't|could\s+not|unable\s+to|not\s+able\s+to|don't|do\s+not|didn't|did\s+not)\s+(?:seem\s+to\s+)?(?:find|locate|see|be\s+undone|undo|reach|read|identify|hear|catch|understand|follow)\b
@@ -282,7 +282,7 @@ _DONE_STEMS = ("'ve ", "have ", "has ", "done", "success", "through", "all set",
 
 @lru_cache(maxsize=1024)
 def reports_done(text: str) -> bool:
-    """Whether the agent reports that what was asked for has been done."""
+    """Whether the agent reports that the request has been carried out."""
     return any(
         _holds(s, _DONE_STEMS)
         and not s.endswith("?")
@@ -307,7 +307,7 @@ _ON_CONDITION = re.compile(r"\b(?:once|if|after|unless)\s+you\b")
 
 @lru_cache(maxsize=1024)
 def promises_write(text: str) -> bool:
-    """Whether the agent says that it is going to do something now: whoever leaves here leaves too early."""
+    """Whether the agent says that it is about to do something: a customer who leaves now leaves too early."""
     return any(_PROMISE.search(s) and not s.endswith("?") and not _ON_CONDITION.search(s) for s, _ in sentences(text))
 
 
@@ -333,7 +333,7 @@ _ALREADY = re.compile(
 _NOT_YET = re.compile(r"\b(?:before|if\s+you|going\s+to|would|could)\b")
 
 
-#: "I can't hand you over": the no stands right before the act.
+#: "I can't hand you over": the negation stands right before the verb.
 _NEGATED = re.compile(
     r"\b(?:can't|cannot|not|unable|won't|don't)\s+(?:\w+\s+){0,3}?(?:transfer|connect|hand|pass|escalat|forward|refer|put)"
 )
@@ -346,7 +346,7 @@ def _transfers(s: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def hands_over(text: str) -> bool:
-    """Whether the agent says that it is handing the customer over right now, or has done so."""
+    """Whether the agent says that it is handing the customer over now, or has done so."""
     return any(
         _transfers(s) and _ALREADY.search(s) and not _NOT_YET.search(s) and not s.endswith("?")
         for s, _ in sentences(text)

@@ -1,7 +1,7 @@
-"""Whether a text says certain strings or numbers.
+"""Whether a text contains certain strings or numbers, whatever their spelling.
 
-Used wherever words have to carry facts: the mention check of tasks, triggers, the communicate part of a grade, the
-scripted speakers. Pure; the spelling of recent texts is remembered, so that a look-up costs microseconds.
+Used wherever a text has to state facts: by the mention check of tasks, triggers, the communicate part of a grade, the
+scripted speakers. Pure; normalised forms of recent texts are cached, so that a look-up costs microseconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-#: Typography that means the same as plain characters; markdown's emphasis means nothing here.
+#: Typographic characters to plain ones; markdown's emphasis is dropped.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u02bc\u00b4", "'"),
@@ -27,8 +27,8 @@ _MARKUP = re.compile(r"[*`]")
 
 @lru_cache(maxsize=1024)
 def plain_lines(text: str) -> str:
-    """Lower case and plain characters, lines kept."""
-    # Bullets first: a star at the start of a line is one, elsewhere it is emphasis.
+    """The text in lower case and plain characters, line by line."""
+    # Bullets first: a star at the start of a line is a bullet, elsewhere emphasis.
     text = re.sub(r"^[ \t]*\*[ \t]+", "- ", text, flags=re.M) if "* " in text else text
     if text.isascii():
         return _MARKUP.sub("", text).lower() if "*" in text or "`" in text else text.lower()
@@ -37,15 +37,15 @@ def plain_lines(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def normalised(text: str) -> str:
-    """Lower case, plain characters, single spaces."""
+    """The text in lower case, with plain characters and single spaces."""
     return " ".join(plain_lines(text).split())
 
 
 def mentions(text: str, says: Iterable[str]) -> bool:
-    """Whether every one of ``says`` stands in the text.
+    """Whether the text contains every one of ``says``.
 
-    Case, runs of white space and typography do not matter. A string is found as whole words, and a number never as a
-    part of a longer one: ``5 liters`` is not in ``1.5 liters``, ``#W123`` not in ``#W1234``.
+    Case, white space and typography do not matter. A string is found as whole words only, and a number never as part
+    of a longer one: ``5 liters`` is not in ``1.5 liters``, ``#W123`` not in ``#W1234``.
     """
     body = normalised(text)
     return all(_stands_in(body, normalised(say)) for say in says)
@@ -96,7 +96,7 @@ _NUMBER = re.compile(
 
 @lru_cache(maxsize=1024)
 def numbers(text: str) -> frozenset[str]:
-    """The whole numbers of a text in one spelling, with and without their minus: ``$1,143.20`` is ``1143.2``.
+    """The numbers of a text in one spelling, with and without their minus: ``$1,143.20`` is ``1143.2``.
 
     Parts of ids, dates and times are not numbers.
     """
@@ -118,10 +118,10 @@ def _spelled(number: str) -> str:
 
 
 def says_number(text: str, number: str) -> bool:
-    """Whether the text says this number, as a whole: ``143.20`` is said by ``$143.2``, not by ``1143.20``.
+    """Whether the text contains this number, as a whole: ``$143.2`` contains ``143.20``, ``1143.20`` does not.
 
-    Thousands separators are understood. A wanted minus must be there; an unwanted one (a refund written as negative)
-    does not matter. ``number`` may be written with a currency sign.
+    Thousands separators are understood. A minus in ``number`` must be in the text; one in the text alone (a refund
+    written as negative) is ignored. ``number`` may be written with a currency sign.
     """
     wanted = number.strip().lstrip("$\u20ac\u00a3 ")
     minus, wanted = ("-", wanted[1:]) if wanted[:1] in ("-", "\u2212") else ("", wanted.lstrip("+"))

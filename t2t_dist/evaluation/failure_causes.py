@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import ToolCrash
 from t2t_dist.grading.diagnose import CODES, diagnose
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 
 #: Most failed episodes read for a report; of more, a fixed uniform sample is read.
@@ -60,7 +60,7 @@ class Causes:
 
 
 def causes_of(
-    reading: Reading, limit: int | None = LIMIT, agent: str | None = None, intent: str | None = None
+    reading: PartialRun, limit: int | None = LIMIT, agent: str | None = None, intent: str | None = None
 ) -> Causes:
     """Examine the failed episodes of a run: all (``limit`` None), or a sample drawn by their ids.
 
@@ -115,7 +115,7 @@ def causes_of(
     return causes
 
 
-def _chosen(reading: Reading, wanted: Any, limit: int | None, causes: Causes) -> dict[str, str]:
+def _chosen(reading: PartialRun, wanted: Any, limit: int | None, causes: Causes) -> dict[str, str]:
     """Ids of the episodes to examine, with their tasks: those with the smallest hashes."""
     lowest: list[tuple[int, str, str]] = []
     for episode_id, task_id in _ids(reading, wanted):
@@ -128,6 +128,6 @@ def _chosen(reading: Reading, wanted: Any, limit: int | None, causes: Causes) ->
     return {episode_id: task_id for _, episode_id, task_id in lowest}
 
 
-def _ids(reading: Reading, wanted: Any) -> Iterator[tuple[str, str]]:
+def _ids(reading: PartialRun, wanted: Any) -> Iterator[tuple[str, str]]:
     for batch in reading.batches("episodes", ["episode_id", "task_id"], wanted):
         yield from zip(batch["episode_id"].to_pylist(), batch["task_id"].to_pylist(), strict=True)

@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined
 
 from t2t_dist.config.model_names import is_built_in
 from t2t_dist.config.settings import Config
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 
 from .files import PLACES
 from .formats import yaml_features
@@ -43,7 +43,7 @@ class Counts:
     written: Counter[str] = field(default_factory=Counter)
 
 
-def origin_of(reading: Reading) -> dict[str, Any]:
+def origin_of(reading: PartialRun) -> dict[str, Any]:
     """The provenance of a run, for the card."""
     assert reading.config is not None
     config: Config = reading.config

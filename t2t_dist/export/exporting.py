@@ -17,7 +17,7 @@ from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import SPLITS
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import CHECKS
 from t2t_dist.synthesis.entities import Entities
 
@@ -129,7 +129,7 @@ class _Run:
     """A run to export, with everything that its rows need."""
 
     def __init__(self, path: str, options: Options) -> None:
-        self.reading = reading = Reading(path)
+        self.reading = reading = PartialRun(path)
         if reading.config is None:
             raise InputError(f"{path}: {reading.notes[0]}")
         if options.format == "rl" and reading.config.models.capture != "tokens":

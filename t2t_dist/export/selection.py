@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.environments.tools import AGENT
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.synthesis.entities import Entities
 
 from .formats import pair_id
@@ -73,7 +73,7 @@ class Scan:
     left_out: Counter[str] = field(default_factory=Counter)
     seen: set[str] = field(default_factory=set)
 
-    def run(self, reading: Reading, entities: Entities, filters: Filters, format: str) -> None:
+    def run(self, reading: PartialRun, entities: Entities, filters: Filters, format: str) -> None:
         """Scan all episodes of a run."""
         tasks: dict[str, frozenset[str]] = {}
         if reading.source is not None:

@@ -1,7 +1,7 @@
-"""Budgets of a run, and what it yields for what it costs.
+"""Budgets of a run, and its yield per cost.
 
-A budget that is used up ends a run in order: what is alive comes to its end and is committed, so a budget may be passed
-by what was in flight. The run can be gone on with under a larger one.
+A budget that is used up drains the run: live episodes finish and are committed, so the total may exceed the budget by
+what was in flight. The run can be resumed with a larger budget.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ def accepted(counters: Mapping[str, float]) -> int:
 
 
 def episodes(counters: Mapping[str, float]) -> int:
-    """Graded episodes so far, those of verification included."""
+    """Graded episodes so far, including those of verification."""
     return int(_total(counters, "episodes."))
 
 
 def tokens(counters: Mapping[str, float]) -> int:
-    """Tokens so far, prompts and answers."""
+    """Tokens so far, in prompts and answers."""
     return int(_total(counters, "tokens."))
 
 
@@ -31,20 +31,20 @@ def _total(counters: Mapping[str, float], prefix: str) -> float:
 
 
 def spent(budget: BudgetConfig, counters: Mapping[str, float], elapsed_s: float) -> str:
-    """Which budget is used up, in words; empty while none is."""
-    for told, used, most in (
+    """A message that names the budget used up; empty while none is."""
+    for unit, used, most in (
         ("verified tasks", accepted(counters), budget.accepted),
         ("episodes", episodes(counters), budget.episodes),
         ("tokens", tokens(counters), budget.tokens),
         ("seconds", elapsed_s, budget.wall_s),
     ):
         if most is not None and used >= most:
-            return f"the budget of {most:g} {told} is used up"
+            return f"the budget of {most:g} {unit} is used up"
     return ""
 
 
 def yields(counters: Mapping[str, float], gpu_seconds: float) -> dict[str, float]:
-    """Verified tasks for 1,000 graded episodes and for an hour of one GPU, each where there were any."""
+    """Verified tasks per 1,000 graded episodes and per GPU hour; each only where there were any."""
     found, made = {}, accepted(counters)
     if count := episodes(counters):
         found["accepted_per_1000_episodes"] = round(1000 * made / count, 1)

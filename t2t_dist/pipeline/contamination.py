@@ -1,4 +1,4 @@
-"""Contamination: what a run's tasks share with those of a reference, by entity and by what is done."""
+"""Contamination: what a run's tasks share with those of reference runs, by entities and by actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from t2t_dist.synthesis.verify import action_key
 
 
 class Overlap(NamedTuple):
-    """What verified tasks share with those of ``reference``; tasks by id, entities as ``DOMAIN/TABLE/KEY``, sorted."""
+    """What verified tasks share with those of ``reference``: task ids, and entities as ``DOMAIN/TABLE/KEY``; sorted."""
 
     reference: str
     reference_tasks: int
@@ -23,19 +23,19 @@ class Overlap(NamedTuple):
 
 
 def overlaps(source: Source, references: list[Source]) -> list[Overlap]:
-    """What the verified tasks of a run share with each of other runs.
+    """What the verified tasks of a run share with those of each reference run.
 
-    The same actions are the same writes on the same records, whatever is said. An entity is a customer or a record of
-    a customer's: tasks of two splits share none, those of two seeds may by chance. Raises InputError.
+    Actions are the same if they are the same writes on the same records, whatever is said. An entity is a customer or a
+    record of a customer: tasks of two splits share none, tasks of two seeds may by chance. Raises InputError.
     """
-    known, found = _Known(), []
+    known, result = _Known(), []
     mine = {task_id: (key, names) for task_id, key, names in known.of(source)}
     for reference in references:
         other = known.of(reference)
         actions = {key for _, key, _ in other}
         entities = frozenset().union(*(names for *_, names in other))
         shared = frozenset().union(*(names & entities for _, names in mine.values()))
-        found.append(
+        result.append(
             Overlap(
                 reference.path,
                 len(other),
@@ -44,11 +44,11 @@ def overlaps(source: Source, references: list[Source]) -> list[Overlap]:
                 sorted(shared),
             )
         )
-    return found
+    return result
 
 
 class _Known:
-    """Runs read once each."""
+    """Cache of what was read from each run."""
 
     def __init__(self) -> None:
         self._read: dict[str, list[tuple[str, str, frozenset[str]]]] = {}

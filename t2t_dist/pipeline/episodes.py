@@ -1,4 +1,4 @@
-"""One episode from start to row: players, conversation, grade; bounded attempts, each on a fresh world."""
+"""One episode from start to grade: players, conversation, grading; bounded attempts, each on a fresh world."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 import heapq
 import time
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import RETRYABLE, EngineRejected, EpisodeFailure, FailureClass
 from t2t_dist.core.identity import episode_id, seed_of
-from t2t_dist.core.offload import aside
+from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Episode, Failure, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Plan, with_tool_faults
@@ -21,20 +21,21 @@ from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import RolloutFailed, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.simulation.tool_fault_plan import plan_of
-from t2t_dist.storage.rows import episode_row, failure_row
+
+from .failures import failure_of
+
+#: What becomes of an episode: it is graded, or it fails.
+Finished = Episode | Failure
 
 
-class Finished(NamedTuple):
-    """What became of an episode: a row of ``episodes`` with its reward, or a row of ``failures``."""
-
-    table: str
-    row: dict[str, Any]
-    reward: float | None
+def reward_of(done: Finished) -> float | None:
+    """The reward of a graded episode; ``None`` of a failure."""
+    return done.outcome.reward if isinstance(done, Episode) else None
 
 
 @dataclass(eq=False, slots=True)
 class _Live:
-    """An episode that is under way; ``turns`` grows with it."""
+    """An episode in progress; ``turns`` grows with it."""
 
     identity: str
     task_id: str
@@ -47,7 +48,7 @@ class _Live:
 
 @dataclass
 class EpisodeRunner:
-    """Rolls out tasks of one run."""
+    """Runner of the episodes of one run, in one process."""
 
     run_id: str
     config: Config
@@ -56,13 +57,14 @@ class EpisodeRunner:
     _live: set[_Live] = field(default_factory=set)
 
     def alive(self, count: int) -> list[tuple[str, asyncio.Task[Any]]]:
-        """The tasks of the episodes alive longest, each named."""
+        """The asyncio tasks of the oldest live episodes, each with a label."""
         oldest = heapq.nsmallest(count, self._live, key=lambda live: live.began)
         return [(f"episode {e.identity} of {e.agent} on {e.task_id}", e.running) for e in oldest if e.running]
 
     def slowest(self, count: int) -> list[dict[str, Any]]:
-        """The episodes alive longest, each with where its time went so far, in seconds: waiting for room on an engine
-        (``queue``), for the agent's and the user's model, in tools, and the rest, which is the current wait."""
+        """The oldest live episodes, each with its time so far in seconds: queued for an engine (``queue``), in the
+        agent's model (``model``), the user's (``user``), in tools (``tool``), and the rest, the current wait
+        (``waiting``)."""
         now = time.perf_counter()
         found = []
         for live in heapq.nsmallest(count, self._live, key=lambda live: live.began):
@@ -87,11 +89,12 @@ class EpisodeRunner:
         return found
 
     async def run(self, task: Task, agent: str, trial: int, stage: str = "rollout", attempt: int = 1) -> Finished:
-        """One episode. Raises only what is nobody's episode (bad input, cancellation)."""
-        identity = episode_id(self.run_id, stage, f"{task.task_id}/{agent}", trial)
-        # Not the agent's: all meet the same greeting and the same customer, and so can be compared in pairs.
+        """One episode, graded or failed. Raises only what belongs to no episode: bad input, cancellation."""
+        what = f"{task.task_id}/{agent}"
+        identity = episode_id(self.run_id, stage, what, trial)
+        # Without the agent: all agents meet the same greeting and customer, so they can be compared in pairs.
         seed = seed_of(self.config.seed, "episode", task.task_id, trial)
-        # What is verified is the task, not how an agent copes with tools that fail.
+        # Verification is about the task, not about how an agent copes with failing tools.
         plan = {} if stage == "verify" else plan_of(self.config.faults, self.domain, task, seed_of(seed, "faults"))
         started, clock = time.time(), time.perf_counter()
         limits = self.config.limits
@@ -113,27 +116,24 @@ class EpisodeRunner:
             self._live.discard(live)
         assert failed is not None
         turns = failed.turns if isinstance(failed, RolloutFailed) else []
-        row = failure_row(
-            Failure(
-                episode_id=identity,
-                run_id=self.run_id,
-                stage=stage,
-                domain=task.domain,
-                task_id=task.task_id,
-                intent=task.intent,
-                trial=trial,
-                attempts=attempt + again,
-                agent=agent,
-                user=self.config.user,
-                failure=failed.failure.value,
-                message=str(failed),
-                turns=turns,
-                started=started,
-                duration=time.perf_counter() - clock,
-                faults=dict(plan) or None,
-            )
+        return failure_of(
+            self.run_id,
+            stage=stage,
+            what=what,
+            domain=task.domain,
+            failure=failed.failure,
+            message=str(failed),
+            attempts=attempt + again,
+            task_id=task.task_id,
+            intent=task.intent,
+            trial=trial,
+            agent=agent,
+            user=self.config.user,
+            turns=turns,
+            started=started,
+            duration=time.perf_counter() - clock,
+            faults=dict(plan) or None,
         )
-        return Finished("failures", row, None)
 
     async def _attempt(
         self,
@@ -146,7 +146,7 @@ class EpisodeRunner:
         started: float,
         live: _Live,
         plan: Plan,
-    ) -> Finished:
+    ) -> Episode:
         config = self.config
         try:
             rollout = await roll_out(
@@ -161,12 +161,12 @@ class EpisodeRunner:
         finally:
             for seat in ("agent", "user"):
                 self.models.forget(f"{identity}/{seat}")
-        outcome = await aside(self.domain, grade, self.domain, task, rollout.turns, rollout.termination.value, plan)
+        outcome = await offload(self.domain, grade, self.domain, task, rollout.turns, rollout.termination.value, plan)
         if outcome.final != rollout.final:
-            # The live world and the replayed one disagree: the domain is not deterministic, so no grade can be trusted.
+            # The live world and the replayed one differ: the domain is not deterministic, so no grade can be trusted.
             message = f"replaying the transcript led to another state than the conversation did ({outcome.detail})"
             raise RolloutFailed(message, FailureClass.TOOL_CRASH, rollout.turns, rollout.flags)
-        episode = Episode(
+        return Episode(
             episode_id=identity,
             run_id=self.run_id,
             stage=stage,
@@ -187,29 +187,3 @@ class EpisodeRunner:
             duration=time.perf_counter() - live.began,
             faults=dict(plan) or None,
         )
-        return Finished("episodes", episode_row(episode), outcome.reward)
-
-
-def lost_episode(
-    run_id: str, config: Config, domain: str, what: str, attempts: int, failure: FailureClass, message: str
-) -> dict[str, Any]:
-    """The failure row of a work item that was given up: ``what`` names it."""
-    return failure_row(
-        Failure(
-            episode_id=episode_id(run_id, "item", what, 0),
-            run_id=run_id,
-            stage="item",
-            domain=domain,
-            task_id="",
-            intent="",
-            trial=0,
-            attempts=attempts,
-            agent="",
-            user=config.user,
-            failure=failure.value,
-            message=f"{what} {message}",
-            turns=[],
-            started=time.time(),
-            duration=0.0,
-        )
-    )

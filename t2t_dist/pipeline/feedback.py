@@ -1,8 +1,8 @@
-"""What is explored next, by what came out so far: writes whose tasks fall into the wanted band of pass rates come more.
+"""Feedback weights: writes whose tasks fall into the wanted band of pass rates are explored more often.
 
-Off by default (``feedback``). A worker counts, for each write that a task's gold makes, how many tasks were rolled out
-and how many of them were kept; the driver turns the sums of all workers into favours and tells them. So with feedback
-the trajectories depend on what was finished when, and a second run gives other ones; every task is still proven, and
+Off by default (``feedback``). For each write in a task's gold, a worker counts the tasks rolled out and those of them
+that were kept; the driver turns the sums over all workers into weights and sends these back. With feedback the
+trajectories therefore depend on what finished when, and a second run gives others; every task is still certified, and
 every stored trajectory still replays.
 """
 
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-#: Counters of the run: tasks rolled out, and those in the band, by write.
+#: Prefixes of counters, by write: tasks rolled out, and those of them in the band.
 _MADE, _KEPT = "band.made.", "band.kept."
-#: No write falls below this share of the best: what is too easy or too hard today may not be for the next agent.
+#: Lowest weight: what is too easy or too hard for these agents may not be for the next.
 LEAST = 0.1
 
 
-def counted(writes: Iterable[str], kept: bool) -> Counter[str]:
-    """What one task that was rolled out adds to the run's counters."""
+def band_counts(writes: Iterable[str], kept: bool) -> Counter[str]:
+    """The counts that one rolled-out task adds to the run's counters."""
     counts: Counter[str] = Counter()
     for write in set(writes):
         counts[_MADE + write] += 1
@@ -26,11 +26,11 @@ def counted(writes: Iterable[str], kept: bool) -> Counter[str]:
     return +counts
 
 
-def favours(counters: Mapping[str, float]) -> dict[str, float]:
-    """Each write's share of tasks kept, relative to the best (1.0), :data:`LEAST` at least.
+def feedback_weights(counters: Mapping[str, float]) -> dict[str, float]:
+    """The weight of each write: its share of tasks kept relative to the best share, in [:data:`LEAST`, 1.0].
 
-    Two tasks, one of them kept, are taken for granted for each write, so that the first few decide little. A write that
-    was never rolled out is not named: it counts as 1.0.
+    Each write starts with two assumed tasks, one of them kept, so that the first few decide little. A write that was
+    never rolled out is left out: its weight is 1.0.
     """
     made = {name.removeprefix(_MADE): count for name, count in counters.items() if name.startswith(_MADE)}
     rates = {write: (counters.get(_KEPT + write, 0) + 1) / (count + 2) for write, count in made.items()}

@@ -1,6 +1,6 @@
-"""``t2t doctor``: what this machine and the named endpoints can do, each point with what to do about it.
+"""Checks of ``t2t doctor``: what this machine and the configured endpoints can do, and what to do about problems.
 
-Ray, engines that we host and their interpreter are looked at by ``cluster.doctor``, which comes here for the rest.
+``cluster.doctor`` checks Ray, hosted engines and their interpreter, and calls this module for the rest.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from t2t_dist.models.openai import listed_models
 from t2t_dist.storage.objects.base import is_uri
 from t2t_dist.storage.objects.opening import create_storage
 
-#: Free bytes below which a run is warned of its disk.
+#: Free bytes below which the disk gets a note.
 _LITTLE_DISK = 2 << 30
 _ANSWER_S = 60.0
-#: Routes of a vLLM that we use, and what for; the rest works without them.
+#: Routes of a vLLM server that a run uses, with their purpose; without one, everything else still works.
 ROUTES = {
     "/health": "readiness of hosted engines",
     "/metrics": "admission by KV use, prefix hits in the status",
@@ -47,24 +47,24 @@ TOOL = {
 }
 
 
-class Finding(NamedTuple):
-    """``state`` is ``ok``, ``note`` (works, and worth knowing) or ``defect`` (the config can't run)."""
+class CheckResult(NamedTuple):
+    """Result of one check. ``state`` is ``ok``, ``note`` (works, but worth knowing) or ``defect`` (can't run)."""
 
     point: str
     state: str
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One to be examined; ``url`` ends in ``/v1``."""
+    """An endpoint to check; ``url`` ends in ``/v1``."""
 
     url: str
     model: str
     key: str = ""
 
 
-def machine(out: str | None) -> list[Finding]:
+def machine(out: str | None) -> list[CheckResult]:
     """Python, processors, memory, ports and disk of this machine."""
     import psutil
 
@@ -72,42 +72,42 @@ def machine(out: str | None) -> list[Finding]:
     version = platform.python_version()
     good = sys.version_info >= (3, 11)
     found.append(
-        Finding("Python", "ok" if good else "defect", version if good else f"{version}; it takes 3.11 or newer")
+        CheckResult("Python", "ok" if good else "defect", version if good else f"{version}; 3.11 or newer is needed")
     )
     memory = psutil.virtual_memory()
     cores = len(psutil.Process().cpu_affinity())
-    found.append(Finding("machine", "ok", f"{cores} CPUs, {memory.total / 2**30:.0f} GiB, {platform.platform()}"))
+    found.append(CheckResult("machine", "ok", f"{cores} CPUs, {memory.total / 2**30:.0f} GiB, {platform.platform()}"))
     try:
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
-            found.append(Finding("ports", "ok", f"free ones can be had on loopback, such as {held.getsockname()[1]}"))
+            found.append(CheckResult("ports", "ok", f"free ones on loopback, for example {held.getsockname()[1]}"))
     except OSError as error:
-        found.append(Finding("ports", "defect", f"no port can be had on loopback: {error.strerror}"))
+        found.append(CheckResult("ports", "defect", f"no free port on loopback: {error.strerror}"))
     if out is not None and is_uri(out):
         return [*found, _store(out)]
     folder = Path(out or ".").absolute()
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    told = f"{free / 2**30:.1f} GiB free where runs go ({folder})"
+    detail = f"{free / 2**30:.1f} GiB free where runs go ({folder})"
     if free < _LITTLE_DISK:
-        found.append(Finding("disk", "note", f"{told}; an episode takes 10 to 50 KB"))
+        found.append(CheckResult("disk", "note", f"{detail}; an episode takes 10 to 50 KB"))
     else:
-        found.append(Finding("disk", "ok", told))
+        found.append(CheckResult("disk", "ok", detail))
     return found
 
 
-def _store(out: str) -> Finding:
-    """Whether a run can be written there; leaves nothing behind."""
+def _store(out: str) -> CheckResult:
+    """Check that a run can be written there; leaves nothing behind."""
     try:
         storage = create_storage(out)
     except InputError as error:
-        return Finding("store", "defect", str(error))
-    return Finding("store", "ok", f"{storage.describe('')} can be written")
+        return CheckResult("store", "defect", str(error))
+    return CheckResult("store", "ok", f"{storage.describe('')} is writable")
 
 
-async def endpoint(asked: Endpoint) -> list[Finding]:
-    """Routes, request fields, a one-token request and a one-tool request of an endpoint that is up."""
+async def endpoint(asked: Endpoint) -> list[CheckResult]:
+    """Check a running endpoint: its routes, request fields, a one-token request and a one-tool request."""
     headers = {"Authorization": f"Bearer {asked.key}"} if asked.key else {}
     timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
@@ -116,7 +116,9 @@ async def endpoint(asked: Endpoint) -> list[Finding]:
             return await probe.run()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            return [Finding(asked.model, "defect", f"{asked.url} can't be reached: {reason}; start it or mend the URL")]
+            return [
+                CheckResult(asked.model, "defect", f"{asked.url} can't be reached: {reason}; start it or fix the URL")
+            ]
 
 
 class _Probe:
@@ -124,33 +126,35 @@ class _Probe:
         self.session, self.asked = session, asked
         self.root = asked.url.removesuffix("/v1")
 
-    async def run(self) -> list[Finding]:
+    async def run(self) -> list[CheckResult]:
         name = self.asked.model
         there = [path for path in ROUTES if await self._has(path)]
         absent = [f"{path} ({what})" for path, what in ROUTES.items() if path not in there]
-        found = [Finding(f"{name}: routes", "note" if absent else "ok", f"{', '.join(there)}{_without(absent)}")]
+        found = [CheckResult(f"{name}: routes", "note" if absent else "ok", f"{', '.join(there)}{_without(absent)}")]
         listed = await self._listed() if "/v1/models" in there else []
         if listed and name not in listed:
             shown = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
             return [
                 *found,
-                Finding(f"{name}: model", "defect", f"{self.asked.url} does not serve it; it lists: {shown}"),
+                CheckResult(f"{name}: model", "defect", f"{self.asked.url} does not serve it; it lists: {shown}"),
             ]
         status, body = await self._chat(max_tokens=1)
         if status != 200:
-            return [*found, Finding(f"{name}: one token", "defect", f"refused with {status}: {self._said(body)}")]
+            return [*found, CheckResult(f"{name}: one token", "defect", f"refused with {status}: {self._quoted(body)}")]
         if not _choice(body):
-            told = f"the answer is not a chat completion: {self._said(body)}"
-            return [*found, Finding(f"{name}: one token", "defect", told)]
+            detail = f"the answer is not a chat completion: {self._quoted(body)}"
+            return [*found, CheckResult(f"{name}: one token", "defect", detail)]
         given = body.get("usage")
         usage = given if isinstance(given, dict) else {}
         cached = "cached_tokens" in (usage.get("prompt_tokens_details") or {})
-        told = f"answered, {usage.get('prompt_tokens', '?')} tokens in"
-        found.append(Finding(f"{name}: one token", "ok", told + ("" if cached else "; cached tokens are not told")))
+        detail = f"answered, {usage.get('prompt_tokens', '?')} tokens in"
+        found.append(
+            CheckResult(f"{name}: one token", "ok", detail + ("" if cached else "; cached tokens are not reported"))
+        )
         fields = await self._fields()
         missing = [field for field, works in fields.items() if not works]
-        told = f"{', '.join(field for field, works in fields.items() if works) or 'none'}{_without(missing)}"
-        found.append(Finding(f"{name}: request fields", "note" if missing else "ok", told))
+        detail = f"{', '.join(field for field, works in fields.items() if works) or 'none'}{_without(missing)}"
+        found.append(CheckResult(f"{name}: request fields", "note" if missing else "ok", detail))
         found.append(await self._tool(name))
         return found
 
@@ -176,7 +180,7 @@ class _Probe:
         return answer.status, parsed if isinstance(parsed, dict) else {"error": {"message": str(parsed)[:300]}}
 
     async def _fields(self) -> dict[str, bool]:
-        """Fields that a run may send, and whether the endpoint acts on them."""
+        """Request fields that a run may send, and whether the endpoint honours them."""
         status, body = await self._chat(max_tokens=1, seed=1)
         seed = status == 200
         status, body = await self._chat(max_tokens=1, logprobs=True, return_token_ids=True)
@@ -187,24 +191,24 @@ class _Probe:
             "return_token_ids": bool(choice.get("token_ids")) and bool(body.get("prompt_token_ids")),
         }
 
-    def _said(self, body: Mapping[str, Any]) -> str:
-        """A refusal's words as one short line, without the key: servers quote what they were sent."""
+    def _quoted(self, body: Mapping[str, Any]) -> str:
+        """The message of a refusal in one short line, without the key: servers echo what they were sent."""
         error = body.get("error") or body.get("message") or body.get("detail") or body
         words = str(error.get("message", error) if isinstance(error, dict) else error)
         return quote(words.replace(self.asked.key, "***") if self.asked.key else words)
 
-    async def _tool(self, name: str) -> Finding:
+    async def _tool(self, name: str) -> CheckResult:
         point = f"{name}: one tool"
         status, body = await self._chat(max_tokens=64, tools=[TOOL])
         if status == 200:
-            told = (
+            detail = (
                 "called"
                 if _choice(body).get("message", {}).get("tool_calls")
-                else "accepted; this model answered in words"
+                else "accepted; this model answered with text"
             )
-            return Finding(point, "ok", told)
+            return CheckResult(point, "ok", detail)
         remedy = "an agent needs tools: set engine.tool_parser (hosted), or start the server with a tool-call parser"
-        return Finding(point, "defect", f"refused with {status}: {self._said(body)}; {remedy}")
+        return CheckResult(point, "defect", f"refused with {status}: {self._quoted(body)}; {remedy}")
 
 
 def _without(absent: list[str]) -> str:
@@ -212,7 +216,7 @@ def _without(absent: list[str]) -> str:
 
 
 def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The first choice of a chat completion; empty where it is none."""
+    """The first choice of a chat completion; empty if there is none."""
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) and isinstance(first.get("message"), dict) else {}

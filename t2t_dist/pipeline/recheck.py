@@ -1,4 +1,4 @@
-"""``verify`` and ``regrade`` from stored data alone: the same verdicts, the same rewards, or a list of what changed."""
+"""``verify`` and ``regrade`` from stored data alone: verdicts and rewards are computed again and changes listed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.grading.grade import grade
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier, reference_keys
@@ -18,32 +18,32 @@ from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.from_tau2 import reimport
 
 
-class Difference(NamedTuple):
-    """An item whose stored result is not the one found now."""
+class ResultChange(NamedTuple):
+    """An item whose stored result differs from the one computed now."""
 
     item: str
     stored: str
     now: str
 
 
-def reverify(source: Source) -> tuple[Counter[str], list[Difference]]:
-    """Verify every stored task again, by the run's own settings: verdicts counted, and what changed."""
+def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
+    """Verify every stored task again, with the run's own settings: counts of verdicts, and changes."""
     config = source.manifest.config
     domain = load_domain(config)
     verifier = Verifier(domain, config.verify, reference_keys(config.verify.reference_tasks))
     rewards = _reference_rewards(source)
     verdicts: Counter[str] = Counter()
     changed = []
-    # Duplicates are decided by order: the earlier trajectory wins, as it did when the tasks were made.
+    # Duplicates are decided by order: the earlier trajectory wins, as when the tasks were made.
     for task in source.tasks():
         before = _verdict(task)
         copy = task.model_copy(deep=True)
-        # An imported task is imported again: its gold, and how like another it is, were decided elsewhere.
+        # An imported task is imported again: its gold and whether it is a duplicate were decided elsewhere.
         now = reimport(domain, copy) if task.writer == IMPORTED else verifier.check(copy)
         now = verifier.solvable(now, rewards.get(task.task_id, [])[: config.verify.reference_trials])
         verdicts[now.verdict] += 1
         if _verdict(now) != before:
-            changed.append(Difference(task.task_id, before, f"{_verdict(now)} {now.detail}".strip()))
+            changed.append(ResultChange(task.task_id, before, f"{_verdict(now)} {now.detail}".strip()))
     return verdicts, changed
 
 
@@ -60,8 +60,8 @@ def _reference_rewards(source: Source) -> dict[str, list[float]]:
     return {task_id: [reward for _, reward in sorted(trials)] for task_id, trials in found.items()}
 
 
-def regrade(source: Source) -> tuple[int, list[Difference]]:
-    """Grade every stored episode again from its task and transcript: how many, and which grades changed."""
+def regrade(source: Source) -> tuple[int, list[ResultChange]]:
+    """Grade every stored episode again from its task and transcript: the number of episodes, and changes."""
     config = source.manifest.config
     domain = load_domain(config)
     tasks_from = source
@@ -79,7 +79,7 @@ def regrade(source: Source) -> tuple[int, list[Difference]]:
         before = outcome_of(row)
         now = grade(domain, task, [turn_of(turn) for turn in row["turns"]], row["termination"], faults_of(row))
         if now != before:
-            changed.append(Difference(row["episode_id"], _shown(before), _shown(now)))
+            changed.append(ResultChange(row["episode_id"], _shown(before), _shown(now)))
     return count, changed
 
 
@@ -89,7 +89,7 @@ def _shown(outcome: Any) -> str:
 
 
 def damaged_tables(source: Source) -> Iterator[str]:
-    """Tables whose rows are not those that were committed: their digests differ. A flipped bit shows here."""
+    """Tables whose rows are not those that were committed, by their digests. Detects even a flipped bit."""
     for table in SCHEMAS:
         total = sum(row_digest(row, VOLATILE, VOLATILE_NESTED) for row in source.reader.rows(table)) % (1 << 128)
         if total != source.reader.state.digests.get(table, 0):

@@ -1,20 +1,19 @@
-"""The stages of one trajectory: explore, convert, verify, roll out; and the rows that they leave."""
+"""The stages of one trajectory: explore, convert, verify, roll out; and the rows they produce."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from t2t_dist.core.errors import EpisodeFailure, FailureClass
-from t2t_dist.core.identity import episode_id, seed_of, trajectory_id
-from t2t_dist.core.offload import aside
-from t2t_dist.core.schema import Failure, Task, Trajectory
+from t2t_dist.core.identity import seed_of, trajectory_id
+from t2t_dist.core.offload import offload
+from t2t_dist.core.schema import Episode, Task, Trajectory
 from t2t_dist.environments.tools import ToolLost
 from t2t_dist.explore_stage import LlmExplorer
 from t2t_dist.models.metering import stage
-from t2t_dist.storage.rows import failure_row, to_row
+from t2t_dist.storage.rows import to_row
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 from t2t_dist.synthesis.explore_llm import conversation_key
@@ -23,20 +22,18 @@ from t2t_dist.synthesis.judges import committee
 from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.writing import LlmWriter
 
-from .episodes import Finished
-from .feedback import counted
-from .run import ItemRows
-
-if TYPE_CHECKING:
-    from .run import Run
+from .failures import failure_of
+from .feedback import band_counts
+from .item_rows import ItemRows
+from .workload import Workload
 
 
 class Stages:
-    """The stages of one trajectory after the other, shared by generate and convert."""
+    """The stages of a trajectory, shared by generate and convert; one instance per worker."""
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.config, self.domain = run, run.config, run.domain
-        config, models = run.config, run.models
+    def __init__(self, work: Workload) -> None:
+        self.work, self.config, self.domain = work, work.config, work.domain
+        config, models = work.config, work.models
         self.explorer = None
         if config.explorer != "graph":
             self.explorer = LlmExplorer(models.chat(config.explorer, "explorer"))
@@ -47,9 +44,9 @@ class Stages:
         self.reference = reference_keys(config.verify.reference_tasks)
 
     async def explore(self, index: int, customer: str, attempt: int, out: ItemRows) -> Trajectory | None:
-        """One trajectory with its verdict, or ``None`` and a failure row."""
+        """One trajectory with its verdict; ``None``, and a failure row, where exploring failed."""
         config, domain = self.config, self.domain
-        identity = trajectory_id(self.run.run_id, index)
+        identity = trajectory_id(self.work.run_id, index)
         seed = seed_of(config.seed, "explore", index)
         trajectory = Trajectory(
             trajectory_id=identity,
@@ -62,20 +59,20 @@ class Stages:
         )
         try:
             if self.explorer is None:
-                found = await aside(domain, explore_graph, domain, customer, seed, self.run.favours)
+                found = await offload(domain, explore_graph, domain, customer, seed, self.work.feedback_weights)
                 trajectory.tools, trajectory.steps = found
-                await asyncio.sleep(0)  # a place for the other episodes between two stretches of work
+                await asyncio.sleep(0)  # lets the other episodes run between two stretches of computing
             else:
-                async with self.run.slots, _within(config.limits.explore_s, "the exploration"):
+                async with self.work.slots, _within(config.limits.explore_s, "the exploration"):
                     with stage("explore"):
-                        await self.explorer.explore(domain, trajectory, self.run.favours)
+                        await self.explorer.explore(domain, trajectory, self.work.feedback_weights)
             if trajectory.verdict == "kept":
-                trajectory.verdict = await aside(domain, judge_trajectory, domain, trajectory)
+                trajectory.verdict = await offload(domain, judge_trajectory, domain, trajectory)
         except (EpisodeFailure, ToolLost) as failure:
             self._failed(out, "explore", identity, failure, attempt)
             return None
         finally:
-            self.run.models.forget(conversation_key(seed))
+            self.work.models.forget(conversation_key(seed))
         if trajectory.verdict == "kept" and self.explorer is not None:
             self.explorer.remember(trajectory)
         return trajectory
@@ -88,10 +85,10 @@ class Stages:
         out: ItemRows,
         rolled: list[asyncio.Task[None]],
     ) -> None:
-        """Convert and verify, one intent after the other; rollouts of what stands are begun and put into ``rolled``."""
+        """Convert and verify, one intent after the other; rollouts of verified tasks start and go to ``rolled``."""
         for intent in self.config.intents:
             try:
-                async with self.run.slots, _within(self.config.limits.convert_s, "making the task"):
+                async with self.work.slots, _within(self.config.limits.convert_s, "making the task"):
                     with stage("convert"):
                         task = await convert_one(self.domain, trajectory, intent, self.writer)
                     if task.verdict == "verified" and self.judges:
@@ -116,27 +113,27 @@ class Stages:
             reject(task, "no_votes", "; ".join(answer.why for answer in bad))
 
     async def _roll_out(self, task: Task, verifier: Verifier, attempt: int, out: ItemRows) -> None:
-        """Rollouts of every agent, and the reference's where it is not among them; then the last verdict."""
+        """Rollouts of every agent, and of the reference agent unless it is one of them; then the final verdict."""
         config = self.config
         reference, more = config.verify.reference, range(config.verify.reference_trials)
-        rolled = [self.run.trials(task, agent, attempt) for agent in config.agents]
+        rolled = [self.work.trials(task, agent, attempt) for agent in config.agents]
         checks = []
-        if reference not in config.agents:  # else its rollouts do
-            checks = [self.run.episode(task, reference, n, "verify", attempt) for n in more]
+        if reference not in config.agents:  # else its rollouts serve as checks
+            checks = [self.work.episode(task, reference, n, "verify", attempt) for n in more]
         *by_agent, verifying = await asyncio.gather(*rolled, asyncio.gather(*checks))
         rewards = []
-        for finished in [*(done for episodes in by_agent for done in episodes), *verifying]:
-            out.finished(finished)
-            if finished.reward is not None and finished.row["agent"] == reference:
-                rewards.append(finished.reward)
+        for done in [*(done for episodes in by_agent for done in episodes), *verifying]:
+            out.finished(done)
+            if isinstance(done, Episode) and done.agent == reference:
+                rewards.append(done.outcome.reward)
         if config.verify.reference_trials:
             verifier.solvable(task, rewards[: config.verify.reference_trials])
         if config.feedback:
-            out.counts += counted((errand.name for errand in errands_in(task.grader)), task.verdict == "verified")
+            out.counts += band_counts((errand.name for errand in errands_in(task.grader)), task.verdict == "verified")
         self._store(task, out)
 
     def _store(self, task: Task, out: ItemRows) -> None:
-        out.add("tasks", {"run_id": self.run.run_id, **to_row(task)})
+        out.add("tasks", {"run_id": self.work.run_id, **to_row(task)})
         if task.verdict == "verified":
             out.counts[f"tasks.{task.intent}"] += 1
         else:
@@ -147,31 +144,24 @@ class Stages:
         self, out: ItemRows, stage: str, what: str, failure: EpisodeFailure | ToolLost, attempt: int, intent: str = ""
     ) -> None:
         kind = failure.failure if isinstance(failure, EpisodeFailure) else FailureClass.TOOL_CRASH
-        row = failure_row(
-            Failure(
-                episode_id=episode_id(self.run.run_id, stage, what, 0),
-                run_id=self.run.run_id,
+        out.finished(
+            failure_of(
+                self.work.run_id,
                 stage=stage,
+                what=what,
                 domain=self.config.domain,
-                task_id="",
-                intent=intent,
-                trial=0,
-                attempts=attempt,
-                agent=self.config.explorer if stage == "explore" else self.config.writer,
-                user="",
-                failure=kind.value,
+                failure=kind,
                 message=str(failure),
-                turns=[],
-                started=0.0,
-                duration=0.0,
+                attempts=attempt,
+                intent=intent,
+                agent=self.config.explorer if stage == "explore" else self.config.writer,
             )
         )
-        out.finished(Finished("failures", row, None))
 
 
 @asynccontextmanager
 async def rollouts() -> AsyncIterator[list[asyncio.Task[None]]]:
-    """What is put in runs to its end; where anything raises, the rest is ended."""
+    """A list whose tasks are awaited at the end; where anything raises, all of them are cancelled."""
     rolled: list[asyncio.Task[None]] = []
     try:
         yield rolled
@@ -185,7 +175,7 @@ async def rollouts() -> AsyncIterator[list[asyncio.Task[None]]]:
 
 @asynccontextmanager
 async def _within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raises EpisodeFailure: it took longer."""
+    """A deadline around a stage. Raises EpisodeFailure: it took longer."""
     try:
         async with asyncio.timeout(seconds) as deadline:
             yield

@@ -1,6 +1,6 @@
-"""How many episodes an agent gets on a task: a fixed number, or more where their result is least certain.
+"""Adaptive trials: more episodes on the tasks whose pass rate is least certain.
 
-``trials: adaptive`` goes on with a task while the posterior of its pass rate (uniform prior, so Beta(passed + 1,
+``trials: adaptive`` repeats a task while the posterior of its pass rate (uniform prior, so Beta(passed + 1,
 missed + 1)) is wider than wanted: tasks that are always or never solved get few trials, those in between get many. The
 rule looks at one agent on one task alone, so any number of workers still gives the same rows.
 """
@@ -23,7 +23,7 @@ def deviation(graded: int, passed: int) -> float:
 
 
 def enough(settings: AdaptiveConfig, made: int, graded: int, passed: int) -> bool:
-    """Whether ``made`` episodes of a task will do, of which so many were graded and passed."""
+    """Whether ``made`` episodes of a task suffice, given how many of them were graded and how many passed."""
     if made < settings.least:
         return False
     return made >= settings.most or deviation(graded, passed) <= settings.sd
@@ -32,11 +32,11 @@ def enough(settings: AdaptiveConfig, made: int, graded: int, passed: int) -> boo
 async def adaptively(
     settings: AdaptiveConfig, episode: Callable[[int], Awaitable[T]], reward: Callable[[T], float | None]
 ) -> AsyncIterator[T]:
-    """Episodes of one agent on one task, one after the other, until they are enough.
+    """Episodes of one agent on one task, one after the other, until there are enough.
 
     Args:
-        episode: makes the one with this trial number.
-        reward: its reward; ``None`` for a failure, which says nothing of the pass rate.
+        episode: runs the one with this trial number.
+        reward: its reward; ``None`` for a failure, which says nothing about the pass rate.
     """
     made = graded = passed = 0
     while not enough(settings, made, graded, passed):

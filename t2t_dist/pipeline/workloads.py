@@ -1,63 +1,36 @@
-"""What a run consists of: items 0..n-1, each of which a worker turns into rows by itself.
+"""The kinds of workload.
 
-*generate*: an item is one customer with all the trajectories that fall to them; the stages run where the trajectory
-is. *convert*: an item is one stored trajectory. *evaluate*: an item is one episode of one agent on one stored task.
-An item's rows depend on the item alone, so any number of workers gives the same dataset.
+*generate*: an item is one customer with all trajectories assigned to them, from exploration to rollouts. *convert*: an
+item is one customer with their stored trajectories. *evaluate*: an item is one episode of one agent on one stored task;
+with adaptive trials, all its episodes on that task.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import Protocol
+from typing import Any
 
-from t2t_dist.config.domain import _of_domain, load_domain
+from t2t_dist.config.domain import domain_errors, load_domain
 from t2t_dist.config.settings import Config
-from t2t_dist.core.errors import FailureClass, InputError
-from t2t_dist.core.identity import episode_id, seed_of
-from t2t_dist.core.schema import Task
-from t2t_dist.models.clients import Models
-from t2t_dist.models.limiter import Slots
+from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import seed_of
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier
 
-from .episodes import EpisodeRunner, Finished, lost_episode
-from .run import ItemRows, Run
+from .item_rows import ItemRows
 from .stages import Stages, rollouts
+from .workload import Workload
 
 
-class Work(Protocol):
-    """A run's items. ``slots`` bounds the episodes that one worker has alive."""
-
-    run_id: str
-    models: Models
-    runner: EpisodeRunner
-    slots: Slots
-    favours: dict[str, float]
-
-    def size(self) -> int:
-        """Number of items."""
-        ...
-
-    async def run(self, item: int, attempt: int) -> ItemRows:
-        """The rows of an item. Raises InputError for what no repetition mends."""
-        ...
-
-    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
-        """The rows of an item that was set aside: for the workers it lost, or for a ``defect`` that it met."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class Generate(Run):
-    """Explore, convert, verify and roll out, a customer an item."""
+class Generate(Workload):
+    """Explore, convert, verify and roll out; one customer per item."""
 
     def __init__(self, config: Config, slots: int = 256) -> None:
         domain = load_domain(config)
         super().__init__(config, domain, domain.fingerprint, slots)
-        with _of_domain(config.domain):
+        with domain_errors(config.domain):
             self.customers = list(domain.callers)
             entries = domain.entry_tools
         if not entries:
@@ -70,7 +43,7 @@ class Generate(Run):
         return min(len(self.customers), self.config.trajectories)
 
     def indices(self, item: int) -> range:
-        """Numbers of the trajectories that fall to an item's customer."""
+        """Numbers of the trajectories assigned to an item's customer."""
         return range(item, self.config.trajectories, self.size())
 
     async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
@@ -89,14 +62,14 @@ class Generate(Run):
                 elif self.config.until != "explore":
                     await stages.tasks(trajectory, verifier, attempt, out, rolled)
 
-    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
-        return _given_up(self, f"customer {self.customers[item]}", attempts, defect)
+    def _about(self, item: int) -> dict[str, Any]:
+        return {"stage": "item", "what": f"customer {self.customers[item]}"}
 
 
-class Convert(Run):
-    """Convert, verify and roll out the kept trajectories of a run, one an item.
+class Convert(Workload):
+    """Convert, verify and roll out the kept trajectories of a run; one customer per item.
 
-    Duplicates are looked for among the trajectories of the same customer, all of which are one item as in generate.
+    As in generate: duplicates are looked for among the trajectories of one customer.
     """
 
     def __init__(self, config: Config, slots: int = 256) -> None:
@@ -121,12 +94,12 @@ class Convert(Run):
                 out.counts["trajectories"] += 1
                 await self._stages.tasks(trajectory, verifier, attempt, out, rolled)
 
-    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
-        return _given_up(self, f"customer {self.customers[item][0]}", attempts, defect)
+    def _about(self, item: int) -> dict[str, Any]:
+        return {"stage": "item", "what": f"customer {self.customers[item][0]}"}
 
 
-class Evaluate(Run):
-    """Roll agents out on the verified tasks of a run, an episode an item; with adaptive trials, all of a task's."""
+class Evaluate(Workload):
+    """Roll out agents on the verified tasks of a run; one episode per item, or with adaptive trials all of a task's."""
 
     def __init__(self, config: Config, slots: int = 256) -> None:
         assert config.source is not None
@@ -138,21 +111,21 @@ class Evaluate(Run):
             raise InputError(f"{config.source} holds no verified task of these intents: {', '.join(config.intents)}")
 
     def size(self) -> int:
-        return len(self.tasks) * len(self.config.agents) * self._trials_an_item()
+        return len(self.tasks) * len(self.config.agents) * self._trials_per_item()
 
-    def _trials_an_item(self) -> int:
+    def _trials_per_item(self) -> int:
         return 1 if isinstance(self.config.trials, str) else self.config.trials
 
-    def _of(self, item: int) -> tuple[int, str, int]:
-        """The number of an item's task, its agent, its trial."""
-        rest, trial = divmod(item, self._trials_an_item())
+    def _place(self, item: int) -> tuple[int, str, int]:
+        """An item's task (its number), agent and trial."""
+        rest, trial = divmod(item, self._trials_per_item())
         task, agent = divmod(rest, len(self.config.agents))
         return task, self.config.agents[agent], trial
 
     async def _fill(self, out: ItemRows, item: int, attempt: int) -> None:
-        number, agent, trial = self._of(item)
-        # A shard is read apart from the loop, on which other episodes live: its store may be far away.
-        task = self.tasks.at_hand(number)
+        number, agent, trial = self._place(item)
+        # A shard is read off the event loop: its store may be far away, and other episodes run on the loop.
+        task = self.tasks.cached(number)
         if task is None:
             task = await asyncio.to_thread(lambda: self.tasks[number])
         if self.config.trials == "adaptive":
@@ -161,26 +134,11 @@ class Evaluate(Run):
         else:
             out.finished(await self.episode(task, agent, trial, "rollout", attempt))
 
-    def given_up(self, item: int, attempts: int, defect: str = "") -> ItemRows:
-        number, agent, trial = self._of(item)
+    def _about(self, item: int) -> dict[str, Any]:
+        number, agent, trial = self._place(item)
         task = self.tasks[number]
-        return _given_up(self, f"{task.task_id}/{agent}", attempts, defect, task, agent, trial)
-
-
-def _given_up(
-    run: Run, what: str, attempts: int, defect: str, task: Task | None = None, agent: str = "", trial: int = 0
-) -> ItemRows:
-    out = ItemRows()
-    failure, message = FailureClass.POISONED, f"lost its worker {attempts} times and was set aside"
-    if defect:
-        failure, message = FailureClass.DEFECT, f"was set aside: {defect}"
-    row = lost_episode(run.run_id, run.config, run.config.domain, what, attempts, failure, message)
-    if task is not None:
-        identity = episode_id(run.run_id, "rollout", what, trial)
-        row |= {"episode_id": identity, "stage": "rollout", "agent": agent, "trial": trial}
-        row |= {"task_id": task.task_id, "intent": task.intent}
-    out.finished(Finished("failures", row, None))
-    return out
+        about = {"task_id": task.task_id, "intent": task.intent, "agent": agent, "trial": trial}
+        return {"stage": "rollout", "what": f"{task.task_id}/{agent}", **about}
 
 
 KINDS: dict[str, type[Generate] | type[Convert] | type[Evaluate]] = {
@@ -190,6 +148,6 @@ KINDS: dict[str, type[Generate] | type[Convert] | type[Evaluate]] = {
 }
 
 
-def open_work(kind: str, config: Config, slots: int) -> Generate | Convert | Evaluate:
-    """The work of a config; ``slots`` episodes at once in this process. Raises InputError."""
+def open_workload(kind: str, config: Config, slots: int) -> Generate | Convert | Evaluate:
+    """The workload of a config, with up to ``slots`` live episodes in this process. Raises InputError."""
     return KINDS[kind](config, slots)

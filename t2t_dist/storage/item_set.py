@@ -1,8 +1,8 @@
-"""A growing set of item numbers that stays small: which items of a run are done.
+"""A growing set of item numbers in little memory: which items of a run are done.
 
-Items are numbered densely from a stage's start, handed out in order and finished in nearly any order. So the set is
-kept as bits, 1,024 to a block, in a dict of blocks, and the blocks at its start that are full are only counted: what
-is held in memory is what lies between the first item that is missing and the last one that is there.
+Items are numbered densely, handed out in order and finished in nearly any order. The set is kept as bits, 1,024 per
+block, in a dict of blocks; the full blocks at its start are only counted. Memory therefore holds just the range between
+the first missing item and the last one present.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 _SHIFT = 10
 _BITS = 1 << _SHIFT
-_FULL = (1 << _BITS) - 1  # one shared object, so a block of finished items costs a dict entry
+_FULL = (1 << _BITS) - 1  # one shared object, so a full block costs only a dict entry
 
 
 class ItemSet:
@@ -20,7 +20,7 @@ class ItemSet:
     __slots__ = ("_blocks", "_size", "_whole")
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._whole = 0  # this many blocks at the start are full; none of them is in the dict
+        self._whole = 0  # number of full blocks at the start; none of them is in the dict
         self._blocks: dict[int, int] = {}
         self._size = 0
         self.add_ranges(ranges)
@@ -28,14 +28,14 @@ class ItemSet:
     @classmethod
     def of(cls, items: Iterable[int]) -> ItemSet:
         """The set of these items."""
-        found, bits = cls(), dict[int, int]()
+        made, bits = cls(), dict[int, int]()
         for item in items:
             if item < 0:
                 raise ValueError(f"item {item} is negative")
             block = item >> _SHIFT
             bits[block] = bits.get(block, 0) | 1 << (item & _BITS - 1)
-        found.add_blocks(bits.items())
-        return found
+        made.add_blocks(bits.items())
+        return made
 
     def add(self, item: int) -> None:
         """Add one item."""
@@ -71,7 +71,7 @@ class ItemSet:
         self.add_blocks(other._blocks.items())
 
     def common(self, other: ItemSet) -> Iterator[int]:
-        """The items that are in both, block by block of ``other``."""
+        """The items in both sets, in the order of the blocks of ``other``."""
         for block, bits in other.blocks():
             both = bits & (_FULL if block < self._whole else self._blocks.get(block, 0))
             while both:
@@ -81,11 +81,11 @@ class ItemSet:
 
     @property
     def whole(self) -> int:
-        """How many blocks at the start are full: every item below 1,024 times this is in the set."""
+        """Number of full blocks at the start: every item below 1,024 times this is in the set."""
         return self._whole
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """The set as blocks, ``(number, bits)``, the full ones at the start first."""
+        """The set as blocks, ``(number, bits)``; first the full ones at the start."""
         yield from ((block, _FULL) for block in range(self._whole))
         yield from self.loose()
 
@@ -114,7 +114,7 @@ class ItemSet:
 
     def ranges(self) -> Iterator[tuple[int, int]]:
         """The set as disjoint half-open ranges, ascending, as few as possible."""
-        open_start, open_stop = 0, self._whole << _SHIFT  # the last range found, which may go on in the next block
+        open_start, open_stop = 0, self._whole << _SHIFT  # the last range so far, which may continue in the next block
         for block in sorted(self._blocks):
             bits, base = self._blocks[block], block << _SHIFT
             while bits:

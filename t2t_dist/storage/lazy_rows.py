@@ -1,4 +1,4 @@
-"""Chosen rows of a run's table as objects, read when they are asked for: a million tasks cost a few arrays to hold."""
+"""Lazy rows: chosen rows of a table as objects that are read when accessed. A million tasks cost only a few arrays."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .shard import Shard
 
 M = TypeVar("M", bound=BaseModel)
 
-#: Record batches kept decoded, of about 1 MiB each; neighbours in order lie in as many shards as the run had workers.
+#: Record batches kept decoded, about 1 MiB each. Consecutive rows are spread over as many shards as there were workers.
 _BATCHES = 32
-#: Objects kept though nobody uses them: the trials and agents of a task follow each other.
+#: Objects kept after use: the trials and agents of a task follow each other.
 _OBJECTS = 64
-#: How often a batch is read that could not be, when its store can be reached; damage looks the same at first.
+#: Attempts to read a batch while its store can be reached: a passing I/O error looks like damage at first.
 _READS = 3
 
 
 class Batches:
-    """Record batches of shards, those used last kept decoded."""
+    """Reader of single rows that keeps the most recently used record batches decoded."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         self.shards = shards
@@ -36,33 +36,33 @@ class Batches:
         self._lock = threading.Lock()
 
     def row(self, shard: int, row: int) -> pa.RecordBatch:
-        """One row, cut out of its batch."""
+        """One row, as a slice of its batch."""
         number, within = self.shards[shard].place(row)
         with self._lock:
             batch = self._kept.get((shard, number))
             if batch is None:
-                batch = self._kept[shard, number] = _patiently_read(self.shards[shard], number)
+                batch = self._kept[shard, number] = _read_with_retries(self.shards[shard], number)
             self._kept.move_to_end((shard, number))
             while len(self._kept) > _BATCHES:
                 self._kept.popitem(last=False)
         return batch.slice(within, 1)
 
 
-class StoredRows(Sequence[M], Generic[M]):
-    """Rows of a table by their number in an order of the caller's. May be asked from several threads.
+class LazyRows(Sequence[M], Generic[M]):
+    """Sequence of a table's rows as objects, in the caller's order. Safe to access from several threads.
 
-    Asking raises InputError: the shard is damaged or gone, or the row is no such object; StoreUnavailable: its store
-    stays out of reach.
+    Access raises InputError: the shard is damaged or missing, or the row is not such an object; StoreUnavailable: the
+    store stayed out of reach.
     """
 
     def __init__(self, path: str, shards: Batches | Sequence[Shard], kind: type[M], places: np.ndarray) -> None:
-        """``places`` has a row for each object: (place of its shard in ``shards``, number of its row in there). The
-        columns of each shard have been looked at: it knows where its batches begin."""
+        """``places`` has one row per object: (index into ``shards``, row number in that shard). Columns of each shard
+        must have been read, so that it knows where its batches begin."""
         self._batches = shards if isinstance(shards, Batches) else Batches(shards)
         self._path, self._kind, self._places = path, kind, places
         self._lock = threading.Lock()
         self._objects: OrderedDict[int, M] = OrderedDict()
-        self._used: WeakValueDictionary[int, M] = WeakValueDictionary()  # by an episode that is alive, say
+        self._used: WeakValueDictionary[int, M] = WeakValueDictionary()  # those in use, by a live episode for example
 
     def __len__(self) -> int:
         return len(self._places)
@@ -71,29 +71,29 @@ class StoredRows(Sequence[M], Generic[M]):
     def __getitem__(self, number: int) -> M: ...
 
     @overload
-    def __getitem__(self, number: slice) -> StoredRows[M]: ...
+    def __getitem__(self, number: slice) -> LazyRows[M]: ...
 
-    def __getitem__(self, number: int | slice) -> M | StoredRows[M]:
+    def __getitem__(self, number: int | slice) -> M | LazyRows[M]:
         if isinstance(number, slice):
             return self.chosen(np.arange(len(self))[number])
         number = range(len(self))[number]
         with self._lock:
-            found = self._used.get(number)
-            if found is None:
-                found = self._used[number] = self._read(number)
-            self._objects[number] = found
+            item = self._used.get(number)
+            if item is None:
+                item = self._used[number] = self._read(number)
+            self._objects[number] = item
             self._objects.move_to_end(number)
             while len(self._objects) > _OBJECTS:
                 self._objects.popitem(last=False)
-            return found
+            return item
 
-    def at_hand(self, number: int) -> M | None:
-        """The object if it need not be read; never waits for somebody who reads, as an event loop must not."""
+    def cached(self, number: int) -> M | None:
+        """The object if it is in memory. Never waits for a read in another thread, so an event loop may call it."""
         return self._used.get(number)
 
-    def chosen(self, numbers: Sequence[int] | np.ndarray) -> StoredRows[M]:
-        """These of the rows, in this order."""
-        return StoredRows(self._path, self._batches, self._kind, self._places[np.asarray(numbers, dtype=np.int64)])
+    def chosen(self, numbers: Sequence[int] | np.ndarray) -> LazyRows[M]:
+        """These rows, in this order."""
+        return LazyRows(self._path, self._batches, self._kind, self._places[np.asarray(numbers, dtype=np.int64)])
 
     def _read(self, number: int) -> M:
         shard, row = map(int, self._places[number])
@@ -101,25 +101,25 @@ class StoredRows(Sequence[M], Generic[M]):
         try:
             return from_row(self._kind, cells)
         except ValueError as error:  # pydantic's and orjson's
-            kind, told = self._kind.__name__.lower(), " ".join(str(error).split())[:200]
-            raise InputError(f"{self._path}: {kind} {cells.get(f'{kind}_id')} can't be read: {told}") from None
+            kind, detail = self._kind.__name__.lower(), " ".join(str(error).split())[:200]
+            raise InputError(f"{self._path}: {kind} {cells.get(f'{kind}_id')} can't be read: {detail}") from None
 
 
-def _patiently_read(shard: Shard, number: int) -> pa.RecordBatch:
+def _read_with_retries(shard: Shard, number: int) -> pa.RecordBatch:
     for _ in range(_READS - 1):
         try:
             return shard.batch(number)
         except InputError as error:
             if not isinstance(error.__cause__, OSError):
                 raise
-            shard.reach()
+            shard.wait_for_store()
     return shard.batch(number)
 
 
-class ById(Mapping[str, M], Generic[M]):
-    """The same rows by their ids."""
+class LazyRowsById(Mapping[str, M], Generic[M]):
+    """Mapping of lazy rows by id."""
 
-    def __init__(self, rows: StoredRows[M], ids: Sequence[Any]) -> None:
+    def __init__(self, rows: LazyRows[M], ids: Sequence[Any]) -> None:
         self._rows = rows
         self._numbers: dict[str, int] = {name: number for number, name in enumerate(ids)}
 

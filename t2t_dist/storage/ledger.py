@@ -1,17 +1,16 @@
 """The ledger of a run: what is done, as a numbered log of small immutable objects.
 
-A row of a run exists when the shard that holds it is named by a commit here. Commit ``n`` is the object
-``ledger/<n, 12 digits>.mp``; it is put only if absent, so of two drivers one fails, and it is written whole or not at
-all.
+A row exists once a commit names the shard that holds it. Commit ``n`` is the object ``ledger/<n, 12 digits>.mp``; it is
+put only if absent, so that one of two competing drivers fails, and it is written as a whole or not at all.
 
-Two more kinds of objects are only caches, and any of them may be deleted. ``ledger/checkpoint-<n>.mp`` holds the sums
-after commit ``n``: a driver opens the run with the last one and the commits after it, and remembers no shards, so that
-what it holds does not grow with the run. ``ledger/index-<n>.mp`` names the shards of the commits from the index before
-it up to ``n``: a reader, who wants all shards, reads these instead of so many commits.
+Two more kinds of objects are caches, and any of them may be deleted. ``ledger/checkpoint-<n>.mp`` holds the sums after
+commit ``n``: a driver opens a run with the last one and the commits after it, and keeps no list of shards, so that its
+memory does not grow with the run. ``ledger/index-<n>.mp`` names the shards of the commits from the previous index up to
+``n``: a reader, which needs all shards, reads these instead of single commits.
 
-Every object is msgpack ``[MAGIC, version, kind, number, checksum, body]``, the checksum (blake2b, 16 bytes) over the
-other fields. That envelope stays the same for ever, so an older t2t can name a newer version instead of calling it
-damage; the version is of the body, each kind's own.
+Every object is msgpack ``[MAGIC, version, kind, number, checksum, body]``, with a checksum (blake2b, 16 bytes) of the
+other fields. This envelope never changes, so an older t2t can name a newer version instead of reporting damage. The
+version is that of the body, and each kind has its own.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from t2t_dist.core.errors import InputError, RunBusy
 from .item_set import ItemSet
 from .objects.base import Storage
 
-#: The version of each kind that is written; all up to it are read. Checkpoints of version 1 held all shards as well.
+#: The version written of each kind; all up to it can be read. Checkpoints of version 1 also held all shards.
 VERSIONS = {"commit": 1, "checkpoint": 2, "index": 1}
 MAGIC = "t2t-ledger"
 FOLDER = "ledger/"
-#: Commits from one checkpoint, and one index, to the next: what a driver reads one by one when it opens the run, and
-#: the shards that it remembers at most.
+#: Commits between two checkpoints, and two indexes: at most this many are read one by one when a driver opens the run,
+#: and it keeps the shards of at most this many.
 CHECKPOINT_EVERY = 256
 _NAME = re.compile(r"ledger/(checkpoint-|index-)?(\d{12})\.mp")
 _log = logging.getLogger(__name__)
 
 
 class ShardInfo(NamedTuple):
-    """A finished shard as the ledger names it."""
+    """The ledger's entry of a finished shard."""
 
     table: str
     file: str
@@ -53,7 +52,7 @@ class ShardInfo(NamedTuple):
 
 @dataclass(frozen=True)
 class Commit:
-    """What one commit adds to a run, all of it or nothing."""
+    """What one commit adds to a run, atomically."""
 
     shards: Sequence[ShardInfo] = ()
     #: Numbers (>= 0) of the work items whose rows are in ``shards``.
@@ -62,13 +61,13 @@ class Commit:
     counters: Mapping[str, int | float] = field(default_factory=dict)
     #: Added to the run's digest of each table, modulo 2**128.
     digests: Mapping[str, int] = field(default_factory=dict)
-    #: For people and tools; kept in the log and not in the state.
+    #: For people and tools; kept in the log, not in the state.
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class LedgerState:
-    """The sum of all commits up to number ``last`` (0: none yet), without their shards: what a driver keeps."""
+    """The sum of all commits up to number ``last`` (0: none yet), without their shards: what a driver needs."""
 
     last: int = 0
     items: ItemSet = field(default_factory=ItemSet)
@@ -86,7 +85,7 @@ class LedgerState:
 
 @dataclass
 class RunState(LedgerState):
-    """The same with the shards, by table: what a reader wants."""
+    """The sum of all commits with their shards, by table: what a reader needs."""
 
     shards: dict[str, list[ShardInfo]] = field(default_factory=dict)
 
@@ -96,26 +95,26 @@ class RunState(LedgerState):
 
 
 class Ledger:
-    """The log of one run, opened by its driver (which holds the run's lock)."""
+    """The log of one run, opened by its driver, which holds the run's lock."""
 
     def __init__(self, storage: Storage) -> None:
         """Reads the state; raises InputError for a damaged, missing or newer object."""
         self._storage = storage
         names = _Names(storage)
         self.state, self._covered, tail = _read(storage, names)
-        # Those above are damaged; forgetting them keeps the good one when old checkpoints are deleted.
+        # Those above are damaged; dropping them keeps the good one when old checkpoints are deleted.
         self._checkpoints = [number for number in names.checkpoints if number <= self._covered]
         self._indexed = max((number for number in names.indexes if number <= self._covered), default=0)
         if self._indexed == self._covered:
-            self._shards = tail  # of the commits since the last index
-        else:  # the last index is gone: the next one goes back to the one before
+            self._shards = tail  # those of the commits since the last index
+        else:  # the last index is missing: the next one starts at the one before it
             self._shards = list(_shards_of(storage, self._indexed, self._covered)) + tail
 
     def append(self, commit: Commit) -> int:
         """Make ``commit`` durable and add it to :attr:`state`; returns its number.
 
-        Raises RunBusy when another driver has written a commit of that number, ValueError when an item is done
-        already (its rows would count twice); both before anything is written.
+        Raises RunBusy when another driver has written a commit with that number, ValueError when an item is already
+        done (its rows would count twice); both before anything is written.
         """
         numbers = sorted(set(commit.items))
         items = ItemSet.of(numbers)
@@ -144,8 +143,8 @@ class Ledger:
     def fence(self, driver: str) -> int:
         """Append an empty commit in the name of a new driver, before it cleans up or leases work.
 
-        A driver that lost its lock while it was suspended may wake up and commit; it does so under the number that
-        this call takes, fails, and can never name a shard that the new driver's clean-up has removed.
+        A driver that lost its lock while it was suspended may wake up and try to commit. It then uses the number that
+        this call has taken, and fails; so it can never name a shard that the new driver's clean-up has removed.
         """
         return self.append(Commit(notes={"driver": driver}))
 
@@ -159,40 +158,40 @@ class Ledger:
             "counters": state.counters,
             "digests": {table: digest.to_bytes(16) for table, digest in state.digests.items()},
         }
-        self._covered = state.last  # also where it fails: the next try is as far away as ever
+        self._covered = state.last  # also on failure: the next attempt comes after the usual number of commits
         try:
-            # One older checkpoint stays, to fall back on; replaced and not put, as a damaged one may have this name.
+            # One older checkpoint stays as a fallback. Replaced, not put if absent: a damaged one may have this name.
             for number in self._checkpoints[:-1]:
                 self._storage.delete(_name("checkpoint", number))
             self._storage.replace(_name("index", state.last), _sealed("index", state.last, index))
             self._indexed, self._shards = state.last, []
             self._storage.replace(_name("checkpoint", state.last), _sealed("checkpoint", state.last, sums))
         except InputError as error:
-            # The commit itself is durable and must not look failed because of its cache.
+            # The commit itself is durable and must not appear failed because of a cache.
             _log.warning("no checkpoint of the ledger: %s", error)
             return
         self._checkpoints = [*self._checkpoints[-1:], state.last]
 
 
 def read_state(storage: Storage) -> RunState:
-    """The state of a run that others may be writing; raises InputError as :class:`Ledger` does."""
+    """The state of a run, which may be in progress; raises InputError as :class:`Ledger` does."""
     names = _Names(storage)
     state, covered, tail = _read(storage, names)
-    found = RunState(state.last, state.items, state.counters, state.digests)
+    run = RunState(state.last, state.items, state.counters, state.digests)
     for shard in chain(_indexed(storage, names, covered), tail):
-        found.shards.setdefault(shard.table, []).append(shard)
-    return found
+        run.shards.setdefault(shard.table, []).append(shard)
+    return run
 
 
 def shards_up_to(storage: Storage, last: int) -> Iterator[ShardInfo]:
-    """The shards of all commits up to number ``last``, in their order, a piece of the ledger at a time."""
+    """The shards of all commits up to number ``last``, in order; reads the ledger piece by piece."""
     return _indexed(storage, _Names(storage), last)
 
 
 def advance(storage: Storage, state: RunState) -> bool:
-    """Add the commits written since to a state read earlier; True if there were any. For whoever follows a run.
+    """Add new commits to a state read earlier, to follow a run; True if there were any.
 
-    Raises InputError for a damaged or newer commit; what stands before it has been added by then.
+    Raises InputError for a damaged or newer commit; those before it have been added by then.
     """
     before = state.last
     while storage.size(_name("commit", state.last + 1)) is not None:
@@ -205,7 +204,7 @@ def advance(storage: Storage, state: RunState) -> bool:
 
 
 def commit_of(storage: Storage, file: str) -> int | None:
-    """The commit that names a shard, found by reading the log; for messages about a lost shard."""
+    """The commit that names a shard, by reading the log; for messages about a lost shard."""
     for number in _Names(storage).commits:
         try:
             body = _opened(storage, "commit", number)
@@ -217,7 +216,7 @@ def commit_of(storage: Storage, file: str) -> int | None:
 
 
 def roll_back(number: int) -> str:
-    """How a person takes a run back to before commit ``number``, as the end of a message."""
+    """How to roll a run back to before commit ``number``, as the end of a message."""
     return (
         f"delete every file in {FOLDER} numbered {number} or higher, checkpoints too, then run the same command: "
         "the items of those commits are done again"
@@ -225,7 +224,7 @@ def roll_back(number: int) -> str:
 
 
 class _Names:
-    """The numbers of the objects in the ledger's folder, ascending; files of other names are not ours."""
+    """The numbers of the objects in the ledger's folder, ascending; files with other names are ignored."""
 
     def __init__(self, storage: Storage) -> None:
         self.commits: list[int] = []
@@ -238,7 +237,7 @@ class _Names:
 
 
 def _read(storage: Storage, names: _Names) -> tuple[LedgerState, int, list[ShardInfo]]:
-    """The sums, the number of the checkpoint they started from, and the shards of the commits after it."""
+    """The sums, the number of the checkpoint they start from, and the shards of the commits after it."""
     state, covered, shards = LedgerState(), 0, list[ShardInfo]()
     for number in reversed(names.checkpoints):
         try:
@@ -260,7 +259,7 @@ def _read(storage: Storage, names: _Names) -> tuple[LedgerState, int, list[Shard
 
 
 def _items_of(body: Mapping[str, Any]) -> ItemSet:
-    """Of a checkpoint's body."""
+    """The items in a checkpoint's body."""
     if isinstance(body["items"], list):
         return ItemSet(_ranges(body["items"]))  # version 1
     items = ItemSet([(0, 1024 * body["whole"])])
@@ -269,7 +268,7 @@ def _items_of(body: Mapping[str, Any]) -> ItemSet:
 
 
 def _indexed(storage: Storage, names: _Names, last: int) -> Iterator[ShardInfo]:
-    """The shards of the commits up to ``last``: from indexes, and where one is gone from the commits themselves."""
+    """The shards of the commits up to ``last``: from indexes, or from the commits where an index is missing."""
     at = 0
     for number in names.indexes:
         if number > last:
@@ -279,7 +278,7 @@ def _indexed(storage: Storage, names: _Names, last: int) -> Iterator[ShardInfo]:
         except _Damaged as error:
             _log.warning("%s; reading its commits", error)
             continue
-        if body["since"] >= at:  # else it begins before what was read: its commits are read one by one
+        if body["since"] >= at:  # else it overlaps what was read: its commits are read one by one
             yield from _shards_of(storage, at, body["since"])
             yield from (ShardInfo(*fields) for fields in body["shards"])
             at = number
@@ -293,30 +292,31 @@ def _shards_of(storage: Storage, since: int, last: int) -> Iterator[ShardInfo]:
 
 
 def _commit(storage: Storage, number: int) -> dict[str, Any]:
-    """The body of a commit; raises InputError that says what is lost with it."""
+    """The body of a commit. Raises InputError, which names what is lost with it."""
     try:
         return _opened(storage, "commit", number)
     except _Absent:
         raise _gone(storage, number) from None
     except _Damaged as error:
         raise InputError(
-            f"{error}: commit {number} is lost, and which shards and items it named; restore it, or {roll_back(number)}"
+            f"{error}: commit {number} is lost, and with it which shards and items it named; "
+            f"restore it, or {roll_back(number)}"
         ) from None
 
 
 def _gone(storage: Storage, number: int) -> InputError:
     return InputError(
         f"{storage.describe(_name('commit', number))}: missing, though later commits exist: commit {number} "
-        f"is lost, and which shards and items it named; restore it, or {roll_back(number)}"
+        f"is lost, and with it which shards and items it named; restore it, or {roll_back(number)}"
     )
 
 
 class _Damaged(Exception):
-    """An object's bytes are not what was written."""
+    """An object's bytes are not those that were written."""
 
 
 class _Absent(_Damaged):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 def _name(kind: str, number: int) -> str:
@@ -358,7 +358,7 @@ def _opened(storage: Storage, kind: str, number: int) -> dict[str, Any]:
 
 
 def _packed(numbers: Iterable[int]) -> list[int]:
-    """Ascending numbers as alternating gap and length of ranges: small, msgpack keeps them in a byte or three."""
+    """Ascending numbers as ranges, alternating gap and length: small numbers, one to three bytes each in msgpack."""
     flat: list[int] = []
     end = 0
     for number in numbers:

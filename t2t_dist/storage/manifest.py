@@ -1,4 +1,4 @@
-"""``run.json``: what a run directory is a run of. Written once, before the first row; compared on every resume."""
+"""``run.json``: the identity and settings of a run. Written once, before the first row; compared on every resume."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_manifest(storage: Storage) -> Manifest:
     """The manifest of a run directory.
 
     Raises:
-        InputError: there is none, it can't be read, or it is of a schema version this t2t does not know.
+        InputError: it is missing, can't be read, or has a schema version that this t2t does not know.
     """
     data = storage.read(NAME)
     where = storage.describe(NAME)
@@ -53,12 +53,12 @@ def read_manifest(storage: Storage) -> Manifest:
 
 
 def claim(storage: Storage, manifest: Manifest, *, empty: bool = False) -> bool:
-    """Make the directory this run's, or check that it is already: True if it was.
+    """Assign the directory to this run, or check that it is this run's already: True if it was.
 
-    A directory whose run never committed anything (``empty``) may be taken over by another: nothing is lost.
+    A directory whose run never committed anything (``empty``) may be taken over by another run: nothing is lost.
 
     Raises:
-        InputError: it belongs to a run with other settings (which ones differ), other code or another source.
+        InputError: it belongs to a run with other settings (the message lists them), other code or another source.
     """
     data = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
     if storage.put_if_absent(NAME, data):

@@ -1,6 +1,7 @@
-"""What lifts rows of an older schema version to the next one. Nothing else knows about old versions.
+"""Schema versions of stored rows: the current one, and the migrations that lift older rows to it.
 
-A migration says what came to be, in the terms of its own time: it must not follow the schema of today.
+Nothing else knows about old versions. A migration is written against the schemas of its own time and must not refer to
+those of today.
 """
 
 from __future__ import annotations
@@ -9,14 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.ipc
 
 from t2t_dist.core.errors import InputError
 
-from .row_digest import row_digest as row_digest
-
 _CALLS: Any = pa.list_(pa.struct([("goal", pa.int64()), ("name", pa.string()), ("arguments", pa.string())]))
-#: Version 2, calls of the customer's own: by table, where a field was added and which, absent in all older rows.
+#: Version 2, calls that the customer makes: by table, the path to the structs that gained a field, its name and type.
 _ADDED_IN_2: dict[str, tuple[tuple[tuple[str, ...], str, Any], ...]] = {
     "trajectories": ((("steps",), "requestor", pa.string()),),
     "tasks": (
@@ -30,7 +28,7 @@ _ADDED_IN_2: dict[str, tuple[tuple[tuple[str, ...], str, Any], ...]] = {
 
 
 def to_version_2(name: str, table: pa.Table) -> pa.Table:
-    """Gold and steps tell who makes a call; the customer's side tells what they have at hand."""
+    """Adds who makes a call to gold and steps, and what the customer has at hand to the user's side."""
     for (column, *path), field, kind in _ADDED_IN_2.get(name, ()):
         place = table.schema.get_field_index(column)
         array: Any = table.column(column).combine_chunks()
@@ -56,7 +54,7 @@ def _added(array: Any, path: Sequence[str], field: str, kind: Any) -> Any:
 
 
 def to_version_3(name: str, table: pa.Table) -> pa.Table:
-    """Episodes and failures tell which faults their tools were given: none."""
+    """Adds the tool faults of episodes and failures: none."""
     if name not in ("episodes", "failures"):
         return table
     return table.append_column(pa.field("faults", pa.string()), pa.nulls(len(table), pa.string()))
@@ -64,13 +62,15 @@ def to_version_3(name: str, table: pa.Table) -> pa.Table:
 
 #: From a schema version to the next: (table name, a shard's rows) -> the same rows.
 MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {1: to_version_2, 2: to_version_3}
-
-
-#: To release the next version, raise this and put the function that lifts this one into ``migrations.py``.
+#: The version that is written. To release the next one, raise this and add the function that lifts this one.
 SCHEMA_VERSION = 3
-
-
+#: Where the version stands in a shard's schema metadata.
 VERSION_KEY = b"t2t_schema_version"
+
+
+def stamped(schema: pa.Schema) -> pa.Schema:
+    """The schema, marked as of the current version."""
+    return schema.with_metadata({**(schema.metadata or {}), VERSION_KEY: str(SCHEMA_VERSION).encode()})
 
 
 def schema_version(schema: pa.Schema, file: str) -> int:
@@ -82,3 +82,15 @@ def schema_version(schema: pa.Schema, file: str) -> int:
             "the t2t that wrote it or a newer one"
         )
     return int(version)
+
+
+def is_current(version: int) -> bool:
+    """Whether rows of this version need no lifting."""
+    return version == SCHEMA_VERSION
+
+
+def lift(name: str, table: pa.Table, version: int) -> pa.Table:
+    """Rows of table ``name`` in a version, as rows of the current one."""
+    for old in range(version, SCHEMA_VERSION):
+        table = MIGRATIONS[old](name, table)
+    return table

@@ -1,7 +1,7 @@
-"""A run as far as it can be read: for looking at one that is still being written, damaged, of another version or empty.
+"""Lenient reader of a run that may be in progress, damaged, empty or of another version.
 
-What can't be read is passed over and said in ``notes``. Work that builds on a run takes ``sources.Source``, which is
-strict: it must not go on with half of it.
+What can't be read is skipped and listed in ``notes``. Work that builds on a run uses ``source_run.Source``, which is
+strict: it must not continue with half of a run.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from .reader import RunReader
 from .rows import SCHEMAS, from_row
 from .status import STALE_S, read_status
 
-#: Notes of one table beyond this many are counted.
+#: Notes shown per table; the rest is counted.
 _SHOWN = 2
 
 
-class Reading:
-    """A run directory opened for looking at.
+class PartialRun:
+    """A run directory opened for inspection, as far as it can be read.
 
-    ``kind``, ``run_id`` and ``config`` (``None`` where its settings can't be read) say what it is; ``state`` is the sum
-    of its ledger. ``notes`` are lines for a person, complete once the rows have been read.
+    ``kind``, ``run_id`` and ``config`` (``None`` if its settings can't be read) identify it; ``state`` is the sum of
+    its ledger. ``notes`` are lines for a person, complete once the rows have been read.
 
     Raises:
-        InputError: not a run directory at all, or its ledger, without which no row exists, is damaged.
+        InputError: not a run directory, or its ledger, without which no row exists, is damaged.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.storage = open_storage(path)
-        self._said: list[str] = []
+        self._notes: list[str] = []
         self._lost: dict[str, list[str]] = {}
         self.config: Config | None = None
-        #: The version of the code that wrote it, and what it worked on (the domain's fingerprint first).
+        #: The version of the code that wrote it, and its source (the domain's fingerprint first).
         self.code = self.origin = ""
         self.run_id, self.kind = self._manifest()
         self._reader = RunReader(self.storage, SCHEMAS)
         self.state: LedgerState = self._reader.state
         self.status = self._status()
         if not any(self.state.shards.values()):
-            self._said.append("nothing has been committed yet: there are no rows to look at")
+            self._notes.append("nothing has been committed yet: there are no rows to look at")
 
     @property
     def trials(self) -> int:
@@ -72,7 +72,7 @@ class Reading:
                 raw = None
             if not isinstance(raw, dict) or not isinstance(raw.get("run_id"), str):
                 raise
-            self._said.append(f"{error}; shown is what its ledger counts")
+            self._notes.append(f"{error}; only what its ledger counts is shown")
             return raw["run_id"], str(raw.get("kind", ""))
         self.config, self.code, self.origin = manifest.config, manifest.code, manifest.source
         return manifest.run_id, manifest.kind
@@ -87,26 +87,26 @@ class Reading:
         items = status.get("items", {})
         so_far = f"{items.get('done', 0)} of {items.get('total', '?')} items"
         if status["state"] == "running" and status["age_s"] > STALE_S:
-            self._said.append(f"its driver has been silent for {status['age_s']:.0f} s with {so_far} done; resume it")
+            self._notes.append(f"its driver has been silent for {status['age_s']:.0f} s with {so_far} done; resume it")
         elif status["state"] == "running":
-            self._said.append(f"still being written, {so_far} done: shown is what is committed by now")
+            self._notes.append(f"still being written, {so_far} done: only what is committed so far is shown")
         else:
-            self._said.append(f"not finished ({status['state']}), {so_far} done: shown is what was committed")
+            self._notes.append(f"not finished ({status['state']}), {so_far} done: only what was committed is shown")
         return status
 
     @property
     def notes(self) -> list[str]:
-        """What a reader has to know, a line each."""
-        found = list(self._said)
+        """What limits this reading of the run, one line each."""
+        found = list(self._notes)
         for table, lost in self._lost.items():
             more = f" (and {len(lost) - _SHOWN} more shards of {table})" if len(lost) > _SHOWN else ""
             found += [*lost[: _SHOWN - 1], f"{lost[min(_SHOWN, len(lost)) - 1]}{more}"] if lost else []
         return found
 
     def note(self, text: str) -> None:
-        """Add a line, once."""
-        if text not in self._said:
-            self._said.append(text)
+        """Add a note, once."""
+        if text not in self._notes:
+            self._notes.append(text)
 
     def batches(
         self,
@@ -114,28 +114,28 @@ class Reading:
         columns: Sequence[str] | Mapping[str, ds.Expression] | None = None,
         filter: ds.Expression | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """The record batches of a table that can be read; the others make a note."""
+        """The record batches of a table that can be read; each shard that can't becomes a note."""
         lost: list[str] = []
         yield from self._reader.batches(table, columns, filter, lost)
         known = self._lost.setdefault(table, [])
         known += [why for why in lost if why not in known]
 
     @cached_property
-    def source(self) -> Reading | None:
-        """Where its tasks are: itself, or the run that an evaluation took them from; ``None`` where that is gone."""
+    def source(self) -> PartialRun | None:
+        """The run with its tasks: itself, or the one that an evaluation took them from; ``None`` if unreadable."""
         if self.kind != "evaluate":
             return self
         if self.config is None or self.config.source is None:
             return None
         try:
-            return Reading(self.config.source)
+            return PartialRun(self.config.source)
         except InputError as error:
-            self.note(f"the run its tasks are from can't be read, so failures have no causes here: {error}")
+            self.note(f"the run its tasks come from can't be read, so failures have no causes here: {error}")
             return None
 
     @cached_property
     def domain(self) -> Domain | None:
-        """Its domain; ``None``, and a note, where that can't be loaded."""
+        """Its domain; ``None``, and a note, if it can't be loaded."""
         from t2t_dist.config.domain import load_domain
 
         if self.config is None:
@@ -147,7 +147,7 @@ class Reading:
             return None
 
     def tasks(self, wanted: set[str]) -> dict[str, Task]:
-        """The tasks of these ids, by id; those that can't be read are left out."""
+        """Tasks by id, of these ids; those that can't be read are left out and noted."""
         found: dict[str, Task] = {}
         if self.source is None or not wanted:
             return found

@@ -1,4 +1,4 @@
-"""The content of a row as a number: equal runs have equal digests, wherever and whenever their rows were made."""
+"""Digest of a row's content: equal runs have equal digests, wherever and whenever they ran."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def row_digest(
 ) -> int:
     """A row's content as a 128-bit number, the same before it is written and after it is read back.
 
-    Left out are the columns in ``volatile`` and, for a column of structs (or a list of them) in ``volatile_nested``,
-    the fields named there: times, hosts and whatever else may differ between equal runs. Sums of digests modulo
-    2**128 compare tables whatever the order of their rows.
+    Left out are the columns in ``volatile`` and, for a column of structs (or lists of them) in ``volatile_nested``, the
+    fields named there: times, hosts and all else that may differ between equal runs. Sums of digests modulo 2**128
+    compare tables regardless of the order of their rows.
     """
     nested = volatile_nested or {}
     content: dict[str, Any] = {}
@@ -31,21 +31,21 @@ def row_digest(
     try:
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        text = orjson.dumps(mended(content), option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps(without_half_pairs(content), option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
 
 
 def _canonical(value: Any, left_out: frozenset[str] = _NOTHING) -> Any:
-    """Undo what a column's type does to a value: absent fields become None, tuples lists, 1 in a float column 1.0.
+    """The value without what its column's type adds: None for absent fields, lists for tuples, 1.0 for 1.
 
-    ``left_out`` are fields of the struct, or of each struct of the list, that ``value`` is.
+    ``left_out`` names fields to drop from ``value``, a struct or a list of structs.
     """
     if type(value) in _AS_THEY_ARE:
         return value
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 2**63:
             return int(value)
-        # JSON has no NaN and no infinities; as text they still differ from None and from each other.
+        # JSON has no NaN and infinities; as text they still differ from None and from each other.
         return float(value) if abs(value) < float("inf") else repr(float(value))
     if isinstance(value, dict):
         return {
@@ -54,17 +54,17 @@ def _canonical(value: Any, left_out: frozenset[str] = _NOTHING) -> Any:
             if inner is not None and name not in left_out
         }
     if isinstance(value, list | tuple):
-        # Token ids and texts are long and have nothing to undo.
+        # Fast path for token ids and texts, which are long.
         return value if set(map(type, value)) in _UNIFORM else [_canonical(inner, left_out) for inner in value]
     return value
 
 
-def mended(value: Any) -> Any:
-    """Models can answer with half a surrogate pair, which no UTF-8 file holds: it becomes U+FFFD."""
+def without_half_pairs(value: Any) -> Any:
+    """The value with each half of a surrogate pair replaced by U+FFFD: models produce them, UTF-8 can't hold them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {key: mended(inner) for key, inner in value.items()}
+        return {key: without_half_pairs(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [mended(inner) for inner in value]
+        return [without_half_pairs(inner) for inner in value]
     return value

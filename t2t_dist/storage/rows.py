@@ -1,4 +1,4 @@
-"""Objects to rows and back. Arrow schemas are derived from the objects in ``schema.py``; nothing is listed twice."""
+"""Conversion of objects to rows and back. Arrow schemas are derived from the classes in ``core/schema.py``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pydantic import BaseModel
 from t2t_dist.core.schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, ToolCall, Trajectory, Turn
 
 M = TypeVar("M", bound=BaseModel)
-#: From the value of a field to its cell, or back.
-Way = Callable[[Any], Any]
+#: A conversion from the value of a field to its cell, or back.
+Conversion = Callable[[Any], Any]
 
-#: Parts and process checks a grade may have; a column each, so that they can be filtered without parsing.
+#: Parts and process checks that a grade may have; each is a struct field, so that filters need no parsing.
 PARTS = ("ended", "db", "forbidden", "required", "communicate", "process")
 CHECKS = (
     "authenticated_first",
@@ -54,8 +54,8 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _columns(kind: type) -> list[Any]:
-    return [pa.field(name, arrow_type(hint)) for name, hint in _hints(kind).items()]
+def _columns(kind: type, without: frozenset[str] = frozenset()) -> list[Any]:
+    return [pa.field(name, arrow_type(hint)) for name, hint in _hints(kind).items() if name not in without]
 
 
 _EPISODE_COMMON: list[Any] = [
@@ -66,8 +66,10 @@ _EPISODE_COMMON: list[Any] = [
     pa.field("duration", pa.float64()),
     pa.field("faults", pa.string()),
 ]
-_EPISODE_HEAD = [(f.name, _hints(Episode)[f.name]) for f in dataclasses.fields(Episode)][:13]
-_FAILURE_HEAD: list[Any] = [f for f in _columns(Failure) if f.name not in ("turns", "started", "duration", "faults")]
+#: Fields of episodes and failures that become several columns, or stand among the common ones.
+_ELSEWHERE = frozenset({"outcome", *(column.name for column in _EPISODE_COMMON)})
+_EPISODE_HEAD = _columns(Episode, _ELSEWHERE)
+_FAILURE_HEAD = _columns(Failure, _ELSEWHERE)
 
 #: Schema of each table.
 SCHEMAS: dict[str, pa.Schema] = {
@@ -75,7 +77,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "tasks": pa.schema([pa.field("run_id", pa.string()), *_columns(Task)]),
     "episodes": pa.schema(
         [
-            *(pa.field(name, arrow_type(hint)) for name, hint in _EPISODE_HEAD),
+            *_EPISODE_HEAD,
             pa.field("reward", pa.float64(), nullable=False),
             pa.field("parts", pa.struct([(name, pa.float64()) for name in PARTS])),
             pa.field("process", pa.struct([(name, pa.bool_()) for name in CHECKS])),
@@ -87,14 +89,14 @@ SCHEMAS: dict[str, pa.Schema] = {
     "failures": pa.schema([*_FAILURE_HEAD, *(f for f in _EPISODE_COMMON if f.name != "flags")]),
 }
 
-#: Columns that may differ between two runs that did the same: when, how long, in which attempt, on which engine.
+#: Columns that may differ between two equal runs: when, how long, in which attempt, on which engine.
 VOLATILE = frozenset({"attempt", "attempts", "started", "duration", "usage"})
 VOLATILE_NESTED = {"turns": frozenset({"t_queue", "t_model", "t_tool", "engine", "cached_tokens", "logprobs"})}
 
 
 # -- pydantic objects --------------------------------------------------------------------------------------------------
 def to_row(item: BaseModel) -> dict[str, Any]:
-    """A row of an object: nested objects as structs, JSON-marked fields as JSON text."""
+    """The row of an object: nested objects as structs, JSON-marked fields as JSON text."""
     row: dict[str, Any] = {}
     for name, encode in _encoders(type(item)):
         value = getattr(item, name)
@@ -103,25 +105,25 @@ def to_row(item: BaseModel) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _encoders(kind: type[BaseModel]) -> list[tuple[str, Way | None]]:
-    """How each field becomes a cell; ``None`` where it is one already."""
+def _encoders(kind: type[BaseModel]) -> list[tuple[str, Conversion | None]]:
+    """Each field's conversion to its cell; ``None`` where they are the same."""
     return [(name, _encoder(hint)) for name, hint in _hints(kind).items() if name in kind.model_fields]
 
 
-def _encoder(hint: Any) -> Way | None:
-    # JSON keeps its order: the first argument of a call says what it is about.
-    return _way(hint, lambda value: orjson.dumps(value).decode(), lambda _: to_row)
+def _encoder(hint: Any) -> Conversion | None:
+    # JSON keeps the order of arguments: the first one of a call is its subject.
+    return _conversion(hint, lambda value: orjson.dumps(value).decode(), lambda _: to_row)
 
 
-def _way(hint: Any, json: Way, struct: Callable[[type[BaseModel]], Way]) -> Way | None:
-    """The function for values of a type, from those for JSON-marked fields and for objects; ``None`` for the rest."""
+def _conversion(hint: Any, json: Conversion, struct: Callable[[type[BaseModel]], Conversion]) -> Conversion | None:
+    """The conversion for values of a type, given those for JSON-marked fields and for objects; ``None`` for others."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return json if AS_JSON in args[1:] else _way(args[0], json, struct)
+        return json if AS_JSON in args[1:] else _conversion(args[0], json, struct)
     if origin in (Union, types.UnionType):
-        return _way(next(arg for arg in args if arg is not type(None)), json, struct)
+        return _conversion(next(arg for arg in args if arg is not type(None)), json, struct)
     if origin is list:
-        inner = _way(args[0], json, struct)
+        inner = _conversion(args[0], json, struct)
         return None if inner is None else lambda items: [inner(item) for item in items]
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return struct(hint)
@@ -129,7 +131,7 @@ def _way(hint: Any, json: Way, struct: Callable[[type[BaseModel]], Way]) -> Way 
 
 
 def from_row(kind: type[M], row: dict[str, Any]) -> M:
-    """The object of a row; columns that the object does not have are passed over.
+    """The object of a row; columns that the object does not have are ignored.
 
     Raises:
         pydantic.ValidationError: the row does not hold such an object.
@@ -146,14 +148,14 @@ def _decoded(kind: type[BaseModel], row: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _decoders(kind: type[BaseModel]) -> list[tuple[str, Way | None]]:
-    """How each cell becomes what its field is validated from; ``None`` where it is that already."""
+def _decoders(kind: type[BaseModel]) -> list[tuple[str, Conversion | None]]:
+    """Each cell's conversion to the value its field is validated from; ``None`` where they are the same."""
     hints = [(name, hint) for name, hint in _hints(kind).items() if name in kind.model_fields]
-    return [(name, _way(hint, orjson.loads, lambda inner: partial(_decoded, inner))) for name, hint in hints]
+    return [(name, _conversion(hint, orjson.loads, lambda inner: partial(_decoded, inner))) for name, hint in hints]
 
 
 # -- episodes ----------------------------------------------------------------------------------------------------------
-#: Only where tokens are captured; elsewhere they are left out of a row's dict, and so cost nothing.
+#: Set only where tokens are captured; elsewhere left out of a row's dict, so that they cost nothing.
 _CAPTURED = ("prompt_token_ids", "token_ids", "logprobs", "prefix_break")
 _TURN_FIELDS = tuple(f.name for f in dataclasses.fields(Turn) if f.name not in _CAPTURED)
 _TURN_VALUES = attrgetter(*_TURN_FIELDS)
@@ -176,7 +178,7 @@ def turn_of(row: dict[str, Any]) -> Turn:
 
 
 def usage_of(turns: list[Turn]) -> list[dict[str, Any]]:
-    """Model calls, tokens and seconds by seat; seats without a model have no entry."""
+    """Model calls, tokens and seconds per seat; seats without a model have no entry."""
     found: dict[str, dict[str, Any]] = {}
     for turn in turns:
         if turn.model and turn.role != "tool":
@@ -189,7 +191,7 @@ def usage_of(turns: list[Turn]) -> list[dict[str, Any]]:
 
 def episode_row(episode: Episode) -> dict[str, Any]:
     outcome = episode.outcome
-    row = {name: getattr(episode, name) for name, _ in _EPISODE_HEAD}
+    row = {column.name: getattr(episode, column.name) for column in _EPISODE_HEAD}
     row |= {
         "reward": outcome.reward,
         "parts": {name: outcome.parts.get(name) for name in PARTS},
@@ -211,13 +213,13 @@ def _faults_cell(faults: Faults) -> str | None:
 
 
 def faults_of(row: dict[str, Any]) -> dict[str, str]:
-    """The faults that an episode's tools were given; none where the row says nothing of any."""
+    """The tool faults of a stored episode; empty if there were none."""
     found: dict[str, str] = orjson.loads(row["faults"]) if row.get("faults") else {}
     return found
 
 
 def outcome_of(row: dict[str, Any]) -> Outcome:
-    """The stored result of an episode."""
+    """The grade of a stored episode."""
     return Outcome(
         reward=row["reward"],
         parts={name: value for name, value in row["parts"].items() if value is not None},
@@ -228,7 +230,7 @@ def outcome_of(row: dict[str, Any]) -> Outcome:
 
 
 def failure_row(failure: Failure) -> dict[str, Any]:
-    row = {f.name: getattr(failure, f.name) for f in _FAILURE_HEAD}
+    row = {column.name: getattr(failure, column.name) for column in _FAILURE_HEAD}
     row |= {
         "turns": [turn_row(turn) for turn in failure.turns],
         "usage": usage_of(failure.turns),

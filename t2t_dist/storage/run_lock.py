@@ -1,17 +1,17 @@
-"""One driver a run directory: who holds it, told apart from who merely used to.
+"""The lock of a run directory: one driver per run, with live owners distinguished from dead ones.
 
-The lock is the object ``lock/<n, 12 digits>.json`` with the highest number. To take the lock is to put number n + 1 if
-absent, which one of any number of contenders manages; it is allowed when object n says that it was released, or when
-its owner is dead:
+The lock is the object ``lock/<n, 12 digits>.json`` with the highest number. A driver takes it by putting number n + 1
+if absent, which exactly one of any number of contenders achieves. It may do so when object n is marked as released, or
+when its owner is dead:
 
-- Same machine (boot and process namespace, not only host name): the process is gone, or has another start time
-  because its number was given away again. Known at once.
-- Elsewhere: nobody can ask for the process, and clocks of two machines are never compared. The owner rewrites its
-  object every few seconds; who wants the lock watches it for 60 s of its *own* monotonic clock, and only bytes that
-  did not change for the whole time mean that the owner is dead. Any change means that it lives.
+- Same machine (boot and process namespace, not only host name): the process is gone, or has another start time because
+  its number was reused. Known at once.
+- Another machine: the process can't be looked up, and clocks of two machines are never compared. The owner rewrites its
+  object every few seconds; a contender watches it for 60 s of its *own* monotonic clock. Only if the bytes did not
+  change for the whole time is the owner dead; any change means that it is alive.
 
-The highest object is never deleted, lower ones are; so a slow contender, who decided on an old object, finds a higher
-one after its put and withdraws. An owner that was suspended past the 60 s learns at its next beat that it was
+The highest object is never deleted, lower ones are; so a slow contender that judged an old object finds a higher one
+after its put and withdraws. An owner that was suspended for more than 60 s learns at its next beat that it was
 replaced; ``Ledger.fence`` keeps it from committing before that.
 """
 
@@ -35,9 +35,9 @@ from t2t_dist.core.errors import RunBusy, StoreUnavailable
 
 from .objects.base import Storage
 
-#: How often the owner should call :meth:`RunLock.beat`.
+#: Interval at which the owner should call :meth:`RunLock.beat`.
 BEAT_S = 5.0
-#: Without a beat for this long, an owner elsewhere is dead: twelve beats, so that a slow disk is not a death.
+#: An owner on another machine is dead after this long without a beat: twelve beats, to tolerate a slow disk.
 STALE_S = 60.0
 
 _FOLDER = "lock/"
@@ -46,12 +46,12 @@ _NAME = re.compile(r"lock/(\d{12})\.json")
 
 @dataclass(frozen=True)
 class Owner:
-    """What a lock object says."""
+    """The content of a lock object."""
 
     host: str
     machine: str
     pid: int
-    #: Seconds from the machine's boot to the process's start: unlike a date, setting the clock does not change it.
+    #: Seconds from the machine's boot to the process's start: unlike a date, not changed by setting the clock.
     started: float
     token: str
     command: str
@@ -72,7 +72,7 @@ class RunLock:
         poll_s: float = 1.0,
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """``command`` is shown to whoever finds the run busy; ``notify`` gets a line before a long wait."""
+        """``command`` is shown to other drivers that find the run busy; ``notify`` gets a line before a long wait."""
         self._storage = storage
         self._stale_s = stale_s
         self._poll_s = poll_s
@@ -103,20 +103,20 @@ class RunLock:
             self._storage.delete(_name(number))
 
     def beat(self) -> None:
-        """Show that this owner lives; raises RunBusy when another one took the lock meanwhile."""
+        """Show that this owner is alive; raises RunBusy when another one has taken the lock."""
         self._check()
         self._owner = replace(self._owner, beats=self._owner.beats + 1)
         self._storage.replace(_name(self._number), self._bytes())
 
     def release(self) -> None:
-        """Let the next driver in without a wait. Does nothing when the lock is no longer held."""
+        """Release the lock, so that the next driver need not wait. Does nothing when it is no longer held."""
         number, self._number = self._number, 0
         try:
             if number and self._highest() == number:
                 self._owner = replace(self._owner, released=True)
                 self._storage.replace(_name(number), self._bytes())
         except StoreUnavailable:
-            return  # full or away, which is why we end; that this process is gone will be seen
+            return  # the store is full or out of reach, hence the end; the next driver will find this process gone
 
     def __enter__(self) -> RunLock:
         self.acquire()
@@ -138,16 +138,16 @@ class RunLock:
             )
 
     def _is_free(self, name: str) -> bool:
-        """Whether the owner named by an object let go or is dead; may watch it for a while."""
+        """Whether the owner named by an object released it or is dead; may watch it for a while."""
         data, owner = self._read(name)
         if data is None:
-            return True  # deleted by whoever holds a higher one, which the put will meet
+            return True  # deleted by the owner of a higher one, which the put will meet
         if owner is not None:
             if owner.released:
                 return True
             if owner.machine == self._owner.machine:
                 return not _alive(owner)
-        # Another machine's, or not readable at all: only silence tells.
+        # On another machine, or not readable at all: only silence is proof.
         who = "an unreadable lock" if owner is None else _who(owner)
         self._notify(f"{self._storage.root}: held by {who}; watching it for up to {self._stale_s:.0f} s")
         end = time.monotonic() + self._stale_s
@@ -158,7 +158,9 @@ class RunLock:
                 again = self._read(name)[1]
                 return again is not None and again.released
             if time.monotonic() - asked > self._poll_s:
-                end = time.monotonic() + self._stale_s  # a store that was away kept the owner from it as well
+                end = (
+                    time.monotonic() + self._stale_s
+                )  # while the store was out of reach, the owner could not write either
         return True
 
     def _busy(self, number: int) -> RunBusy:
@@ -195,7 +197,7 @@ def _who(owner: Owner) -> str:
 
 
 def _machine() -> str:
-    """Equal for two processes exactly when one can look the other up by its process number."""
+    """Identity of a machine: equal for two processes exactly when one can look up the other by process number."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"

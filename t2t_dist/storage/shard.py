@@ -1,13 +1,14 @@
-"""One shard at a time: the narrow columns of all its rows, or one whole row by its place.
+"""One shard at a time: opened, checked, lifted to the current schema version; its columns, or one row by its place.
 
-``store.RunReader`` reads whole tables. Here every shard stands for itself, and what is wrong with it is one line: for a
-person who looks at what is left (``view``), and for a run that takes one row of another after the other (``stored``).
+:class:`~t2t_dist.storage.reader.RunReader` reads whole tables on top of this. Every error is one line about one shard:
+worded for the viewer unless the caller gives its own wording.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
@@ -17,13 +18,12 @@ import pyarrow.ipc
 from t2t_dist.core.errors import InputError
 
 from .ledger import ShardInfo
-from .migrations import SCHEMA_VERSION, schema_version
+from .migrations import is_current, lift, schema_version
 from .objects.base import Storage
-from .reader import MIGRATIONS
 
 
 class Shard:
-    """A shard that the ledger names, open for reading by place. Nothing of it is kept in memory but batch sizes.
+    """A shard that the ledger names, open for reading by place. Only the sizes of its batches are kept in memory.
 
     Every method raises InputError, one line, when the shard is missing, damaged or of a newer schema version.
     """
@@ -31,10 +31,35 @@ class Shard:
     def __init__(
         self, storage: Storage, info: ShardInfo, lost: Callable[[ShardInfo, str], InputError] | None = None
     ) -> None:
-        """``lost`` words what is wrong with it; unless given, for a person who looks at its run."""
-        self._storage, self.info, self._word = storage, info, lost
+        """``lost`` makes the error for a shard from what is wrong with it; default: one for the viewer."""
+        self._storage, self.info, self._lost_error = storage, info, lost
         self._version = 0
         self._starts: list[int] = []  # row number at which each record batch begins, and the end
+
+    def check(self) -> pa.Schema:
+        """The schema in the file, once the file has the ledger's size, opens, and is of a known schema version."""
+        self._check_size()
+        with self._opened() as (_, reader):
+            schema: pa.Schema = reader.schema
+            return schema
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its rows need no lifting. Only after :meth:`check` or any reading."""
+        return is_current(self._version)
+
+    def lifted(self) -> pa.Table:
+        """All rows, as rows of the current schema version."""
+        with self._opened() as (_, reader):
+            return self._lifted(reader)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Turns an error of Arrow or of the store into the one line about this shard."""
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise self.lost(f"unreadable ({str(error).splitlines()[0].rstrip('.')})") from error
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """These columns of all rows, in one chunk each; a column that the shard lacks is left out.
@@ -44,7 +69,7 @@ class Shard:
         batches = list(self._batches(names))
         self._starts = list(accumulate((batch.num_rows for batch in batches), initial=0))
         if self._starts[-1] != self.info.rows:
-            raise self._lost(f"holds {self._starts[-1]} rows instead of {self.info.rows}")
+            raise self.lost(f"holds {self._starts[-1]} rows instead of {self.info.rows}")
         return pa.Table.from_batches(batches, batches[0].schema if batches else pa.schema([])).combine_chunks()
 
     def row(self, number: int) -> dict[str, Any]:
@@ -70,71 +95,64 @@ class Shard:
         return batch, number - self._starts[batch]
 
     def batch(self, number: int, names: Sequence[str] | None = None) -> pa.RecordBatch:
-        """One record batch, of all columns or of these."""
-        try:
-            with self._storage.filesystem.open_input_file(self.info.file) as file:
-                if self._opened(file).schema and self._version < SCHEMA_VERSION:
-                    table = self._lifted(file)
-                    (found,) = (table if names is None else table.select(names)).combine_chunks().to_batches()
-                    return found
-                reader = pa.ipc.open_file(file, options=_only(self._opened(file).schema, names))
-                batch: pa.RecordBatch = reader.get_batch(number)
-                batch.validate(full=True)
-                return batch
-        except (pa.ArrowException, OSError) as error:
-            raise self._lost(_told(error)) from error
+        """One record batch, of all columns or of these. A shard of an older schema version is one batch."""
+        with self._opened() as (file, reader):
+            if not self.is_current:
+                (found,) = _select(self._lifted(reader), names).combine_chunks().to_batches()
+                return found
+            batch: pa.RecordBatch = pa.ipc.open_file(file, options=_only(reader.schema, names)).get_batch(number)
+            batch.validate(full=True)
+            return batch
 
-    def reach(self) -> None:
-        """Wait for the store, as long as it has patience for. Raises StoreUnavailable: it stays away."""
+    def wait_for_store(self) -> None:
+        """Wait until the store answers, up to its patience. Raises StoreUnavailable: it did not."""
         if self._storage.size(self.info.file) is None:
-            raise self._lost("missing")
+            raise self.lost("missing")
 
     def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        self._check_size()
+        with self._opened() as (file, reader):
+            if not self.is_current:
+                yield from _select(self._lifted(reader), names).combine_chunks().to_batches()
+                return
+            narrow = pa.ipc.open_file(file, options=_only(reader.schema, names))
+            for number in range(narrow.num_record_batches):
+                batch = narrow.get_batch(number)
+                batch.validate(full=True)  # altered bytes may point anywhere, and following them crashes
+                yield batch
+
+    def _check_size(self) -> None:
         size = self._storage.size(self.info.file)
         if size is None:
-            raise self._lost("missing")
+            raise self.lost("missing")
         if size != self.info.bytes:
-            raise self._lost(f"{size} bytes long instead of {self.info.bytes}")
-        try:
-            with self._storage.filesystem.open_input_file(self.info.file) as file:
-                schema = self._opened(file).schema
-                if self._version < SCHEMA_VERSION:
-                    table = self._lifted(file)
-                    yield from table.select([n for n in names if n in table.schema.names]).combine_chunks().to_batches()
-                    return
-                reader = pa.ipc.open_file(file, options=_only(schema, names))
-                for number in range(reader.num_record_batches):
-                    batch = reader.get_batch(number)
-                    batch.validate(full=True)  # altered bytes may point anywhere: who follows them crashes
-                    yield batch
-        except (pa.ArrowException, OSError) as error:
-            raise self._lost(_told(error)) from error
+            raise self.lost(f"{size} bytes long instead of {self.info.bytes}")
 
-    def _opened(self, file: Any) -> Any:
-        """The shard's reader, its schema version checked."""
-        reader = pa.ipc.open_file(file)
-        self._version = schema_version(reader.schema, self._storage.describe(self.info.file))
-        return reader
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, Any]]:
+        """The shard's file and an Arrow reader of it, its schema version checked."""
+        with self.guarded(), self._storage.filesystem.open_input_file(self.info.file) as file:
+            reader = pa.ipc.open_file(file)
+            self._version = schema_version(reader.schema, self._storage.describe(self.info.file))
+            yield file, reader
 
-    def _lifted(self, file: Any) -> pa.Table:
-        """A shard of an older schema version, as rows of this one: one batch."""
-        table = pa.ipc.open_file(file).read_all()
+    def _lifted(self, reader: Any) -> pa.Table:
+        table = reader.read_all()
         table.validate(full=True)
-        for old in range(self._version, SCHEMA_VERSION):
-            table = MIGRATIONS[old](self.info.table, table)
-        return table
+        return lift(self.info.table, table, self._version)
 
-    def _lost(self, what: str) -> InputError:
-        if self._word is not None:
-            return self._word(self.info, what)
+    def lost(self, what: str) -> InputError:
+        """The error for this shard, from what is wrong with it."""
+        if self._lost_error is not None:
+            return self._lost_error(self.info, what)
         return InputError(f"{self.info.file}: {what}; its {self.info.rows:,} rows of {self.info.table} can't be shown")
+
+
+def _select(table: pa.Table, names: Sequence[str] | None) -> pa.Table:
+    return table if names is None else table.select([name for name in names if name in table.schema.names])
 
 
 def _only(schema: pa.Schema, names: Sequence[str] | None) -> pa.ipc.IpcReadOptions:
     if names is None:
         return pa.ipc.IpcReadOptions()
     return pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(n) for n in names if n in schema.names])
-
-
-def _told(error: Exception) -> str:
-    return f"unreadable ({str(error).splitlines()[0].rstrip('.')})"

@@ -1,4 +1,4 @@
-"""A finished run as the source of another: its trajectories and tasks, read from its ledgered shards."""
+"""A finished run as the source of another: its trajectories and tasks, as lazy rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from pydantic import BaseModel
 
 from t2t_dist.core.schema import INTENTS, Task, Trajectory
 
-from .lazy_rows import ById, StoredRows
+from .lazy_rows import LazyRows, LazyRowsById
 from .manifest import Manifest, read_manifest
 from .objects.opening import open_storage
 from .reader import RunReader
 from .rows import SCHEMAS
-from .shard import Shard
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,7 +25,7 @@ _TASKS = ["verdict", "intent", "index"]
 
 
 class Source:
-    """A run directory opened for reading.
+    """A run directory opened for reading, strictly: any damage is an error.
 
     Raises:
         InputError: not a run directory, a damaged ledger or shard, rows of another schema version.
@@ -42,13 +41,13 @@ class Source:
         """Digest of the rows of a table, 32 hex digits."""
         return f"{self.reader.state.digests.get(table, 0):032x}"
 
-    def trajectories(self, limit: int | None = None) -> StoredRows[Trajectory]:
+    def trajectories(self, limit: int | None = None) -> LazyRows[Trajectory]:
         """Kept trajectories in the order of their index."""
         rows, about = self._chosen("trajectories", Trajectory, ["verdict", "index"], pc.field("verdict") == "kept")
         return rows.chosen(np.argsort(about["index"].to_numpy(), kind="stable")[:limit])
 
-    def customers(self, limit: int | None = None) -> tuple[StoredRows[Trajectory], list[tuple[str, list[int]]]]:
-        """Kept trajectories as they come, and the numbers of each customer's, in the order of their index."""
+    def customers(self, limit: int | None = None) -> tuple[LazyRows[Trajectory], list[tuple[str, list[int]]]]:
+        """Kept trajectories in stored order, and by customer the numbers of theirs in the order of their index."""
         columns = ["verdict", "index", "customer"]
         rows, about = self._chosen("trajectories", Trajectory, columns, pc.field("verdict") == "kept")
         names = about["customer"].to_pylist()
@@ -57,18 +56,18 @@ class Source:
             groups.setdefault(names[number], []).append(number)
         return rows, list(groups.items())
 
-    def tasks(self, where: pc.Expression | None = None) -> StoredRows[Task]:
-        """Every stored task, rejected ones included, by trajectory and intent; or those for which ``where`` holds."""
+    def tasks(self, where: pc.Expression | None = None) -> LazyRows[Task]:
+        """Stored tasks, including rejected ones, by trajectory and intent; all, or those for which ``where`` holds."""
         rows, about = self._chosen("tasks", Task, _TASKS, where)
         return rows.chosen(_in_order(about))
 
     def tasks_by_id(self) -> Mapping[str, Task]:
-        """Every stored task."""
+        """All stored tasks by id."""
         rows, about = self._chosen("tasks", Task, ["task_id"], None)
-        return ById(rows, about["task_id"].to_pylist())
+        return LazyRowsById(rows, about["task_id"].to_pylist())
 
-    def verified_tasks(self, limit: int | None = None, intents: Sequence[str] | None = None) -> StoredRows[Task]:
-        """Verified tasks by trajectory and intent; ``limit`` takes as many of each intent as of the others."""
+    def verified_tasks(self, limit: int | None = None, intents: Sequence[str] | None = None) -> LazyRows[Task]:
+        """Verified tasks by trajectory and intent; a ``limit`` is shared equally between the intents."""
         chosen = pc.field("verdict") == "verified"
         if intents is not None:
             chosen &= pc.field("intent").isin(list(intents))
@@ -82,9 +81,9 @@ class Source:
 
     def _chosen(
         self, table: str, kind: type[M], columns: list[str], where: pc.Expression | None
-    ) -> tuple[StoredRows[M], pa.Table]:
-        """The rows for which ``where`` holds, as they come, and these columns of theirs. Opens every shard."""
-        shards = [Shard(self.storage, info, self.reader.lost) for info in self.reader.state.shards.get(table, [])]
+    ) -> tuple[LazyRows[M], pa.Table]:
+        """The rows for which ``where`` holds, in stored order, and their ``columns``. Opens every shard."""
+        shards = self.reader.shards(table)
         places, found = (
             [np.zeros((0, 2), np.int64)],
             [pa.schema([SCHEMAS[table].field(c) for c in columns]).empty_table()],
@@ -96,18 +95,18 @@ class Source:
                 kept = narrow.append_column("row", row)
                 kept = kept if where is None else kept.filter(where)
             except (pa.ArrowException, KeyError) as error:
-                raise self.reader.lost(shard.info, f"other columns than {table} have ({error})") from None
+                raise shard.lost(f"other columns than {table} have ({error})") from None
             places.append(np.stack([np.full(len(kept), number), kept["row"].to_numpy()], axis=1))
             found.append(kept.select(columns))
-        return StoredRows(self.path, shards, kind, np.concatenate(places)), pa.concat_tables(found)
+        return LazyRows(self.path, shards, kind, np.concatenate(places)), pa.concat_tables(found)
 
 
 def _kinds(about: pa.Table) -> np.ndarray:
-    """Each row's intent by its place among them."""
+    """Each row's intent, as its index in INTENTS."""
     kinds: np.ndarray = pc.index_in(about["intent"], value_set=pa.array(INTENTS)).to_numpy()
     return kinds
 
 
 def _in_order(about: pa.Table) -> np.ndarray:
-    """Rows of tasks by trajectory and intent."""
+    """Numbers of the rows, sorted by trajectory and intent."""
     return np.lexsort((_kinds(about), about["index"].to_numpy()))

@@ -1,4 +1,8 @@
-"""Writing rows into shards: batches, rolls, and the file that a commit names."""
+"""Writer of shards: a worker's rows become Arrow IPC files, which the driver commits to the ledger.
+
+A worker's rows go into one open shard per table. Shards roll by size and age: they are finished (closed, made durable,
+given their names) and reported to the driver. Only once the driver has committed them do their rows exist.
+"""
 
 from __future__ import annotations
 
@@ -13,52 +17,34 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from .ledger import LedgerState, ShardInfo, shards_up_to
-from .migrations import MIGRATIONS as MIGRATIONS
-from .migrations import SCHEMA_VERSION, VERSION_KEY
+from .migrations import stamped
 from .objects.base import ShardFile, Storage
-from .row_digest import mended
-from .row_digest import row_digest as row_digest
+from .row_digest import without_half_pairs
 
-#: A finished shard is about this large: few files in a long run, and still a piece that fits one reader's memory.
+#: Size at which a shard rolls: few files in a long run, and still small enough for one reader's memory.
 MAX_BYTES = 128 << 20
-
-
-#: Shards roll by age too, at first after 2 s and then at doubling intervals up to 60 s. What a killed worker loses is
-#: what it had not rolled yet: a young run, where mistakes show and people interrupt, loses seconds; an old run, where
-#: a minute is little, makes few files.
+#: Shards also roll by age, first after 2 s, then at doubling intervals up to 60 s. A killed worker loses what it has
+#: not rolled yet: seconds in a young run, where mistakes show and people interrupt; up to a minute in an old one, which
+#: in return has few files.
 FIRST_ROLL_S = 2.0
-
-
 LAST_ROLL_S = 60.0
-
-
-#: Rows wait for a batch as dicts, which take ten times the memory: batches of this size still compress well, and four
-#: times larger ones cost 100 KB for each live episode. Dicts become Arrow in slices, because that conversion holds the
-#: interpreter and a whole batch at once would stall an event loop; smaller slices than half a MiB cost more than they
-#: spare.
+#: Rows wait for a batch as dicts, in ten times the memory. Batches of this size still compress well; four times larger
+#: ones cost 100 KB per live episode. Dicts are converted in slices, because the conversion holds the interpreter lock
+#: and a whole batch would stall the event loop; slices below half a MiB cost more than they save.
 _BATCH_BYTES = 1 << 20
-
-
 _SLICES = 2
-
-
 _FIRST_BATCH_ROWS = 32  # until the first batch has shown how large a row is
-
-
 _MAX_BATCH_ROWS = 4096
-
-
 _SHARD = re.compile(r"[a-z_]+/part-[^/]+\.arrow")
-
 
 Row = Mapping[str, Any]
 
 
 class ShardWriter:
-    """Writes one worker's rows.
+    """Writer of one worker's rows.
 
     :meth:`add` is cheap. Conversion, compression and syncing happen in :meth:`spill` and in a cut's ``close``, which
-    are safe in a thread while other rows are added::
+    may run in a thread while more rows are added::
 
         if writer.add("episodes", rows):
             await asyncio.to_thread(writer.spill)
@@ -79,23 +65,20 @@ class ShardWriter:
         last_roll_s: float = LAST_ROLL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``worker`` ([A-Za-z0-9_-]+) is part of the file names; it need not be unique."""
+        """``worker`` ([A-Za-z0-9_-]+) becomes part of the file names; it need not be unique."""
         if not re.fullmatch(r"[A-Za-z0-9_-]+", worker):
             raise ValueError(f"worker name {worker!r} has characters other than A-Z a-z 0-9 _ -")
         for table, schema in schemas.items():
             if any("map<" in str(column.type) for column in schema):
                 raise ValueError(f"table {table}: a map is not read back as it was written; use a list of structs")
         self._storage = storage
-        self._schemas = {
-            table: schema.with_metadata({**(schema.metadata or {}), VERSION_KEY: str(SCHEMA_VERSION).encode()})
-            for table, schema in schemas.items()
-        }
+        self._schemas = {table: stamped(schema) for table, schema in schemas.items()}
         self._names = {table: frozenset(schema.names) for table, schema in schemas.items()}
         self._max_bytes = max_bytes
         self._roll_s = first_roll_s
         self._last_roll_s = last_roll_s
         self._clock = clock
-        # The token keeps a restarted worker of the same name from ever meeting its predecessor's files.
+        # The token keeps a restarted worker from overwriting files of its predecessor with the same name.
         self._name = f"part-{worker}-{{:06d}}-{secrets.token_hex(4)}.arrow"
         self._sequence = 0
         self._batch_rows = dict.fromkeys(schemas, _FIRST_BATCH_ROWS)
@@ -103,10 +86,10 @@ class ShardWriter:
         self._open = self._next()
 
     def add(self, table: str, rows: Sequence[Row]) -> bool:
-        """Take rows; True when a batch has come together and :meth:`spill` is worth a call.
+        """Take rows; True when a batch is complete and :meth:`spill` should be called.
 
         Raises ValueError for a column that the table lacks (Arrow would drop it silently), KeyError for an unknown
-        table. Where nobody spills, this does, so that memory stays bounded.
+        table. If :meth:`spill` is not called, this does it, so that memory stays bounded.
         """
         names = self._names[table]
         for row in rows:
@@ -120,7 +103,7 @@ class ShardWriter:
         return pending >= self._batch_rows[table]
 
     def spill(self) -> None:
-        """Write the rows that wait in memory into the open shards."""
+        """Write the rows waiting in memory into the open shards."""
         self._open.spill()
 
     def due(self, now: float | None = None) -> bool:
@@ -131,7 +114,7 @@ class ShardWriter:
         return age >= self._roll_s or self._open.bytes >= self._max_bytes
 
     def cut(self) -> Cut:
-        """Set apart the rows added so far; later ones go to new shards. Cheap: the work is in the ``close`` of it."""
+        """Separate the rows added so far; later ones go to new shards. Cheap: the work is in the cut's ``close``."""
         cut = self._open
         if self._since is not None:
             self._roll_s = min(2 * self._roll_s, self._last_roll_s)
@@ -140,7 +123,7 @@ class ShardWriter:
         return cut
 
     def flush(self) -> list[ShardInfo]:
-        """Cut and finish; what to log. Rows that another thread adds meanwhile may or may not be among them."""
+        """Cut and finish the open shards. Rows that another thread adds meanwhile may or may not be included."""
         return self.cut().close()
 
     def _next(self) -> Cut:
@@ -149,7 +132,7 @@ class ShardWriter:
 
 
 class Cut:
-    """The shards, one a table at most, for the rows between two cuts of a writer."""
+    """The shards, at most one per table, with the rows between two cuts of a writer."""
 
     def __init__(
         self, storage: Storage, schemas: Mapping[str, pa.Schema], name: str, batch_rows: dict[str, int]
@@ -157,10 +140,12 @@ class Cut:
         self._storage = storage
         self._schemas = schemas
         self._name = name
-        self._batch_rows = batch_rows  # shared between a writer's cuts: what one learns serves the next
+        self._batch_rows = (
+            batch_rows  # shared between a writer's cuts, so that each starts with the sizes measured before
+        )
         self._pending: dict[str, list[Row]] = {table: [] for table in schemas}
         self._parts: dict[str, _Part] = {}
-        self._swapping = threading.Lock()  # held for moments, by the event loop too
+        self._swapping = threading.Lock()  # held only briefly, also by the event loop
         self._writing = threading.Lock()  # held while converting and writing
 
     @property
@@ -169,13 +154,13 @@ class Cut:
         return max((part.bytes for part in list(self._parts.values())), default=0)
 
     def add(self, table: str, rows: Iterable[Row]) -> int:
-        """Take rows; the number that now wait in memory."""
+        """Take rows; returns how many now wait in memory."""
         with self._swapping:
             self._pending[table].extend(rows)
             return len(self._pending[table])
 
     def spill(self) -> None:
-        """Write the waiting rows. After a failure (InputError: the disk; ValueError: a row) the cut is void."""
+        """Write the waiting rows. After a failure (InputError: the disk; ValueError: a row) the cut is unusable."""
         with self._writing:
             for table in self._schemas:
                 with self._swapping:
@@ -189,7 +174,7 @@ class Cut:
                     raise
 
     def close(self) -> list[ShardInfo]:
-        """Finish all shards: durable and under their names when this returns, and to be logged by the caller."""
+        """Finish all shards: they are durable and have their names when this returns; the caller has to commit them."""
         self.spill()
         with self._writing:
             try:
@@ -225,7 +210,7 @@ class _Part:
             self._ipc = pa.ipc.new_file(self.file.sink, schema, options=options)
 
     def write(self, rows: Sequence[Row]) -> int:
-        """Append one record batch; its uncompressed bytes."""
+        """Append one record batch; returns its uncompressed bytes."""
         size = -(-len(rows) // _SLICES)
         slices = [_batch(self.table, rows[start : start + size], self.schema) for start in range(0, len(rows), size)]
         (batch,) = pa.Table.from_batches(slices).combine_chunks().to_batches()
@@ -242,21 +227,21 @@ class _Part:
 
 
 def _batch(table: str, rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
-    # Arrow's own conversion of dicts, nested ones included, is the fastest measured: taking them apart in Python
-    # first, or going through JSON, is two to four times slower (benchmarks/store.py has the figure).
+    # Arrow's own conversion of nested dicts is the fastest measured: taking them apart in Python first, or going
+    # through JSON, is two to four times slower (benchmarks/store.py has the figures).
     try:
         return pa.RecordBatch.from_pylist(rows, schema=schema)
     except UnicodeEncodeError:
-        return pa.RecordBatch.from_pylist([mended(row) for row in rows], schema=schema)
+        return pa.RecordBatch.from_pylist([without_half_pairs(row) for row in rows], schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise ValueError(f"table {table}: a row does not fit the schema: {error}") from error
 
 
 def clean(storage: Storage, state: LedgerState) -> list[str]:
-    """Delete the shards that the ledger does not name, and unfinished files: what killed workers left behind.
+    """Delete what killed workers left behind: shards that the ledger does not name, and unfinished files.
 
-    For the run's one driver, after ``Ledger.fence`` and before its workers start, else it would delete shards that
-    are written but not yet logged. Returns the names of the deleted shards.
+    Only for the run's driver, after ``Ledger.fence`` and before its workers start; otherwise it would delete shards
+    that are written but not yet committed. Returns the names of the deleted shards.
     """
     named = {shard.file for shard in shards_up_to(storage, state.last)}
     orphans = [name for name in storage.names() if _SHARD.fullmatch(name) and name not in named]

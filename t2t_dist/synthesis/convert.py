@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from t2t_dist.core.identity import seed_of, task_id
-from t2t_dist.core.offload import aside
+from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 
@@ -62,7 +62,7 @@ async def convert_one(domain: Domain, trajectory: Trajectory, intent: Intent, wr
         user=NOBODY,
         grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
     )
-    structure = await aside(domain, make, intent, domain, trajectory, rng)
+    structure = await offload(domain, make, intent, domain, trajectory, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng))
@@ -72,7 +72,7 @@ async def convert_one(domain: Domain, trajectory: Trajectory, intent: Intent, wr
         except BadWords as bad:
             task.raw = bad.raw
             return reject(task, "bad_words", str(bad))
-    return await aside(domain, certified, domain, task)
+    return await offload(domain, certified, domain, task)
 
 
 def _fill(task: Task, structure: Structure, user: UserSide) -> None:

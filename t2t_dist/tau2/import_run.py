@@ -14,7 +14,7 @@ from t2t_dist.core.identity import code_version, run_id, stable_hash
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.opening import create_storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.writer import ShardWriter

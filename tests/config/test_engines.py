@@ -16,10 +16,10 @@ URL = "http://127.0.0.1:8000/v1"
 
 
 def complaint(**overrides: Any) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load_config(None, {name.replace("__", "."): value for name, value in overrides.items()})
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 # -- replicas and urls -------------------------------------------------------------------------------------------------
@@ -59,8 +59,8 @@ def test_a_url_that_can_not_be_is_told_of_before_anything_starts(text: str) -> N
 
 
 def test_a_password_in_a_url_is_refused() -> None:
-    told = complaint(pools={"p": {"model": "m", "urls": ["http://me:secret@host/v1"]}})
-    assert "holds a user or password" in told
+    message = complaint(pools={"p": {"model": "m", "urls": ["http://me:secret@host/v1"]}})
+    assert "holds a user or password" in message
 
 
 def test_unknown_settings_and_pools() -> None:
@@ -130,8 +130,8 @@ def test_how_it_is_carried_out_is_not(changed: dict[str, Any]) -> None:
 
 
 def test_every_setting_of_an_engine_is_one_or_the_other() -> None:
-    told = {name.removeprefix("pools.p.") for name in identity() if name.startswith("pools.p.")}
-    assert told == {"model", "args", "chat_template", "tool_parser", "reasoning_parser", "strict_tools"}
+    names = {name.removeprefix("pools.p.") for name in identity() if name.startswith("pools.p.")}
+    assert names == {"model", "args", "chat_template", "tool_parser", "reasoning_parser", "strict_tools"}
 
 
 def test_settings_of_engines_and_pools_that_are_not_used_do_not_count() -> None:

@@ -1,4 +1,4 @@
-"""One configuration, from a file, --set and flags; each mistake is told in one line."""
+"""One configuration, from a file, --set and flags; each mistake is reported in one line."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def complaint(file: Path | None = None, **overrides: Any) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load_config(None if file is None else str(file), {name.replace("__", "."): v for name, v in overrides.items()})
-    message = str(told.value)
+    message = str(raised.value)
     assert "\n" not in message
     return message
 
@@ -91,9 +91,9 @@ def test_a_setting_on_the_command_line(text: str, setting: tuple[str, Any]) -> N
 
 @pytest.mark.parametrize("text", ["seed", "", "=3", " =3", "seed=[1", "seed={a"])
 def test_a_setting_that_is_none(text: str) -> None:
-    with pytest.raises(InputError, match=r"^--set .*") as told:
+    with pytest.raises(InputError, match=r"^--set .*") as raised:
         parse_setting(text)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 @given(st.text(max_size=30))
@@ -107,7 +107,7 @@ def test_whatever_is_set_is_read_or_told(text: str) -> None:
 
 # -- mistakes ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         ({"trajectory": 3}, "config: there is no setting 'trajectory'; did you mean trajectories?"),
         ({"limits__max_step": 3}, "config: there is no setting 'limits.max_step'; did you mean max_steps?"),
@@ -128,8 +128,8 @@ def test_whatever_is_set_is_read_or_told(text: str) -> None:
         ({"cluster__workers": 0}, "config: cluster.workers: a run needs a worker; give 1 or more, got 0"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(overrides: dict[str, Any], told: str) -> None:
-    assert complaint(**overrides).startswith(told)
+def test_what_is_wrong_is_told_in_one_line(overrides: dict[str, Any], message: str) -> None:
+    assert complaint(**overrides).startswith(message)
 
 
 def test_a_path_through_a_value(file: Path) -> None:

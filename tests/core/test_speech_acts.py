@@ -1,4 +1,4 @@
-"""Speech acts are told apart in what scripted speakers and language models write."""
+"""Speech acts are distinguished in what scripted speakers and language models write."""
 
 from __future__ import annotations
 

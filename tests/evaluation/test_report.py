@@ -30,7 +30,7 @@ from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
 from t2t_dist.storage.migrations import VERSION_KEY
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.status import StatusFile
 from tests.support.finished_run import failed, write_run
 from tests.support.made import Made
@@ -60,7 +60,7 @@ def run(shop: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(run: Path) -> ReportData:
-    return read_report(Reading(str(run)), {"m": Price(1.0, 10.0, 0.5)})
+    return read_report(PartialRun(str(run)), {"m": Price(1.0, 10.0, 0.5)})
 
 
 class Tags(HTMLParser):
@@ -131,7 +131,7 @@ def test_what_models_wrote_can_do_nothing_to_the_page(shop: Made, tmp_path: Path
         rows.append((table, row))
     folder = tmp_path / "run"
     matrix_run(folder, shop, each=1, agents=["scripted:oracle"], more=rows)
-    data = read_report(Reading(str(folder)))
+    data = read_report(PartialRun(str(folder)))
     assert data.causes.read == 1
     text = page(data)
     tags = Tags(text).tags
@@ -175,10 +175,10 @@ def test_a_cell_of_a_table_is_never_a_formula() -> None:
 
 
 def test_a_sample_of_the_failed_is_always_the_same(run: Path) -> None:
-    one, two = (causes_of(Reading(str(run)), limit=10) for _ in range(2))
+    one, two = (causes_of(PartialRun(str(run)), limit=10) for _ in range(2))
     assert one.read == len(one.episodes) == 10 < one.failed
     assert one.episodes == two.episodes
-    few = causes_of(Reading(str(run)), agent="scripted:hasty", intent="ambiguous")
+    few = causes_of(PartialRun(str(run)), agent="scripted:hasty", intent="ambiguous")
     assert few.failed == few.read == 4
     assert {(cause.agent, cause.intent) for cause in few.episodes} == {("scripted:hasty", "ambiguous")}
 
@@ -240,7 +240,7 @@ def stopped(folder: Path) -> None:
         (lose("tasks"), "missing; .* rows of table tasks are lost", 8, {"pass-1", "lengths"}),
         (lose("trajectories"), "rows of table trajectories are lost", 8, {"pass-1", "funnel"}),
         (cut_short, "bytes long instead of", 8, {"funnel", "coverage"}),
-        (newer, "schema version 99.*shown is what its ledger counts", 8, {"pass-1"}),
+        (newer, "schema version 99.*only what its ledger counts is shown", 8, {"pass-1"}),
         (newer_rows, "rows of schema version 99", 8, {"funnel"}),
         (still_written, "still being written, 3 of 9 items done", 8, {"pass-1", "funnel"}),
         (stopped, r"not finished \(stopped\), 3 of 9 items done", 8, {"pass-1", "funnel"}),
@@ -251,7 +251,7 @@ def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
 ) -> None:
     fresh(shop, tmp_path / "run")
     damage(tmp_path / "run")
-    data = read_report(Reading(str(tmp_path / "run")))
+    data = read_report(PartialRun(str(tmp_path / "run")))
     assert any(re.search(note, line) for line in data.notes), data.notes
     assert data.summary["episodes"] == episodes
     assert has <= {figure.name for figure in figures(data)}
@@ -262,7 +262,7 @@ def test_what_can_be_shown_is_shown_and_what_cannot_is_said(
 
 def test_a_run_without_a_row(tmp_path: Path) -> None:
     write_run(tmp_path / "run", [], domain="retail")
-    data = read_report(Reading(str(tmp_path / "run")))
+    data = read_report(PartialRun(str(tmp_path / "run")))
     assert data.notes == ["nothing has been committed yet: there are no rows to look at"]
     assert "No data to draw yet" in page(data)
     assert write_files(data, str(tmp_path / "files"))
@@ -270,19 +270,19 @@ def test_a_run_without_a_row(tmp_path: Path) -> None:
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run directory"):
-        Reading(str(tmp_path))
+        PartialRun(str(tmp_path))
     with pytest.raises(InputError, match="no such run directory"):
-        Reading(str(tmp_path / "none"))
+        PartialRun(str(tmp_path / "none"))
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="can't be read"):
-        Reading(str(tmp_path))
+        PartialRun(str(tmp_path))
 
 
 def test_an_evaluation_whose_tasks_are_gone(shop: Made, tmp_path: Path) -> None:
     rows: list[Any] = rolled_out(shop, tasks_of(shop, 1), ["scripted:silent"])
     settings = {"domain": "retail", "source": str(tmp_path / "gone"), "agents": ["scripted:silent"]}
     write_run(tmp_path / "run", rows, kind="evaluate", **settings)
-    data = read_report(Reading(str(tmp_path / "run")))
+    data = read_report(PartialRun(str(tmp_path / "run")))
     assert data.causes.read == 0 < data.causes.failed
     assert any("the run its tasks are from can't be read" in note for note in data.notes)
     assert {"pass-1", "lengths"} <= {figure.name for figure in figures(data)}

@@ -87,7 +87,7 @@ def test_a_store_away_for_too_long_ends_the_run_resumable(s3: S3Server, calm: di
     stderr = ended(driver, 75)
     s3.up()
     assert "the store could not be reached for" in stderr
-    assert "run the same command when it can" in stderr
+    assert "run the same command once it can" in stderr
     assert done <= len(RunReader(open_storage(out), SCHEMAS).state.items) < 24
     ended(started(out), 0)
     assert digests(out) == calm

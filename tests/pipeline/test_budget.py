@@ -20,7 +20,7 @@ COUNTERS = {
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"),
+    ("budget", "message"),
     [
         ({"accepted": 50}, "the budget of 50 verified tasks is used up"),
         ({"accepted": 51}, ""),
@@ -34,8 +34,8 @@ COUNTERS = {
         ({}, ""),
     ],
 )
-def test_the_budget_that_is_used_up_is_named(budget: dict[str, float], told: str) -> None:
-    assert spent(BudgetConfig.model_validate(budget), COUNTERS, 60.0) == told
+def test_the_budget_that_is_used_up_is_named(budget: dict[str, float], message: str) -> None:
+    assert spent(BudgetConfig.model_validate(budget), COUNTERS, 60.0) == message
 
 
 def test_a_run_that_has_done_nothing_has_used_nothing_up() -> None:

@@ -1,4 +1,4 @@
-"""What a run's tasks share with those of others."""
+"""What a run's tasks share with those of other runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCALE = 0.1
 
 
 def made_run(folder: Path, domain: str, first: int, count: int) -> Path:
-    """A finished run on a split: tasks of so many explorations from the ``first`` on."""
+    """A finished run on a split: tasks of some explorations, starting with number ``first``."""
     made = make(load(domain, 0, SCALE), first + count)
     kept = made.trajectories[-count:]
     ids = {trajectory.trajectory_id for trajectory in kept}

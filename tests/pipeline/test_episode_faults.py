@@ -20,14 +20,15 @@ from t2t_dist.evaluation.costs import costs_of
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
 from t2t_dist.models.metering import PREFIX
-from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
-from t2t_dist.pipeline.run import ItemRows
+from t2t_dist.pipeline.episodes import EpisodeRunner
+from t2t_dist.pipeline.item_rows import ItemRows
 from t2t_dist.pipeline.stages import Stages
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.storage.rows import SCHEMAS, turn_of
 from t2t_dist.synthesis.explore import GraphExplorer, rules_relied_on
 from tests.support.fake_endpoint import FAULTS, FakeEndpoint, Fault, Message, text, tool_call
 from tests.support.fault_classes import REJECTED, RETRIED
+from tests.support.stored import Stored, stored
 from tests.support.tasks import cancelling, pending_order, shop
 
 RETRY_AFTER = 0.05
@@ -35,7 +36,7 @@ RETRY_AFTER = 0.05
 DEADLINE_S = 0.3
 REQUESTS, ATTEMPTS, MAX_ERRORS = 2, 2, 4
 
-#: Answers of a model, and a mistake of whoever gave them.
+#: Answers of a model, and a mistake in them.
 MISTAKES = ("bad_arguments", "unknown_tool")
 TOO_LONG = ("context_length", "context_length_vllm")
 
@@ -94,7 +95,7 @@ def converse(body: dict[str, Any]) -> Message:
     return text(f"I've cancelled order {order}.")
 
 
-async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Finished, FakeEndpoint]:
+async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Stored, FakeEndpoint]:
     async with FakeEndpoint(converse, faults) as fake:
         name = f"openai:m@{fake.url}"
         limits = {"limits.attempts": ATTEMPTS, "limits.max_errors": MAX_ERRORS}
@@ -103,7 +104,7 @@ async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Finished, F
         )
         models = Models(config.models)
         try:
-            done = await EpisodeRunner("run-1", config, models, shop()).run(cancelling(), name, 0)
+            done = stored(await EpisodeRunner("run-1", config, models, shop()).run(cancelling(), name, 0))
         finally:
             await models.close()
     assert fits(done.table, done.row)
@@ -112,7 +113,7 @@ async def episode(kind: str, faults: Any, **overrides: Any) -> tuple[Finished, F
     return done, fake
 
 
-def graded(done: Finished) -> float:
+def graded(done: Stored) -> float:
     """The reward of an episode's row, which grading what is stored must give again."""
     assert done.table == "episodes"
     turns = [turn_of(turn) for turn in done.row["turns"]]
@@ -128,12 +129,12 @@ def spoken(row: dict[str, Any], seat: str) -> list[dict[str, Any]]:
 
 
 def at(seat: str, place: int, kind: str, times: int | None = 1) -> Any:
-    """The fault for the requests of a seat from its ``place``-th on, so many times or for ever."""
+    """The fault for the requests of a seat from its ``place``-th on, ``times`` times or for ever."""
     left = times
 
     def faults(_: int, body: dict[str, Any]) -> Fault | None:
         nonlocal left
-        # By what the seat has said before (the greeting aside), so that it holds in every attempt.
+        # By what the seat has said before (except the greeting), so that it holds in every attempt.
         own = sum(message["role"] == "assistant" for message in body["messages"]) - (seat == "agent")
         if seat_of(body) != seat or own < place or left == 0:
             return None

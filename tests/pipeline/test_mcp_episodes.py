@@ -20,7 +20,7 @@ from t2t_dist.core.identity import trajectory_id
 from t2t_dist.core.schema import Task, Trajectory
 from t2t_dist.environments.adapters.mcp.domain import McpDomain
 from t2t_dist.models.clients import Models
-from t2t_dist.pipeline.episodes import EpisodeRunner, Finished
+from t2t_dist.pipeline.episodes import EpisodeRunner
 from t2t_dist.pipeline.recheck import regrade, reverify
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.storage.source_run import Source
@@ -29,6 +29,7 @@ from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph
 from tests.support.mcp_domains import described, folder_of, gone, guards, made, processes, with_server
 from tests.support.runs import ROOT, environment, t2t_json
+from tests.support.stored import Stored, stored
 
 
 # -- an episode and its server -----------------------------------------------------------------------------------------
@@ -53,10 +54,10 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     return found
 
 
-async def run(domain: McpDomain, task: Task) -> Finished:
+async def run(domain: McpDomain, task: Task) -> Stored:
     config = Config(domain="notes")
     runner = EpisodeRunner("run-mcp", config, Models(config.models, []), domain)
-    return await runner.run(task, "scripted:oracle", 0)
+    return stored(await runner.run(task, "scripted:oracle", 0))
 
 
 async def test_a_server_that_dies_once_costs_an_attempt(tmp_path: Path, task: Task) -> None:
@@ -141,7 +142,7 @@ async def test_explorations_that_break_their_server_are_failures_and_the_run_goe
     work.domain.pool.close()
 
 
-# -- the end of whoever owns a server ----------------------------------------------------------------------------------
+# -- the end of the owner of a server ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_server_outlives_its_owner(tmp_path: Path, number: signal.Signals) -> None:
     """Killed while a server hangs that has a child in a session of its own."""

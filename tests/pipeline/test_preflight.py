@@ -13,7 +13,7 @@ from rich.console import Console
 
 from t2t_dist.cli.terminal import findings_table
 from t2t_dist.pipeline import preflight as doctor
-from t2t_dist.pipeline.preflight import Endpoint, Finding, endpoint, machine
+from t2t_dist.pipeline.preflight import CheckResult, Endpoint, endpoint, machine
 from tests.support.fake_endpoint import FakeEndpoint, text
 
 
@@ -42,8 +42,8 @@ class FakeVllm(FakeEndpoint):
 
 async def examined(fake: FakeEndpoint, model: str = "m", key: str = "") -> dict[str, tuple[str, str]]:
     found = await endpoint(Endpoint(fake.url, model, key))
-    assert all("\n" not in each.told for each in found)
-    return {each.point: (each.state, each.told) for each in found}
+    assert all("\n" not in each.detail for each in found)
+    return {each.point: (each.state, each.detail) for each in found}
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ async def test_a_vllm_has_everything() -> None:
         found = await examined(fake)
     assert found["m: routes"] == ("ok", "/health, /metrics, /v1/models, /tokenize")
     assert found["m: one token"][0] == "ok"
-    assert "cached tokens are not told" not in found["m: one token"][1]
+    assert "cached tokens are not reported" not in found["m: one token"][1]
     assert found["m: request fields"] == ("ok", "seed, logprobs, return_token_ids")
     assert found["m: one tool"] == ("ok", "called")
 
@@ -61,11 +61,11 @@ async def test_another_server_lacks_some_things_and_that_is_no_defect() -> None:
     async with FakeEndpoint(lambda body: text("in words")) as fake:
         found = await examined(fake)
     assert {state for state, _ in found.values()} == {"ok", "note"}
-    state, told = found["m: routes"]
+    state, detail = found["m: routes"]
     assert state == "note"
-    assert "not: /health (readiness of hosted engines), /metrics (admission by KV use" in told
+    assert "not: /health (readiness of hosted engines), /metrics (admission by KV use" in detail
     assert found["m: request fields"] == ("note", "seed; not: logprobs, return_token_ids")
-    assert found["m: one tool"] == ("ok", "accepted; this model answered in words")
+    assert found["m: one tool"] == ("ok", "accepted; this model answered with text")
 
 
 async def test_a_server_that_does_not_list_its_models_is_asked_all_the_same() -> None:
@@ -77,20 +77,20 @@ async def test_a_model_that_is_not_served() -> None:
     async with FakeEndpoint(models=[f"model-{n}" for n in range(10)]) as fake:
         found = await examined(fake)
         asked = len(fake.requests)
-    state, told = found["m: model"]
+    state, detail = found["m: model"]
     assert state == "defect"
-    assert "does not serve it; it lists: model-0, model-1" in told
-    assert told.endswith("model-7, ...")
+    assert "does not serve it; it lists: model-0, model-1" in detail
+    assert detail.endswith("model-7, ...")
     assert asked == 0
 
 
 async def test_a_wrong_key() -> None:
     async with FakeEndpoint(models=None, api_key="sk-right") as fake:
         assert (await examined(fake, key="sk-right"))["m: one token"][0] == "ok"
-        state, told = (await examined(fake, key="sk-wrong-0123"))["m: one token"]
+        state, detail = (await examined(fake, key="sk-wrong-0123"))["m: one token"]
     assert state == "defect"
-    assert "refused with 401" in told
-    assert "sk-wrong-0123" not in told
+    assert "refused with 401" in detail
+    assert "sk-wrong-0123" not in detail
 
 
 async def test_nobody_is_there() -> None:
@@ -98,8 +98,8 @@ async def test_nobody_is_there() -> None:
         pass
     found = await endpoint(Endpoint(fake.url, "m"))
     assert [each.state for each in found] == ["defect"]
-    assert "can't be reached" in found[0].told
-    assert "start it or mend the URL" in found[0].told
+    assert "can't be reached" in found[0].detail
+    assert "start it or fix the URL" in found[0].detail
 
 
 async def test_tools_that_are_refused_name_the_remedy() -> None:
@@ -107,10 +107,10 @@ async def test_tools_that_are_refused_name_the_remedy() -> None:
         return "400" if body.get("tools") else None
 
     async with FakeEndpoint(faults=faults) as fake:
-        state, told = (await examined(fake))["m: one tool"]
+        state, detail = (await examined(fake))["m: one tool"]
     assert state == "defect"
-    assert "refused with 400: temperature must be at most 2.0" in told
-    assert "engine.tool_parser" in told
+    assert "refused with 400: temperature must be at most 2.0" in detail
+    assert "engine.tool_parser" in detail
 
 
 async def test_a_field_that_is_refused_is_named() -> None:
@@ -134,7 +134,7 @@ def test_this_machine(tmp_path: Path) -> None:
     found = {each.point: each for each in machine(str(tmp_path / "not" / "yet"))}
     assert list(found) == ["Python", "machine", "ports", "disk"]
     assert {found[point].state for point in ("Python", "machine", "ports")} == {"ok"}
-    assert str(tmp_path) in found["disk"].told
+    assert str(tmp_path) in found["disk"].detail
     assert not (tmp_path / "not").exists()
 
 
@@ -143,13 +143,15 @@ def test_little_disk_is_worth_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage(1 << 40, 0, 1 << 30))
     disk = {each.point: each for each in machine(None)}["disk"]
     assert disk.state == "note"
-    assert "1.0 GiB free" in disk.told
+    assert "1.0 GiB free" in disk.detail
 
 
 def test_the_table_shows_words_as_they_are() -> None:
     console = Console(width=100, no_color=True)
-    with console.capture() as told:
-        console.print(findings_table([Finding("vLLM", "defect", "[bold]not\x1b[2J here"), Finding("Ray", "ok", "2")]))
-    assert "[bold]not" in told.get()
-    assert "\x1b" not in told.get()
-    assert "defect" in told.get()
+    with console.capture() as captured:
+        console.print(
+            findings_table([CheckResult("vLLM", "defect", "[bold]not\x1b[2J here"), CheckResult("Ray", "ok", "2")])
+        )
+    assert "[bold]not" in captured.get()
+    assert "\x1b" not in captured.get()
+    assert "defect" in captured.get()

@@ -135,11 +135,11 @@ def test_altered_bytes_are_told_whatever_they_are(desk: Made, tmp_path: Path, se
     for place in range(start, start + rng.choice([1, 8, 64])):
         data[place] ^= rng.randrange(1, 256)
     shard.write_bytes(bytes(data))
-    told, damaged, found = "", list[str](), list[str]()
+    message, damaged, found = "", list[str](), list[str]()
     try:
         damaged = list(damaged_tables(source))
         found = [task.task_id for task in source.tasks()]
     except InputError as error:
-        told = str(error)
-    assert "\n" not in told
-    assert told or damaged == ["tasks"] or sorted(found) == sorted(task.task_id for task in tasks)
+        message = str(error)
+    assert "\n" not in message
+    assert message or damaged == ["tasks"] or sorted(found) == sorted(task.task_id for task in tasks)

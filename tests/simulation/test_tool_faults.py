@@ -26,6 +26,7 @@ from t2t_dist.simulation.tool_fault_plan import check_tools, plan_of
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from tests.support.made import Made
 from tests.support.matrix import tasks_of
+from tests.support.stored import stored
 
 #: The oracle's tools fail; it tries again, takes another way, or says that it can't be done.
 ALL_OF = {"retry": 1.0, "switch": 1.0, "impossible": 1.0}
@@ -37,7 +38,7 @@ def rolled_out(made: Made, tasks: list[Task], agent: str, **faults: Any) -> list
     runner = EpisodeRunner("run-1", load_config(None, {"agents": [agent], **settings}), Models(), made.domain)
 
     async def play() -> list[Any]:
-        return [await runner.run(task, agent, 0) for task in tasks]
+        return [stored(await runner.run(task, agent, 0)) for task in tasks]
 
     done = asyncio.run(play())
     assert {each.table for each in done} == {"episodes"}, [each.row.get("message") for each in done]

@@ -42,9 +42,9 @@ def test_they_are_the_objects_in_any_order_and_from_any_thread(run: Path, desk: 
 def test_only_so_many_are_kept(run: Path, desk: Made) -> None:
     tasks = Source(str(run)).verified_tasks()
     assert len(tasks) > stored._OBJECTS
-    assert tasks.at_hand(0) is None
+    assert tasks.cached(0) is None
     first = tasks[0]
-    assert tasks.at_hand(0) is tasks[0] is first
+    assert tasks.cached(0) is tasks[0] is first
     for number in range(len(tasks)):
         tasks[number]
     assert tasks[0] is first, "what somebody uses is there once"
@@ -53,8 +53,8 @@ def test_only_so_many_are_kept(run: Path, desk: Made) -> None:
     for number in range(1, len(tasks)):
         tasks[number]
     gc.collect()
-    assert sum(tasks.at_hand(number) is not None for number in range(len(tasks))) == stored._OBJECTS
-    assert tasks.at_hand(0) is None
+    assert sum(tasks.cached(number) is not None for number in range(len(tasks))) == stored._OBJECTS
+    assert tasks.cached(0) is None
     assert tasks[0] == again
 
 
@@ -71,8 +71,8 @@ async def test_a_loop_is_not_held_up_by_a_slow_read(run: Path, monkeypatch: pyte
     tasks._batches._kept.clear()
     slow = asyncio.create_task(asyncio.to_thread(lambda: tasks[far]))
     await asyncio.sleep(0.1)
-    assert tasks.at_hand(0) is near
-    assert tasks.at_hand(far) is None
+    assert tasks.cached(0) is near
+    assert tasks.cached(far) is None
     assert not slow.done()
     stuck.set()
     assert (await slow).verdict == "verified"
@@ -105,7 +105,7 @@ def test_a_store_out_of_reach_is_asked_again_and_an_absent_shard_is_not(
 def test_altered_bytes_are_told_before_they_are_followed(run: Path) -> None:
     (path,) = (run / "tasks").iterdir()
     whole, chance = path.read_bytes(), random.Random(3)
-    told: list[str] = []
+    messages: list[str] = []
     for _ in range(40):
         data = bytearray(whole)
         for _ in range(40):
@@ -115,6 +115,6 @@ def test_altered_bytes_are_told_before_they_are_followed(run: Path) -> None:
             for task in Source(str(run)).verified_tasks():
                 assert task.verdict == "verified"
         except InputError as error:
-            told.append(str(error))
-    assert len(told) > 20
-    assert not [line for line in told if "\n" in line]
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert not [line for line in messages if "\n" in line]

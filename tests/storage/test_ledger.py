@@ -1,4 +1,4 @@
-"""The ledger: replay equals a plain model, checkpoints never matter, and damage is told exactly."""
+"""The ledger: replay equals a plain model, checkpoints never matter, and damage is reported exactly."""
 
 import pickle
 import tempfile
@@ -181,9 +181,9 @@ def test_damaged_commit(tmp_path: Path, damage: Callable[[bytes], bytes]) -> Non
     with pytest.raises(InputError) as raised:
         Ledger(storage)
     assert str(raised.value) == (
-        f"{tmp_path}/{commit_name(4)}: truncated or damaged ({len(damage(good))} bytes): commit 4 is lost, and which "
-        "shards and items it named; restore it, or delete every file in ledger/ numbered 4 or higher, checkpoints too, "
-        "then run the same command: the items of those commits are done again"
+        f"{tmp_path}/{commit_name(4)}: truncated or damaged ({len(damage(good))} bytes): commit 4 is lost, and with it "
+        "which shards and items it named; restore it, or delete every file in ledger/ numbered 4 or higher, "
+        "checkpoints too, then run the same command: the items of those commits are done again"
     )
     # The advice works.
     for number in (4, 5, 6):

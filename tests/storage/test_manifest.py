@@ -31,9 +31,9 @@ def manifest(run_id: str = "run-1", **given: Any) -> Manifest:
 
 
 def refusal(storage: Storage, other: Manifest) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         claim(storage, other)
-    message = str(told.value)
+    message = str(raised.value)
     assert "\n" not in message
     assert message.startswith(f"{storage.describe('')} holds another run; what differs: ")
     assert message.endswith(" Give another --out, or the settings it was started with")
@@ -80,10 +80,10 @@ def test_a_setting_that_only_one_side_has_is_named(storage: Storage) -> None:
 
 def broken(storage: Storage, data: bytes) -> str:
     storage.put_if_absent(NAME, data)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         read_manifest(storage)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def test_a_directory_that_is_no_run(storage: Storage) -> None:
@@ -105,8 +105,8 @@ def test_a_manifest_with_a_setting_of_another_version(storage: Storage) -> None:
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, None, "1", True])
 def test_rows_of_another_schema_version(storage: Storage, version: Any) -> None:
     raw = {**manifest().model_dump(mode="json"), "schema_version": version}
-    told = f"rows of schema version {version}, this t2t reads versions 1 to {SCHEMA_VERSION}"
-    assert told in broken(storage, orjson.dumps(raw))
+    message = f"rows of schema version {version}, this t2t reads versions 1 to {SCHEMA_VERSION}"
+    assert message in broken(storage, orjson.dumps(raw))
 
 
 def test_a_run_that_never_committed_gives_its_directory_up(tmp_path: Path) -> None:

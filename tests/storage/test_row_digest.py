@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.opening import create_storage
-from t2t_dist.storage.reader import RunReader, row_digest
+from t2t_dist.storage.reader import RunReader
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.writer import ShardWriter
 
 CALL = pa.struct([("id", pa.string()), ("n", pa.int64())])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.core.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, ToolCall, Trajectory, Turn
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import (
     CHECKS,
     PARTS,

@@ -19,7 +19,7 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import reader as store_module
+from t2t_dist.storage import migrations
 from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage, open_storage
@@ -247,10 +247,10 @@ def test_same_version_with_other_columns(tmp_path: Path) -> None:
 def test_older_versions_are_lifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What releasing two more versions will take: two functions, each from one version to the next."""
     storage, _ = filled(tmp_path)
-    monkeypatch.setattr(store_module, "SCHEMA_VERSION", 5)
-    monkeypatch.setitem(store_module.MIGRATIONS, 3, lambda name, table: table.drop_columns(["turns"]))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 5)
+    monkeypatch.setitem(migrations.MIGRATIONS, 3, lambda name, table: table.drop_columns(["turns"]))
     monkeypatch.setitem(
-        store_module.MIGRATIONS, 4, lambda name, table: table.append_column("table", pa.array([name] * len(table)))
+        migrations.MIGRATIONS, 4, lambda name, table: table.append_column("table", pa.array([name] * len(table)))
     )
     rows = [{"item": item, "reward": 1.0, "table": "episodes"} for item in range(15)]
     assert list(RunReader(storage).rows("episodes")) == rows

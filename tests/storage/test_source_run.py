@@ -82,6 +82,6 @@ def test_what_is_no_run_and_what_can_not_be_read(tmp_path: Path, desk: Made) -> 
     table, row = rows_of([desk.tasks[0]])[0]
     write_run(tmp_path / "run", [(table, {**row, "intent": "charming"})])
     source = Source(str(tmp_path / "run"))
-    with pytest.raises(InputError, match=r"task task-\w+ can't be read: .*intent") as told:
+    with pytest.raises(InputError, match=r"task task-\w+ can't be read: .*intent") as raised:
         list(source.tasks())
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)

@@ -54,10 +54,10 @@ def status(**changes: Any) -> dict[str, Any]:
 
 def printed(timeline: bool = False, **changes: Any) -> str:
     console = Console(width=160, highlight=False, no_color=True)
-    with console.capture() as told:
+    with console.capture() as captured:
         for part in status_tables(status(**changes), timeline):
             console.print(part)
-    return told.get()
+    return captured.get()
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
@@ -108,19 +108,19 @@ def test_a_store_that_refuses_does_not_end_a_run(tmp_path: Path) -> None:
 
 # -- as text -----------------------------------------------------------------------------------------------------------
 def test_a_run_without_engines() -> None:
-    told = printed()
-    assert "run-1  running" in told
-    assert "5 of 10 items, 4 episodes, 1 failures; 60 s, 5 items a minute" in told
-    assert "2 workers, up to 120 MB each; event loops late by 12 ms at most (99 %)" in told
-    assert "2 workers lost, 3 items done again" in told
-    assert "engine" not in told
+    shown = printed()
+    assert "run-1  running" in shown
+    assert "5 of 10 items, 4 episodes, 1 failures; 60 s, 5 items a minute" in shown
+    assert "2 workers, up to 120 MB each; event loops late by 12 ms at most (99 %)" in shown
+    assert "2 workers lost, 3 items done again" in shown
+    assert "engine" not in shown
 
 
 def test_a_run_that_has_done_nothing_yet() -> None:
-    told = printed(items=ITEMS | {"done": 0, "poisoned": 0}, counts={}, workers={}, waiting_for="0 of 2 engines ready")
-    assert "run-1  running  0 of 2 engines ready" in told
-    assert "0 of 10 items" in told
-    assert "a minute" not in told
+    shown = printed(items=ITEMS | {"done": 0, "poisoned": 0}, counts={}, workers={}, waiting_for="0 of 2 engines ready")
+    assert "run-1  running  0 of 2 engines ready" in shown
+    assert "0 of 10 items" in shown
+    assert "a minute" not in shown
 
 
 def test_a_driver_that_fell_silent_and_one_that_ended() -> None:
@@ -148,30 +148,32 @@ def test_engines_with_and_without_metrics() -> None:
         "prefix_hits": 150.0,
         "generation_tokens": 1234.0,
     }
-    told = printed(engines=[engine(metrics=metrics), engine(engine="mine@0", state="suspect", log="", limit=4)])
-    first, second = (next(line for line in told.splitlines() if line.startswith(name)) for name in ("mine#0", "mine@0"))
+    shown = printed(engines=[engine(metrics=metrics), engine(engine="mine@0", state="suspect", log="", limit=4)])
+    first, second = (
+        next(line for line in shown.splitlines() if line.startswith(name)) for name in ("mine#0", "mine@0")
+    )
     assert first.split() == ["mine#0", "healthy", "0", "32", "12", "0", "26%", "75%", "1234"]
     assert second.split() == ["mine@0", "suspect", "0", "4", "-", "-", "-", "-", "-"]
-    assert "log of mine#0: /logs/mine#0.log" in told
-    assert "log of mine@0" not in told
-    assert "begun" not in told
+    assert "log of mine#0: /logs/mine#0.log" in shown
+    assert "log of mine@0" not in shown
+    assert "begun" not in shown
 
 
 def test_the_timeline_is_shown_where_something_happened_or_it_is_asked_for() -> None:
     assert "begun" in printed(timeline=True, engines=[engine()])
-    told = printed(engines=[engine(restarts=1, notes=["its template knows no tools"])])
-    assert "starting    begun" in told
-    assert "note: its template knows no tools" in told
+    shown = printed(engines=[engine(restarts=1, notes=["its template knows no tools"])])
+    assert "starting    begun" in shown
+    assert "note: its template knows no tools" in shown
 
 
 def test_words_from_elsewhere_can_not_move_the_cursor() -> None:
-    told = printed(
+    shown = printed(
         why="\x1b[2J[bold]x",
         state="failed",
         engines=[
             engine(engine="a\x1b[31m#0", notes=["\x1b]0;title\x07"], restarts=1, timeline=[[0.0, "dead", "\x1b[H"]])
         ],
     )
-    assert "\x1b" not in told
-    assert "\x07" not in told
-    assert "[bold]x" in told
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "[bold]x" in shown

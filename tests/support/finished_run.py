@@ -16,7 +16,7 @@ from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage
-from t2t_dist.storage.reader import row_digest
+from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
 from t2t_dist.storage.writer import ShardWriter
 from tests.support.made import Made

@@ -13,6 +13,7 @@ from t2t_dist.models.clients import Models
 from t2t_dist.pipeline.episodes import EpisodeRunner
 from tests.support.finished_run import Row, rows_of, write_run
 from tests.support.made import Made
+from tests.support.stored import stored
 
 AGENTS = tuple(f"scripted:{name}" for name in ("oracle", "hasty", "stubborn", "compliant", "silent"))
 #: What each flawed agent fails by; what it does by its nature, that is.
@@ -38,7 +39,7 @@ def rolled_out(
 
     async def play() -> list[Row]:
         wanted = [(task, agent, trial) for task in tasks for agent in agents for trial in range(trials)]
-        return [(done.table, done.row) for done in [await runner.run(*each) for each in wanted]]
+        return [stored(await runner.run(*each))[:2] for each in wanted]
 
     return asyncio.run(play())
 

@@ -12,7 +12,7 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.storage import reader as store
+from t2t_dist.storage import migrations
 from t2t_dist.storage.ledger import read_state
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
@@ -147,13 +147,14 @@ def test_a_shard_that_is_harmed_costs_its_own_rows_only(tmp_path: Path, harm: st
 def test_rows_of_a_newer_schema_version_are_named(tmp_path: Path) -> None:
     small_run(tmp_path / "run", tasks=8)
     (path,) = shards(tmp_path / "run")
+    newer = migrations.SCHEMA_VERSION + 1
     with pa.ipc.open_file(path.read_bytes()) as reader:
-        table = reader.read_all().replace_schema_metadata({store.VERSION_KEY: b"%d" % (store.SCHEMA_VERSION + 1)})
+        table = reader.read_all().replace_schema_metadata({migrations.VERSION_KEY: b"%d" % newer})
     with pa.ipc.new_file(str(path), table.schema) as writer:
         writer.write_table(table)
     storage = open_storage(tmp_path / "run")
     info = read_state(storage).shards["episodes"][0]._replace(bytes=path.stat().st_size)
-    with pytest.raises(InputError, match=f"schema version {store.SCHEMA_VERSION + 1}, this t2t reads versions 1 to"):
+    with pytest.raises(InputError, match=f"schema version {newer}, this t2t reads versions 1 to"):
         Shard(storage, info).columns(EPISODE_COLUMNS)
 
 
@@ -161,8 +162,8 @@ def test_rows_of_an_older_version_are_lifted(folder: Path, monkeypatch: pytest.M
     def lift(table: str, rows: pa.Table) -> pa.Table:
         return rows.set_column(rows.schema.get_field_index("agent"), "agent", pa.array(["lifted"] * len(rows)))
 
-    monkeypatch.setattr("t2t_dist.storage.shard.SCHEMA_VERSION", store.SCHEMA_VERSION + 1)
-    monkeypatch.setitem(store.MIGRATIONS, store.SCHEMA_VERSION, lift)
+    monkeypatch.setitem(migrations.MIGRATIONS, migrations.SCHEMA_VERSION, lift)
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
     storage = open_storage(folder)
     shard, index = Shard(storage, read_state(storage).shards["episodes"][0]), episode_index()
     index.add(shard, EPISODE_COLUMNS)

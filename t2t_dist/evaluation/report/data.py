@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.grading.parts import ENDED
-from t2t_dist.storage.partial_run import Reading
+from t2t_dist.storage.partial_run import PartialRun
 
 from ..costs import Cost, Price, costs_of
 from ..failure_causes import LIMIT, Causes, causes_of
@@ -29,7 +29,7 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0
 class ReportData:
     """The data of a report. Times are seconds since the epoch; cut off means ended at a limit."""
 
-    reading: Reading
+    reading: PartialRun
     results: ResultsTable
     summary: dict[str, Any]
     causes: Causes
@@ -55,7 +55,9 @@ class ReportData:
         return notes
 
 
-def read_report(reading: Reading, prices: Mapping[str, Price] | None = None, limit: int | None = LIMIT) -> ReportData:
+def read_report(
+    reading: PartialRun, prices: Mapping[str, Price] | None = None, limit: int | None = LIMIT
+) -> ReportData:
     """Read a run for a report. What can't be read raises nothing; it is in ``notes``."""
     results = ResultsTable.read(reading.batches)
     summary = summary_of(reading.kind, reading.state, results, reading.run_id, reading.trials, reading.path, 0.0)
@@ -77,7 +79,7 @@ def _span(data: ReportData) -> float:
     return round(float(times.max() - times.min()), 2) if len(times) else 0.0
 
 
-def _episodes(reading: Reading, data: ReportData) -> None:
+def _episodes(reading: PartialRun, data: ReportData) -> None:
     """Lengths, durations, ends and the calls of agents, in one pass over the columns of the transcripts."""
     columns = {name: ds.field(name) for name in ("termination", "started", "duration", "turns")}
     ended = []
@@ -110,7 +112,7 @@ def _count_names(data: ReportData, where: str, turns: Any, inner: str, name: str
         data.coverage[str(entry["values"]), where] += entry["counts"]
 
 
-def _tables(reading: Reading, data: ReportData) -> None:
+def _tables(reading: PartialRun, data: ReportData) -> None:
     """Verdicts, and the tools used in explorations and golds."""
     for batch in reading.batches("trajectories", ["verdict", "steps"]):
         data.explored.update(map(str, batch["verdict"].to_pylist()))

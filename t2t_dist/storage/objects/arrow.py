@@ -1,4 +1,4 @@
-"""Any store that pyarrow knows, as :class:`RemoteStorage`."""
+"""Runs on any store that pyarrow supports."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pyarrow.fs
 
 from t2t_dist.core.errors import InputError
 
-from .remote import Refused, RemoteStorage
+from .remote import RemoteStorage, StoreRefused
 
 _CHUNK = 4 << 20
 
 
 class ArrowStorage(RemoteStorage):
-    """Any filesystem that pyarrow opens (gs, abfs, hdfs ...).
+    """A store on any filesystem that pyarrow opens (gs, abfs, hdfs ...).
 
-    Pyarrow has no way to put an object only if it is absent. So two drivers that take a run in the very same moment may
-    both believe to hold it, until the lock's next beat a few seconds later ends the one whose lock was written over;
-    one after the other, they are told apart as anywhere.
+    Pyarrow can't put an object only if it is absent. So two drivers that take a run at the very same moment may both
+    believe that they hold it, until the lock's next beat a few seconds later ends the one whose lock was overwritten.
+    Drivers that start one after the other exclude each other as on any store.
     """
 
     def __init__(self, root: str, filesystem: pa.fs.FileSystem, path: str) -> None:
@@ -29,7 +29,7 @@ class ArrowStorage(RemoteStorage):
 
     @classmethod
     def of(cls, uri: str) -> ArrowStorage:
-        """Raises InputError: pyarrow knows no such scheme, or can't use the address."""
+        """The store at a URI. Raises InputError: pyarrow does not know the scheme, or can't use the address."""
         try:
             filesystem, path = pa.fs.FileSystem.from_uri(uri)
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -93,9 +93,9 @@ class ArrowStorage(RemoteStorage):
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, PermissionError):
-            raise Refused("permission denied; check the credentials and what they may do")
-        if isinstance(error, pa.ArrowException):  # those of a connection are OSErrors
-            raise Refused(str(error).splitlines()[0][:200])
+            raise StoreRefused("permission denied; check the credentials and what they may do")
+        if isinstance(error, pa.ArrowException):  # connection errors are OSErrors
+            raise StoreRefused(str(error).splitlines()[0][:200])
         if isinstance(error, OSError):
             return str(error).splitlines()[0][:200]
         raise error

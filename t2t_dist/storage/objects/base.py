@@ -1,13 +1,13 @@
-"""One run directory as a handful of primitives that an object store has too.
+"""A run directory as a few primitives that object stores have as well.
 
-Everything a run keeps goes through :class:`Storage`: whole objects under ``/``-separated names, put once or replaced as
-a whole, and shards that take their name only when they are complete. Nothing is ever changed in place, so a reader (or
-a process killed at any moment) sees an object whole or not at all. No other module of the library opens, renames or
-lists files of a run.
+Everything that a run keeps goes through :class:`Storage`: whole objects with ``/``-separated names, put once or
+replaced as a whole, and shards that get their name only when they are complete. Nothing is changed in place, so a
+reader (or a process killed at any moment) sees an object as a whole or not at all. No module outside this package
+opens, renames or lists files of a run.
 
 A directory is :class:`~t2t_dist.storage.objects.local.LocalStorage`, ``s3://`` is
 :class:`~t2t_dist.storage.objects.s3.S3Storage`, and any other URI that pyarrow opens is
-:class:`~t2t_dist.storage.objects.remote.ArrowStorage`.
+:class:`~t2t_dist.storage.objects.arrow.ArrowStorage`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from typing import Any
 
 import pyarrow.fs
 
-#: Unfinished objects live here, apart from the finished ones: no listing and no reader's glob ever meets one.
+#: Folder of unfinished objects, so that no listing and no reader's glob ever finds one.
 TEMPORARY = "tmp"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
 class Storage(ABC):
-    """The objects of one run directory. Every method raises InputError when the store refuses; StoreUnavailable, which
-    is one, when it is full or was out of reach for too long."""
+    """The objects of one run directory.
+
+    Every method raises InputError when the store refuses, and its subclass StoreUnavailable when the store is full or
+    was out of reach for too long.
+    """
 
     root: str
 
@@ -40,24 +43,24 @@ class Storage(ABC):
     @property
     @abstractmethod
     def logs(self) -> str:
-        """A directory of this machine for logs of the run's servers."""
+        """A directory on this machine for the logs of the run's engines."""
 
     @abstractmethod
     def describe(self, name: str) -> str:
-        """The full address of ``name``, for messages; of the empty name, what ``open_storage`` takes."""
+        """The full address of ``name``, for messages; for the empty name, the address that ``open_storage`` takes."""
 
     @abstractmethod
     def put_if_absent(self, name: str, data: bytes) -> bool:
-        """Write a durable new object; False, with nothing changed, when ``name`` exists already.
+        """Write a new object durably; False, and nothing is changed, when ``name`` exists already.
 
         Of any number of processes that put the same name, exactly one gets True.
         """
 
     @abstractmethod
     def replace(self, name: str, data: bytes, *, wait: bool = True) -> None:
-        """Write a durable object, in place of the old one if there is one; readers see the old or the new.
+        """Write an object durably, replacing any old one; readers see the old or the new.
 
-        Without ``wait`` it is tried once, for what is not worth waiting for.
+        Without ``wait`` it is tried only once, for objects that are not worth waiting for.
         """
 
     @abstractmethod
@@ -70,7 +73,7 @@ class Storage(ABC):
 
     @abstractmethod
     def names(self, prefix: str = "") -> list[str]:
-        """Names of all finished objects that begin with ``prefix``, sorted. Unfinished ones are never among them."""
+        """Names of all finished objects that begin with ``prefix``, sorted. Never includes unfinished ones."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
@@ -78,26 +81,26 @@ class Storage(ABC):
 
     @abstractmethod
     def clear_temporary(self) -> None:
-        """Remove what killed writers left unfinished. Only for the one driver of the run, before its workers start."""
+        """Remove unfinished objects of killed writers. Only for the driver of the run, before its workers start."""
 
     @abstractmethod
     def open_shard(self, name: str) -> ShardFile:
-        """A new file to stream into; it takes its ``name`` only when it is committed."""
+        """A new file to stream into; it gets its ``name`` only when it is committed."""
 
 
 class ShardFile(ABC):
-    """A shard being written. ``sink`` takes the bytes; then exactly one of :meth:`commit` and :meth:`discard`."""
+    """A shard being written: bytes go to ``sink``, then exactly one of :meth:`commit` and :meth:`discard` is called."""
 
     sink: Any
 
     @contextmanager
     @abstractmethod
     def explained(self) -> Iterator[None]:
-        """Around writes to ``sink``: a full disk becomes InputError, which names the shard."""
+        """Context for writes to ``sink``: turns a full disk into an InputError that names the shard."""
 
     @abstractmethod
     def commit(self) -> int:
-        """Close, make durable, give the final name. Returns the size in bytes."""
+        """Close the shard, make it durable, give it its name. Returns the size in bytes."""
 
     @abstractmethod
     def discard(self) -> None:
@@ -105,10 +108,10 @@ class ShardFile(ABC):
 
 
 def is_uri(root: str | Path) -> bool:
-    """Whether it is the address of a store and no path."""
+    """Whether an address is a URI, not a path."""
     return isinstance(root, str) and _SCHEME.match(root) is not None
 
 
 def resolved(root: str) -> str:
-    """The same from any directory: a path made absolute, a URI as it is."""
+    """The address independent of the working directory: a path made absolute, a URI unchanged."""
     return root if is_uri(root) else str(Path(root).resolve())

@@ -1,4 +1,4 @@
-"""Errors of a disk in a person's words."""
+"""Disk errors as messages that a person can act on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _REASONS = {
 }
 
 
-#: What space, and nothing else, mends: the run is resumable.
+#: Errors that only need free space: the run can be resumed.
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
 def explained(path: str) -> Iterator[None]:
-    """Turn an OSError on ``path`` into the one line that a person can act on."""
+    """Context that turns an OSError on ``path`` into one line: what is wrong and what to do."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A run directory on a disk of this machine, or mounted on it."""
+"""Runs on a local or mounted disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from t2t_dist.core.errors import InputError
 from .base import TEMPORARY, ShardFile, Storage
 from .disk_errors import explained
 
-#: What os.link answers where a file system has no hard links.
+#: Errors of os.link on file systems without hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -30,15 +30,15 @@ def _sync_directory(path: str) -> None:
 
 
 class LocalStorage(Storage):
-    """See :class:`~t2t_dist.storage.objects.base.Storage`."""
+    """A store in a directory; see :class:`~t2t_dist.storage.objects.base.Storage`."""
 
     def __init__(self, root: str) -> None:
-        """Use ``create_storage`` or ``open_storage``, which check the directory; this only keeps its path."""
+        """Only keeps the path; ``create_storage`` and ``open_storage`` check the directory."""
         self.root = root
-        self._known: set[str] = set()  # directories made or seen already; saves a stat an object
+        self._known: set[str] = set()  # directories known to exist; saves a stat per object
 
     @classmethod
-    def made(cls, root: str, *, parents: bool = False) -> LocalStorage:
+    def create(cls, root: str, *, parents: bool = False) -> LocalStorage:
         """``create_storage`` for an absolute path."""
         storage = cls(root)
         parent = os.path.dirname(storage.root)
@@ -49,12 +49,12 @@ class LocalStorage(Storage):
         with explained(storage.root):
             os.makedirs(storage.root, exist_ok=True)
             _sync_directory(parent)
-        # Writing a trial object finds a read-only or full disk now and not after an hour of work.
+        # A trial object reveals a read-only or full disk now, not after an hour of work.
         os.unlink(storage._temporary("trial", b"trial"))
         return storage
 
     @classmethod
-    def found(cls, root: str) -> LocalStorage:
+    def open(cls, root: str) -> LocalStorage:
         """``open_storage`` for an absolute path."""
         storage = cls(root)
         if not os.path.isdir(storage.root):
@@ -85,8 +85,8 @@ class LocalStorage(Storage):
                 except OSError as error:
                     if error.errno not in _NO_LINKS:
                         raise
-                    # Exclusive creation decides the same race; a crash inside leaves half an object, which the
-                    # readers' checksums tell from a whole one.
+                    # Exclusive creation has one winner as well; a crash in it leaves half an object, which readers
+                    # recognise by its checksum.
                     try:
                         self._write(path, data)
                     except FileExistsError:
@@ -154,7 +154,7 @@ class LocalStorage(Storage):
             return LocalShard(path, temporary)
 
     def _path(self, name: str) -> str:
-        """The path of ``name``, its directory made durable first."""
+        """The path of ``name``, after making its directory durable."""
         path = os.path.join(self.root, name)
         self._directory(os.path.dirname(path))
         return path
@@ -192,7 +192,7 @@ class LocalStorage(Storage):
 
 
 class LocalShard(ShardFile):
-    """Streamed under a temporary name; see :class:`~t2t_dist.storage.objects.base.ShardFile`."""
+    """A shard streamed to a temporary file; see :class:`~t2t_dist.storage.objects.base.ShardFile`."""
 
     def __init__(self, path: str, temporary: str) -> None:
         self._path = path
@@ -206,7 +206,7 @@ class LocalShard(ShardFile):
 
     def commit(self) -> int:
         with explained(self._path):
-            # Order matters: were the name durable before the bytes, a power cut could leave a named, empty shard.
+            # Order matters: if the name were durable before the bytes, a power cut could leave a named, empty shard.
             os.fsync(self.sink.fileno())
             self.sink.close()
             size = os.stat(self._temporary).st_size

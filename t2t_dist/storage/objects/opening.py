@@ -1,4 +1,4 @@
-"""Opening a run directory by its address: a path, ``s3://``, or any URI that pyarrow knows."""
+"""Opening a run directory by its address: a path, ``s3://``, or any URI that pyarrow supports."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _SECRET = re.compile(r"key|secret|token|passw|credential|sas|signature", re.IGNO
 
 
 def create_storage(root: str | Path, *, parents: bool = False) -> Storage:
-    """A storage that can be written, its directory made if absent.
+    """A writable storage; its directory is created if absent.
 
-    Without ``parents`` the directory above must exist, so that a misspelt or unmounted path is an error and not
-    a large run on the wrong disk. A bucket must exist.
+    Without ``parents`` the parent directory must exist, so that a misspelt or unmounted path is an error and not a
+    large run on the wrong disk. A bucket must exist.
 
     Raises:
-        InputError: it can't be made or written; one line.
+        InputError: it can't be created or written; one line.
     """
     if is_uri(root):
         return _remote(str(root), create=True)
-    return LocalStorage.made(os.path.abspath(root), parents=parents)
+    return LocalStorage.create(os.path.abspath(root), parents=parents)
 
 
 def open_storage(root: str | Path, *, patient: bool = False) -> Storage:
     """A storage for reading; the directory must exist and is not written to.
 
-    ``patient``: wait for a store that is out of reach as long as later calls do; else say so within seconds, since
-    it is the address that may be wrong.
+    ``patient``: wait for a store that is out of reach as long as later calls do. Otherwise fail within seconds, because
+    the address may be wrong.
 
     Raises:
         InputError: it does not exist or can't be read; one line.
     """
     if is_uri(root):
         return _remote(str(root), create=False, patient=patient)
-    return LocalStorage.found(os.path.abspath(root))
+    return LocalStorage.open(os.path.abspath(root))
 
 
 def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:
-    """Raises InputError: an address with a secret in it, which would end up in run.json, logs and messages."""
+    """A remote store. Raises InputError: the address contains a secret, which would end up in run.json and logs."""
     parts = urlsplit(uri)
     user = parts.scheme == "s3" and parts.username is not None
     if user or parts.password is not None or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query)):

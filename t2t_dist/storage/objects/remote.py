@@ -1,9 +1,9 @@
-"""Runs on stores that are reached over a network: whole objects, a shard sent when it is complete, and patience.
+"""Base of stores behind a network: whole objects, shards uploaded when complete, and retries.
 
-A store that is out of reach is waited for: a call is repeated after 0.5 s, then 1, 2, 4 ... 10 s, for up to five
-minutes (``T2T_STORE_PATIENCE_S`` says otherwise), with a line in the log when the wait begins and when it ends. After
-that the call fails with StoreUnavailable and the run ends, resumable. So that a repetition is always possible, a shard
-is kept in a file of this machine, without a name there, until the store has it.
+While a store is out of reach, a call is repeated after 0.5 s, then 1, 2, 4 ... 10 s, for up to five minutes (or
+``T2T_STORE_PATIENCE_S``), with a line in the log when the wait begins and ends. After that the call fails with
+StoreUnavailable and the run ends, resumable. So that every call can be repeated, a shard is kept in a nameless file on
+this machine until the store has it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from t2t_dist.core.errors import InputError, StoreUnavailable
 from .base import TEMPORARY, ShardFile, Storage
 from .disk_errors import explained
 
-#: Seconds for which a store out of reach is waited for; at the first contact, where the address may be wrong, fewer.
+#: Seconds to wait for a store that is out of reach; fewer at the first contact, where the address may be wrong.
 PATIENCE_S = 300.0
 FIRST_PATIENCE_S = 10.0
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
@@ -34,25 +34,26 @@ _log = logging.getLogger("t2t")
 T = TypeVar("T")
 
 
-class Refused(Exception):
-    """The store answered, and asking again would not change the answer. The message says what to do."""
+class StoreRefused(Exception):
+    """The store gave a final answer; repeating the call would not change it. The message says what to do."""
 
 
 class RemoteStorage(Storage):
-    """See :class:`~t2t_dist.storage.objects.base.Storage`. Subclasses give the primitives and say which errors are final."""
+    """A store with retries (:class:`~t2t_dist.storage.objects.base.Storage`). Subclasses provide the primitives and
+    decide which errors are final."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.patience_s = float(os.environ.get("T2T_STORE_PATIENCE_S", PATIENCE_S))
         self._gave_up = False
 
-    # -- of each kind of store ---------------------------------------------------------------------------------------
+    # -- primitives of each store -------------------------------------------------------------------------------------
     @abstractmethod
     def _put(self, name: str, data: bytes) -> None: ...
 
     @abstractmethod
     def _put_new(self, name: str, data: bytes, again: bool) -> bool:
-        """False if it exists; ``again``: an earlier try got no answer, so what exists may be ours."""
+        """False if it exists; ``again``: an earlier try got no answer, so what exists may be its result."""
 
     @abstractmethod
     def _get(self, name: str) -> bytes | None: ...
@@ -73,15 +74,15 @@ class RemoteStorage(Storage):
 
     @abstractmethod
     def _upload(self, name: str, file: BinaryIO) -> None:
-        """Everything in ``file``, which stands at its start."""
+        """Upload all of ``file``, which is at its start."""
 
     @abstractmethod
     def _reason(self, error: Exception) -> str:
-        """Why the store did not answer, in a few words without secrets. Raises Refused if it did, and for good."""
+        """Why the store did not answer, in a few words without secrets. Raises StoreRefused: it answered, finally."""
 
-    # -- what everyone calls -----------------------------------------------------------------------------------------
+    # -- the common interface ---------------------------------------------------------------------------------------
     def first_contact(self, *, create: bool, patient: bool) -> None:
-        """Raises InputError: it can't be reached or, with ``create``, not written; or, without, there is no run."""
+        """Check the address. Raises InputError: out of reach; with ``create``, not writable; without, no run there."""
         whole, self.patience_s = self.patience_s, min(self.patience_s, FIRST_PATIENCE_S)
         if patient:
             self.patience_s = whole
@@ -141,7 +142,7 @@ class RemoteStorage(Storage):
         return RemoteShard(self, name)
 
     def send(self, name: str, file: BinaryIO) -> None:
-        """A whole file under this name."""
+        """Upload a whole file under this name."""
 
         def upload() -> None:
             file.seek(0)
@@ -150,18 +151,18 @@ class RemoteStorage(Storage):
         self._patiently(name, upload)
 
     def _patiently(self, name: str, call: Callable[[], T], wait: bool = True) -> T:
-        """The call, repeated while the store is out of reach. One that was given up is not waited for again until it
-        has answered: else the end of a run would wait once more for each thing left to write."""
-        began, delay, told = time.monotonic(), _FIRST_DELAY_S, False
+        """The result of a call, repeated while the store is out of reach. After giving up once there are no more waits
+        until the store answers again; otherwise the end of a run would wait for each object left to write."""
+        began, delay, warned = time.monotonic(), _FIRST_DELAY_S, False
         while True:
             try:
-                found = call()
+                result = call()
             except (InputError, MemoryError):
                 raise
             except Exception as error:
                 try:
                     reason = self._reason(error)
-                except Refused as refused:
+                except StoreRefused as refused:
                     raise InputError(f"{self.describe(name)}: {refused}") from None
                 waited = time.monotonic() - began
                 patience = self.patience_s if wait and not self._gave_up else 0.0
@@ -169,24 +170,24 @@ class RemoteStorage(Storage):
                     self._gave_up = self._gave_up or wait
                     raise StoreUnavailable(
                         f"{self.describe(name)}: the store could not be reached for {waited:.0f} s ({reason}); "
-                        "run the same command when it can"
+                        "run the same command once it can be reached"
                     ) from None
-                if not told:
-                    told = True
+                if not warned:
+                    warned = True
                     _log.warning(
                         "%s can't be reached (%s); waiting for it, up to %.0f s", self.root, reason, self.patience_s
                     )
                 time.sleep(delay)
                 delay = min(2 * delay, _LAST_DELAY_S)
             else:
-                if told:
+                if warned:
                     _log.warning("%s is back after %.0f s", self.root, time.monotonic() - began)
                 self._gave_up = False
-                return found
+                return result
 
 
 class RemoteShard(ShardFile):
-    """A shard that grows in a nameless file here and is sent as a whole."""
+    """A shard that grows in a nameless local file and is uploaded as a whole."""
 
     def __init__(self, storage: RemoteStorage, name: str) -> None:
         self._storage, self._name = storage, name

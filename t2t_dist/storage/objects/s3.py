@@ -1,9 +1,9 @@
-"""Runs on S3, or what speaks its protocol: ``s3://BUCKET/PATH``.
+"""Runs on S3 and compatible stores: ``s3://BUCKET/PATH``.
 
-Keys, profile, region and endpoint come from where boto3 looks (``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``, ``AWS_REGION``,
-``AWS_ENDPOINT_URL``, the machine's role ...). Region and endpoint may also stand in the address:
+Keys, profile, region and endpoint come from boto3's usual sources (``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``,
+``AWS_REGION``, ``AWS_ENDPOINT_URL``, the machine's role ...). Region and endpoint can also be given in the address:
 ``s3://BUCKET/PATH?endpoint_override=HOST:PORT&scheme=http&region=NAME``. The ledger needs conditional writes
-(``If-None-Match: *``), which S3 has had since 2024, and MinIO, Ceph and R2 have as well.
+(``If-None-Match: *``), which S3 has supported since 2024, and which MinIO, Ceph and R2 support as well.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import pyarrow.fs
 
 from t2t_dist.core.errors import InputError
 
-from .remote import Refused, RemoteStorage
+from .remote import RemoteStorage, StoreRefused
 
 _OPTIONS = ("endpoint_override", "scheme", "region")
-#: Answers after which asking again may help: too slow, conflicting with another write, too often, and the server's own.
+#: Statuses below 500 after which a retry may help: timeout, conflicting write, too early, too many requests.
 _PASSING = {408, 409, 425, 429}
-#: Seconds for a connection, and for the next bytes of an answer.
+#: Seconds to connect, and to wait for the next bytes of an answer.
 _CONNECT_S, _ANSWER_S = 5, 30
-#: A shard above this goes in parts of this size.
+#: Shards larger than this are uploaded in parts of this size.
 _PART = 16 << 20
 
 
 class S3Storage(RemoteStorage):
-    """See :class:`~t2t_dist.storage.objects.base.Storage`."""
+    """A store in an S3 bucket; see :class:`~t2t_dist.storage.objects.base.Storage`."""
 
     def __init__(self, uri: str) -> None:
         """Raises InputError: no bucket, an unknown option, or boto3 is missing."""
@@ -60,7 +60,7 @@ class S3Storage(RemoteStorage):
             endpoint = f"{self._options.get('scheme', 'https')}://{endpoint}"
         try:
             session = boto3.session.Session(region_name=self._options.get("region"))
-            # Repetitions are ours: one that boto3 made unseen could find its own first try and take it for another's.
+            # No retries in boto3: a hidden one could find its own first try and take it for another driver's object.
             config = Config(
                 connect_timeout=_CONNECT_S,
                 read_timeout=_ANSWER_S,
@@ -70,7 +70,7 @@ class S3Storage(RemoteStorage):
             )
             client = session.client("s3", endpoint_url=endpoint, config=config)
             if not client.meta.endpoint_url.rstrip("/").endswith(".amazonaws.com"):
-                # Others than Amazon are rarely reachable as BUCKET.HOST.
+                # Stores other than Amazon's can rarely be reached as BUCKET.HOST.
                 path = config.merge(Config(s3={"addressing_style": "path"}))
                 client = session.client("s3", endpoint_url=endpoint, config=path)
         except (self._errors.BotoCoreError, ValueError) as error:
@@ -107,7 +107,7 @@ class S3Storage(RemoteStorage):
         except self._errors.ClientError as error:
             if _status(error) != 412:
                 raise
-            # A try that got no answer may have been carried out all the same.
+            # A try that got no answer may have succeeded all the same.
             return again and self._get(name) == data
         return True
 
@@ -146,12 +146,12 @@ class S3Storage(RemoteStorage):
         from boto3.s3.transfer import TransferConfig
 
         plan = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, use_threads=False)
-        # It closes what it was given.
+        # upload_fileobj closes the file it is given.
         with open(file.fileno(), "rb", closefd=False) as again:
             self._client.upload_fileobj(again, **self._of(name), Config=plan)
 
     def clear_temporary(self) -> None:
-        """Also what large shards left half sent, which is stored, and paid for, unseen."""
+        """Also removes the parts of unfinished uploads, which are invisible but stored and paid for."""
         super().clear_temporary()
         self._patiently("", self._abort_parts)
 
@@ -163,23 +163,25 @@ class S3Storage(RemoteStorage):
         except self._errors.ClientError as error:
             if _status(error) >= 500:
                 raise
-            # Not allowed, or not known to this store: they cost money and harm nothing.
+            # Not allowed, or not supported by this store: leftover parts cost money but do no harm.
 
     def _reason(self, error: Exception) -> str:
         errors = self._errors
         if isinstance(error, errors.ClientError):
             status, code = _status(error), _code(error)
             if code == "RequestTimeTooSkewed":
-                return f"this machine's clock is off ({code})"  # until it is set right; nothing else is wrong
+                return f"this machine's clock is off ({code})"  # passing: it works once the clock is corrected
             if status in (401, 403):
-                raise Refused(f"access denied ({code}); check the keys, and that they may read, write, list and delete")
+                raise StoreRefused(
+                    f"access denied ({code}); check the keys, and that they may read, write, list and delete"
+                )
             if code == "NoSuchBucket":
-                raise Refused(f"there is no bucket {self._bucket}; create it or name another")
+                raise StoreRefused(f"there is no bucket {self._bucket}; create it or name another")
             if status < 500 and status not in _PASSING:
-                raise Refused(f"the store refused ({status} {code})")
+                raise StoreRefused(f"the store refused ({status} {code})")
             return f"{status} {code}"
         if isinstance(error, errors.NoCredentialsError | errors.PartialCredentialsError | errors.ParamValidationError):
-            raise Refused(f"{_one_line(error)}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+            raise StoreRefused(f"{_one_line(error)}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
         if isinstance(error, errors.BotoCoreError | OSError):
             return f"{type(error).__name__} at {self._client.meta.endpoint_url}"
         raise error

@@ -391,7 +391,7 @@ def test_the_doctor_on_endpoints_of_others_as_text_and_json(tmp_path: Path) -> N
     assert ("m: one tool", "ok") in states_of
     assert ("m: request fields", "note") in states_of, "it gives no tokens"
     assert ("vLLM", "note") in states_of, "not needed"
-    defects = {each["point"]: each["told"] for each in found["findings"] if each["state"] == "defect"}
+    defects = {each["point"]: each["detail"] for each in found["findings"] if each["state"] == "defect"}
     assert found["defects"] == len(defects) == 2
     assert "it lists: m" in defects["other: model"]
     assert f"{DOWN} can't be reached" in defects["m"]

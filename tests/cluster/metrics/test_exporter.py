@@ -147,7 +147,7 @@ def test_a_token_is_asked_for_where_there_is_one(monkeypatch: pytest.MonkeyPatch
 
 def test_an_address_that_others_reach_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     for host in ("0.0.0.0", "::", "10.0.0.1", "driver.example"):
-        with pytest.raises(InputError, match=f"host {host} is reached by others: name a variable with a token"):
+        with pytest.raises(InputError, match=f"host {host} can be reached from other machines: name a variable"):
             load_config(None, {"cluster.metrics.host": host})
     for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
         assert load_config(None, {"cluster.metrics.host": host}).cluster.metrics.host == host

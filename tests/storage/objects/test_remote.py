@@ -214,11 +214,11 @@ def test_a_store_that_is_away_is_waited_for(
     timer.join()
     assert ledger.append(Commit(items=[1])) == 1
     assert storage.size("tasks/a.arrow") == 5
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2
-    assert "can't be reached (EndpointConnectionError" in told[0]
-    assert "waiting for it, up to 300 s" in told[0]
-    assert "is back after" in told[1]
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert "can't be reached (EndpointConnectionError" in messages[0]
+    assert "waiting for it, up to 300 s" in messages[0]
+    assert "is back after" in messages[1]
 
 
 def test_in_the_end_it_is_given_up_once_and_told(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_in_the_end_it_is_given_up_once_and_told(s3: str, server: S3Server, monk
     try:
         for expected in (3, 1):  # at 0, 0.5 and 1.5 s; then no more waiting, or the end of a run would never come
             tries.clear()
-            with pytest.raises(StoreUnavailable, match=r"could not be reached for .* run the same command when it can"):
+            with pytest.raises(StoreUnavailable, match=r"could not be reached for .* run the same command once it can"):
                 storage.replace("a", b"1")
             assert len(tries) == expected
         tries.clear()
@@ -262,14 +262,14 @@ def test_keys_in_an_address_are_refused_and_not_repeated(address: str) -> None:
 
 def test_bad_addresses_are_told(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("t2t_dist.storage.objects.remote.FIRST_PATIENCE_S", 0.1)
-    told = {
+    messages = {
         "s3://runs": "no bucket or no path",
         "s3://runs/x?colour=red": "unknown option colour",
         "s3://nowhere/x": "there is no bucket nowhere",
         "zz://a/b": "pyarrow can't open this",
         f"s3://runs/x?endpoint_override=127.0.0.1:{_free_port()}&scheme=http": "could not be reached",
     }
-    for address, what in told.items():
+    for address, what in messages.items():
         with pytest.raises(InputError, match=what) as raised:
             create_storage(address)
         assert not isinstance(raised.value, StoreUnavailable), "a wrong address is bad input"
