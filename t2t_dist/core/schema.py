@@ -7,12 +7,13 @@ decides (arguments, results, records) is JSON text, marked :data:`Json`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: The intents, in the order in which they are listed everywhere. Each is a module of ``synthesis/intents``.
 Intent = Literal["general", "ambiguous", "changing", "infeasible"]
-INTENTS: tuple[Intent, ...] = ("general", "ambiguous", "changing", "infeasible")
+INTENTS: tuple[Intent, ...] = get_args(Intent)
 
 #: tau2's words that end a conversation; the user says them.
 STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"

@@ -28,8 +28,8 @@ MAX_LIST = 2
 Accept = Callable[[str, Any, dict[str, Any]], bool]
 
 
-class Made(NamedTuple):
-    """A call that was made, and the domain values its result held."""
+class Lookup(NamedTuple):
+    """A READ call, and the domain values found in its result."""
 
     call: Call
     found: list[Found]
@@ -59,13 +59,13 @@ class Seen:
         return _hashable(item[1]) in self._by_type.get(item[0], {})
 
 
-def key_of(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """Hashable form of any JSON-like value."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
 
 
 def _hashable(value: Any) -> Any:
-    return value if isinstance(value, str | int | float) else key_of(value)
+    return value if isinstance(value, str | int | float) else canonical_json(value)
 
 
 def _rank(type_name: str, contexts: Sequence[Context], bound: Context) -> int:
@@ -148,8 +148,8 @@ class Binder:
         if not given:
             return found
         found = list(found)
-        known = {key_of(value) for value, _ in found}
-        return [*found, *(item for item in given if key_of(item[0]) not in known)]
+        known = {canonical_json(value) for value, _ in found}
+        return [*found, *(item for item in given if canonical_json(item[0]) not in known)]
 
     def _related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
         """Values that agree with what is bound; those with nothing in common only when there is nothing better."""
@@ -202,19 +202,27 @@ class Binder:
 
 
 @lru_cache(maxsize=256)
-def reach(domain: Domain, customer: str) -> tuple[Made, ...]:
-    """:func:`look_around` on a fresh world, remembered: several trajectories of a customer follow one another."""
+def reachable_lookups(domain: Domain, customer: str) -> tuple[Lookup, ...]:
+    """:func:`look_around` on a fresh world, cached: several trajectories of a customer follow one another."""
     return tuple(look_around(domain, domain.world(), customer))
 
 
-def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Made]:
+def reachable_values(domain: Domain, customer: str) -> Seen:
+    """The values of :func:`reachable_lookups`: all that this customer's records lead to."""
+    seen = Seen()
+    for lookup in reachable_lookups(domain, customer):
+        seen.add(lookup.found)
+    return seen
+
+
+def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Lookup]:
     """Everything this customer's own records lead to, by READ calls: at most ``limit`` of them, breadth first."""
     graph, seen = graph_of(domain), Seen()
-    made: list[Made] = []
+    made: list[Lookup] = []
     done: set[bytes] = set()
 
     def make(tool: Tool, arguments: dict[str, Any]) -> bool:
-        key = key_of([tool.name, arguments])
+        key = canonical_json([tool.name, arguments])
         if key in done:
             return False
         done.add(key)
@@ -223,7 +231,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             return False
         found = list(tool.found(result.value, arguments))
         seen.add(found)
-        made.append(Made(Call(tool.name, arguments), found))
+        made.append(Lookup(Call(tool.name, arguments), found))
         return True
 
     facts = domain.profile(world, customer).facts
@@ -258,7 +266,7 @@ def _says_nothing_new(tool: Tool, arguments: dict[str, Any], seen: Seen, listing
 
 
 def dependencies(
-    made: Sequence[Made], targets: Iterable[tuple[Tool | Workflow, dict[str, Any]]], domain: Domain
+    made: Sequence[Lookup], targets: Iterable[tuple[Tool | Workflow, dict[str, Any]]], domain: Domain
 ) -> list[int]:
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
@@ -295,7 +303,7 @@ def domain_values(tool: Tool | Workflow, arguments: dict[str, Any]) -> Iterator[
 
 
 def _source(
-    made: Sequence[Made], needed: set[int], type_name: str, value: Any, values: Sequence[tuple[str, Any]], place: int
+    made: Sequence[Lookup], needed: set[int], type_name: str, value: Any, values: Sequence[tuple[str, Any]], place: int
 ) -> int | None:
     """Index of the call to get a value from that a call at ``place`` needs among its ``values``."""
     holding = [index for index, item in enumerate(made) if _holds(item, type_name, value)]
@@ -311,14 +319,14 @@ def _source(
     return max(holding, key=merit)
 
 
-def _holds(item: Made, type_name: str, value: Any) -> bool:
+def _holds(item: Lookup, type_name: str, value: Any) -> bool:
     """Whether a call's result held the value; one that was put in was not found there."""
     return value not in item.call.arguments.values() and any(
         f.type == type_name and f.value == value for f in item.found
     )
 
 
-def _look_up(made: Sequence[Made], detail: Tool | None, value: Any) -> int | None:
+def _look_up(made: Sequence[Lookup], detail: Tool | None, value: Any) -> int | None:
     if detail is None:
         return None
     slot = next(iter(detail.parameters))

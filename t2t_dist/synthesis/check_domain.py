@@ -16,9 +16,8 @@ from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
 
-from .bindings import Binder, Made, Seen, reach
+from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .explore import GraphExplorer
-from .intents.errands import reached
 from .tool_graph import graph_of
 
 #: Customers looked at before something is called unreachable.
@@ -170,28 +169,28 @@ def _pure_reads(domain: Domain) -> Iterator[str]:
                 yield f"{tool.where}: {tool.name} is a READ tool and writes; make it WRITE, or use world.get"
 
 
-def _read_calls(domain: Domain, customer: str) -> Iterator[Made]:
+def _read_calls(domain: Domain, customer: str) -> Iterator[Lookup]:
     try:
-        yield from reach(domain, customer)
+        yield from reachable_lookups(domain, customer)
     except ToolCrash:
         # The crash is what matters here; the tool is found by calling each by itself.
         facts = domain.profile(domain.world(), customer).facts
         for tool in domain.of_kind(Kind.READ):
             arguments = {slot: facts.get(spec.name, customer) for slot, spec in tool.parameters.items()}
-            yield Made(Call(tool.name, arguments), [])
+            yield Lookup(Call(tool.name, arguments), [])
     yield from _device_reads(domain, customer)
 
 
-def _device_reads(domain: Domain, customer: str) -> Iterator[Made]:
+def _device_reads(domain: Domain, customer: str) -> Iterator[Lookup]:
     """Look-ups on the customer's own device: of what they have at hand, else of what their records lead to."""
     extra = domain.at_hand(domain.world(), customer)
     try:
-        seen = reached(domain, customer)
+        seen = reachable_values(domain, customer)
     except ToolCrash:
         seen = Seen()
     for tool in domain.user_tools:
         if tool.kind is Kind.READ:
-            yield from (Made(Call(tool.name, a), []) for a in islice(Binder(tool, seen, extra=extra).calls(), 5))
+            yield from (Lookup(Call(tool.name, a), []) for a in islice(Binder(tool, seen, extra=extra).calls(), 5))
 
 
 def _isolated(domain: Domain) -> Iterator[str]:
@@ -252,7 +251,7 @@ def _workflows_possible(domain: Domain) -> Iterator[str]:
     for flow in domain.workflow_list:
         problem = "nobody's records lead to its arguments, or it has nothing to do anywhere"
         for customer in customers:
-            bound = Binder(flow, reached(domain, customer)).calls()
+            bound = Binder(flow, reachable_values(domain, customer)).calls()
             errands = [Call(flow.name, arguments) for arguments in bound]
             if any(is_valid_errand(domain, domain.world(), errand, customer) for errand in errands):
                 break

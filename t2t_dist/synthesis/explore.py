@@ -20,7 +20,7 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind, Tool
 from t2t_dist.environments.workflows import Workflow
 
-from .bindings import Binder, Seen, dependencies, key_of, reach
+from .bindings import Binder, Seen, canonical_json, dependencies, reachable_lookups
 from .tool_graph import ToolGraph, graph_of
 
 MAX_STEPS = 12
@@ -56,7 +56,7 @@ class GraphExplorer:
         self.steps: list[Step] = []
         self._entry = rng.choice(self.graph.entry)
         others = {tool.name for tool in self.graph.entry if tool is not self._entry}
-        self._within_reach = [made for made in reach(domain, customer) if made.call.name not in others]
+        self._within_reach = [made for made in reachable_lookups(domain, customer) if made.call.name not in others]
         self._seen = Seen()
         for made in self._within_reach:
             self._seen.add(made.found)
@@ -110,12 +110,12 @@ class GraphExplorer:
         call = Call(errand.name, arguments)
         steps = expanded(self.domain, self.world.fork(), call) or []
         made = dependencies(self._within_reach, [(errand, arguments)], self.domain)
-        reads = [read for i in made if key_of(read := self._within_reach[i].call) not in self._made]
+        reads = [read for i in made if canonical_json(read := self._within_reach[i].call) not in self._made]
         if len(self.steps) + len(reads) + len(steps) > self.budget:
             return 0
         spare = self.budget - len(self.steps) - len(reads) - len(steps)
         for read in reads:
-            if key_of(read) in self._made:  # made while wandering
+            if canonical_json(read) in self._made:  # made while wandering
                 continue
             self._call(self.domain.tools[read.name], read.arguments)
             if spare > 0 and self.rng.random() < _CURIOSITY:
@@ -131,10 +131,10 @@ class GraphExplorer:
     def _wander(self) -> int:
         """A look-up that nothing asks for: 1 if one was left to make."""
         names = {tool.name for tool in self.tools}
-        left = [m.call for m in self._within_reach if m.call.name in names and key_of(m.call) not in self._made]
+        left = [m.call for m in self._within_reach if m.call.name in names and canonical_json(m.call) not in self._made]
         # Only what could be asked by now: the values it needs stand in results already seen.
-        seen = {key_of(value) for step in self._results for value in step}
-        left = [c for c in left if all(key_of(v) in seen for v in c.arguments.values())]
+        seen = {canonical_json(value) for step in self._results for value in step}
+        left = [c for c in left if all(canonical_json(v) in seen for v in c.arguments.values())]
         if not left:
             return 0
         call = self.rng.choice(left)
@@ -162,7 +162,7 @@ class GraphExplorer:
     @staticmethod
     def _subject(errand: Tool | Workflow, arguments: dict[str, Any]) -> bytes:
         """What an errand is about: its first argument. One errand a record keeps the story one a person would tell."""
-        return key_of(next(iter(arguments.values()), errand.name))
+        return canonical_json(next(iter(arguments.values()), errand.name))
 
     def _be_refused(self) -> None:
         """Nothing could be written: leave a refusal instead, from which an infeasible task can be made."""
@@ -176,7 +176,7 @@ class GraphExplorer:
 
     def _call(self, tool: Tool, arguments: dict[str, Any]) -> None:
         result = self.domain.execute(self.world, Call(tool.name, arguments))
-        self._made.add(key_of(Call(tool.name, arguments)))
+        self._made.add(canonical_json(Call(tool.name, arguments)))
         if not result.error:
             self._results.append([found.value for found in tool.found(result.value, arguments)])
         self.steps.append(
@@ -211,7 +211,7 @@ def judge_trajectory(domain: Domain, trajectory: Trajectory) -> str:
     steps = trajectory.steps
     if not steps:
         return "empty"
-    keys = [key_of([step.tool, step.arguments]) for step in steps]
+    keys = [canonical_json([step.tool, step.arguments]) for step in steps]
     if len(set(keys)) < len(keys):
         return "repeated_call"
     if domain.tools.get(steps[0].tool) not in graph_of(domain).entry or steps[0].error:

@@ -16,7 +16,7 @@ from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
-from t2t_dist.synthesis.intents.gold import matches
+from t2t_dist.synthesis.intents.grader_side import matches
 from t2t_dist.tau2.initial_world import world_of
 
 from .text import arguments_of, value_of

@@ -78,7 +78,7 @@ def user_prompt(side: UserSide, *, has_tools: bool = False) -> str:
 
 # -- back --------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class BadAnswer:
+class UnusableAnswer:
     """An answer that could not be used: the text as it came, and why. A rejection, never a guess."""
 
     raw: str
@@ -103,7 +103,7 @@ def split_thinking(text: str | None) -> tuple[str | None, str | None]:
     return (found[1].strip(), "") if found else (None, text)
 
 
-def parse_json(text: str, model: type[Answer]) -> Answer | BadAnswer:
+def parse_json(text: str, model: type[Answer]) -> Answer | UnusableAnswer:
     """The first outermost JSON object in ``text`` that is a ``model``; thoughts, fences and prose are passed over."""
     _, said = split_thinking(text)
     said = said or ""
@@ -124,4 +124,4 @@ def parse_json(text: str, model: type[Answer]) -> Answer | BadAnswer:
             if looked == 1:
                 why = f"the answer is not JSON ({error})"
             place = said.find("{", place + 1)
-    return BadAnswer(text, why)
+    return UnusableAnswer(text, why)

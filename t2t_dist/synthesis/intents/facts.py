@@ -1,4 +1,4 @@
-"""Facts that a customer knows."""
+"""The facts a customer knows: about the arguments of a call, and about who they are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import (
-    Fact,
-)
+from t2t_dist.core.schema import Fact
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
@@ -16,7 +14,6 @@ from t2t_dist.environments.tools import Call
 from ..tool_graph import graph_of
 
 
-# -- facts -------------------------------------------------------------------------------------------------------------
 def facts_of(
     domain: Domain, world: World, call: Call, customer: str, withheld: Sequence[str], rng: random.Random
 ) -> list[Fact]:
