@@ -57,6 +57,11 @@ class Evidence:
     note: str = ""
 
     @property
+    def plain(self) -> bool:
+        """Whether there is nothing to draw: no candidates, no change of mind, no forbidden call."""
+        return not self.candidates and not self.certificate.first_call and not self.certificate.forbidden_call
+
+    @property
     def guess(self) -> ShownCandidate | None:
         """The candidate that an agent takes who doesn't ask."""
         return self.candidates[0] if self.candidates else None

@@ -16,6 +16,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.synthesis.intents import REGISTRY
 
 from . import pages
 from .counts import matrix, run_counts
@@ -49,10 +50,21 @@ def templates() -> jinja2.Environment:
     }  # fmt: skip
     made.globals |= {
         "address": address, "Query": Query, "CUT": CUT, "PASSED": PASSED, "MISSED": MISSED, "NO_RESULT": NO_RESULT,
+        "INTENTS": REGISTRY,
     }  # fmt: skip
     for name in made.list_templates():
         made.get_template(name)
     return made
+
+
+def intent_rules() -> str:
+    """CSS rules for the label of each intent, light and dark."""
+    light, dark = [], []
+    for name, spec in REGISTRY.items():
+        colours = spec.colours
+        light.append(f".intent.{name} {{ color: {colours.text}; background: {colours.background}; }}")
+        dark.append(f".intent.{name} {{ color: {colours.dark_text}; background: {colours.dark_background}; }}")
+    return "\n".join(["", *light, "@media (prefers-color-scheme: dark) {", *dark, "}", ""])
 
 
 class Viewer:
@@ -62,6 +74,7 @@ class Viewer:
         self.runs, self.guard = runs, guard
         files = resources.files(__package__) / "static"
         self._static = {name: (files / name).read_bytes() for name in _STATIC}
+        self._static["view.css"] += intent_rules().encode()
         # Part of their addresses, so that a browser may keep them for good.
         self._version = hashlib.blake2b(b"".join(self._static.values()), digest_size=6).hexdigest()
         templates()
