@@ -1,8 +1,8 @@
-"""Arguments by domain type, from results already seen.
+"""Binding arguments by domain type, from results already seen.
 
-Every value met in a result is kept with its context: the domain values of the record it sat in. To bind a call, each
-argument is drawn from the values of its type whose context agrees with what is bound already: an ``ItemId`` goes with
-the ``OrderId`` it was seen in. That is enough to enumerate sensible calls of a tool without knowing the domain.
+Every value found in a result is kept with its context: the domain values of the record that held it. To bind a call,
+each argument is drawn from the values of its type whose context agrees with what is bound already: an ``ItemId`` goes
+with the ``OrderId`` it was seen in. That is enough to enumerate sensible calls of a tool without knowing the domain.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from t2t_dist.environments.workflows import Workflow
 
 from .tool_graph import graph_of
 
-#: Lists longer than this are not enumerated: the number of choices grows with the power of it.
+#: Lists longer than this are not enumerated: the number of choices grows exponentially with their length.
 MAX_LIST = 2
 Accept = Callable[[str, Any, dict[str, Any]], bool]
 
@@ -36,7 +36,7 @@ class Lookup(NamedTuple):
 
 
 class Seen:
-    """Values by type, in the order met."""
+    """The domain values seen so far, by type, in the order of appearance."""
 
     def __init__(self) -> None:
         self._by_type: dict[str, dict[Any, tuple[Any, list[Context]]]] = {}
@@ -60,7 +60,7 @@ class Seen:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Hashable form of any JSON-like value."""
+    """A JSON text that is equal for equal values; usable as a key."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
 
 
@@ -69,7 +69,7 @@ def _hashable(value: Any) -> Any:
 
 
 def _rank(type_name: str, contexts: Sequence[Context], bound: Context) -> int:
-    """How well a value goes with what is bound: -1 where every context contradicts it, else the best overlap."""
+    """How well a value fits what is bound: -1 where every context contradicts it, else the best overlap."""
     best = -1
     bound_types = types_in(bound)
     for context in contexts:
@@ -83,14 +83,14 @@ def _rank(type_name: str, contexts: Sequence[Context], bound: Context) -> int:
 
 @lru_cache(maxsize=65536)
 def types_in(context: Context) -> frozenset[str]:
-    """Domain types that a context speaks of."""
+    """The domain types in a context."""
     return frozenset(name for name, _ in context)
 
 
 class Binder:
-    """Enumerates calls of one tool, or of a workflow.
+    """Enumerates calls of one tool or workflow.
 
-    ``extra`` gives further values by argument name (what a customer states themselves is always available).
+    ``extra`` gives further values by argument name, such as what the customer states.
     ``accept(slot, value, arguments so far)`` prunes as soon as an argument is bound.
     """
 
@@ -119,7 +119,7 @@ class Binder:
             return
         (slot, spec), rest = left[0], left[1:]
         if spec.kind == "plain" and slot not in self.extra and slot not in self.tool.required:
-            # Nothing says what it could be: the tool's default stands.
+            # Nothing suggests a value: the tool's default applies.
             yield from self._bind(rest, arguments, bound)
             return
         choices = self._choices(slot, spec, arguments, bound)
@@ -152,7 +152,7 @@ class Binder:
         return [*found, *(item for item in given if canonical_json(item[0]) not in known)]
 
     def _related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
-        """Values that agree with what is bound; those with nothing in common only when there is nothing better."""
+        """Values that agree with what is bound; those with nothing in common with it only if there are no others."""
         ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.seen.values(type_name)]
         best = max((rank for *_, rank in ranked), default=-1)
         if best < 0:
@@ -165,7 +165,7 @@ class Binder:
 
     @staticmethod
     def _context(contexts: Sequence[Context], bound: Context) -> Context:
-        """The context that agrees best: what choosing this value says beyond itself."""
+        """The context that agrees best with what is bound: what choosing the value implies."""
         return max(contexts, key=lambda context: len(context & bound))
 
     def _lists(
@@ -193,7 +193,7 @@ class Binder:
                 yield list(chosen), nothing
 
     def _counterparts(self, type_name: str, old: Any, bound: Context) -> Iterator[tuple[Any, list[Context]]]:
-        """Values that share with ``old`` something of its own: not what every value here has in common."""
+        """Values that share with ``old`` something specific, not what all values here have in common."""
         common = types_in(bound) | {type_name}
         own = {pair for context in self.seen.contexts(type_name, old) for pair in context if pair[0] not in common}
         for value, contexts in self.seen.values(type_name):
@@ -216,7 +216,7 @@ def reachable_values(domain: Domain, customer: str) -> Seen:
 
 
 def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Lookup]:
-    """Everything this customer's own records lead to, by READ calls: at most ``limit`` of them, breadth first."""
+    """The READ calls that this customer's own records lead to: at most ``limit``, breadth first."""
     graph, seen = graph_of(domain), Seen()
     made: list[Lookup] = []
     done: set[bytes] = set()
@@ -253,7 +253,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
 
 
 def _says_nothing_new(tool: Tool, arguments: dict[str, Any], seen: Seen, listing: set[str]) -> bool:
-    """A look-up of a single record whose ids stood in the record that led here."""
+    """Whether it looks up a single record all of whose ids were in the record that led here."""
     if tool.name in listing:
         return False
     known = {
@@ -271,8 +271,8 @@ def dependencies(
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
     A target rests on a call whose result held one of its arguments' values, on the look-up of each record it names, and
-    on what those rest on in turn. Of several calls that held a value it is one that is needed anyway, else the one that
-    speaks of most of the arguments, else the first: two reservations with one airport need not both be read.
+    on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
+    that holds most of the arguments, else the first: two reservations with one airport need not both be read.
     """
     graph = graph_of(domain)
     needed: set[int] = set()
@@ -305,13 +305,13 @@ def domain_values(tool: Tool | Workflow, arguments: dict[str, Any]) -> Iterator[
 def _source(
     made: Sequence[Lookup], needed: set[int], type_name: str, value: Any, values: Sequence[tuple[str, Any]], place: int
 ) -> int | None:
-    """Index of the call to get a value from that a call at ``place`` needs among its ``values``."""
+    """Index of the call that supplies a value, one of the ``values`` needed by the call at ``place``."""
     holding = [index for index, item in enumerate(made) if _holds(item, type_name, value)]
     if len(holding) < 2:
         return holding[0] if holding else None
 
     def merit(index: int) -> tuple[bool, int, int]:
-        # What the call was asked about counts as well: the plans for this line, not those for another.
+        # The call's own arguments count as well: the plans for this line, not those for another.
         asked = made[index].call.arguments.values()
         spoken_of = sum(value in asked or _holds(made[index], name, value) for name, value in values)
         return index in needed and index < place, spoken_of, -index
@@ -320,7 +320,7 @@ def _source(
 
 
 def _holds(item: Lookup, type_name: str, value: Any) -> bool:
-    """Whether a call's result held the value; one that was put in was not found there."""
+    """Whether a call's result held the value; a value among its arguments does not count."""
     return value not in item.call.arguments.values() and any(
         f.type == type_name and f.value == value for f in item.found
     )

@@ -64,7 +64,7 @@ async def test_search_finds_words_and_marks_them(site: Site) -> None:
     await page.type("go ahead")
     at = await page.leads(lambda: page.key("Enter"))
     assert at == "/run/small/episodes?q=go+ahead"
-    assert "Looked through" in await page.text(".looked")
+    assert "Searched" in await page.text(".looked")
     assert await page.count(".episodes .row") > 3
     await page.leads(lambda: page.click(".episodes .row .open"))
     assert await page.ask("CSS.highlights.get('found').size") > 0

@@ -224,7 +224,7 @@ async def test_the_diagnosis_of_an_episode_that_failed_is_shown(small: Path) -> 
     async with viewing(small) as client:
         page = await client.read(address("run", "small", "episode", row["episode_id"]))
     assert found
-    assert all(reason.what in page and " ".join(reason.told.split()) in page for reason in found)
+    assert all(reason.title in page and " ".join(reason.detail.split()) in page for reason in found)
 
 
 async def test_two_episodes_side_by_side_across_runs(small: Path, tmp_path: Path) -> None:

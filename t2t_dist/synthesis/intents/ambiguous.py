@@ -52,7 +52,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
 
 
 def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
-    """Sets of slots a customer may leave open: as the domain's words say, else each slot alone."""
+    """Sets of slots a customer may leave open: those named in the domain's language file, else each slot alone."""
     named = domain.language.tool(domain.tools.get(call.name) or call.name).withhold
     groups = [tuple(group) for group in named] or [(slot,) for slot in call.arguments]
     return [group for group in groups if all(slot in call.arguments for slot in group)]

@@ -1,4 +1,4 @@
-"""The calls that satisfy a request: what a customer who says this much, and no more, could mean."""
+"""The candidates of a request: all calls that a customer who says this much, and no more, could mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from t2t_dist.environments.tools import Call
 from ..bindings import Binder, reachable_values
 from .rejection import TaskRejected
 
-#: More candidates than this and the request is not ambiguous but empty.
+#: With more candidates than this, a request is not ambiguous but says nothing.
 MAX_CANDIDATES = 48
 _MAX_TRIES = 400
 
@@ -21,13 +21,13 @@ _MAX_TRIES = 400
 def candidates_for(
     domain: Domain, customer: str, errands: Sequence[Call], number: int, withheld: Sequence[str]
 ) -> list[Candidate]:
-    """Every errand of the same name that agrees with what is stated, is valid, and lets the other errands go on.
+    """Every errand of the same name that agrees with what is stated, is valid, and leaves the other errands possible.
 
-    Agreement is by what is *said*: a lamp in another order satisfies "the lamp" as well. Shape: at most
-    :data:`MAX_CANDIDATES`, in the order in which the customer's records show them.
+    Agreement is by what is *said*: a lamp in another order satisfies "the lamp" as well. At most
+    :data:`MAX_CANDIDATES`, in the order of the customer's records.
 
     Raises:
-        TaskRejected: a withheld slot says nothing, or there are too many candidates to speak of an ambiguity.
+        TaskRejected: a withheld slot needs no words, or there are too many candidates.
     """
     focal = errands[number]
     kind = domain.errand(focal.name)

@@ -31,7 +31,7 @@ NAME: Final = "changing"
 #: Events in a transcript at which a customer may change their mind.
 ASKED_TO_CONFIRM, FIRST_REPLY = "asked_to_confirm", "first_reply"
 TRIGGERS = (ASKED_TO_CONFIRM, FIRST_REPLY)
-#: Valid calls looked at for B, tool by tool.
+#: Calls tried for B, per tool.
 _MAX_TRIES = 40
 
 
@@ -69,8 +69,8 @@ def alternatives(
 ) -> Iterator[Call]:
     """Other valid errands that a customer who asked for ``errands[number]`` might want instead, in random order.
 
-    About the same thing (the first argument) where the tool has more to decide; choices that are a mere formality (a
-    reason) do not make another wish.
+    About the same thing (the first argument) where the tool has more to decide; a choice that is a mere formality (a
+    reason) does not make another wish.
     """
     first = errands[number]
     asked = domain.errand(first.name)
@@ -154,7 +154,7 @@ def certify(domain: Domain, task: Task) -> Certificate:
 
 
 def _broken_by_first(domain: Domain, task: Task, goal: int, first: GoldCall, errands: Sequence[GoldCall]) -> str | None:
-    """What a correct agent would refuse A for, instead of asking to confirm it."""
+    """The rule for which a correct agent would refuse A, instead of asking to confirm it."""
     world = domain.world()
     for call in errands:
         if call.goal == goal:

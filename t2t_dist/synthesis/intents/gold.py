@@ -19,8 +19,8 @@ from .rejection import TaskRejected
 from .structure import PlannedGoal
 
 
-def made_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
-    """The trajectory's successful look-ups with the values they showed, in order, on the worlds they were made on."""
+def lookups_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
+    """The trajectory's successful look-ups, in order, with the values in their results."""
     world, made = domain.world(), []
     for step in trajectory.steps:
         call = in_order(domain, Call(step.tool, step.arguments))
@@ -32,7 +32,7 @@ def made_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
 
 
 def in_order(domain: Domain, call: Call) -> Call:
-    """The call with its arguments in the tool's order, whoever wrote it: the first one says what it is about."""
+    """The call with its arguments in the tool's order: the first one is what it is about."""
     errand = domain.errand(call.name)
     if errand is None:
         return call
@@ -52,7 +52,7 @@ def entry_of(domain: Domain, trajectory: Trajectory) -> Call:
 def assemble_gold(
     domain: Domain, trajectory: Trajectory, wanted: Sequence[tuple[int, Call]], refused: int | None = None
 ) -> list[GoldCall]:
-    """Gold calls: who the customer is, then for each wanted call the look-ups it rests on and the call itself.
+    """Gold calls: finding the customer, then for each wanted call the look-ups it rests on and the call itself.
 
     ``wanted`` pairs a goal's number with a call. Look-ups come from the trajectory and, for calls that are not in it,
     from what the customer's records lead to; those that nothing rests on are left out (dependency slice). Of the goal
@@ -60,12 +60,12 @@ def assemble_gold(
     """
     entry = entry_of(domain, trajectory)
     entries = {tool.name for tool in graph_of(domain).entry}
-    material = [*made_of(domain, trajectory), *reachable_lookups(domain, trajectory.customer)]
+    material = [*lookups_of(domain, trajectory), *reachable_lookups(domain, trajectory.customer)]
     material = [item for item in material if item.call == entry or item.call.name not in entries]
     chosen: list[tuple[int, Call]] = [(-1, entry)]
     details = graph_of(domain).detail_tool(domain.customer_type)
     if details is not None:
-        # Whose account it is has to be seen before anything of theirs is changed.
+        # The customer's account has to be seen before anything of theirs is changed.
         chosen.append((-1, Call(details.name, {next(iter(details.parameters)): trajectory.customer})))
     world = domain.world()
     for goal, call in wanted:
@@ -92,7 +92,7 @@ def assemble_gold(
 
 
 def _steps_of(domain: Domain, world: World, errand: Call) -> list[Call]:
-    """What is done for an errand, made on ``world``; nothing for one that only looks."""
+    """The steps of an errand, executed on ``world``; empty for one that only reads."""
     tool = domain.tools.get(errand.name)
     if tool is not None and tool.kind is not Kind.WRITE:
         return []
@@ -100,7 +100,7 @@ def _steps_of(domain: Domain, world: World, errand: Call) -> list[Call]:
 
 
 def workflows_in(domain: Domain, wanted: Sequence[tuple[int, Call]]) -> list[Errand] | None:
-    """Those of the wanted errands that are workflows, as the grader's side keeps them."""
+    """Those of the wanted errands that are workflows, in their stored form."""
     return [
         Errand(goal=goal, name=call.name, arguments=call.arguments)
         for goal, call in wanted
@@ -138,7 +138,7 @@ def grader_of(
     refused: int | None = None,
     **more: Any,
 ) -> GraderSide:
-    """The grader's side for the wanted errands, the gold's results and final state filled in by playing it."""
+    """The grader's side for the wanted errands; results and final state come from playing the gold."""
     gold = assemble_gold(domain, trajectory, wanted, refused)
     initial = domain.world().digest
     world = play(domain, gold)
@@ -155,7 +155,7 @@ def grader_of(
 
 
 def choose_tells(domain: Domain, grader: GraderSide, goals: list[PlannedGoal], rng: random.Random) -> None:
-    """Let the customer ask, now and then, for a figure of a write's result; the agent then has to say it."""
+    """Let the customer ask, now and then, for a figure in a write's result; the agent then has to state it."""
     for number, goal in enumerate(goals):
         if goal.call.name in domain.workflows:
             continue

@@ -38,7 +38,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
     rest = errands if errands and rng.random() < _WITH_REST else []
     for rule in rng.sample(list(domain.rule_list), len(domain.rule_list)):
         if rule.handling is Handling.TRANSFER and not domain.transfer_tool:
-            continue  # nothing could be done about it
+            continue  # the handling is not possible here
         proposals = list(islice(rule.proposals(domain.world(), trajectory.customer), _PROPOSALS))
         proposals = [in_order(domain, call) for call in proposals]
         for call in rng.sample(proposals, len(proposals)):
@@ -63,7 +63,7 @@ def _worlds(domain: Domain, rest: list[Call]) -> list[World] | None:
 
 
 def stands(domain: Domain, world: World, call: Call, rule: Rule, customer: str) -> bool:
-    """The call breaks this rule and no other, and it is stopped by what the rule says stops it."""
+    """Whether the call breaks this rule and no other, and is stopped by what the rule names."""
     broken = [breach.rule.number for breach in domain.breaches(world, call, customer)]
     if broken != [rule.number]:
         return False
@@ -86,7 +86,7 @@ def _structure(
     worlds: list[World],
     rng: random.Random,
 ) -> Structure:
-    # What is handed over comes last: the conversation ends with it.
+    # A transfer comes last: it ends the conversation.
     last = rule.handling is Handling.TRANSFER or rng.random() < 0.5
     order = [*feasible, call] if last else [call, *feasible]
     number = order.index(call)
@@ -110,7 +110,7 @@ def _structure(
 
 
 def _required(domain: Domain, rule: Rule) -> list[CallPattern]:
-    """What the rule wants done about a request it forbids."""
+    """The calls that the rule requires about a request it forbids."""
     return [CallPattern(name=domain.transfer_tool)] if rule.handling is Handling.TRANSFER else []
 
 
@@ -119,7 +119,7 @@ def _kind(domain: Domain, call: Call) -> str:
 
 
 def _pattern(domain: Domain, worlds: list[World], call: Call, rule: Rule, customer: str) -> CallPattern:
-    """The arguments that matter: one is left out when the rule stays broken whatever stands there."""
+    """The forbidden call, without the arguments that do not matter: whatever they are, the rule is broken."""
     if call.name not in domain.tools:
         return CallPattern(name=call.name, arguments=None)
     seen = reachable_values(domain, customer)

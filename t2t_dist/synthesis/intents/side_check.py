@@ -1,7 +1,7 @@
-"""Whether the two sides of a task belong together: the customer asks for what the grader checks, and for nothing else.
+"""The check that every certificate ends with: the customer asks for what the grader checks, and for nothing else.
 
 The mention check proves that the words carry the customer's facts. This proves that these facts are those of the gold,
-so that no certificate can be had for a task whose gold, basis or customer was exchanged under its words.
+so that a task whose gold, basis or customer was replaced gets no certificate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .candidates import candidates_for
 from .grader_side import errands_in, fact_text, fields_of, matches, writes_in
 from .rejection import TaskRejected
 
-#: Parts that may stand in a basis without being asked for by the intent.
+#: Parts that a basis may hold without the intent requiring them.
 ON_REQUEST = frozenset({"process"})
 
 
@@ -32,13 +32,14 @@ def check_sides(
     rule: int | None = None,
     open_goal: int | None = None,
 ) -> None:
-    """Every intent's certificate ends with this.
+    """Compare the two sides of a task.
 
     Args:
-        asked: by goal, the call its request is about where that is not the gold's (wanted first, or forbidden).
-        forbidden: whether the grader forbids calls, ``required`` which ones it requires.
-        rule: the rule a refusal rests on.
-        open_goal: the goal whose request is open on purpose.
+        asked: by goal, the call its request is about, where that is not the gold's (wanted first, or forbidden).
+        forbidden: whether the grader forbids calls.
+        required: the calls that the grader requires.
+        rule: the rule that a refusal cites.
+        open_goal: the goal whose request is left open on purpose.
 
     Raises:
         TaskRejected: the first point in which the sides differ.
@@ -60,7 +61,7 @@ def check_sides(
 
 
 def _check_caller(domain: Domain, task: Task) -> None:
-    """The gold begins with finding out who the customer is, by what the customer can say."""
+    """The gold begins with finding the customer, by what the customer can say."""
     gold, world = task.grader.gold, domain.world()
     tool = domain.tools.get(gold[0].name) if gold else None
     if tool is None or tool not in graph_of(domain).entry:
@@ -78,7 +79,7 @@ def _check_caller(domain: Domain, task: Task) -> None:
 
 
 def _check_workflows(domain: Domain, task: Task) -> None:
-    """The gold's calls for a workflow are its steps, and all calls of the customer's own belong to one."""
+    """The gold's calls for a workflow are its steps, and every call of the customer's belongs to one."""
     workflows = {errand.goal: Call(errand.name, errand.arguments) for errand in task.grader.errands or ()}
     if set(workflows) - {call.goal for call in errands_in(task.grader)} or any(
         call.name not in domain.workflows for call in workflows.values()
@@ -131,7 +132,7 @@ def _check_grader(task: Task, forbidden: bool, required: Sequence[CallPattern], 
 
 
 def _check_figures(task: Task) -> None:
-    """What has to be said stands in a result of the gold, and the customer asks for it."""
+    """What has to be said is in a result of the gold, and the customer asks for it."""
     shown: set[str] = set()
     for call in writes_in(task.grader.gold):
         shown |= {fact_text(value) for value in fields_of(call.result).values()}
@@ -144,7 +145,7 @@ def _check_figures(task: Task) -> None:
 
 
 def _check_unique(domain: Domain, task: Task, errands: Sequence[Call], place: int) -> None:
-    """All errands that satisfy the request, once everything about it was said, lead to the gold's final state."""
+    """All errands that satisfy the fully stated request lead to the gold's final state."""
     finals = {found.final for found in candidates_for(domain, task.customer, errands, place, ())}
     if finals != {task.grader.final}:
         text = f"{errands[place].name}: what the customer says leads to {len(finals)} final states"

@@ -16,7 +16,7 @@ from .rejection import TaskRejected
 
 
 def errands_of(domain: Domain, trajectory: Trajectory) -> list[Call]:
-    """What was done, errand by errand, in order: each call that changed the world, or the workflow it is a step of.
+    """The errands in order: each call that changed the world, or the workflow of which it is a step.
 
     Raises TaskRejected: a call on the customer's device belongs to no workflow, so nobody would ask for it.
     """
@@ -35,7 +35,7 @@ def errands_of(domain: Domain, trajectory: Trajectory) -> list[Call]:
 
 
 def _errand_at(domain: Domain, world: World, seen: Seen, left: Sequence[Call]) -> tuple[Call, int]:
-    """The errand that the next calls are, and how many: the longest workflow whose writes they are, or one call."""
+    """The errand that the next calls form, and how many they are: the longest workflow of such writes, or one call."""
     covered = {name for workflow in domain.workflow_list for name in workflow.covers}
     best, count = left[0], int(domain.side_of(left[0].name) == AGENT and left[0].name not in covered)
     for workflow in domain.workflow_list:
