@@ -70,7 +70,7 @@ class Orders(NamedTuple):
 
     ``items``: (number, attempt) of each item to start; ``flush``: write the rows so far now; ``slots``: episodes at
     once from now on (0: unchanged); ``fleet``: a new view of the engines; ``stacks``: report where the live items are;
-    ``favours``: feedback weights of the writes, for explorations from now on.
+    ``feedback_weights``: feedback weights of the writes, for explorations from now on.
     """
 
     items: Sequence[tuple[int, int]] = ()
@@ -78,7 +78,7 @@ class Orders(NamedTuple):
     slots: int = 0
     fleet: FleetView | None = None
     stacks: bool = False
-    favours: dict[str, float] | None = None
+    feedback_weights: dict[str, float] | None = None
 
 
 class Report(NamedTuple):
@@ -135,8 +135,8 @@ class Worker:
             self._watch = asyncio.create_task(self._measure_lag())
         if orders.fleet is not None:
             self.work.models.update(orders.fleet)
-        if orders.favours is not None:
-            self.work.feedback_weights = orders.favours
+        if orders.feedback_weights is not None:
+            self.work.feedback_weights = orders.feedback_weights
         if orders.slots:
             self.work.slots.resize(orders.slots)
         for item, attempt in orders.items:

@@ -226,7 +226,7 @@ def measure(run: Path, rows: int, rounds: int) -> dict[str, Any]:
                 "task": browser.median(f"/run/{run.name}/task/{task[1]}", rounds),
             }
             seconds, text = browser.get(listed, q="words that nobody says")
-            looked = re.search(r"Looked through ([\d,]+)", text)
+            looked = re.search(r"Searched ([\d,]+)", text)
             assert looked is not None
             search = {"s": round(seconds, 2), "looked_through": int(looked[1].replace(",", ""))}
             look()

@@ -77,7 +77,7 @@ def check_domain(
             table.add_column(column)
         for item in checks:
             result = "[green]ok[/]" if item.ok else "[bold red]defect[/]"
-            table.add_row(item.name, result, escaped(item.told))
+            table.add_row(item.name, result, escaped(item.detail))
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
         finish({"domain": name, "checks": [item._asdict() for item in checks], "defects": len(defects)}, json)

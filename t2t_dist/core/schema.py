@@ -7,12 +7,13 @@ domain decides (arguments, results, records) are stored as JSON text, marked :da
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: The intents, in the order in which they are listed everywhere. Each is a module of ``synthesis/intents``.
 Intent = Literal["general", "ambiguous", "changing", "infeasible"]
-INTENTS: tuple[Intent, ...] = ("general", "ambiguous", "changing", "infeasible")
+INTENTS: tuple[Intent, ...] = get_args(Intent)
 
 #: Tokens of tau2 with which the user ends a conversation.
 STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"

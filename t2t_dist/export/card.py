@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from t2t_dist.config.model_names import is_built_in
 from t2t_dist.config.settings import Config
 from t2t_dist.storage.partial_run import PartialRun
+from t2t_dist.synthesis.intents import REGISTRY
 
 from .files import PLACES
 from .formats import yaml_features
@@ -108,5 +109,6 @@ def card(
         left_out={why: n for why, n in left_out.items() if n},
         notes=notes,
         seed=seed,
+        intents=REGISTRY.values(),
     )
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body}\n"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,10 +20,11 @@ from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, norma
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
+from t2t_dist.synthesis.intents.changing import wanted_first
+from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
 from .parts import unsaid
-from .process_checks import wanted_first
 from .replay import ReplayedCall, replay
 
 #: Code of a cause -> its meaning, causes before their effects: the first that explains the grade is the primary one.
@@ -124,7 +126,7 @@ class _Case:
         self.calls, self.issued = self.replay.calls, self.replay.issued
         self.failed = {name for name in own_basis(task) if not outcome.parts.get(name)}
         #: The writes, on both sides, that the customer's first request would take.
-        self.first = wanted_first(domain, task)
+        self.first = wanted_first(domain, task, partial(world_of, domain, task))
         #: What the customer had said before each turn.
         self.heard: list[str] = []
         said = ""

@@ -9,7 +9,7 @@ from t2t_dist.core.schema import RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, Plan
 from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.intents.gold import changes_of, fact_text, fields_of
+from t2t_dist.synthesis.intents.grader_side import changes_of, fact_text, fields_of
 from t2t_dist.tau2.initial_world import world_of
 
 

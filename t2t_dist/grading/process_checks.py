@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from t2t_dist.core.schema import CallPattern, Task, Turn
+from functools import partial
+
+from t2t_dist.core.schema import Task, Turn
 from t2t_dist.core.speech_acts import asks_to_confirm, mentions, normalised, says_yes
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import expanded
-from t2t_dist.environments.tools import AGENT, Call, Kind, Tool, ToolResult
+from t2t_dist.environments.tools import Call, Kind, Tool, ToolResult
+from t2t_dist.synthesis.intents import REGISTRY
 from t2t_dist.synthesis.intents.changing import ASKED_TO_CONFIRM
-from t2t_dist.synthesis.intents.gold import matches
 from t2t_dist.tau2.initial_world import world_of
 
 
@@ -19,7 +20,8 @@ class ProcessChecks:
     ``confirmed_before_write``: each write that was accepted follows a question to confirm and a yes to it.
     ``one_call_at_a_time``: no turn makes two calls.
     ``own_data_only``: no call was about anybody but the customer, and no result showed anybody else's data.
-    ``trigger_first`` (changing only): nothing was written for the goal before the customer's change of mind.
+
+    An intent may add a check of its own: ``process_check`` of its ``IntentSpec``.
     """
 
     def __init__(self, domain: Domain, task: Task) -> None:
@@ -32,14 +34,10 @@ class ProcessChecks:
             "one_call_at_a_time": True,
             "own_data_only": True,
         }
-        self._first: list[CallPattern] = []
-        if task.intent == "changing":
-            self._result["trigger_first"] = True
-            self._first = [
-                CallPattern(name=call.name, arguments=call.arguments)
-                for call in wanted_first(domain, task)
-                if domain.side_of(call.name) == AGENT
-            ]
+        own = REGISTRY[task.intent].process_check
+        self._own = None if own is None else own(domain, task, partial(world_of, domain, task))
+        if self._own is not None:
+            self._result[self._own.name] = True
 
     def turn(self, turn: Turn) -> None:
         """Look at a message before its calls are made."""
@@ -90,8 +88,8 @@ class ProcessChecks:
         if tool.kind is Kind.WRITE and result.changed:
             if not self._confirmed:
                 self._result["confirmed_before_write"] = False
-            if not self._change_said and any(matches(p, name, result.arguments or {}) for p in self._first):
-                self._result["trigger_first"] = False
+            if self._own is not None and self._own.broken_by(Call(name, result.arguments or {}), self._change_said):
+                self._result[self._own.name] = False
 
     def _named(self, tool: Tool, result: ToolResult) -> set[str]:
         """Customers whom the call names: a list of somebody's orders need not say whose they are."""
@@ -100,18 +98,3 @@ class ProcessChecks:
 
     def result(self) -> dict[str, bool]:
         return dict(self._result)
-
-
-def wanted_first(domain: Domain, task: Task) -> list[Call]:
-    """The writes, on both sides, for what the customer wanted first, on a world where the goals before it are done."""
-    first = task.certificate.first_call if task.certificate else None
-    if first is None:
-        return []
-    if first.name not in domain.workflows:
-        return [Call(first.name, first.arguments)]
-    world = world_of(domain, task)
-    for call in task.grader.gold:
-        if call.goal < first.goal:
-            domain.execute(world, Call(call.name, call.arguments))
-    steps = expanded(domain, world, Call(first.name, first.arguments)) or []
-    return [step for step in steps if domain.tools[step.name].kind is Kind.WRITE]

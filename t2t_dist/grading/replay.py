@@ -12,7 +12,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash
-from t2t_dist.synthesis.intents.gold import fields_of, matches
+from t2t_dist.synthesis.intents.grader_side import fields_of, matches
 from t2t_dist.tau2.initial_world import world_of
 
 from .process_checks import ProcessChecks

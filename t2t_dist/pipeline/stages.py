@@ -11,16 +11,15 @@ from t2t_dist.core.identity import seed_of, trajectory_id
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Episode, Task, Trajectory
 from t2t_dist.environments.tools import ToolLost
-from t2t_dist.explore_stage import LlmExplorer
 from t2t_dist.models.metering import stage
 from t2t_dist.storage.rows import to_row
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
-from t2t_dist.synthesis.explore_llm import conversation_key
-from t2t_dist.synthesis.intents.errands import errands_in
+from t2t_dist.synthesis.explore_llm import LlmExplorer, conversation_key
+from t2t_dist.synthesis.intents.grader_side import errands_in
 from t2t_dist.synthesis.judges import committee
 from t2t_dist.synthesis.verify import Verifier, reference_keys
-from t2t_dist.writing import LlmWriter
+from t2t_dist.synthesis.writer_llm import LlmWriter
 
 from .failures import failure_of
 from .feedback import band_counts

@@ -1,8 +1,8 @@
-"""Arguments by domain type, from results already seen.
+"""Binding arguments by domain type, from results already seen.
 
-Every value met in a result is kept with its context: the domain values of the record it sat in. To bind a call, each
-argument is drawn from the values of its type whose context agrees with what is bound already: an ``ItemId`` goes with
-the ``OrderId`` it was seen in. That is enough to enumerate sensible calls of a tool without knowing the domain.
+Every value found in a result is kept with its context: the domain values of the record that held it. To bind a call,
+each argument is drawn from the values of its type whose context agrees with what is bound already: an ``ItemId`` goes
+with the ``OrderId`` it was seen in. That is enough to enumerate sensible calls of a tool without knowing the domain.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from t2t_dist.environments.workflows import Workflow
 
 from .tool_graph import graph_of
 
-#: Lists longer than this are not enumerated: the number of choices grows with the power of it.
+#: Lists longer than this are not enumerated: the number of choices grows exponentially with their length.
 MAX_LIST = 2
 Accept = Callable[[str, Any, dict[str, Any]], bool]
 
 
-class Made(NamedTuple):
-    """A call that was made, and the domain values its result held."""
+class Lookup(NamedTuple):
+    """A READ call, and the domain values found in its result."""
 
     call: Call
     found: list[DomainValue]
 
 
 class Seen:
-    """Values by type, in the order met."""
+    """The domain values seen so far, by type, in the order of appearance."""
 
     def __init__(self) -> None:
         self._by_type: dict[str, dict[Any, tuple[Any, list[Context]]]] = {}
@@ -59,17 +59,17 @@ class Seen:
         return _hashable(item[1]) in self._by_type.get(item[0], {})
 
 
-def key_of(value: Any) -> bytes:
-    """Hashable form of any JSON-like value."""
+def canonical_json(value: Any) -> bytes:
+    """A JSON text that is equal for equal values; usable as a key."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
 
 
 def _hashable(value: Any) -> Any:
-    return value if isinstance(value, str | int | float) else key_of(value)
+    return value if isinstance(value, str | int | float) else canonical_json(value)
 
 
 def _rank(type_name: str, contexts: Sequence[Context], bound: Context) -> int:
-    """How well a value goes with what is bound: -1 where every context contradicts it, else the best overlap."""
+    """How well a value fits what is bound: -1 where every context contradicts it, else the best overlap."""
     best = -1
     bound_types = types_in(bound)
     for context in contexts:
@@ -83,14 +83,14 @@ def _rank(type_name: str, contexts: Sequence[Context], bound: Context) -> int:
 
 @lru_cache(maxsize=65536)
 def types_in(context: Context) -> frozenset[str]:
-    """Domain types that a context speaks of."""
+    """The domain types in a context."""
     return frozenset(name for name, _ in context)
 
 
 class Binder:
-    """Enumerates calls of one tool, or of a workflow.
+    """Enumerates calls of one tool or workflow.
 
-    ``extra`` gives further values by argument name (what a customer states themselves is always available).
+    ``extra`` gives further values by argument name, such as what the customer states.
     ``accept(slot, value, arguments so far)`` prunes as soon as an argument is bound.
     """
 
@@ -119,7 +119,7 @@ class Binder:
             return
         (slot, spec), rest = left[0], left[1:]
         if spec.kind == "plain" and slot not in self.extra and slot not in self.tool.required:
-            # Nothing says what it could be: the tool's default stands.
+            # Nothing suggests a value: the tool's default applies.
             yield from self._bind(rest, arguments, bound)
             return
         choices = self._choices(slot, spec, arguments, bound)
@@ -148,11 +148,11 @@ class Binder:
         if not given:
             return found
         found = list(found)
-        known = {key_of(value) for value, _ in found}
-        return [*found, *(item for item in given if key_of(item[0]) not in known)]
+        known = {canonical_json(value) for value, _ in found}
+        return [*found, *(item for item in given if canonical_json(item[0]) not in known)]
 
     def _related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
-        """Values that agree with what is bound; those with nothing in common only when there is nothing better."""
+        """Values that agree with what is bound; those with nothing in common with it only if there are no others."""
         ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.seen.values(type_name)]
         best = max((rank for *_, rank in ranked), default=-1)
         if best < 0:
@@ -165,7 +165,7 @@ class Binder:
 
     @staticmethod
     def _context(contexts: Sequence[Context], bound: Context) -> Context:
-        """The context that agrees best: what choosing this value says beyond itself."""
+        """The context that agrees best with what is bound: what choosing the value implies."""
         return max(contexts, key=lambda context: len(context & bound))
 
     def _lists(
@@ -193,7 +193,7 @@ class Binder:
                 yield list(chosen), nothing
 
     def _counterparts(self, type_name: str, old: Any, bound: Context) -> Iterator[tuple[Any, list[Context]]]:
-        """Values that share with ``old`` something of its own: not what every value here has in common."""
+        """Values that share with ``old`` something specific, not what all values here have in common."""
         common = types_in(bound) | {type_name}
         own = {pair for context in self.seen.contexts(type_name, old) for pair in context if pair[0] not in common}
         for value, contexts in self.seen.values(type_name):
@@ -202,19 +202,27 @@ class Binder:
 
 
 @lru_cache(maxsize=256)
-def reach(domain: Domain, customer: str) -> tuple[Made, ...]:
-    """:func:`look_around` on a fresh world, remembered: several trajectories of a customer follow one another."""
+def reachable_lookups(domain: Domain, customer: str) -> tuple[Lookup, ...]:
+    """:func:`look_around` on a fresh world, cached: several trajectories of a customer follow one another."""
     return tuple(look_around(domain, domain.world(), customer))
 
 
-def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Made]:
-    """Everything this customer's own records lead to, by READ calls: at most ``limit`` of them, breadth first."""
+def reachable_values(domain: Domain, customer: str) -> Seen:
+    """The values of :func:`reachable_lookups`: all that this customer's records lead to."""
+    seen = Seen()
+    for lookup in reachable_lookups(domain, customer):
+        seen.add(lookup.found)
+    return seen
+
+
+def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Lookup]:
+    """The READ calls that this customer's own records lead to: at most ``limit``, breadth first."""
     graph, seen = graph_of(domain), Seen()
-    made: list[Made] = []
+    made: list[Lookup] = []
     done: set[bytes] = set()
 
     def make(tool: Tool, arguments: dict[str, Any]) -> bool:
-        key = key_of([tool.name, arguments])
+        key = canonical_json([tool.name, arguments])
         if key in done:
             return False
         done.add(key)
@@ -223,7 +231,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             return False
         found = list(tool.found(result.value, arguments))
         seen.add(found)
-        made.append(Made(Call(tool.name, arguments), found))
+        made.append(Lookup(Call(tool.name, arguments), found))
         return True
 
     facts = domain.profile(world, customer).facts
@@ -245,7 +253,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
 
 
 def _says_nothing_new(tool: Tool, arguments: dict[str, Any], seen: Seen, listing: set[str]) -> bool:
-    """A look-up of a single record whose ids stood in the record that led here."""
+    """Whether it looks up a single record all of whose ids were in the record that led here."""
     if tool.name in listing:
         return False
     known = {
@@ -258,13 +266,13 @@ def _says_nothing_new(tool: Tool, arguments: dict[str, Any], seen: Seen, listing
 
 
 def dependencies(
-    made: Sequence[Made], targets: Iterable[tuple[Tool | Workflow, dict[str, Any]]], domain: Domain
+    made: Sequence[Lookup], targets: Iterable[tuple[Tool | Workflow, dict[str, Any]]], domain: Domain
 ) -> list[int]:
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
     A target rests on a call whose result held one of its arguments' values, on the look-up of each record it names, and
-    on what those rest on in turn. Of several calls that held a value it is one that is needed anyway, else the one that
-    speaks of most of the arguments, else the first: two reservations with one airport need not both be read.
+    on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
+    that holds most of the arguments, else the first: two reservations with one airport need not both be read.
     """
     graph = graph_of(domain)
     needed: set[int] = set()
@@ -295,15 +303,15 @@ def domain_values(tool: Tool | Workflow, arguments: dict[str, Any]) -> Iterator[
 
 
 def _source(
-    made: Sequence[Made], needed: set[int], type_name: str, value: Any, values: Sequence[tuple[str, Any]], place: int
+    made: Sequence[Lookup], needed: set[int], type_name: str, value: Any, values: Sequence[tuple[str, Any]], place: int
 ) -> int | None:
-    """Index of the call to get a value from that a call at ``place`` needs among its ``values``."""
+    """Index of the call that supplies a value, one of the ``values`` needed by the call at ``place``."""
     holding = [index for index, item in enumerate(made) if _holds(item, type_name, value)]
     if len(holding) < 2:
         return holding[0] if holding else None
 
     def merit(index: int) -> tuple[bool, int, int]:
-        # What the call was asked about counts as well: the plans for this line, not those for another.
+        # The call's own arguments count as well: the plans for this line, not those for another.
         asked = made[index].call.arguments.values()
         spoken_of = sum(value in asked or _holds(made[index], name, value) for name, value in values)
         return index in needed and index < place, spoken_of, -index
@@ -311,14 +319,14 @@ def _source(
     return max(holding, key=merit)
 
 
-def _holds(item: Made, type_name: str, value: Any) -> bool:
-    """Whether a call's result held the value; one that was put in was not found there."""
+def _holds(item: Lookup, type_name: str, value: Any) -> bool:
+    """Whether a call's result held the value; a value among its arguments does not count."""
     return value not in item.call.arguments.values() and any(
         f.type == type_name and f.value == value for f in item.found
     )
 
 
-def _look_up(made: Sequence[Made], detail: Tool | None, value: Any) -> int | None:
+def _look_up(made: Sequence[Lookup], detail: Tool | None, value: Any) -> int | None:
     if detail is None:
         return None
     slot = next(iter(detail.parameters))

@@ -1,4 +1,4 @@
-"""``t2t check-domain``: what a domain must be for the method to stand on it, each point with what to do about it."""
+"""``t2t check-domain``: the requirements on a domain, and for each defect where it is and what to do."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
 
-from .bindings import Binder, Made, Seen, reach
+from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .explore import GraphExplorer
-from .intents.errands import reached
 from .tool_graph import graph_of
 
-#: Customers looked at before something is called unreachable.
+#: Customers tried before something is reported as unreachable.
 _CUSTOMERS = 400
 _SAMPLE = 25
 
 
 class Check(NamedTuple):
-    """One point: ``told`` names what is wrong, where, and the remedy."""
+    """The result of one check; ``detail`` names each defect, where it is, and the remedy."""
 
     name: str
     ok: bool
-    told: str
+    detail: str
 
 
 def check(config: Config) -> list[Check]:
@@ -48,7 +47,7 @@ def check(config: Config) -> list[Check]:
         except ToolCrash as crash:
             remedy = "a tool raises ToolError for a call it refuses, and nothing else"
             defects = [f"{_raised_at(crash.__cause__ or crash)}: {crash}; {remedy}"]
-        except Exception as error:  # whatever the domain's own code raises
+        except Exception as error:  # third-party code may raise anything
             defects = [f"{_raised_at(error)}: {type(error).__name__}: {' '.join(str(error).split())}"]
         found.append(Check(name, not defects, "; ".join(defects)))
         if defects and name in ("customers", "schema"):
@@ -151,7 +150,7 @@ def _deterministic(domain: Domain) -> Iterator[str]:
 
 
 def _pure_reads(domain: Domain) -> Iterator[str]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for customer in _customers(domain, _SAMPLE):
         for made in _read_calls(domain, customer):
             tool = domain.tools[made.call.name]
@@ -161,37 +160,37 @@ def _pure_reads(domain: Domain) -> Iterator[str]:
             except ToolError:
                 continue
             except Exception as error:
-                if tool.name not in told:
-                    told.add(tool.name)
+                if tool.name not in reported:
+                    reported.add(tool.name)
                     yield f"{tool.where}: {tool.name} raised {type(error).__name__}: {error}"
                 continue
-            if world.touched and tool.name not in told:
-                told.add(tool.name)
+            if world.touched and tool.name not in reported:
+                reported.add(tool.name)
                 yield f"{tool.where}: {tool.name} is a READ tool and writes; make it WRITE, or use world.get"
 
 
-def _read_calls(domain: Domain, customer: str) -> Iterator[Made]:
+def _read_calls(domain: Domain, customer: str) -> Iterator[Lookup]:
     try:
-        yield from reach(domain, customer)
+        yield from reachable_lookups(domain, customer)
     except ToolCrash:
-        # The crash is what matters here; the tool is found by calling each by itself.
+        # To find the tool that crashed, each is called on its own.
         facts = domain.profile(domain.world(), customer).facts
         for tool in domain.of_kind(Kind.READ):
             arguments = {slot: facts.get(spec.name, customer) for slot, spec in tool.parameters.items()}
-            yield Made(Call(tool.name, arguments), [])
+            yield Lookup(Call(tool.name, arguments), [])
     yield from _device_reads(domain, customer)
 
 
-def _device_reads(domain: Domain, customer: str) -> Iterator[Made]:
-    """Look-ups on the customer's own device: of what they have at hand, else of what their records lead to."""
+def _device_reads(domain: Domain, customer: str) -> Iterator[Lookup]:
+    """Look-ups on the customer's own device: of what they have at hand, and what their records lead to."""
     extra = domain.at_hand(domain.world(), customer)
     try:
-        seen = reached(domain, customer)
+        seen = reachable_values(domain, customer)
     except ToolCrash:
         seen = Seen()
     for tool in domain.user_tools:
         if tool.kind is Kind.READ:
-            yield from (Made(Call(tool.name, a), []) for a in islice(Binder(tool, seen, extra=extra).calls(), 5))
+            yield from (Lookup(Call(tool.name, a), []) for a in islice(Binder(tool, seen, extra=extra).calls(), 5))
 
 
 def _isolated(domain: Domain) -> Iterator[str]:
@@ -203,7 +202,7 @@ def _isolated(domain: Domain) -> Iterator[str]:
         if world.digest != f"{before:032x}":
             where = domain.where
             yield f"{where}: a write on a fork showed in the world it came from ({customer}); write through world.edit"
-    # The base's digest is remembered: what was changed behind its back shows when it is computed anew.
+    # The base caches its digest: a change made directly to the tables shows when it is computed again.
     if digest_of({name: rows.items() for name, rows in domain.base.tables.items()}) != f"{domain.base.digest:032x}":
         remedy = "change only what world.edit returns"
         yield f"{domain.where}: a tool changed the tables that all worlds share; {remedy}"
@@ -252,7 +251,7 @@ def _workflows_possible(domain: Domain) -> Iterator[str]:
     for flow in domain.workflow_list:
         problem = "nobody's records lead to its arguments, or it has nothing to do anywhere"
         for customer in customers:
-            bound = Binder(flow, reached(domain, customer)).calls()
+            bound = Binder(flow, reachable_values(domain, customer)).calls()
             errands = [Call(flow.name, arguments) for arguments in bound]
             if any(is_valid_errand(domain, domain.world(), errand, customer) for errand in errands):
                 break
@@ -263,7 +262,7 @@ def _workflows_possible(domain: Domain) -> Iterator[str]:
 
 
 def _words(domain: Domain) -> Iterator[str]:
-    """Phrases that name something their tool does not have would fail only when they are drawn."""
+    """Phrases that name something their tool does not have: they would fail only when they are drawn."""
     for name in domain.language.tools:
         tool = domain.tools.get(name)
         if domain.errand(name) is None and all(name not in rule.tools for rule in domain.rule_list):

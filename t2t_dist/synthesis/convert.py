@@ -1,13 +1,12 @@
-"""Convert: turn a trajectory into up to four tasks, one an intent, sharing its ``trajectory_id``.
+"""Convert: turn a trajectory into tasks, one per intent, that share its ``trajectory_id``.
 
-Structure is decided in code (``intents``), words by the writer; then the words are checked and the certificate is
-made, from the finished task alone, the way ``verify`` will make it again.
+The structure is decided in code (``intents``), the words by the writer; then the words are checked, and the certificate
+is made from the finished task alone, just as ``verify`` will make it again.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import Protocol
 
 from t2t_dist.core.identity import seed_of, task_id
@@ -16,13 +15,14 @@ from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 
 from .intents import certify, make
-from .intents.structure import Rejection, Structure
+from .intents.rejection import Rejection
+from .intents.structure import Structure
 from .wording_check import check_words
 from .writer_template import skeleton
 
 
 class BadWords(Exception):
-    """A writer's answer can't be used; ``raw`` is what it wrote."""
+    """A writer's answer can't be used; ``raw`` is the answer."""
 
     def __init__(self, why: str, raw: str) -> None:
         super().__init__(why)
@@ -30,7 +30,7 @@ class BadWords(Exception):
 
 
 class Writer(Protocol):
-    """Words for a structure. The template writer needs none of this: its words are the skeleton's."""
+    """Puts a task's structure into words. The template writer is not one: its words are those of the skeleton."""
 
     name: str
 
@@ -39,15 +39,8 @@ class Writer(Protocol):
         ...
 
 
-async def convert(
-    domain: Domain, trajectory: Trajectory, intents: Sequence[Intent], writer: Writer | None
-) -> list[Task]:
-    """Tasks of a trajectory, one for each intent; those that can't be made come back rejected, with the reason."""
-    return [await convert_one(domain, trajectory, intent, writer) for intent in intents]
-
-
 async def convert_one(domain: Domain, trajectory: Trajectory, intent: Intent, writer: Writer | None) -> Task:
-    """One task, certified or rejected. ``writer`` is ``None`` for template words."""
+    """One task, certified, or rejected with the reason. ``writer`` is ``None`` for template words."""
     seed = seed_of(trajectory.trajectory_id, intent, "convert")
     rng = random.Random(seed)
     task = Task(
@@ -80,7 +73,7 @@ def _fill(task: Task, structure: Structure, user: UserSide) -> None:
 
 
 def certified(domain: Domain, task: Task) -> Task:
-    """The task with its certificate made from itself and the domain alone, or rejected with what does not hold."""
+    """The task with a certificate made from the task and the domain alone, or rejected with what does not hold."""
     if (wrong := check_words(task.user)) is not None:
         return reject(task, *wrong)
     certificate = certify(domain, task)

@@ -1,7 +1,7 @@
-"""Whom and what a row is about: the customer, and the records of customers that are named or changed.
+"""The entities of a row: its customer, and the customers' records that it names or changes.
 
-Records that belong to nobody (products, flights, plans) are no entities: everybody's orders name them, so they would
-tie all rows together, and knowing the catalogue is not knowing a test's answer.
+Records that belong to no customer (products, flights, plans) are no entities: everybody's orders name them, so they
+would tie all rows together, and knowing the catalogue does not give away a test's answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Entities:
         return frozenset(found | self.of_calls(call["arguments"] for call in grader.get("gold") or ()))
 
     def of_calls(self, arguments: Iterable[str]) -> frozenset[str]:
-        """``arguments``: JSON texts, or what was meant to be."""
+        """``arguments``: JSON texts; invalid ones are ignored."""
         found: set[str] = set()
         for text in arguments:
             for value in strings(_read(text)):
@@ -49,7 +49,7 @@ class Entities:
                 yield from self._owned(table, value, record)
 
     def _owned(self, table: str, key: str, record: Any) -> set[str]:
-        """A record and whose it is; nothing where it is nobody's."""
+        """A record and its owners; empty where it belongs to no customer."""
         owners = self._customers.intersection(strings(record)) | self._customers.intersection([key])
         return {f"{self.name}/{table}/{key}", *map(self._customer, owners)} if owners else set()
 

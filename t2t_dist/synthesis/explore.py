@@ -1,9 +1,9 @@
-"""Explore: an explorer acts in a real world, without a customer, and leaves a trajectory.
+"""Explore: an explorer acts in a real world, without a user, and leaves a trajectory.
 
-Set-up and keeping rules follow Trajectory2Task (arXiv 2601.20144, section on forward exploration): one customer drawn
-from the database, a tool subset from the dependency graph, a step budget, one call a step, the rules relied on
-recorded before each write. ``graph`` is the explorer without a model: it walks the dependency graph, binds every
-argument by its domain type from results already seen, and writes only where the rules hold.
+The set-up and the criteria for keeping a trajectory follow Trajectory2Task (arXiv 2601.20144, section on forward
+exploration): one customer drawn from the database, a tool subset from the dependency graph, a step budget, one call per
+step, the rules relied on recorded before each write. ``graph`` is the explorer without a model: it walks the dependency
+graph, binds every argument by its domain type from results already seen, and writes only where the rules hold.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind, Tool
 from t2t_dist.environments.workflows import Workflow
 
-from .bindings import Binder, Seen, dependencies, key_of, reach
+from .bindings import Binder, Seen, canonical_json, dependencies, reachable_lookups
 from .tool_graph import ToolGraph, graph_of
 
 MAX_STEPS = 12
-#: Bindings of one write tried (on forks) before the explorer looks for more.
+#: Bindings of one write tried, on forks.
 _TRIES = 30
-#: Chance of a look-up that nothing asks for, after each one that is needed.
+#: Chance of an unneeded look-up after each needed one.
 _CURIOSITY = 0.25
 
 
@@ -41,22 +41,22 @@ def rules_relied_on(domain: Domain, tool: str) -> list[int]:
 
 
 class GraphExplorer:
-    """Seeded and deterministic; one instance makes one trajectory's steps.
+    """The explorer without a model: seeded and deterministic; one instance per trajectory.
 
     It looks ahead over what the customer's own records lead to, picks writes that are possible there, and then makes
-    the look-ups each of them rests on, with a few more that it rests on nothing: conversion has to find the slice.
+    the look-ups that each of them rests on, with a few unneeded ones in between: conversion has to find the slice.
     """
 
     def __init__(
-        self, domain: Domain, customer: str, rng: random.Random, favours: Mapping[str, float] | None = None
+        self, domain: Domain, customer: str, rng: random.Random, weights: Mapping[str, float] | None = None
     ) -> None:
-        self.domain, self.customer, self.rng, self._favours = domain, customer, rng, favours or {}
+        self.domain, self.customer, self.rng, self._weights = domain, customer, rng, weights or {}
         self.graph: ToolGraph = graph_of(domain)
         self.world: World = domain.world()
         self.steps: list[Step] = []
         self._entry = rng.choice(self.graph.entry)
         others = {tool.name for tool in self.graph.entry if tool is not self._entry}
-        self._within_reach = [made for made in reach(domain, customer) if made.call.name not in others]
+        self._within_reach = [made for made in reachable_lookups(domain, customer) if made.call.name not in others]
         self._seen = Seen()
         for made in self._within_reach:
             self._seen.add(made.found)
@@ -70,12 +70,14 @@ class GraphExplorer:
         self._results: list[list[Any]] = []
 
     def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
-        """Errands that are possible for this customer, each with the tools it takes. Those with more arguments, which
-        are possible for fewer, first come up more often: else the few that everybody can make would crowd out the
-        rest. A workflow counts as one with many: when it is possible depends on more than its arguments."""
+        """Errands that are possible for this customer, each with the tools it takes.
+
+        Errands with more arguments are possible for fewer customers, so they are drawn first more often: else the few
+        that are possible for everybody would crowd out the rest. A workflow counts as an errand with many arguments.
+        """
 
         def lot(errand: Tool | Workflow) -> float:
-            weight: float = _rarity(errand) * self._favours.get(errand.name, 1.0)
+            weight: float = _rarity(errand) * self._weights.get(errand.name, 1.0)
             drawn: float = self.rng.random() ** (1 / weight)
             return drawn
 
@@ -110,17 +112,17 @@ class GraphExplorer:
         call = Call(errand.name, arguments)
         steps = expanded(self.domain, self.world.fork(), call) or []
         made = dependencies(self._within_reach, [(errand, arguments)], self.domain)
-        reads = [read for i in made if key_of(read := self._within_reach[i].call) not in self._made]
+        reads = [read for i in made if canonical_json(read := self._within_reach[i].call) not in self._made]
         if len(self.steps) + len(reads) + len(steps) > self.budget:
             return 0
         spare = self.budget - len(self.steps) - len(reads) - len(steps)
         for read in reads:
-            if key_of(read) in self._made:  # made while wandering
+            if canonical_json(read) in self._made:  # made by _wander
                 continue
             self._call(self.domain.tools[read.name], read.arguments)
             if spare > 0 and self.rng.random() < _CURIOSITY:
                 spare -= self._wander()
-        # A look-up can have side effects in a domain of somebody's own: what is no longer valid is given up.
+        # In a custom domain a look-up can have side effects: an errand that is no longer valid is dropped.
         if not is_valid_errand(self.domain, self.world, call, self.customer):
             return 0
         for step in self.domain.steps(self.world, call):
@@ -129,12 +131,12 @@ class GraphExplorer:
         return 1
 
     def _wander(self) -> int:
-        """A look-up that nothing asks for: 1 if one was left to make."""
+        """Make an unneeded look-up: 1 if one was left to make."""
         names = {tool.name for tool in self.tools}
-        left = [m.call for m in self._within_reach if m.call.name in names and key_of(m.call) not in self._made]
-        # Only what could be asked by now: the values it needs stand in results already seen.
-        seen = {key_of(value) for step in self._results for value in step}
-        left = [c for c in left if all(key_of(v) in seen for v in c.arguments.values())]
+        left = [m.call for m in self._within_reach if m.call.name in names and canonical_json(m.call) not in self._made]
+        # Only calls whose arguments have been seen in results by now.
+        seen = {canonical_json(value) for step in self._results for value in step}
+        left = [c for c in left if all(canonical_json(v) in seen for v in c.arguments.values())]
         if not left:
             return 0
         call = self.rng.choice(left)
@@ -161,11 +163,11 @@ class GraphExplorer:
 
     @staticmethod
     def _subject(errand: Tool | Workflow, arguments: dict[str, Any]) -> bytes:
-        """What an errand is about: its first argument. One errand a record keeps the story one a person would tell."""
-        return key_of(next(iter(arguments.values()), errand.name))
+        """What an errand is about: its first argument. One errand per record keeps the story plausible."""
+        return canonical_json(next(iter(arguments.values()), errand.name))
 
     def _be_refused(self) -> None:
-        """Nothing could be written: leave a refusal instead, from which an infeasible task can be made."""
+        """Nothing could be written: leave a refused call instead, of which a task about a refusal can be made."""
         given = {tool.name for tool in self.tools}
         for rule in self.rng.sample(list(self.domain.rule_list), len(self.domain.rule_list)):
             if rule.enforced is Enforced.BY_TOOL:
@@ -176,7 +178,7 @@ class GraphExplorer:
 
     def _call(self, tool: Tool, arguments: dict[str, Any]) -> None:
         result = self.domain.execute(self.world, Call(tool.name, arguments))
-        self._made.add(key_of(Call(tool.name, arguments)))
+        self._made.add(canonical_json(Call(tool.name, arguments)))
         if not result.error:
             self._results.append([found.value for found in tool.found(result.value, arguments)])
         self.steps.append(
@@ -199,19 +201,19 @@ def _rarity(errand: Tool | Workflow) -> int:
 
 
 def explore_graph(
-    domain: Domain, customer: str, seed: int, favours: Mapping[str, float] | None = None
+    domain: Domain, customer: str, seed: int, weights: Mapping[str, float] | None = None
 ) -> tuple[list[str], list[Step]]:
-    """Tool names given and steps made, without a model. ``favours``: how much each write is wanted, 1.0 by default."""
-    explorer = GraphExplorer(domain, customer, random.Random(seed), favours)
+    """Tool names given and steps made, without a model. ``weights``: how much each write is wanted, 1.0 by default."""
+    explorer = GraphExplorer(domain, customer, random.Random(seed), weights)
     return [tool.name for tool in explorer.tools], explorer.run()
 
 
 def judge_trajectory(domain: Domain, trajectory: Trajectory) -> str:
-    """``kept``, or why the trajectory is of no use."""
+    """``kept``, or the reason code with which the trajectory is dropped."""
     steps = trajectory.steps
     if not steps:
         return "empty"
-    keys = [key_of([step.tool, step.arguments]) for step in steps]
+    keys = [canonical_json([step.tool, step.arguments]) for step in steps]
     if len(set(keys)) < len(keys):
         return "repeated_call"
     if domain.tools.get(steps[0].tool) not in graph_of(domain).entry or steps[0].error:

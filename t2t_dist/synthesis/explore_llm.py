@@ -1,12 +1,13 @@
-"""The explorer that is a model: one call a step, each a JSON object, executed in a real world.
+"""The explorer that is a model: one call per step, each a JSON object, executed in a real world.
 
-It writes JSON instead of calling tools the engine's way because each call comes with the policy rules it relies on, and
-because any chat model can then explore.
+It writes JSON instead of native tool calls because each call names the policy rules it relies on, and because any chat
+model can then explore.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,22 +16,28 @@ from pydantic import BaseModel, field_validator, model_validator
 
 from t2t_dist.core.errors import ContextExceeded, EpisodeFailure, FailureClass
 from t2t_dist.core.identity import turn_seed
-from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
-from t2t_dist.core.schema import Step
+from t2t_dist.core.offload import offload
+from t2t_dist.core.prompts.render import UnusableAnswer, parse_json, render
+from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import requestor_of
 from t2t_dist.environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
 from t2t_dist.models.chat import ChatModel, Conversation
 
+from .explore import GraphExplorer, step_budget
+
 #: Unusable answers that end an exploration.
 MAX_BAD = 3
+#: Kept trajectories that an explorer remembers as examples; the oldest are dropped first.
+POOL = 64
 SEAT = "explorer"
 
 
 class Exploration(NamedTuple):
-    """``verdict`` is ``kept``, or ``bad_answer`` or ``context_exceeded`` where the explorer did not come to its end.
+    """The result of one exploration.
 
-    ``raw`` holds the answers that could not be used, ``None`` where there were none.
+    ``verdict`` is ``kept``, or ``bad_answer`` or ``context_exceeded`` where it was cut short. ``raw`` holds the answers
+    that could not be used, ``None`` where there were none.
     """
 
     steps: list[Step]
@@ -39,7 +46,7 @@ class Exploration(NamedTuple):
 
 
 class Move(BaseModel):
-    """An explorer's answer: a call, or that it is finished."""
+    """An explorer's answer: a call, or ``done``."""
 
     thought: str | None = None
     rules: list[int] = []
@@ -64,6 +71,41 @@ class Move(BaseModel):
         return self
 
 
+class LlmExplorer:
+    """An explorer per worker: any chat model, with tools, a step budget and an example for each trajectory.
+
+    The examples are trajectories that this worker has kept. Until there is one, a walk of the dependency graph for
+    another customer serves as the example.
+    """
+
+    def __init__(self, model: ChatModel) -> None:
+        self.model = model
+        self._pool: list[list[Step]] = []
+
+    async def explore(self, domain: Domain, trajectory: Trajectory, weights: Mapping[str, float] | None = None) -> None:
+        """Fill in the trajectory's tools, steps and verdict.
+
+        ``weights``: how much each write is wanted, 1.0 by default. Raises EpisodeFailure.
+        """
+        rng = random.Random(trajectory.seed)
+        walk = await offload(domain, GraphExplorer, domain, trajectory.customer, rng, weights)
+        trajectory.tools = [tool.name for tool in walk.tools]
+        if self._pool:
+            example = rng.choice(self._pool)
+        else:
+            other = rng.choice(domain.callers)
+            guide = await offload(domain, GraphExplorer, domain, other, random.Random(rng.random()))
+            example = await offload(domain, guide.run)
+        result = await explore(
+            domain, trajectory.customer, trajectory.tools, step_budget(rng), example, self.model, trajectory.seed
+        )
+        trajectory.steps, trajectory.verdict, trajectory.raw = result.steps, result.verdict, result.raw
+
+    def remember(self, trajectory: Trajectory) -> None:
+        """Add a kept trajectory to the examples."""
+        self._pool = [*self._pool[-(POOL - 1) :], trajectory.steps]
+
+
 async def explore(
     domain: Domain,
     customer: str,
@@ -82,7 +124,7 @@ async def explore(
         seed: each answer's sampling seed derives from it.
 
     Raises:
-        EpisodeFailure: the engine gave no answer, or a tool broke.
+        EpisodeFailure: the engine gave no answer, or a tool crashed.
     """
     world = domain.world()
     profile = domain.profile(world, customer)
@@ -117,14 +159,14 @@ async def explore(
         raw = reply.content or ""
         move = parse_json(raw, Move)
         if isinstance(move, Move) and (objection := _objection(move, domain, tools, steps)):
-            move = BadAnswer(raw, objection)
+            move = UnusableAnswer(raw, objection)
         if reply.tool_calls:
-            # It has no tools, yet some models call them all the same. Such a call gets no result here, and endpoints
+            # It was given no native tools, yet some models call them. Such a call gets no result here, and endpoints
             # refuse a conversation that holds a call without one.
             conversation.assistant(replace(reply, content=raw, tool_calls=()))
         else:
             conversation.assistant(reply)
-        if isinstance(move, BadAnswer):
+        if isinstance(move, UnusableAnswer):
             unusable.append(raw or "\n".join(f"{call.name}({call.arguments})" for call in reply.tool_calls))
             if len(unusable) == MAX_BAD:
                 verdict = "bad_answer"
@@ -158,12 +200,12 @@ async def explore(
 
 
 def conversation_key(seed: int) -> str:
-    """Names an exploration's conversation to whoever balances its calls."""
+    """The key of an exploration's conversation, by which its calls are routed to one engine."""
     return f"explore-{seed}"
 
 
 def _objection(move: Move, domain: Domain, tools: Sequence[str], steps: Sequence[Step]) -> str | None:
-    """Why a move may not be made here. What only its tool would refuse is made, and recorded as refused."""
+    """Why a move is not executed. A call that only its tool would refuse is executed, and recorded as refused."""
     if move.tool is None:
         return None
     if move.tool not in tools:

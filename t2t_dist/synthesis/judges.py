@@ -1,4 +1,4 @@
-"""Judges: models that mark a task from 1 to 10. They see all of it, gold and certificate included: it is their work."""
+"""Judges: models that mark a task from 1 to 10. They see all of it, gold and certificate included."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field
 
 from t2t_dist.core.errors import ContextExceeded
 from t2t_dist.core.identity import turn_seed
-from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
+from t2t_dist.core.prompts.render import UnusableAnswer, parse_json, render
 from t2t_dist.core.schema import Task, Vote
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.chat import ChatModel, Conversation
+
+from .intents import REGISTRY
 
 SEAT = "judge"
 #: How much of a call's result a judge is shown, in characters.
@@ -30,7 +32,7 @@ class Marks(BaseModel):
     comment: str = ""
 
 
-async def vote(model: ChatModel, task: Task, domain: Domain, *, seed: int) -> Vote | BadAnswer:
+async def vote(model: ChatModel, task: Task, domain: Domain, *, seed: int) -> Vote | UnusableAnswer:
     """One judge's marks, or why there are none.
 
     Raises:
@@ -42,22 +44,22 @@ async def vote(model: ChatModel, task: Task, domain: Domain, *, seed: int) -> Vo
     try:
         reply = await model.complete(conversation, seed=turn_seed(str(seed), SEAT, 0), seat=SEAT)
     except ContextExceeded as error:
-        return BadAnswer("", f"the task is too long for the judge: {error}")
+        return UnusableAnswer("", f"the task is too long for the judge: {error}")
     marks = parse_json(reply.content or "", Marks)
-    if isinstance(marks, BadAnswer):
+    if isinstance(marks, UnusableAnswer):
         return marks
     return Vote(judge=model.name, **marks.model_dump())
 
 
 async def committee(
     models: Sequence[ChatModel], task: Task, domain: Domain, *, seed: int
-) -> tuple[list[Vote], list[BadAnswer]]:
-    """All judges at once: their votes, and the answers that were none.
+) -> tuple[list[Vote], list[UnusableAnswer]]:
+    """All judges at once: their votes, and the answers that could not be used.
 
-    A model named twice votes twice, with seeds of their own.
+    A model named twice votes twice, with different seeds.
 
     Raises:
-        EngineError: of the first judge without an answer; no other is still being asked then.
+        EngineError: that of the first judge without an answer, once all have been asked.
     """
     asked = [vote(model, task, domain, seed=seed + place) for place, model in enumerate(models)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -65,7 +67,7 @@ async def committee(
         if isinstance(answer, BaseException):
             raise answer
     votes = [answer for answer in answers if isinstance(answer, Vote)]
-    return votes, [answer for answer in answers if isinstance(answer, BadAnswer)]
+    return votes, [answer for answer in answers if isinstance(answer, UnusableAnswer)]
 
 
 def judge_prompt(task: Task, domain: Domain) -> str:
@@ -74,6 +76,7 @@ def judge_prompt(task: Task, domain: Domain) -> str:
         "judge",
         summary=domain.summary or domain.name,
         task=task,
+        intent_prompt=REGISTRY[task.intent].judge_prompt,
         certificate=None if certificate is None else _as_json(certificate),
         policy=domain.policy.strip(),
         as_json=_as_json,

@@ -1,6 +1,6 @@
 """The tool dependency graph of a domain, derived from its tools' typed signatures and results.
 
-An arrow from one tool to another means: the first one's result holds a value that the second one's arguments need.
+An edge from one tool to another means: the result of the first holds a value that the arguments of the second need.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.tools import Kind, Tool
 from t2t_dist.environments.workflows import Workflow
 
-#: Tools an explorer is given at most (Trajectory2Task, explorer set-up).
+#: The most tools an explorer is given (Trajectory2Task, explorer set-up).
 MAX_TOOLS = 12
 
 
 class ToolGraph:
-    """Who feeds whom. Built once for a domain: :func:`graph_of`."""
+    """Which tool's results feed which tool's arguments. Built once per domain: :func:`graph_of`."""
 
     def __init__(self, domain: Domain) -> None:
         self.entry = list(domain.entry_tools)
@@ -29,7 +29,7 @@ class ToolGraph:
         self.produces = {t.name: t.produces() for t in [*self.entry, *self.reads, *self.writes]}
         #: Tools whose result can hold several values of a kind.
         self.listing = {t.name for t in self.reads if has_lists(t.returns)}
-        #: What lists everything there is of a kind is asked only where an errand takes it and nothing else gives it.
+        #: READ tools worth calling. One without arguments is worth it only if an errand takes what no other tool gives.
         near = {name for t in self.reads if t.parameters for name in self.produces[t.name]}
         wanted = {name for errand in domain.errands for name in errand.consumes()} - near
         self.asked = [t for t in self.reads if t.parameters or self.produces[t.name] & wanted]
@@ -81,7 +81,7 @@ class ToolGraph:
 
 
 def _details_of(tool: Tool) -> str | None:
-    """The type a tool looks up: its only argument, found again at the top of its result."""
+    """The type a tool looks up: that of its only argument, if it is also at the top of its result."""
     specs = list(tool.parameters.values())
     if len(specs) != 1 or specs[0].kind != "scalar" or tool.returns.kind != "struct":
         return None

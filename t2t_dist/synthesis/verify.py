@@ -1,7 +1,7 @@
 """Verify: decide from the data alone whether a task may be used.
 
 Order: words and certificate, duplicates, contamination, judges, solvability. The first failure is the verdict's
-reason. Nothing here asks a model: votes and rollouts are evidence that is stored, and judged here by thresholds.
+reason. No model is called here: votes and rollouts are stored evidence, to which thresholds are applied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from t2t_dist.storage.source_run import Source
 
 from .convert import certified, reject
 
-#: What a model said is not asked again: a task without usable words or votes stays rejected.
+#: No model is asked again: a task without usable words or votes stays rejected.
 SAID_BY_A_MODEL = frozenset({"bad_words", "no_votes"})
 
 
@@ -37,7 +37,7 @@ def duplicate_key(task: Task) -> str:
 def action_key(task: Task) -> str:
     """Equal for two tasks with the same sequence of writes on the same records, whatever their intent and words.
 
-    What has to be refused counts as well: else all tasks in which nothing may be written would be one.
+    Calls that have to be refused count as well: else all tasks without writes would share one key.
     """
     writes = [[c.name, next(iter(c.arguments.values()), None)] for c in task.grader.gold if c.kind == Kind.WRITE.value]
     refused = [[p.name, next(iter((p.arguments or {}).values()), None)] for p in task.grader.forbidden]
@@ -45,10 +45,10 @@ def action_key(task: Task) -> str:
 
 
 class Verifier:
-    """Verdicts for the tasks of one customer group after the other; duplicates are counted within what it has seen.
+    """Decides the verdicts of tasks; a duplicate is one of a task that the same instance has seen.
 
-    Duplicates share their customer, and all of a customer's trajectories are one work item: so the verdict does not
-    depend on how a run is spread over workers. The earlier trajectory wins.
+    Duplicates share their customer, and all of a customer's trajectories are one work item, so verdicts do not depend
+    on how a run is spread over workers. The earlier trajectory wins.
     """
 
     def __init__(self, domain: Domain, config: VerifyConfig, reference: Iterable[str] = ()) -> None:
@@ -59,13 +59,13 @@ class Verifier:
     def check(self, task: Task) -> Task:
         """Words, certificate, duplicates, contamination, votes: all but solvability."""
         if task.verdict != "verified" and (not task.grader.gold or SAID_BY_A_MODEL.intersection(task.reasons)):
-            return task  # no structure was ever made, or no words: there is nothing to certify
+            return task  # without a structure or words there is nothing to certify
         if certified(self.domain, task).verdict != "verified":
             return task
         return self.check_known(task)
 
     def check_known(self, task: Task) -> Task:
-        """Duplicates, contamination and votes of a task whose certificate was made this moment."""
+        """Duplicates, contamination and votes, for a task whose certificate has just been made."""
         key = duplicate_key(task)
         if key in self._seen:
             return reject(task, "duplicate", "an earlier task asks the same of the same records")
@@ -85,8 +85,7 @@ class Verifier:
     def solvable(self, task: Task, rewards: Sequence[float]) -> Task:
         """Keep the task if the reference agent's measured pass rate lies in the band.
 
-        ``rewards`` are those of its episodes; failures of the machinery are not among them. With none at all the
-        question stays open and the task stands.
+        ``rewards`` are those of its graded episodes. Without any, the task keeps its verdict.
         """
         if task.verdict != "verified" or not rewards:
             return task
@@ -101,5 +100,5 @@ class Verifier:
 
 
 def reference_keys(runs: Iterable[str]) -> frozenset[str]:
-    """What the tasks of reference runs do, for the contamination check."""
+    """Action keys of the verified tasks of reference runs, for the contamination check."""
     return frozenset(action_key(task) for run in runs for task in Source(run).verified_tasks())

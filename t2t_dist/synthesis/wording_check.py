@@ -1,7 +1,7 @@
 """The mention check: the words carry every stated fact, and none of the withheld ones.
 
-It is what lets a certificate hold whoever wrote the text: the structure is proved by the intent, and this proves that
-the text says the structure.
+It makes a certificate hold for any writer: the intent proves the structure, and this check proves that the text states
+the structure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The writer that is a model: it is told the structure of a task and gives it words.
+"""The writer that is a model: it is shown the structure of a task and puts it into words.
 
-Facts, goals and the moment of a change are decided in code before and stay as they are; whether the words carry them is
-checked in code after (the mention check, by the caller).
+Facts, goals and the moment of a change are decided in code beforehand and stay as they are; the caller checks in code
+whether the words carry them (the mention check).
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
+from t2t_dist.core.errors import ContextExceeded
 from t2t_dist.core.identity import turn_seed
-from t2t_dist.core.prompts.render import BadAnswer, parse_json, render
+from t2t_dist.core.prompts.render import UnusableAnswer, parse_json, render
 from t2t_dist.core.schema import Fact, Intent, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.chat import ChatModel, Conversation
+
+from .convert import BadWords
+from .intents import REGISTRY
 
 SEAT = "writer"
 
@@ -30,6 +34,26 @@ class TaskWords(BaseModel):
     change_request: str | None = None
 
 
+class LlmWriter:
+    """Any chat model as the :class:`~t2t_dist.synthesis.convert.Writer`."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self.model, self.name = model, model.name
+
+    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
+        """The same side in the model's words. Raises BadWords, EpisodeFailure."""
+        # The template's request says what each goal is; facts, stated and withheld, go with the side itself.
+        goals = [goal.request for goal in user.goals]
+        change = user.change.request if user.change else None
+        try:
+            words = await write(self.model, user, intent, goals, domain=domain, seed=seed, change=change)
+        except ContextExceeded as error:
+            raise BadWords(f"the prompt does not fit the model: {error}", "") from None
+        if isinstance(words, UnusableAnswer):
+            raise BadWords(words.why, words.raw)
+        return words
+
+
 async def write(
     model: ChatModel,
     side: UserSide,
@@ -39,12 +63,12 @@ async def write(
     domain: Domain,
     seed: int,
     change: str | None = None,
-) -> UserSide | BadAnswer:
+) -> UserSide | UnusableAnswer:
     """The side in the model's words.
 
     Args:
         side: the structure; its own words are not shown to the model.
-        goals: what the customer wants, one plain summary for each of ``side.goals``.
+        goals: what the customer wants, one plain summary per goal of ``side``.
         change: the same for what they want after ``side.change``.
         seed: the answer's sampling seed derives from it.
 
@@ -60,6 +84,7 @@ async def write(
             summary=domain.summary or domain.name,
             user=side,
             intent=intent,
+            intent_prompt=REGISTRY[intent].writer_prompt,
             summaries=list(goals),
             change_summary=change,
             literally=_literally,
@@ -69,15 +94,15 @@ async def write(
     reply = await model.complete(conversation, seed=turn_seed(str(seed), SEAT, 0), seat=SEAT)
     raw = reply.content or ""
     words = parse_json(raw, TaskWords)
-    return words if isinstance(words, BadAnswer) else _worded(side, words, raw)
+    return words if isinstance(words, UnusableAnswer) else _worded(side, words, raw)
 
 
-def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | BadAnswer:
+def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAnswer:
     if len(words.requests) != len(side.goals) or not all(request.strip() for request in words.requests):
-        return BadAnswer(raw, f"requests: one text for each of the {len(side.goals)} goals is needed")
+        return UnusableAnswer(raw, f"requests: one text for each of the {len(side.goals)} goals is needed")
     changed = (words.change_request or "").strip()
     if side.change is not None and not changed:
-        return BadAnswer(raw, "change_request: the customer changes their mind, so a text is needed")
+        return UnusableAnswer(raw, "change_request: the customer changes their mind, so a text is needed")
     goals = zip(side.goals, words.requests, strict=True)
     return side.model_copy(
         update={
@@ -93,6 +118,6 @@ def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | BadAnswer:
 
 
 def _literally(fact: Fact) -> str:
-    """The words that must stand in the text, for a fact that has to be recognised."""
+    """The exact words a text must contain so that the fact is recognised in it."""
     quoted = ", ".join(f'"{said}"' for said in fact.says)
     return f" (literally: {quoted})" if quoted else ""

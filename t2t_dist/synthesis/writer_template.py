@@ -1,7 +1,7 @@
 """The writer without a model: puts a task's structure into words with the domain's phrasings, seeded.
 
-Writers only word what an intent has decided. :func:`skeleton` is that decision as a customer's side, with plain words;
-the template writer's words are final, a model's words replace them and have to carry the same facts.
+A writer only words what an intent has decided. :func:`skeleton` is that decision as a customer's side in plain words,
+which are final with the template writer; a model's words replace them and have to carry the same facts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .intents.changing import FIRST_REPLY
 from .intents.facts import facts_of, identity_facts, said, sentence
 from .intents.structure import Structure
 
-#: Ways to be a customer. The first word is the style that scripted speech follows.
+#: Personas of customers. The first word is the style that scripted speech follows.
 PERSONAS = (
     "brief: you write in few words and get to the point.",
     "friendly: you are warm and polite, and thank people.",
@@ -33,7 +33,7 @@ _INSTEAD = (
     "Please make that {value}.",
     "Let's make it {value} after all.",
 )
-#: Said before another errand takes the first one's place, so that nobody does both.
+#: Said before another errand replaces the first, so that the agent does not carry out both.
 _NO_LONGER = (
     "I don't want that any more. ",
     "Forget what I asked for. ",
@@ -75,7 +75,7 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
 
 def _request(domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random) -> str:
     """The request in one sentence: stated slots as they are said, withheld ones left vague."""
-    # Plain words name the errand only: which of its details a call has, and whether there is such a tool, varies.
+    # A domain without phrases for the tool has words for the errand only: its details are appended.
     words = domain.language.tool(call.name)
     phrases = _Blanks()
     for fact in facts:
@@ -90,7 +90,7 @@ def _request(domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Rand
 
 
 class _Blanks(dict[str, str]):
-    """A slot that a call leaves out is left out of its phrase."""
+    """Phrases by slot; empty for a slot that the call leaves out."""
 
     def __missing__(self, slot: str) -> str:
         return ""
@@ -99,7 +99,7 @@ class _Blanks(dict[str, str]):
 def _changed(
     domain: Domain, world: World, structure: Structure, facts: Sequence[Fact], customer: str, rng: random.Random
 ) -> str:
-    """What the customer says instead: only what is different where the errand stays the same."""
+    """What the customer says instead: only the difference, if the errand stays the same."""
     assert structure.change is not None
     first, second = structure.goals[structure.change.goal].call, structure.change.call
     if first.name == second.name:

@@ -18,7 +18,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
 from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
-from t2t_dist.synthesis.intents.gold import fields_of
+from t2t_dist.synthesis.intents.grader_side import fields_of
 
 from .export_tasks import tasks_of, write_json
 from .second_verdict import TERMINATIONS, form_for, tau2_verdict

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import USER
-from t2t_dist.synthesis.intents.gold import fields_of
+from t2t_dist.synthesis.intents.grader_side import fields_of
 
 
 class Asked(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a run came to so far, in numbers: from its ledger, and from the rows indexed."""
+"""A run's results so far, in numbers: from its ledger, and from the rows indexed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .runs import Run
 
 
 class Cell(NamedTuple):
-    """Episodes of one agent and intent (or task): passed of graded, and those without a result."""
+    """Episodes of one agent and intent (or task): passed, graded, and without a result."""
 
     passed: int
     graded: int
@@ -22,7 +22,7 @@ class Cell(NamedTuple):
 
 
 def matrix(run: Run) -> dict[str, dict[str, Cell]]:
-    """``{agent: {intent: Cell}}`` of the rollouts read so far; verification's own are not counted."""
+    """``{agent: {intent: Cell}}`` of the rollouts read so far; those of verification are not counted."""
     index = run.episodes
     count = index.rows
     agents, intents, results = (index.facets[name] for name in ("agent", "intent", "result"))
@@ -30,7 +30,7 @@ def matrix(run: Run) -> dict[str, dict[str, Cell]]:
     shape = tuple(max(len(each), 1) for each in names)
     codes = np.ravel_multi_index(
         (agents.codes(count), intents.codes(count), results.codes(count)), shape, mode="clip"
-    )  # clip: a value may have come since the names were taken
+    )  # clip: a value may have been added since the names were read
     sums = np.bincount(codes[index.select({"stage": "rollout"}, count)], minlength=int(np.prod(shape))).reshape(shape)
     found: dict[str, dict[str, Cell]] = {}
     for a, agent in enumerate(names[0]):

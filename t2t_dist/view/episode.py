@@ -16,14 +16,14 @@ from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
-from t2t_dist.synthesis.intents.gold import matches
+from t2t_dist.synthesis.intents.grader_side import matches
 from t2t_dist.tau2.initial_world import world_of
 
 from .text import arguments_of, value_of
 
 
 class FieldChange(NamedTuple):
-    """A field of a record; values as text, ``None`` where the record or field is not there."""
+    """A field of a record; values as text, ``None`` where the record or field does not exist."""
 
     name: str
     before: str | None
@@ -31,7 +31,7 @@ class FieldChange(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """A record that a call changed. ``what`` is added, removed or changed."""
+    """A record that a call changed. ``what`` is ``added``, ``removed`` or ``changed``."""
 
     table: str
     key: str
@@ -41,16 +41,17 @@ class Changed(NamedTuple):
 
 @dataclass
 class ShownCall:
-    """A call with its result, if it was made, and what it did to the world.
+    """A call with its result, if it was executed, and what it changed in the world.
 
-    ``arguments`` are those that were written (``None``: no JSON object); ``checked`` has what the tool adds to them.
+    ``arguments`` are as the model wrote them (``None``: no JSON object); ``checked`` as the tool
+    validated them, with its defaults.
     """
 
     name: str
     arguments: dict[str, Any] | None
     raw: str
     checked: dict[str, Any] | None = None
-    own: bool = False  # the customer's, on a device of their own
+    own: bool = False  # the customer's, on their own device
     kind: str = ""
     result: str | None = None
     error: bool = False
@@ -61,7 +62,7 @@ class ShownCall:
 
 @dataclass
 class ShownTurn:
-    """A message; results of calls stand with their calls and are no turns of their own."""
+    """A message; results of calls are shown with their calls, not as turns."""
 
     number: int
     turn: Turn
@@ -69,8 +70,7 @@ class ShownTurn:
 
 
 class Pair(NamedTuple):
-    """A gold call beside the one that was made; ``None`` where there is no such one. ``mark``: same, missing, extra,
-    other."""
+    """A gold call beside the actual one; ``None`` where there is none. ``mark``: same, missing, extra, other."""
 
     gold: GoldCall | None
     actual: ShownCall | None
@@ -101,7 +101,7 @@ class RecordPair(NamedTuple):
 
 @dataclass
 class ShownEpisode:
-    """All of an episode that was worked out; ``unreplayed`` says why there is no state diff, if there is none."""
+    """What was derived from an episode; ``unreplayed`` is the reason where there is no state diff."""
 
     turns: list[ShownTurn]
     pairs: list[Pair] = field(default_factory=list)
@@ -113,45 +113,45 @@ class ShownEpisode:
         return sum(len(turn.calls) for turn in self.turns)
 
     def total(self, name: str) -> float:
-        """Sum of a figure over the turns, those of tools too."""
+        """Sum of a figure over the turns, tool turns included."""
         return float(sum(getattr(turn.turn, name) for turn in self.turns))
 
 
-class Reason(NamedTuple):
-    """Why an episode is what it is; ``turn`` is the place in the transcript that shows it, where there is one."""
+class Explanation(NamedTuple):
+    """Why an episode ended as it did; ``turn`` is the place in the transcript that shows it, where there is one."""
 
-    what: str
-    told: str
+    title: str
+    detail: str
     turn: int | None = None
 
 
-def diagnosed(row: dict[str, Any], task: Task, domain: Domain) -> list[Reason]:
-    """The findings of the episode's diagnosis, the primary one first; none where the domain can't be asked."""
+def diagnosed(row: dict[str, Any], task: Task, domain: Domain) -> list[Explanation]:
+    """The findings of the episode's diagnosis, the primary one first; empty where the domain's code fails."""
     try:
         turns = [turn_of(turn) for turn in row["turns"]]
         found = diagnose(domain, task, turns, row["termination"], outcome_of(row), row["flags"] or (), faults_of(row))
-    except Exception:  # the domain is somebody's code, and the page has the rest to show
+    except Exception:  # third-party code: the page shows the rest
         return []
-    return [Reason(finding.code.replace("_", " "), finding.detail, finding.turn) for finding in found.findings]
+    return [Explanation(finding.code.replace("_", " "), finding.detail, finding.turn) for finding in found.findings]
 
 
-def reasons(row: dict[str, Any]) -> list[Reason]:
-    """What grading found, or the failure: the page shows it on top, below the diagnosis."""
+def reasons(row: dict[str, Any]) -> list[Explanation]:
+    """What grading found, or the failure: shown at the top of the page, below the diagnosis."""
     given = ", ".join(f"{tool} ({fault})" for tool, fault in faults_of(row).items())
-    faults = [Reason("faults given to tools", given)] if given else []
+    faults = [Explanation("tool faults", given)] if given else []
     if row.get("failure"):
-        return [Reason(row["failure"].replace("_", " "), row.get("message") or ""), *faults]
+        return [Explanation(row["failure"].replace("_", " "), row.get("message") or ""), *faults]
     try:
         detail = orjson.loads(row.get("detail") or "{}")
     except orjson.JSONDecodeError:
         return []
-    found = faults + [Reason(name, str(why)) for name, why in detail.items()]
+    found = faults + [Explanation(name, str(why)) for name, why in detail.items()]
     broken = [name.replace("_", " ") for name, kept in (row.get("process") or {}).items() if kept is False]
-    return found + ([Reason("process", f"not kept: {', '.join(broken)}")] if broken else [])
+    return found + ([Explanation("process", f"not kept: {', '.join(broken)}")] if broken else [])
 
 
 def show(row: dict[str, Any], task: Task | None, domain: Domain | str) -> ShownEpisode:
-    """Work out an episode's page; ``domain`` may be the reason why there is none."""
+    """Derive what an episode's page shows; ``domain`` may be the reason why there is none."""
     turns = _turns([turn_of(turn) for turn in row["turns"] or ()])
     shown = ShownEpisode(turns)
     world: World | None = None
@@ -173,7 +173,7 @@ def show(row: dict[str, Any], task: Task | None, domain: Domain | str) -> ShownE
 
 def _turns(turns: Sequence[Turn]) -> list[ShownTurn]:
     shown: list[ShownTurn] = []
-    answers: list[ShownCall] = []  # calls that wait for their result, which come in their order
+    answers: list[ShownCall] = []  # calls whose results are still to come, in their order
     for number, turn in enumerate(turns):
         if turn.role == "tool" and answers:
             call = answers.pop(0)
@@ -190,10 +190,10 @@ def _call(call: ToolCall, seat: str) -> ShownCall:
 
 
 def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tuple[World | None, str]:
-    """Make the calls again on a fresh world, noting what each changes; the final world, or why it can't be known."""
+    """Replay the calls on a fresh world, noting what each changes; the final world, or why there is none."""
     waits = {c.name for t in turns for c in t.calls if (tool := domain.tools.get(c.name)) and tool.blocking}
     if waits:
-        return None, f"not replayed: {', '.join(sorted(waits))} waits for something outside of the world"
+        return None, f"not replayed: {', '.join(sorted(waits))} waits for something outside the world"
     world = domain.world() if task is None else world_of(domain, task)
     if task is not None and world.digest != task.grader.initial:
         return None, "the domain's database is not the one that this task was made on, so its calls can't be replayed"
@@ -203,17 +203,17 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
             tool = domain.tools.get(call.name)
             call.kind = tool.kind.value if tool else "unknown"
             if call.result is None:
-                call.note = "never made: the conversation was cut off here"
+                call.note = "not executed: the conversation was cut off here"
                 continue
             before = world.fork()
             try:
                 result = domain.tools.execute(world, call.name, call.raw, side)
             except ToolCrash as crash:
-                call.note = f"crashed when it was made again: {crash}"
+                call.note = f"crashed in the replay: {crash}"
                 continue
             call.checked = result.arguments
             if result.content != call.result:
-                call.note = "answered differently when it was made again"
+                call.note = "gave another result in the replay"
             if result.changed:
                 call.changes = [changed(change) for change in diff(before, world) if change.table != META]
     return world, ""
@@ -232,8 +232,8 @@ _ABSENT = object()
 def differing(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, list[str | None]]]:
     """Where values differ: a path such as ``variants[7706410293].stock``, and each one's text there (``None``: absent).
 
-    Goes down as long as all have something there of the same form. Elements of a list go by their id where each has
-    one of its own, so that one more does not move all the others.
+    Descends as long as all values have the same form. Elements of a list are matched by their ids where each has a
+    distinct one, so that one more element does not shift all the others.
     """
     if all(isinstance(value, Mapping) for value in values):
         inner = [dict(value) for value in values]
@@ -243,7 +243,7 @@ def differing(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, list
         inner = [{each[key] if key else n: each for n, each in enumerate(value, 1)} for value in values]
         form = "{}[{}]"
     else:
-        first: dict[bytes, str] = {}  # of equal values, whose fields may stand in another order, one text
+        first: dict[bytes, str] = {}  # one text for equal values, whatever the order of their fields
         texts = [None if v is _ABSENT else first.setdefault(_canonical(v), value_of(v)) for v in values]
         if any(text != texts[0] for text in texts):
             yield path, texts
@@ -253,7 +253,7 @@ def differing(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, list
 
 
 def _id_of(lists: Sequence[Sequence[Any]]) -> str:
-    """The field by which the elements of all these lists can be told apart; empty where there is none."""
+    """The field that identifies the elements in each of these lists; empty where there is none."""
     elements = [element for each in lists for element in each]
     if not elements or not all(isinstance(element, Mapping) for element in elements):
         return ""
@@ -265,7 +265,7 @@ def _id_of(lists: Sequence[Sequence[Any]]) -> str:
 
 
 def _canonical(value: Any) -> bytes:
-    """Equal for equal values: as in a world, 50 is 50.0."""
+    """A JSON text that is equal for equal values; as in a world, 50 equals 50.0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
@@ -276,7 +276,7 @@ def _key(name: str, arguments: dict[str, Any] | None) -> str:
 
 
 def _checked(call: GoldCall, domain: Domain | str) -> dict[str, Any]:
-    """A gold call's arguments with what the tool adds to them."""
+    """A gold call's arguments with the tool's defaults."""
     tool = None if isinstance(domain, str) else domain.tools.get(call.name)
     try:
         return tool.validate(call.arguments) if tool else call.arguments
@@ -285,7 +285,7 @@ def _checked(call: GoldCall, domain: Domain | str) -> dict[str, Any]:
 
 
 def _beside(gold: Sequence[GoldCall], actual: Sequence[ShownCall], domain: Domain | str) -> list[Pair]:
-    """Gold and actual calls in one list, each in its order, equal ones beside each other."""
+    """Gold and actual calls as pairs, each side in its order, equal calls side by side."""
     left = [_key(call.name, _checked(call, domain)) for call in gold]
     right = [_key(call.name, call.arguments if call.checked is None else call.checked) for call in actual]
     pairs: list[Pair] = []

@@ -1,4 +1,4 @@
-"""A task's certificate as evidence that can be drawn: states, candidates, what each state holds, the cited rule."""
+"""A task's certificate as evidence to draw: candidates, final states with their records, the cited rule."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from t2t_dist.core.schema import Certificate, GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META
 from t2t_dist.environments.tools import Call, ToolCrash
-from t2t_dist.synthesis.intents.errands import errands_in
-from t2t_dist.synthesis.intents.gold import changes_of, writes_in
+from t2t_dist.synthesis.intents.grader_side import changes_of, errands_in, writes_in
 from t2t_dist.tau2.initial_world import world_of
 
 from .episode import Changed, changed
 from .text import value_of
 
-#: Candidates drawn as lines; the others stand in the table only.
+#: Candidates drawn as lines; the others are listed in the table only.
 DRAWN = 10
 
 
 @dataclass
-class State:
-    """A final state: ``digest``, and the records in which it differs from the initial one where that is known."""
+class FinalState:
+    """A final state: ``digest``, and the records in which it differs from the initial state, if ``known``."""
 
     digest: str
     records: list[Changed] = field(default_factory=list)
@@ -36,21 +35,21 @@ class ShownCandidate:
 
     number: int
     arguments: list[tuple[str, str, bool]]
-    state: State
+    state: FinalState
     right: bool
     state_number: int = 0
 
 
 @dataclass
 class Evidence:
-    """What a page draws of a certificate; fields not of the intent are empty."""
+    """What a page draws of a certificate; fields that its intent does not use are empty."""
 
     certificate: Certificate
     initial: str
-    gold: State
+    gold: FinalState
     candidates: list[ShownCandidate] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
-    first: State | None = None
+    states: list[FinalState] = field(default_factory=list)
+    first: FinalState | None = None
     second: GoldCall | None = None
     refusal: str = ""
     rule_text: str = ""
@@ -58,18 +57,23 @@ class Evidence:
     note: str = ""
 
     @property
+    def plain(self) -> bool:
+        """Whether there is nothing to draw: no candidates, no change of mind, no forbidden call."""
+        return not self.candidates and not self.certificate.first_call and not self.certificate.forbidden_call
+
+    @property
     def guess(self) -> ShownCandidate | None:
-        """The candidate that an agent takes who doesn't ask."""
+        """The candidate taken by an agent that doesn't ask."""
         return self.candidates[0] if self.candidates else None
 
 
 def evidence(task: Task, domain: Domain | str) -> Evidence | None:
-    """Of a task that has a certificate; ``domain`` may be the reason why states can't be replayed."""
+    """A task's evidence, ``None`` without a certificate; ``domain`` may be the reason why nothing can be replayed."""
     certificate = task.certificate
     if certificate is None:
         return None
     grader, writes = task.grader, writes_in(task.grader.gold)
-    gold = State(grader.final, _records(grader.allowed_diff), True)
+    gold = FinalState(grader.final, _records(grader.allowed_diff), True)
     found = Evidence(certificate, grader.initial, gold)
     found.without = list(zip(writes, certificate.without, strict=False))
     found.rule_text = certificate.clause or ""
@@ -92,7 +96,7 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
 
 
 def _candidates(
-    found: Evidence, certificate: Certificate, errands: Sequence[GoldCall], domain: Domain | str, gold: State
+    found: Evidence, certificate: Certificate, errands: Sequence[GoldCall], domain: Domain | str, gold: FinalState
 ) -> None:
     states = {gold.digest: gold}
     for number, candidate in enumerate(certificate.candidates, 1):
@@ -113,19 +117,19 @@ def _candidates(
         shown.state_number = order.index(shown.state.digest)
 
 
-def _played(domain: Domain | str, errands: Sequence[GoldCall], digest: str) -> State:
-    """The state that errands lead to, its records known if it is the one that the certificate names."""
+def _played(domain: Domain | str, errands: Sequence[GoldCall], digest: str) -> FinalState:
+    """The state that errands lead to; its records are known if it is the one that the certificate names."""
     if isinstance(domain, str):
-        return State(digest)
+        return FinalState(digest)
     world = domain.world()
     try:
         for errand in errands:
             call = Call(errand.name, errand.arguments)
             if _reaches_outside(domain, call) or not domain.carry_out(world, call):
-                return State(digest)
+                return FinalState(digest)
     except ToolCrash:
-        return State(digest)
-    return State(digest, _records(changes_of(world)), True) if world.digest == digest else State(digest)
+        return FinalState(digest)
+    return FinalState(digest, _records(changes_of(world)), True) if world.digest == digest else FinalState(digest)
 
 
 def _refusal(domain: Domain, call: GoldCall) -> str:
@@ -140,7 +144,7 @@ def _refusal(domain: Domain, call: GoldCall) -> str:
 
 
 def _reaches_outside(domain: Domain, call: Call) -> bool:
-    """Whether a tool waits for something outside of the world: looking at a page must not call it."""
+    """Whether a tool waits for something outside the world: viewing a page must not call it."""
     workflow = domain.workflows.get(call.name)
     if workflow is not None:
         return any(tool.blocking for tool in domain.tools)
@@ -158,7 +162,7 @@ def spread(count: int, height: float) -> list[float]:
 
 
 def drawing(found: Evidence) -> dict[str, Any] | None:
-    """Places of what the drawing of an ambiguity holds: request -> candidates -> final states."""
+    """Positions in the drawing of an ambiguity: request -> candidates -> final states."""
     drawn = found.candidates[:DRAWN]
     if not drawn:
         return None

@@ -1,8 +1,8 @@
-"""Who may look: this machine's browser that knows the token, and no page of anybody else.
+"""Access control: a browser on this machine that knows the token, and no other web site's page.
 
 The server listens on the loopback interface, but a browser lets any web site send requests there. So: the Host header
-must be a loopback name (else a site whose name is made to point here could read along: DNS rebinding); a cookie that
-is sent with no request from another site (SameSite=Strict) carries the token; nothing but reading is possible.
+must be a loopback name (against DNS rebinding: a site whose name is made to point here); the token is in a cookie that
+is not sent with requests from other sites (SameSite=Strict); requests can only read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-#: Nothing is loaded from elsewhere, no script stands in a page, nobody frames it.
+#: Nothing is loaded from elsewhere, no inline scripts, no framing.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -37,7 +37,7 @@ class Guard:
 
     def __init__(self, token: str | None = None) -> None:
         self.token = token or secrets.token_urlsafe(24)
-        # A browser shares cookies between the ports of a host: of two viewers each needs a name of its own.
+        # A browser shares cookies between the ports of a host: two viewers need different names.
         self.cookie = f"t2t-view-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
 
     def named_well(self, request: web.Request) -> bool:
@@ -49,11 +49,11 @@ class Guard:
         return self._right(request.cookies.get(self.cookie, ""))
 
     def introduced(self, request: web.Request) -> web.Response | None:
-        """The answer to an address with the right token in it: a cookie, and the same address without the token."""
+        """The response to an address with the right token: a cookie, and a redirect to the address without it."""
         if not self._right(request.query.get("token", "")):
             return None
         rest = urlencode([(name, value) for name, value in request.query.items() if name != "token"])
-        # A path that began with two slashes would lead to another host.
+        # A path that begins with two slashes would lead to another host.
         place = "/" + request.rel_url.raw_path.lstrip("/") + (f"?{rest}" if rest else "")
         response = web.Response(status=303, headers={"Location": place})
         response.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")

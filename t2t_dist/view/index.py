@@ -1,7 +1,7 @@
-"""What the viewer keeps in memory: the narrow columns of a table, about 80 bytes a row. Transcripts stay on disk.
+"""The viewer's index in memory: the narrow columns of a table, about 80 bytes per row. Transcripts stay on disk.
 
 Columns with few values (agent, intent ...) are *facets*, kept as codes of two bytes; ids as Arrow strings; figures as
-32-bit floats. Rows are only ever added, shard by shard, by one thread; any number of threads read what has been added.
+32-bit floats. Rows are only ever added, shard by shard, by one thread; any number of threads read.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import pyarrow.compute
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.shard import Shard
 
-#: The stubs of pyarrow know fewer types than its functions take.
+#: The stubs of pyarrow cover fewer types than its functions take.
 pc: Any = pyarrow.compute
 
 #: From a shard's columns to one facet's values.
 Derive = Callable[[pa.Table], Any]
-#: Values of a facet beyond this many count as one: it is no facet then, and codes have two bytes.
+#: Further values of a facet count as one: with so many it is no useful filter, and codes have two bytes.
 MOST_VALUES = 4096
 OTHER = "(others)"
 
 
 class Grown:
-    """A numpy array that is appended to; views taken earlier stay what they were."""
+    """A numpy array that can be appended to; views taken earlier stay valid."""
 
     def __init__(self, dtype: Any) -> None:
         self._array, self._size = np.empty(1024, dtype), 0
@@ -37,7 +37,7 @@ class Grown:
     def add(self, values: np.ndarray) -> None:
         size = self._size + len(values)
         if size > len(self._array):
-            # By a quarter: doubling would hold up to twice what is needed of a million rows.
+            # By a quarter: doubling would waste up to half the memory on a million rows.
             larger = np.empty(max(size, len(self._array) * 5 // 4), self._array.dtype)
             larger[: self._size] = self._array[: self._size]
             self._array = larger
@@ -93,14 +93,14 @@ class TableIndex:
         self._numbers = {name: Grown(np.float32) for name in figures}
         self._shards: list[Shard] = []
         self._starts: list[int] = []
-        #: Rows that can be read; set last, so that a reader in another thread never sees half a shard.
+        #: Rows that can be read; set last, so that another thread never sees half a shard.
         self.rows = 0
 
     def add(self, shard: Shard, names: Sequence[str]) -> None:
-        """Take the rows of a shard, of which ``names`` are read. Raises InputError; then none of its rows is taken."""
+        """Add the rows of a shard, reading the columns ``names``. Raises InputError; then none of its rows is added."""
         table = shard.columns(names)
         there, count = table.schema.names, len(table)
-        # All that can fail comes before the first column is touched: columns must stay of one length.
+        # Everything that can fail comes before the first column is touched: columns must keep one length.
 
         def column(name: str, kind: Any) -> Any:
             return table[name].combine_chunks().cast(kind) if name in there else pa.nulls(count, kind)
@@ -132,7 +132,7 @@ class TableIndex:
         return self._numbers[name].first(count)
 
     def matching(self, name: str, values: Iterable[str], count: int) -> np.ndarray:
-        """Which of the first ``count`` rows have one of these values in a text column."""
+        """Mask of the first ``count`` rows that have one of these values in a text column."""
         wanted = pa.array(list(values), pa.string())
         chunked = self.text(name, count)
         found = pc.equal(chunked, wanted[0]) if len(wanted) == 1 else pc.is_in(chunked, value_set=wanted)
@@ -145,7 +145,7 @@ class TableIndex:
         return int(found[0]) if len(found) else None
 
     def shard_of(self, row: int) -> tuple[Shard, int]:
-        """Where a row lies: its shard and its number there."""
+        """The shard of a row, and the row's number there."""
         place = bisect_right(self._starts, row) - 1
         return self._shards[place], row - self._starts[place]
 
@@ -171,7 +171,7 @@ class TableIndex:
         return [found.get(row, {}) for row in rows]
 
     def select(self, chosen: Mapping[str, str], count: int, leave_out: str = "") -> np.ndarray:
-        """Which of the first ``count`` rows have these facet values; one facet can be left out of account."""
+        """Mask of the first ``count`` rows that have these facet values, the facet ``leave_out`` ignored."""
         mask = np.ones(count, bool)
         for name, value in chosen.items():
             if name != leave_out:
@@ -189,7 +189,7 @@ class TableIndex:
 
 # -- the two lists -----------------------------------------------------------------------------------------------------
 PASSED, MISSED, NO_RESULT = "passed", "not passed", "no result"
-#: Of a run's rows, what an evaluation counts and what verification's own rollouts are.
+#: The columns read of each shard.
 EPISODE_COLUMNS = (
     "episode_id",
     "task_id",

@@ -15,12 +15,12 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.storage.rows import PARTS, from_row
 
 from .counts import Cell
-from .episode import Reason, ShownEpisode, diagnosed, reasons, show
+from .episode import Explanation, ShownEpisode, diagnosed, reasons, show
 from .evidence import drawing, evidence
 from .index import NO_RESULT, PASSED, TableIndex
 from .query import Query
 from .runs import Run, Runs
-from .search import Found, search
+from .search import SearchResult, search
 
 PAGE = 50
 #: Turns on one page of an episode.
@@ -28,20 +28,20 @@ TURNS = 150
 
 
 class NotThere(Exception):
-    """Nothing is stored under this address; the message says what was looked for."""
+    """Raised where nothing is stored under an address; the message names what was looked for."""
 
 
-class Lines(NamedTuple):
-    """One page of a list: ``rows`` by number, how many the filters leave, and what a search looked at."""
+class Listing(NamedTuple):
+    """One page of a list: ``rows`` by number, how many rows match the filters, and the search, if there was one."""
 
     rows: list[int]
     matching: int
     counts: dict[str, dict[str, int]]
-    found: Found | None
+    found: SearchResult | None
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------
-def _lines(index: TableIndex, query: Query, extra: np.ndarray | None, count: int) -> Lines:
+def _listing(index: TableIndex, query: Query, extra: np.ndarray | None, count: int) -> Listing:
     mask = index.select(query.facets, count)
     counts = {}
     for facet in index.facets:
@@ -52,13 +52,13 @@ def _lines(index: TableIndex, query: Query, extra: np.ndarray | None, count: int
     chosen = ordered(index, mask, query.order)
     if query.text:
         found = search(index, chosen, query.text, start=query.start, most=PAGE)
-        return Lines(found.rows, len(chosen), counts, found)
+        return Listing(found.rows, len(chosen), counts, found)
     start = PAGE * (query.page - 1)
-    return Lines([int(row) for row in chosen[start : start + PAGE]], len(chosen), counts, None)
+    return Listing([int(row) for row in chosen[start : start + PAGE]], len(chosen), counts, None)
 
 
 def ordered(index: TableIndex, mask: np.ndarray, order: str) -> np.ndarray:
-    """The rows of a mask: as they were written, the newest first, or the longest first."""
+    """The rows of a mask: in the order of writing, the newest first, or the longest first."""
     rows = np.flatnonzero(mask)
     if order == "newest":
         return rows[::-1]
@@ -68,7 +68,7 @@ def ordered(index: TableIndex, mask: np.ndarray, order: str) -> np.ndarray:
 
 
 def _of_tasks(runs: Runs, run: Run, query: Query, verdict: str, count: int) -> np.ndarray | None:
-    """Which episodes are of one task, or of tasks with this verdict; ``None`` where nothing of the kind is asked."""
+    """Mask of the episodes of one task, or of tasks with this verdict; ``None`` where the query asks for neither."""
     mask: np.ndarray | None = None
     if query.task:
         mask = run.episodes.matching("task_id", [query.task], count)
@@ -80,10 +80,10 @@ def _of_tasks(runs: Runs, run: Run, query: Query, verdict: str, count: int) -> n
 
 
 def _rejected(runs: Runs, run: Run, count: int) -> np.ndarray:
-    """Which episodes are of tasks that were rejected in the end."""
+    """Mask of the episodes of rejected tasks."""
     tasks = runs.tasks_of(run).tasks
     known = (tasks.rows, count)
-    if run.rejected is None or run.rejected[0] != known:  # a whole pass over the ids: once for each state of a run
+    if run.rejected is None or run.rejected[0] != known:  # a whole pass over the ids: once per state of a run
         rows = np.flatnonzero(tasks.select({"verdict": "rejected"}, tasks.rows))
         ids = tasks.text("task_id", tasks.rows).take(rows).to_pylist()
         run.rejected = known, run.episodes.matching("task_id", ids, count) if ids else np.zeros(count, bool)
@@ -115,16 +115,16 @@ def episode_line(index: TableIndex, row: int) -> EpisodeLine:
 
 
 def split_verdict(query: Query) -> tuple[Query, str]:
-    """The verdict is the task's and no facet of an episode's own row."""
+    """The query without its verdict, and the verdict: it is the task's, not a facet of an episode's own row."""
     own = {name: value for name, value in query.facets.items() if name != "verdict"}
     return query.at(facets=own), query.facets.get("verdict", "")
 
 
 def episodes(runs: Runs, run: Run, query: Query) -> dict[str, Any]:
-    """The list of episodes and failures. ``query`` may have the facet ``verdict``."""
+    """The page of episodes and failures. ``query`` may have the facet ``verdict``."""
     count = run.episodes.rows
     own, verdict = split_verdict(query)
-    lines = _lines(run.episodes, own, _of_tasks(runs, run, query, verdict, count), count)
+    lines = _listing(run.episodes, own, _of_tasks(runs, run, query, verdict, count), count)
     if runs.tasks_of(run).tasks.rows:
         others = run.episodes.select(own.facets, count)
         if (of_task := _of_tasks(runs, run, own, "", count)) is not None:
@@ -157,7 +157,7 @@ def neighbours(runs: Runs, run: Run, query: Query, row: int) -> dict[str, Any]:
 
 @dataclass
 class TaskLine:
-    """A row of the list of tasks; ``results`` by agent, from every run that rolled it out."""
+    """A row of the list of tasks; ``results`` by agent, from every opened run with episodes on the task."""
 
     task_id: str
     customer: str
@@ -167,10 +167,10 @@ class TaskLine:
 
 
 def tasks(runs: Runs, run: Run, query: Query) -> dict[str, Any]:
-    """The list of tasks."""
+    """The page of tasks."""
     index = run.tasks
     count = index.rows
-    lines = _lines(index, query, None, count)
+    lines = _listing(index, query, None, count)
     shown = []
     for row, words in zip(lines.rows, index.some(lines.rows, ["user"]), strict=True):
         goals = (words.get("user") or {}).get("goals") or [{}]
@@ -203,14 +203,14 @@ def results_of(runs: Runs, run: Run, ids: list[str]) -> dict[str, dict[str, Cell
 
 # -- one task, one episode ---------------------------------------------------------------------------------------------
 class Rolled(NamedTuple):
-    """An episode on a task, in whichever run."""
+    """An episode on a task, and the run it belongs to."""
 
     run: Run
     line: EpisodeLine
 
     @property
     def name(self) -> str:
-        """How an address names it."""
+        """Its name in an address: ``run/episode``."""
         return f"{self.run.name}/{self.line.episode_id}"
 
 
@@ -226,7 +226,7 @@ def episodes_on(runs: Runs, owner: Run, task_id: str) -> list[Rolled]:
 
 
 def domain_of(run: Run) -> Domain | str:
-    """The run's domain, or why it can't be had."""
+    """The run's domain, or why it can't be loaded."""
     try:
         return run.domain()
     except InputError as error:
@@ -238,7 +238,7 @@ def task(runs: Runs, run: Run, task_id: str) -> dict[str, Any]:
     row = run.tasks.find("task_id", task_id)
     if row is None:
         raise NotThere(f"task {task_id} is not among the rows read so far of {run.name}")
-    stored = from_row_told(run.tasks.read(row), task_id)
+    stored = task_of_row(run.tasks.read(row), task_id)
     rolled = episodes_on(runs, run, task_id)
     by_agent: dict[tuple[str, str, str], list[Rolled]] = defaultdict(list)
     for each in rolled:
@@ -257,7 +257,7 @@ def task(runs: Runs, run: Run, task_id: str) -> dict[str, Any]:
         "by_agent": dict(by_agent),
         "rolled": rolled,
         "siblings": siblings,
-        # To begin with, the first agent beside the next one.
+        # Preselected: the first episode of the next agent.
         "chosen_second": next(
             (place for place, each in enumerate(rolled) if each.line.facets["agent"] != rolled[0].line.facets["agent"]),
             1,
@@ -265,8 +265,8 @@ def task(runs: Runs, run: Run, task_id: str) -> dict[str, Any]:
     }
 
 
-def from_row_told(row: dict[str, Any], task_id: str) -> Task:
-    """Raises InputError where a row holds no task."""
+def task_of_row(row: dict[str, Any], task_id: str) -> Task:
+    """The task in a row. Raises InputError: it holds none."""
     try:
         return from_row(Task, row)
     except ValueError as error:
@@ -275,7 +275,7 @@ def from_row_told(row: dict[str, Any], task_id: str) -> Task:
 
 @dataclass
 class EpisodePage:
-    """All that the page of an episode shows."""
+    """The data of an episode's page."""
 
     run: Run
     row: dict[str, Any]
@@ -284,8 +284,8 @@ class EpisodePage:
     shown: ShownEpisode
     passed: bool | None
     parts: list[tuple[str, float, bool]]
-    diagnosis: list[Reason]
-    reasons: list[Reason]
+    diagnosis: list[Explanation]
+    reasons: list[Explanation]
     notes: list[str]
     number: int
 
@@ -307,7 +307,7 @@ def episode(runs: Runs, run: Run, episode_id: str) -> EpisodePage:
     domain = domain_of(run)
     shown = show(row, stored, domain)
     reward = row.get("reward")
-    diagnosis: list[Reason] = []
+    diagnosis: list[Explanation] = []
     if stored is not None and reward is not None and not isinstance(domain, str) and not shown.unreplayed:
         diagnosis = diagnosed(row, stored, domain)
     basis = {"ended", *(stored.grader.basis if stored else ())}
@@ -328,7 +328,7 @@ def episode(runs: Runs, run: Run, episode_id: str) -> EpisodePage:
 
 
 def turn_text(page: EpisodePage, turn: int, part: str) -> str:
-    """A whole text of a turn: ``content``, ``reasoning``, ``call-0`` (its arguments) or ``result-0``."""
+    """A turn's full text: ``content``, ``reasoning``, ``call-0`` (its arguments) or ``result-0``. Raises NotThere."""
     shown = next((each for each in page.shown.turns if each.number == turn), None)
     kind, _, number = part.partition("-")
     if shown is not None:
@@ -341,12 +341,12 @@ def turn_text(page: EpisodePage, turn: int, part: str) -> str:
 
 
 def compared(runs: Runs, names: Mapping[str, str]) -> list[EpisodePage]:
-    """The two episodes that an address names as ``run/episode``."""
+    """The two episodes that an address names as ``run/episode``. Raises NotThere, InputError."""
     pages = []
     for side in ("a", "b"):
         name, _, episode_id = names.get(side, "").partition("/")
         run = runs.get(name)
         if run is None:
-            raise NotThere(f"'{names.get(side, '')}' is no episode of an opened run; open a task and choose two there")
+            raise NotThere(f"'{names.get(side, '')}' is no episode of an opened run; choose two on the page of a task")
         pages.append(episode(runs, run, episode_id))
     return pages

@@ -1,4 +1,4 @@
-"""What a list shows, as its address says it: filters, search, order, page. Every link is made here."""
+"""The query of a list, as written in its address: filters, search, order, page. Every link is made here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 ORDERS = ("newest", "longest")
-#: Beyond what anybody types; a search pattern has to be compiled.
+#: Longer than anybody types; a search pattern has to be compiled.
 LONGEST_TEXT = 300
 
 
 @dataclass(frozen=True)
 class Query:
-    """Of a list of episodes or tasks: ``facets`` {facet: value}, ``text`` searched for, ``start`` of a search."""
+    """The query of a list of episodes or tasks: ``facets`` {facet: value}, ``text`` and ``start`` of a search."""
 
     facets: Mapping[str, str]
     text: str = ""
@@ -25,7 +25,7 @@ class Query:
 
     @classmethod
     def of(cls, given: Mapping[str, str], facets: list[str]) -> Query:
-        """From an address; what it does not know, or can't read, is left out."""
+        """From an address; unknown and unreadable parts are left out."""
         return cls(
             facets={name: given[name] for name in facets if given.get(name)},
             text=given.get("q", "").strip()[:LONGEST_TEXT],
@@ -36,7 +36,7 @@ class Query:
         )
 
     def string(self) -> str:
-        """As the part of an address after its ``?``, with it; empty where there is nothing to say."""
+        """The query part of an address, with its ``?``; empty where nothing is set."""
         said: dict[str, Any] = dict(self.facets)
         said |= {"task": self.task, "q": self.text, "order": self.order}
         said |= {"page": self.page if self.page > 1 else "", "from": self.start or ""}
@@ -44,7 +44,7 @@ class Query:
         return f"?{urlencode(kept)}" if kept else ""
 
     def having(self, facet: str, value: str) -> Query:
-        """The same with one facet set, or free if it has this value already; from the first page."""
+        """The same with one facet set, or unset if it has this value already; from the first page."""
         facets = {name: kept for name, kept in self.facets.items() if name != facet}
         if self.facets.get(facet) != value:
             facets[facet] = value

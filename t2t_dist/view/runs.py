@@ -1,7 +1,7 @@
-"""A run that is looked at: what it is, what has been read of it so far, and what can't be shown and why.
+"""A run shown by the viewer: what it is, what has been read of it so far, and what can't be shown and why.
 
 One thread follows the runs (:meth:`Run.refresh`): it reads the ledger's new commits and indexes the shards they name.
-Requests read whatever there is by then. Nothing a run lacks is an error here; it is a line under ``problems``.
+Requests read what has been indexed by then. What a run lacks is no error here but a line under ``problems``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
 _SHOWN_PROBLEMS = 20
 
 
-#: Loading a domain takes seconds and memory: runs of the same one share it, and two requests don't load it twice.
+#: Loading a domain takes seconds and memory: runs of one domain share it, and concurrent requests load it once.
 _loading = threading.Lock()
 
 
@@ -51,7 +51,7 @@ class Run:
     """One run directory."""
 
     def __init__(self, path: str, name: str) -> None:
-        """``name`` stands in addresses. Raises InputError: there is no such directory, or it is not a run's."""
+        """``name`` is its name in addresses. Raises InputError: there is no such directory, or it is no run."""
         self.storage, self.path, self.name = open_storage(path), resolved(path), name
         self.manifest: Manifest | None = None
         self._described: dict[str, Any] = {}
@@ -61,7 +61,7 @@ class Run:
         self.status: dict[str, Any] | None = None
         #: Whether the ledger has been read once, and everything it names has been indexed.
         self.opened = self.complete = False
-        #: Which episodes are of rejected tasks, kept for a state ``(tasks, episodes)`` of the two indexes.
+        #: Mask of the episodes of rejected tasks, cached for the sizes ``(tasks, episodes)`` of the two indexes.
         self.rejected: tuple[tuple[int, int], np.ndarray] | None = None
         self._waiting: list[Shard] = []
         self._seen: dict[str, int] = {}
@@ -78,8 +78,8 @@ class Run:
             self.manifest = read_manifest(self.storage)
             self._described = self.manifest.model_dump(mode="json")
         except InputError as error:
-            # Of another version, or damaged: what can be read of it still says what the run was.
-            self._problems.append(f"{error}. What the run is, and its rows, are shown as far as they can be read")
+            # Of another version, or damaged: what can be read of it still describes the run.
+            self._problems.append(f"{error}. The run and its rows are shown as far as they can be read")
             try:
                 raw = orjson.loads(data or b"{}")
             except orjson.JSONDecodeError:
@@ -88,7 +88,7 @@ class Run:
 
     # -- following -----------------------------------------------------------------------------------------------------
     def refresh(self, budget_s: float = 0.5) -> bool:
-        """Read new commits, then index shards for about so many seconds; True if anything is new. One thread only."""
+        """Read new commits, then index shards for about ``budget_s`` seconds; True if anything is new. One thread."""
         changed = self._follow()
         deadline = time.monotonic() + budget_s
         while self._waiting:
@@ -99,11 +99,11 @@ class Run:
             try:
                 index.add(shard, columns)
             except StoreUnavailable:
-                break  # the next turn tries again
+                break  # the next refresh tries again
             except (InputError, pa.ArrowException, KeyError) as error:
                 self.lost_rows += shard.info.rows
-                told = str(error) if isinstance(error, InputError) else f"{shard.info.file}: unreadable ({error})"
-                self._problems.append(told)
+                message = str(error) if isinstance(error, InputError) else f"{shard.info.file}: unreadable ({error})"
+                self._problems.append(message)
             self._waiting.pop(0)
             changed = True
             if time.monotonic() >= deadline:
@@ -116,7 +116,7 @@ class Run:
         try:
             self.status = read_status(self.storage)
         except InputError:
-            pass  # the driver will write it anew
+            pass  # the driver will write it again
         changed = (before or {}).get("state") != (self.status or {}).get("state")
         if not self.opened:
             self.opened = changed = True
@@ -130,7 +130,7 @@ class Run:
         try:
             changed |= advance(self.storage, self.state)
         except StoreUnavailable:
-            pass  # the next turn tries again
+            pass  # the next refresh tries again
         except InputError as error:
             self._broken(error)
         for table in ("tasks", "episodes", "failures"):
@@ -140,36 +140,36 @@ class Run:
         return changed
 
     def _broken(self, error: InputError) -> None:
-        """Say once that the ledger can't be read to its end."""
+        """Report once that the ledger can't be read to its end."""
         if not self._ledger_broken:
             self._ledger_broken = True
             self._problems.append(f"{error}. What was committed before it is shown")
 
     @property
     def running(self) -> bool:
-        """Whether a driver says it is at work, and has said so lately."""
+        """Whether a driver reports that it is at work, and did so recently."""
         status = self.status
         return status is not None and status["state"] == "running" and time.time() - status["at"] <= STALE_S
 
     @property
-    def state_told(self) -> tuple[str, str]:
-        """One word for what the run is at, and a line about it."""
+    def status_line(self) -> tuple[str, str]:
+        """The run's state in one word, and a line of detail."""
         status = self.status
         if self.running:
             done = (status or {}).get("items", {})
-            told = f"{done.get('done', 0):,} of {done.get('total', 0):,} items" if done else ""
-            return "running", told
+            detail = f"{done.get('done', 0):,} of {done.get('total', 0):,} items" if done else ""
+            return "running", detail
         if status is None:
             return "stored", ""
         if status["state"] == "running":
-            return "silent", "its driver has not written for a while; the same command goes on with it"
+            return "silent", "its driver has written nothing for a while; run the same command to resume it"
         return str(status["state"]), str(status.get("why", ""))
 
     @property
     def problems(self) -> list[str]:
         found = list(dict.fromkeys(self._problems))
         more = len(found) - _SHOWN_PROBLEMS
-        return found[:_SHOWN_PROBLEMS] + ([f"... and {more:,} more of the kind"] if more > 0 else [])
+        return found[:_SHOWN_PROBLEMS] + ([f"... and {more:,} more like these"] if more > 0 else [])
 
     @property
     def rows_named(self) -> int:
@@ -182,10 +182,10 @@ class Run:
 
     @property
     def version(self) -> str:
-        """Changes when there is something new to see."""
-        return f"{self.state.last}.{self.rows_read}.{self.state_told[0]}"
+        """A text that changes when there is something new to show."""
+        return f"{self.state.last}.{self.rows_read}.{self.status_line[0]}"
 
-    # What its manifest says, as far as it can be read.
+    # From its manifest, as far as it can be read.
     @property
     def kind(self) -> str:
         return str(self._described.get("kind", "run"))
@@ -209,10 +209,10 @@ class Run:
         found = self._described.get("results")
         return found if isinstance(found, dict) else {}
 
-    # -- what episodes rest on -----------------------------------------------------------------------------------------
+    # -- what episodes refer to ----------------------------------------------------------------------------------------
     @cached_property
     def source_path(self) -> str | None:
-        """The run that an evaluation has its tasks from."""
+        """The run whose tasks an evaluation uses."""
         config = self.manifest.config if self.manifest else None
         return config.source if config and self.kind == "evaluate" else None
 
@@ -227,14 +227,14 @@ class Run:
                     self._domain = _domain(config.domain, config.domain_seed, config.scale)
                 except InputError as error:
                     self._domain = str(error)
-                except Exception as error:  # a domain is somebody's code
+                except Exception as error:  # third-party code
                     self._domain = f"the domain could not be loaded: {type(error).__name__}: {error}"
         if isinstance(self._domain, str):
             raise InputError(self._domain)
         return self._domain
 
     def task(self, task_id: str) -> Task | None:
-        """A task of this run's own. Raises InputError: its row can't be read."""
+        """A task stored in this run. Raises InputError: its row can't be read."""
         row = self.tasks.find("task_id", task_id)
         if row is None:
             return None
@@ -246,10 +246,10 @@ class Run:
 
 
 class Runs:
-    """The runs that are looked at, and those their tasks come from."""
+    """The runs that are shown, and those their tasks come from."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        """Raises InputError for the first that is no run directory."""
+        """Raises InputError: a path is no run directory."""
         self.shown: list[Run] = []
         self._all: dict[str, Run] = {}
         self.missing: dict[str, str] = {}
@@ -281,19 +281,19 @@ class Runs:
         return next((run for run in self._all.values() if run.name == name), None)
 
     def tasks_of(self, run: Run) -> Run:
-        """The run that holds the tasks of a run's episodes."""
+        """The run that holds the tasks of a run's episodes: itself, or the source of an evaluation."""
         if run.source_path:
             return self._all.get(resolved(run.source_path), run)
         return run
 
     def task(self, run: Run, task_id: str) -> Task | None:
-        """The task of an episode of ``run``, wherever it is stored. Raises InputError."""
+        """The task of an episode of ``run``, from its source or from itself. Raises InputError."""
         return self.tasks_of(run).task(task_id) or run.task(task_id)
 
     def problems(self, run: Run) -> list[str]:
         return [*run.problems, *([self.missing[run.name]] if run.name in self.missing else [])]
 
     def refresh(self, budget_s: float = 0.5) -> bool:
-        """A turn of the following thread over all runs."""
+        """Refresh every run, in the following thread; True if anything is new."""
         changed = [run.refresh(budget_s) for run in self]
         return any(changed)

@@ -1,4 +1,4 @@
-"""Full-text search: streams over the transcripts of the chosen rows, for a bounded time, and says how far it came."""
+"""Full-text search: streams over the transcripts of the chosen rows for a bounded time, and reports how far it came."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from t2t_dist.core.errors import InputError
 
 from .index import TableIndex
 
-pc: Any = pyarrow.compute  # its stubs know fewer types than it takes
+pc: Any = pyarrow.compute  # its stubs cover fewer types than it takes
 
-#: Where the words of a row are.
+#: The columns that are searched, by table.
 _COLUMNS = {"episodes": ("turns",), "failures": ("turns", "message"), "tasks": ("user", "detail")}
 
 
 @dataclass
-class Found:
-    """``rows`` match; ``looked`` of the chosen rows were looked through, the next to look at is number ``stop``."""
+class SearchResult:
+    """One stretch of a search: the matching ``rows``, and how far it came.
+
+    ``looked`` of the ``total`` chosen rows were searched, ``unreadable`` could not be; the next to search is number
+    ``stop``.
+    """
 
     rows: list[int] = field(default_factory=list)
     looked: int = 0
@@ -38,18 +42,19 @@ class Found:
 
 def search(
     index: TableIndex, chosen: np.ndarray, text: str, *, start: int = 0, most: int = 50, budget_s: float = 1.2
-) -> Found:
-    """Rows of ``chosen`` (row numbers in the order to look, from place ``start``) whose words contain ``text``.
+) -> SearchResult:
+    """Rows whose words contain ``text``, whatever its case.
 
-    Upper and lower case are the same. Stops at ``most`` matches or when ``budget_s`` seconds are over.
+    ``chosen`` holds row numbers in the order to search them, from place ``start``. Stops at ``most`` matches or after
+    ``budget_s`` seconds.
     """
-    found = Found(stop=start, total=len(chosen))
+    found = SearchResult(stop=start, total=len(chosen))
     deadline = time.monotonic() + budget_s
     while found.stop < len(chosen) and len(found.rows) < most and time.monotonic() < deadline:
         shard, first = index.shard_of(int(chosen[found.stop]))
         batch, within = shard.place(first)
         stop, places = found.stop, dict[int, int]()
-        # The rows that follow in the same batch are looked at with it: a batch is read once.
+        # Later rows of the same batch are searched with it: a batch is read once.
         for row in chosen[found.stop : found.stop + 4096]:
             number = first + int(row) - int(chosen[found.stop])
             offset = within + number - first
@@ -63,7 +68,7 @@ def search(
         except InputError:
             hits, found.unreadable = [], found.unreadable + len(places)
         room = most - len(found.rows)
-        if len(hits) > room:  # go on behind the last one that is shown
+        if len(hits) > room:  # the next search starts after the last match shown
             hits = hits[:room]
             stop = found.stop + list(places.values()).index(hits[-1]) + 1
         found.rows += hits
@@ -73,7 +78,7 @@ def search(
 
 
 def _matching(batch: pa.RecordBatch, text: str) -> np.ndarray:
-    """Which rows of a batch have the text in any of their strings."""
+    """Mask of the rows of a batch that have the text in any of their strings."""
     matching = np.zeros(batch.num_rows, bool)
     rows = np.arange(batch.num_rows)
     for strings, owners in (found for column in batch.columns for found in _strings(column, rows)):
@@ -82,7 +87,7 @@ def _matching(batch: pa.RecordBatch, text: str) -> np.ndarray:
     return matching
 
 
-#: Strings in a transcript that are not words: ids, settings, names of models.
+#: Fields of a transcript that are not searched: ids, settings, names of models.
 _NOT_WORDS = frozenset({"seat", "role", "id", "tool_call_id", "model", "engine", "sampling", "finish_reason"})
 
 

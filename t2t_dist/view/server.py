@@ -16,6 +16,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.synthesis.intents import REGISTRY
 
 from . import pages
 from .counts import matrix, run_counts
@@ -26,7 +27,7 @@ from .runs import Run, Runs
 from .text import CUT, PAGE, hue, laid_out, plain, spent, value_of, visible
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-#: Seconds between two looks at the ledgers.
+#: Seconds between two reads of the ledgers.
 _LOOK_EVERY = 1.0
 _STATIC = {"view.css": "text/css", "view.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @cache
 def templates() -> jinja2.Environment:
-    """All templates, compiled now and not while the first page is waited for."""
+    """All templates, compiled at the start rather than when the first page is requested."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__),
         autoescape=True,
@@ -49,10 +50,21 @@ def templates() -> jinja2.Environment:
     }  # fmt: skip
     made.globals |= {
         "address": address, "Query": Query, "CUT": CUT, "PASSED": PASSED, "MISSED": MISSED, "NO_RESULT": NO_RESULT,
+        "INTENTS": REGISTRY,
     }  # fmt: skip
     for name in made.list_templates():
         made.get_template(name)
     return made
+
+
+def intent_rules() -> str:
+    """CSS rules for the label of each intent, light and dark."""
+    light, dark = [], []
+    for name, spec in REGISTRY.items():
+        colours = spec.colours
+        light.append(f".intent.{name} {{ color: {colours.text}; background: {colours.background}; }}")
+        dark.append(f".intent.{name} {{ color: {colours.dark_text}; background: {colours.dark_background}; }}")
+    return "\n".join(["", *light, "@media (prefers-color-scheme: dark) {", *dark, "}", ""])
 
 
 class Viewer:
@@ -62,7 +74,8 @@ class Viewer:
         self.runs, self.guard = runs, guard
         files = resources.files(__package__) / "static"
         self._static = {name: (files / name).read_bytes() for name in _STATIC}
-        # Part of their addresses, so that a browser may keep them for good.
+        self._static["view.css"] += intent_rules().encode()
+        # Part of their addresses, so that a browser may cache them for good.
         self._version = hashlib.blake2b(b"".join(self._static.values()), digest_size=6).hexdigest()
         templates()
 
@@ -98,7 +111,9 @@ class Viewer:
         if not self.guard.named_well(request):
             return web.Response(status=403, text="This viewer answers to 127.0.0.1 and localhost only.\n")
         if request.method not in ("GET", "HEAD"):
-            return web.Response(status=405, text="There is nothing here but pages to read.\n", headers={"Allow": "GET"})
+            return web.Response(
+                status=405, text="This viewer serves pages to read and nothing else.\n", headers={"Allow": "GET"}
+            )
         if request.path.startswith("/static/"):
             return await handler(request)
         if "token" in request.query and (introduced := self.guard.introduced(request)) is not None:
@@ -110,17 +125,17 @@ class Viewer:
         try:
             return await handler(request)
         except pages.NotThere as error:
-            return self._page(request, "said.html", 404, title="Not here", told=str(error))
+            return self._page(request, "said.html", 404, title="Not found", detail=str(error))
         except InputError as error:
-            return self._page(request, "said.html", 404, title="Can't be shown", told=str(error))
+            return self._page(request, "said.html", 404, title="Can't be shown", detail=str(error))
         except web.HTTPNotFound:
-            return self._page(request, "said.html", 404, title="Not here", told=f"There is no page {request.path}")
+            return self._page(request, "said.html", 404, title="Not found", detail=f"There is no page {request.path}")
         except web.HTTPException as error:
             return web.Response(status=error.status, text=f"{error.reason}\n")
         except Exception:
             _log.exception("a page failed: %s", request.path)
-            told = "The viewer failed at this page; what happened is on its standard error."
-            return self._page(request, "said.html", 500, title="A defect", told=told)
+            detail = "The viewer failed on this page; the traceback is on its standard error"
+            return self._page(request, "said.html", 500, title="Internal error", detail=detail)
 
     def _page(self, request: web.Request, name: str, status: int = 200, **shown: Any) -> web.Response:
         shown = {"here": str(request.rel_url), "runs": self.runs, "assets": self._version, **shown}
@@ -142,7 +157,7 @@ class Viewer:
         while True:
             try:
                 await asyncio.to_thread(self.runs.refresh)
-            except Exception:  # whatever it is, the next look may do better
+            except Exception:  # the next refresh may succeed
                 _log.exception("a run could not be followed")
             await asyncio.sleep(0.01 if any(not run.complete for run in self.runs) else _LOOK_EVERY)
 
@@ -151,7 +166,7 @@ class Viewer:
         run = self.runs.get(request.match_info["run"])
         if run is None:
             names = ", ".join(run.name for run in self.runs)
-            raise pages.NotThere(f"no run '{request.match_info['run']}' is opened here; there are {names}")
+            raise pages.NotThere(f"no run '{request.match_info['run']}' is open here; open runs: {names}")
         return run
 
     async def _runs(self, request: web.Request) -> web.Response:
@@ -221,7 +236,7 @@ class Viewer:
         return self._page(request, "compare.html", both=both, turns_shown=pages.TURNS)
 
     async def _live(self, request: web.Request) -> web.Response:
-        """What the pages ask every other second: has anything changed, and may it change again?"""
+        """Polled by the pages every other second: has anything changed, and may it change again?"""
         names = request.query.getall("run", [])
         runs = [run for run in self.runs if run.name in names or not names]
         version = "-".join(run.version for run in runs)
@@ -237,7 +252,7 @@ class Viewer:
 
 @asynccontextmanager
 async def serving(paths: list[str], port: int = 0, token: str | None = None) -> AsyncIterator[str]:
-    """Serve these run directories on the loopback interface meanwhile; gives the address with the token.
+    """Context in which these run directories are served on the loopback interface; gives the address with the token.
 
     Raises InputError: one of them is no run directory, or the port is taken.
     """
@@ -250,8 +265,8 @@ async def serving(paths: list[str], port: int = 0, token: str | None = None) -> 
         try:
             await site.start()
         except OSError as error:
-            told = error.strerror or error
-            raise InputError(f"port {port} of 127.0.0.1: {told}; choose another --port, or leave it out") from None
+            reason = error.strerror or error
+            raise InputError(f"port {port} of 127.0.0.1: {reason}; choose another --port, or leave it out") from None
         bound = runner.addresses[0][1]
         yield f"http://127.0.0.1:{bound}/?token={viewer.guard.token}"
     finally:

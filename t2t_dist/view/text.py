@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, made safe and honest to look at: escaped, and nothing in it invisible."""
+"""Third-party text, made safe to show: escaped, with every invisible character made visible."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 from markupsafe import Markup, escape
 
-#: A message longer than this is cut; the rest is on a page of its own, so much at a time.
+#: A message longer than ``CUT`` is cut; it is shown in full on a page of its own, ``PAGE`` characters at a time.
 CUT, PAGE = 6_000, 50_000
-#: JSON up to this size is laid out in lines.
+#: JSON up to this size is pretty-printed.
 _LAID_OUT = 100_000
 #: What may hide, act on a terminal or turn text around: control and format characters, separators, private use,
 #: unassigned. Tab and line feed stay.
@@ -20,9 +20,9 @@ _UNSEEN = re.compile(
     "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ue000-\uf8ff"
     "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
-#: Emoji are put together with these; elsewhere, and in rows, they hide something.
+#: Emoji are joined with these; elsewhere, and in a row, they hide something.
 _JOINERS = "\u200d\ufe0f\ufe0e"
-#: More marks on one letter than any script has: they would draw over what stands above.
+#: More marks on one letter than any script uses: they would be drawn over the lines above.
 _PILED = re.compile("([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
                     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
 
@@ -34,10 +34,10 @@ _CONTROLS = (
 
 
 def visible(text: Any) -> Markup:
-    """The text as HTML: escaped, and every character that would not be seen shown by name."""
+    """The text as HTML: escaped, with every invisible character shown by name."""
     plain = _PILED.sub(lambda match: match[1] + "\u2026", str(text))
     parts: list[Markup] = []
-    end, joined = 0, -1  # where the last joiner stands that was left as it is
+    end, joined = 0, -1  # the place of the last joiner that was kept
     for match in _UNSEEN.finditer(plain):
         place, before = match.start(), plain[match.start() - 1 : match.start()]
         sign = before > "\u2000" and not _UNSEEN.match(before)
@@ -51,7 +51,7 @@ def visible(text: Any) -> Markup:
 
 
 def plain(value: Any) -> Any:
-    """What a template puts out without ``|v``: in titles and attributes the unseen can only be marked, not named."""
+    """Finalizer of values without ``|v``: in attributes, invisible characters can only be marked, not named."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value)

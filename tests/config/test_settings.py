@@ -118,7 +118,7 @@ def test_whatever_is_set_is_read_or_told(text: str) -> None:
         ({"scale": -1}, "config: scale: input should be greater than 0, got -1"),
         (
             {"intents": ["genral"]},
-            "config: intents.0: input should be 'general', 'ambiguous', 'changing' or 'infeasible'",
+            "config: intents.0: input should be 'general', 'ambiguous', 'changing'",
         ),
         ({"intents": []}, "config: intents: "),
         ({"until": "verify"}, "config: until: input should be 'explore', 'convert' or 'rollout', got 'verify'"),

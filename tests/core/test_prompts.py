@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 from pydantic import BaseModel, ConfigDict
 
 from t2t_dist.core.prompts.render import (
-    BadAnswer,
+    UnusableAnswer,
     agent_prompt,
     moment,
     parse_json,
@@ -73,7 +73,7 @@ def test_the_outermost_object_of_the_right_shape_is_taken(text: str) -> None:
 )
 def test_what_is_no_answer_is_refused_with_the_text_as_it_came(text: str, why: str) -> None:
     refused = parse_json(text, Strict)
-    assert isinstance(refused, BadAnswer)
+    assert isinstance(refused, UnusableAnswer)
     assert refused.raw == text
     assert why in refused.why
 

@@ -76,8 +76,8 @@ def test_the_customers_tools_are_part_of_the_fingerprint(domain: EReaders) -> No
 
 def test_check_domain_knows_workflows() -> None:
     assert [found for found in check(Config(domain="tests.support.ereader_domain:EReaders")) if not found.ok] == []
-    found = {found.name: found.told for found in check(Config(domain="tests.support.ereader_domain:Unsound"))}
+    found = {found.name: found.detail for found in check(Config(domain="tests.support.ereader_domain:Unsound"))}
     assert "send_nothing is never possible: one of its calls is refused" in found["every workflow is possible"]
     assert "no workflow that was possible takes drop_ereader" in found["every WRITE is reached"]
-    (told,) = [found.told for found in check(Config(domain="tests.support.ereader_domain:Misspelt")) if not found.ok]
+    (told,) = [found.detail for found in check(Config(domain="tests.support.ereader_domain:Misspelt")) if not found.ok]
     assert "send_nothing covers 'burn_ebook', which is no tool of the agent's" in told

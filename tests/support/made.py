@@ -10,9 +10,10 @@ from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.synthesis.convert import convert
+from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
-from t2t_dist.synthesis.intents.gold import changes_of, play
+from t2t_dist.synthesis.intents.gold import play
+from t2t_dist.synthesis.intents.grader_side import changes_of
 from t2t_dist.synthesis.verify import Verifier
 
 
@@ -49,11 +50,16 @@ def explored(domain: Domain, index: int, seed: int | None = None) -> Trajectory:
     return trajectory
 
 
+async def converted(domain: Domain, trajectory: Trajectory) -> list[Task]:
+    """A task per intent, in template words."""
+    return [await convert_one(domain, trajectory, intent, None) for intent in INTENTS]
+
+
 def make(domain: Domain, count: int) -> Made:
     """``count`` explorations and the tasks of those kept."""
     found = [explored(domain, index) for index in range(count)]
     kept = [trajectory for trajectory in found if trajectory.verdict == "kept"]
-    tasks = [task for trajectory in kept for task in asyncio.run(convert(domain, trajectory, INTENTS, None))]
+    tasks = [task for trajectory in kept for task in asyncio.run(converted(domain, trajectory))]
     return Made(domain, kept, tasks)
 
 

@@ -13,7 +13,16 @@ from typing_extensions import TypedDict
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind, Tool, tool
-from t2t_dist.synthesis.bindings import Binder, Made, Seen, dependencies, domain_values, key_of, look_around, reach
+from t2t_dist.synthesis.bindings import (
+    Binder,
+    Lookup,
+    Seen,
+    canonical_json,
+    dependencies,
+    domain_values,
+    look_around,
+    reachable_lookups,
+)
 from tests.support import made as making
 from tests.support.library_domain import Library, find_reader
 
@@ -85,8 +94,8 @@ def test_the_key_of_a_value_does_not_depend_on_the_order_of_its_fields(value: di
     value = {name: item if isinstance(item, list) else item % 2**53 for name, item in value.items()}
     items = list(value.items())
     rng.shuffle(items)
-    assert key_of(dict(items)) == key_of(value)
-    assert key_of({**value, "one more": 1}) != key_of(value)
+    assert canonical_json(dict(items)) == canonical_json(value)
+    assert canonical_json({**value, "one more": 1}) != canonical_json(value)
 
 
 # -- binding -----------------------------------------------------------------------------------------------------------
@@ -143,7 +152,7 @@ def test_what_nothing_can_give_is_left_to_the_tools_default() -> None:
 def test_chance_changes_the_order_and_nothing_else(seed: int) -> None:
     shuffled = calls(swap, rng=random.Random(seed))
     assert shuffled == calls(swap, rng=random.Random(seed))
-    assert sorted(map(key_of, shuffled)) == sorted(map(key_of, calls(swap)))
+    assert sorted(map(canonical_json, shuffled)) == sorted(map(canonical_json, calls(swap)))
 
 
 @pytest.mark.parametrize("name", ["return_delivered_order_items", "modify_pending_order_items"])
@@ -151,7 +160,7 @@ def test_on_the_shop_items_are_those_of_the_order(retail: Domain, name: str) -> 
     orders, found = retail.base.tables["orders"], 0
     for customer in retail.customers(retail.base)[:6]:
         seen = Seen()
-        for made in reach(retail, customer):
+        for made in reachable_lookups(retail, customer):
             seen.add(made.found)
         for arguments in Binder(retail.tools[name], seen).calls():
             held = {item["item_id"]: item["product_id"] for item in orders[arguments["order_id"]]["items"]}
@@ -169,12 +178,12 @@ def test_looking_around_reads_what_the_customers_records_lead_to_and_changes_not
         world = retail.world()
         made = look_around(retail, world, customer)
         assert world.digest == retail.world().digest
-        keys = [key_of(item.call) for item in made]
+        keys = [canonical_json(item.call) for item in made]
         assert len(set(keys)) == len(keys) <= 60
         assert all(retail.tools[item.call.name].kind is Kind.READ for item in made)
         looked_up = {item.call.arguments.get("order_id") for item in made} - {None}
         assert looked_up == set(retail.base.tables["users"][customer]["orders"])
-        assert tuple(made) == reach(retail, customer)
+        assert tuple(made) == reachable_lookups(retail, customer)
 
 
 def test_looking_around_ends_at_its_limit(retail: Domain) -> None:
@@ -192,8 +201,8 @@ def test_the_slice_keeps_what_a_call_rests_on_and_what_that_rests_on() -> None:
     class Shelves(Library):
         tool_list = (find_reader, get_shelf, find_shelf, move)
 
-    def made(tool: Tool, value: Any, **arguments: Any) -> Made:
-        return Made(Call(tool.name, arguments), list(tool.found(value, arguments)))
+    def made(tool: Tool, value: Any, **arguments: Any) -> Lookup:
+        return Lookup(Call(tool.name, arguments), list(tool.found(value, arguments)))
 
     book: Any = {"book_id": "b1", "size": 4}
     history = [
@@ -213,7 +222,7 @@ def test_slices_of_the_explored_writes_are_closed(shop: making.Made) -> None:
     """Every value of a call in a slice, entry calls aside, stood in the result of an earlier call of the slice."""
     domain, checked = shop.domain, 0
     for trajectory in shop.trajectories:
-        made = list(reach(domain, trajectory.customer))
+        made = list(reachable_lookups(domain, trajectory.customer))
         for step in trajectory.steps:
             if not step.changed:
                 continue
@@ -224,8 +233,10 @@ def test_slices_of_the_explored_writes_are_closed(shop: making.Made) -> None:
             targets = [(domain.tools[made[i].call.name], made[i].call.arguments, made[i].found) for i in chosen]
             for called, arguments, found in [*targets, (write, step.arguments, [])]:
                 if called not in domain.entry_tools:
-                    needed = {key_of(value) for name, value in domain_values(called, arguments) if name != "Address"}
+                    needed = {
+                        canonical_json(value) for name, value in domain_values(called, arguments) if name != "Address"
+                    }
                     assert needed <= shown
                     checked += 1
-                shown |= {key_of(item.value) for item in found}
+                shown |= {canonical_json(item.value) for item in found}
     assert checked > 100

@@ -34,7 +34,7 @@ NAMES = [
 def checked(name: str, seed: int = 0) -> dict[str, Check]:
     found = check(Config(domain=f"tests.support.broken_domains:{name}", domain_seed=seed))
     assert [item.name for item in found] == NAMES[: len(found)]
-    assert all(item.ok == (item.told == "") and "\n" not in item.told for item in found)
+    assert all(item.ok == (item.detail == "") and "\n" not in item.detail for item in found)
     return {item.name: item for item in found}
 
 
@@ -110,8 +110,8 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
 def test_a_defect_is_told_with_its_place(domain: str, point: str, told: str) -> None:
     found = checked(domain)
     assert not found[point].ok
-    assert found[point].told.startswith(f"{place(domain)}: ")
-    assert told in found[point].told
+    assert found[point].detail.startswith(f"{place(domain)}: ")
+    assert told in found[point].detail
     before = NAMES[: NAMES.index(point)]
     assert all(found[name].ok for name in before)
 
@@ -147,7 +147,7 @@ SEEDS = itertools.count(1000)
 
 def test_a_policy_without_numbers(folder: Path) -> None:
     (folder / "policy.md").write_text("Be kind.\n")
-    assert checked("Worded", next(SEEDS))["schema"].told == (
+    assert checked("Worded", next(SEEDS))["schema"].detail == (
         f"{folder / 'policy.md'} holds no numbered rule; begin each with 'R<number>.'"
     )
 
@@ -170,7 +170,7 @@ def test_a_policy_without_numbers(folder: Path) -> None:
 def test_words_that_do_not_fit(folder: Path, words: str, told: str) -> None:
     (folder / "language.yaml").write_text(words)
     found = checked("Worded", next(SEEDS))["words"]
-    assert found.told == (f"{folder / 'language.yaml'}: {told}" if told else "")
+    assert found.detail == (f"{folder / 'language.yaml'}: {told}" if told else "")
 
 
 def test_words_that_can_not_be_read_and_domains_that_do_not_exist(folder: Path) -> None:

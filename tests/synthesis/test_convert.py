@@ -13,11 +13,11 @@ from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.tools import Call
 from t2t_dist.storage.rows import from_row, to_row
-from t2t_dist.synthesis.bindings import dependencies, domain_values, key_of, reach
-from t2t_dist.synthesis.convert import BadWords, certified, convert, convert_one
+from t2t_dist.synthesis.bindings import canonical_json, dependencies, domain_values, reachable_lookups
+from t2t_dist.synthesis.convert import BadWords, certified, convert_one
 from t2t_dist.synthesis.intents import certify
-from t2t_dist.synthesis.intents.gold import writes_in
-from tests.support.made import Made, make
+from t2t_dist.synthesis.intents.grader_side import writes_in
+from tests.support.made import Made, converted, make
 from tests.support.paths import ROOT
 
 REASONS = {
@@ -65,7 +65,7 @@ def test_what_can_not_be_made_is_rejected_with_a_reason(made: Made) -> None:
 # -- the same every time -----------------------------------------------------------------------------------------------
 async def test_converting_again_gives_the_same_tasks(made: Made) -> None:
     for trajectory in made.trajectories[:8]:
-        again = await convert(made.domain, trajectory, INTENTS, None)
+        again = await converted(made.domain, trajectory)
         assert again == [task for task in made.tasks if task.trajectory_id == trajectory.trajectory_id]
 
 
@@ -73,7 +73,7 @@ async def test_a_stored_trajectory_gives_the_same_tasks_as_the_one_just_explored
     for trajectory in made.trajectories[:12]:
         stored = from_row(Trajectory, to_row(trajectory))
         assert stored == trajectory
-        again = await convert(made.domain, stored, INTENTS, None)
+        again = await converted(made.domain, stored)
         assert again == [task for task in made.tasks if task.trajectory_id == trajectory.trajectory_id]
 
 
@@ -110,13 +110,15 @@ def test_wandering_reads_are_dropped_from_the_gold(shop: Made) -> None:
     domain, dropped = shop.domain, 0
     steps = {trajectory.trajectory_id: trajectory.steps for trajectory in shop.trajectories}
     for task in shop.verified("general"):
-        gold = [(call.name, key_of(call.arguments)) for call in task.grader.gold if call.kind == "read"]
-        material = list(reach(domain, task.customer))
+        gold = [(call.name, canonical_json(call.arguments)) for call in task.grader.gold if call.kind == "read"]
+        material = list(reachable_lookups(domain, task.customer))
         writes = [(domain.tools[call.name], call.arguments) for call in writes_in(task.grader.gold)]
         needed = {material[i].call.name for i in dependencies(material, writes, domain)}
         # Who the customer is, and their account, are looked at whatever is wanted.
         assert {name for name, _ in gold[2:]} <= needed
-        made = {(step.tool, key_of(step.arguments)) for step in steps[task.trajectory_id] if step.kind == "read"}
+        made = {
+            (step.tool, canonical_json(step.arguments)) for step in steps[task.trajectory_id] if step.kind == "read"
+        }
         dropped += len(made - set(gold))
     assert dropped > 10
 
@@ -125,15 +127,15 @@ def test_every_id_in_the_gold_stood_in_an_earlier_result_of_the_gold(made: Made)
     domain, checked = made.domain, 0
     for task in made.verified():
         world = domain.world()
-        shown = {key_of(value) for value in domain.profile(world, task.customer).facts.values()}
+        shown = {canonical_json(value) for value in domain.profile(world, task.customer).facts.values()}
         for call in task.grader.gold:
             tool = domain.tools[call.name]
             for name, value in domain_values(tool, call.arguments):
                 if name != "Address":
-                    assert key_of(value) in shown, (task.task_id, call.name, name)
+                    assert canonical_json(value) in shown, (task.task_id, call.name, name)
                     checked += 1
             value = domain.execute(world, Call(call.name, call.arguments)).value
-            shown |= {key_of(found.value) for found in tool.found(value, call.arguments)}
+            shown |= {canonical_json(found.value) for found in tool.found(value, call.arguments)}
     assert checked > 200
 
 

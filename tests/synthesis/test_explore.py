@@ -13,7 +13,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.synthesis.bindings import domain_values, key_of
+from t2t_dist.synthesis.bindings import canonical_json, domain_values
 from t2t_dist.synthesis.explore import (
     MAX_STEPS,
     GraphExplorer,
@@ -42,7 +42,7 @@ def test_nothing_remembered_from_earlier_explorations_shows_in_a_later_one(libra
 
 def test_no_call_is_made_twice(made: Made) -> None:
     for trajectory in made.trajectories:
-        keys = [key_of([step.tool, step.arguments]) for step in trajectory.steps]
+        keys = [canonical_json([step.tool, step.arguments]) for step in trajectory.steps]
         assert len(set(keys)) == len(keys)
 
 
@@ -69,13 +69,13 @@ def replayed(domain: Domain, trajectory: Trajectory) -> Iterator[tuple[Step, set
     """Each step with the values that the customer knows or that were shown before it."""
     world = domain.world()
     facts = domain.profile(world, trajectory.customer).facts
-    shown = {key_of(value) for value in facts.values()}
+    shown = {canonical_json(value) for value in facts.values()}
     for step in trajectory.steps:
         yield step, set(shown)
         result = domain.execute(world, Call(step.tool, step.arguments))
         tool = domain.tools[step.tool]
         if not result.error:
-            shown |= {key_of(found.value) for found in tool.found(result.value, step.arguments)}
+            shown |= {canonical_json(found.value) for found in tool.found(result.value, step.arguments)}
 
 
 def test_every_argument_stood_in_an_earlier_result_or_is_known_to_the_customer(made: Made) -> None:
@@ -87,7 +87,7 @@ def test_every_argument_stood_in_an_earlier_result_or_is_known_to_the_customer(m
                 continue
             for name, value in domain_values(domain.tools[step.tool], step.arguments):
                 if not domain.samples(domain.world(), name, trajectory.customer, rng):
-                    assert key_of(value) in shown, (step.tool, name, value)
+                    assert canonical_json(value) in shown, (step.tool, name, value)
                     checked += 1
     assert checked > 80
 
@@ -100,9 +100,9 @@ def test_what_a_write_is_about_was_looked_up_before(made: Made) -> None:
             for name, value in domain_values(domain.tools[step.tool], step.arguments):
                 detail = graph.detail_tool(name)
                 if step.changed and detail is not None and name == "OrderId":
-                    assert (detail.name, key_of(value)) in done
+                    assert (detail.name, canonical_json(value)) in done
                     looked += 1
-                done.add((step.tool, key_of(value)))
+                done.add((step.tool, canonical_json(value)))
     assert looked > 20 or domain.name != "retail"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import EpisodeFailure
-from t2t_dist.core.prompts.render import BadAnswer
+from t2t_dist.core.prompts.render import UnusableAnswer
 from t2t_dist.core.schema import INTENTS, CallPattern, Task, Vote
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
@@ -22,7 +22,7 @@ MARKS = {"realism": 8, "necessity": 7.5, "correctness": 9, "comment": "fine"}
 SETTINGS = ModelSettings(deadline_s=5.0, max_attempts=1, backoff_base_s=0.005)
 
 
-async def judged(answer: Any, task: Task | None = None) -> Vote | BadAnswer:
+async def judged(answer: Any, task: Task | None = None) -> Vote | UnusableAnswer:
     models, said = Models(SETTINGS), answer if isinstance(answer, str) else json.dumps(answer)
     async with FakeEndpoint(lambda body: text(said)) as fake:
         chat = models.chat(f"openai:m@{fake.url}", "judge")
@@ -52,7 +52,7 @@ async def test_marks_become_a_vote_in_the_judges_name() -> None:
 )
 async def test_what_is_no_vote_is_refused_with_the_text_kept(answer: Any, why: str) -> None:
     found = await judged(answer)
-    assert isinstance(found, BadAnswer)
+    assert isinstance(found, UnusableAnswer)
     assert why in found.why
     assert found.raw == (answer if isinstance(answer, str) else json.dumps(answer))
 
@@ -77,7 +77,7 @@ async def test_a_task_too_long_for_the_judge_is_a_refusal() -> None:
     async with FakeEndpoint(faults=["context_length"]) as fake:
         found = await vote(models.chat(f"openai:m@{fake.url}", "judge"), cancelling(), shop(), seed=1)
         await models.close()
-    assert isinstance(found, BadAnswer)
+    assert isinstance(found, UnusableAnswer)
     assert "too long for the judge" in found.why
 
 

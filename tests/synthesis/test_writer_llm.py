@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from t2t_dist.config.settings import ModelSettings
-from t2t_dist.core.prompts.render import BadAnswer
+from t2t_dist.core.prompts.render import UnusableAnswer
 from t2t_dist.core.schema import INTENTS, Intent, UserSide
 from t2t_dist.models.clients import Models
 from t2t_dist.synthesis.writer_llm import write
@@ -103,7 +103,7 @@ async def test_each_intent_is_explained_in_words_of_its_own() -> None:
 )
 async def test_a_bad_answer_is_refused_with_the_text_kept(answer: Any, side: UserSide, why: str) -> None:
     result, _ = await written(answer, side)
-    assert isinstance(result, BadAnswer)
+    assert isinstance(result, UnusableAnswer)
     assert why in result.why
     assert result.raw == (answer if isinstance(answer, str) else json.dumps(answer))
 

@@ -135,7 +135,7 @@ def test_calls_that_were_forbidden_refused_or_never_made_are_marked(desk: Made) 
     assert not unknown.forbidden
     assert (unknown.kind, unknown.arguments, unknown.error) == ("unknown", None, True)
     assert unmade.result is None
-    assert "never made" in unmade.note
+    assert "not executed" in unmade.note
 
 
 def test_a_result_that_was_altered_is_told(desk: Made) -> None:
@@ -145,7 +145,7 @@ def test_a_result_that_was_altered_is_told(desk: Made) -> None:
     turn.content = "something else"
     page = show(row_of(episode)[1], task, desk.domain)
     notes = [call.note for t in page.turns for call in t.calls if call.note]
-    assert notes == ["answered differently when it was made again"]
+    assert notes == ["gave another result in the replay"]
 
 
 # -- what can't be replayed --------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_a_tool_that_reaches_outside_is_not_called_by_looking(desk: Made, monkey
 # -- why ---------------------------------------------------------------------------------------------------------------
 def test_what_grading_found_is_the_reason(desk: Made) -> None:
     row = played(desk, desk.one("general"), well=False)[1]
-    assert "db" in [reason.what for reason in reasons(row)]
+    assert "db" in [reason.title for reason in reasons(row)]
     good = reasons(played(desk, desk.one("general"))[1])
     assert good == []
 
@@ -193,7 +193,7 @@ def test_a_diagnosis_names_the_cause_and_its_place(desk: Made) -> None:
     task = desk.one("general")
     silent = diagnosed(played(desk, task, well=False)[1], task, desk.domain)
     assert silent
-    assert {reason.what for reason in silent} <= {code.replace("_", " ") for code in CODES}
+    assert {reason.title for reason in silent} <= {code.replace("_", " ") for code in CODES}
     assert diagnosed({"turns": None}, task, desk.domain) == []
 
 

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.synthesis.intents import REGISTRY
 from t2t_dist.view.episode import diagnosed
 from t2t_dist.view.query import Query, address
 from t2t_dist.view.server import serving
@@ -100,6 +101,16 @@ async def test_every_answer_has_the_policy(small: Path) -> None:
             assert response.headers["X-Content-Type-Options"] == "nosniff"
             assert response.headers["Referrer-Policy"] == "no-referrer"
             assert ("no-store" in response.headers["Cache-Control"]) == (path != "/static/x/view.css")
+
+
+async def test_each_intent_has_its_colours_and_says_what_it_is(small: Path) -> None:
+    async with viewing(small) as client:
+        _, sheet, _ = await client.get("/static/x/view.css")
+        _, page, _ = await client.get("/run/small")
+    for name, spec in REGISTRY.items():
+        assert f".intent.{name} {{ color: {spec.colours.text}; background: {spec.colours.background}; }}" in sheet
+        assert spec.colours.dark_text in sheet.split("@media (prefers-color-scheme: dark)")[-1]
+        assert f'<span class="intent {name}" title="{html.escape(spec.summary)}">{name}</span>' in page
 
 
 async def test_it_listens_on_the_loopback_interface_only(small: Path) -> None:
@@ -213,7 +224,7 @@ async def test_the_diagnosis_of_an_episode_that_failed_is_shown(small: Path) -> 
     async with viewing(small) as client:
         page = await client.read(address("run", "small", "episode", row["episode_id"]))
     assert found
-    assert all(reason.what in page and " ".join(reason.told.split()) in page for reason in found)
+    assert all(reason.title in page and " ".join(reason.detail.split()) in page for reason in found)
 
 
 async def test_two_episodes_side_by_side_across_runs(small: Path, tmp_path: Path) -> None:

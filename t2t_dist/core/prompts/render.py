@@ -1,7 +1,7 @@
-"""Words to a model and structured answers from one: render a prompt, read a JSON answer.
+"""Rendering prompts and reading JSON answers.
 
-What a seat may see is a matter of types: :func:`user_prompt` takes a :class:`~t2t_dist.core.schema.UserSide` and
-:func:`agent_prompt` a domain, so no grader field can be named in either.
+Types decide what a seat may see: :func:`user_prompt` takes a :class:`~t2t_dist.core.schema.UserSide` and
+:func:`agent_prompt` a domain, so neither can name a grader field.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ..schema import OUT_OF_SCOPE, STOP, TRANSFER, UserSide
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-#: Objects looked at in one answer. A model that writes more braces than this is not answering.
+#: JSON objects tried in one answer. A model that writes more braces than this is not answering.
 MAX_OBJECTS = 50
 
-#: The events at which a customer may change their mind (``intents.changing.TRIGGERS``), as a person would put them.
+#: The triggers of a change of mind (``intents.changing.TRIGGERS``) in everyday words.
 MOMENTS = {
     "asked_to_confirm": "the agent says what it is about to do about this and asks whether it should.",
     "first_reply": "the agent answers for the first time after you have said what you want.",
@@ -42,7 +42,7 @@ _TEMPLATES = Environment(
 _DECODER = json.JSONDecoder()
 
 
-# -- out ---------------------------------------------------------------------------------------------------------------
+# -- prompts -----------------------------------------------------------------------------------------------------------
 def render(name: str, /, **values: Any) -> str:
     """The prompt ``prompts/{name}.j2``, compiled on first use.
 
@@ -64,7 +64,7 @@ def agent_prompt(domain: Domain) -> str:
 
 
 def moment(trigger: str) -> str:
-    """When a customer changes their mind, in words: events have a code, imported tasks say it themselves."""
+    """When a customer changes their mind, in words: triggers have a code, imported tasks bring their own words."""
     return MOMENTS.get(trigger, trigger)
 
 
@@ -72,14 +72,14 @@ _TEMPLATES.filters["moment"] = moment
 
 
 def user_prompt(side: UserSide, *, has_tools: bool = False) -> str:
-    """The simulated customer's system prompt, from the customer's side alone."""
+    """The simulated user's system prompt, from the customer's side alone."""
     return render("user", user=side, has_tools=has_tools, stop=STOP, transfer=TRANSFER, out_of_scope=OUT_OF_SCOPE)
 
 
-# -- back --------------------------------------------------------------------------------------------------------------
+# -- answers -----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class BadAnswer:
-    """An answer that could not be used: the text as it came, and why. A rejection, never a guess."""
+class UnusableAnswer:
+    """An answer that can't be used: the text as it came, and why."""
 
     raw: str
     why: str
@@ -90,9 +90,9 @@ _OPEN_THINKING = re.compile(r"^\s*<think(?:ing)?>(.*)", re.DOTALL)
 
 
 def split_thinking(text: str | None) -> tuple[str | None, str | None]:
-    """``(thoughts, text)`` of an answer whose server did not part them; text as it came where there are none.
+    """``(thoughts, text)`` of an answer whose server did not separate them; the text as it came where there are none.
 
-    A block that was never closed is all thoughts: the answer was cut off before it began.
+    A block that was never closed is all thoughts: the answer was cut off before its text began.
     """
     if text is None or "think" not in text:
         return None, text
@@ -103,8 +103,8 @@ def split_thinking(text: str | None) -> tuple[str | None, str | None]:
     return (found[1].strip(), "") if found else (None, text)
 
 
-def parse_json(text: str, model: type[Answer]) -> Answer | BadAnswer:
-    """The first outermost JSON object in ``text`` that is a ``model``; thoughts, fences and prose are passed over."""
+def parse_json(text: str, model: type[Answer]) -> Answer | UnusableAnswer:
+    """The first outermost JSON object in ``text`` that is a valid ``model``; thoughts, fences and prose are skipped."""
     _, said = split_thinking(text)
     said = said or ""
     why = "the answer holds no JSON object"
@@ -113,7 +113,7 @@ def parse_json(text: str, model: type[Answer]) -> Answer | BadAnswer:
         looked += 1
         try:
             _, end = _DECODER.raw_decode(said, place)
-            # Read again by a strict parser: half a surrogate pair or NaN would be refused wherever it is written later.
+            # Parsed again by a strict parser: half a surrogate pair or NaN would fail wherever it is written later.
             return model.model_validate(orjson.loads(said[place:end]))
         except ValidationError as error:
             why = "; ".join(
@@ -124,4 +124,4 @@ def parse_json(text: str, model: type[Answer]) -> Answer | BadAnswer:
             if looked == 1:
                 why = f"the answer is not JSON ({error})"
             place = said.find("{", place + 1)
-    return BadAnswer(text, why)
+    return UnusableAnswer(text, why)

@@ -18,7 +18,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.synthesis.intents.errands import errand_call
+from t2t_dist.synthesis.intents.grader_side import errand_call
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 

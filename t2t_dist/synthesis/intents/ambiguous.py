@@ -9,86 +9,109 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Final
 
 from t2t_dist.core.schema import Candidate, Certificate, Task, Trajectory
 from t2t_dist.core.speech_acts import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
-from .candidates import MAX_CANDIDATES, candidates_for
-from .certificate import check_gold
-from .errands import errands_in, errands_of
+from .candidates import candidates_for
 from .gold import choose_tells, grader_of
+from .gold_check import check_gold
+from .grader_side import errands_in
+from .rejection import TaskRejected
 from .side_check import check_sides
-from .structure import PlannedGoal, Refused, Structure
+from .spec import Colours, IntentSpec
+from .structure import PlannedGoal, Structure
+from .trajectory_errands import errands_of
 
-__all__ = ["MAX_CANDIDATES", "candidates_for", "certify", "check_candidates", "make", "withholdable"]
+NAME: Final = "ambiguous"
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
-    """Raises Refused: no slot of any write can be withheld so that a question becomes necessary."""
+    """Raises TaskRejected: no slot of any write can be withheld so that a question becomes necessary."""
     errands = errands_of(domain, trajectory)
     if not errands:
-        raise Refused("no_write")
-    why = Refused("no_ambiguity")
+        raise TaskRejected("no_write")
+    why = TaskRejected("no_ambiguity")
     for number in rng.sample(range(len(errands)), len(errands)):
         for withheld in rng.sample(options := withholdable(domain, errands[number]), len(options)):
             try:
                 candidates = candidates_for(domain, trajectory.customer, errands, number, withheld)
                 check_candidates(candidates)
-            except Refused as refused:
+            except TaskRejected as refused:
                 why = refused
                 continue
             goals = [PlannedGoal(call, withheld if i == number else ()) for i, call in enumerate(errands)]
             grader = grader_of(domain, trajectory, list(enumerate(errands)))
             choose_tells(domain, grader, goals, rng)
-            certificate = Certificate(intent="ambiguous", goal=number, withheld=list(withheld), candidates=candidates)
-            return Structure("ambiguous", goals, grader, certificate)
+            certificate = Certificate(intent=NAME, goal=number, withheld=list(withheld), candidates=candidates)
+            return Structure(goals, grader, certificate)
     raise why
 
 
 def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
-    """Sets of slots a customer may leave open: as the domain's words say, else each slot alone."""
+    """Sets of slots a customer may leave open: those named in the domain's language file, else each slot alone."""
     named = domain.language.tool(domain.tools.get(call.name) or call.name).withhold
     groups = [tuple(group) for group in named] or [(slot,) for slot in call.arguments]
     return [group for group in groups if all(slot in call.arguments for slot in group)]
 
 
 def check_candidates(candidates: Sequence[Candidate]) -> None:
-    """Raises Refused unless the opening leaves two outcomes, the clarification one, and guessing fails."""
+    """Raises TaskRejected unless the opening leaves two outcomes, the clarification one, and guessing fails."""
     if len({candidate.final for candidate in candidates}) < 2:
-        raise Refused("no_ambiguity", "every call that satisfies the request leads to the same state")
+        raise TaskRejected("no_ambiguity", "every call that satisfies the request leads to the same state")
     clear = [candidate for candidate in candidates if candidate.after_clarification]
     if len(clear) != 1:
-        raise Refused("not_unique", f"{len(clear)} calls satisfy the request after the clarification")
+        raise TaskRejected("not_unique", f"{len(clear)} calls satisfy the request after the clarification")
     if candidates[0].final == clear[0].final:
-        raise Refused("guessable", "the first candidate is the right one")
+        raise TaskRejected("guessable", "the first candidate is the right one")
 
 
 def certify(domain: Domain, task: Task) -> Certificate:
-    """Raises Refused with the first thing that does not hold."""
+    """Raises TaskRejected with the first thing that does not hold."""
     replays, without = check_gold(domain, task)
     stored = task.certificate
     if stored is None or stored.goal is None or not 0 <= stored.goal < len(task.user.goals):
-        raise Refused("no_certificate")
+        raise TaskRejected("no_certificate")
     check_sides(domain, task, open_goal=stored.goal)
     errands = [Call(call.name, call.arguments) for call in errands_in(task.grader)]
     candidates = candidates_for(domain, task.customer, errands, stored.goal, stored.withheld)
     check_candidates(candidates)
     right = next(candidate for candidate in candidates if candidate.after_clarification)
     if right.final != task.grader.final:
-        raise Refused("not_gold", "what the clarification determines is not the gold")
+        raise TaskRejected("not_gold", "what the clarification determines is not the gold")
     unstated = [(n, fact) for n, goal in enumerate(task.user.goals) for fact in goal.facts if not fact.stated]
     if sorted((n, fact.slot) for n, fact in unstated) != sorted((stored.goal, slot) for slot in stored.withheld):
-        raise Refused("not_withheld", f"what the opening leaves out is not just {', '.join(stored.withheld)}")
+        raise TaskRejected("not_withheld", f"what the opening leaves out is not just {', '.join(stored.withheld)}")
     for _, fact in unstated:
         if not mentions(task.user.known_info, fact.says):
-            raise Refused("not_known", f"the customer's known_info does not hold '{fact.slot}'")
+            raise TaskRejected("not_known", f"the customer's known_info does not hold '{fact.slot}'")
     return Certificate(
-        intent="ambiguous",
+        intent=NAME,
         replays=replays,
         without=without,
         goal=stored.goal,
         withheld=stored.withheld,
         candidates=candidates,
     )
+
+
+INTENT = IntentSpec(
+    name=NAME,
+    summary="slots that decide the call are withheld until the agent asks",
+    proof="without what the customer withholds, several calls would satisfy the request and end differently",
+    make=make,
+    certify=certify,
+    writer_prompt="""\
+The opening leaves something open on purpose. More than one action would fit it, with different results, and a good agent
+has to ask before acting. So the facts marked TOLD WHEN ASKED must not be in, or follow from, "reason_for_call" and
+"requests", not even by a hint. The customer does know them: they stand in "known_info", and "task_instructions" says that
+the customer tells each one once the agent asks for it and not before. The opening must still sound natural, like somebody
+who simply did not think of saying more.""",  # noqa: E501 - the line breaks are the prompt's
+    judge_prompt="""\
+The customer's opening is meant to fit more than one action; the agent has to ask. What is told only on asking must
+settle which one is right.""",
+    colours=Colours("#6d3fc0", "#f0e9fc", "#bd9cf5", "#2c2342"),
+)

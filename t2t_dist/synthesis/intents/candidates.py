@@ -1,4 +1,4 @@
-"""The calls that satisfy a request: what a customer who says this much, and no more, could mean."""
+"""The candidates of a request: all calls that a customer who says this much, and no more, could mean."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.tools import Call
 
-from ..bindings import Binder
-from .errands import reached
-from .structure import Refused
+from ..bindings import Binder, reachable_values
+from .rejection import TaskRejected
 
-#: More candidates than this and the request is not ambiguous but empty.
+#: With more candidates than this, a request is not ambiguous but says nothing.
 MAX_CANDIDATES = 48
 _MAX_TRIES = 400
 
@@ -22,13 +21,13 @@ _MAX_TRIES = 400
 def candidates_for(
     domain: Domain, customer: str, errands: Sequence[Call], number: int, withheld: Sequence[str]
 ) -> list[Candidate]:
-    """Every errand of the same name that agrees with what is stated, is valid, and lets the other errands go on.
+    """Every errand of the same name that agrees with what is stated, is valid, and leaves the other errands possible.
 
-    Agreement is by what is *said*: a lamp in another order satisfies "the lamp" as well. Shape: at most
-    :data:`MAX_CANDIDATES`, in the order in which the customer's records show them.
+    Agreement is by what is *said*: a lamp in another order satisfies "the lamp" as well. At most
+    :data:`MAX_CANDIDATES`, in the order of the customer's records.
 
     Raises:
-        Refused: a withheld slot says nothing, or there are too many candidates to speak of an ambiguity.
+        TaskRejected: a withheld slot needs no words, or there are too many candidates.
     """
     focal = errands[number]
     kind = domain.errand(focal.name)
@@ -38,7 +37,7 @@ def candidates_for(
         domain.carry_out(world, call)
     said = {slot: domain.describe(world, focal, slot, customer).says for slot in focal.arguments}
     if any(not said[slot] for slot in withheld):
-        raise Refused("no_ambiguity", "what says itself can't be withheld")
+        raise TaskRejected("no_ambiguity", "what says itself can't be withheld")
 
     def agrees(slot: str, value: Any, arguments: dict[str, Any]) -> bool:
         return slot in withheld or (
@@ -54,10 +53,10 @@ def candidates_for(
     stated = {slot: [value] for slot, value in focal.arguments.items() if slot not in withheld}
     found: list[Candidate] = []
     for tries, arguments in enumerate(
-        Binder(kind, reached(domain, customer), extra=stated, accept=agrees, sizes=sizes).calls()
+        Binder(kind, reachable_values(domain, customer), extra=stated, accept=agrees, sizes=sizes).calls()
     ):
         if tries >= _MAX_TRIES:
-            raise Refused("too_open", f"more than {_MAX_TRIES} calls could be what the request means")
+            raise TaskRejected("too_open", f"more than {_MAX_TRIES} calls could be what the request means")
         call = Call(kind.name, arguments)
         if not is_valid_errand(domain, world, call, customer):
             continue
@@ -67,6 +66,6 @@ def candidates_for(
             continue
         clear = all(domain.describe(world, call, slot, customer).says == said[slot] for slot in withheld)
         if len(found) == MAX_CANDIDATES:
-            raise Refused("too_open", f"more than {MAX_CANDIDATES} calls satisfy the request")
+            raise TaskRejected("too_open", f"more than {MAX_CANDIDATES} calls satisfy the request")
         found.append(Candidate(arguments=arguments, final=after.digest, after_clarification=clear))
     return found

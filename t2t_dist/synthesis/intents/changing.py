@@ -7,34 +7,39 @@ an event that the transcript shows; A is not written before it in a correct run.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Final
 
-from t2t_dist.core.schema import Certificate, GoldCall, Task, Trajectory
+from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import is_valid_errand
-from t2t_dist.environments.tools import Call
+from t2t_dist.environments.errands import expanded, is_valid_errand
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, Call, Kind
 
-from ..bindings import Binder
-from .certificate import check_gold, final_state
-from .errands import errands_in, errands_of, reached
+from ..bindings import Binder, reachable_values
 from .facts import said
 from .gold import grader_of
+from .gold_check import check_gold, final_state
+from .grader_side import errands_in, matches
+from .rejection import TaskRejected
 from .side_check import check_facts, check_sides
-from .structure import PlannedChange, PlannedGoal, Refused, Structure
+from .spec import Colours, IntentSpec
+from .structure import PlannedChange, PlannedGoal, Structure
+from .trajectory_errands import errands_of
 
+NAME: Final = "changing"
 #: Events in a transcript at which a customer may change their mind.
 ASKED_TO_CONFIRM, FIRST_REPLY = "asked_to_confirm", "first_reply"
 TRIGGERS = (ASKED_TO_CONFIRM, FIRST_REPLY)
-#: Valid calls looked at for B, tool by tool.
+#: Calls tried for B, per tool.
 _MAX_TRIES = 40
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
-    """Raises Refused: the trajectory wrote nothing, or there is nothing else the customer could want instead."""
+    """Raises TaskRejected: the trajectory wrote nothing, or there is nothing else the customer could want instead."""
     errands = errands_of(domain, trajectory)
     if not errands:
-        raise Refused("no_write")
+        raise TaskRejected("no_write")
     for number in rng.sample(range(len(errands)), len(errands)):
         first = errands[number]
         for second in alternatives(domain, trajectory.customer, errands, number, rng):
@@ -44,19 +49,19 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
                 continue
             try:
                 grader = grader_of(domain, trajectory, list(enumerate(wanted)))
-            except Refused:
+            except TaskRejected:
                 continue
             trigger = rng.choices(TRIGGERS, (3, 1))[0]
             certificate = Certificate(
-                intent="changing",
+                intent=NAME,
                 goal=number,
                 trigger=trigger,
                 first_call=GoldCall(name=first.name, kind="write", arguments=first.arguments, goal=number),
             )
             goals = [PlannedGoal(call) for call in errands]
             change = PlannedChange(number, trigger, second)
-            return Structure("changing", goals, grader, certificate, change)
-    raise Refused("no_alternative")
+            return Structure(goals, grader, certificate, change)
+    raise TaskRejected("no_alternative")
 
 
 def alternatives(
@@ -64,8 +69,8 @@ def alternatives(
 ) -> Iterator[Call]:
     """Other valid errands that a customer who asked for ``errands[number]`` might want instead, in random order.
 
-    About the same thing (the first argument) where the tool has more to decide; choices that are a mere formality (a
-    reason) do not make another wish.
+    About the same thing (the first argument) where the tool has more to decide; a choice that is a mere formality (a
+    reason) does not make another wish.
     """
     first = errands[number]
     asked = domain.errand(first.name)
@@ -74,7 +79,7 @@ def alternatives(
     world = domain.world()
     for call in errands[:number]:
         domain.carry_out(world, call)
-    seen = reached(domain, customer)
+    seen = reachable_values(domain, customer)
     subject = next(iter(first.arguments))
     subject_type = asked.parameters[subject].name
     others = [errand for errand in domain.errands if errand.parameters]
@@ -116,29 +121,29 @@ def _says_something_else(domain: Domain, first: Call, second: Call, customer: st
 
 
 def certify(domain: Domain, task: Task) -> Certificate:
-    """Raises Refused with the first thing that does not hold."""
+    """Raises TaskRejected with the first thing that does not hold."""
     replays, without = check_gold(domain, task)
     stored, change = task.certificate, task.user.change
     if stored is None or stored.goal is None or stored.first_call is None or change is None:
-        raise Refused("no_certificate")
+        raise TaskRejected("no_certificate")
     if change.trigger not in TRIGGERS or change.trigger != stored.trigger or change.goal != stored.goal:
-        raise Refused("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
+        raise TaskRejected("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
     first = stored.first_call
     errands = errands_in(task.grader)
     second = next((call for call in errands if call.goal == stored.goal), None)
     if second is None or Call(second.name, second.arguments) == Call(first.name, first.arguments):
-        raise Refused("no_change", "the gold still holds what the customer wanted first")
+        raise TaskRejected("no_change", "the gold still holds what the customer wanted first")
     first_final = final_state(domain, [first if call.goal == stored.goal else call for call in errands])
     if first_final is None:
-        raise Refused("first_fails", "what the customer wanted first can't be done")
+        raise TaskRejected("first_fails", "what the customer wanted first can't be done")
     if broken := _broken_by_first(domain, task, stored.goal, first, errands):
-        raise Refused("first_fails", f"what the customer wanted first breaks a rule: {broken}")
+        raise TaskRejected("first_fails", f"what the customer wanted first breaks a rule: {broken}")
     if len({first_final, task.grader.final, task.grader.initial}) < 3:
-        raise Refused("same_state", "A, B and the initial state are not pairwise different")
+        raise TaskRejected("same_state", "A, B and the initial state are not pairwise different")
     check_facts(domain, task.customer, Call(second.name, second.arguments), change.facts, "the change of mind")
     check_sides(domain, task, {stored.goal: Call(first.name, first.arguments)})
     return Certificate(
-        intent="changing",
+        intent=NAME,
         replays=replays,
         without=without,
         goal=stored.goal,
@@ -149,7 +154,7 @@ def certify(domain: Domain, task: Task) -> Certificate:
 
 
 def _broken_by_first(domain: Domain, task: Task, goal: int, first: GoldCall, errands: Sequence[GoldCall]) -> str | None:
-    """What a correct agent would refuse A for, instead of asking to confirm it."""
+    """The rule for which a correct agent would refuse A, instead of asking to confirm it."""
     world = domain.world()
     for call in errands:
         if call.goal == goal:
@@ -160,3 +165,55 @@ def _broken_by_first(domain: Domain, task: Task, goal: int, first: GoldCall, err
             return f"R{broken[0].rule.number}: {broken[0].reason}"
         domain.execute(world, step)
     return None
+
+
+class TriggerFirst:
+    """Process check: nothing was written for the goal before the customer's change of mind."""
+
+    name: ClassVar[str] = "trigger_first"
+
+    def __init__(self, domain: Domain, task: Task, fresh_world: Callable[[], World]) -> None:
+        self._first = [
+            CallPattern(name=call.name, arguments=call.arguments)
+            for call in wanted_first(domain, task, fresh_world)
+            if domain.side_of(call.name) == AGENT
+        ]
+
+    def broken_by(self, call: Call, change_said: bool) -> bool:
+        return not change_said and any(matches(pattern, call.name, call.arguments) for pattern in self._first)
+
+
+def wanted_first(domain: Domain, task: Task, fresh_world: Callable[[], World]) -> list[Call]:
+    """The writes, on both sides, for what the customer wanted first, on a world where the goals before it are done.
+
+    ``fresh_world`` gives the world in which the task's episodes begin. Empty for a task without a change of mind.
+    """
+    first = task.certificate.first_call if task.certificate else None
+    if first is None:
+        return []
+    if first.name not in domain.workflows:
+        return [Call(first.name, first.arguments)]
+    world = fresh_world()
+    for call in task.grader.gold:
+        if call.goal < first.goal:
+            domain.execute(world, Call(call.name, call.arguments))
+    steps = expanded(domain, world, Call(first.name, first.arguments)) or []
+    return [step for step in steps if domain.tools[step.name].kind is Kind.WRITE]
+
+
+INTENT = IntentSpec(
+    name=NAME,
+    summary="the customer first wants one thing, then, at a named trigger, another",
+    proof="what the customer wanted first would end in another state",
+    make=make,
+    certify=certify,
+    writer_prompt="""\
+The customer first wants one thing and later another in its place. The opening asks for the first with full conviction and
+gives no hint of the second. "task_instructions" says at which moment the customer changes their mind, gives an everyday
+reason for it, and says that from then on only the second counts. "change_request" is what they say at that moment; it
+carries the new facts in full and makes clear that the earlier wish is off.""",  # noqa: E501 - the line breaks are the prompt's
+    judge_prompt="""\
+The customer first wants one thing and, at a given moment, another instead. Only the second counts.""",
+    colours=Colours("#0b6a8f", "#e0f1f8", "#79c6e6", "#14303c"),
+    process_check=TriggerFirst,
+)

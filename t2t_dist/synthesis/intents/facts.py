@@ -1,4 +1,4 @@
-"""Facts that a customer knows."""
+"""The facts a customer knows: about the arguments of a call, and about who they are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import (
-    Fact,
-)
+from t2t_dist.core.schema import Fact
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
@@ -16,7 +14,6 @@ from t2t_dist.environments.tools import Call
 from ..tool_graph import graph_of
 
 
-# -- facts -------------------------------------------------------------------------------------------------------------
 def facts_of(
     domain: Domain, world: World, call: Call, customer: str, withheld: Sequence[str], rng: random.Random
 ) -> list[Fact]:
@@ -32,7 +29,7 @@ def facts_of(
                 text=said.text,
                 says=list(said.says),
                 answer=sentence(rng.choice(words.answer or ["{value}"]).format(value=said.text)),
-                # What says itself (whose account it is) is nothing to answer a question with.
+                # A slot that needs no words (whose account it is) answers no question.
                 cues=(list(words.cues) or [words.label]) if said.says else [],
                 stated=slot not in withheld,
             )
@@ -41,14 +38,14 @@ def facts_of(
 
 
 def said(domain: Domain, world: World, call: Call, slot: str, customer: str) -> tuple[str, ...] | None:
-    """What has to be said to state an argument, ``None`` where the call leaves it out."""
+    """The words that state an argument, ``None`` where the call leaves it out."""
     return domain.describe(world, call, slot, customer).says if slot in call.arguments else None
 
 
 def identity_facts(domain: Domain, world: World, customer: str, entry: Call) -> list[Fact]:
     """What the customer can say about who they are: all that the gold's entry call takes, and no other way in.
 
-    Somebody who is found by name and zip code in the gold does not have the e-mail address at hand.
+    A customer whom the gold finds by name and zip code does not know their e-mail address.
     """
     profile = domain.profile(world, customer)
     tool = domain.tools[entry.name]

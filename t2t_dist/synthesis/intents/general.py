@@ -7,32 +7,51 @@ state, every write passes the rules, and what the customer says determines that 
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from t2t_dist.core.schema import Certificate, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
-from .certificate import check_gold
-from .errands import errands_of
 from .gold import choose_tells, grader_of
+from .gold_check import check_gold
+from .rejection import TaskRejected
 from .side_check import check_sides
-from .structure import PlannedGoal, Refused, Structure
+from .spec import Colours, IntentSpec
+from .structure import PlannedGoal, Structure
+from .trajectory_errands import errands_of
+
+NAME: Final = "general"
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
-    """Raises Refused: the trajectory wrote nothing, or its gold does not replay."""
+    """Raises TaskRejected: the trajectory wrote nothing, or its gold does not replay."""
     errands = errands_of(domain, trajectory)
     if not errands:
-        raise Refused("no_write")
+        raise TaskRejected("no_write")
     goals = [PlannedGoal(errand) for errand in errands]
     grader = grader_of(domain, trajectory, list(enumerate(errands)))
     choose_tells(domain, grader, goals, rng)
-    return Structure("general", goals, grader, Certificate(intent="general"))
+    return Structure(goals, grader, Certificate(intent=NAME))
 
 
 def certify(domain: Domain, task: Task) -> Certificate:
-    """Raises Refused with the first thing that does not hold."""
+    """Raises TaskRejected with the first thing that does not hold."""
     if not task.grader.gold or task.grader.final == task.grader.initial:
-        raise Refused("no_write")
+        raise TaskRejected("no_write")
     replays, without = check_gold(domain, task)
     check_sides(domain, task)
-    return Certificate(intent="general", replays=replays, without=without)
+    return Certificate(intent=NAME, replays=replays, without=without)
+
+
+INTENT = IntentSpec(
+    name=NAME,
+    summary="the control: everything needed is stated or can be looked up",
+    proof="the gold calls, replayed twice, lead to one final state, and leaving out any write leads to another",
+    make=make,
+    certify=certify,
+    writer_prompt="""\
+A plain task: everything that the agent needs is said in the opening or follows from the customer's data.""",
+    judge_prompt="""\
+A plain task: all that is needed is said or can be looked up.""",
+    colours=Colours("#4b5563", "#e9ebee", "#b4bac4", "#2a2d33"),
+)

@@ -1,4 +1,4 @@
-"""Gold calls: what satisfies a task, and what it changes."""
+"""Making the gold: the calls that satisfy a task, with the look-ups they rest on, and the grader's side around them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,33 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
-
-from t2t_dist.core.schema import (
-    CallPattern,
-    Errand,
-    GoldCall,
-    GraderSide,
-    RecordChange,
-    Trajectory,
-)
+from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
-from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind
 
-from ..bindings import Made, dependencies, reach
+from ..bindings import Lookup, dependencies, reachable_lookups
 from ..tool_graph import graph_of
-from .structure import PlannedGoal, Refused
+from .grader_side import changes_of, fact_text, fields_of
+from .rejection import TaskRejected
+from .structure import PlannedGoal
 
 
-# -- material ----------------------------------------------------------------------------------------------------------
-def made_of(domain: Domain, trajectory: Trajectory) -> list[Made]:
-    """The trajectory's successful look-ups with the values they showed, in order, on the worlds they were made on."""
+def lookups_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
+    """The trajectory's successful look-ups, in order, with the values in their results."""
     world, made = domain.world(), []
     for step in trajectory.steps:
         call = in_order(domain, Call(step.tool, step.arguments))
         result = domain.execute(world, call)
         tool = domain.tools[step.tool]
         if not result.error and tool.kind is Kind.READ:
-            made.append(Made(call, list(tool.found(result.value, call.arguments))))
+            made.append(Lookup(call, list(tool.found(result.value, call.arguments))))
     return made
 
 
 def in_order(domain: Domain, call: Call) -> Call:
-    """The call with its arguments in the tool's order, whoever wrote it: the first one says what it is about."""
+    """The call with its arguments in the tool's order: the first one is what it is about."""
     errand = domain.errand(call.name)
     if errand is None:
         return call
@@ -54,13 +46,13 @@ def entry_of(domain: Domain, trajectory: Trajectory) -> Call:
     for step in trajectory.steps:
         if step.tool in entry and not step.error:
             return in_order(domain, Call(step.tool, step.arguments))
-    raise Refused("not_authenticated")
+    raise TaskRejected("not_authenticated")
 
 
 def assemble_gold(
     domain: Domain, trajectory: Trajectory, wanted: Sequence[tuple[int, Call]], refused: int | None = None
 ) -> list[GoldCall]:
-    """Gold calls: who the customer is, then for each wanted call the look-ups it rests on and the call itself.
+    """Gold calls: finding the customer, then for each wanted call the look-ups it rests on and the call itself.
 
     ``wanted`` pairs a goal's number with a call. Look-ups come from the trajectory and, for calls that are not in it,
     from what the customer's records lead to; those that nothing rests on are left out (dependency slice). Of the goal
@@ -68,12 +60,12 @@ def assemble_gold(
     """
     entry = entry_of(domain, trajectory)
     entries = {tool.name for tool in graph_of(domain).entry}
-    material = [*made_of(domain, trajectory), *reach(domain, trajectory.customer)]
+    material = [*lookups_of(domain, trajectory), *reachable_lookups(domain, trajectory.customer)]
     material = [item for item in material if item.call == entry or item.call.name not in entries]
     chosen: list[tuple[int, Call]] = [(-1, entry)]
     details = graph_of(domain).detail_tool(domain.customer_type)
     if details is not None:
-        # Whose account it is has to be seen before anything of theirs is changed.
+        # The customer's account has to be seen before anything of theirs is changed.
         chosen.append((-1, Call(details.name, {next(iter(details.parameters)): trajectory.customer})))
     world = domain.world()
     for goal, call in wanted:
@@ -100,7 +92,7 @@ def assemble_gold(
 
 
 def _steps_of(domain: Domain, world: World, errand: Call) -> list[Call]:
-    """What is done for an errand, made on ``world``; nothing for one that only looks."""
+    """The steps of an errand, executed on ``world``; empty for one that only reads."""
     tool = domain.tools.get(errand.name)
     if tool is not None and tool.kind is not Kind.WRITE:
         return []
@@ -108,7 +100,7 @@ def _steps_of(domain: Domain, world: World, errand: Call) -> list[Call]:
 
 
 def workflows_in(domain: Domain, wanted: Sequence[tuple[int, Call]]) -> list[Errand] | None:
-    """Those of the wanted errands that are workflows, as the grader's side keeps them."""
+    """Those of the wanted errands that are workflows, in their stored form."""
     return [
         Errand(goal=goal, name=call.name, arguments=call.arguments)
         for goal, call in wanted
@@ -116,7 +108,7 @@ def workflows_in(domain: Domain, wanted: Sequence[tuple[int, Call]]) -> list[Err
     ] or None
 
 
-def _lookups_of_values(domain: Domain, material: Sequence[Made], values: Iterable[Any]) -> Iterable[Call]:
+def _lookups_of_values(domain: Domain, material: Sequence[Lookup], values: Iterable[Any]) -> Iterable[Call]:
     wanted = [value for value in values if isinstance(value, str)]
     for item in material:
         tool = domain.tools[item.call.name]
@@ -128,26 +120,14 @@ def _lookups_of_values(domain: Domain, material: Sequence[Made], values: Iterabl
 
 
 def play(domain: Domain, gold: Sequence[GoldCall], world: World | None = None) -> World:
-    """Replay gold on a fresh world, storing each result; the world it ends in. Raises Refused: a call is refused."""
+    """Replay gold on a fresh world, storing each result; the final world. Raises TaskRejected: a call is refused."""
     world = domain.world() if world is None else world
     for call in gold:
         result = domain.execute(world, Call(call.name, call.arguments))
         if result.error:
-            raise Refused("gold_fails", f"{call.name}: {result.content}")
+            raise TaskRejected("gold_fails", f"{call.name}: {result.content}")
         call.result = result.content
     return world
-
-
-def changes_of(world: World) -> list[RecordChange]:
-    """What a world differs from its base in, as stored data."""
-    return [
-        RecordChange(table=c.table, key=c.key, before=_json(c.before), after=_json(c.after)) for c in world.changes()
-    ]
-
-
-def _json(record: Record | None) -> Any:
-    """The record as it is once stored and read back: keys are strings, tuples lists."""
-    return None if record is None else orjson.loads(orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS))
 
 
 def grader_of(
@@ -158,7 +138,7 @@ def grader_of(
     refused: int | None = None,
     **more: Any,
 ) -> GraderSide:
-    """The grader's side for the wanted errands, the gold's results and final state filled in by playing it."""
+    """The grader's side for the wanted errands; results and final state come from playing the gold."""
     gold = assemble_gold(domain, trajectory, wanted, refused)
     initial = domain.world().digest
     world = play(domain, gold)
@@ -175,7 +155,7 @@ def grader_of(
 
 
 def choose_tells(domain: Domain, grader: GraderSide, goals: list[PlannedGoal], rng: random.Random) -> None:
-    """Let the customer ask, now and then, for a figure of a write's result; the agent then has to say it."""
+    """Let the customer ask, now and then, for a figure in a write's result; the agent then has to state it."""
     for number, goal in enumerate(goals):
         if goal.call.name in domain.workflows:
             continue
@@ -192,28 +172,3 @@ def choose_tells(domain: Domain, grader: GraderSide, goals: list[PlannedGoal], r
             grader.communicate.append(value)
     if grader.communicate:
         grader.basis.append("communicate")
-
-
-def fields_of(result: str) -> dict[str, Any]:
-    """Fields of a call's result; none where it is a text or a list."""
-    try:
-        value = orjson.loads(result)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def fact_text(value: Any) -> str:
-    """A result's value as a fact to be said: money with its cents."""
-    return f"{abs(value):.2f}" if isinstance(value, float) else str(value)
-
-
-# -- certificates ------------------------------------------------------------------------------------------------------
-def writes_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
-    return [call for call in gold if call.kind == Kind.WRITE.value]
-
-
-def matches(pattern: CallPattern, name: str, arguments: dict[str, Any]) -> bool:
-    """Same tool, and every listed argument equal; no list matches any call of the tool."""
-    listed = pattern.arguments or {}
-    return pattern.name == name and all(arguments.get(key) == value for key, value in listed.items())

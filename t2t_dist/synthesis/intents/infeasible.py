@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from itertools import islice
+from typing import Final
 
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
@@ -15,25 +16,29 @@ from t2t_dist.environments.rules import Enforced, Handling, Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
-from ..bindings import Binder
-from .certificate import check_gold
-from .errands import errands_in, errands_of, reached
-from .gold import grader_of, in_order, matches, writes_in
+from ..bindings import Binder, reachable_values
+from .gold import grader_of, in_order
+from .gold_check import check_gold
+from .grader_side import errands_in, matches, writes_in
+from .rejection import TaskRejected
 from .side_check import check_sides
-from .structure import PlannedGoal, Refused, Structure
+from .spec import Colours, IntentSpec
+from .structure import PlannedGoal, Structure
+from .trajectory_errands import errands_of
 
+NAME: Final = "infeasible"
 #: Share of tasks whose request has a feasible part as well, where the trajectory has one to give.
 _WITH_REST = 0.6
 _PROPOSALS = 12
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
-    """Raises Refused: no rule can be broken by this customer on this world in a way that can be cited."""
+    """Raises TaskRejected: no rule can be broken by this customer on this world in a way that can be cited."""
     errands = errands_of(domain, trajectory)
     rest = errands if errands and rng.random() < _WITH_REST else []
     for rule in rng.sample(list(domain.rule_list), len(domain.rule_list)):
         if rule.handling is Handling.TRANSFER and not domain.transfer_tool:
-            continue  # nothing could be done about it
+            continue  # the handling is not possible here
         proposals = list(islice(rule.proposals(domain.world(), trajectory.customer), _PROPOSALS))
         proposals = [in_order(domain, call) for call in proposals]
         for call in rng.sample(proposals, len(proposals)):
@@ -42,7 +47,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             if worlds is None or any(not stands(domain, world, call, rule, trajectory.customer) for world in worlds):
                 continue
             return _structure(domain, trajectory, rule, call, feasible, worlds, rng)
-    raise Refused("no_rule_to_break")
+    raise TaskRejected("no_rule_to_break")
 
 
 def _subject(call: Call) -> object:
@@ -58,7 +63,7 @@ def _worlds(domain: Domain, rest: list[Call]) -> list[World] | None:
 
 
 def stands(domain: Domain, world: World, call: Call, rule: Rule, customer: str) -> bool:
-    """The call breaks this rule and no other, and it is stopped by what the rule says stops it."""
+    """Whether the call breaks this rule and no other, and is stopped by what the rule names."""
     broken = [breach.rule.number for breach in domain.breaches(world, call, customer)]
     if broken != [rule.number]:
         return False
@@ -81,7 +86,7 @@ def _structure(
     worlds: list[World],
     rng: random.Random,
 ) -> Structure:
-    # What is handed over comes last: the conversation ends with it.
+    # A transfer comes last: it ends the conversation.
     last = rule.handling is Handling.TRANSFER or rng.random() < 0.5
     order = [*feasible, call] if last else [call, *feasible]
     number = order.index(call)
@@ -99,13 +104,13 @@ def _structure(
         handling=rule.handling.value,
     )
     forbidden = GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=number)
-    certificate = Certificate(intent="infeasible", goal=number, rule=rule.number, forbidden_call=forbidden)
+    certificate = Certificate(intent=NAME, goal=number, rule=rule.number, forbidden_call=forbidden)
     goals = [PlannedGoal(c) for c in order]
-    return Structure("infeasible", goals, grader, certificate, patience=rng.choice([1, 1, 2]))
+    return Structure(goals, grader, certificate, patience=rng.choice([1, 1, 2]))
 
 
 def _required(domain: Domain, rule: Rule) -> list[CallPattern]:
-    """What the rule wants done about a request it forbids."""
+    """The calls that the rule requires about a request it forbids."""
     return [CallPattern(name=domain.transfer_tool)] if rule.handling is Handling.TRANSFER else []
 
 
@@ -114,10 +119,10 @@ def _kind(domain: Domain, call: Call) -> str:
 
 
 def _pattern(domain: Domain, worlds: list[World], call: Call, rule: Rule, customer: str) -> CallPattern:
-    """The arguments that matter: one is left out when the rule stays broken whatever stands there."""
+    """The forbidden call, without the arguments that do not matter: whatever they are, the rule is broken."""
     if call.name not in domain.tools:
         return CallPattern(name=call.name, arguments=None)
-    seen = reached(domain, customer)
+    seen = reachable_values(domain, customer)
     kept = dict(call.arguments)
     for slot in list(call.arguments)[1:]:
         others = {name: [value] for name, value in call.arguments.items() if name != slot}
@@ -136,32 +141,32 @@ def _pattern(domain: Domain, worlds: list[World], call: Call, rule: Rule, custom
 
 
 def certify(domain: Domain, task: Task) -> Certificate:
-    """Raises Refused with the first thing that does not hold."""
+    """Raises TaskRejected with the first thing that does not hold."""
     stored, grader = task.certificate, task.grader
     if stored is None or stored.forbidden_call is None or stored.rule is None:
-        raise Refused("no_certificate")
+        raise TaskRejected("no_certificate")
     replays, without = check_gold(domain, task)
     rule = next((rule for rule in domain.rule_list if rule.number == stored.rule), None)
     clause = domain.clauses.get(stored.rule)
     if rule is None or clause is None:
-        raise Refused("no_such_rule", f"the policy has no rule R{stored.rule}")
+        raise TaskRejected("no_such_rule", f"the policy has no rule R{stored.rule}")
     call = Call(stored.forbidden_call.name, stored.forbidden_call.arguments)
     rest = [Call(c.name, c.arguments) for c in errands_in(grader)]
     worlds = _worlds(domain, rest)
     if worlds is None or not all(stands(domain, world, call, rule, task.customer) for world in worlds):
-        raise Refused("not_forbidden", f"{call.name} is not what R{rule.number} alone stops on this world")
+        raise TaskRejected("not_forbidden", f"{call.name} is not what R{rule.number} alone stops on this world")
     if not any(_matches(pattern, call) for pattern in grader.forbidden):
-        raise Refused("not_listed", "the forbidden call is not among those the grader forbids")
+        raise TaskRejected("not_listed", "the forbidden call is not among those the grader forbids")
     if any(_matches(pattern, write) for pattern in grader.forbidden for write in writes_in(grader.gold)):
-        raise Refused("rest_forbidden", "the grader forbids a part of the feasible rest")
+        raise TaskRejected("rest_forbidden", "the grader forbids a part of the feasible rest")
     if grader.handling != rule.handling.value or grader.rule != rule.number:
-        raise Refused("handling_differs", f"R{rule.number} wants '{rule.handling.value}'")
+        raise TaskRejected("handling_differs", f"R{rule.number} wants '{rule.handling.value}'")
     if stored.goal is None or stored.goal != grader.refused_goal:
-        raise Refused("goals_differ", "the goal to refuse is not the certificate's")
+        raise TaskRejected("goals_differ", "the goal to refuse is not the certificate's")
     required = _required(domain, rule)
     check_sides(domain, task, {stored.goal: call}, forbidden=True, required=required, rule=rule.number)
     return Certificate(
-        intent="infeasible",
+        intent=NAME,
         replays=replays,
         without=without,
         goal=stored.goal,
@@ -175,3 +180,20 @@ def certify(domain: Domain, task: Task) -> Certificate:
 
 def _matches(pattern: CallPattern, call: Call | GoldCall) -> bool:
     return matches(pattern, call.name, call.arguments)
+
+
+INTENT = IntentSpec(
+    name=NAME,
+    summary="a request, or one part of it, that policy, stock or missing tools forbid",
+    proof="the request breaks a cited rule of the policy, so that the call is forbidden",
+    make=make,
+    certify=certify,
+    writer_prompt="""\
+Something the customer wants can't be done, by policy or by the facts. The customer does not know that: they ask in good
+faith, in the same tone as for anything else, and no word of yours may suggest that it is impossible or against a rule.
+"task_instructions" says that the customer insists a little when refused, then accepts it, and still wants the rest done.""",  # noqa: E501 - the line breaks are the prompt's
+    judge_prompt="""\
+The customer wants something that can't or mustn't be done. The agent has to refuse it, or hand over where the policy says
+so, and to do the rest.""",  # noqa: E501 - the line breaks are the prompt's
+    colours=Colours("#a8325f", "#fbe7ef", "#f092b6", "#3b1e2b"),
+)

@@ -1,7 +1,7 @@
-"""Whether the two sides of a task belong together: the customer asks for what the grader checks, and for nothing else.
+"""The check that every certificate ends with: the customer asks for what the grader checks, and for nothing else.
 
 The mention check proves that the words carry the customer's facts. This proves that these facts are those of the gold,
-so that no certificate can be had for a task whose gold, basis or customer was exchanged under its words.
+so that a task whose gold, basis or customer was replaced gets no certificate.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from t2t_dist.environments.tools import WRITE, Call
 
 from ..tool_graph import graph_of
 from .candidates import candidates_for
-from .errands import errands_in
-from .gold import fact_text, fields_of, matches, writes_in
-from .structure import Refused
+from .grader_side import errands_in, fact_text, fields_of, matches, writes_in
+from .rejection import TaskRejected
 
-#: Parts that may stand in a basis without being asked for by the intent.
+#: Parts that a basis may hold without the intent requiring them.
 ON_REQUEST = frozenset({"process"})
 
 
@@ -33,23 +32,24 @@ def check_sides(
     rule: int | None = None,
     open_goal: int | None = None,
 ) -> None:
-    """Every intent's certificate ends with this.
+    """Compare the two sides of a task.
 
     Args:
-        asked: by goal, the call its request is about where that is not the gold's (wanted first, or forbidden).
-        forbidden: whether the grader forbids calls, ``required`` which ones it requires.
-        rule: the rule a refusal rests on.
-        open_goal: the goal whose request is open on purpose.
+        asked: by goal, the call its request is about, where that is not the gold's (wanted first, or forbidden).
+        forbidden: whether the grader forbids calls.
+        required: the calls that the grader requires.
+        rule: the rule that a refusal cites.
+        open_goal: the goal whose request is left open on purpose.
 
     Raises:
-        Refused: the first point in which the sides differ.
+        TaskRejected: the first point in which the sides differ.
     """
     _check_caller(domain, task)
     errands = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
     order = [call.goal for call in errands_in(task.grader)]
     wanted = {**errands, **(asked or {})}
     if order != sorted(set(order)) or sorted(wanted) != list(range(len(task.user.goals))):
-        raise Refused("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
+        raise TaskRejected("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
     _check_workflows(domain, task)
     for number, goal in enumerate(task.user.goals):
         check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
@@ -61,32 +61,32 @@ def check_sides(
 
 
 def _check_caller(domain: Domain, task: Task) -> None:
-    """The gold begins with finding out who the customer is, by what the customer can say."""
+    """The gold begins with finding the customer, by what the customer can say."""
     gold, world = task.grader.gold, domain.world()
     tool = domain.tools.get(gold[0].name) if gold else None
     if tool is None or tool not in graph_of(domain).entry:
-        raise Refused("not_authenticated", "the gold does not begin with finding out who the customer is")
+        raise TaskRejected("not_authenticated", "the gold does not begin with finding out who the customer is")
     result = domain.execute(world, Call(tool.name, gold[0].arguments))
     if domain.identified(tool, result.value) != task.customer:
-        raise Refused("other_customer", f"{tool.name} does not find {task.customer}")
+        raise TaskRejected("other_customer", f"{tool.name} does not find {task.customer}")
     profile = domain.profile(world, task.customer)
     said = {fact.slot: fact.text for fact in task.user.identity}
     false = [name for name, text in said.items() if profile.facts.get(name) != text]
     missing = [name for name in tool.consumes() if name not in said]
     if task.user.name != profile.name or false or missing:
         named = ", ".join(sorted([*false, *missing])) or "name"
-        raise Refused("identity_differs", f"who the customer says they are is not {task.customer}: {named}")
+        raise TaskRejected("identity_differs", f"who the customer says they are is not {task.customer}: {named}")
 
 
 def _check_workflows(domain: Domain, task: Task) -> None:
-    """The gold's calls for a workflow are its steps, and all calls of the customer's own belong to one."""
+    """The gold's calls for a workflow are its steps, and every call of the customer's belongs to one."""
     workflows = {errand.goal: Call(errand.name, errand.arguments) for errand in task.grader.errands or ()}
     if set(workflows) - {call.goal for call in errands_in(task.grader)} or any(
         call.name not in domain.workflows for call in workflows.values()
     ):
-        raise Refused("goals_differ", "the grader names a workflow that the gold does not carry out")
+        raise TaskRejected("goals_differ", "the grader names a workflow that the gold does not carry out")
     if any(call.requestor is not None and call.goal not in workflows for call in task.grader.gold):
-        raise Refused("goals_differ", "the customer makes a call that is no step of a workflow")
+        raise TaskRejected("goals_differ", "the customer makes a call that is no step of a workflow")
     world = domain.world()
     for errand in errands_in(task.grader):
         wanted = Call(errand.name, errand.arguments)
@@ -99,50 +99,54 @@ def _check_workflows(domain: Domain, task: Task) -> None:
         if steps is None or done != [
             s for s in steps if domain.tools[s.name].kind is WRITE or requestor_of(domain, s.name)
         ]:
-            raise Refused("gold_differs", f"the gold's calls are not the steps of {errand.name}")
+            raise TaskRejected("gold_differs", f"the gold's calls are not the steps of {errand.name}")
     if (task.user.at_hand or {}) != domain.at_hand(domain.world(), task.customer):
-        raise Refused("identity_differs", "what the customer has at hand is not theirs")
+        raise TaskRejected("identity_differs", "what the customer has at hand is not theirs")
 
 
 def check_facts(domain: Domain, customer: str, call: Call, facts: Sequence[Fact], what: str) -> None:
-    """The facts are how the customer would say the call's arguments, slot by slot. Raises Refused."""
+    """The facts are how the customer would say the call's arguments, slot by slot. Raises TaskRejected."""
     world = domain.world()
     said = {slot: list(domain.describe(world, call, slot, customer).says) for slot in call.arguments}
     held = {fact.slot: fact.says for fact in facts}
     if said != held or len(facts) != len(held):
         differ = sorted({*said, *held} - {slot for slot in said if said[slot] == held.get(slot)})
-        raise Refused("facts_differ", f"{what} is not about {call.name} as it stands: {', '.join(differ)}")
+        raise TaskRejected("facts_differ", f"{what} is not about {call.name} as it stands: {', '.join(differ)}")
 
 
 def _check_grader(task: Task, forbidden: bool, required: Sequence[CallPattern], rule: int | None) -> None:
     grader = task.grader
     if list(required) != grader.required:
         wanted = ", ".join(pattern.name for pattern in required) or "nothing"
-        raise Refused("handling_differs", f"what is required is {wanted}")
+        raise TaskRejected("handling_differs", f"what is required is {wanted}")
     if grader.rule != rule or bool(grader.forbidden) != forbidden or (rule is None and grader.handling is not None):
-        raise Refused("handling_differs", "what the grader forbids, and the rule for it, is not the intent's")
+        raise TaskRejected("handling_differs", "what the grader forbids, and the rule for it, is not the intent's")
     if any(matches(pattern, call.name, call.arguments) for pattern in grader.forbidden for call in grader.gold):
-        raise Refused("rest_forbidden", "the grader forbids a call of the gold")
+        raise TaskRejected("rest_forbidden", "the grader forbids a call of the gold")
     parts = {"db": True, "forbidden": forbidden, "required": bool(required), "communicate": bool(grader.communicate)}
     basis = {part for part, counts in parts.items() if counts}
     if set(grader.basis) - ON_REQUEST != basis:
-        raise Refused("basis_differs", f"the basis is {', '.join(grader.basis) or 'empty'}, not {', '.join(basis)}")
+        raise TaskRejected(
+            "basis_differs", f"the basis is {', '.join(grader.basis) or 'empty'}, not {', '.join(basis)}"
+        )
 
 
 def _check_figures(task: Task) -> None:
-    """What has to be said stands in a result of the gold, and the customer asks for it."""
+    """What has to be said is in a result of the gold, and the customer asks for it."""
     shown: set[str] = set()
     for call in writes_in(task.grader.gold):
         shown |= {fact_text(value) for value in fields_of(call.result).values()}
     missing = [fact for fact in task.grader.communicate if fact not in shown]
     questions = sum(len(goal.questions) for goal in task.user.goals)
     if missing or questions != len(task.grader.communicate):
-        raise Refused("communicate_differs", f"asked: {questions}, not in any result: {', '.join(missing) or 'none'}")
+        raise TaskRejected(
+            "communicate_differs", f"asked: {questions}, not in any result: {', '.join(missing) or 'none'}"
+        )
 
 
 def _check_unique(domain: Domain, task: Task, errands: Sequence[Call], place: int) -> None:
-    """All errands that satisfy the request, once everything about it was said, lead to the gold's final state."""
+    """All errands that satisfy the fully stated request lead to the gold's final state."""
     finals = {found.final for found in candidates_for(domain, task.customer, errands, place, ())}
     if finals != {task.grader.final}:
         text = f"{errands[place].name}: what the customer says leads to {len(finals)} final states"
-        raise Refused("not_unique", text)
+        raise TaskRejected("not_unique", text)

@@ -1,37 +1,17 @@
-"""The structure of a task before it is put in words."""
+"""The structure of a task before it is put into words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from t2t_dist.core.schema import (
-    Certificate,
-    GraderSide,
-    Intent,
-)
+from t2t_dist.core.schema import Certificate, GraderSide
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.tools import Call
 
 
-class Rejection(NamedTuple):
-    """Why there is no task: a reason code, and more in words."""
-
-    code: str
-    detail: str = ""
-
-
-class Refused(Exception):
-    """Raised inside the makers and certificates; carries the rejection."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}")
-        self.rejection = Rejection(code, detail)
-
-
 @dataclass
 class PlannedGoal:
-    """One thing the customer will ask for: an errand, of which some slots are withheld, and what they want to be told.
+    """One thing the customer will ask for: an errand, its withheld slots, and the figures they want to be told.
 
     An errand is a call of one of the agent's tools or of a workflow of the domain.
     """
@@ -43,7 +23,7 @@ class PlannedGoal:
 
 @dataclass
 class PlannedChange:
-    """A changed mind: instead of its goal's call the customer wants ``call`` once ``trigger`` has happened."""
+    """A change of mind: once ``trigger`` has happened, the customer wants ``call`` instead of the goal's call."""
 
     goal: int
     trigger: str
@@ -54,7 +34,6 @@ class PlannedChange:
 class Structure:
     """The structured part of a task, fixed by its intent before a single word is written."""
 
-    intent: Intent
     goals: list[PlannedGoal]
     grader: GraderSide
     certificate: Certificate

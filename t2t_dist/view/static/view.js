@@ -130,7 +130,7 @@ function tell() {
   news.textContent = "";
   const link = document.createElement("a");
   link.href = location.href;
-  link.textContent = "there is more now: reload";
+  link.textContent = "new rows: reload";
   news.append(link);
   news.hidden = false;
 }

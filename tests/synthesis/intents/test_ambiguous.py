@@ -11,8 +11,8 @@ from t2t_dist.core.schema import Candidate, Fact, Task
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.synthesis.intents.candidates import MAX_CANDIDATES, candidates_for
-from t2t_dist.synthesis.intents.gold import writes_in
-from t2t_dist.synthesis.intents.structure import Refused
+from t2t_dist.synthesis.intents.grader_side import writes_in
+from t2t_dist.synthesis.intents.rejection import TaskRejected
 from t2t_dist.synthesis.wording_check import mentions
 from tests.support.made import Made, remake, verdict
 
@@ -98,7 +98,7 @@ def test_candidates_that_will_not_do(candidates: list[Candidate], code: str | No
     if code is None:
         check_candidates(candidates)
         return
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(TaskRejected) as refused:
         check_candidates(candidates)
     assert refused.value.rejection.code == code
 
@@ -111,7 +111,7 @@ def test_a_request_with_too_many_meanings_is_not_ambiguous_but_empty(shop: Made)
                 try:
                     found = candidates_for(domain, task.customer, writes, number, list(call.arguments))
                     assert len(found) <= MAX_CANDIDATES
-                except Refused as refused:
+                except TaskRejected as refused:
                     codes.add(refused.rejection.code)
     assert codes == {"too_open"}
 
@@ -119,7 +119,7 @@ def test_a_request_with_too_many_meanings_is_not_ambiguous_but_empty(shop: Made)
 def test_what_says_itself_can_not_be_withheld(shop: Made) -> None:
     task = shop.one("general", lambda t: writes_in(t.grader.gold)[0].name == "modify_user_address")
     writes = [Call(call.name, call.arguments) for call in writes_in(task.grader.gold)]
-    with pytest.raises(Refused, match="no_ambiguity"):
+    with pytest.raises(TaskRejected, match="no_ambiguity"):
         candidates_for(shop.domain, task.customer, writes, 0, ["user_id"])
 
 

@@ -11,9 +11,9 @@ import pytest
 from t2t_dist.core.schema import Certificate, Change, GoldCall, Task
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.intents.certificate import final_state
 from t2t_dist.synthesis.intents.changing import TRIGGERS, alternatives
-from t2t_dist.synthesis.intents.gold import writes_in
+from t2t_dist.synthesis.intents.gold_check import final_state
+from t2t_dist.synthesis.intents.grader_side import writes_in
 from t2t_dist.synthesis.wording_check import mentions
 from tests.support.library_domain import Library
 from tests.support.made import Made, make, remake, verdict

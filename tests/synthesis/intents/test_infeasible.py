@@ -11,9 +11,9 @@ from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents import make
-from t2t_dist.synthesis.intents.gold import writes_in
-from t2t_dist.synthesis.intents.infeasible import matches, stands
-from t2t_dist.synthesis.intents.structure import Rejection
+from t2t_dist.synthesis.intents.grader_side import matches, writes_in
+from t2t_dist.synthesis.intents.infeasible import stands
+from t2t_dist.synthesis.intents.rejection import Rejection
 from tests.support.library_domain import Library
 from tests.support.made import Made, explored, remake, verdict
 from tests.support.made import make as make_tasks

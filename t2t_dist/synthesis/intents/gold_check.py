@@ -1,19 +1,16 @@
-"""What the four intents share: facts, goals, gold, and the checks every certificate makes."""
+"""The check that every certificate begins with: the gold, replayed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from t2t_dist.core.schema import (
-    GoldCall,
-    Task,
-)
+from t2t_dist.core.schema import GoldCall, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import requestor_of
 from t2t_dist.environments.tools import Call, Kind
 
-from .gold import changes_of, writes_in
-from .structure import Refused
+from .grader_side import changes_of, writes_in
+from .rejection import TaskRejected
 
 
 def final_state(domain: Domain, errands: Iterable[GoldCall | Call]) -> str | None:
@@ -26,42 +23,42 @@ def final_state(domain: Domain, errands: Iterable[GoldCall | Call]) -> str | Non
 
 
 def check_gold(domain: Domain, task: Task) -> tuple[list[str], list[str]]:
-    """The general part of every certificate: final states of two replays, and of the gold without each write.
+    """Final states of two replays of the gold, and of the gold without each single write.
 
-    Raises Refused: the gold is refused somewhere, breaks a rule, is not deterministic, misses the stored final state
-    or holds a write that changes nothing.
+    Raises TaskRejected: a call of the gold is refused or breaks a rule, the replays differ from each other or from what
+    is stored, or a write changes nothing.
     """
     gold, finals = task.grader.gold, []
     for _ in range(2):
         world = domain.world()
         if world.digest != task.grader.initial:
-            raise Refused("other_database", "the domain's database is not the one the task was made on")
+            raise TaskRejected("other_database", "the domain's database is not the one the task was made on")
         for step in gold:
             call, tool = Call(step.name, step.arguments), domain.tools.get(step.name)
             if tool is not None and tool.kind.value != step.kind:
-                raise Refused("gold_differs", f"{step.name} is a {tool.kind.value} tool")
+                raise TaskRejected("gold_differs", f"{step.name} is a {tool.kind.value} tool")
             if step.requestor != requestor_of(domain, step.name):
-                raise Refused("gold_differs", f"{step.name} is a tool of the {domain.side_of(step.name)}")
+                raise TaskRejected("gold_differs", f"{step.name} is a tool of the {domain.side_of(step.name)}")
             before = world.fork()
             result = domain.execute(world, call)
             if result.error:
-                raise Refused("gold_fails", f"{step.name}: {result.content}")
+                raise TaskRejected("gold_fails", f"{step.name}: {result.content}")
             if step.kind == Kind.WRITE.value and (broken := domain.breaches(before, call, task.customer)):
-                raise Refused("gold_breaks_rule", f"R{broken[0].rule.number}: {broken[0].reason}")
+                raise TaskRejected("gold_breaks_rule", f"R{broken[0].rule.number}: {broken[0].reason}")
             if result.content != step.result:
-                raise Refused("gold_differs", f"{step.name} gave another result than the one stored")
+                raise TaskRejected("gold_differs", f"{step.name} gave another result than the one stored")
         finals.append(world.digest)
     if finals[0] != finals[1]:
-        raise Refused("not_deterministic")
+        raise TaskRejected("not_deterministic")
     if finals[0] != task.grader.final:
-        raise Refused("final_differs", "the replayed final state is not the one stored")
+        raise TaskRejected("final_differs", "the replayed final state is not the one stored")
     if changes_of(world) != task.grader.allowed_diff:
-        raise Refused("diff_differs", "the replayed changes are not the ones stored")
+        raise TaskRejected("diff_differs", "the replayed changes are not the ones stored")
     writes = writes_in(gold)
     without = []
     for left_out in range(len(writes)):
         final = final_state(domain, [call for i, call in enumerate(writes) if i != left_out])
         if final == finals[0]:
-            raise Refused("needless_write", f"{writes[left_out].name} changes nothing in the end")
+            raise TaskRejected("needless_write", f"{writes[left_out].name} changes nothing in the end")
         without.append(final or "refused")
     return finals, without

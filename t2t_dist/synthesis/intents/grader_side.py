@@ -1,0 +1,67 @@
+"""Reading a task's grader side: its errands and writes, its call patterns, the fields of stored results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from t2t_dist.core.schema import CallPattern, Errand, GoldCall, GraderSide, RecordChange
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import Kind
+
+
+def writes_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
+    """The gold's calls of WRITE tools."""
+    return [call for call in gold if call.kind == Kind.WRITE.value]
+
+
+def errands_in(grader: GraderSide) -> list[GoldCall]:
+    """What is wanted, goal by goal: the gold's writes, or the workflow whose steps they are."""
+    workflows = {errand.goal: errand for errand in grader.errands or ()}
+    found: list[GoldCall] = []
+    for call in writes_in(grader.gold):
+        workflow = workflows.get(call.goal)
+        if workflow is None:
+            found.append(call)
+        elif not found or found[-1].goal != call.goal:
+            found.append(errand_call(workflow))
+    return found
+
+
+def errand_call(errand: Errand) -> GoldCall:
+    """A workflow as a call, for code that words or carries out what a goal is about."""
+    return GoldCall(name=errand.name, kind=Kind.WRITE.value, arguments=errand.arguments, goal=errand.goal)
+
+
+def matches(pattern: CallPattern, name: str, arguments: dict[str, Any]) -> bool:
+    """Same tool, and every listed argument equal; a pattern without arguments matches any call of the tool."""
+    listed = pattern.arguments or {}
+    return pattern.name == name and all(arguments.get(key) == value for key, value in listed.items())
+
+
+def fields_of(result: str) -> dict[str, Any]:
+    """Fields of a call's stored result; empty where it is a text or a list."""
+    try:
+        value = orjson.loads(result)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def fact_text(value: Any) -> str:
+    """A result's value as a fact to be said: money with its cents."""
+    return f"{abs(value):.2f}" if isinstance(value, float) else str(value)
+
+
+def changes_of(world: World) -> list[RecordChange]:
+    """The records in which a world differs from its base, in their stored form."""
+    return [
+        RecordChange(table=c.table, key=c.key, before=_json(c.before), after=_json(c.after)) for c in world.changes()
+    ]
+
+
+def _json(record: Record | None) -> Any:
+    """The record as it is once stored and read back: keys are strings, tuples are lists."""
+    return None if record is None else orjson.loads(orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS))
