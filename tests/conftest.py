@@ -1,4 +1,8 @@
-"""What all tests share. Ray takes seconds to start: one for the whole session, and only where a test asks for it."""
+"""What all tests share. Ray takes seconds to start: one for the whole session, and only where a test asks for it.
+
+`make test` runs two workers of pytest-xdist: what uses Ray (the mark ``ray``) stays in one, so there is one Ray; other
+files go to whichever is free, each as a whole, so that its fixtures are made once.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
 from tests.support.library_domain import Library
 from tests.support.made import Made, make
+from tests.support.ray_head import TOKEN
+from tests.support.runs import environment
 
 # Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the
 # same examples each time, so that what fails there fails for the change; whoever works on the code gets new ones.
@@ -72,15 +78,42 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"not run here: tests/{folder}, {what}")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Groups for `--dist loadgroup`; the longest, of Ray, first (`--no-loadscope-reorder`)."""
+    for item in items:
+        of_ray = item.get_closest_marker("ray") is not None
+        item.add_marker(pytest.mark.xdist_group("ray" if of_ray else f"{item.path.parent.name}/{item.path.stem}"))
+    if hasattr(config, "workerinput"):  # a worker of xdist
+        items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+
+
+# -- Ray ---------------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
-    """A real Ray on this machine; runs started in this process use it."""
+def ray_address() -> Iterator[str]:
+    """The address of the session's Ray, which runs beside this process: its drivers may be killed."""
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [sys.executable, "-m", "tests.support.shared_ray"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, "the session's Ray did not start"
+        yield address
+
+
+@pytest.fixture
+def shared_ray(ray_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that a test starts join the session's Ray, as they join any cluster."""
+    monkeypatch.setenv("RAY_ADDRESS", ray_address)
+
+
+@pytest.fixture(scope="session")
+def local_ray(ray_address: str) -> Iterator[None]:
+    """This process is connected to the session's Ray; runs in it take it for their own."""
     import ray
 
-    from t2t_dist.cluster.connect import start_local
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    start_local(num_cpus=4, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
+    ray.init(address=ray_address, logging_level=logging.ERROR, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()
 

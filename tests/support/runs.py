@@ -1,4 +1,4 @@
-"""Runs as a user starts them: the command line in a process of its own, on a real Ray."""
+"""The command line: in a process of its own, as a user starts it, or, where the process is not the point, in this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
+from typer.testing import CliRunner
 
+from t2t_dist.cli import main
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
@@ -37,7 +40,27 @@ def t2t(*arguments: object, cwd: Path | None = None, **variables: str) -> subpro
 
 def t2t_json(*arguments: object) -> dict[str, Any]:
     """Run with --json; the object on the last line of stdout, which must be the only one."""
-    done = t2t(*arguments, "--json")
+    return _object(t2t(*arguments, "--json"))
+
+
+def here(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run to the end in this process: imports are there already, and a run uses the Ray of the fixture ``local_ray``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "supervised", lambda body: body())  # a process with threads is not forked
+        if cwd is not None:
+            patch.chdir(cwd)
+        done = CliRunner().invoke(main.app, [*map(str, arguments)])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
+def here_json(*arguments: object) -> dict[str, Any]:
+    """:func:`here`, with --json; the object, which must be all of stdout."""
+    return _object(here(*arguments, "--json"))
+
+
+def _object(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 1, done.stdout
