@@ -35,6 +35,9 @@ settings.register_profile(
 )
 settings.load_profile("any_speed")
 
+# For every Ray of the tests and whoever joins it. Ray reads the mode when it is imported.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
+
 #: tests/vllm needs an environment with a real vLLM (`make test-vllm`); elsewhere it is left out, as the summary says.
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 #: A full disk is a small one that is mounted for the test.
@@ -91,7 +94,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
     """The address of the session's Ray, which runs beside this process: its drivers may be killed."""
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
     command = [sys.executable, "-m", "tests.support.shared_ray"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()

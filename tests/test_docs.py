@@ -21,7 +21,7 @@ from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
 from tests import readme
 from tests.support.paths import ROOT
-from tests.support.runs import t2t
+from tests.support.runs import here, t2t
 
 PAGE = ROOT / "docs" / "own-domain.md"
 
@@ -44,6 +44,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.ray
 @pytest.mark.timeout(240)
+@pytest.mark.usefixtures("shared_ray")
 def test_the_page_followed_literally(tmp_path: Path) -> None:
     """Its files in an empty folder, its commands as they stand there."""
     page = PAGE.read_text("utf-8")
@@ -71,7 +72,7 @@ def test_the_page_followed_literally(tmp_path: Path) -> None:
 @pytest.fixture
 def courts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """What `t2t new-domain` writes, as its user gets it."""
-    done = t2t("new-domain", "tennis_courts", "--json", cwd=tmp_path)
+    done = here("new-domain", "tennis_courts", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()

@@ -65,6 +65,7 @@ def test_resume_leases_what_is_left() -> None:
 
 @pytest.mark.ray
 @pytest.mark.timeout(240)
+@pytest.mark.usefixtures("shared_ray")
 def test_generate_runs_the_command_and_each_stage() -> None:
     found = object_of("generate", "--trajectories", "6", "--in-process", "4")
     assert found["trajectories"] == 6
@@ -110,6 +111,7 @@ def test_an_unknown_benchmark_is_refused() -> None:
 
 @pytest.mark.ray
 @pytest.mark.timeout(240)
+@pytest.mark.usefixtures("shared_ray")
 def test_soak_counts_every_row() -> None:
     found = object_of("soak", "--quick")
     assert (found["lost"], found["twice"], found["failures"]) == (0, 0, {})

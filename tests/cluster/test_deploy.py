@@ -23,7 +23,7 @@ import yaml
 
 from tests.actors import fake_vllm
 from tests.support.debian import program
-from tests.support.runs import ROOT, start, t2t
+from tests.support.runs import ROOT, here, start
 
 DEPLOY = ROOT / "cluster" / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
@@ -140,8 +140,8 @@ class Prometheus:
         return answer["data"]
 
     def values(self, expr: str, begun: float) -> list[float]:
-        """All values of an expression in the time since then, one a second."""
-        data = self.api("query_range", query=expr, start=begun, end=time.time(), step=1)
+        """All values of an expression since then, ten per second: a series ends with the scrape after its last."""
+        data = self.api("query_range", query=expr, start=begun, end=time.time(), step=0.1)
         return [float(value) for series in data["result"] for _, value in series["values"]]
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class Watched(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     program("prometheus", "prometheus")  # before anything is started for it
     folder = tmp_path_factory.mktemp("watched")
     model = folder / "model"
@@ -183,7 +183,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         "trajectories": TRAJECTORIES,
         "agents": ["pool:mine"],
         "pools": {"mine": {"model": str(model), "replicas": 2, "max_restarts": 0, **engine}},
-        "cluster": {"workers": 2, "metrics": {"port": 0, "linger_s": 20}},
+        "cluster": {"address": ray_address, "workers": 2, "metrics": {"port": 0, "linger_s": 20}},
     }
     (folder / "run.yaml").write_text(yaml.safe_dump(settings))
     driver = start("generate", "--config", folder / "run.yaml", "--out", out)
@@ -207,13 +207,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             assert not {name for name, _ in firing()} & {"T2TEngineDown", "T2TPoolDown"}
             with urllib.request.urlopen(f"{status['metrics']}/metrics", timeout=10) as response:
                 text = response.read().decode()
-            shown = t2t("status", out).stdout
+            shown = here("status", out).stdout
             pids = {each["engine"]: each["pid"] for each in (status_of(out) or status)["engines"]}
             os.kill(pids["mine#0"], signal.SIGKILL)
             fired = until(lambda: ("T2TEngineDown", "mine#0") in (found := firing()) and found, "the alert", driver)
             hold.unlink()
             _, stderr = driver.communicate(timeout=90)
             assert driver.returncode == 0, stderr
+            until(lambda: 1 in prometheus.values('t2t_run_state{state="finished"}', begun), "the last scrape")
             yield Watched(prometheus, begun, fired, roles, text, shown, stderr)
     finally:
         hold.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import action_key
 from tests.support.finished_run import rows_of, write_run
 from tests.support.made import make
-from tests.support.runs import t2t, t2t_json
+from tests.support.runs import here, here_json
 
 SCALE = 0.1
 
@@ -39,7 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_splits_share_nothing(runs: dict[str, Path]) -> None:
-    summary = t2t_json("verify", runs["train"], "--against", runs["test"])
+    summary = here_json("verify", runs["train"], "--against", runs["test"])
     (found,) = summary["against"]
     assert (found["same_actions"], found["same_entities"], found["entities"]) == ([], [], [])
     assert found["reference_tasks"] > 40
@@ -47,7 +47,7 @@ def test_splits_share_nothing(runs: dict[str, Path]) -> None:
 
 
 def test_a_run_shares_everything_with_itself(runs: dict[str, Path]) -> None:
-    done = t2t("verify", runs["train"], "--against", runs["test"], "--against", runs["train"], "--json")
+    done = here("verify", runs["train"], "--against", runs["test"], "--against", runs["train"], "--json")
     assert done.returncode == 1, done.stderr
     other, itself = json.loads(done.stdout)["against"]
     assert (len(other["same_actions"]), other["shared_entities"]) == (0, 0)

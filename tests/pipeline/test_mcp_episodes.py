@@ -212,6 +212,7 @@ def test_a_server_of_others_is_a_sound_domain_whose_tasks_are_solved(
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("shared_ray")
 def test_the_command_line_makes_a_run_that_can_be_checked_again(tmp_path: Path) -> None:
     file, out = described(tmp_path), tmp_path / "run"
     t2t_json("generate", "--domain", f"mcp:{file}", "--trajectories", 6, "--workers", 2, "--out", out)

@@ -29,9 +29,9 @@ from tests.actors import fake_vllm
 from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.library_domain import Library
 from tests.support.made import make
-from tests.support.runs import command, duplicates, environment, start, t2t, t2t_json
+from tests.support.runs import command, duplicates, environment, here, here_json, start, t2t
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(400), pytest.mark.usefixtures("shared_ray")]
 
 
 @pytest.fixture(scope="module")
@@ -141,18 +141,9 @@ def states(engine: dict[str, Any]) -> list[str]:
     return [state for _, state, _ in engine["timeline"]]
 
 
-def actors_of(driver: subprocess.Popen[str]) -> dict[int, psutil.Process]:
-    """The processes of a driver's InferenceActors, by the pid of the server under each."""
-    found = {}
-    for child in psutil.Process(driver.pid).children(recursive=True):
-        try:
-            if "InferenceActor" in " ".join(child.cmdline()):
-                for below in child.children(recursive=True):
-                    if "fake_vllm.py" in " ".join(below.cmdline()):
-                        found[below.pid] = child
-        except psutil.Error:
-            continue
-    return found
+def actor_of(server: int) -> psutil.Process:
+    """The process of the InferenceActor that a server runs under."""
+    return next(each for each in psutil.Process(server).parents() if "InferenceActor" in " ".join(each.cmdline()))
 
 
 # -- deaths ------------------------------------------------------------------------------------------------------------
@@ -174,10 +165,10 @@ def test_a_server_and_an_actor_die_and_every_episode_is_graded(
         until(answers, "the first answers of both")
         pids = {each: engines_of(out)[each]["pid"] for each in both}
         os.kill(pids["mine#0"], signal.SIGKILL)
-        actors_of(driver)[pids["mine#1"]].kill()
+        actor_of(pids["mine#1"]).kill()
         again = ["dead", "restarting", "healthy"]
         until(lambda: all(states(each)[-3:] == again for each in engines_of(out).values()), "both restarts")
-        shown = t2t("status", out)
+        shown = here("status", out)
         assert shown.returncode == 0, shown.stderr
         assert "running" in shown.stdout
         assert "its server ended with code 137" in shown.stdout
@@ -191,7 +182,7 @@ def test_a_server_and_an_actor_die_and_every_episode_is_graded(
     assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
     assert set().union(*paths(out)) == set(both)
     assert max(map(len, paths(out))) <= 3, "moved for each death at most"
-    status = t2t_json("status", out)
+    status = here_json("status", out)
     assert status["state"] == "finished"
     for engine in status["engines"]:
         assert engine["restarts"] == 1
@@ -205,8 +196,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tasks: Path, model: Path, fake
     driver = start("evaluate", tasks, *flags)
     try:
         servers = until(fake.servers, "a server")
-        until(lambda: actors_of(driver), "its actor")
-        actor = actors_of(driver)[servers[0].pid]
+        actor = actor_of(servers[0].pid)
     finally:
         driver.send_signal(signal.SIGKILL)
         driver.communicate()
@@ -254,7 +244,7 @@ def rolled(tasks: Path, out: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def configured(agent: str, user: str = "scripted", **settings: Any) -> Config:
-    base = {"domain": LIBRARY, "agents": [agent], "user": user, "cluster.workers": 2}
+    base = {"domain": LIBRARY, "agents": [agent], "user": user, "cluster.workers": 2, "cluster.address": "local"}
     quick = {"models.backoff_base_s": 0.05, "verify.reference_trials": 0, "limit": 16}
     return load_config(None, {**base, **quick, **settings})
 
@@ -295,7 +285,7 @@ def test_a_model_that_is_not_there_is_one_line(tasks: Path, fake: Fake, tmp_path
     assert len(lines) == 1
     assert f"no model {tmp_path}/none: no such directory" in lines[0]
     assert "Traceback" not in done.stderr
-    status = t2t_json("status", tmp_path / "out")
+    status = here_json("status", tmp_path / "out")
     assert status["state"] == "failed"
     assert "no such directory" in status["why"]
 
@@ -401,7 +391,7 @@ def test_the_doctor_on_endpoints_of_others_as_text_and_json(tmp_path: Path) -> N
 
 def test_status_of_what_is_no_run(tmp_path: Path, tasks: Path) -> None:
     for where, told in ((tmp_path / "none", "none"), (tasks, "no driver has written there")):
-        done = t2t("status", where)
+        done = here("status", where)
         assert done.returncode == 2
         assert told in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
