@@ -16,10 +16,10 @@ help:  ## this list
 generate: .venv/.base  ## the main job into runs/quickstart: trajectories -> verified tasks -> graded episodes
 	@$(BIN)/t2t generate --domain retail --trajectories 200 --seed 7 --out $(OUT) $(ARGS)
 
-test: .venv/.dev  ## all tests (ARGS="tests/cluster -k lease" for some)
+test: .venv/.dev  ## all tests, in two processes (ARGS="tests/cluster -k lease" for some, in one)
 	@tests/support/debian.sh prometheus || true
 	@tests/support/mcp.sh || true
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup --no-loadscope-reorder)
 
 test-cluster: .venv/.dev  ## disturbed runs: on one machine and several, jobs, stores that go away or fill up
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/faults)

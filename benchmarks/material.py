@@ -10,6 +10,7 @@ from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 
@@ -43,8 +44,8 @@ async def converted(domain: Domain, trajectory: Trajectory, intent: Intent) -> T
 async def played(domain: Domain, task: Task) -> Rollout:
     """The oracle's conversation on a task."""
     identity = episode_id(RUN, "rollout", f"{task.task_id}/{AGENT}", 0)
-    agent = _MODELS.agent(AGENT, task, domain, identity, seed_of(identity, "agent"))
-    user = _MODELS.user(USER, task.user, domain, identity, seed_of(identity, "user"))
+    agent = seat_agent(_MODELS, AGENT, task, domain, identity, seed_of(identity, "agent"))
+    user = seat_user(_MODELS, USER, task.user, domain, identity, seed_of(identity, "user"))
     return await roll_out(task, domain, agent, user, seed=seed_of(identity, "episode"))
 
 

@@ -43,8 +43,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
             child.kill()
 
 
-def brood(tmp_path: Path) -> list[psutil.Process]:
-    return [psutil.Process(int(pid)) for pid in (tmp_path / "pids").read_text().split()]
+def brood(tmp_path: Path, file: str = "pids") -> list[psutil.Process]:
+    return [psutil.Process(int(pid)) for pid in (tmp_path / file).read_text().split()]
 
 
 def left(tmp_path: Path) -> list[int]:
@@ -53,7 +53,7 @@ def left(tmp_path: Path) -> list[int]:
     return [int(pid) for pid in pids.read_text().split() if psutil.pid_exists(int(pid))] if pids.exists() else []
 
 
-def gone(processes: list[psutil.Process], seconds: float = 5.0) -> bool:
+def gone(processes: list[psutil.Process], seconds: float = 60.0) -> bool:
     return not psutil.wait_procs(processes, timeout=seconds)[1]
 
 
@@ -92,7 +92,7 @@ async def test_an_exit_is_noticed_and_the_engine_starts_again_in_place(make: Mak
     await asyncio.sleep(0.3)
     assert not watch.done()
     os.kill(first.pid, signal.SIGKILL)
-    end = await asyncio.wait_for(watch, 10)
+    end = await asyncio.wait_for(watch, 60)
     assert end.code == 128 + signal.SIGKILL
     assert end.tail == ["starting"]
     assert gone(left, 0)
@@ -130,7 +130,7 @@ async def test_nothing_is_left_when_the_guard_itself_is_killed(make: Make, tmp_p
     address = await engine.start()
     processes = [psutil.Process(address.pid), *brood(tmp_path)]
     processes[0].parent().kill()
-    end = await asyncio.wait_for(engine.watch(), 10)
+    end = await asyncio.wait_for(engine.watch(), 60)
     assert end.code == 128 + signal.SIGKILL
     assert gone(processes)
 
@@ -283,7 +283,7 @@ def test_the_actor_answers_while_it_starts_and_takes_its_server_with_it(tmp_path
 
     hangs = actor("silent", tmp_path / "none")
     start = hangs.start.remote()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while ray.get(hangs.status.remote()).state != "starting" or not ray.get(hangs.tail.remote()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -296,7 +296,13 @@ def test_the_actor_answers_while_it_starts_and_takes_its_server_with_it(tmp_path
     address = ray.get(serves.start.remote())
     processes = [psutil.Process(address.pid), *brood(tmp_path)]
     ray.kill(serves)
-    assert gone(processes, 10)
+    assert gone(processes, 60)
+
+    killed = actor("brood stubborn", tmp_path / "more")
+    address = ray.get(killed.start.remote())
+    processes = [psutil.Process(address.pid), *brood(tmp_path, "more")]
+    next(each for each in processes[0].parents() if "InferenceActor" in " ".join(each.cmdline())).kill()
+    assert gone(processes, 60)
 
 
 DRIVER = """
@@ -310,28 +316,26 @@ config = PoolConfig(model="org/some-model", python=python, env={"FAKE": "brood s
 ray.init(address="local", num_cpus=1, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
 actor = InferenceActor.remote("e0", config, "key", log)
 server = psutil.Process(ray.get(actor.start.remote()).pid)
-above = {each.name(): each.pid for each in server.parents()}
 children = {each.name(): each.pid for each in psutil.Process().children(recursive=True)}
-actor_pid = next(pid for name, pid in above.items() if "Inference" in name)
-print(server.pid, actor_pid, children["raylet"], flush=True)
+print(server.pid, children["raylet"], flush=True)
 time.sleep(600)
 """
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("victim", ["driver", "actor", "raylet"])
+@pytest.mark.parametrize("victim", ["driver", "raylet"])
 def test_nothing_outlives_what_ray_loses(tmp_path: Path, victim: str) -> None:
     arguments = [fake_vllm.interpreter(tmp_path), tmp_path / "log", tmp_path / "pids"]
     with subprocess.Popen(
         [sys.executable, "-c", DRIVER, *map(str, arguments)], stdout=subprocess.PIPE, cwd=ROOT, text=True
     ) as driver:
         assert driver.stdout is not None
-        server, actor, raylet = map(int, driver.stdout.readline().split())
+        server, raylet = map(int, driver.stdout.readline().split())
         processes = [psutil.Process(server), *brood(tmp_path)]
         ours = psutil.Process(driver.pid).children(recursive=True)
-        os.kill({"driver": driver.pid, "actor": actor, "raylet": raylet}[victim], signal.SIGKILL)
+        os.kill({"driver": driver.pid, "raylet": raylet}[victim], signal.SIGKILL)
         try:
-            assert gone(processes, 30)
+            assert gone(processes, 60)
         finally:
             driver.kill()
             for process in ours:

@@ -115,5 +115,5 @@ def test_an_unknown_benchmark_is_refused() -> None:
 def test_soak_counts_every_row() -> None:
     found = object_of("soak", "--quick")
     assert (found["lost"], found["twice"], found["failures"]) == (0, 0, {})
-    assert found["episodes"] >= 5_000
+    assert found["episodes"] >= 600
     assert all(worker > 20 and driver > 20 for _, worker, driver in found["curve"])

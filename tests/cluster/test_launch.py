@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from tests.support.runs import duplicates, unnamed_shards
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
-TRAJECTORIES = 60
+TRAJECTORIES = 40
 
 
 def small(**changes: object) -> Config:
@@ -59,11 +58,13 @@ def test_three_workers_make_the_same_rows(undisturbed: tuple[Path, Result], tmp_
     assert digests(wide) == digests(undisturbed[1])
 
 
-def test_a_finished_run_is_only_summed_up(undisturbed: tuple[Path, Result]) -> None:
+def test_a_finished_run_is_only_summed_up(
+    undisturbed: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out, result = undisturbed
+    monkeypatch.setattr("t2t_dist.cluster.launch.Driver", None)  # nothing is started
     again = run("generate", small(), str(out))
     assert again.resumed
-    assert again.wall_s < 5
     assert digests(again) == digests(result)
 
 
@@ -86,7 +87,7 @@ def test_a_budget_ends_a_run_in_order_and_a_larger_one_goes_on(
     first = run("generate", small(**{"budget.accepted": 20, "cluster.workers": 1}), str(out))
     assert first.ended == "the budget of 20 verified tasks is used up"
     verified = sum(count for name, count in first.state.counters.items() if name.startswith("tasks."))
-    assert 20 <= verified < 150
+    assert 20 <= verified < 120
     status = read_status(open_storage(out))
     assert status is not None
     assert status["why"] == first.ended
@@ -109,6 +110,7 @@ def test_adaptive_trials_are_the_same_at_any_width(undisturbed: tuple[Path, Resu
 
 def test_feedback_counts_what_was_kept_of_each_write(local_ray: None, tmp_path: Path) -> None:
     settings = {"feedback": True, "verify.band": [1.0, 1.0], "verify.reference": "scripted:silent", "trajectories": 40}
+    settings["cluster.workers"] = 1
     result = run("generate", small(**settings), str(tmp_path / "fed"))
     made = sum(n for name, n in result.state.counters.items() if name.startswith("band.made."))
     kept = sum(n for name, n in result.state.counters.items() if name.startswith("band.kept."))
@@ -118,7 +120,6 @@ def test_feedback_counts_what_was_kept_of_each_write(local_ray: None, tmp_path: 
 
 def test_time_is_not_part_of_the_rows(undisturbed: tuple[Path, Result]) -> None:
     out, result = undisturbed
-    time.sleep(0.01)
     reader = RunReader(open_storage(out), SCHEMAS)
     row = next(iter(reader.rows("episodes")))
     assert row["started"] > 0
