@@ -19,7 +19,7 @@ generate: .venv/.base  ## the main job into runs/quickstart: trajectories -> ver
 test: .venv/.dev  ## all tests, in two processes (ARGS="tests/cluster -k lease" for some, in one)
 	@tests/support/debian.sh prometheus || true
 	@tests/support/mcp.sh || true
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup --no-loadscope-reorder)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 test-cluster: .venv/.dev  ## disturbed runs: on one machine and several, jobs, stores that go away or fill up
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/faults)

@@ -1,7 +1,7 @@
 """What all tests share. Ray takes seconds to start: one for the whole session, and only where a test asks for it.
 
-`make test` runs two workers of pytest-xdist: what uses Ray (the mark ``ray``) stays in one, so there is one Ray; other
-files go to whichever is free, each as a whole, so that its fixtures are made once.
+`make test` runs two workers of pytest-xdist: files that use Ray (the mark ``ray``) stay in one, so there is one Ray;
+other files go to whichever is free, each as a whole, so that its fixtures are made once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +24,7 @@ from tests.support.library_domain import Library
 from tests.support.made import Made, make
 from tests.support.ray_head import TOKEN
 from tests.support.runs import environment
+from tests.support.two_workers import Scheduler, uses_ray
 
 # Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the
 # same examples each time, so that what fails there fails for the change; whoever works on the code gets new ones.
@@ -81,14 +83,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"not run here: tests/{folder}, {what}")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Groups for `--dist loadgroup`; the longest, of Ray, first (`--no-loadscope-reorder`)."""
-    for item in items:
-        of_ray = item.get_closest_marker("ray") is not None
-        item.add_marker(pytest.mark.xdist_group("ray" if of_ray else f"{item.path.parent.name}/{item.path.stem}"))
-    if hasattr(config, "workerinput"):  # a worker of xdist
-        items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    """A worker of xdist begins with the longest: the files that use Ray."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not uses_ray(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files as they were collected, those that use Ray as if they were one."""
+    config.option.loadscopereorder = False
+    return Scheduler(config, log)
 
 
 # -- Ray ---------------------------------------------------------------------------------------------------------------

@@ -58,9 +58,7 @@ def test_three_workers_make_the_same_rows(undisturbed: tuple[Path, Result], tmp_
     assert digests(wide) == digests(undisturbed[1])
 
 
-def test_a_finished_run_is_only_summed_up(
-    undisturbed: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_run_is_only_summed_up(undisturbed: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch) -> None:
     out, result = undisturbed
     monkeypatch.setattr("t2t_dist.cluster.launch.Driver", None)  # nothing is started
     again = run("generate", small(), str(out))

@@ -1,4 +1,4 @@
-"""The command line: in a process of its own, as a user starts it, or, where the process is not the point, in this one."""
+"""The command line: in its own process, as a user starts it, or in this one, where the process is not the point."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def t2t_json(*arguments: object) -> dict[str, Any]:
 
 
 def here(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run to the end in this process: imports are there already, and a run uses the Ray of the fixture ``local_ray``."""
+    """Run to the end in this process: nothing is imported again, and a run uses the Ray of ``local_ray``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "supervised", lambda body: body())  # a process with threads is not forked
         if cwd is not None:

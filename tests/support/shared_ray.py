@@ -1,6 +1,6 @@
 """The Ray of a test session, in a process of its own: prints its address, and ends when its stdin does.
 
-    python -m tests.support.shared_ray
+python -m tests.support.shared_ray
 """
 
 from __future__ import annotations

@@ -1,0 +1,24 @@
+"""Which tests of `make test` go to the same worker of pytest-xdist."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.support.paths import ROOT
+
+
+@functools.cache
+def uses_ray(file: Path) -> bool:
+    """Whether tests of a file have the mark ``ray``."""
+    return "pytest.mark.ray" in file.read_text("utf-8")
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+    """A file is one piece of work, and so are all files that use Ray together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return "ray" if uses_ray(ROOT / file) else file
