@@ -284,7 +284,7 @@ def test_an_evaluation_whose_tasks_are_gone(shop: Made, tmp_path: Path) -> None:
     write_run(tmp_path / "run", rows, kind="evaluate", **settings)
     data = read_report(PartialRun(str(tmp_path / "run")))
     assert data.causes.read == 0 < data.causes.failed
-    assert any("the run its tasks are from can't be read" in note for note in data.notes)
+    assert any("the run its tasks come from can't be read" in note for note in data.notes)
     assert {"pass-1", "lengths"} <= {figure.name for figure in figures(data)}
 
 

@@ -51,7 +51,7 @@ class ReportData:
     def notes(self) -> list[str]:
         notes = list(self.reading.notes)
         if self.reading.kind == "evaluate" and self.reading.source is not None:
-            notes += [f"the run its tasks are from: {note}" for note in self.reading.source.notes]
+            notes += [f"the run its tasks come from: {note}" for note in self.reading.source.notes]
         return notes
 
 
