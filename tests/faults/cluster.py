@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +67,3 @@ def workers_on(node: Any) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
-
-
-def until(holds: Any, what: str, seconds: float = 200.0) -> Any:
-    """What ``holds`` gives, once it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := holds():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds:g} s: {what}")

@@ -21,7 +21,7 @@ from typer.main import get_command
 
 from t2t_dist.cli.main import app
 from t2t_dist.config.loading import load_config
-from tests.support.runs import ROOT
+from tests.support.paths import ROOT
 
 DEPLOY = ROOT / "cluster" / "deploy"
 

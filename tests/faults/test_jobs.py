@@ -24,14 +24,17 @@ from t2t_dist.cluster.jobs import server as jobs
 from t2t_dist.cluster.jobs.server import Job, JobServer, NoAnswer, UnknownJob, checked_address, follow, open_server
 from t2t_dist.cluster.jobs.watch import LogLines, Watch
 from t2t_dist.core.errors import InputError
+from tests.support.brake import Brake
+from tests.support.paths import ROOT
 from tests.support.ray_head import BIN, TOKEN, CutProxy, Head, cut_proxy, environment, free_ports, ray_head
-from tests.support.runs import ROOT, command, duplicates, unnamed_shards, wait_for_commits
+from tests.support.runs import command, duplicates, unnamed_shards
+from tests.support.slow_runs import items_done, until_items, until_said
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
+def head(brake_folder: Path) -> Iterator[Head]:
     with ray_head() as found:
         yield found
 
@@ -42,7 +45,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tree")
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     (root / "run.yaml").write_text("trajectories: 6\nseed: 7\nscale: 0.2\ncluster: {workers: 1}\n")
-    slow = "domain: tests.support.slow_domain:SlowRetail\ntrajectories: 200\nuntil: explore\nscale: 0.5\nseed: 7\n"
+    slow = "domain: tests.support.slow_domain:SlowRetail\ntrajectories: 200\nscale: 0.5\nseed: 7\n"
     (root / "slow.yaml").write_text(slow + "cluster: {workers: 1}\n")
     (root / "evaluate.yaml").write_text("agents: ['scripted:silent']\nlimit: 4\ncluster: {workers: 1}\n")
     (root / ".env").write_text("KEY=secret\n")
@@ -56,7 +59,7 @@ def submit(*arguments: object, tree: Path, **changes: str) -> subprocess.Complet
         text=True,
         cwd=tree,
         env=environment(**changes),
-        timeout=200,
+        timeout=300,
         check=False,
     )
 
@@ -100,7 +103,7 @@ def finished(head: Head, tree: Path, tmp_path_factory: pytest.TempPathFactory) -
             shown.append(line)
             if line.startswith("Running entrypoint") and not cuts:
                 cuts = proxy.cut(refuse_s=2)
-        assert client.wait(60) == 0, "".join(shown)
+        assert client.wait(300) == 0, "".join(shown)
         assert cuts, "no connection was there to be cut"
     assert client.stdout is not None
     (line,) = client.stdout.read().splitlines()
@@ -174,7 +177,7 @@ def test_plain_ray_job_submit(head: Head, finished: tuple[Path, dict[str, Any], 
             capture_output=True,
             text=True,
             env=environment(),
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -216,7 +219,7 @@ def test_the_workflow_step_by_step(head: Head, tree: Path, tmp_path: Path) -> No
                 text=True,
                 cwd=tree,
                 env=variables,
-                timeout=120,
+                timeout=300,
                 check=False,
             )
             assert done.returncode == 0, (step["name"], done.stdout, done.stderr)
@@ -240,33 +243,38 @@ def driver_of(head: Head, out: Path) -> psutil.Process:
     return top
 
 
-def test_left_alone_then_stopped_then_killed(head: Head, tree: Path, tmp_path: Path, server: JobServer) -> None:
+def test_left_alone_then_stopped_then_killed(
+    head: Head, tree: Path, tmp_path: Path, server: JobServer, brake: Brake
+) -> None:
     out = tmp_path / "out"
     flags = ["--address", head.url, "--out", out]
     # Ctrl-C leaves the job running and says how to come back.
     client = submitted("slow.yaml", *flags, tree=tree)
-    wait_for_commits(out, 1)
+    until_items(out, 1)
     client.send_signal(signal.SIGINT)
-    _, said = client.communicate(timeout=30)
+    _, said = client.communicate(timeout=100)
     assert client.returncode == 75, said
     again = re.search(r"t2t submit --attach (\S+) --address (\S+)", said)
     assert again is not None, said
     assert str(server.details(again[1]).status) == "RUNNING"
     # Whoever attaches may stop it: what it has is committed.
     client = submitted("--attach", again[1], "--address", again[2], "--stop-on-interrupt", tree=tree)
-    assert client.stderr is not None
-    next(line for line in client.stderr if line.startswith("Running entrypoint"))
+    until_said(client, "Running entrypoint")
     client.send_signal(signal.SIGINT)
-    _, said = client.communicate(timeout=60)
-    assert client.returncode == 75, said
+    until_said(client, "stopping the job")
+    brake.release()
+    assert client.stderr is not None
+    said = client.stderr.read()
+    assert client.wait() == 75, said
     assert str(server.details(again[1]).status) == "STOPPED"
     assert unnamed_shards(out) == []
     # The same command goes on with it; its driver is killed.
+    done = items_done(out)
+    brake.hold(done + 4)
     client = submitted("slow.yaml", *flags, "--json", tree=tree)
-    before = len(list((out / "ledger").glob("0*.mp")))
-    wait_for_commits(out, before + 1)
+    until_items(out, done + 1)
     driver_of(head, out).kill()
-    stdout, said = client.communicate(timeout=60)
+    stdout, said = client.communicate(timeout=100)
     assert client.returncode == 137, said
     assert json.loads(stdout)["job"]["status"] == "FAILED"
     assert "killed by signal 9" in said

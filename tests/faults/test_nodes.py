@@ -1,4 +1,8 @@
-"""Runs on a Ray of several nodes: spread over them, and whatever becomes of them, the same rows."""
+"""Runs on a Ray of several nodes: spread over them, and whatever becomes of them, the same rows.
+
+One cluster serves all tests, and its head is killed by the last. It has two nodes with room for one worker each; the
+third of a test is there to fail or to leave.
+"""
 
 from __future__ import annotations
 
@@ -11,215 +15,190 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.cluster.launch import run
+from t2t_dist.config.loading import load_config
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from tests.faults.cluster import Nodes, until, workers_on
-from tests.support.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits
+from tests.faults.cluster import Nodes, workers_on
+from tests.support.brake import Brake
+from tests.support.runs import start, unnamed_shards
+from tests.support.slow_runs import (
+    ITEMS,
+    digests,
+    ended,
+    items_done,
+    resume,
+    started,
+    until,
+    until_committed,
+    until_items,
+)
 
-pytestmark = pytest.mark.timeout(400)
-
-ITEMS = 120
-
-
-def job(out: Path, nodes: Nodes | None, **changes: object) -> list[object]:
-    """A run of a slow domain, some twenty seconds long on four workers."""
-    settings: dict[str, object] = {"domain": "tests.support.slow_domain:SlowRetail", "trajectories": ITEMS}
-    settings |= {"scale": 0.2, "seed": 7, "until": "convert", **changes}
-    if nodes is not None:
-        settings["cluster.address"] = nodes.address
-    return ["generate", *(f"--set={name}={value}" for name, value in settings.items()), "--out", out]
-
-
-def items_done(out: Path) -> int:
-    return len(RunReader(open_storage(out), SCHEMAS).state.items)
-
-
-def status(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "status.json").read_text())
-    return found
-
-
-def nodes_at_work(out: Path) -> set[str]:
-    try:
-        return {worker["node"] for worker in status(out)["workers"].values()}
-    except (FileNotFoundError, KeyError):
-        return set()
-
-
-def episodes_done(out: Path) -> int:
-    """So far, by the run's status."""
-    try:
-        return int(status(out)["counts"].get("episodes.rollout", 0))
-    except (FileNotFoundError, KeyError, json.JSONDecodeError):
-        return 0
-
-
-def end_of(driver: subprocess.Popen[str]) -> dict[str, Any]:
-    """The summary of a run that has to end well."""
-    stdout, stderr = driver.communicate(timeout=300)
-    assert driver.returncode == 0, stderr
-    summary: dict[str, Any] = json.loads(stdout.splitlines()[-1])
-    return summary
-
-
-def whole(out: Path, summary: dict[str, Any], digests: dict[str, str]) -> None:
-    """Every row once, and the same ones as without a disturbance."""
-    assert summary["failures"] == {}
-    assert summary["digest"] == digests
-    assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
-    assert unnamed_shards(out) == []
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Digests of the run on one machine, undisturbed."""
-    digests: dict[str, str] = t2t_json(*job(tmp_path_factory.mktemp("runs") / "calm", None))["digest"]
-    return digests
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    found = Nodes(2, 2)
+def nodes(brake_folder: Path) -> Iterator[Nodes]:
+    found = Nodes(1, 1)
     yield found
     found.stop()
 
 
-def test_workers_are_spread_and_the_rows_are_those_of_one_machine(
-    nodes: Nodes, calm: dict[str, str], tmp_path: Path
+def on(nodes: Nodes, **more: object) -> dict[str, object]:
+    return {"cluster.address": nodes.address, **more}
+
+
+def status(out: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((out / "status.json").read_text())
+    except FileNotFoundError:
+        return {"workers": {}, "items": {"workers_lost": 0}}
+    return found
+
+
+def nodes_at_work(out: Path) -> set[str]:
+    return {worker["node"] for worker in status(out)["workers"].values()}
+
+
+def lost(out: Path) -> int:
+    """Workers lost so far."""
+    return int(status(out)["items"]["workers_lost"])
+
+
+def whole(out: Path, driver: subprocess.Popen[str], calm: dict[str, int]) -> None:
+    """The run ends well: every row is there once, and they are the same as without a disturbance."""
+    ended(driver, 0)
+    assert digests(out) == calm
+    assert not list(RunReader(open_storage(out), SCHEMAS).rows("failures"))
+
+
+def test_workers_are_spread_and_join_as_nodes_appear(
+    nodes: Nodes, calm: dict[str, int], brake: Brake, tmp_path: Path
 ) -> None:
     out = tmp_path / "spread"
-    driver = start(*job(out, nodes), "--json")
-    until(lambda: len(workers_on(nodes.nodes[0])) == len(workers_on(nodes.nodes[1])) == 2, "two workers on each node")
-    whole(out, end_of(driver), calm)
-    assert nodes_at_work(out) <= {node.node_id for node in nodes.nodes}
-    until(lambda: not any(map(workers_on, nodes.nodes)), "the end of the workers", 20)
-
-
-def test_sigkill_of_a_node_changes_nothing(nodes: Nodes, calm: dict[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "killed"
-    extra = nodes.add(2)
-    driver = start(*job(out, nodes), "--json")
-    wait_for_commits(out, 1)
-    assert workers_on(extra), "no worker on the node that is to be killed"
-    nodes.kill(extra)
-    assert items_done(out) < ITEMS
-    whole(out, end_of(driver), calm)
-    assert status(out)["items"]["workers_lost"] >= 1
-
-
-def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, tmp_path: Path) -> None:
-    """No episode is lost, and none is there twice."""
-    domain = ["--domain", "tests.support.library_domain:Library"]
-    made = t2t_json("generate", *domain, "--trajectories", 40, "--until", "convert", "--out", tmp_path / "tasks")
-    tasks = sum(made["tasks"].values())
-    trials = -(-10_000 // tasks)
-    flags = ["evaluate", tmp_path / "tasks", "--trials", trials, "--set", f"cluster.address={nodes.address}"]
-    undisturbed = end_of(start(*flags, "--out", tmp_path / "calm", "--json"))
-    extra, out = nodes.add(2), tmp_path / "run"
-    driver = start(*flags, "--out", out, "--json")
-    until(lambda: episodes_done(out) >= 2_000, "2,000 episodes")
-    assert workers_on(extra), "no worker on the node that is to be killed"
-    nodes.kill(extra)
-    assert episodes_done(out) < 9_000
-    summary = end_of(driver)
-    assert summary["failures"] == {}
-    assert summary["digest"] == undisturbed["digest"]
-    assert summary["episodes"] == tasks * trials >= 10_000
-    rows = list(RunReader(open_storage(out), SCHEMAS).rows("episodes", columns=["episode_id", "task_id", "trial"]))
-    assert len(rows) == len({row["episode_id"] for row in rows}) == tasks * trials
-    assert len({(row["task_id"], row["trial"]) for row in rows}) == tasks * trials
-    assert status(out)["items"]["workers_lost"] >= 1
-    assert unnamed_shards(out) == []
-
-
-def test_workers_join_as_nodes_appear(nodes: Nodes, calm: dict[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "grown"
-    driver = start(*job(out, nodes), "--json")
-    wait_for_commits(out, 1)
+    driver = started(out, **on(nodes))
+    until(lambda: nodes_at_work(out) == {node.node_id for node in nodes.nodes}, "a worker on each node")
+    assert [len(workers_on(node)) for node in nodes.nodes] == [1, 1]
     extra = nodes.add(1)
     try:
         until(lambda: extra.node_id in nodes_at_work(out), "a worker on the new node")
-        whole(out, end_of(driver), calm)
+        brake.release()
+        whole(out, driver, calm)
+        until(lambda: not any(map(workers_on, [*nodes.nodes, extra])), "the end of the workers", 60)
     finally:
         nodes.kill(extra)
 
 
-def test_a_node_that_drains_gives_its_work_back(nodes: Nodes, calm: dict[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "drained"
-    extra = nodes.add(2)
-    driver = start(*job(out, nodes), "--json")
-    # As early as there is something to be given back: leaving takes a while, and the run has to outlast it.
-    until(lambda: extra.node_id in nodes_at_work(out), "work on the node that will drain")
-    leaving = workers_on(extra)
-    assert leaving
-    nodes.drain(extra, 60)
-    until(lambda: not any(process.is_running() for process in leaving), "the workers' leave", 40)
-    assert items_done(out) < ITEMS
-    summary = end_of(driver)
+def test_a_node_is_killed_and_a_worker_hangs(nodes: Nodes, calm: dict[str, int], brake: Brake, tmp_path: Path) -> None:
+    """Nothing changes: their items go to other workers, at once and when the leases end."""
+    out = tmp_path / "killed"
+    extra = nodes.add(1)
+    driver = started(out, **on(nodes, **{"cluster.lease_s": 10}))
+    until_committed(out)
+    until(lambda: extra.node_id in nodes_at_work(out), "work on the node that is to be killed")
     nodes.kill(extra)
-    whole(out, summary, calm)
-    assert status(out)["items"]["workers_lost"] == 0
-
-
-def test_a_worker_that_hangs_loses_its_leases(nodes: Nodes, calm: dict[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "hung"
-    driver = start(*job(out, nodes, **{"cluster.lease_s": 8}), "--json")
-    wait_for_commits(out, 1)
-    hung = workers_on(nodes.nodes[0])[0]
+    until(lambda: lost(out) == 1, "the loss of its worker")
+    (hung,) = workers_on(nodes.nodes[0])
     hung.suspend()
-    whole(out, end_of(driver), calm)
-    assert status(out)["items"]["workers_lost"] >= 1
-    until(lambda: not hung.is_running(), "the end of the worker that hung", 30)
+    until(lambda: lost(out) == 2, "the loss of the worker that hangs")
+    until(lambda: not hung.is_running(), "its end", 60)
+    assert items_done(out) < ITEMS
+    brake.release()
+    whole(out, driver, calm)
 
 
-def test_sigkill_of_the_driver_leaves_no_worker(nodes: Nodes, calm: dict[str, str], tmp_path: Path) -> None:
+def test_a_node_that_drains_gives_its_work_back(
+    nodes: Nodes, calm: dict[str, int], brake: Brake, tmp_path: Path
+) -> None:
+    out = tmp_path / "drained"
+    extra = nodes.add(1)
+    driver = started(out, **on(nodes))
+    until(lambda: extra.node_id in nodes_at_work(out), "work on the node that will drain")
+    (leaving,) = workers_on(extra)
+    nodes.drain(extra, 180)
+    brake.release_process(leaving.pid)  # it finishes what it has, and is given nothing more
+    until(lambda: not leaving.is_running(), "the worker's leave", 150)
+    assert items_done(out) < ITEMS
+    brake.release()
+    whole(out, driver, calm)
+    nodes.kill(extra)
+    assert lost(out) == 0
+
+
+def test_sigkill_of_the_driver_leaves_no_worker(
+    nodes: Nodes, calm: dict[str, int], brake: Brake, tmp_path: Path
+) -> None:
     out = tmp_path / "no-driver"
-    driver = start(*job(out, nodes))
-    wait_for_commits(out, 1)
+    driver = started(out, **on(nodes))
+    until_committed(out)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
+    until(lambda: not any(map(workers_on, nodes.nodes)), "the end of the workers", 60)
     assert 0 < items_done(out) < ITEMS
-    until(lambda: not any(map(workers_on, nodes.nodes)), "the end of the workers", 30)
-    whole(out, t2t_json(*job(out, nodes)), calm)
+    brake.release()
+    resume(out)
+    assert digests(out) == calm
+
+
+def played(out: str) -> list[tuple[object, ...]]:
+    """Every episode and how it ended."""
+    columns = ["task_id", "trial", "seed", "reward", "termination"]
+    rows = RunReader(open_storage(out), SCHEMAS).rows("episodes", columns=columns)
+    return [tuple(row[column] for column in columns) for row in rows]
+
+
+@pytest.mark.timeout(1200)  # 10,000 episodes are half a minute of two idle cores
+def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, local_ray: None, tmp_path: Path) -> None:
+    """No episode is lost, none is there twice, and they end as they do where only some are run, undisturbed."""
+    tasks, out = str(tmp_path / "tasks"), str(tmp_path / "run")
+    library = {"domain": "tests.support.library_domain:Library"}
+    made = run("generate", load_config(None, {**library, "trajectories": 40, "until": "convert"}), tasks)
+    count = int(sum(number for name, number in made.state.counters.items() if name.startswith("tasks.")))
+    trials = -(-10_000 // count)
+    few = {**library, "source": tasks, "trials": 2, "verify.reference_trials": 0}
+    run("evaluate", load_config(None, few), str(tmp_path / "few"))
+    extra = nodes.add(1)
+    on_nodes = ["--set", f"cluster.address={nodes.address}"]
+    driver = start("evaluate", tasks, "--trials", trials, *on_nodes, "--out", out, "--json")
+    until_items(out, 1_000)
+    assert workers_on(extra), "no worker on the node that is to be killed"
+    nodes.kill(extra)
+    assert items_done(out) < count * trials
+    stdout, stderr = driver.communicate()
+    assert driver.returncode == 0, stderr
+    summary = json.loads(stdout.splitlines()[-1])
+    assert summary["failures"] == {}
+    assert summary["episodes"] == count * trials >= 10_000
+    rows = list(RunReader(open_storage(out), SCHEMAS).rows("episodes", columns=["episode_id", "task_id", "trial"]))
+    assert len(rows) == len({row["episode_id"] for row in rows}) == summary["episodes"]
+    assert len({(row["task_id"], row["trial"]) for row in rows}) == summary["episodes"]
+    undisturbed = played(str(tmp_path / "few"))
+    assert len(undisturbed) == 2 * count
+    assert set(undisturbed) == {row for row in played(out) if row[1] in (0, 1)}
+    assert lost(Path(out)) >= 1
+    assert unnamed_shards(out) == []
 
 
 def test_a_cluster_without_room_is_told_in_one_line(nodes: Nodes, tmp_path: Path) -> None:
     few = {"cluster.worker_cpus": 64, "cluster.wait_s": 3}
-    done = t2t(*job(tmp_path / "wide", nodes, **few))
-    assert done.returncode == 2
-    told = [line for line in done.stderr.splitlines() if "error:" in line]
-    assert len(told) == 1
-    assert "no node had room for a worker of 64 CPUs" in told[0]
-    assert "cluster.worker_cpus" in told[0]
+    stderr = ended(started(tmp_path / "wide", **on(nodes, **few)), 2)
+    (line,) = [line for line in stderr.splitlines() if "error:" in line]
+    assert "no node had room for a worker of 64 CPUs" in line
+    assert "cluster.worker_cpus" in line
 
 
-def test_sigkill_of_the_head_can_be_gone_on_with_elsewhere(calm: dict[str, str], tmp_path: Path) -> None:
-    """Ray gives a head a minute to come back before it ends the driver."""
+def test_a_run_whose_head_is_killed_can_be_resumed_elsewhere(
+    nodes: Nodes, calm: dict[str, int], brake: Brake, tmp_path: Path
+) -> None:
+    """Ray gives a head a minute to come back before it ends the driver; here less."""
     out = tmp_path / "headless"
-    first = Nodes(2)
-    try:
-        driver = start(*job(out, first))
-        wait_for_commits(out, 1)
-        first.kill_head()
-        _, stderr = driver.communicate(timeout=150)
-    finally:
-        first.stop()
-    assert driver.returncode == 75, stderr
+    driver = started(out, env={"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}, **on(nodes))
+    until_committed(out)
+    nodes.kill_head()
+    stderr = ended(driver, 75)
     assert "the same command resumes it" in " ".join(stderr.split())
     assert 0 < items_done(out) < ITEMS
-    whole(out, t2t_json(*job(out, None)), calm)
-
-
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        ("127.0.0.1:9", "no Ray answers at cluster.address 127.0.0.1:9"),
-        ("ray://127.0.0.1:10001", "t2t submit"),
-        ("http://127.0.0.1:8265", "t2t submit"),
-    ],
-)
-def test_an_address_that_is_none(address: str, told: str, tmp_path: Path) -> None:
-    done = t2t(*job(tmp_path / "nowhere", None, **{"cluster.address": address}))
-    assert done.returncode == 2
-    assert told in " ".join(done.stderr.split())
+    brake.release()
+    resume(out)
+    assert digests(out) == calm

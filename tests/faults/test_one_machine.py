@@ -11,166 +11,134 @@ from pathlib import Path
 import psutil
 import pytest
 
+from t2t_dist.cluster.launch import Result, run
+from t2t_dist.config.loading import load_config
+from t2t_dist.core.errors import InputError
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from tests.support.runs import duplicates, start, t2t, t2t_json, unnamed_shards, wait_for_commits, workers_of
+from tests.support.brake import Brake
+from tests.support.runs import t2t, t2t_json, unnamed_shards, workers_of
+from tests.support.slow_runs import (
+    ITEMS,
+    SETTINGS,
+    arguments,
+    digests,
+    ended,
+    items_done,
+    resume,
+    started,
+    told,
+    until,
+    until_committed,
+)
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-
-SLOW = {"domain": "tests.support.slow_domain:SlowRetail", "trajectories": 40}
-
-
-def arguments(out: Path, **changes: object) -> list[object]:
-    """The command line of a run on a domain slow enough to be hit in the middle."""
-    settings = {"scale": 0.2, "seed": 7, **SLOW, "cluster.workers": 2, **changes}
-    return [
-        "generate",
-        *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
-        "--out",
-        out,
-    ]
-
-
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Digests of an undisturbed run of the slow domain."""
-    digests: dict[str, str] = t2t_json(*arguments(tmp_path_factory.mktemp("runs") / "calm"))["digest"]
-    return digests
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
-def items_done(out: Path) -> int:
-    return len(RunReader(open_storage(out), SCHEMAS).state.items)
-
-
-def test_sigkill_of_the_driver_loses_nothing_committed(calm: dict[str, str], tmp_path: Path) -> None:
+# -- signals and kills, each on a Ray of the run's own -----------------------------------------------------------------
+def test_sigkill_of_a_worker_and_then_of_the_driver(calm: dict[str, int], brake: Brake, tmp_path: Path) -> None:
+    """Another worker takes over; what is committed outlives the driver, and no worker does."""
     out = tmp_path / "killed"
-    driver = start(*arguments(out))
-    wait_for_commits(out, 1)
-    workers = workers_of(driver)
-    assert workers
+    driver = started(out)
+    until_committed(out)
+    (killed,) = workers_of(driver)
+    killed.kill()
+    (worker,) = until(lambda: [p for p in workers_of(driver) if p.pid != killed.pid], "another worker")
+    brake.hold(8)
+    until_committed(out, 8)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     before = RunReader(open_storage(out), SCHEMAS).state
-    assert 0 < len(before.items) < 40, "the driver was not killed in the middle"
-    summary = t2t_json(*arguments(out))
-    after = RunReader(open_storage(out), SCHEMAS).state
-    assert {s.file for s in before.shards["tasks"]} <= {s.file for s in after.shards["tasks"]}
-    assert summary["digest"] == calm
-    assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
-    assert unnamed_shards(out) == []
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert len(before.items) < ITEMS
+    _, alive = psutil.wait_procs([worker], timeout=60)
     assert alive == [], "a worker outlived its driver"
-
-
-def test_sigkill_of_a_worker_changes_nothing(calm: dict[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "one-killed"
-    driver = start(*arguments(out), "--json")
-    wait_for_commits(out, 1)
-    assert 0 < items_done(out) < 40
-    workers_of(driver)[0].kill()
-    stdout, stderr = driver.communicate(timeout=200)
-    assert driver.returncode == 0, stderr
-    summary = json.loads(stdout)
-    assert summary["failures"] == {}
-    assert summary["digest"] == calm
-    assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
-
-
-def test_sigterm_drains_and_the_same_command_goes_on(calm: dict[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "drained"
-    driver = start(*arguments(out, **{"cluster.workers": 1}))  # with more, all could be in hand when the signal comes
-    wait_for_commits(out, 1)
-    driver.send_signal(signal.SIGTERM)
-    _, stderr = driver.communicate(timeout=60)
-    assert driver.returncode == 75, stderr
-    assert 0 < items_done(out) < 40
-    assert unnamed_shards(out) == []
+    brake.release()
     summary = t2t_json(*arguments(out))
-    assert summary["digest"] == calm
-    assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)
+    assert summary["failures"] == {}
+    assert digests(out) == calm
+    after = RunReader(open_storage(out), SCHEMAS).state
+    assert {shard.file for shard in before.shards["tasks"]} <= {shard.file for shard in after.shards["tasks"]}
 
 
-def test_a_second_sigterm_gives_up_what_runs_and_still_commits(tmp_path: Path) -> None:
-    out = tmp_path / "cancelled"
-    driver = start(*arguments(out, domain="tests.support.slow_domain:Sleepy", **{"cluster.workers": 1}))
-    wait_for_commits(out, 1)
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_sigterm_drains_and_the_same_command_resumes(
+    whole_group: bool, calm: dict[str, int], brake: Brake, tmp_path: Path
+) -> None:
+    """Batch systems and `timeout` signal every process there is; Ray's own would die before the driver has drained."""
+    out = tmp_path / "drained"
+    driver = started(out, session=whole_group)
+    done = until_committed(out)
+    (os.killpg if whole_group else os.kill)(driver.pid, signal.SIGTERM)
+    brake.release()
+    ended(driver, 75)
+    assert done < items_done(out) < ITEMS, "what was in hand is finished, and nothing else is begun"
+    assert unnamed_shards(out) == []
+    resume(out)
+    assert digests(out) == calm
+
+
+def test_what_hangs_is_told_and_given_up_at_the_second_sigterm(brake: Brake, tmp_path: Path) -> None:
+    out = tmp_path / "stuck"
+    driver = started(out)
+    until_committed(out)
+    found = until(lambda: s if (s := json.loads(told("status", out, "--json")))["slowest"] else None, "a slow episode")
+    slowest = found["slowest"][0]
+    assert slowest["agent"] == "scripted:oracle"
+    assert slowest["age_s"] > 0
+    assert set(slowest["split_s"]) == {"queue", "model", "user", "tool", "waiting"}
+    assert found["yields"]["accepted_per_1000_episodes"] > 0
+    shown = told("status", out, "--stacks")
+    assert "alive longest" in shown
+    assert "execute_async" in shown, shown  # the call that does not come back
+    assert f"episode {slowest['episode']}" in shown
+
     driver.send_signal(signal.SIGTERM)
-    time.sleep(3.0)
+    time.sleep(2)  # what comes at once is one signal
     before = items_done(out)
     assert driver.poll() is None, "the first drains, and what runs never ends here"
     driver.send_signal(signal.SIGTERM)
-    _, stderr = driver.communicate(timeout=60)
-    assert driver.returncode == 75, stderr
-    assert 0 < before <= items_done(out) < 40
+    ended(driver, 75)
+    assert 0 < before <= items_done(out) < ITEMS
     assert unnamed_shards(out) == []
 
 
-def test_a_signal_to_the_whole_group_drains_as_well(calm: dict[str, str], tmp_path: Path) -> None:
-    """Batch systems and `timeout` signal every process there is; Ray's own would die before the driver has drained."""
-    out = tmp_path / "grouped"
-    driver = start(*arguments(out, **{"cluster.workers": 1}), session=True)
-    wait_for_commits(out, 1)
-    os.killpg(driver.pid, signal.SIGTERM)
-    _, stderr = driver.communicate(timeout=60)
-    assert driver.returncode == 75, stderr
-    assert unnamed_shards(out) == []
-    assert t2t_json(*arguments(out))["digest"] == calm
+# -- items that are broken, on a Ray that is there ---------------------------------------------------------------------
+def disposed(domain: str, out: Path) -> Result:
+    """A run on a domain that has a disposition."""
+    few = {**SETTINGS, "domain": f"tests.support.slow_domain:{domain}", "trajectories": 12, "until": "convert"}
+    return run("generate", load_config(None, {**few, "cluster.workers": 1}), str(out))
 
 
-def test_an_item_that_kills_every_worker_is_set_aside(tmp_path: Path) -> None:
-    out = tmp_path / "poisoned"
-    deadly = {"domain": "tests.support.slow_domain:Killer", "trajectories": 12, "until": "convert"}
-    summary = t2t_json(*arguments(out, **deadly))
-    assert summary["failures"] == {"poisoned": 1}
-    assert summary["trajectories"] == 11
-    rows = list(RunReader(open_storage(out), SCHEMAS).rows("failures"))
-    assert rows[0]["failure"] == "poisoned"
-    assert "lost its worker" in rows[0]["message"]
+def failure(out: Path) -> dict[str, object]:
+    """The only one; the other items gave their rows."""
+    reader = RunReader(open_storage(out), SCHEMAS)
+    assert len(list(reader.rows("trajectories", columns=["index"]))) == 11
+    (row,) = reader.rows("failures")
+    return row
 
 
-def test_status_tells_the_slowest_episodes_and_where_they_stand(tmp_path: Path) -> None:
-    out = tmp_path / "stuck"
-    driver = start(*arguments(out, domain="tests.support.slow_domain:Sleepy"))
-    try:
-        wait_for_commits(out, 1)
-        deadline = time.monotonic() + 60
-        while not (found := t2t_json("status", out))["slowest"] and time.monotonic() < deadline:
-            time.sleep(0.5)
-        slowest = found["slowest"][0]
-        assert slowest["agent"] == "scripted:oracle"
-        assert slowest["age_s"] > 0
-        assert set(slowest["split_s"]) == {"queue", "model", "user", "tool", "waiting"}
-        assert found["yields"]["accepted_per_1000_episodes"] > 0
-        told = t2t("status", out, "--stacks")
-        assert told.returncode == 0, told.stderr
-        assert "alive longest" in told.stdout
-        assert "execute_async" in told.stdout, told.stdout  # the call that never comes back
-        assert f"episode {slowest['episode']}" in told.stdout
-    finally:
-        driver.kill()
-        driver.communicate()
+def test_an_item_that_kills_every_worker_is_set_aside(local_ray: None, tmp_path: Path) -> None:
+    disposed("Killer", tmp_path / "poisoned")
+    row = failure(tmp_path / "poisoned")
+    assert row["failure"] == "poisoned"
+    assert "lost its worker" in str(row["message"])
 
 
-def test_an_item_that_meets_a_defect_is_set_aside(tmp_path: Path) -> None:
-    out = tmp_path / "broken"
-    broken = {"domain": "tests.support.slow_domain:Broken", "trajectories": 12, "until": "convert"}
-    summary = t2t_json(*arguments(out, **broken))
-    assert summary["failures"] == {"defect": 1}
-    assert summary["trajectories"] == 11
-    (row,) = RunReader(open_storage(out), SCHEMAS).rows("failures")
-    assert "was set aside: RuntimeError: deliberately broken, in profile (slow_domain.py:" in row["message"]
-    assert "\n" not in row["message"]
-    # The same command finds nothing left to do.
-    assert t2t_json(*arguments(out, **broken))["digest"] == summary["digest"]
+def test_an_item_that_meets_a_defect_is_set_aside(local_ray: None, tmp_path: Path) -> None:
+    result = disposed("Broken", tmp_path / "broken")
+    row = failure(tmp_path / "broken")
+    assert row["failure"] == "defect"
+    message = str(row["message"])
+    assert "was set aside: RuntimeError: deliberately broken, in profile (slow_domain.py:" in message
+    assert "\n" not in message
+    # The same run finds nothing left to do.
+    assert disposed("Broken", tmp_path / "broken").state.digests == result.state.digests
 
 
-def test_a_run_in_which_everything_is_broken_ends(tmp_path: Path) -> None:
-    hopeless = {"domain": "tests.support.slow_domain:Hopeless", "until": "convert", "cluster.workers": 1}
-    done = t2t(*arguments(tmp_path / "hopeless", **hopeless))
-    assert done.returncode == 2
-    assert "3 items in a row broke, the last one so: RuntimeError: deliberately broken" in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+def test_a_run_in_which_everything_is_broken_ends(local_ray: None, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="3 items in a row broke, the last one so: RuntimeError: deliberately broken"):
+        disposed("Hopeless", tmp_path / "hopeless")
     done = t2t(*arguments(tmp_path / "stillborn", domain="tests.support.slow_domain:Stillborn"))
     assert done.returncode == 2
     said = " ".join(done.stderr.split())

