@@ -33,7 +33,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         text.append(f"{summary['trajectories']}", "bold").append(" trajectories -> ")
         text.append(f"{total}", "bold").append(" verified tasks -> ")
         text.append(f"{summary['episodes']}", "bold").append(f" graded episodes in {summary['wall_s']:.1f} s\n")
-        text.append(f"not any_tasks or rejected: {rejected}", "dim")
+        text.append(f"not made or rejected: {rejected}", "dim")
         yield text
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("agent", overflow="fold")

@@ -390,7 +390,7 @@ def test_the_doctor_on_endpoints_of_others_as_text_and_json(tmp_path: Path) -> N
 
 
 def test_status_of_what_is_no_run(tmp_path: Path, tasks: Path) -> None:
-    for where, told in ((tmp_path / "none", "none"), (tasks, "no driver has written there")):
+    for where, told in ((tmp_path / "none", "none"), (tasks, "no driver has written to it")):
         done = here("status", where)
         assert done.returncode == 2
         assert told in done.stderr
