@@ -33,7 +33,7 @@ test-ui: .venv/.dev  ## tests of `t2t view` in a real Chromium (T2T_SHOTS=DIR ke
 	@sh tests/ui/chromium.sh
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/ui)
 
-programs: .venv/.dev  ## what tests use of others: Prometheus, MCP servers, a Chromium; `make test` says what it lacks
+programs: .venv/.dev  ## third-party programs that tests use: Prometheus, MCP servers, a Chromium
 	@tests/support/debian.sh prometheus || true
 	@tests/support/mcp.sh || true
 	@sh tests/ui/chromium.sh
@@ -52,10 +52,10 @@ check: .venv/.dev  ## formatting, lint, types, rooms
 rooms: .venv/.dev  ## the rooms of the code and the imports between them, floor by floor
 	@$(BIN)/python -m tests.rooms
 
-readme: .venv/.dev  ## write anew what README shows as output (after a change of what runs result in)
+readme: .venv/.dev  ## update the output that README shows, after a change in what runs produce
 	@$(BIN)/python -m tests.readme
 
-format: .venv/.dev  ## format, and mend what ruff can
+format: .venv/.dev  ## format, and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -53,7 +53,7 @@ class EndpointKind:
 
 #: The kinds of endpoint by name; a name of one of these kinds is a chat model's, any other is built in.
 ENDPOINTS: dict[str, EndpointKind] = {
-    "recorded": EndpointKind("recorded:FILE", "a file", "a file written with --record", live=False),
+    "recorded": EndpointKind("recorded:FILE", "a file", "a file written with --set models.record=FILE", live=False),
     "openai": EndpointKind(
         "openai:MODEL@URL",
         "a model and a URL",
