@@ -56,9 +56,9 @@ def main() -> None:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     names = [name for name in BENCHMARKS if name in given.names or not given.names]
     out = given.out or (None if given.quick or given.names else RESULTS)
-    told = facts()
+    context = facts()
     if given.quick:
-        told["note"] = "short runs (--quick): these figures show that the benchmarks work, not how fast anything is"
+        context["note"] = "short runs (--quick): these figures show that the benchmarks work, not how fast anything is"
     results = []
     for number, name in enumerate(names, 1):
         print(f"[{number}/{len(names)}] {name}", file=sys.stderr, flush=True)
@@ -68,7 +68,7 @@ def main() -> None:
     for figure, measured, target, met in rows(results, judged=not given.quick):
         print(f"{figure:<44} {measured:>12}  target {target:<12} {met.strip('*')}", file=sys.stderr)
     if out is not None:
-        out.write_text(render(results, told, judged=not given.quick), "utf-8")
+        out.write_text(render(results, context, judged=not given.quick), "utf-8")
         print(f"written: {out}", file=sys.stderr)
     sys.exit(1 if failed(results) else 0)
 

@@ -275,9 +275,9 @@ def run(workers: int, episodes: int, at: dict[int, float] | None = None) -> dict
         schedule(worker.take(items, now, length), name)
     gc.enable()
     done = driver.ledger.state
-    told = done.counters["trajectories"] + done.counters.get("failures.poisoned", 0)
-    if len(done.items) != episodes or told != episodes:
-        raise SystemExit(f"{len(done.items)} of {episodes} episodes were committed, and {told} counted")
+    counted = done.counters["trajectories"] + done.counters.get("failures.poisoned", 0)
+    if len(done.items) != episodes or counted != episodes:
+        raise SystemExit(f"{len(done.items)} of {episodes} episodes were committed, and {counted} counted")
     return {
         "workers": workers,
         "episodes": episodes,
@@ -331,16 +331,16 @@ def main() -> None:
         cells.append(run(workers, episodes))
         print(json.dumps(cells[-1]), file=sys.stderr, flush=True)
     costs = [cell["us_per_episode"] for cell in cells]
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "benchmark": "scheduler_scale",
         "us_per_episode": max(costs),
         "times_the_cheapest": round(max(costs) / min(costs), 2),
         "cells": cells,
     }
     if not options.cells:
-        told["memory"] = in_a_process(*((10, 10_000) if options.quick else (100, 10**6)))
-        told["engines"] = simulate(quick=options.quick)
-    print(json.dumps(told))
+        result["memory"] = in_a_process(*((10, 10_000) if options.quick else (100, 10**6)))
+        result["engines"] = simulate(quick=options.quick)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

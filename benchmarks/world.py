@@ -126,8 +126,8 @@ def grading(domain: Domain, tasks: int) -> tuple[float, dict[str, float]]:
             raise SystemExit(f"the oracle failed on {task.task_id}: that is no transcript to measure")
     calls = [sum(len(turn.tool_calls) for turn in rollout.turns) for _, rollout in graded]
     turns = [len(rollout.turns) for _, rollout in graded]
-    told = {"tasks": len(graded), "turns": statistics.mean(turns), "calls": statistics.mean(calls)}
-    return median_us(again(*each) for each in graded), {name: round(value, 1) for name, value in told.items()}
+    figures = {"tasks": len(graded), "turns": statistics.mean(turns), "calls": statistics.mean(calls)}
+    return median_us(again(*each) for each in graded), {name: round(value, 1) for name, value in figures.items()}
 
 
 def main() -> None:

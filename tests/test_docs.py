@@ -90,11 +90,11 @@ def test_a_new_domain_is_sound_and_gives_all_intents(courts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [("Desk", "small letters"), ("json", "already"), ("class", "small letters"), ("a/b", "small letters")],
 )
-def test_names_that_no_new_domain_can_have(name: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=told):
+def test_names_that_no_new_domain_can_have(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
         write_domain(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -123,9 +123,9 @@ def test_the_exit_code_of_a_run_with_a_failure_is_1_and_the_rest_is_written(
 
 
 def test_the_facts_name_no_host_and_no_place() -> None:
-    told = facts()
-    assert {"date", "machine", "system", "commit"} <= set(told)
-    named = told["machine"] + told["commit"]
+    given = facts()
+    assert {"date", "machine", "system", "commit"} <= set(given)
+    named = given["machine"] + given["commit"]
     assert socket.gethostname() not in named
     assert "/" not in named
 

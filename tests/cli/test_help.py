@@ -90,33 +90,33 @@ def entry(path: Command, param: Any) -> str:
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "t2t")
 @pytest.mark.parametrize("width", [60, 200])
 def test_help_works(path: Command, width: int) -> None:
-    told = shown(path, "--help", width)
-    assert told == shown(path, "-h", width)
-    assert "Usage: t2t" in told
+    text = shown(path, "--help", width)
+    assert text == shown(path, "-h", width)
+    assert "Usage: t2t" in text
     summary = " ".join(COMMANDS[path].help.split("\n\n")[0].split())
-    assert summary in " ".join(told.split())
+    assert summary in " ".join(text.split())
 
 
 def test_every_command_is_in_a_section_of_the_first_page() -> None:
-    told = shown(())
-    assert [line.rstrip(":") for line in told.splitlines() if line.rstrip(":") in SECTIONS] == list(SECTIONS)
+    text = shown(())
+    assert [line.rstrip(":") for line in text.splitlines() if line.rstrip(":") in SECTIONS] == list(SECTIONS)
     for path, command in COMMANDS.items():
         if path and not command.hidden:
-            assert re.search(rf"^  {path[0]} +\S", told, re.M), path
+            assert re.search(rf"^  {path[0]} +\S", text, re.M), path
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".join(path) or "t2t")
 def test_every_parameter_is_explained(path: Command) -> None:
     for param in COMMANDS[path].params:
         assert param.help, param.name
-        told = entry(path, param)
-        assert " ".join(param.help.split()) in told, "as it is written: brackets are no markup"
+        text = entry(path, param)
+        assert " ".join(param.help.split()) in text, "as it is written: brackets are no markup"
         flag = getattr(param, "is_flag", False) and not param.secondary_opts
         if param.default not in (None, (), []) and not flag:
-            assert "default: " in told
-            assert str(param.default) in told or param.secondary_opts
+            assert "default: " in text
+            assert str(param.default) in text or param.secondary_opts
         for value in next((CLOSED[name] for name in param.opts if name in CLOSED), ()):
-            assert re.search(rf"\b{value}\b", told), f"{value} is a value that {param.name} takes"
+            assert re.search(rf"\b{value}\b", text), f"{value} is a value that {param.name} takes"
 
 
 @pytest.mark.parametrize("command", ["generate", "explore", "convert", "evaluate"])

@@ -92,10 +92,12 @@ def test_the_discrimination_matrix(generated: tuple[Path, dict[str, object]], lo
     for agent, codes in summary["causes"].items():
         own = sum(n for code, n in codes.items() if code in FLAWS[agent])
         assert own >= 0.95 * sum(codes.values()), (agent, codes)
-    told = here_json("failures", tmp_path / "eval", "--all", "--code", "ignored_change", "--agent", "scripted:stubborn")
-    assert told["read"] == told["failed"] > 10
-    assert len(told["episodes"]) >= 0.95 * told["failed"], "now and then it is something else that fails first"
-    assert all(episode["intent"] == "changing" for episode in told["episodes"])
+    summary = here_json(
+        "failures", tmp_path / "eval", "--all", "--code", "ignored_change", "--agent", "scripted:stubborn"
+    )
+    assert summary["read"] == summary["failed"] > 10
+    assert len(summary["episodes"]) >= 0.95 * summary["failed"], "now and then it is something else that fails first"
+    assert all(episode["intent"] == "changing" for episode in summary["episodes"])
     regraded = here_json("regrade", tmp_path / "eval")
     assert (regraded["checked"], regraded["changed"]) == (summary["episodes"], 0)
 
@@ -162,11 +164,13 @@ def test_report_prints_and_makes_a_page(generated: tuple[Path, dict[str, object]
     assert "scripted:oracle" in done.stdout
     assert f"The page: {generated[0] / 'report.html'}" in done.stdout
     assert (generated[0] / "report.html").read_text().startswith("<!doctype html>")
-    told = here_json("report", generated[0], "--html", tmp_path / "p.html", "--files", tmp_path / "files")
-    assert told["html"] == str(tmp_path / "p.html")
+    summary = here_json("report", generated[0], "--html", tmp_path / "p.html", "--files", tmp_path / "files")
+    assert summary["html"] == str(tmp_path / "p.html")
     assert (tmp_path / "p.html").exists()
-    assert {"pass-1.svg", "funnel.csv"} <= set(told["files"]) == {path.name for path in (tmp_path / "files").iterdir()}
-    assert (told["agents"], told["digest"]) == (generated[1]["agents"], generated[1]["digest"])
+    assert (
+        {"pass-1.svg", "funnel.csv"} <= set(summary["files"]) == {path.name for path in (tmp_path / "files").iterdir()}
+    )
+    assert (summary["agents"], summary["digest"]) == (generated[1]["agents"], generated[1]["digest"])
     assert here_json("report", generated[0], "--no-html").get("html") is None
 
 
@@ -215,7 +219,7 @@ def test_print_config_reads_back(tmp_path: Path) -> None:
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["generate", "--domain", "retial"], "did you mean retail"),
         (["generate", "--domain", "nowhere.module:thing"], "can't be imported"),
@@ -238,22 +242,22 @@ def test_print_config_reads_back(tmp_path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "_".join(map(str, value[-1:])),
 )
-def test_bad_input(arguments: list[str], told: str, tmp_path: Path) -> None:
-    assert told in refused(*arguments, cwd=tmp_path)
+def test_bad_input(arguments: list[str], message: str, tmp_path: Path) -> None:
+    assert message in refused(*arguments, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("faults", "told"),
+    ("faults", "message"),
     [
         ("retry", "write it as fault=share"),
         ("rety=0.3", "there is no setting 'faults.rety'; did you mean retry?"),
         ("retry=2", "faults.retry: input should be less than or equal to 1"),
     ],
 )
-def test_bad_faults(generated: tuple[Path, dict[str, object]], faults: str, told: str) -> None:
+def test_bad_faults(generated: tuple[Path, dict[str, object]], faults: str, message: str) -> None:
     done = here("evaluate", generated[0], "--tool-faults", faults)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -27,15 +27,15 @@ class Progress:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_where_the_metrics_are_is_said_once(terminal: bool) -> None:
-    told = io.StringIO()
-    with shown(Console(file=told, force_terminal=terminal, highlight=False, width=120), "generate") as notify:
+    output = io.StringIO()
+    with shown(Console(file=output, force_terminal=terminal, highlight=False, width=120), "generate") as notify:
         for progress in (Progress(), Progress(AT), Progress(AT)):
             notify(progress)
-    assert told.getvalue().count(f"metrics at {AT}/metrics") == 1
+    assert output.getvalue().count(f"metrics at {AT}/metrics") == 1
 
 
 def test_a_run_without_metrics_says_nothing_of_them() -> None:
-    told = io.StringIO()
-    with shown(Console(file=told, force_terminal=False), "generate") as notify:
+    output = io.StringIO()
+    with shown(Console(file=output, force_terminal=False), "generate") as notify:
         notify(Progress(items=HALF._replace(done=10, waiting=0)))
-    assert told.getvalue() == "generate: 10/10 items, 7 tasks\n"
+    assert output.getvalue() == "generate: 10/10 items, 7 tasks\n"

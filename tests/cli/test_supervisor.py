@@ -37,7 +37,7 @@ def under(body: str, **options: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "outcome"),
     [
         ("return 0", "0"),
         ("return 75", "75"),
@@ -47,9 +47,9 @@ def under(body: str, **options: object) -> subprocess.Popen[str]:
         ("os.abort()", "None"),
     ],
 )
-def test_what_became_of_the_driver(body: str, told: str) -> None:
+def test_what_became_of_the_driver(body: str, outcome: str) -> None:
     stdout, stderr = under(body).communicate(timeout=60)
-    assert stdout.strip() == told
+    assert stdout.strip() == outcome
     assert ("broken" in stderr) == ("broken" in body)
 
 

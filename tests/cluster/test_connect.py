@@ -43,23 +43,23 @@ def test_one_that_never_starts_is_told_in_a_line(
     starts: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("t2t_dist.cluster.connect._STARTS", 2)
-    with pytest.raises(InputError, match="Ray did not start on this machine in 2 attempts") as told, connected(None):
+    with pytest.raises(InputError, match="Ray did not start on this machine in 2 attempts") as error, connected(None):
         pass
-    assert "\n" not in str(told.value)
-    assert "overloaded" in str(told.value)
+    assert "\n" not in str(error.value)
+    assert "overloaded" in str(error.value)
     assert not [process for process in psutil.Process().children() if process.pid in {each.pid for each in starts}]
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("127.0.0.1:9", "no Ray answers at cluster.address 127.0.0.1:9"),
         ("ray://127.0.0.1:10001", "t2t submit"),
         ("http://127.0.0.1:8265", "t2t submit"),
     ],
 )
-def test_an_address_that_is_none(address: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_none(address: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(InputError, match=told) as error, connected(address):
+    with pytest.raises(InputError, match=message) as error, connected(address):
         pass
     assert "\n" not in str(error.value)

@@ -139,11 +139,18 @@ def test_the_agent_is_told_policy_and_time_in_one_text_for_all_episodes() -> Non
 def test_the_user_is_told_their_whole_side_and_the_words_that_end_it() -> None:
     side = changing().user
     prompt = user_prompt(side)
-    told = [side.name, side.persona, side.reason_for_call, side.known_info, side.unknown_info, side.task_instructions]
+    expected = [
+        side.name,
+        side.persona,
+        side.reason_for_call,
+        side.known_info,
+        side.unknown_info,
+        side.task_instructions,
+    ]
     assert side.change is not None
-    told += [side.goals[0].request, side.goals[0].questions[0], side.change.request, side.identity[0].text]
-    told += ["###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###", moment("asked_to_confirm")]
-    assert [text for text in told if text not in prompt] == []
+    expected += [side.goals[0].request, side.goals[0].questions[0], side.change.request, side.identity[0].text]
+    expected += ["###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###", moment("asked_to_confirm")]
+    assert [text for text in expected if text not in prompt] == []
     assert "Only when the agent asks for it (reason): It's no longer needed." in prompt
     assert "Only when the agent asks for it (order number)" not in prompt
     assert "{" not in prompt

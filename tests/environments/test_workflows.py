@@ -79,5 +79,7 @@ def test_check_domain_knows_workflows() -> None:
     found = {found.name: found.detail for found in check(Config(domain="tests.support.ereader_domain:Unsound"))}
     assert "send_nothing is never possible: one of its calls is refused" in found["every workflow is possible"]
     assert "no workflow that was possible takes drop_ereader" in found["every WRITE is reached"]
-    (told,) = [found.detail for found in check(Config(domain="tests.support.ereader_domain:Misspelt")) if not found.ok]
-    assert "send_nothing covers 'burn_ebook', which is no tool of the agent's" in told
+    (message,) = [
+        found.detail for found in check(Config(domain="tests.support.ereader_domain:Misspelt")) if not found.ok
+    ]
+    assert "send_nothing covers 'burn_ebook', which is no tool of the agent's" in message

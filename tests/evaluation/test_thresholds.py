@@ -46,7 +46,7 @@ def test_a_gate_is_about_every_agent_and_intent_or_those_in_brackets(results: Re
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("pass^1", "write it as"),
         ("pass^1<0.5", "write it as"),
@@ -57,8 +57,8 @@ def test_a_gate_is_about_every_agent_and_intent_or_those_in_brackets(results: Re
         ("pass^1[generall]>=0.5", "neither an intent nor an agent"),
     ],
 )
-def test_a_gate_that_is_none_is_refused_in_one_line(text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told) as refusal:
+def test_a_gate_that_is_none_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as refusal:
         parse_threshold(text, AGENTS, 2)
     assert "\n" not in str(refusal.value)
 

@@ -104,10 +104,10 @@ def test_sft_has_passing_episodes_only_and_splits_share_nothing(
     assert 0 < len(passed) == len(written) < len(episodes)
     assert found.left_out == {"reward too low": len(episodes) - len(passed)}
     entities = {name: whose(shop.domain, rows, tasks) for name, rows in splits.items()}
-    told = {name: {each for row in rows for each in row["entities"]} for name, rows in splits.items()}
+    entities = {name: {each for row in rows for each in row["entities"]} for name, rows in splits.items()}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         assert not entities[one] & entities[other]
-        assert not told[one] & told[other]
+        assert not entities[one] & entities[other]
     row = splits["train"][0]
     assert row["messages"][0] == {"role": "system", "content": agent_prompt(shop.domain), "train": False}
     assert row["tools"] == orjson.loads(shop.domain.tools.schemas(AGENT))
@@ -330,8 +330,8 @@ def test_the_card_says_where_it_is_from_and_no_secret_is_in_any_file(
         head = yaml.safe_load(text.split("---")[1])
         assert head["license"] == "other"
         assert head["configs"][0]["data_files"][0]["split"] == "train"
-        for told in ("run-1", "retail (database seed 0", "openai:some model", '"temperature":0.7', "certificate"):
-            assert told in text
+        for part in ("run-1", "retail (database seed 0", "openai:some model", '"temperature":0.7', "certificate"):
+            assert part in text
         assert "| seed | 11 |" in text
         assert all(f"| {intent} | openai:some model | yes | 1 |" in text for intent in INTENTS)
     made(str(tmp_path / "run"), tmp_path / "own", "sft", licence="cc-by-4.0")
@@ -370,7 +370,7 @@ def test_a_run_that_is_still_written_or_lost_a_shard(played: list[tuple[str, Row
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"format": "tau2"}, "give sft, rl, preference or hf"),  # of tasks: t2t_dist.tau2.export_tasks
         ({"format": "csv"}, "give sft, rl, preference or hf"),
@@ -383,10 +383,10 @@ def test_a_run_that_is_still_written_or_lost_a_shard(played: list[tuple[str, Row
         ({"format": "sft", "file": "xml"}, "--file xml"),
     ],
 )
-def test_bad_options_are_one_line(run: str, tmp_path: Path, options: Row, told: str) -> None:
+def test_bad_options_are_one_line(run: str, tmp_path: Path, options: Row, message: str) -> None:
     with pytest.raises(InputError) as error:
         export([run], str(tmp_path / "out"), Options(**options))
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -407,9 +407,9 @@ def test_the_command(run: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = t2t("--out", out, "--balance", "--split", "2/1/1", "--seed", 5, "--json")
     assert done.exit_code == 0, done.output
-    told = orjson.loads(done.stdout.splitlines()[-1])
-    assert told["splits"] == {name: len(rows) for name, rows in all_rows(out).items()}
-    assert set(told["splits"]) == {"train", "validation", "test"}
+    summary = orjson.loads(done.stdout.splitlines()[-1])
+    assert summary["splits"] == {name: len(rows) for name, rows in all_rows(out).items()}
+    assert set(summary["splits"]) == {"train", "validation", "test"}
     assert len(set(Counter(row["intent"] for rows in all_rows(out).values() for row in rows).values())) == 1
     done = t2t("--out", out)
     assert done.exit_code == 2

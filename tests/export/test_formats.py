@@ -153,9 +153,9 @@ def test_sides_begin_with_the_agent_where_customers_answered_differently() -> No
 @pytest.mark.parametrize("format", FORMATS)
 def test_datasets_reads_both_descriptions_of_a_schema(format: str, style: str, bare: bool) -> None:
     schema = schema_of(format, style, bare)
-    told = Features.from_dict(features_of(schema))
-    assert told == Features._from_yaml_list(yaml_features(schema))
-    assert told.arrow_schema.remove_metadata() == extended(schema).remove_metadata()
+    features = Features.from_dict(features_of(schema))
+    assert features == Features._from_yaml_list(yaml_features(schema))
+    assert features.arrow_schema.remove_metadata() == extended(schema).remove_metadata()
 
 
 @settings(max_examples=30, deadline=None)

@@ -26,9 +26,9 @@ from tests.support.slow_runs import (
     digests,
     ended,
     items_done,
+    output_of,
     resume,
     started,
-    told,
     until,
     until_committed,
 )
@@ -82,13 +82,15 @@ def test_what_hangs_is_told_and_given_up_at_the_second_sigterm(brake: Brake, tmp
     out = tmp_path / "stuck"
     driver = started(out)
     until_committed(out)
-    found = until(lambda: s if (s := json.loads(told("status", out, "--json")))["slowest"] else None, "a slow episode")
+    found = until(
+        lambda: s if (s := json.loads(output_of("status", out, "--json")))["slowest"] else None, "a slow episode"
+    )
     slowest = found["slowest"][0]
     assert slowest["agent"] == "scripted:oracle"
     assert slowest["age_s"] > 0
     assert set(slowest["split_s"]) == {"queue", "model", "user", "tool", "waiting"}
     assert found["yields"]["accepted_per_1000_episodes"] > 0
-    shown = told("status", out, "--stacks")
+    shown = output_of("status", out, "--stacks")
     assert "alive longest" in shown
     assert "execute_async" in shown, shown  # the call that does not come back
     assert f"episode {slowest['episode']}" in shown

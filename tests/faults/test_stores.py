@@ -20,7 +20,17 @@ from tests.support import s3_server
 from tests.support.brake import Brake
 from tests.support.runs import environment
 from tests.support.s3_server import KEYS, S3Server
-from tests.support.slow_runs import ITEMS, digests, ended, items_done, started, told, until, until_committed, until_said
+from tests.support.slow_runs import (
+    ITEMS,
+    digests,
+    ended,
+    items_done,
+    output_of,
+    started,
+    until,
+    until_committed,
+    until_said,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -73,11 +83,11 @@ def test_a_run_on_s3_outlives_the_store_and_its_driver(
     after = RunReader(open_storage(out), SCHEMAS).state
     assert {shard.file for shard in before.shards["tasks"]} <= {shard.file for shard in after.shards["tasks"]}
     assert digests(out) == calm
-    assert f'"trajectories":{ITEMS}' in told("report", out, "--json")
-    assert '"changed":0' in told("verify", out, "--json")
-    assert '"changed":0' in told("regrade", out, "--json")
-    assert '"state":"finished"' in told("status", out, "--json")
-    told("show", out, "-n", "1")
+    assert f'"trajectories":{ITEMS}' in output_of("report", out, "--json")
+    assert '"changed":0' in output_of("verify", out, "--json")
+    assert '"changed":0' in output_of("regrade", out, "--json")
+    assert '"state":"finished"' in output_of("status", out, "--json")
+    output_of("show", out, "-n", "1")
     storage = open_storage(out)
     for name in storage.names():
         data = storage.read(name) or b""
@@ -116,4 +126,4 @@ def test_a_clock_that_jumps_breaks_nothing(tmp_path: Path, calm: dict[str, int],
     stderr = ended(driver, 0)
     assert "lost" not in stderr
     assert digests(out) == calm
-    assert '"state":"finished"' in told("status", out, "--json")
+    assert '"state":"finished"' in output_of("status", out, "--json")

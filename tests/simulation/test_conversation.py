@@ -196,7 +196,7 @@ async def test_every_call_of_the_turn_that_ends_it_is_answered() -> None:
 
 # -- calls that are wrong ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (("get_order_detail", {}), "did you mean get_order_details"),
         (("buy_everything", {}), "the tools are: find_user_id_by_email"),
@@ -208,13 +208,13 @@ async def test_every_call_of_the_turn_that_ends_it_is_answered() -> None:
     ],
 )
 async def test_a_wrong_call_is_answered_with_what_would_be_right_and_the_conversation_goes_on(
-    call: tuple[str, Any], told: str
+    call: tuple[str, Any], message: str
 ) -> None:
     result = await talk(agent(call, "Sorry about that."), user("Hello", STOP))
     assert result.termination is Termination.USER_STOP
     assert result.turns[3].error
     assert result.turns[3].tool_call_id == "call_0"
-    assert told in (result.turns[3].content or "")
+    assert message in (result.turns[3].content or "")
     assert result.final == shop().world().digest
 
 

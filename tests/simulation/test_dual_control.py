@@ -262,7 +262,7 @@ async def test_the_agent_learns_of_the_device_only_what_the_customer_says(made: 
 async def test_a_model_as_the_customer_uses_its_own_tools_when_it_is_told_to(made: Made, domain: Domain) -> None:
     task = made.one("general", lambda task: both(task) and len(task.user.goals) == 1)
     todo = [call for call in task.grader.gold if call.requestor]
-    told = {call.name: domain.language.tool(call.name).guide[0].split("{")[0].strip() for call in todo}
+    guides = {call.name: domain.language.tool(call.name).guide[0].split("{")[0].strip() for call in todo}
 
     def brain(body: dict[str, Any]) -> Message:
         last = body["messages"][-1]
@@ -272,7 +272,7 @@ async def test_a_model_as_the_customer_uses_its_own_tools_when_it_is_told_to(mad
         if own == 0:
             return text(task.user.goals[0].request)
         for call in todo:
-            if told[call.name] in last["content"]:
+            if guides[call.name] in last["content"]:
                 return tool_call(call.name, call.arguments, f"u{own}")
         if "anything else" in last["content"].lower() or "do you need" in last["content"].lower():
             return text("No, thanks. ###STOP###")

@@ -1,4 +1,4 @@
-"""Programs of Debian packages, for tests of what only the real thing shows (``tests/debian.sh`` gets them)."""
+"""Programs of Debian packages, for tests of what only the real thing shows (``tests/support/debian.sh`` gets them)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def program(name: str, package: str) -> str:
     path = os.pathsep.join([str(ROOT / ".debian/usr/bin"), os.environ.get("PATH", "")])
     if found := shutil.which(name, path=path):
         return found
-    told = f"{name} of Debian's package {package} is not here: tests/debian.sh {package}"
+    message = f"{name} of Debian's package {package} is not here: tests/support/debian.sh {package}"
     if os.environ.get("EVERY_TEST"):
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(message)
+    pytest.skip(message)

@@ -19,7 +19,7 @@ from t2t_dist.environments.base import Domain
 from tests.support.paths import ROOT
 
 WORLDS = ROOT / "tests/support/mcp_worlds"
-#: Where tests/mcp.sh puts the servers of others.
+#: Where tests/support/mcp.sh puts the servers of others.
 _BINS = {"mcp-server-sqlite": ROOT / ".mcp/python/bin", "mcp-server-filesystem": ROOT / ".mcp/node_modules/.bin"}
 
 
@@ -29,10 +29,10 @@ def with_server(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{_BINS[program]}{os.pathsep}{os.environ['PATH']}")
     if shutil.which(program):
         return
-    told = f"the MCP server {program} is not here: tests/mcp.sh"
+    message = f"the MCP server {program} is not here: tests/support/mcp.sh"
     if os.environ.get("EVERY_TEST"):
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def described(folder: Path, world: str = "notes", **changes: Any) -> Path:

@@ -76,7 +76,7 @@ def resume(out: Path | str) -> None:
     run("generate", load_config(None, {**SETTINGS, **ONE}), str(out))
 
 
-def told(what: str, out: Path | str, *options: str) -> str:
+def output_of(what: str, out: Path | str, *options: str) -> str:
     """What a command says of a run."""
     done = CliRunner().invoke(app, [what, str(out), *options])
     assert done.exit_code == 0, done.output

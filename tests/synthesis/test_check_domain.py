@@ -55,7 +55,7 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
 
 # -- one defect each ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("domain", "point", "told"),
+    ("domain", "point", "message"),
     [
         ("Untyped", "schema", "stamp has no type for colour, return; annotate it"),
         ("Silent", "schema", "holds has no docstring; models read it as the tool's description"),
@@ -107,11 +107,11 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
         ("BrokenRule", "determinism", "KeyError: 'no such argument'"),
     ],
 )
-def test_a_defect_is_told_with_its_place(domain: str, point: str, told: str) -> None:
+def test_a_defect_is_told_with_its_place(domain: str, point: str, message: str) -> None:
     found = checked(domain)
     assert not found[point].ok
     assert found[point].detail.startswith(f"{place(domain)}: ")
-    assert told in found[point].detail
+    assert message in found[point].detail
     before = NAMES[: NAMES.index(point)]
     assert all(found[name].ok for name in before)
 
@@ -153,7 +153,7 @@ def test_a_policy_without_numbers(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("tools: {waive_fine: {name: waiving a fine, request: ['Please waive my fine on {hold_id}.']}}", ""),
         (
@@ -167,21 +167,21 @@ def test_a_policy_without_numbers(folder: Path) -> None:
         ),
     ],
 )
-def test_words_that_do_not_fit(folder: Path, words: str, told: str) -> None:
+def test_words_that_do_not_fit(folder: Path, words: str, message: str) -> None:
     (folder / "language.yaml").write_text(words)
     found = checked("Worded", next(SEEDS))["words"]
-    assert found.detail == (f"{folder / 'language.yaml'}: {told}" if told else "")
+    assert found.detail == (f"{folder / 'language.yaml'}: {message}" if message else "")
 
 
 def test_words_that_can_not_be_read_and_domains_that_do_not_exist(folder: Path) -> None:
     (folder / "language.yaml").write_text(
         "tools: {move_hold: {name: moving, slots: {colour: {label: c}}, request: []}}"
     )
-    for name, told in (
+    for name, message in (
         ("tests.support.broken_domains:Worded", "names the slot 'colour', which move_hold does not have"),
         ("retial", "did you mean retail"),
         ("tests.support.broken_domains:Nowhere", "has no 'Nowhere'"),
     ):
-        with pytest.raises(InputError, match=told) as complaint:
+        with pytest.raises(InputError, match=message) as complaint:
             check(Config(domain=name, domain_seed=next(SEEDS)))
         assert "\n" not in str(complaint.value)

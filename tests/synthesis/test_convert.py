@@ -170,8 +170,8 @@ class Scribe:
     async def write(self, domain: Any, intent: Intent, user: UserSide, seed: int) -> UserSide:
         if "raw" in self.texts:
             raise BadWords("not JSON", self.texts["raw"])
-        told: UserSide = user.model_copy(update=self.texts, deep=True)
-        return told
+        changed: UserSide = user.model_copy(update=self.texts, deep=True)
+        return changed
 
 
 async def written(made: Made, intent: Intent, writer: Scribe) -> Task:

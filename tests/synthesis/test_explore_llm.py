@@ -77,8 +77,14 @@ async def test_the_explorer_is_told_what_it_needs_and_each_result() -> None:
     async with FakeEndpoint(saying(FIND, DONE)) as fake:
         await explored(fake, budget=9, example=example)
     prompt = fake.requests[0].body["messages"][0]["content"]
-    told = [shop().policy.strip(), EMAIL, "at most 9 calls", 'get_order_details(order_id="#W5")', "2026-03-02 09:00"]
-    assert [words for words in (*told, *TOOLS) if words not in prompt] == []
+    expected = [
+        shop().policy.strip(),
+        EMAIL,
+        "at most 9 calls",
+        'get_order_details(order_id="#W5")',
+        "2026-03-02 09:00",
+    ]
+    assert [words for words in (*expected, *TOOLS) if words not in prompt] == []
     assert "modify_user_address" not in prompt
     assert [request.body["seed"] for request in fake.requests] == [turn_seed("11", "explorer", n) for n in range(2)]
     last = fake.requests[1].body["messages"]
@@ -107,7 +113,7 @@ async def test_a_refused_call_is_a_step_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ("I would start with the e-mail.", "holds no JSON object"),
         ('{"tool": ', "not JSON"),
@@ -120,13 +126,13 @@ async def test_a_refused_call_is_a_step_of_its_own() -> None:
     ],
 )
 async def test_an_unusable_answer_is_said_to_be_one_and_kept_and_the_exploration_goes_on(
-    answer: Any, told: str
+    answer: Any, message: str
 ) -> None:
     async with FakeEndpoint(saying(FIND, answer, LOOK, DONE)) as fake:
         steps, verdict, raw = await explored(fake)
     assert verdict == "kept"
     assert [step.tool for step in steps] == ["find_user_id_by_email", "get_order_details"]
-    assert told in fake.requests[2].body["messages"][-1]["content"]
+    assert message in fake.requests[2].body["messages"][-1]["content"]
     said = answer if isinstance(answer, str) else json.dumps(answer)
     assert raw == said
 

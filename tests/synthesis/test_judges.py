@@ -102,11 +102,11 @@ def test_a_judge_sees_the_gold_the_evidence_and_the_policy() -> None:
     task.grader.required = [CallPattern(name="transfer_to_human_agents")]
     task.grader.communicate = ["127.99"]
     prompt = judge_prompt(task, domain)
-    told = [domain.policy.strip(), task.user.known_info, task.user.goals[0].request, "127.99"]
-    told += ["Must not be called: close_account(anything)", 'Must not be called: think({"thought":"x"})']
-    told += ["Must be called: transfer_to_human_agents", '"replays":["', "then says: On second thought"]
-    told += [f'3. cancel_pending_order({{"order_id":"{task.grader.gold[2].arguments["order_id"]}"']
-    assert [words for words in told if words not in prompt] == []
+    expected = [domain.policy.strip(), task.user.known_info, task.user.goals[0].request, "127.99"]
+    expected += ["Must not be called: close_account(anything)", 'Must not be called: think({"thought":"x"})']
+    expected += ["Must be called: transfer_to_human_agents", '"replays":["', "then says: On second thought"]
+    expected += [f'3. cancel_pending_order({{"order_id":"{task.grader.gold[2].arguments["order_id"]}"']
+    assert [words for words in expected if words not in prompt] == []
 
 
 @pytest.mark.parametrize("intent", INTENTS)

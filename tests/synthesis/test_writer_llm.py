@@ -71,21 +71,21 @@ async def test_the_writer_is_told_the_structure_and_the_intent_but_not_the_words
     _, body = await written(CHANGED, side, intent, goals=["cancel order 7"], change="send it to Elm Street")
     prompt = body["messages"][0]["content"]
     assert f"# The kind of task: {intent}" in prompt
-    told = ["cancel order 7", "send it to Elm Street", side.name, side.persona, side.goals[0].questions[0]]
-    told += ['TOLD WHEN ASKED: reason: it\'s no longer needed (literally: "no longer needed")']
-    told += [f'STATED: order number: {side.goals[0].facts[0].text} (literally: "{side.goals[0].facts[0].text}")']
-    assert [words for words in told if words not in prompt] == []
+    expected = ["cancel order 7", "send it to Elm Street", side.name, side.persona, side.goals[0].questions[0]]
+    expected += ['TOLD WHEN ASKED: reason: it\'s no longer needed (literally: "no longer needed")']
+    expected += [f'STATED: order number: {side.goals[0].facts[0].text} (literally: "{side.goals[0].facts[0].text}")']
+    assert [words for words in expected if words not in prompt] == []
     assert side.change is not None
     untold = [side.reason_for_call, side.known_info, side.task_instructions, side.goals[0].request, side.change.request]
     assert [words for words in untold if words in prompt] == []
 
 
 async def test_each_intent_is_explained_in_words_of_its_own() -> None:
-    told = set()
+    guides = set()
     for intent in INTENTS:
         _, body = await written(CHANGED, changing().user, intent)
-        told.add(body["messages"][0]["content"].split("# The kind of task")[1].split("# What the customer wants")[0])
-    assert len(told) == len(INTENTS)
+        guides.add(body["messages"][0]["content"].split("# The kind of task")[1].split("# What the customer wants")[0])
+    assert len(guides) == len(INTENTS)
 
 
 @pytest.mark.parametrize(

@@ -315,8 +315,8 @@ def test_import_and_export_from_the_command_line(tmp_path: Path) -> None:
     assert "1 gold calls raise, in 1 tasks:" in out
     assert "task 1, call 0: cancel_order (a write): O99 not found" in out
     code, out, _ = command("import", "tau2", file, "--out", run, "--domain", TOY, "--json")
-    told = json.loads(out.splitlines()[-1])
-    assert (told["verdicts"], told["tasks_affected"]) == ({"verified": 2}, ["1"])
+    summary = json.loads(out.splitlines()[-1])
+    assert (summary["verdicts"], summary["tasks_affected"]) == ({"verified": 2}, ["1"])
     code, out, _ = command("verify", run, "--json")
     assert (code, json.loads(out)["changed"]) == (0, 0)
     code, out, _ = command("show", run, "-n", "1")
@@ -342,20 +342,20 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), BAD)
-def test_files_that_are_none(tmp_path: Path, text: str, told: str) -> None:
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_files_that_are_none(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "tasks.json"
     file.write_text(text)
     code, out, error = command("import", "tau2", str(file), "--out", str(tmp_path / "run"), "--domain", TOY)
     assert (code, out, len(error.splitlines())) == (2, "", 1)
     assert error.startswith(f"error: {file}")
-    assert told in error
+    assert message in error
     assert not (tmp_path / "run").exists()
 
 
 def test_other_bad_input(tmp_path: Path) -> None:
     file, run = written(tmp_path, raw()), str(tmp_path / "run")
-    for arguments, told in (
+    for arguments, message in (
         (("import", "tau2", "no/such.json", "--out", run), "no/such.json: No such file"),
         (("import", "bfcl", file, "--out", run), "tasks can be imported from tau2"),
         (("import", "tau2", file, "--out", run, "--grading", "kind"), "--grading kind: give tau2 or own"),
@@ -365,7 +365,7 @@ def test_other_bad_input(tmp_path: Path) -> None:
     ):
         code, out, error = command(*arguments)
         assert (code, out) == (2, ""), error
-        assert told in error
+        assert message in error
     plain = raw(user_scenario={"instructions": "Cancel."})
     code, _, error = command("import", "tau2", written(tmp_path, plain), "--out", run)
     assert code == 2
@@ -375,8 +375,8 @@ def test_other_bad_input(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     file, run = written(tmp_path, raw()), str(tmp_path / "run")
     import_file(file, run, TOY, "tau2")
-    for out, told in ((file, "exists; give a new file"), ("s3://a/b.json", "a file on this machine is needed")):
+    for out, message in ((file, "exists; give a new file"), ("s3://a/b.json", "a file on this machine is needed")):
         code, _, error = command("export", run, "--format", "tau2", "--out", out)
         assert code == 2
-        assert told in error
+        assert message in error
     assert json.loads(Path(file).read_text()) == [raw()]

@@ -52,11 +52,11 @@ class Page:
 
     async def _read(self) -> None:
         async for message in self._socket:
-            told = json.loads(message.data)
-            if "id" in told:
-                self._answers.pop(told["id"]).set_result(told)
+            event = json.loads(message.data)
+            if "id" in event:
+                self._answers.pop(event["id"]).set_result(event)
                 continue
-            method, more = told["method"], told.get("params", {})
+            method, more = event["method"], event.get("params", {})
             if method == "Page.loadEventFired":
                 self._loaded.set()
             elif method == "Log.entryAdded":
@@ -157,7 +157,7 @@ class Page:
 async def chromium() -> AsyncIterator[Page]:
     """A browser with an empty profile and one tab, gone afterwards with all its processes."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program is not None, "no Chromium here: sh tests/debian.sh chromium"
+    assert program is not None, "no Chromium here: sh tests/support/debian.sh chromium"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         nowhere = subprocess.DEVNULL

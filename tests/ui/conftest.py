@@ -89,4 +89,4 @@ async def quiet(site: Site) -> AsyncIterator[None]:
     await site.page.screen(DESKTOP)
     yield
     assert site.page.dialogs == []
-    assert [told for told in site.page.complaints if "404" not in told and "401" not in told] == []
+    assert [complaint for complaint in site.page.complaints if "404" not in complaint and "401" not in complaint] == []

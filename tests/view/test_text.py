@@ -46,7 +46,7 @@ def test_plain_text_stays_what_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "name"),
     [
         ("a\x1b[31m", ">ESC</span>"),
         ("a\x00", ">NUL</span>"),
@@ -56,8 +56,8 @@ def test_plain_text_stays_what_it_is(text: str) -> None:
         ("a\xa0b", "U+00A0 no-break space"),
     ],
 )
-def test_the_unseen_has_its_name(text: str, told: str) -> None:
-    assert told in str(visible(text))
+def test_the_unseen_has_its_name(text: str, name: str) -> None:
+    assert name in str(visible(text))
 
 
 def test_emoji_hold_together_and_letters_are_not_piled_up() -> None:

@@ -74,8 +74,8 @@ def settings(kind: Any, folder: Path, **more: Any) -> Any:
 def loss(trainer: Any) -> float:
     """Of one step."""
     trainer.train()
-    (told,) = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return float(told)
+    (loss,) = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return float(loss)
 
 
 @pytest.mark.parametrize("file", ["jsonl", "parquet"])

@@ -271,10 +271,10 @@ def test_hosted_engines_and_endpoints_of_others_in_one_pool(
 
 # -- what can't be -----------------------------------------------------------------------------------------------------
 def complaint(tasks: Path, out: Path, config: Config) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         rolled(tasks, out, config)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 def test_a_model_that_is_not_there_is_one_line(tasks: Path, fake: Fake, tmp_path: Path) -> None:
@@ -295,9 +295,9 @@ def test_an_engine_that_dies_at_every_start_gives_its_last_words(
     tasks: Path, model: Path, fake: Fake, tmp_path: Path
 ) -> None:
     pools = {"mine": {"model": str(model), **fake.engine("crash")}}
-    told = complaint(tasks, tmp_path / "out", configured("pool:mine", pools=pools))
-    assert "engine mine#0: vLLM: ValueError: the weights are of another shape" in told
-    assert "mine#0.log" in told
+    message = complaint(tasks, tmp_path / "out", configured("pool:mine", pools=pools))
+    assert "engine mine#0: vLLM: ValueError: the weights are of another shape" in message
+    assert "mine#0.log" in message
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -315,20 +315,20 @@ def test_an_engine_that_was_up_and_never_comes_back_is_given_up(
             os.kill(killed[0], signal.SIGKILL)
 
     config = configured("pool:mine", pools=pools, source=str(tasks))
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         run("evaluate", config, str(tmp_path / "out"), kill)
     assert killed
-    assert "pool mine: its engines were given up after 1 restarts" in str(told.value)
-    assert "RuntimeError: it was good only once" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "pool mine: its engines were given up after 1 restarts" in str(error.value)
+    assert "RuntimeError: it was good only once" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_gpus_that_no_node_has(tasks: Path, model: Path, fake: Fake, tmp_path: Path) -> None:
     pools = {"mine": {"model": str(model), **fake.engine(), "device": "gpu", "tensor_parallel": 2}}
-    told = complaint(tasks, tmp_path / "out", configured("pool:mine", pools=pools))
-    assert "needs 2 GPUs on one node, and no node has any" in told
-    assert "engine.device=cpu" in told
+    message = complaint(tasks, tmp_path / "out", configured("pool:mine", pools=pools))
+    assert "needs 2 GPUs on one node, and no node has any" in message
+    assert "engine.device=cpu" in message
 
 
 def test_a_pool_that_is_not_there_and_one_that_is_down(tasks: Path, fake: Fake, tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_a_pool_that_is_not_there_and_one_that_is_down(tasks: Path, fake: Fake, 
 # -- doctor ------------------------------------------------------------------------------------------------------------
 def points(config: Config) -> dict[str, tuple[str, str]]:
     found = examine(config, None)
-    return {point: (state, told) for point, state, told in found}
+    return {point: (state, detail) for point, state, detail in found}
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -363,9 +363,9 @@ def test_the_doctor_says_why_an_engine_does_not_start_or_serve(model: Path, fake
     assert found["engines"][0] == "defect"
     assert "the weights are of another shape" in found["engines"][1]
     found = points(configured("pool:mine", pools={"mine": {"model": str(model), **fake.engine("toolless")}}))
-    state, told = found[f"{model}: one tool"]
+    state, detail = found[f"{model}: one tool"]
     assert state == "defect"
-    assert "tool-call-parser" in told
+    assert "tool-call-parser" in detail
 
 
 def test_the_doctor_on_endpoints_of_others_as_text_and_json(tmp_path: Path) -> None:
@@ -390,8 +390,8 @@ def test_the_doctor_on_endpoints_of_others_as_text_and_json(tmp_path: Path) -> N
 
 
 def test_status_of_what_is_no_run(tmp_path: Path, tasks: Path) -> None:
-    for where, told in ((tmp_path / "none", "none"), (tasks, "no driver has written to it")):
+    for where, message in ((tmp_path / "none", "none"), (tasks, "no driver has written to it")):
         done = here("status", where)
         assert done.returncode == 2
-        assert told in done.stderr
+        assert message in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1

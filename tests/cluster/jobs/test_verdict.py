@@ -26,7 +26,7 @@ KILLED = ended("FAILED", -9)
 
 
 @pytest.mark.parametrize(
-    ("end", "told", "seen", "gates", "code", "source"),
+    ("end", "summary", "seen", "gates", "code", "source"),
     [
         (SUCCESS, TOLD, stored(), [], 0, "ledger"),
         (SUCCESS, TOLD, None, [], 0, "log"),
@@ -60,8 +60,8 @@ KILLED = ended("FAILED", -9)
         (KILLED, None, stored(at=BEGAN - 3600), [], 137, ""),
     ],
 )
-def test_exit_codes(end: Ended, told: Any, seen: Stored | None, gates: list[str], code: int, source: str) -> None:
-    found = verdict(end, told, seen, gates)
+def test_exit_codes(end: Ended, summary: Any, seen: Stored | None, gates: list[str], code: int, source: str) -> None:
+    found = verdict(end, summary, seen, gates)
     assert (found.code, found.source) == (code, source)
     assert bool(found.why) == (code != 0)
     assert "\n" not in found.why

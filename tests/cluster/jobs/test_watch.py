@@ -26,10 +26,10 @@ def test_every_line_once_however_often_the_stream_is_cut(log: str, cuts: list[tu
 
 def test_the_summary_is_kept_and_not_shown() -> None:
     lines, summary = LogLines(), {"run_id": "run-1", "kind": "generate"}
-    told = json.dumps(summary, separators=(",", ":"))
-    assert lines.feed(f"one\n{told[:9]}") == ["one"]
+    line = json.dumps(summary, separators=(",", ":"))
+    assert lines.feed(f"one\n{line[:9]}") == ["one"]
     lines.rewind()
-    assert lines.feed(f"one\n{told}\ntwo\n") == ["two"]
+    assert lines.feed(f"one\n{line}\ntwo\n") == ["two"]
     assert lines.summary == summary
     assert list(lines.last) == ["one", "two"]
 

@@ -55,11 +55,11 @@ def get(url: str, token: str = "", **headers: str) -> tuple[int, str, dict[str, 
     request = urllib.request.Request(url, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
-            data, told = response.read(), dict(response.headers)
+            data, headers = response.read(), dict(response.headers)
             return (
                 response.status,
-                (gzip.decompress(data) if told.get("Content-Encoding") == "gzip" else data).decode(),
-                told,
+                (gzip.decompress(data) if headers.get("Content-Encoding") == "gzip" else data).decode(),
+                headers,
             )
     except urllib.error.HTTPError as error:
         with error:
@@ -69,25 +69,27 @@ def get(url: str, token: str = "", **headers: str) -> tuple[int, str, dict[str, 
 # -- what it answers ---------------------------------------------------------------------------------------------------
 def test_metrics_in_both_formats_and_compressed() -> None:
     with serving() as metrics:
-        status, plain, told = get(f"{metrics.address}/metrics")
+        status, plain, headers = get(f"{metrics.address}/metrics")
         assert status == 200
-        assert told["Content-Type"].startswith("text/plain; version=")
+        assert headers["Content-Type"].startswith("text/plain; version=")
         assert 't2t_items{state="waiting"} 10.0' in plain
         assert "process_resident_memory_bytes" in plain
-        _, openmetrics, told = get(f"{metrics.address}/metrics", Accept="application/openmetrics-text; version=1.0.0")
-        assert told["Content-Type"].startswith("application/openmetrics-text")
+        _, openmetrics, headers = get(
+            f"{metrics.address}/metrics", Accept="application/openmetrics-text; version=1.0.0"
+        )
+        assert headers["Content-Type"].startswith("application/openmetrics-text")
         assert openmetrics.endswith("# EOF\n")
-        _, text, told = get(f"{metrics.address}/metrics", **{"Accept-Encoding": "gzip"})
-        assert told["Content-Encoding"] == "gzip"
+        _, text, headers = get(f"{metrics.address}/metrics", **{"Accept-Encoding": "gzip"})
+        assert headers["Content-Encoding"] == "gzip"
         assert 't2t_items{state="waiting"} 10.0' in text
         assert get(f"{metrics.address}/config")[0] == 404
 
 
 def test_the_driver_is_found_where_it_was_asked() -> None:
     with serving() as metrics:
-        status, text, told = get(f"{metrics.address}/sd", Host="driver.example:1234")
+        status, text, headers = get(f"{metrics.address}/sd", Host="driver.example:1234")
         assert status == 200
-        assert told["Content-Type"].startswith("application/json")
+        assert headers["Content-Type"].startswith("application/json")
         assert json.loads(text) == [{"targets": ["driver.example:1234"], "labels": {"role": "driver", "run": "run-1"}}]
 
 
@@ -136,8 +138,8 @@ def test_a_token_is_asked_for_where_there_is_one(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SOME_TOKEN", "hush-hush")
     with serving(token_env="SOME_TOKEN") as metrics:
         for path in ("metrics", "sd"):
-            status, text, told = get(f"{metrics.address}/{path}")
-            assert (status, told["WWW-Authenticate"]) == (401, "Bearer")
+            status, text, headers = get(f"{metrics.address}/{path}")
+            assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
             assert "hush" not in text
             assert get(f"{metrics.address}/{path}", "hush")[0] == 401
             assert get(f"{metrics.address}/{path}", "hush-hush")[0] == 200
@@ -172,9 +174,9 @@ def test_a_taken_port_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         in_use = f"can't listen on 127.0.0.1 port {port}: Address already in use"
-        with pytest.raises(InputError, match=in_use) as told, serving(port=port):
+        with pytest.raises(InputError, match=in_use) as error, serving(port=port):
             pass
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_nothing_listens_without_a_port_nor_afterwards() -> None:

@@ -53,9 +53,9 @@ class Run:
         if finished:
             leased = [lease.item for lease in self.scheduler.lease(name, self.now, finished)]
             self.scheduler.finished(name, leased, self.now)
-        told: dict[str, Any] = dict.fromkeys(Report._fields) | {"lags": {}, "rss_mb": 0.0, "calls": {}} | what
+        fields: dict[str, Any] = dict.fromkeys(Report._fields) | {"lags": {}, "rss_mb": 0.0, "calls": {}} | what
         shards = [Written([], list(range(written)), {}, {})] if written else []
-        self.metrics.heard(name, Report(**told | {"finished": list(range(finished)), "written": shards}))
+        self.metrics.heard(name, Report(**fields | {"finished": list(range(finished)), "written": shards}))
 
     def update(self, state: str = "running", wanted: int = 0) -> None:
         self.metrics.update(state, self.scheduler, self, self.counts, wanted=wanted)

@@ -169,8 +169,8 @@ def test_payment_methods_are_complete_and_distinct(any_airline: Tables) -> None:
 def test_spread_of_customers(airline: Tables) -> None:
     users = list(airline["users"].values())
     memberships = Counter(user["membership"] for user in users)
-    told = {"regular": 0.54, "silver": 0.28, "gold": 0.18}
-    assert {name: memberships[name] / len(users) for name in told} == pytest.approx(told, abs=0.005)
+    shares = {"regular": 0.54, "silver": 0.28, "gold": 0.18}
+    assert {name: memberships[name] / len(users) for name in shares} == pytest.approx(shares, abs=0.005)
     held = Counter(len(user["reservations"]) for user in users)
     assert set(held) == set(range(1, 7))
     groups = sum(len(user["passengers"]) > when.LARGEST_PARTY for user in users)
@@ -255,8 +255,8 @@ def test_spread_of_reservations(airline: Tables, world: World) -> None:
     held = list(airline["reservations"].values())
     count = len(held)
     cabins = Counter(one["cabin"] for one in held)
-    told = {"saver": 0.27, "economy": 0.51, "business": 0.22}
-    assert {name: cabins[name] / count for name in told} == pytest.approx(told, abs=0.005)
+    shares = {"saver": 0.27, "economy": 0.51, "business": 0.22}
+    assert {name: cabins[name] / count for name in shares} == pytest.approx(shares, abs=0.005)
     booked = [one for one in held if one["status"] == "booked"]
     assert len(booked) / count == pytest.approx(0.95, abs=0.002)
     flown = sum(when.can_cancel(world, one) is not None for one in booked)

@@ -69,23 +69,23 @@ def test_who_enforces_what() -> None:
 
 
 def test_the_policy_says_the_figures_that_the_code_goes_by(airline: Domain) -> None:
-    told = {number: clause.text for number, clause in airline.clauses.items()}
+    clauses = {number: clause.text for number, clause in airline.clauses.items()}
     assert when.LARGEST_PARTY == 4
-    assert "four passengers at most" in told[5]
-    assert f"child under {when.CHILD} flies only with somebody of {when.ADULT}" in told[8]
-    assert f"last {when.CLOSE.total_seconds() / 3600:.0f} hours" in told[12]
-    assert f"first {when.FRESH.total_seconds() / 3600:.0f} hours" in told[17]
-    assert f"${when.INSURANCE:.2f} for each passenger" in told[17]
-    assert f"costs ${when.FEE_PER_BAG:.2f}" in told[16]
-    assert "four checked bags for each" in told[16]
+    assert "four passengers at most" in clauses[5]
+    assert f"child under {when.CHILD} flies only with somebody of {when.ADULT}" in clauses[8]
+    assert f"last {when.CLOSE.total_seconds() / 3600:.0f} hours" in clauses[12]
+    assert f"first {when.FRESH.total_seconds() / 3600:.0f} hours" in clauses[17]
+    assert f"${when.INSURANCE:.2f} for each passenger" in clauses[17]
+    assert f"costs ${when.FEE_PER_BAG:.2f}" in clauses[16]
+    assert "four checked bags for each" in clauses[16]
     assert when.MOST_BAGS == 4
-    assert all(repr(reason) in told[20] for reason in when.REASONS)
-    assert f"${when.FOR_CANCELLED:.0f} for each passenger" in told[24]
-    assert f"${when.FOR_DELAYED:.0f} for each" in told[24]
-    assert (when.LONG_DELAY, "two hours late or more" in told[23]) == (120, True)
+    assert all(repr(reason) in clauses[20] for reason in when.REASONS)
+    assert f"${when.FOR_CANCELLED:.0f} for each passenger" in clauses[24]
+    assert f"${when.FOR_DELAYED:.0f} for each" in clauses[24]
+    assert (when.LONG_DELAY, "two hours late or more" in clauses[23]) == (120, True)
     free = {m: [when.free_bags(m, cabin) for cabin in when.CABINS] for m in ("regular", "silver", "gold")}
     assert free == {"regular": [0, 1, 2], "silver": [1, 2, 3], "gold": [2, 3, 4]}
-    assert "none in saver, 1 in economy and 2 in business; for silver members 1, 2 and 3, for gold" in told[16]
+    assert "none in saver, 1 in economy and 2 in business; for silver members 1, 2 and 3, for gold" in clauses[16]
 
 
 # -- what they propose -------------------------------------------------------------------------------------------------

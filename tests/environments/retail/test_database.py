@@ -319,7 +319,7 @@ def test_any_seed_and_small_scale_gives_a_sound_shop(seed: int, scale: float) ->
 def test_spread_of_statuses_and_dates(shop: Tables) -> None:
     orders = list(shop["orders"].values())
     found = Counter(order["status"] for order in orders)
-    told = {
+    shares = {
         "pending": 0.38,
         "processed": 0.06,
         "shipped": 0.08,
@@ -328,7 +328,7 @@ def test_spread_of_statuses_and_dates(shop: Tables) -> None:
         "return requested": 0.02,
         "exchange requested": 0.02,
     }
-    assert {status: share(found[status], len(orders)) for status in told} == pytest.approx(told, abs=0.005)
+    assert {status: share(found[status], len(orders)) for status in shares} == pytest.approx(shares, abs=0.005)
     delivered = [NOW - datetime.fromisoformat(o["delivered_at"]) for o in orders if o["status"] == "delivered"]
     within = sum(ago <= timedelta(days=30) for ago in delivered)
     assert share(within, len(delivered)) == pytest.approx(0.72, abs=0.05)

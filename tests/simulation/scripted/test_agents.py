@@ -103,13 +103,13 @@ async def test_what_is_withheld_is_asked_for_before_it_is_used(name: str) -> Non
     task, done = await played("oracle", name)
     fact = next(fact for goal in task.user.goals for fact in goal.facts if not fact.stated)
     value = orjson.dumps(goal_of(task)[fact.slot]).decode()
-    told = next(
+    answered = next(
         i for i, turn in enumerate(done.turns) if turn.seat == "user" and speech.mentions(turn.content or "", fact.says)
     )
-    assert speech.asks_for(done.turns[told - 1].content or "", fact.cues)
+    assert speech.asks_for(done.turns[answered - 1].content or "", fact.cues)
     used = [i for i, turn in enumerate(done.turns) if any(value in call.arguments for call in turn.tool_calls)]
     assert used
-    assert min(used) > told
+    assert min(used) > answered
 
 
 async def test_options_are_real_and_their_order_gives_nothing_away() -> None:

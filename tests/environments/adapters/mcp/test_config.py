@@ -25,7 +25,7 @@ def problem(name: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"templat": "x", "template": None}, "there is no key 'templat'; did you mean template?"),
         ({"server__comand": "x"}, "there is no key 'server.comand'; did you mean command?"),
@@ -58,10 +58,10 @@ def problem(name: object) -> str:
         ({"rules": [{"number": 1, "tools": [], "reason": "", "when": {"$a": {"over": 1}}}]}, "no comparison 'over'"),
     ],
 )
-def test_each_mistake_has_its_line(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_each_mistake_has_its_line(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     file = described(tmp_path, **changes)
     said = problem(file)
-    assert told in said
+    assert message in said
     assert said.startswith(f"domain 'mcp:{file}': ")
 
 

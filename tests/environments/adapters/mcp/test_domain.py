@@ -135,15 +135,17 @@ def test_many_worlds_at_once_share_few_servers(tmp_path: Path) -> None:
 
 
 # -- what is not a function of the state -------------------------------------------------------------------------------
-@pytest.mark.parametrize(("tool", "told"), [("count_calls", "count_calls answers"), ("what_time", "what_time answers")])
-def test_what_a_fresh_server_would_answer_otherwise_is_told(tmp_path: Path, tool: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("tool", "message"), [("count_calls", "count_calls answers"), ("what_time", "what_time answers")]
+)
+def test_what_a_fresh_server_would_answer_otherwise_is_told(tmp_path: Path, tool: str, message: str) -> None:
     domain = made(tmp_path, hide=[])
     world = domain.world()
     for _ in range(2):
         domain.execute(world, Call(tool, {}))
     (defect,) = list(domain.own_defects())
     domain.pool.close()
-    assert defect.startswith(told)
+    assert defect.startswith(message)
     assert "declare what differs by 'masked'" in defect
 
 

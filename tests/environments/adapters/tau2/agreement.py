@@ -195,11 +195,11 @@ class Bench:
         }
 
     def mine(self, key: str, messages: list[Any], termination: str) -> Verdict:
-        told = [message.model_dump() for message in messages]
+        history = [message.model_dump() for message in messages]
         return verdict(
             self.grounds,
             form_of(self.raw[key], key),
-            of_history(told),
+            of_history(history),
             termination,
             judge=lambda assertion: True,
             strict=True,
@@ -233,7 +233,7 @@ def same(theirs: dict[str, Any], mine: Verdict) -> bool:
 
 def main(names: Sequence[str]) -> int:
     logging.disable(logging.WARNING)
-    began, table, told, raised = time.monotonic(), dict[str, Counter[str]](), 0, Counter[str]()
+    began, table, different, raised = time.monotonic(), dict[str, Counter[str]](), 0, Counter[str]()
     rewards: Counter[str] = Counter()
     records: dict[str, int] = {}
     ours_s = theirs_s = 0.0
@@ -242,7 +242,7 @@ def main(names: Sequence[str]) -> int:
         stand_in()
         count = table.setdefault(name, Counter())
         records[name], wrong = bench.read_back()
-        told += wrong
+        different += wrong
         for key in bench.raw:
             for kind, messages, termination in bench.transcripts(key):
                 start = time.monotonic()
@@ -256,7 +256,7 @@ def main(names: Sequence[str]) -> int:
                 rewards[f"{name}/{kind}/{theirs['reward']}"] += 1
                 raised[name] += theirs["reward"] is None
                 if not agree:
-                    told += 1
+                    different += 1
                     print(f"{name} {key} {kind}\n  theirs {theirs}\n  ours   {mine}")
     print(f"{'transcript':<30}" + "".join(f"{name:>14}" for name in names))
     for kind in KINDS:
@@ -266,7 +266,7 @@ def main(names: Sequence[str]) -> int:
     summary = {
         "benchmark": "tau2_agreement",
         "compared": total,
-        "differ": told,
+        "differ": different,
         "records_stored_and_read_back": records,
         "tau2_raised": dict(raised),
         "rewards": dict(sorted(rewards.items())),
@@ -274,7 +274,7 @@ def main(names: Sequence[str]) -> int:
         "seconds": round(time.monotonic() - began, 1),
     }
     print(json.dumps(summary))
-    return 1 if told else 0
+    return 1 if different else 0
 
 
 if __name__ == "__main__":

@@ -91,19 +91,19 @@ def test_hints_say_what_names_do_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("customer: users", "customer: extra inputs are not permitted"),
         ("arguments: {a: 1}", "arguments.a"),
         ("[", "can't be read as YAML"),
     ],
 )
-def test_hints_that_are_none(tmp_path: Path, text: str, told: str) -> None:
+def test_hints_that_are_none(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "hints.yaml"
     file.write_text(text)
     with pytest.raises(ValueError, match=r"hints\.yaml") as caught:
         load_hints(file)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
