@@ -35,7 +35,7 @@ class Family(NamedTuple):
     reasoning: str | None
 
 
-#: The name has to match too: neither type nor template tells the family from others.
+#: The name has to match too: type and template alone don't identify the family.
 NAME = "name"
 _QWEN3 = ("qwen3", "qwen3_moe", "qwen3_next", "qwen3_vl", "qwen3_vl_moe")
 _DEEPSEEK = ("deepseek_v3",)

@@ -1,4 +1,4 @@
-"""Connect to Ray: a local instance started for this run, or a cluster by its address."""
+"""Connection to Ray: a local instance started for this run, or a cluster by its address."""
 
 from __future__ import annotations
 

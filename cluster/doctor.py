@@ -13,7 +13,7 @@ from t2t_dist.config.engines import EngineConfig, Replicas
 from t2t_dist.config.model_names import parse_model
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.models.openai import key_of
+from t2t_dist.models.openai import api_key_of
 from t2t_dist.pipeline.preflight import CheckResult, Endpoint, endpoint, machine
 
 from .connect import connected
@@ -52,11 +52,11 @@ def endpoints_of(config: Config) -> list[Endpoint]:
     for name, seat in config.check_models():
         parsed = parse_model(name, seat)
         if parsed.url:
-            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, key_of(config.models.api_key_env))
+            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, api_key_of(config.models.api_key_env))
             found[(endpoint.url, endpoint.model)] = endpoint
     for pool in config.used_pools().values():
         for url in pool.urls:
-            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, key_of(pool.api_key_env))
+            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, api_key_of(pool.api_key_env))
     return list(found.values())
 
 

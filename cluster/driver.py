@@ -20,7 +20,7 @@ from t2t_dist.actors.rollout import Orders, Report, RolloutActor
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.fleet_view import FleetView, Held
-from t2t_dist.models.openai import key_of
+from t2t_dist.models.openai import api_key_of
 from t2t_dist.pipeline.budget import spent, yields
 from t2t_dist.pipeline.feedback import feedback_weights
 from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
@@ -193,7 +193,7 @@ class Driver:
         """Start the engines of the run's models; they load while the workers start."""
         pools = self.config.used_pools()
         if pools:
-            self.fleet = Fleet(pools, self.storage.logs, local=local, key_of=key_of)
+            self.fleet = Fleet(pools, self.storage.logs, local=local, api_key_of=api_key_of)
             self.fleet.start()
 
     # -- workers -----------------------------------------------------------------------------------------------------

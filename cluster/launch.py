@@ -1,4 +1,4 @@
-"""Start or resume a run: open its directory under the lock, and drive what is not in its ledger yet."""
+"""Launch of a run, new or resumed: opens its directory under the lock and drives what is not in its ledger yet."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Crew:
             return None
         except ray.exceptions.RayError as error:
             self._died += 1
-            detail = one_line(error)
+            detail = _one_line(error)
             if "ModuleNotFoundError" in detail:
                 detail += "; the nodes need t2t-dist: install it there, or send it with `t2t submit`"
             self._start_failed(starting, InputError(f"workers die before they have begun: {detail}"))
@@ -231,8 +231,8 @@ def _draining() -> dict[str, float]:
 def cause_of(error: ray.exceptions.RayTaskError) -> BaseException:
     """The exception that a worker raised, as an InputError."""
     cause = error.cause
-    return cause if isinstance(cause, InputError) else InputError(f"a worker broke: {one_line(cause or error)}")
+    return cause if isinstance(cause, InputError) else InputError(f"a worker broke: {_one_line(cause or error)}")
 
 
-def one_line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -84,7 +84,7 @@ def _names(spec: Spec) -> frozenset[str]:
     return own.union(*(_names(inner) for _, inner in spec.fields))
 
 
-def find(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[DomainValue]:
+def find_values(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[DomainValue]:
     """All domain values in ``value``, outermost first, each with its context."""
     found: list[DomainValue] = []
     _collect(spec, value, context, found)

@@ -31,7 +31,7 @@ _MODULUS = 1 << 128
 _MAX_LAYERS = 6
 
 
-class Change(NamedTuple):
+class RecordDiff(NamedTuple):
     """A record that differs between two worlds; ``None``: it does not exist there."""
 
     table: str
@@ -310,12 +310,12 @@ class World:
         """Places that this world has written, whether or not they differ from the base."""
         return {place for layer in (*self._layers, self._top) for place in layer}
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[RecordDiff]:
         """The differences from the base, sorted by table and key."""
         return diff(World(self.base), self)
 
 
-def diff(a: World, b: World) -> list[Change]:
+def diff(a: World, b: World) -> list[RecordDiff]:
     """The changes that turn ``a`` into ``b``, which must share one base; O(records written).
 
     Raises:
@@ -324,7 +324,9 @@ def diff(a: World, b: World) -> list[Change]:
     if a.base is not b.base:
         raise ValueError("worlds with different bases can't be compared")
     places = sorted(a.written() | b.written())
-    return [Change(*place, a._sealed(place), b._sealed(place)) for place in places if a._hash(place) != b._hash(place)]
+    return [
+        RecordDiff(*place, a._sealed(place), b._sealed(place)) for place in places if a._hash(place) != b._hash(place)
+    ]
 
 
 def digest_of(tables: Mapping[str, Iterable[tuple[str, Record]]]) -> str:

@@ -26,14 +26,14 @@ class Fault(StrEnum):
     LATE = "late"  # it answers late
 
 
-Plan = Mapping[str, str]
+FaultPlan = Mapping[str, str]
 """Name of a tool -> a value of :class:`Fault`."""
 
 
 class FaultyTools(ToolSet):
     """The tools of one attempt at an episode. A call that fails by plan is not executed: the world stays as it is."""
 
-    def __init__(self, tools: ToolSet, plan: Plan, late_s: float = 0.0) -> None:
+    def __init__(self, tools: ToolSet, plan: FaultPlan, late_s: float = 0.0) -> None:
         super().__init__(list(tools))
         self._tools, self._plan, self._late_s = tools, plan, late_s
         self._called: set[str] = set()
@@ -60,7 +60,7 @@ class FaultyTools(ToolSet):
         return self._fault(name, side) or await self._tools.execute_async(world, name, arguments, side)
 
 
-def with_tool_faults(domain: Domain, plan: Plan, late_s: float = 0.0) -> Domain:
+def with_tool_faults(domain: Domain, plan: FaultPlan, late_s: float = 0.0) -> Domain:
     """A copy of the domain with faulty tools, for one attempt at an episode or one replay; the domain itself where the
     plan is empty."""
     if not plan:

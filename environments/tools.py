@@ -24,7 +24,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import get_type_hints
 
-from .entities import DomainValue, Spec, find, readable, spec_of
+from .entities import DomainValue, Spec, find_values, readable, spec_of
 from .state import World
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Tool:
             for name, spec in self.parameters.items()
             if spec.kind == "scalar" and isinstance(arguments.get(name), str | int)
         )
-        return find(self.returns, value, asked)
+        return find_values(self.returns, value, asked)
 
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The validated arguments as plain data. Raises ToolError that says what to fix."""
@@ -323,7 +323,7 @@ def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
 def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
     """Run a function in its own thread; returns a future of its result.
 
-    Not in the loop's pool: a hung call would occupy one of its few threads for ever, others would wait for a thread
+    Not in the loop's pool: a hung call would occupy one of its few threads forever, others would wait for a thread
     instead of their tool, and the process could not exit.
     """
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""From tool environments to verified tasks and graded rollouts: the method, as a library.
+"""The library: from tool environments to verified tasks and graded rollouts.
 
 The parts of a custom domain can be imported from here (docs/own-domain.md), and the functions that start and read runs
 (docs/python.md).

@@ -78,7 +78,7 @@ class Fleet:
         pools: by name.
         logs: the folder for the engines' logs.
         local: whether the run is on this machine only; engines then listen on loopback.
-        key_of: reads a key from an environment variable, for third-party endpoints.
+        api_key_of: reads a key from an environment variable, for third-party endpoints.
         clock: seconds, monotonic.
 
     Raises:
@@ -91,7 +91,7 @@ class Fleet:
         logs: str,
         *,
         local: bool = True,
-        key_of: Callable[[str | None], str] = lambda _: "",
+        api_key_of: Callable[[str | None], str] = lambda _: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pools, self._logs, self._local, self._clock = pools, logs, local, clock
@@ -104,7 +104,7 @@ class Fleet:
         self._filled_at = clock()
         for pool, config in pools.items():
             for number, url in enumerate(config.urls):
-                self._add(pool, config, f"{pool}@{number}", url=url, key=key_of(config.api_key_env))
+                self._add(pool, config, f"{pool}@{number}", url=url, key=api_key_of(config.api_key_env))
             for number in range(config.hosted().max):
                 self._add(pool, config, f"{pool}#{number}")
         self._poller = Poller()

@@ -1,4 +1,4 @@
-"""A record of what is known about one engine at one moment: what the metrics are made from."""
+"""Record of what is known about one engine at one moment, from which the metrics are made."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from t2t_dist.core.errors import InputError
 from .verdict import Ended
 from .watch import OUT_OF_REACH, LogLines, Watch
 
-#: Seconds for one request. Ray's client would wait for ever on a silently dropped connection.
+#: Seconds for one request. Ray's client would wait forever on a silently dropped connection.
 REQUEST_S = 30.0
 #: Seconds for an upload.
 _UPLOAD_S = 600.0
@@ -256,7 +256,7 @@ async def follow(
 
 
 async def _stream(server: JobServer, job_id: str, show: Callable[[str], None], lines: LogLines) -> None:
-    """Follow the log for ever. Ray's streams can't be resumed: each begins anew and is skipped to what is new."""
+    """Follow the log forever. Ray's streams can't be resumed: each starts over, and lines already seen are skipped."""
     quiet, failures = _QUIET_S, 0
     while True:
         lines.rewind()

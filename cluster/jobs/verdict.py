@@ -50,7 +50,7 @@ class JobVerdict(NamedTuple):
     source: str = ""
 
 
-def verdict(
+def judge_job(
     ended: Ended,
     printed: dict[str, Any] | None,
     stored: Stored | None,

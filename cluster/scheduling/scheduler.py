@@ -30,7 +30,7 @@ Blame
     twice  alone: the worker runs nothing else from its start to its end
     ====== =====================================================================================
 
-    So an item gets its last blame with nothing else running: *no item is ever poisoned for what another one did*,
+    So an item gets its last blame with nothing else running: *no item is ever poisoned because of another one*,
     however many killers there are. The price is small. After a machine failure no worker is idle: the blamed items
     return among the others. A killer costs three workers, and makes at most 10 items run alone. At most half of the
     workers run items alone (*cells*), so that the others continue.
@@ -295,7 +295,7 @@ class Scheduler:
 
     def flush_due(self, worker: str) -> bool:
         """Whether the worker should flush: half of its window is uncommitted, or it has rows and nothing to run (call
-        it after :meth:`lease`). Without this a worker could wait for room, and the run for its rows, for ever.
+        it after :meth:`lease`). Without this a worker could wait for room forever, and the run for its rows.
 
         :raises StaleLease: the worker was declared lost.
         """

@@ -1,4 +1,4 @@
-"""What the airline's records look like. Money is in dollars with two decimals; dates and times are ISO 8601.
+"""Record types of the airline. Money is in dollars with two decimals; dates and times are ISO 8601.
 
 All times are those of the airline's own clock: no time zones.
 """

@@ -1,6 +1,6 @@
 """The shop's catalogue: fifty kinds of products with their options.
 
-Customers name a version by its options ("the brass one, 40 cm"), and programs check such texts. So, case aside:
+Customers name a version by its options ("the brass one, 40 cm"), and programs check such texts. So, ignoring case:
 
 - no option value of a product occurs in another one of that product ("500 ml" would be found in "1500 ml"), nor in
   the name of any product, nor in words that every conversation holds ("red" would be found in "delivered");
@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Kind(NamedTuple):
+class ProductKind(NamedTuple):
     """A kind of product: ``price`` in dollars, ``options`` maps a dimension to the values it comes in."""
 
     name: str
@@ -33,8 +33,8 @@ MAKERS = (
 
 KINDS = (
     # -- home ----------------------------------------------------------------------------------------------------------
-    Kind("Desk Lamp", "home", 39, {"color": ("brass", "matte black", "white"), "height": ("40 cm", "55 cm")}),
-    Kind(
+    ProductKind("Desk Lamp", "home", 39, {"color": ("brass", "matte black", "white"), "height": ("40 cm", "55 cm")}),
+    ProductKind(
         "Floor Lamp",
         "home",
         94,
@@ -44,37 +44,37 @@ KINDS = (
             "height": ("140 cm", "165 cm"),
         },
     ),
-    Kind(
+    ProductKind(
         "Wall Clock",
         "home",
         36,
         {"frame": ("walnut", "brushed steel", "matte black"), "diameter": ("25 cm", "30 cm", "38 cm")},
     ),
-    Kind(
+    ProductKind(
         "Throw Blanket",
         "home",
         48,
         {"material": ("cotton", "merino wool", "fleece"), "color": ("charcoal", "cream", "sage green", "mustard")},
     ),
-    Kind(
+    ProductKind(
         "Area Rug",
         "home",
         139,
         {"pattern": ("striped", "floral", "geometric"), "size": ("120 x 180 cm", "160 x 230 cm", "200 x 300 cm")},
     ),
-    Kind(
+    ProductKind(
         "Scented Candle",
         "home",
         18,
         {"scent": ("lavender", "vanilla", "cedarwood", "bergamot"), "burn time": ("30 hours", "50 hours")},
     ),
-    Kind(
+    ProductKind(
         "Picture Frame",
         "home",
         23,
         {"wood": ("walnut", "maple", "birch"), "size": ("13 x 18 cm", "20 x 25 cm", "30 x 40 cm")},
     ),
-    Kind(
+    ProductKind(
         "Mattress Topper",
         "home",
         129,
@@ -84,7 +84,7 @@ KINDS = (
             "thickness": ("5 cm", "8 cm"),
         },
     ),
-    Kind(
+    ProductKind(
         "Bath Towel",
         "home",
         19,
@@ -94,38 +94,38 @@ KINDS = (
             "size": ("70 x 140 cm", "100 x 150 cm"),
         },
     ),
-    Kind(
+    ProductKind(
         "Window Curtain",
         "home",
         44,
         {"color": ("ivory", "navy blue", "charcoal"), "length": ("160 cm", "220 cm", "270 cm")},
     ),
     # -- kitchen -------------------------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Electric Kettle",
         "kitchen",
         52,
         {"color": ("stainless steel", "mint green", "cream"), "capacity": ("1.0 liters", "1.7 liters")},
     ),
-    Kind(
+    ProductKind(
         "Coffee Grinder",
         "kitchen",
         64,
         {"grinder": ("conical burr", "flat burr", "steel blade"), "color": ("black", "silver", "crimson")},
     ),
-    Kind(
+    ProductKind(
         "Chef Knife",
         "kitchen",
         72,
         {"handle": ("walnut", "pakkawood", "micarta"), "blade length": ("16 cm", "20 cm", "24 cm")},
     ),
-    Kind(
+    ProductKind(
         "Frying Pan",
         "kitchen",
         46,
         {"surface": ("cast iron", "ceramic", "carbon steel"), "diameter": ("20 cm", "24 cm", "28 cm")},
     ),
-    Kind(
+    ProductKind(
         "Espresso Machine",
         "kitchen",
         289,
@@ -135,7 +135,7 @@ KINDS = (
             "milk": ("steam wand", "automatic frother"),
         },
     ),
-    Kind(
+    ProductKind(
         "Water Bottle",
         "kitchen",
         24,
@@ -145,32 +145,32 @@ KINDS = (
             "lid": ("straw lid", "screw cap"),
         },
     ),
-    Kind(
+    ProductKind(
         "Lunch Box",
         "kitchen",
         27,
         {"material": ("bamboo", "stainless steel"), "compartments": ("2 compartments", "3 compartments")},
     ),
-    Kind(
+    ProductKind(
         "Cutting Board",
         "kitchen",
         34,
         {"wood": ("acacia", "maple", "bamboo"), "size": ("20 x 30 cm", "28 x 40 cm", "35 x 50 cm")},
     ),
-    Kind(
+    ProductKind(
         "Stand Mixer",
         "kitchen",
         249,
         {"color": ("crimson", "sky blue", "ivory", "graphite"), "bowl": ("4.3 liters", "6.2 liters")},
     ),
-    Kind(
+    ProductKind(
         "Baking Dish",
         "kitchen",
         32,
         {"material": ("stoneware", "borosilicate glass"), "capacity": ("1.5 liters", "2.5 liters", "3.6 liters")},
     ),
     # -- electronics ---------------------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Wireless Mouse",
         "electronics",
         31,
@@ -180,7 +180,7 @@ KINDS = (
             "sensor": ("1600 dpi", "3200 dpi"),
         },
     ),
-    Kind(
+    ProductKind(
         "Mechanical Keyboard",
         "electronics",
         104,
@@ -190,7 +190,7 @@ KINDS = (
             "color": ("black", "white"),
         },
     ),
-    Kind(
+    ProductKind(
         "Computer Monitor",
         "electronics",
         219,
@@ -200,25 +200,25 @@ KINDS = (
             "refresh rate": ("60 Hz", "144 Hz"),
         },
     ),
-    Kind(
+    ProductKind(
         "Laptop Sleeve",
         "electronics",
         28,
         {"material": ("wool felt", "neoprene", "leather"), "size": ("13 inch", "14 inch", "16 inch")},
     ),
-    Kind(
+    ProductKind(
         "Bluetooth Speaker",
         "electronics",
         79,
         {"color": ("black", "teal green", "sand"), "battery life": ("12 hours", "20 hours")},
     ),
-    Kind(
+    ProductKind(
         "Gaming Headset",
         "electronics",
         92,
         {"connection": ("wired", "2.4 GHz wireless"), "color": ("black", "white", "violet")},
     ),
-    Kind(
+    ProductKind(
         "Smart Watch",
         "electronics",
         209,
@@ -228,7 +228,7 @@ KINDS = (
             "case size": ("41 mm", "45 mm"),
         },
     ),
-    Kind(
+    ProductKind(
         "Tablet",
         "electronics",
         319,
@@ -238,14 +238,14 @@ KINDS = (
             "connection": ("Wi-Fi only", "cellular"),
         },
     ),
-    Kind(
+    ProductKind(
         "Power Bank",
         "electronics",
         43,
         {"color": ("black", "white", "olive green"), "capacity": ("10,000 mAh", "20,000 mAh", "26,800 mAh")},
     ),
     # -- office --------------------------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Office Chair",
         "office",
         229,
@@ -255,13 +255,13 @@ KINDS = (
             "armrests": ("padded armrests", "adjustable armrests"),
         },
     ),
-    Kind(
+    ProductKind(
         "Standing Table",
         "office",
         429,
         {"top": ("bamboo", "walnut", "white laminate"), "width": ("120 cm", "140 cm", "160 cm")},
     ),
-    Kind(
+    ProductKind(
         "Notebook",
         "office",
         14,
@@ -271,26 +271,26 @@ KINDS = (
             "pages": ("120 pages", "240 pages"),
         },
     ),
-    Kind(
+    ProductKind(
         "Fountain Pen",
         "office",
         49,
         {"color": ("burgundy", "midnight blue", "ivory"), "nib": ("0.5 mm", "0.7 mm", "1.1 mm")},
     ),
-    Kind(
+    ProductKind(
         "Bookshelf",
         "office",
         144,
         {"wood": ("walnut", "birch", "white laminate"), "tiers": ("3 tiers", "4 tiers", "5 tiers")},
     ),
     # -- clothing ------------------------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Rain Jacket",
         "clothing",
         88,
         {"color": ("mustard", "navy blue", "forest green"), "size": ("small", "medium", "large")},
     ),
-    Kind(
+    ProductKind(
         "Sweater",
         "clothing",
         74,
@@ -300,7 +300,7 @@ KINDS = (
             "size": ("small", "medium", "large"),
         },
     ),
-    Kind(
+    ProductKind(
         "T-Shirt",
         "clothing",
         19,
@@ -310,13 +310,13 @@ KINDS = (
             "neckline": ("crew neck", "V-neck"),
         },
     ),
-    Kind(
+    ProductKind(
         "Scarf",
         "clothing",
         37,
         {"pattern": ("plaid", "herringbone", "polka dot"), "material": ("silk", "cashmere", "cotton")},
     ),
-    Kind(
+    ProductKind(
         "Belt",
         "clothing",
         42,
@@ -327,25 +327,25 @@ KINDS = (
         },
     ),
     # -- sports --------------------------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Yoga Mat",
         "sports",
         39,
         {"material": ("natural rubber", "jute", "cork"), "thickness": ("3 mm", "5 mm", "8 mm")},
     ),
-    Kind(
+    ProductKind(
         "Bike Helmet",
         "sports",
         66,
         {"color": ("white", "neon yellow", "matte black"), "size": ("small", "medium", "large")},
     ),
-    Kind(
+    ProductKind(
         "Kettlebell",
         "sports",
         45,
         {"coating": ("vinyl", "powder coat"), "weight": ("8 kg", "12 kg", "16 kg", "24 kg")},
     ),
-    Kind(
+    ProductKind(
         "Tennis Racket",
         "sports",
         112,
@@ -356,7 +356,7 @@ KINDS = (
         },
     ),
     # -- outdoors ------------------------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Camping Tent",
         "outdoors",
         189,
@@ -366,32 +366,32 @@ KINDS = (
             "season": ("summer", "all-season"),
         },
     ),
-    Kind(
+    ProductKind(
         "Sleeping Bag",
         "outdoors",
         99,
         {"filling": ("goose down", "synthetic"), "season": ("summer", "winter"), "length": ("185 cm", "200 cm")},
     ),
-    Kind(
+    ProductKind(
         "Hiking Backpack",
         "outdoors",
         119,
         {"color": ("slate gray", "burnt orange", "olive green"), "capacity": ("30 liters", "45 liters", "65 liters")},
     ),
     # -- garden, pets, travel, toys ------------------------------------------------------------------------------------
-    Kind(
+    ProductKind(
         "Watering Can",
         "garden",
         29,
         {"material": ("galvanized steel", "copper"), "capacity": ("5 liters", "9 liters")},
     ),
-    Kind(
+    ProductKind(
         "Dog Bed",
         "pets",
         56,
         {"cover": ("corduroy", "faux fur", "canvas"), "size": ("60 x 45 cm", "80 x 60 cm", "110 x 75 cm")},
     ),
-    Kind(
+    ProductKind(
         "Suitcase",
         "travel",
         154,
@@ -401,7 +401,7 @@ KINDS = (
             "volume": ("38 liters", "94 liters"),
         },
     ),
-    Kind(
+    ProductKind(
         "Jigsaw Puzzle",
         "toys",
         24,

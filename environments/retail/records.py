@@ -1,4 +1,4 @@
-"""What the shop's records look like. Money is in dollars with two decimals, times are ISO 8601."""
+"""Record types of the shop. Money is in dollars with two decimals, times are ISO 8601."""
 
 from __future__ import annotations
 

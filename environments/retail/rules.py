@@ -69,7 +69,7 @@ def _cancel(order: Record, reason: str = "no longer needed") -> Call:
 
 
 def _within_rules(world: World, order: Record) -> bool:
-    """A delivered order of which everything could still be returned."""
+    """A delivered order whose items could all still be returned."""
     return (
         order["status"] == "delivered"
         and when.within_window(world, order) is None

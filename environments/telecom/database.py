@@ -32,7 +32,7 @@ from .records import (
 #: The provider's time. Never the wall clock: the same seed has to give the same bytes on any day.
 CLOCK = "2026-03-02T09:00:00"
 CUSTOMERS = 500
-#: More would crowd the six digits of a phone number, of which a split has a third.
+#: More would crowd the six digits of a phone number, a third of which belong to each split.
 MAX_SCALE = 200
 
 # -- spreads: each maps a value to its share ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the provider's records look like. Money is in dollars with two decimals, data in GB, times are ISO 8601."""
+"""Record types of the provider. Money is in dollars with two decimals, data in GB, times are ISO 8601."""
 
 from __future__ import annotations
 

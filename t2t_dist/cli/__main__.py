@@ -1,4 +1,4 @@
-"""``python -m t2t_dist.cli``: what ``t2t`` does, where no script of that name is installed."""
+"""Entry point ``python -m t2t_dist.cli``: the same as ``t2t``, where no script of that name is installed."""
 
 from .main import main
 

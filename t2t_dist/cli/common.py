@@ -1,4 +1,4 @@
-"""What the commands of ``t2t`` share: options and arguments, consoles, settings from flags, one line for bad input.
+"""Shared parts of the ``t2t`` commands: options and arguments, consoles, settings from flags, one line for bad input.
 
 An option that several commands have is defined here once: it has one name, one short flag and one meaning everywhere.
 """

@@ -1,4 +1,4 @@
-"""The commands about domains: ``t2t domains``, ``t2t check-domain``, ``t2t new-domain``."""
+"""Commands for domains: ``t2t domains``, ``t2t check-domain``, ``t2t new-domain``."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import typer
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import stable_hash
 from t2t_dist.evaluation.results_table import ResultsTable
-from t2t_dist.evaluation.thresholds import Verdict, failed_thresholds
+from t2t_dist.evaluation.thresholds import ThresholdResult, failed_thresholds
 
 from .common import RESUMABLE, err_console, escaped, finish
 from .gates import Checks, Judged
@@ -42,7 +42,7 @@ class _Seen(NamedTuple):
     stored: Any
     results: ResultsTable
     judged: Judged
-    verdicts: list[Verdict]
+    verdicts: list[ThresholdResult]
 
 
 def follow_job(
@@ -57,7 +57,7 @@ def follow_job(
 ) -> None:
     """Follow a job to its end, print its results, and exit as it did."""
     from t2t_dist.cluster.jobs.server import follow
-    from t2t_dist.cluster.jobs.verdict import verdict
+    from t2t_dist.cluster.jobs.verdict import judge_job
     from t2t_dist.cluster.jobs.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
 
     from .terminal import summary_tables
@@ -77,7 +77,7 @@ def follow_job(
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)
     failed = _reported_gates(about, checks, lines.summary or {}) if seen is None else failed_thresholds(seen.verdicts)
-    outcome = verdict(ended, lines.summary, None if seen is None else seen.stored, failed, list(lines.last))
+    outcome = judge_job(ended, lines.summary, None if seen is None else seen.stored, failed, list(lines.last))
     if seen is not None and outcome.code in (0, 1):
         seen.judged.write_files(seen.results, seen.stored.summary, seen.verdicts)
     if outcome.source:

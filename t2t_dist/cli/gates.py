@@ -10,7 +10,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.evaluation.ci_files import junit, markdown
 from t2t_dist.evaluation.compare import Compared, with_baseline
 from t2t_dist.evaluation.results_table import ResultsTable
-from t2t_dist.evaluation.thresholds import Verdict, drops, parse_threshold
+from t2t_dist.evaluation.thresholds import ThresholdResult, drops, parse_threshold
 from t2t_dist.storage.partial_run import PartialRun
 
 #: Failed episodes whose causes are examined when an evaluation ends; ``t2t report`` examines more.
@@ -63,7 +63,7 @@ class Judged:
     def __bool__(self) -> bool:
         return bool(self.gates) or self.checks.max_drop is not None
 
-    def verdicts(self, results: ResultsTable, summary: dict[str, Any]) -> list[Verdict]:
+    def verdicts(self, results: ResultsTable, summary: dict[str, Any]) -> list[ThresholdResult]:
         """Judge a run that has ended; its comparison with the baseline is added to ``summary``."""
         judged = [verdict for gate in self.gates for verdict in gate.verdicts(results)]
         if self.before is not None:
@@ -73,7 +73,7 @@ class Judged:
                 judged += drops(self.changes, self.checks.max_drop)
         return judged
 
-    def write_files(self, results: ResultsTable, summary: dict[str, Any], verdicts: list[Verdict]) -> None:
+    def write_files(self, results: ResultsTable, summary: dict[str, Any], verdicts: list[ThresholdResult]) -> None:
         """The files for CI. Raises InputError: they can't be written."""
         changes = summary.get("baseline", [])
         if self.checks.junit is not None:

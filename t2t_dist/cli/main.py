@@ -1,4 +1,4 @@
-"""``t2t``: the app, and the commands that make runs. The other commands are in the files it takes them from."""
+"""The Typer app ``t2t``, and the commands that make runs. Other commands are imported from the files beside this."""
 
 from __future__ import annotations
 

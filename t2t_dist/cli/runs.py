@@ -1,4 +1,4 @@
-"""The commands that read stored runs: verify, regrade, show, status, view."""
+"""Commands that read stored runs: verify, regrade, show, status, view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure computing on a domain, moved off the event loop where it would block it."""
+"""Offloading of computations on a domain to a thread, where they would block the event loop."""
 
 from __future__ import annotations
 

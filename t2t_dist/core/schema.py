@@ -28,14 +28,14 @@ Arguments = Annotated[dict[str, Any], AS_JSON]
 Faults = Annotated[dict[str, str] | None, AS_JSON]
 
 
-class Part(BaseModel):
+class StoredObject(BaseModel):
     """Base of all stored objects. Unknown fields are an error, so that a row of another layout is never accepted."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 # -- trajectory ------------------------------------------------------------------------------------------------------
-class Step(Part):
+class Step(StoredObject):
     """One executed call. ``rules`` are the policy rules relied on (writes); ``digest`` is the world's after the call.
 
     ``requestor`` is ``user`` for a call that the customer makes on their own device, ``None`` for the agent's.
@@ -53,7 +53,7 @@ class Step(Part):
     requestor: str | None = None
 
 
-class Trajectory(Part):
+class Trajectory(StoredObject):
     """One exploration. ``verdict`` is ``kept`` or a rejection code; ``raw`` keeps a model's unusable answer."""
 
     trajectory_id: str
@@ -70,7 +70,7 @@ class Trajectory(Part):
 
 
 # -- task: the customer's side -----------------------------------------------------------------------------------------
-class Fact(Part):
+class Fact(StoredObject):
     """Something the customer knows.
 
     ``says`` are the strings that a text must contain to state it. ``stated`` facts are in the request from the start;
@@ -86,7 +86,7 @@ class Fact(Part):
     stated: bool = True
 
 
-class Goal(Part):
+class Goal(StoredObject):
     """One thing the customer wants. ``questions`` are asked together with it."""
 
     request: str
@@ -94,7 +94,7 @@ class Goal(Part):
     questions: list[str] = []
 
 
-class Change(Part):
+class Change(StoredObject):
     """A change of mind about ``goal``: at ``trigger`` the customer says ``request``, which then replaces the goal."""
 
     goal: int
@@ -103,7 +103,7 @@ class Change(Part):
     facts: list[Fact] = []
 
 
-class UserSide(Part):
+class UserSide(StoredObject):
     """The customer's side: all that a simulated user may know. The only side that is ever rendered into a prompt."""
 
     name: str
@@ -122,7 +122,7 @@ class UserSide(Part):
 
 
 # -- task: the grader's side -------------------------------------------------------------------------------------------
-class GoldCall(Part):
+class GoldCall(StoredObject):
     """One call of the gold. ``goal`` is the goal it serves, -1 for identifying the customer.
 
     ``requestor`` is ``user`` for a call that the customer makes on their own device, ``None`` for the agent's.
@@ -136,7 +136,7 @@ class GoldCall(Part):
     requestor: str | None = None
 
 
-class Errand(Part):
+class Errand(StoredObject):
     """A goal that is a workflow of the domain: the gold calls of this goal are its steps."""
 
     goal: int
@@ -144,14 +144,14 @@ class Errand(Part):
     arguments: Arguments
 
 
-class CallPattern(Part):
+class CallPattern(StoredObject):
     """A pattern of calls: this tool with these arguments equal; ``None`` matches any call of the tool."""
 
     name: str
     arguments: Annotated[dict[str, Any] | None, AS_JSON] = None
 
 
-class RecordChange(Part):
+class RecordChange(StoredObject):
     """One record that the gold changes; ``before`` or ``after`` is ``None`` where it does not exist."""
 
     table: str
@@ -160,7 +160,7 @@ class RecordChange(Part):
     after: Json = None
 
 
-class GraderSide(Part):
+class GraderSide(StoredObject):
     """The grader's side: what the grader checks. Never rendered into a prompt."""
 
     gold: list[GoldCall]
@@ -178,7 +178,7 @@ class GraderSide(Part):
 
 
 # -- task: the certificate ---------------------------------------------------------------------------------------------
-class Candidate(Part):
+class Candidate(StoredObject):
     """A call that satisfies the opening request, and the final state it leads to."""
 
     arguments: Arguments
@@ -186,7 +186,7 @@ class Candidate(Part):
     after_clarification: bool
 
 
-class Certificate(Part):
+class Certificate(StoredObject):
     """The machine-checked evidence that a task is what its intent says. Fields of other intents are empty."""
 
     intent: Intent
@@ -205,7 +205,7 @@ class Certificate(Part):
     reason: str | None = None
 
 
-class Vote(Part):
+class Vote(StoredObject):
     """One judge's marks, 1-10."""
 
     judge: str
@@ -219,7 +219,7 @@ class Vote(Part):
         return (self.realism + self.necessity + self.correctness) / 3
 
 
-class Task(Part):
+class Task(StoredObject):
     """A task. ``verdict`` is ``verified`` or ``rejected``; ``reasons`` are rejection codes, ``detail`` explains them.
 
     ``raw`` is the text it was made from, for an imported task or a model's unusable answer.

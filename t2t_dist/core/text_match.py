@@ -1,4 +1,4 @@
-"""Whether a text contains certain strings or numbers, whatever their spelling.
+"""Text matching: whether a text contains given strings or numbers, however they are written.
 
 Used wherever a text has to state facts: by the mention check of tasks, triggers, the communicate part of a grade, the
 scripted speakers. Pure; normalised forms of recent texts are cached, so that a look-up costs microseconds.

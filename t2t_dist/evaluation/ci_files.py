@@ -10,13 +10,13 @@ from xml.etree import ElementTree as xml
 from t2t_dist.core.schema import INTENTS
 
 from .results_table import ALL, ResultsTable
-from .thresholds import Verdict
+from .thresholds import ThresholdResult
 
 #: Characters that XML 1.0 can't represent.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(results: ResultsTable, verdicts: Sequence[Verdict], name: str, wall_s: float) -> bytes:
+def junit(results: ResultsTable, verdicts: Sequence[ThresholdResult], name: str, wall_s: float) -> bytes:
     """A JUnit file: a suite per agent, a case per intent. A case fails if a gate on it fails, and never by a low figure
     alone."""
     root = xml.Element("testsuites", name=_text(name))
@@ -54,7 +54,9 @@ def junit(results: ResultsTable, verdicts: Sequence[Verdict], name: str, wall_s:
     return bytes(xml.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict] = (), changes: Sequence[dict[str, Any]] = ()) -> str:
+def markdown(
+    summary: dict[str, Any], verdicts: Sequence[ThresholdResult] = (), changes: Sequence[dict[str, Any]] = ()
+) -> str:
     """The summary of a run (see ``summary.summary_of``) in Markdown, as CI systems render it."""
     lines = [f"## {summary['kind']} `{summary['run_id']}`", ""]
     tasks = [intent for intent in INTENTS if any(intent in part["tasks"] for part in summary["agents"].values())]

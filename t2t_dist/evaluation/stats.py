@@ -1,4 +1,4 @@
-"""pass^k and differences, with intervals that hold at small n and at rates near 0 and 1.
+"""Estimates of pass^k and of differences, with intervals that hold at small n and at rates near 0 and 1.
 
 pass^k is the mean over tasks of C(c, k) / C(n, k), for c passes in n trials (tau-bench, arXiv 2406.12045): the chance
 that k trials drawn from the n all pass. The two bounds count every failed episode as a pass and as a miss.
@@ -24,7 +24,7 @@ import numpy as np
 ROUNDS = 2000
 #: Pseudo-observations: (value, weight). Of a rate: half a task each way.
 RATE_EDGES = ((0.0, 0.5), (1.0, 0.5))
-#: Of a difference of two rates: half a pair each way and one that agrees, as Agresti and Min (2005) have it.
+#: Of a difference of two rates: half a pair each way and one pair that agrees (Agresti and Min, 2005).
 DIFFERENCE_EDGES = ((-1.0, 0.5), (0.0, 1.0), (1.0, 0.5))
 
 

@@ -15,7 +15,7 @@ from .results_table import ALL, ResultsTable
 _THRESHOLD = re.compile(r"\s*pass\^(?P<k>\d+)\s*(?:\[(?P<which>[^\]]*)\])?\s*(?P<sign>>=|>)\s*(?P<bound>\d*\.?\d+)\s*")
 
 
-class Verdict(NamedTuple):
+class ThresholdResult(NamedTuple):
     """The verdict of a threshold for one agent and intent, with the figures in ``detail``."""
 
     threshold: str
@@ -35,8 +35,8 @@ class Threshold(NamedTuple):
     agents: tuple[str, ...] = ()
     intents: tuple[str, ...] = ()
 
-    def verdicts(self, results: ResultsTable) -> list[Verdict]:
-        """One per agent and intent that it applies to; if it applies to none, one that failed."""
+    def verdicts(self, results: ResultsTable) -> list[ThresholdResult]:
+        """One result per agent and intent that it applies to; a single failed one if it applies to none."""
         verdicts = []
         for agent in self.agents or results.agents:
             for intent in self.intents or results.intents:
@@ -44,15 +44,15 @@ class Threshold(NamedTuple):
                 value = estimate.value
                 if value is None:
                     detail = f"no task of {agent} on {intent} has {self.k} graded trials"
-                    verdicts.append(Verdict(self.text, agent, intent, False, detail))
+                    verdicts.append(ThresholdResult(self.text, agent, intent, False, detail))
                     continue
                 holds = value > self.bound if self.above else value >= self.bound
                 detail = f"pass^{self.k} {value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], {estimate.tasks} tasks"
-                verdicts.append(Verdict(self.text, agent, intent, holds, detail))
-        return verdicts or [Verdict(self.text, "", "", False, "there are no episodes")]
+                verdicts.append(ThresholdResult(self.text, agent, intent, holds, detail))
+        return verdicts or [ThresholdResult(self.text, "", "", False, "there are no episodes")]
 
 
-def failed_thresholds(verdicts: Sequence[Verdict]) -> list[str]:
+def failed_thresholds(verdicts: Sequence[ThresholdResult]) -> list[str]:
     """The thresholds that do not hold, each once."""
     return list(dict.fromkeys(verdict.threshold for verdict in verdicts if not verdict.passed))
 
@@ -87,7 +87,7 @@ def _agent(name: str, agents: Sequence[str], text: str) -> str:
     raise InputError(f"--fail-under {text}: '{name}' is neither an intent nor an agent of this run; there are: {known}")
 
 
-def drops(compared: Sequence[Compared], most: float) -> list[Verdict]:
+def drops(compared: Sequence[Compared], most: float) -> list[ThresholdResult]:
     """Whether an agent lost more than ``most`` of its pass^k against a baseline, on all intents or on any."""
     verdicts = []
     for change in compared:
@@ -95,5 +95,5 @@ def drops(compared: Sequence[Compared], most: float) -> list[Verdict]:
         assert value is not None
         kind = f"{n} tasks of both" if change.paired else "no task in common"
         detail = f"pass^{change.k} changed by {value:+.3f} [{low:+.3f}, {high:+.3f}], {kind}"
-        verdicts.append(Verdict(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, detail))
+        verdicts.append(ThresholdResult(f"max-drop {most:g}", change.one, change.on, value >= -most - 1e-12, detail))
     return verdicts

@@ -1,4 +1,4 @@
-"""Export: graded episodes as training data (``t2t export``), and what readers of its rows need (:func:`mask`).
+"""Export of graded episodes as training data (``t2t export``), and loss masks for its rows (:func:`mask`).
 
 In: finished runs and :class:`Options`. Out: a new folder with one file per split, and a dataset card.
 Must not know: how episodes are made or graded, tau2, Ray. Rows depend on the runs and the options alone; what shares a

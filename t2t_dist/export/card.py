@@ -33,7 +33,7 @@ def public(name: str) -> str:
 
 
 @dataclass
-class Counts:
+class ExportCounts:
     """Counts of what was written, by split."""
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ def card(
     file: str,
     schema: pa.Schema,
     splits: Mapping[str, int],
-    counts: Counts,
+    counts: ExportCounts,
     origins: Sequence[Mapping[str, Any]],
     licence: str,
     filters: Sequence[str],

@@ -21,7 +21,7 @@ from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import CHECKS
 from t2t_dist.synthesis.entities import Entities
 
-from .card import Counts, card, licence_of, origin_of, public
+from .card import ExportCounts, card, licence_of, origin_of, public
 from .files import Sink, Spool, open_sink, write_states
 from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
 from .messages import head_of, messages_of
@@ -175,7 +175,7 @@ def _written(
         _spool(spool, place, run, picks, options)
     tools = [head_of(run.domain)[1] for run in sources]
     schema = schema_of(options.format, options.style, options.bare)
-    counts = Counts(largest=max(groups.values()))
+    counts = ExportCounts(largest=max(groups.values()))
     sinks: dict[str, Sink] = {}
     half: tuple[str, dict[str, Any]] | None = None
     for key, number, row in spool.sorted():
@@ -228,7 +228,7 @@ def _described(
     picks: dict[str, Pick],
     split_of: dict[str, str],
     schema: pa.Schema,
-    counts: Counts,
+    counts: ExportCounts,
     scan: Scan,
     options: Options,
 ) -> Exported:

@@ -25,7 +25,9 @@ def mask(tokenizer: Any, row: dict[str, Any], **template: Any) -> tuple[list[int
             the training text is not what was sampled.
     """
     if not getattr(tokenizer, "is_fast", False):
-        raise InputError("mask: a fast tokenizer is needed, one that tells where in the text each token is")
+        raise InputError(
+            "mask: a fast tokenizer is needed, because only those give the position of each token in the text"
+        )
     messages, tools = conversation(row)
 
     def rendered(count: int, **more: Any) -> str:

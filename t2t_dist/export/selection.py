@@ -39,7 +39,7 @@ class Filters:
     balance: bool = False
 
 
-class Candidate(NamedTuple):
+class EpisodeCandidate(NamedTuple):
     """An episode that passed the filters; ``key``, a hash of its id, orders the candidates."""
 
     key: str
@@ -69,7 +69,7 @@ class Pick(NamedTuple):
 class Scan:
     """The candidates of all runs, and how many episodes were left out, by reason."""
 
-    found: list[Candidate] = field(default_factory=list)
+    found: list[EpisodeCandidate] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     seen: set[str] = field(default_factory=set)
 
@@ -106,7 +106,7 @@ class Scan:
             self.seen.add(row["episode_id"])
             about = tasks[row["task_id"]] | entities.of_calls(turns.arguments(place))
             self.found.append(
-                Candidate(
+                EpisodeCandidate(
                     stable_hash(row["episode_id"]),
                     row["episode_id"],
                     row["task_id"],
@@ -192,8 +192,8 @@ def chosen(scan: Scan, filters: Filters, pairs: bool) -> list[tuple[Pick, str]]:
     return list(_pairs(scan, filters)) if pairs else list(_singles(scan, filters))
 
 
-def _by_task(found: Iterable[Candidate]) -> dict[str, list[Candidate]]:
-    groups: dict[str, list[Candidate]] = defaultdict(list)
+def _by_task(found: Iterable[EpisodeCandidate]) -> dict[str, list[EpisodeCandidate]]:
+    groups: dict[str, list[EpisodeCandidate]] = defaultdict(list)
     for candidate in found:
         groups[candidate.task_id].append(candidate)
     return groups
@@ -210,7 +210,7 @@ def _singles(scan: Scan, filters: Filters) -> Iterator[tuple[Pick, str]]:
 
 def _pairs(scan: Scan, filters: Filters) -> Iterator[tuple[Pick, str]]:
     """Pairs of a passing and a failing episode of one task, no episode twice."""
-    pairs: list[tuple[str, Candidate, Candidate]] = []
+    pairs: list[tuple[str, EpisodeCandidate, EpisodeCandidate]] = []
     for group in _by_task(scan.found).values():
         good, bad = [c for c in group if c.passed], [c for c in group if not c.passed]
         both = list(zip(good, bad, strict=False))[: filters.per_task]
@@ -238,5 +238,5 @@ def _balanced(scan: Scan, found: list[Any], intent: Callable[[Any], str], filter
     return kept
 
 
-def _group(candidate: Candidate) -> str:
+def _group(candidate: EpisodeCandidate) -> str:
     return f"trajectory/{candidate.trajectory}"

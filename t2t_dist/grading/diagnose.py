@@ -1,4 +1,4 @@
-"""Why an episode failed, by code: from its transcript, its task (gold, certificate) and its stored grade.
+"""Diagnosis of a failed episode, as codes: from its transcript, its task (gold, certificate) and its stored grade.
 
 A pure function of stored data, computed on demand, so that a better diagnosis needs no new run. The transcript is
 replayed as grading does it; then each write that should not have been made, and each that is missing, is traced back to
@@ -154,7 +154,7 @@ class _Case:
             yield Finding("context_exceeded", f"after {len(self.turns)} messages")
         if end == "truncated":
             yield Finding(
-                "format_error", "came to its token limit before it said or called anything", len(self.turns) - 1
+                "format_error", "reached its token limit before it said or called anything", len(self.turns) - 1
             )
         elif bad:
             shown = f"{_call(bad[0].name, bad[0].arguments)}: {self._answer(bad[0])}"
@@ -176,7 +176,7 @@ class _Case:
                 yield Finding("looped", f"said {times} times: {_short(text)}", None, fatal)
                 return
         if fatal:
-            yield Finding("looped", "the conversation came to its limit of turns")
+            yield Finding("looped", "the conversation reached its limit of turns")
 
     # -- calls ---------------------------------------------------------------------------------------------------------
     def _forbidden(self) -> Iterator[Finding]:

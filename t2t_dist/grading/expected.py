@@ -1,4 +1,4 @@
-"""The result of a correct episode: the gold's, or what is still possible under the episode's tool faults."""
+"""The expected result of an episode: the gold's, or the best result possible under the episode's tool faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from t2t_dist.core.schema import RecordChange, Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tool_faults import Fault, Plan
+from t2t_dist.environments.tool_faults import Fault, FaultPlan
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents.grader_side import changes_of, fact_text, fields_of
 from t2t_dist.tau2.initial_world import world_of
@@ -21,7 +21,7 @@ class Expected(NamedTuple):
     communicate: list[str]
 
 
-def expected(domain: Domain, task: Task, plan: Plan) -> Expected:
+def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
     """The result of a correct episode under these tool faults.
 
     A gold call that can't be made leaves its goal unfinished; whether the agent makes the goal's other calls is its own

@@ -1,7 +1,7 @@
-"""The clients of one process: one per chat model and sampling, shared by all its episodes.
+"""Cache of the clients of one process: one per chat model and sampling settings, shared by all its episodes.
 
-What names there are is in :mod:`t2t_dist.config.model_names`; how the client of each kind is made, in
-:mod:`t2t_dist.models.endpoints`.
+Names of models are parsed in :mod:`t2t_dist.config.model_names`; :mod:`t2t_dist.models.endpoints` makes the client of
+each kind.
 """
 
 from __future__ import annotations

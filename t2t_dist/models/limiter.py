@@ -1,4 +1,4 @@
-"""Admission limiters: at most N at once, where N may change while some run and others wait."""
+"""Admission limiters: at most N requests at once, where N may change while requests run and wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Client of a model behind OpenAI-compatible HTTP endpoints, whoever hosts them.
+"""Client of a model behind OpenAI-compatible HTTP endpoints, hosted by us or by third parties.
 
 One :class:`OpenAIChat` is shared by all the episodes of a worker. It holds connections, never a conversation: every
 call sends the whole dialogue, so any call may be repeated, here or on another engine. A
@@ -116,7 +116,7 @@ class OpenAIChat:
         self.options = options
         self.base_url = endpoint_url(options.base_url) if balancer is None else ""
         self.name = name or f"openai:{options.model}@{self.base_url}"
-        self._key = key_of(options.api_key_env)
+        self._key = api_key_of(options.api_key_env)
         self.balancer = balancer or Fixed(Target(self.base_url, self.base_url, self._key))
         self._urls: dict[str, URL] = {}
         sampling = _checked_sampling(options)
@@ -361,7 +361,7 @@ def _checked_sampling(options: OpenAIOptions) -> dict[str, Any]:
     return dict(options.sampling)
 
 
-def key_of(variable: str | None) -> str:
+def api_key_of(variable: str | None) -> str:
     """The key in an environment variable; empty for ``None``. Raises InputError: it is not set, or holds no key."""
     if variable is None:
         return ""

@@ -14,7 +14,7 @@ from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Episode, Failure, Task, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tool_faults import Plan, with_tool_faults
+from t2t_dist.environments.tool_faults import FaultPlan, with_tool_faults
 from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
@@ -145,7 +145,7 @@ class EpisodeRunner:
         seed: int,
         started: float,
         live: _Live,
-        plan: Plan,
+        plan: FaultPlan,
     ) -> Episode:
         config = self.config
         try:

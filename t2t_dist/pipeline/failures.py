@@ -1,4 +1,4 @@
-"""The one builder of failures: episodes, stages of a trajectory, and whole work items that ended without a result."""
+"""Builder of failures: episodes, stages of a trajectory, and whole work items that ended without a result."""
 
 from __future__ import annotations
 

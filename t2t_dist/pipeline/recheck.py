@@ -1,4 +1,4 @@
-"""``verify`` and ``regrade`` from stored data alone: verdicts and rewards are computed again and changes listed."""
+"""Rechecks of stored runs (``verify``, ``regrade``): verdicts and rewards computed again, and what changed."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from t2t_dist.config.settings import FaultsConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tool_faults import Fault, Plan
+from t2t_dist.environments.tool_faults import Fault, FaultPlan
 from t2t_dist.environments.tools import AGENT, Kind, Tool
 
 
-def plan_of(config: FaultsConfig, domain: Domain, task: Task, seed: int) -> Plan:
+def plan_of(config: FaultsConfig, domain: Domain, task: Task, seed: int) -> FaultPlan:
     """The tool faults of an episode, drawn from its seed. The draws for a tool do not depend on the other tools."""
     if not config.any:
         return {}

@@ -1,4 +1,4 @@
-"""One shard at a time: opened, checked, lifted to the current schema version; its columns, or one row by its place.
+"""Reader of one shard, checked and lifted to the current schema version: its columns, or one row by its place.
 
 :class:`~t2t_dist.storage.reader.RunReader` reads whole tables on top of this. Every error is one line about one shard:
 worded for the viewer unless the caller gives its own wording.

@@ -47,7 +47,7 @@ class Source:
         return rows.chosen(np.argsort(about["index"].to_numpy(), kind="stable")[:limit])
 
     def customers(self, limit: int | None = None) -> tuple[LazyRows[Trajectory], list[tuple[str, list[int]]]]:
-        """Kept trajectories in stored order, and by customer the numbers of theirs in the order of their index."""
+        """Kept trajectories in stored order, and per customer their row numbers, in the order of their index."""
         columns = ["verdict", "index", "customer"]
         rows, about = self._chosen("trajectories", Trajectory, columns, pc.field("verdict") == "kept")
         names = about["customer"].to_pylist()

@@ -167,7 +167,7 @@ class GraphExplorer:
         return canonical_json(next(iter(arguments.values()), errand.name))
 
     def _be_refused(self) -> None:
-        """Nothing could be written: leave a refused call instead, of which a task about a refusal can be made."""
+        """Nothing could be written: leave a refused call instead, which can become a task about a refusal."""
         given = {tool.name for tool in self.tools}
         for rule in self.rng.sample(list(self.domain.rule_list), len(self.domain.rule_list)):
             if rule.enforced is Enforced.BY_TOOL:

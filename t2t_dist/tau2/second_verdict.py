@@ -1,4 +1,4 @@
-"""tau2's verdict beside ours, in the detail of a grade: its value, and why the two differ where they do."""
+"""The second verdict in the detail of a grade: tau2's value beside ours, and why the two differ if they do."""
 
 from __future__ import annotations
 

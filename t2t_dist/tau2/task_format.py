@@ -155,7 +155,7 @@ def form_of(raw: Any, where: str) -> Form:
 
 
 def raw_of(task: Task) -> dict[str, Any] | None:
-    """An imported task as tau2 has it; ``None`` for a generated one."""
+    """An imported task as it stands in tau2's file; ``None`` for a generated one."""
     if task.writer != IMPORTED or task.raw is None:
         return None
     raw = json.loads(task.raw)

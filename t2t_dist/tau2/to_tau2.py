@@ -1,4 +1,4 @@
-"""Export of one task in tau2's form: an imported one as it came, a generated one in tau2's terms."""
+"""Conversion of one task to tau2's format: an imported task unchanged, a generated one in tau2's terms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .task_format import raw_of
 
 
 def exported(task: Task, domain: Domain) -> dict[str, Any]:
-    """A task in tau2's form: an imported one as it came.
+    """A task in tau2's format; an imported one is returned unchanged.
 
     The basis is DB and COMMUNICATE. For an infeasible task it is DB, on the writes that are allowed, and ACTION with
     the transfer call where the customer must be transferred. What tau2 has no field for (forbidden calls, the intent)

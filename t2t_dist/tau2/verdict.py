@@ -1,4 +1,4 @@
-"""tau2's verdict on a transcript, by the semantics of its v1.0.1 (``tau2.evaluator``).
+"""Verdict of tau2 on a transcript, by the semantics of its v1.0.1 (``tau2.evaluator``).
 
 It is more lenient than ours in places, so it is kept separate: its figures compare with published ones. Peculiarities:
 

@@ -1,4 +1,4 @@
-"""A run's results so far, in numbers: from its ledger, and from the rows indexed."""
+"""Counts of a run's results so far: from its ledger and its indexed rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from t2t_dist.core.schema import INTENTS
 from t2t_dist.evaluation.summary import counted
 
 from .index import MISSED, NO_RESULT, PASSED
-from .runs import Run
+from .runs import ViewedRun
 
 
 class Cell(NamedTuple):
@@ -21,7 +21,7 @@ class Cell(NamedTuple):
     without: int
 
 
-def matrix(run: Run) -> dict[str, dict[str, Cell]]:
+def matrix(run: ViewedRun) -> dict[str, dict[str, Cell]]:
     """``{agent: {intent: Cell}}`` of the rollouts read so far; those of verification are not counted."""
     index = run.episodes
     count = index.rows
@@ -46,7 +46,7 @@ def matrix(run: Run) -> dict[str, dict[str, Cell]]:
     return dict(sorted(found.items()))
 
 
-def run_counts(run: Run) -> dict[str, Any]:
+def run_counts(run: ViewedRun) -> dict[str, Any]:
     """A run's counts from its ledger: known before a row is read."""
     counters = run.state.counters
     tasks = {intent: int(counters.get(f"tasks.{intent}", 0)) for intent in INTENTS}

@@ -11,7 +11,7 @@ import orjson
 
 from t2t_dist.core.schema import GoldCall, RecordChange, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.state import META, Change, World, diff
+from t2t_dist.environments.state import META, RecordDiff, World, diff
 from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
@@ -219,7 +219,7 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
     return world, ""
 
 
-def changed(change: Change | RecordChange) -> Changed:
+def changed(change: RecordDiff | RecordChange) -> Changed:
     """A record's change, field by field, down to what really differs."""
     what = "added" if change.before is None else "removed" if change.after is None else "changed"
     fields = [FieldChange(name, *texts) for name, texts in differing([change.before or {}, change.after or {}])]
@@ -306,7 +306,7 @@ def _beside(gold: Sequence[GoldCall], actual: Sequence[ShownCall], domain: Domai
     return pairs
 
 
-def _records(gold: Sequence[RecordChange], actual: Sequence[Change]) -> list[RecordPair]:
+def _records(gold: Sequence[RecordChange], actual: Sequence[RecordDiff]) -> list[RecordPair]:
     """Records that either side changed, field by field."""
     wanted = {(change.table, change.key): change for change in gold}
     made = {(change.table, change.key): change for change in actual}

@@ -1,4 +1,4 @@
-"""A task's certificate as evidence to draw: candidates, final states with their records, the cited rule."""
+"""Evidence of a task's certificate, ready to draw: candidates, final states with their records, the cited rule."""
 
 from __future__ import annotations
 

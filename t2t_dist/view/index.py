@@ -23,7 +23,7 @@ pc: Any = pyarrow.compute
 
 #: From a shard's columns to one facet's values.
 Derive = Callable[[pa.Table], Any]
-#: Further values of a facet count as one: with so many it is no useful filter, and codes have two bytes.
+#: Further values of a facet count as one: a filter with more values is of no use, and codes have two bytes.
 MOST_VALUES = 4096
 OTHER = "(others)"
 

@@ -1,4 +1,4 @@
-"""What each page shows, as plain data for its template. Blocking: the server calls these in threads."""
+"""Data of each page, as plain values for its template. Blocking: the server calls these functions in threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .episode import Explanation, ShownEpisode, diagnosed, reasons, show
 from .evidence import drawing, evidence
 from .index import NO_RESULT, PASSED, TableIndex
 from .query import Query
-from .runs import Run, Runs
+from .runs import Runs, ViewedRun
 from .search import SearchResult, search
 
 PAGE = 50
@@ -67,7 +67,7 @@ def ordered(index: TableIndex, mask: np.ndarray, order: str) -> np.ndarray:
     return rows
 
 
-def _of_tasks(runs: Runs, run: Run, query: Query, verdict: str, count: int) -> np.ndarray | None:
+def _of_tasks(runs: Runs, run: ViewedRun, query: Query, verdict: str, count: int) -> np.ndarray | None:
     """Mask of the episodes of one task, or of tasks with this verdict; ``None`` where the query asks for neither."""
     mask: np.ndarray | None = None
     if query.task:
@@ -79,7 +79,7 @@ def _of_tasks(runs: Runs, run: Run, query: Query, verdict: str, count: int) -> n
     return mask
 
 
-def _rejected(runs: Runs, run: Run, count: int) -> np.ndarray:
+def _rejected(runs: Runs, run: ViewedRun, count: int) -> np.ndarray:
     """Mask of the episodes of rejected tasks."""
     tasks = runs.tasks_of(run).tasks
     known = (tasks.rows, count)
@@ -120,7 +120,7 @@ def split_verdict(query: Query) -> tuple[Query, str]:
     return query.at(facets=own), query.facets.get("verdict", "")
 
 
-def episodes(runs: Runs, run: Run, query: Query) -> dict[str, Any]:
+def episodes(runs: Runs, run: ViewedRun, query: Query) -> dict[str, Any]:
     """The page of episodes and failures. ``query`` may have the facet ``verdict``."""
     count = run.episodes.rows
     own, verdict = split_verdict(query)
@@ -137,7 +137,7 @@ def episodes(runs: Runs, run: Run, query: Query) -> dict[str, Any]:
     return {"lines": lines, "episodes": [episode_line(run.episodes, row) for row in lines.rows]}
 
 
-def neighbours(runs: Runs, run: Run, query: Query, row: int) -> dict[str, Any]:
+def neighbours(runs: Runs, run: ViewedRun, query: Query, row: int) -> dict[str, Any]:
     """The episodes before and after one in the list it was opened from, and its place there."""
     count = run.episodes.rows
     own, verdict = split_verdict(query)
@@ -166,7 +166,7 @@ class TaskLine:
     results: dict[str, Cell] = field(default_factory=dict)
 
 
-def tasks(runs: Runs, run: Run, query: Query) -> dict[str, Any]:
+def tasks(runs: Runs, run: ViewedRun, query: Query) -> dict[str, Any]:
     """The page of tasks."""
     index = run.tasks
     count = index.rows
@@ -183,7 +183,7 @@ def tasks(runs: Runs, run: Run, query: Query) -> dict[str, Any]:
     return {"lines": lines, "tasks": shown}
 
 
-def results_of(runs: Runs, run: Run, ids: list[str]) -> dict[str, dict[str, Cell]]:
+def results_of(runs: Runs, run: ViewedRun, ids: list[str]) -> dict[str, dict[str, Cell]]:
     """``{task: {agent: Cell}}`` over every opened run whose tasks are stored in ``run``."""
     sums: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
     for other in runs if ids else ():
@@ -205,7 +205,7 @@ def results_of(runs: Runs, run: Run, ids: list[str]) -> dict[str, dict[str, Cell
 class Rolled(NamedTuple):
     """An episode on a task, and the run it belongs to."""
 
-    run: Run
+    run: ViewedRun
     line: EpisodeLine
 
     @property
@@ -214,7 +214,7 @@ class Rolled(NamedTuple):
         return f"{self.run.name}/{self.line.episode_id}"
 
 
-def episodes_on(runs: Runs, owner: Run, task_id: str) -> list[Rolled]:
+def episodes_on(runs: Runs, owner: ViewedRun, task_id: str) -> list[Rolled]:
     """All episodes on a task of ``owner``, run by run, agent by agent."""
     found = []
     for run in runs:
@@ -225,7 +225,7 @@ def episodes_on(runs: Runs, owner: Run, task_id: str) -> list[Rolled]:
     return sorted(found, key=lambda r: (r.run.name, r.line.facets["agent"], r.line.facets["stage"], r.line.trial))
 
 
-def domain_of(run: Run) -> Domain | str:
+def domain_of(run: ViewedRun) -> Domain | str:
     """The run's domain, or why it can't be loaded."""
     try:
         return run.domain()
@@ -233,7 +233,7 @@ def domain_of(run: Run) -> Domain | str:
         return str(error)
 
 
-def task(runs: Runs, run: Run, task_id: str) -> dict[str, Any]:
+def task(runs: Runs, run: ViewedRun, task_id: str) -> dict[str, Any]:
     """A task with its certificate's evidence and the episodes on it."""
     row = run.tasks.find("task_id", task_id)
     if row is None:
@@ -277,10 +277,10 @@ def task_of_row(row: dict[str, Any], task_id: str) -> Task:
 class EpisodePage:
     """The data of an episode's page."""
 
-    run: Run
+    run: ViewedRun
     row: dict[str, Any]
     task: Task | None
-    task_run: Run
+    task_run: ViewedRun
     shown: ShownEpisode
     passed: bool | None
     parts: list[tuple[str, float, bool]]
@@ -290,7 +290,7 @@ class EpisodePage:
     number: int
 
 
-def episode(runs: Runs, run: Run, episode_id: str) -> EpisodePage:
+def episode(runs: Runs, run: ViewedRun, episode_id: str) -> EpisodePage:
     """Raises NotThere, InputError (its row can't be read)."""
     number = run.episodes.find("episode_id", episode_id)
     if number is None:

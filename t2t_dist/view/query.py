@@ -1,4 +1,4 @@
-"""The query of a list, as written in its address: filters, search, order, page. Every link is made here."""
+"""Query of a list page, as encoded in its URL: filters, search, order, page. Every link is made here."""
 
 from __future__ import annotations
 

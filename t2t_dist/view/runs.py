@@ -1,7 +1,7 @@
-"""A run shown by the viewer: what it is, what has been read of it so far, and what can't be shown and why.
+"""Runs in the viewer: their identity, what has been read of them so far, and what can't be shown and why.
 
-One thread follows the runs (:meth:`Run.refresh`): it reads the ledger's new commits and indexes the shards they name.
-Requests read what has been indexed by then. What a run lacks is no error here but a line under ``problems``.
+One thread follows the runs (:meth:`ViewedRun.refresh`): it reads the ledger's new commits and indexes the shards they
+name. Requests read what has been indexed by then. What a run lacks is no error here but a line under ``problems``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _domain(name: str, seed: int, scale: float) -> Domain:
     return load_domain(Config(domain=name, domain_seed=seed, scale=scale))
 
 
-class Run:
+class ViewedRun:
     """One run directory."""
 
     def __init__(self, path: str, name: str) -> None:
@@ -250,8 +250,8 @@ class Runs:
 
     def __init__(self, paths: Iterable[str]) -> None:
         """Raises InputError: a path is no run directory."""
-        self.shown: list[Run] = []
-        self._all: dict[str, Run] = {}
+        self.shown: list[ViewedRun] = []
+        self._all: dict[str, ViewedRun] = {}
         self.missing: dict[str, str] = {}
         for path in paths:
             if resolved(path) not in self._all:
@@ -259,15 +259,15 @@ class Runs:
         for run in list(self.shown):
             self._source(run)
 
-    def _open(self, path: str) -> Run:
+    def _open(self, path: str) -> ViewedRun:
         taken = {run.name for run in self._all.values()}
         base = os.path.basename(resolved(path).rstrip("/")) or "run"
         names = chain([base], (f"{base}-{number}" for number in count(2)))
         name = next(name for name in names if name not in taken)
-        run = self._all[resolved(path)] = Run(path, name)
+        run = self._all[resolved(path)] = ViewedRun(path, name)
         return run
 
-    def _source(self, run: Run) -> None:
+    def _source(self, run: ViewedRun) -> None:
         if run.source_path and resolved(run.source_path) not in self._all:
             try:
                 self._open(run.source_path)
@@ -277,20 +277,20 @@ class Runs:
     def __iter__(self) -> Any:
         return iter(list(self._all.values()))
 
-    def get(self, name: str) -> Run | None:
+    def get(self, name: str) -> ViewedRun | None:
         return next((run for run in self._all.values() if run.name == name), None)
 
-    def tasks_of(self, run: Run) -> Run:
+    def tasks_of(self, run: ViewedRun) -> ViewedRun:
         """The run that holds the tasks of a run's episodes: itself, or the source of an evaluation."""
         if run.source_path:
             return self._all.get(resolved(run.source_path), run)
         return run
 
-    def task(self, run: Run, task_id: str) -> Task | None:
+    def task(self, run: ViewedRun, task_id: str) -> Task | None:
         """The task of an episode of ``run``, from its source or from itself. Raises InputError."""
         return self.tasks_of(run).task(task_id) or run.task(task_id)
 
-    def problems(self, run: Run) -> list[str]:
+    def problems(self, run: ViewedRun) -> list[str]:
         return [*run.problems, *([self.missing[run.name]] if run.name in self.missing else [])]
 
     def refresh(self, budget_s: float = 0.5) -> bool:

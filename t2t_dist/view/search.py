@@ -1,4 +1,4 @@
-"""Full-text search: streams over the transcripts of the chosen rows for a bounded time, and reports how far it came."""
+"""Full-text search: streams over the transcripts of the chosen rows for a bounded time, and reports how far it got."""
 
 from __future__ import annotations
 

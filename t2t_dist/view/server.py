@@ -23,7 +23,7 @@ from .counts import matrix, run_counts
 from .guard import HEADERS, Guard
 from .index import MISSED, NO_RESULT, PASSED
 from .query import Query, address
-from .runs import Run, Runs
+from .runs import Runs, ViewedRun
 from .text import CUT, PAGE, hue, laid_out, plain, spent, value_of, visible
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -162,7 +162,7 @@ class Viewer:
             await asyncio.sleep(0.01 if any(not run.complete for run in self.runs) else _LOOK_EVERY)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
-    def _named(self, request: web.Request) -> Run:
+    def _named(self, request: web.Request) -> ViewedRun:
         run = self.runs.get(request.match_info["run"])
         if run is None:
             names = ", ".join(run.name for run in self.runs)
@@ -192,7 +192,7 @@ class Viewer:
         shown = await asyncio.to_thread(pages.episodes, self.runs, run, query)
         return self._page(request, "episodes.html", run=run, query=query, page_size=pages.PAGE, **shown)
 
-    def _episode_query(self, request: web.Request, run: Run) -> Query:
+    def _episode_query(self, request: web.Request, run: ViewedRun) -> Query:
         return Query.of(request.query, [*run.episodes.facets, "verdict"])
 
     async def _task(self, request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, Requ
 import pytest
 from typing_extensions import TypedDict
 
-from t2t_dist.environments.entities import PLAIN, DomainValue, Spec, find, readable, spec_of
+from t2t_dist.environments.entities import PLAIN, DomainValue, Spec, find_values, readable, spec_of
 
 OrderId = NewType("OrderId", str)
 SpecialOrderId = NewType("SpecialOrderId", OrderId)
@@ -110,7 +110,7 @@ def test_values_are_found_with_their_record_and_the_ones_around_it() -> None:
     order = {"order_id": "o1", "items": items, "note": "gift"}
     around = frozenset({("OrderId", "o1")})
     first, second = around | {("ItemId", "i1")}, around | {("ItemId", "i2")}
-    assert list(find(spec_of(Order), order)) == [
+    assert list(find_values(spec_of(Order), order)) == [
         DomainValue("Order", order, around),
         DomainValue("OrderId", "o1", around),
         DomainValue("Item", items[0], first),
@@ -122,13 +122,13 @@ def test_values_are_found_with_their_record_and_the_ones_around_it() -> None:
 
 def test_siblings_do_not_see_each_other_but_all_see_what_was_asked() -> None:
     asked = frozenset({("Email", "a@example.com")})
-    found = list(find(spec_of(list[OrderId]), ["o1", "o2"], asked))
+    found = list(find_values(spec_of(list[OrderId]), ["o1", "o2"], asked))
     assert found == [DomainValue("OrderId", key, asked | {("OrderId", key)}) for key in ("o1", "o2")]
 
 
 def test_values_of_a_map_are_found_and_its_keys_are_not() -> None:
     value = {"left": {"item_id": "i1", "options": {}, "price": 1.0}}
-    assert [(f.type, f.value) for f in find(spec_of(dict[str, Item]), value)] == [
+    assert [(f.type, f.value) for f in find_values(spec_of(dict[str, Item]), value)] == [
         ("Item", value["left"]),
         ("ItemId", "i1"),
     ]
@@ -148,16 +148,16 @@ def test_values_of_a_map_are_found_and_its_keys_are_not() -> None:
     ],
 )
 def test_find_on_small_and_odd_shapes(annotation: Any, value: Any, found: list[tuple[str, Any]]) -> None:
-    assert [(item.type, item.value) for item in find(spec_of(annotation), value)] == found
+    assert [(item.type, item.value) for item in find_values(spec_of(annotation), value)] == found
 
 
 def test_absent_and_empty_fields_are_no_context() -> None:
     record = {"order_id": "o1", "previous": None, "items": [], "note": ""}
-    assert list(find(spec_of(Order), record)) == [
+    assert list(find_values(spec_of(Order), record)) == [
         DomainValue("Order", record, frozenset({("OrderId", "o1")})),
         DomainValue("OrderId", "o1", frozenset({("OrderId", "o1")})),
     ]
-    assert [item.type for item in find(spec_of(Parcel), {"order_id": "o1"})] == ["Parcel", "OrderId"]
+    assert [item.type for item in find_values(spec_of(Parcel), {"order_id": "o1"})] == ["Parcel", "OrderId"]
 
 
 @pytest.mark.parametrize(

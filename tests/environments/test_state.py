@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from t2t_dist.environments.record import thaw
-from t2t_dist.environments.state import META, Base, Change, Index, Record, World, diff, digest_of
+from t2t_dist.environments.state import META, Base, Index, Record, RecordDiff, World, diff, digest_of
 
 Tables = dict[str, dict[str, Record]]
 
@@ -305,14 +305,14 @@ def test_order_of_a_scan_follows_from_the_state_alone() -> None:
 
 # -- changes -----------------------------------------------------------------------------------------------------------
 def test_fields_of_a_change() -> None:
-    assert Change("a", "k", {"x": 1, "y": 1, "gone": 3}, {"y": 1, "x": 2, "new": 4}).fields() == {
+    assert RecordDiff("a", "k", {"x": 1, "y": 1, "gone": 3}, {"y": 1, "x": 2, "new": 4}).fields() == {
         "x": (1, 2),
         "gone": (3, None),
         "new": (None, 4),
     }
-    assert Change("a", "k", None, {"x": 1}).fields() == {"x": (None, 1)}
-    assert Change("a", "k", {"x": 1}, None).fields() == {"x": (1, None)}
-    assert Change("a", "k", {"x": None}, {}).fields() == {"x": (None, None)}
+    assert RecordDiff("a", "k", None, {"x": 1}).fields() == {"x": (None, 1)}
+    assert RecordDiff("a", "k", {"x": 1}, None).fields() == {"x": (1, None)}
+    assert RecordDiff("a", "k", {"x": None}, {}).fields() == {"x": (None, None)}
 
 
 # -- clock and ids -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from t2t_dist.evaluation.ci_files import junit, markdown
 from t2t_dist.evaluation.compare import with_baseline
 from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.evaluation.summary import summary_of
-from t2t_dist.evaluation.thresholds import Verdict, drops, parse_threshold
+from t2t_dist.evaluation.thresholds import ThresholdResult, drops, parse_threshold
 from t2t_dist.storage.ledger import LedgerState
 from tests.evaluation.test_results_table import batches_of, one
 
@@ -103,7 +103,7 @@ def test_junit_of_a_run_without_an_episode_fails_by_its_gate() -> None:
 def test_markdown(results: ResultsTable) -> None:
     summary = summary_of("evaluate", LedgerState(), results, "run-1", 1, "out", 1.0)
     summary["causes"] = {AGENTS[1]: {"acted_before_asking": 10}}
-    verdicts = [Verdict("pass^1>=0.6", "a|b<script>", "general", False, "x\ny")]
+    verdicts = [ThresholdResult("pass^1>=0.6", "a|b<script>", "general", False, "x\ny")]
     text = markdown(summary, verdicts)
     assert "| scripted:hasty | pass^1 | 1.000 [" in text
     assert "**failed**" in text

@@ -13,7 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from t2t_dist.core.schema import AS_JSON, Episode, Failure, Outcome, Part, Step, Task, ToolCall, Trajectory, Turn
+from t2t_dist.core.schema import (
+    AS_JSON,
+    Episode,
+    Failure,
+    Outcome,
+    Step,
+    StoredObject,
+    Task,
+    ToolCall,
+    Trajectory,
+    Turn,
+)
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import (
     CHECKS,
@@ -111,13 +122,13 @@ def test_a_task_comes_back(task: Task) -> None:
     assert digest(back) == digest(row)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Part.__subclasses__() if kind not in (Task, Trajectory)])
-def test_every_part_comes_back_by_itself(kind: type[Part]) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in StoredObject.__subclasses__() if kind not in (Task, Trajectory)])
+def test_every_part_comes_back_by_itself(kind: type[StoredObject]) -> None:
     schema = pa.schema([pa.field("it", arrow_type(kind))])
 
     @relaxed
     @given(objects(kind))
-    def check(item: Part) -> None:
+    def check(item: StoredObject) -> None:
         back = pa.Table.from_pylist([{"it": to_row(item)}], schema).to_pylist()[0]["it"]
         assert from_row(kind, back) == item
 

@@ -19,7 +19,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.shard import Shard
 from t2t_dist.view.index import EPISODE_COLUMNS, MISSED, MOST_VALUES, NO_RESULT, PASSED, Facet, episode_index
-from t2t_dist.view.runs import Run, Runs
+from t2t_dist.view.runs import Runs, ViewedRun
 from tests.support.finished_run import played, write_run
 from tests.support.viewed import commit_more, library, new_episode, small_run
 
@@ -35,12 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path) -> Run:
+def run(folder: Path) -> ViewedRun:
     return opened(folder)
 
 
-def opened(folder: Path) -> Run:
-    run = Run(str(folder), "small")
+def opened(folder: Path) -> ViewedRun:
+    run = ViewedRun(str(folder), "small")
     while not run.complete:
         run.refresh()
     return run
@@ -52,7 +52,7 @@ def stored(folder: Path) -> list[dict[str, object]]:
     return rows + [row | {"result": NO_RESULT, "termination": None} for row in reader.rows("failures")]
 
 
-def test_every_row_is_found_and_read_whole(run: Run, folder: Path) -> None:
+def test_every_row_is_found_and_read_whole(run: ViewedRun, folder: Path) -> None:
     rows = stored(folder)
     assert run.episodes.rows == len(rows) > 40
     for row in rows:
@@ -65,7 +65,7 @@ def test_every_row_is_found_and_read_whole(run: Run, folder: Path) -> None:
     assert run.episodes.find("episode_id", "ep-none") is None
 
 
-def test_filters_and_counts_are_those_of_the_rows(run: Run, folder: Path) -> None:
+def test_filters_and_counts_are_those_of_the_rows(run: ViewedRun, folder: Path) -> None:
     rows, count = stored(folder), run.episodes.rows
     values = {name: sorted({str(row[name]) for row in rows}) for name in ("result", "intent", "agent")}
     for result, intent, agent in itertools.product(*values.values()):

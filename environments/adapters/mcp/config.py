@@ -14,13 +14,13 @@ from ...rules import Enforced, Handling
 from ...tools import Kind
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """Base class of the mappings in the file; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class ServerConfig(Part):
+class ServerConfig(Section):
     """How to start a server. ``{dir}`` is the world's directory, ``{here}`` the file's, ``{python}`` this Python."""
 
     command: str
@@ -36,7 +36,7 @@ class ServerConfig(Part):
     stateless: bool = Field(False, description="it reads its files at every call, and keeps nothing in memory")
 
 
-class SnapshotConfig(Part):
+class SnapshotConfig(Section):
     """The part of the directory that is the state: files by pattern, or a SQLite file."""
 
     files: list[str] = []
@@ -50,7 +50,7 @@ class SnapshotConfig(Part):
         return self
 
 
-class ArgumentConfig(Part):
+class ArgumentConfig(Section):
     """An argument of a tool, with more than the name of its type."""
 
     type: str = ""
@@ -59,7 +59,7 @@ class ArgumentConfig(Part):
     optional: bool = False
 
 
-class ToolConfig(Part):
+class ToolConfig(Section):
     """Additions to a tool of the server; with ``of`` and ``with``, a new tool on top of one."""
 
     kind: Kind | None = None
@@ -72,7 +72,7 @@ class ToolConfig(Part):
     refused: str | None = Field(None, description="a regular expression: an answer that matches is a refusal")
 
 
-class TypeConfig(Part):
+class TypeConfig(Section):
     """A domain type: how its values are said, and values that no look-up returns."""
 
     table: str | None = None
@@ -80,7 +80,7 @@ class TypeConfig(Part):
     samples: list[Any] = []
 
 
-class PersonConfig(Part):
+class PersonConfig(Section):
     """A customer that the file itself lists."""
 
     id: str
@@ -88,7 +88,7 @@ class PersonConfig(Part):
     facts: dict[str, str] = {}
 
 
-class CustomersConfig(Part):
+class CustomersConfig(Section):
     """The customers who may call: a list, or the records of a table."""
 
     type: str
@@ -106,7 +106,7 @@ class CustomersConfig(Part):
         return self
 
 
-class ProposalConfig(Part):
+class ProposalConfig(Section):
     """Calls that break a rule: one per record of ``each``, and per listed value of an argument."""
 
     call: str
@@ -115,7 +115,7 @@ class ProposalConfig(Part):
     where: dict[str, Any] = {}
 
 
-class RecordConfig(Part):
+class RecordConfig(Section):
     """A record that a rule refers to: by key, or the first that matches."""
 
     table: str
@@ -123,7 +123,7 @@ class RecordConfig(Part):
     where: dict[str, Any] = {}
 
 
-class RuleConfig(Part):
+class RuleConfig(Section):
     """A rule in the declarative form of :mod:`.rules`."""
 
     number: int
@@ -136,7 +136,7 @@ class RuleConfig(Part):
     proposes: list[ProposalConfig] = []
 
 
-class McpConfig(Part):
+class McpConfig(Section):
     """The schema of the whole file."""
 
     name: str
@@ -201,18 +201,18 @@ def _problem(error: ValidationError) -> str:
 
 def _keys_at(place: list[str]) -> list[str]:
     """The valid keys of the mapping at a place."""
-    part: type[BaseModel] = McpConfig
+    section: type[BaseModel] = McpConfig
     for step in place:
-        info = next((i for n, i in part.model_fields.items() if step in (n, i.alias)), None)
+        info = next((i for n, i in section.model_fields.items() if step in (n, i.alias)), None)
         if info is not None:
-            part = _part_in(info.annotation) or part
+            section = _section_in(info.annotation) or section
         elif step == ArgumentConfig.__name__:
-            part = ArgumentConfig
-    return [info.alias or name for name, info in part.model_fields.items()]
+            section = ArgumentConfig
+    return [info.alias or name for name, info in section.model_fields.items()]
 
 
-def _part_in(annotation: Any) -> type[BaseModel] | None:
+def _section_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    inner = [_part_in(argument) for argument in getattr(annotation, "__args__", ())]
-    return next((part for part in inner if part is not None), None)
+    inner = [_section_in(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((section for section in inner if section is not None), None)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from ...state import Change, Key, Record
+from ...state import Key, Record, RecordDiff
 from .config import SnapshotConfig
 
 State = dict[Key, Record]
@@ -42,7 +42,7 @@ class Snapshot(Protocol):
         """All records by (table, key). Raises SnapshotError."""
         ...
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: Iterable[RecordDiff]) -> None:
         """Write changed records into the directory. Raises SnapshotError."""
         ...
 
@@ -131,7 +131,7 @@ class FileSnapshot:
                 pass  # invalid or incomplete: the text is enough
         return record
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: Iterable[RecordDiff]) -> None:
         changes = sorted(changes, key=lambda change: change.key)
         try:
             for change in reversed(changes):  # the contents of a folder before the folder
@@ -246,7 +246,7 @@ class SqliteSnapshot:
             key = "/".join(str(values[names.index(k)]) for k in keys) if keys else str(number)
             yield (table, key), record
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: Iterable[RecordDiff]) -> None:
         changes = list(changes)
         if not changes:
             return
@@ -265,7 +265,7 @@ class SqliteSnapshot:
         except (sqlite3.Error, OSError, KeyError) as error:
             raise SnapshotError(f"the state can't be put into {self.file.name}: {error}") from None
 
-    def _put(self, db: sqlite3.Connection, changes: list[Change]) -> None:
+    def _put(self, db: sqlite3.Connection, changes: list[RecordDiff]) -> None:
         schema = [change for change in changes if change.table == SCHEMA]
         rows = [change for change in changes if change.table != SCHEMA]
         for change in schema:
@@ -295,7 +295,7 @@ class SqliteSnapshot:
         for _, sql in triggers:
             db.execute(sql)
 
-    def _delete(self, db: sqlite3.Connection, change: Change) -> dict[str, Any]:
+    def _delete(self, db: sqlite3.Connection, change: RecordDiff) -> dict[str, Any]:
         """Delete the row; returns its columns that are not part of the state."""
         record = change.before if change.before is not None else change.after
         assert record is not None

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from typing_extensions import get_type_hints
 
 from ...base import Domain, Profile
-from ...entities import find
+from ...entities import find_values
 from ...state import Base, Record, World
 from ...tools import AGENT, GENERIC, READ, USER, WRITE, Kind, Tool, ToolError, ToolSet
 from .bench import Bench, Unsound
@@ -109,7 +109,7 @@ class Tau2Domain(Domain):
             return Profile(customer, customer, {})
         spec = self.names.of(self._tables[table].annotation, table)
         seen: dict[str, str] = {}
-        for found in find(spec, record):
+        for found in find_values(spec, record):
             if isinstance(found.value, str):
                 seen.setdefault(found.type, found.value)
         facts = {name: value for name, value in seen.items() if name in self._facts}

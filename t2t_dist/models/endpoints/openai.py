@@ -1,4 +1,4 @@
-"""``openai:MODEL@URL``: one OpenAI-compatible endpoint."""
+"""Client maker for ``openai:MODEL@URL``: one OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``pool:NAME``: the engines and endpoints of a pool, which a balancer chooses from."""
+"""Client maker for ``pool:NAME``: the engines and endpoints of a pool, which a balancer chooses from."""
 
 from __future__ import annotations
 

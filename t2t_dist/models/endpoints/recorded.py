@@ -1,4 +1,4 @@
-"""``recorded:FILE``: answers from a file of recorded exchanges."""
+"""Client maker for ``recorded:FILE``: answers from a file of recorded exchanges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``vllm:MODEL``: a pool of engines that we host, for this model alone."""
+"""Client maker for ``vllm:MODEL``: a pool of engines that we host, for this model alone."""
 
 from .pool import make
 

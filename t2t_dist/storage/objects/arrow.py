@@ -1,4 +1,4 @@
-"""Runs on any store that pyarrow supports."""
+"""Store of a run on any file system that pyarrow supports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run directory as a few primitives that object stores have as well.
+"""Interface of stores: a run directory as a few primitives that object stores also have.
 
 Everything that a run keeps goes through :class:`Storage`: whole objects with ``/``-separated names, put once or
 replaced as a whole, and shards that get their name only when they are complete. Nothing is changed in place, so a

@@ -1,4 +1,4 @@
-"""Runs on a local or mounted disk."""
+"""Store of a run on a local or mounted disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs on S3 and compatible stores: ``s3://BUCKET/PATH``.
+"""Store of a run on S3 and compatible services: ``s3://BUCKET/PATH``.
 
 Keys, profile, region and endpoint come from boto3's usual sources (``AWS_ACCESS_KEY_ID``, ``AWS_PROFILE``,
 ``AWS_REGION``, ``AWS_ENDPOINT_URL``, the machine's role ...). Region and endpoint can also be given in the address:

@@ -1,4 +1,4 @@
-"""ambiguous: slots that decide the call are withheld until the agent asks.
+"""The intent ``ambiguous``: slots that decide the call are withheld until the agent asks.
 
 Certificate: at least two calls that the database allows satisfy the opening request and lead to different final
 states; exactly one satisfies it after the clarification; what is withheld is in the customer's ``known_info``.

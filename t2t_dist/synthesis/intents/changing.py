@@ -1,4 +1,4 @@
-"""changing: the customer first wants A, then, at a named trigger, B.
+"""The intent ``changing``: the customer first wants A, then, at a named trigger, B.
 
 Certificate: the final states of A, of B and the initial one are pairwise different; the gold is B only; the trigger is
 an event that the transcript shows; A is not written before it in a correct run.

@@ -1,4 +1,4 @@
-"""general, the control: everything needed is stated or known.
+"""The intent ``general``, the control: everything needed is stated or known.
 
 Certificate: the gold replays without error, two replays give one state, leaving out any one write changes the final
 state, every write passes the rules, and what the customer says determines that state.

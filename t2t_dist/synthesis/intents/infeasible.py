@@ -1,4 +1,4 @@
-"""infeasible: a request, or one part of it, that policy, stock or missing tools forbid.
+"""The intent ``infeasible``: a request, or one part of it, that policy, stock or missing tools forbid.
 
 Certificate: on this world the forbidden call is refused by the tool, or breaks the cited rule, before and after the
 feasible rest; the rest replays; the allowed diff is exactly that rest; the handling comes from the cited rule.

@@ -1,4 +1,4 @@
-"""Why a trajectory gives no task of an intent, or why a task's certificate does not hold."""
+"""Rejections: why a trajectory gives no task of an intent, or why a task's certificate does not hold."""
 
 from __future__ import annotations
 

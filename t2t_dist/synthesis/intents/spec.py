@@ -1,4 +1,4 @@
-"""What an intent consists of: how its tasks are made and certified, its prompts, its process check, its colours."""
+"""Interface of an intent: how its tasks are made and certified, its prompts, its process check, its colours."""
 
 from __future__ import annotations
 

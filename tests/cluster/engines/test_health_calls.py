@@ -106,9 +106,9 @@ def clock() -> Clock:
 @pytest.fixture
 def fleet(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     """Two endpoints of others, both up; nobody is asked but by the test."""
-    key_of: Callable[[str | None], str] = lambda name: f"key in {name}" if name else ""  # noqa: E731
+    api_key_of: Callable[[str | None], str] = lambda name: f"key in {name}" if name else ""  # noqa: E731
     pools = {"p": PoolConfig(model="m", urls=URLS, api_key_env="KEY", most=32)}
-    found = Fleet(pools, "logs", key_of=key_of, clock=clock)
+    found = Fleet(pools, "logs", api_key_of=api_key_of, clock=clock)
     monkeypatch.setattr(found._poller, "set_targets", lambda targets: None)
     assert not found.ready()
     answered(found, clock)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.cluster.jobs.verdict import Ended, Stored, verdict
+from t2t_dist.cluster.jobs.verdict import Ended, Stored, judge_job
 from t2t_dist.core.errors import InputError
 
 TOLD: dict[str, Any] = {"run_id": "run-1", "digest": {"tasks": "aa"}}
@@ -61,7 +61,7 @@ KILLED = ended("FAILED", -9)
     ],
 )
 def test_exit_codes(end: Ended, summary: Any, seen: Stored | None, gates: list[str], code: int, source: str) -> None:
-    found = verdict(end, summary, seen, gates)
+    found = judge_job(end, summary, seen, gates)
     assert (found.code, found.source) == (code, source)
     assert bool(found.why) == (code != 0)
     assert "\n" not in found.why
@@ -87,6 +87,6 @@ def test_exit_codes(end: Ended, summary: Any, seen: Stored | None, gates: list[s
 )
 def test_a_job_that_ended_before_t2t_began_is_bad_input(end: Ended, lines: list[str], says: str) -> None:
     with pytest.raises(InputError, match="before t2t began") as error:
-        verdict(end, None, None, [], lines)
+        judge_job(end, None, None, [], lines)
     assert says in str(error.value)
     assert "\n" not in str(error.value)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from t2t_dist.environments.adapters.mcp.config import SnapshotConfig
 from t2t_dist.environments.adapters.mcp.snapshot import FileSnapshot, SnapshotError, SqliteSnapshot, State, glob_pattern
-from t2t_dist.environments.state import Change
+from t2t_dist.environments.state import RecordDiff
 
 
-def changes(before: State, after: State) -> list[Change]:
+def changes(before: State, after: State) -> list[RecordDiff]:
     keys = sorted({*before, *after})
-    return [Change(*key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
+    return [RecordDiff(*key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def test_a_write_of_the_same_size_is_seen_and_times_are_even(tmp_path: Path) -> 
 def test_no_record_leads_out_of_the_world(tmp_path: Path, key: str) -> None:
     (tmp_path / "world").mkdir()
     with pytest.raises(SnapshotError, match="leads out of the world"):
-        files(tmp_path / "world").apply([Change("files", key, None, {"text": "x"})])
+        files(tmp_path / "world").apply([RecordDiff("files", key, None, {"text": "x"})])
     assert os.listdir(tmp_path) == ["world"]
 
 
@@ -194,6 +194,6 @@ def test_a_field_that_is_ignored_is_no_part_of_the_state_and_stays(tmp_path: Pat
     assert before[("keyed", "x")] == {"id": "x", "rowid": 1}
     ran(path, ["UPDATE keyed SET n = 5 WHERE id = 'x'"])
     assert snapshot.read() == before
-    snapshot.apply([Change("keyed", "x", before[("keyed", "x")], {"id": "x", "rowid": 9})])
+    snapshot.apply([RecordDiff("keyed", "x", before[("keyed", "x")], {"id": "x", "rowid": 9})])
     assert (("x", 5) in rows(path)["keyed"]) is True
     snapshot.close()
