@@ -1,9 +1,9 @@
-"""1,024 conversations alive at once, against an endpoint that takes a second: what share of the ideal is left?
+"""Throughput of 1,024 conversations at once against an endpoint that takes one second: its share of the ideal.
 
     python -m benchmarks.alive [--quick]
 
-As `benchmarks/overhead.py`, with four times the conversations and a fifth of the calls a second: memory and the event
-loop rather than the calls. Ideal is 1,024 calls a second. Prints one JSON object.
+As `benchmarks/overhead.py`, with four times the conversations and a fifth of the calls per second: memory and the event
+loop rather than the calls. Ideal is 1,024 calls per second. Prints one JSON object.
 """
 
 from __future__ import annotations

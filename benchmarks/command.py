@@ -37,7 +37,7 @@ def answer_of(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 @contextmanager
 def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
-    """Ends a run that still goes on: politely, so that its Ray goes with it."""
+    """Ends a run that is still going: with SIGTERM first, so that its Ray ends too."""
     try:
         yield process
     finally:

@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         self.script = script
         self.latency = latency
         self.received = bytearray()
-        self.needed = 0  # bytes of the request under way, head included; 0 while its head is not whole
+        self.needed = 0  # bytes of the request under way, head included; 0 while its head is incomplete
         self.body_at = 0
         self.transport: asyncio.Transport | None = None
         self.call_later: Callable[..., object] = asyncio.get_running_loop().call_later

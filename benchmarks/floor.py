@@ -2,7 +2,7 @@
 
     python -m benchmarks.floor URL BODIES --conversations 256 --seconds 10
 
-BODIES is a file with the requests of whole conversations, one JSON list of strings a line. Each of the conversations
+BODIES is a file with the requests of whole conversations, one JSON list of strings per line. Each of the conversations
 at once sends the requests of one line after the other, over and over, from a line of its own onwards. Prints one JSON
 object.
 """
@@ -23,7 +23,7 @@ from yarl import URL
 async def talk(
     session: aiohttp.ClientSession, url: URL, lines: list[list[bytes]], first: int, counts: list[int]
 ) -> None:
-    """One conversation after the other, for ever."""
+    """One conversation after the other, forever."""
     while True:
         for body in lines[first % len(lines)]:
             async with session.post(url, data=body) as response:

@@ -1,4 +1,4 @@
-"""How fast verified tasks are made where no model is asked, and where the time goes. Prints one JSON object.
+"""Speed of making verified tasks without models, and where the time goes. Prints one JSON object.
 
     python -m benchmarks.generate [--quick] [--trajectories 1000] [--in-process 300] [--domain retail]
 
@@ -94,7 +94,7 @@ class Clock:
         self.items[stage] += items
 
     def ms(self, stage: str) -> float:
-        """CPU milliseconds an item."""
+        """CPU milliseconds per item."""
         return round(self.spent[stage] / 1e6 / max(1, self.items[stage]), 3)
 
 
@@ -128,7 +128,7 @@ def stages(domain: Domain, trajectories: int) -> dict[str, Any]:
 
 
 async def _pass(domain: Domain, count: int, clock: Clock) -> int:
-    """Every stage for so many trajectories; how many tasks were verified."""
+    """Every stage for this many trajectories; returns how many tasks were verified."""
     verifier, again, verified = Verifier(domain, VerifyConfig()), Verifier(domain, VerifyConfig()), 0
     for index in range(count):
         with clock.of("explore"):

@@ -25,7 +25,8 @@ from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.storage.source_run import Source
 
 FEW, MANY = 256, 512
-#: Conversations one after the other in each place, and how long until all places are at different points of theirs.
+#: Conversations one after the other in each place; seconds until the places are at different points of theirs; the
+#: sampling interval in seconds.
 ROUNDS, SETTLE_S, SAMPLE_S = 3, 3.0, 0.2
 
 

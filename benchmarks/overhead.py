@@ -1,4 +1,4 @@
-"""What conversations cost beside the model: 256 at once, 16 model calls each, against an endpoint of fixed latency.
+"""Cost of conversations beside the model: 256 at once, 16 model calls each, against an endpoint of fixed latency.
 
     python -m benchmarks.overhead [--quick] [--rounds 3]
 
@@ -92,7 +92,7 @@ class Watched:
     samples: list[tuple[Sample, dict[str, float]]] = field(default_factory=list)
 
     def between(self, low: float, high: float) -> list[tuple[Sample, dict[str, float]]]:
-        """Those with so many calls answered."""
+        """Those with this many calls answered."""
         found = [(sample, seen) for sample, seen in self.samples if low <= seen["calls"] <= high]
         if len(found) < 3:
             raise SystemExit("the run was too short for a steady state; give more episodes")
@@ -113,7 +113,7 @@ def watch(process: subprocess.Popen[str], url: str, until: Callable[[float], boo
 
 
 def steady(watched: Watched, total: int, conversations: int, latency: float) -> dict[str, Any]:
-    """The figures of a run's steady state: so many conversations at once, each call answered after so many seconds."""
+    """The figures of a run's steady state: ``conversations`` at once, each call answered after ``latency`` seconds."""
     edge = 1.5 * conversations * CALLS
     window = watched.between(edge, total - edge)
     (first, before), (last, after) = window[0], window[-1]
@@ -154,7 +154,7 @@ def many(
     conversations: int = CONVERSATIONS,
     latency: float = LATENCY_S,
 ) -> dict[str, Any]:
-    """One run of so many conversations at once, from its start to its end."""
+    """One run of that many conversations at once, from its start to its end."""
     with ended(evaluation(tasks, url, out, conversations, trials, pooled)) as process:
         watched = watch(process, url, lambda _: False)
         said = answer_of(process)
@@ -231,7 +231,7 @@ def measure(folder: Path, rounds: int, trials: int, seconds: float) -> dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--trials", type=int, default=8, help="episodes a task; there are 256 tasks")
+    parser.add_argument("--trials", type=int, default=8, help="episodes per task; there are 256 tasks")
     parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, not how fast")
     given = parser.parse_args()
     rounds, trials, seconds = (1, 4, 3.0) if given.quick else (given.rounds, given.trials, 10.0)

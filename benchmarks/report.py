@@ -1,4 +1,4 @@
-"""What is measured and aimed at, and how the results are written down. Measures nothing itself."""
+"""The table of benchmarks, their targets, and the writer of RESULTS.md. Measures nothing itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script, how it comes to its figures in a line or two, and its rows of the table."""
+    """A script, its method in a line or two, and its rows of the table."""
 
     how: str
     figures: Sequence[Figure]
@@ -85,7 +85,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "alive": Benchmark(
         "1,024 conversations at once, 16 model calls each, against an endpoint that answers after exactly one second."
-        " Ideal is 1,024 calls a second.",
+        " Ideal is 1,024 calls per second.",
         [Figure("model calls with 1,024 alive, share of ideal", lambda o: 100 * o["share_of_ideal"], ">=", 85, "%")],
     ),
     "soak": Benchmark(
@@ -99,7 +99,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "scheduler_scale": Benchmark(
         "The real scheduler, leases, ledger, routers, admission and health with workers, engines and time simulated:"
         " 10 to 10,000 workers of 128 episodes each, 10^4 to 10^7 episodes of long-tailed lengths, workers that die or"
-        " hang. CPU of the driver's calls an episode; resident memory of a driver after 10^5 and after 10^6 episodes;"
+        " hang. CPU of the driver's calls per episode; resident memory of a driver after 10^5 and after 10^6 episodes;"
         " 1,000 engines, 20 of which die: the service they gave over what those that were up could have given, until"
         " every episode had been begun.",
         [
@@ -110,7 +110,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         ],
     ),
     "resume": Benchmark(
-        "A killed run of 10^6 committed rows, 5,000 commits and as many shards, gone on with in a fresh process: open,"
+        "A killed run of 10^6 committed rows, 5,000 commits and as many shards, resumed in a fresh process: open,"
         " lock, ledger, clean-up of 200 orphaned shards, scheduler, first lease.",
         [Figure("resume of 10^6 rows, to the first lease", lambda o: o["first_lease_s"], "<=", 10, "s")],
     ),
@@ -158,7 +158,7 @@ PEERS: list[tuple[str, str, Callable[[Json], str], dict[str, str]]] = [
 PEER_NAMES = ("Inspect AI 0.3.285", "tau2-bench 1.0.1")
 PEERS_HOW = (
     "`make bench` measures t2t-dist and the floor. The others were measured once, in the versions named, on two cores:"
-    " CPU and memory with the same endpoint and 16 model calls an episode, 256 episodes at once (tau2-bench: 32);"
+    " CPU and memory with the same endpoint and 16 model calls per episode, 256 episodes at once (tau2-bench: 32);"
     " reset, hash and replay on tau2-bench's own retail domain (2.8 MB), its replay being that of a task's gold, with"
     " the hash of the state it ends in."
 )
@@ -167,7 +167,7 @@ PEERS_HOW = (
 # -- results -----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Result:
-    """What became of one benchmark: its JSON object, or why there is none."""
+    """Outcome of one benchmark: its JSON object, or why there is none."""
 
     name: str
     output: Json | None
@@ -245,14 +245,14 @@ def _generated(output: Json) -> list[str]:
     said = (
         f"{output['trajectories']:,} trajectories gave {output['verified_tasks']:,} verified tasks and"
         f" {output['episodes']:,} graded episodes in {number(output['wall_s'])} s:"
-        f" {number(output['verified_tasks_per_s'])} tasks and {number(output['episodes_per_s'])} episodes a second."
+        f" {number(output['verified_tasks_per_s'])} tasks and {number(output['episodes_per_s'])} episodes per second."
         f" The first rows were committed after {number(output['first_commit_s'])} s. By stage, in one process:"
     )
     stages = [
         (name, f"{stage['items']:,}", number(stage["ms"]), f"{100 * stage['share']:.1f} %")
         for name, stage in output["stages"].items()
     ]
-    return [said, "", *_table(("stage", "items", "CPU ms an item", "share"), stages)]
+    return [said, "", *_table(("stage", "items", "CPU ms per item", "share"), stages)]
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

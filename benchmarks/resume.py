@@ -1,4 +1,4 @@
-"""How soon a large run goes on: from opening its directory to the first new lease. Prints one JSON object.
+"""Time to resume a large run: from opening its directory to the first new lease. Prints one JSON object.
 
     python -m benchmarks.resume [--quick]
 

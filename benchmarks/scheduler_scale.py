@@ -1,4 +1,4 @@
-"""What the scheduler costs an episode, what the driver remembers, and how well engines are used, in simulated time.
+"""Cost of the scheduler per episode, memory of the driver, and utilisation of engines, in simulated time.
 
     python -m benchmarks.scheduler_scale [--quick]
 
@@ -207,7 +207,7 @@ def _clock_ns() -> int:
 
 
 def run(workers: int, episodes: int, at: dict[int, float] | None = None) -> dict[str, Any]:
-    """One run. ``at``: numbers of committed episodes; filled in are the resident bytes when there were so many."""
+    """One run. ``at``: numbers of committed episodes; filled in with the resident bytes at that number."""
     driver, length = Driver(episodes), lengths(workers * 31 + episodes)
     scheduler, chance = driver.scheduler, np.random.default_rng(7)
     alive: dict[str, Worker] = {}

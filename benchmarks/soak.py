@@ -1,8 +1,8 @@
-"""A long run on local Ray: is every episode there once, and does the workers' memory stay where it was?
+"""A long run on local Ray: whether every episode is there once, and the workers' memory does not grow.
 
     python -m benchmarks.soak [--episodes 100000] [--quick]
 
-Short scripted episodes on a small domain. While the run goes on its `status.json` is read four times a second: resident
+Short scripted episodes on a small domain. During the run its `status.json` is read four times per second: resident
 memory of each worker and of the driver, over the episodes committed by then. The growth is the median of the last fifth
 over the median of the second fifth (the first is warm-up). Afterwards the rows are read: as many as were asked for,
 each id once. Prints one JSON object; `curve` holds (episodes, MB of the largest worker, MB of the driver).
@@ -40,7 +40,7 @@ def driver_mb(command: psutil.Process) -> float:
 
 
 def watched(process: Any, answer: Future[Any], out: Path) -> list[tuple[int, float, float]]:
-    """(episodes, MB of the largest worker, MB of the driver), four samples a second until the run ends; then a last
+    """(episodes, MB of the largest worker, MB of the driver), four samples per second until the run ends; then a last
     one, of what the run says of itself."""
     curve, command, last = [], psutil.Process(process.pid), 0.0
     while not answer.done():

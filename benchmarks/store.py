@@ -1,4 +1,4 @@
-"""How fast rows are stored, and what a commit costs as a run grows. Prints one JSON object.
+"""Speed of storing rows, and cost of a commit as a run grows. Prints one JSON object.
 
     python -m benchmarks.store [--quick] [--rows 3000] [--rounds 5]
 

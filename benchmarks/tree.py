@@ -1,4 +1,4 @@
-"""What a program and all its descendants cost: CPU seconds and resident memory, by what each process is for."""
+"""Cost of a program and all its descendants: CPU seconds and resident memory, by what each process is for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import psutil
 
-#: A process of Ray's is told by the program it runs, or else by a word of its command line: the first of these in it.
+#: A process of Ray's is identified by the program it runs, or else by the first of these words in its command line.
 _PROGRAMS = {"raylet": "raylet", "gcs_server": "gcs"}
 _ROLES = {
     "Agent": "agents",

@@ -1,4 +1,4 @@
-"""How the viewer does on a large run: first page, filters, an episode, a search, memory. Prints one JSON object.
+"""Speed and memory of the viewer on a large run: first page, filters, an episode, a search. Prints one JSON object.
 
     python -m benchmarks.view [--quick] [--rows 1000000] [--dir DIR] [--keep]
 

@@ -1,4 +1,4 @@
-"""What routing does for the prefix caches of two real vLLM servers. Needs vLLM; no GPU.
+"""Effect of routing on the prefix caches of two real vLLM servers. Needs vLLM; no GPU.
 
     python -m benchmarks.vllm_routing --model DIR [--python .venv-vllm/bin/python] [--template FILE] [--quick]
 
@@ -62,10 +62,10 @@ class Talk(NamedTuple):
 
     at_once: int
     turns: int
-    tokens: int  #: that the model says a turn
+    tokens: int  #: that the model says per turn
 
     def sentences(self, number: int) -> list[str]:
-        """What the customer of a conversation says, about 90 tokens a turn; nobody else says the same."""
+        """What the customer of a conversation says, about 90 tokens per turn, different from all others."""
         rng = random.Random(number)
         return [" ".join(rng.choices(_WORDS, k=60)) for _ in range(self.turns)]
 

@@ -1,11 +1,11 @@
-"""How busy a run keeps a real vLLM server. Needs vLLM; no GPU.
+"""Utilisation of a real vLLM server by a run. Needs vLLM; no GPU.
 
     python -m benchmarks.vllm_utilisation --model DIR [--python .venv-vllm/bin/python] [--template FILE] [--quick]
 
 Utilisation: a rollout run (`t2t evaluate`, real Ray, workers, store) on one server, and a closed loop on the same
 server that sends the run's own requests, as many conversations at once, each its next request when the last one is
 answered, with nothing in between. In turn, round after round, the prefix cache emptied before each. The figure is the
-generated tokens a second of the run over those of the loop, each between the first and the last fifth of its tokens.
+generated tokens per second of the run over those of the loop, each between the first and the last fifth of its tokens.
 Prints one JSON object. What routing does for prefix caches is `benchmarks/vllm_routing.py`.
 """
 
@@ -140,7 +140,7 @@ async def requests_of(out: Path, tasks: str, model: str) -> list[list[bytes]]:
 
 
 async def closed_loop(url: str, conversations: list[list[bytes]], at_once: int) -> float:
-    """Tokens a second of the server while so many conversations at once are sent to it."""
+    """Tokens per second of the server while this many conversations at once are sent to it."""
     left, rate = list(conversations), Rate(url)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
 
@@ -227,7 +227,7 @@ def run(name: str, measured: Measure, given: argparse.Namespace) -> None:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--at-once", type=int, default=32)
-    parser.add_argument("--trials", type=int, default=3, help="episodes a task; there are some 60 tasks")
+    parser.add_argument("--trials", type=int, default=3, help="episodes per task; there are about 60 tasks")
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     if given.quick:

@@ -1,4 +1,4 @@
-"""What a world costs: reset, fork, tool calls, digest, diff, lookups. Prints one JSON object; times in microseconds.
+"""Costs of a world: reset, fork, tool calls, digest, diff, lookups. Prints one JSON object; times in microseconds.
 
     python -m benchmarks.world [--quick] [--domain retail] [--rounds 200]
 

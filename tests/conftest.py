@@ -27,7 +27,7 @@ from tests.support.runs import environment
 from tests.support.two_workers import Scheduler, uses_ray
 
 # Laws of data hold at any speed: no example is refused for the time that a loaded machine takes. `.ci/run` tries the
-# same examples each time, so that what fails there fails for the change; whoever works on the code gets new ones.
+# same examples each time, so that a failure there is due to the change; local runs get new ones.
 settings.register_profile(
     "any_speed",
     settings(),
@@ -37,7 +37,7 @@ settings.register_profile(
 )
 settings.load_profile("any_speed")
 
-# For every Ray of the tests and whoever joins it. Ray reads the mode when it is imported.
+# For every Ray of the tests and every process that joins it. Ray reads the mode when it is imported.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
 
 #: tests/vllm needs an environment with a real vLLM (`make test-vllm`); elsewhere it is left out, as the summary says.

@@ -1,4 +1,4 @@
-"""``make rooms``: the rooms of the code, floor by floor, and the imports between them, from grimp's graph.
+"""``make rooms``: the packages (rooms) of the code by layer (floor), and the imports between them, from grimp's graph.
 
 The floors are those that import-linter enforces (``pyproject.toml``). An arrow that goes up is marked and ends it
 with exit code 1.
@@ -41,7 +41,7 @@ def arrows(graph: grimp.ImportGraph) -> Counter[tuple[str, str]]:
 
 
 def circles(graph: grimp.ImportGraph) -> list[list[str]]:
-    """Groups of modules that import each other, directly or by way of others (Tarjan's strongly connected parts)."""
+    """Groups of modules that import each other, directly or indirectly (Tarjan's strongly connected parts)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

@@ -54,7 +54,7 @@ def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_tasks("runs/eval", intent="odd")
 
 
-def test_a_running_event_loop_is_told_what_to_do_instead(tmp_path: Path) -> None:
+def test_in_a_running_event_loop_the_error_says_what_to_do_instead(tmp_path: Path) -> None:
     async def cell() -> None:
         generate(str(tmp_path / "run"), trajectories=1)
 

@@ -1,4 +1,4 @@
-"""The house: what is installed, what stands where, and that each room says what it is for."""
+"""The package layout: what is installed, which layers import which, and that each room states its purpose."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_few_modules_stand_outside_of_any_room() -> None:
     assert len(list(TOP.glob("*.py"))) <= 6
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_no_module_imports_itself_indirectly() -> None:
     assert circles(grimp.build_graph(PACKAGE, cache_dir=None)) == []
 
 

@@ -53,7 +53,7 @@ FIGURES: dict[str, dict[str, Any]] = {
 GOOD = [Result(name, FIGURES[name]) for name in BENCHMARKS]
 
 
-def test_every_benchmark_has_its_script_and_figures_that_are_told_apart() -> None:
+def test_every_benchmark_has_its_script_and_distinct_figures() -> None:
     for name, benchmark in BENCHMARKS.items():
         assert (ROOT / "benchmarks" / f"{name}.py").is_file()
         assert benchmark.how.endswith(".")

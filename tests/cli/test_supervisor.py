@@ -1,4 +1,4 @@
-"""The driver's own process: what becomes of it, and who gets the signals."""
+"""The driver's own process: how its end is reported, and who gets the signals."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def under(body: str, **options: object) -> subprocess.Popen[str]:
         ("os.abort()", "None"),
     ],
 )
-def test_what_became_of_the_driver(body: str, outcome: str) -> None:
+def test_how_the_drivers_end_is_reported(body: str, outcome: str) -> None:
     stdout, stderr = under(body).communicate(timeout=60)
     assert stdout.strip() == outcome
     assert ("broken" in stderr) == ("broken" in body)

@@ -39,7 +39,7 @@ def test_a_ray_that_is_slow_to_start_is_started_again(starts: list[subprocess.Po
     starts[-1].wait()
 
 
-def test_one_that_never_starts_is_told_in_a_line(
+def test_one_that_never_starts_is_reported_in_one_line(
     starts: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("t2t_dist.cluster.connect._STARTS", 2)
@@ -58,7 +58,7 @@ def test_one_that_never_starts_is_told_in_a_line(
         ("http://127.0.0.1:8265", "t2t submit"),
     ],
 )
-def test_an_address_that_is_none(address: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_address(address: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(InputError, match=message) as error, connected(address):
         pass

@@ -238,7 +238,7 @@ def test_driver_and_engines_are_found_and_scraped(watched: Watched) -> None:
 def test_a_killed_engine_fires_its_alert_and_no_other(watched: Watched) -> None:
     assert ("T2TEngineDown", "mine#0") in watched.firing
     assert ("T2TEngineDown", "mine#1") not in watched.firing
-    assert "T2TPoolDown" not in {name for name, _ in watched.firing}, "the other engine goes on"
+    assert "T2TPoolDown" not in {name for name, _ in watched.firing}, "the other engine continues"
 
 
 @pytest.mark.ray
@@ -301,6 +301,6 @@ def test_names_follow_the_conventions(watched: Watched) -> None:
 
 
 @pytest.mark.ray
-def test_the_address_is_told(watched: Watched) -> None:
+def test_the_address_is_reported(watched: Watched) -> None:
     assert re.search(r"^metrics at http://127\.0\.0\.1:\d+/metrics$", watched.stderr, re.MULTILINE)
     assert re.search(r"metrics at http://127\.0\.0\.1:\d+/metrics, for Prometheus at /sd", watched.status)

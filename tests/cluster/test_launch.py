@@ -78,7 +78,7 @@ def test_a_second_driver_is_refused(undisturbed: tuple[Path, Result], tmp_path: 
 
 
 # -- budgets, trials, exploration --------------------------------------------------------------------------------------
-def test_a_budget_ends_a_run_in_order_and_a_larger_one_goes_on(
+def test_a_budget_ends_a_run_in_order_and_a_larger_one_resumes_it(
     undisturbed: tuple[Path, Result], tmp_path: Path
 ) -> None:
     out = tmp_path / "budget"

@@ -54,7 +54,7 @@ def test_a_url_is_taken_as_people_write_it(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "127.0.0.1:8000/v1", "ftp://host/v1", "http:///v1", "http://h/v1?x=1", "http://["]
 )
-def test_a_url_that_can_not_be_is_told_of_before_anything_starts(text: str) -> None:
+def test_an_impossible_url_is_reported_before_anything_starts(text: str) -> None:
     assert "can't be used; give one like http://HOST:PORT/v1" in complaint(pools={"p": {"model": "m", "urls": [text]}})
 
 

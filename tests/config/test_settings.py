@@ -90,14 +90,14 @@ def test_a_setting_on_the_command_line(text: str, setting: tuple[str, Any]) -> N
 
 
 @pytest.mark.parametrize("text", ["seed", "", "=3", " =3", "seed=[1", "seed={a"])
-def test_a_setting_that_is_none(text: str) -> None:
+def test_an_invalid_setting(text: str) -> None:
     with pytest.raises(InputError, match=r"^--set .*") as raised:
         parse_setting(text)
     assert "\n" not in str(raised.value)
 
 
 @given(st.text(max_size=30))
-def test_whatever_is_set_is_read_or_told(text: str) -> None:
+def test_whatever_is_set_is_read_or_reported(text: str) -> None:
     try:
         path, _ = parse_setting(text)
     except InputError:
@@ -128,7 +128,7 @@ def test_whatever_is_set_is_read_or_told(text: str) -> None:
         ({"cluster__workers": 0}, "config: cluster.workers: a run needs a worker; give 1 or more, got 0"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(overrides: dict[str, Any], message: str) -> None:
+def test_what_is_wrong_is_reported_in_one_line(overrides: dict[str, Any], message: str) -> None:
     assert complaint(**overrides).startswith(message)
 
 

@@ -182,7 +182,7 @@ def test_breaches_name_rule_and_reason(domain: Notes) -> None:
     assert domain.breaches(world, Call("weather", {}), "u1") == []
 
 
-def test_replay_goes_on_from_a_world_or_from_a_fresh_one(domain: Notes) -> None:
+def test_replay_starts_from_a_given_or_a_fresh_world(domain: Notes) -> None:
     calls = [Call("edit_note", {"note_id": "n1", "text": text}) for text in ("a", "b")]
     world = domain.world()
     assert [result.changed for result in replay(domain, calls, world)] == [True, True]

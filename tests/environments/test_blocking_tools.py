@@ -109,12 +109,12 @@ async def test_a_late_thread_can_not_touch_the_world(world: World) -> None:
     gate.set()
     assert await asyncio.to_thread(late.wait, 20)
     assert (world.seal(), world.digest, note(world)) == (False, digest, "hello")
-    # The world goes on as before.
+    # The world still works as before.
     assert TOOLS.execute(world, "write_note", {"text": "next"}).changed
 
 
 async def test_hanging_tools_keep_nobody_else_waiting() -> None:
-    """More of them than a pool of threads holds; the loop goes on, and the next blocking call is answered."""
+    """More of them than a pool of threads holds; the loop is not blocked, and the next blocking call is answered."""
     gate.clear()
     worlds = [BASE.world() for _ in range(64)]
     hanging = [asyncio.create_task(TOOLS.execute_async(w, "hang", {})) for w in worlds]

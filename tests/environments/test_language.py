@@ -1,4 +1,4 @@
-"""Words for a domain: its own where it has them, else plain ones; what is wrong in the file is said in one line."""
+"""Words for a domain: its own where it has them, else plain ones; mistakes in the file are reported in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Domains by name, by entry point and by module:attribute; what is wrong is said in one line."""
+"""Domains by name, by entry point and by module:attribute; mistakes are reported in one line."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_domain_of_ones_own(home: Path) -> None:
     assert found.name == "shop"
 
 
-def test_a_world_of_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_party_world(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "shops.py").write_text(
         "from t2t_dist.environments.base import Domain\n"
         "from t2t_dist.environments.registry import UnknownDomain\n"

@@ -1,4 +1,4 @@
-"""What the rules of every domain that comes with us have in common."""
+"""Properties that the rules of every built-in domain share."""
 
 from __future__ import annotations
 

@@ -85,6 +85,6 @@ def test_a_domain_that_knows_nothing_of_splits_has_its_customers_told_apart() ->
 
 
 @pytest.mark.parametrize("name", ["retail:tset", "tests.support.library_domain:Library:tests"])
-def test_a_split_that_is_none(name: str) -> None:
+def test_an_invalid_split(name: str) -> None:
     with pytest.raises(UnknownDomain, match="its splits are train, validation, test"):
         find(name)

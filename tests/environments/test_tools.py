@@ -335,7 +335,7 @@ def test_checked_arguments_are_plain_and_have_their_defaults(world: World) -> No
     assert result == ToolResult("[]", False, [], result.arguments, False)
 
 
-def test_at_most_four_problems_are_told(world: World) -> None:
+def test_at_most_four_problems_are_reported(world: World) -> None:
     assert refused(world, "shapes", {}).count(";") == 3
 
 

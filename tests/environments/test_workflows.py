@@ -1,4 +1,4 @@
-"""Workflows: arguments like a tool's, calls made one after the other by whoever's tool it is, errands of a domain."""
+"""Workflows: arguments like a tool's, calls made in order by the side that has the tool, errands of a domain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_workflow_has_arguments_like_a_tool() -> None:
     assert "ereader_domain.py:" in send_ebook.where
 
 
-def test_each_call_is_made_by_whoevers_tool_it_is_before_the_next(domain: EReaders) -> None:
+def test_each_call_is_made_by_the_side_that_has_the_tool_before_the_next(domain: EReaders) -> None:
     world, hold = domain.world(), open_hold(domain)
     errand = Call("send_ebook", {"hold_id": hold})
     seen = [

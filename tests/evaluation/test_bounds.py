@@ -84,7 +84,7 @@ def test_the_bounds_of_a_disturbed_run_hold_the_undisturbed_figure(
 
 
 def test_all_agents_meet_the_same_customer(shop: Made) -> None:
-    """Same task, same trial: same greeting and same opening words, whoever is asked; another trial may differ."""
+    """Same task, same trial: same greeting and opening words, whichever agent is asked; another trial may differ."""
     tasks = tasks_of(shop, 3)
     openings: dict[tuple[str, int], set[tuple[str, str]]] = {}
     for _, row in rolled_out(shop, tasks, AGENTS, trials=3):

@@ -14,7 +14,7 @@ from t2t_dist.models.metering import Meter, Metered, spending, stage
 
 
 class Model:
-    """Answers with the tokens it is told to, or not at all."""
+    """Answers with the given number of tokens, or not at all."""
 
     name = "openai:vendor/m|x@http://127.0.0.1:1/v1"  # a bar in a name must not matter
 
@@ -93,7 +93,7 @@ async def test_money_by_price(text: str, money: float | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["m", "m=", "m=1", "m=1/2/3/4", "m=a/b", "=1/2", "m=-1/2"])
-def test_a_price_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_price_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="write it as MODEL=PROMPT/COMPLETION"):
         parse_prices([text])
 

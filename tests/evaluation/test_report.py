@@ -183,7 +183,7 @@ def test_a_sample_of_the_failed_is_always_the_same(run: Path) -> None:
     assert {(cause.agent, cause.intent) for cause in few.episodes} == {("scripted:hasty", "ambiguous")}
 
 
-# -- runs that are not whole -------------------------------------------------------------------------------------------
+# -- incomplete runs -------------------------------------------------------------------------------------------------
 def fresh(shop: Made, folder: Path) -> Storage:
     storage: Storage = matrix_run(folder, shop, each=1, agents=["scripted:oracle", "scripted:silent"])
     return storage

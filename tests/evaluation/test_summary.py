@@ -1,4 +1,4 @@
-"""What a run came to, read from its ledger and shards."""
+"""Summaries of runs, read from their ledgers and shards."""
 
 from __future__ import annotations
 

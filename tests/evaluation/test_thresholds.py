@@ -1,4 +1,4 @@
-"""Gates, and what is left for CI: JUnit that a parser reads, Markdown that nothing from a run can break."""
+"""Thresholds, and files for CI: JUnit that a parser reads, Markdown that nothing from a run can break."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_gate_is_about_every_agent_and_intent_or_those_in_brackets(results: Re
         ("pass^1[generall]>=0.5", "neither an intent nor an agent"),
     ],
 )
-def test_a_gate_that_is_none_is_refused_in_one_line(text: str, message: str) -> None:
+def test_an_invalid_gate_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as refusal:
         parse_threshold(text, AGENTS, 2)
     assert "\n" not in str(refusal.value)

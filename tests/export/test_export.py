@@ -343,7 +343,7 @@ def test_bare_rows_are_what_is_trained_on(run: str, tmp_path: Path) -> None:
     assert {frozenset(row) for row in lines(tmp_path / "out")} == {frozenset({"messages", "tools"})}
 
 
-# -- runs that are not whole, and bad input ----------------------------------------------------------------------------
+# -- incomplete runs, and bad input ------------------------------------------------------------------------------------
 def test_a_run_that_is_still_written_or_lost_a_shard(played: list[tuple[str, Row]], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     write_run(folder, played, domain="retail", agents=list(AGENTS))

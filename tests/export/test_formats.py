@@ -61,7 +61,7 @@ def test_a_transcript_is_what_the_agent_saw() -> None:
     assert found[0]["content"] == "POLICY"
     assert found[3]["reasoning_content"] == "Which?"
     assert found[3]["tool_calls"][0]["id"] == found[4]["tool_call_id"] == "c1"
-    # The greeting is nobody's; a call that is none is not taught.
+    # The greeting is nobody's; an invalid call is not trained on.
     assert [m["train"] for m in found] == [False, False, False, True, False, False, False, False, True]
     assert orjson.loads(found[6]["tool_calls"][0]["function"]["arguments"]) == {"malformed_arguments": '{"id": '}
 

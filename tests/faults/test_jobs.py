@@ -125,7 +125,7 @@ def test_success_though_the_connections_are_cut(finished: tuple[Path, dict[str, 
     assert ".env" in shown
 
 
-def test_whoever_attaches_gets_the_same_exit_code(
+def test_a_client_that_attaches_gets_the_same_exit_code(
     head: Head, tree: Path, finished: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
     job = finished[1]["job"]["id"]
@@ -147,7 +147,7 @@ def test_a_gate_fails_in_the_job_and_here(head: Head, tree: Path, finished: tupl
     assert "gate failed: pass^1>1" in done.stderr
 
 
-def test_a_job_is_compared_with_an_earlier_run_and_told_to_ci(
+def test_a_job_is_compared_with_an_earlier_run_and_reported_to_ci(
     head: Head, tree: Path, finished: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
     files = ["--junit", tmp_path / "eval.xml", "--markdown", tmp_path / "eval.md"]
@@ -161,7 +161,7 @@ def test_a_job_is_compared_with_an_earlier_run_and_told_to_ci(
     assert {change["on"] for change in said["baseline"]} >= {"all"}
     assert ElementTree.parse(tmp_path / "eval.xml").getroot().findall(".//failure")
     assert "max-drop" in (tmp_path / "eval.md").read_text("utf-8")
-    # Judged again by whoever attaches: against itself nothing fell.
+    # Judged again by the client that attaches: compared with itself, nothing dropped.
     attach = ["--attach", said["job"]["id"], "--address", head.url, "--json"]
     same = submit(*attach, "--baseline", tmp_path / "silent", "--max-drop", "0", tree=tree)
     assert same.returncode == 0, same.stderr
@@ -258,7 +258,7 @@ def test_left_alone_then_stopped_then_killed(
     again = re.search(r"t2t submit --attach (\S+) --address (\S+)", said)
     assert again is not None, said
     assert str(server.details(again[1]).status) == "RUNNING"
-    # Whoever attaches may stop it: what it has is committed.
+    # A client that attaches may stop it: what it has is committed.
     client = submitted("--attach", again[1], "--address", again[2], "--stop-on-interrupt", tree=tree)
     until_said(client, "Running entrypoint")
     client.send_signal(signal.SIGINT)
@@ -269,7 +269,7 @@ def test_left_alone_then_stopped_then_killed(
     assert client.wait() == 75, said
     assert str(server.details(again[1]).status) == "STOPPED"
     assert unnamed_shards(out) == []
-    # The same command goes on with it; its driver is killed.
+    # The same command resumes it; its driver is killed.
     done = items_done(out)
     brake.hold(done + 4)
     client = submitted("slow.yaml", *flags, "--json", tree=tree)
@@ -362,7 +362,7 @@ def test_an_id_is_used_once(server: JobServer, finished: tuple[Path, dict[str, A
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "auto", "", "http://"])
-def test_addresses_that_are_none(address: str) -> None:
+def test_invalid_addresses(address: str) -> None:
     with pytest.raises(InputError, match="8265"):
         checked_address(address)
 

@@ -1,4 +1,4 @@
-"""Runs on a Ray of several nodes: spread over them, and whatever becomes of them, the same rows.
+"""Runs on a Ray of several nodes: spread over them, with the same rows whatever happens to the nodes.
 
 One cluster serves all tests, and its head is killed by the last. It has two nodes with room for one worker each; the
 third of a test is there to fail or to leave.
@@ -180,7 +180,7 @@ def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, local_ray: Non
     assert unnamed_shards(out) == []
 
 
-def test_a_cluster_without_room_is_told_in_one_line(nodes: Nodes, tmp_path: Path) -> None:
+def test_a_cluster_without_room_is_reported_in_one_line(nodes: Nodes, tmp_path: Path) -> None:
     few = {"cluster.worker_cpus": 64, "cluster.wait_s": 3}
     stderr = ended(started(tmp_path / "wide", **on(nodes, **few)), 2)
     (line,) = [line for line in stderr.splitlines() if "error:" in line]

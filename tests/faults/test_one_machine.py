@@ -1,4 +1,4 @@
-"""Runs on this machine's own Ray, and whatever is killed or hangs: the same rows, and a word on what is stuck."""
+"""Runs on this machine's own Ray: whatever is killed or hangs, the rows are the same, and what hangs is reported."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_sigterm_drains_and_the_same_command_resumes(
     assert digests(out) == calm
 
 
-def test_what_hangs_is_told_and_given_up_at_the_second_sigterm(brake: Brake, tmp_path: Path) -> None:
+def test_what_hangs_is_reported_and_given_up_at_the_second_sigterm(brake: Brake, tmp_path: Path) -> None:
     out = tmp_path / "stuck"
     driver = started(out)
     until_committed(out)

@@ -1,4 +1,4 @@
-"""Runs on S3, on a store that goes away, under a clock that jumps: nothing is lost, nothing is twice."""
+"""Runs on S3, on a store that goes away, under a clock that jumps: nothing is lost or duplicated."""
 
 from __future__ import annotations
 

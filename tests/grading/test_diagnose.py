@@ -170,7 +170,7 @@ def test_asked_for_what_had_been_told() -> None:
     talk = opened(task).agent("What is your order number?").user("I told you.").agent("Bye.").user("###STOP###")
     found = why(small_shop(), task, talk)
     assert found.codes == ["missing_write", "asked_given"]
-    # Whoever says the number and asks for a yes does not ask for it.
+    # An agent that says the number and asks for a yes does not ask for the number.
     order = task.user.goals[0].facts[0].says[0]
     talk = opened(task).agent(f"Is {order} the right order number?").user("Yes.").agent("Bye.").user("###STOP###")
     assert "asked_given" not in why(small_shop(), task, talk).codes
@@ -217,7 +217,7 @@ def test_what_the_simulated_user_spoiled_is_no_fault_of_the_agent() -> None:
 
 
 def test_the_second_wish_with_a_wrong_argument_is_not_the_first_wish(shop: Made) -> None:
-    """Who follows the change and errs is told apart from who ignores it and from who does not wait for it."""
+    """An agent that follows the change and errs is distinguished from one that ignores it or does not wait for it."""
     task = shop.one("changing", lambda task: len(task.user.goals) == 1)
     certificate, change = task.certificate, task.user.change
     assert certificate is not None

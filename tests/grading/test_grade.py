@@ -237,7 +237,7 @@ def test_who_says_a_fact_matters_and_where_does_not(desk: Made) -> None:
 
 
 # -- the basis ---------------------------------------------------------------------------------------------------------
-def test_only_the_basis_counts_but_every_part_is_told(made: Made) -> None:
+def test_only_the_basis_counts_but_every_part_is_reported(made: Made) -> None:
     task, call = forbidden_calls(made)[0]
     talk = gone_well(made.domain, task)
     talk.asked_for((call.name, call.arguments))
@@ -284,7 +284,7 @@ def test_several_calls_in_one_turn_are_made_in_their_order(desk: Made) -> None:
     assert graded(desk.domain, task, talk).parts["db"] == 0.0
 
 
-def test_a_result_that_is_another_one_when_the_call_is_made_again_is_told(desk: Made) -> None:
+def test_a_result_that_differs_when_the_call_is_repeated_is_reported(desk: Made) -> None:
     task = desk.one("general")
     talk = gone_well(desk.domain, task)
     next(turn for turn in talk.turns if turn.role == "tool").content = "forged"
@@ -339,7 +339,7 @@ def test_the_agent_can_not_use_the_customers_device() -> None:
     assert (outcome.parts["db"], outcome.parts["forbidden"]) == (1.0, 0.0)
 
 
-def test_a_tool_that_breaks_when_the_call_is_made_again_is_told() -> None:
+def test_a_tool_that_breaks_when_the_call_is_repeated_is_reported() -> None:
     talk = Transcript(PHONES)
     call = talk.asked_for(("broken", {})).tool_calls[0]
     talk.turns.append(type(talk.turns[0])("agent", "tool", "fine", tool_call_id=call.id))

@@ -1,4 +1,4 @@
-"""The matrix of agents and intents on every domain that comes along: the oracle passes, each flaw fails its intent."""
+"""The matrix of agents and intents on every built-in domain: the oracle passes, each flaw fails its intent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the agent went about it: each check on and off."""
+"""Process checks: each one kept and broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading bodies: what servers do differently is read alike, and nonsense is never a reply."""
+"""Parsing of bodies: differences between servers are accepted, and nonsense is never a reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of a pool wait in the worker for room on their engine: nothing leaks, nothing waits for ever."""
+"""Requests of a pool wait in the worker for room on their engine: nothing leaks, nothing waits forever."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ async def test_the_driver_is_told_how_calls_ended_once_each() -> None:
     assert pooled.held() == {"e0": Held(running=1)}
 
 
-async def test_a_call_that_broke_or_hung_on_an_earlier_process_is_not_told_of_the_present_one() -> None:
+async def test_a_call_that_broke_or_hung_on_an_earlier_process_does_not_count_against_the_present_one() -> None:
     pooled = pool(e0=8)
     targets = await placed(pooled, 3)
     pooled.done("k0", targets[0], RequestOutcome.FAILED, unreachable=True)

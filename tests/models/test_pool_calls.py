@@ -111,7 +111,7 @@ async def test_when_an_endpoint_dies_its_calls_are_repeated_on_the_other() -> No
 
 
 @pytest.mark.parametrize("kind", ["reset", "half_body", "500"])
-async def test_a_call_that_breaks_on_one_goes_on_on_the_other(kind: str) -> None:
+async def test_a_call_that_breaks_on_one_is_repeated_on_the_other(kind: str) -> None:
     async with (
         FakeEndpoint(faults=lambda *_: kind) as one,
         FakeEndpoint() as two,

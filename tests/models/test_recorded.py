@@ -59,7 +59,7 @@ async def test_a_recorded_dialogue_is_repeated_whole(tmp_path: Path) -> None:
     await replay.close()
 
 
-async def test_several_replies_to_one_question_are_chosen_by_seed_whoever_was_first(tmp_path: Path) -> None:
+async def test_several_replies_to_one_question_are_chosen_by_seed_in_any_order(tmp_path: Path) -> None:
     numbers = count()
     path = tmp_path / "talk.jsonl"
     async with FakeEndpoint(lambda body: text(f"answer {next(numbers)} to seed {body['seed']}")) as fake:

@@ -129,7 +129,7 @@ def spoken(row: dict[str, Any], seat: str) -> list[dict[str, Any]]:
 
 
 def at(seat: str, place: int, kind: str, times: int | None = 1) -> Any:
-    """The fault for the requests of a seat from its ``place``-th on, ``times`` times or for ever."""
+    """The fault for the requests of a seat from its ``place``-th on, ``times`` times or forever."""
     left = times
 
     def faults(_: int, body: dict[str, Any]) -> Fault | None:
@@ -171,7 +171,7 @@ async def test_a_fault_that_passes_leaves_a_graded_episode_and_is_seen_in_it(kin
 
 
 @pytest.mark.parametrize("kind", MISTAKES)
-async def test_a_mistake_of_the_agents_is_told_to_it_and_can_be_made_good(kind: str) -> None:
+async def test_a_mistake_of_the_agents_is_reported_to_it_and_can_be_corrected(kind: str) -> None:
     done, fake = await episode(kind, at("agent", 1, kind))
     assert graded(done) == 1.0
     (refused,) = [turn for turn in done.row["turns"] if turn["error"]]
@@ -395,7 +395,7 @@ async def test_an_explorer_that_calls_tools_the_engines_way_is_told_and_goes_on(
         *(("judge", kind, "no_votes") for kind in (*MISTAKES, *TOO_LONG)),
     ],
 )
-async def test_an_answer_that_is_none_is_a_rejection_that_is_stored(seat: str, kind: str, reason: str) -> None:
+async def test_an_unusable_answer_is_a_stored_rejection(seat: str, kind: str, reason: str) -> None:
     out, _ = await stage(kind, seat, lambda *_: kind)
     assert "failures" not in out.rows
     assert out.counts[f"rejected.{reason}"] == 1

@@ -1,4 +1,4 @@
-"""What came out so far decides what is explored next."""
+"""Feedback: results so far decide what is explored next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes on MCP servers: what becomes of one whose server dies, hangs or is killed; whole runs on real servers."""
+"""Episodes on MCP servers: what happens when the server dies, hangs or is killed; complete runs on real servers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_a_server_that_hangs_while_a_task_is_made_holds_nobody_up(tmp_path
     work.domain.pool.close()
 
 
-async def test_explorations_that_break_their_server_are_failures_and_the_run_goes_on(tmp_path: Path) -> None:
+async def test_explorations_that_break_their_server_are_failures_and_the_run_continues(tmp_path: Path) -> None:
     file = described(tmp_path, server__env={"FAULT": "die:set_text"})
     work = Generate(Config(domain=f"mcp:{file}", trajectories=3, seed=1))
     for item in range(work.size()):
@@ -181,7 +181,7 @@ SERVERS = {"library": "mcp-server-sqlite", "desk": "mcp-server-filesystem"}
 
 
 @pytest.mark.parametrize("world", SERVERS)
-def test_a_server_of_others_is_a_sound_domain_whose_tasks_are_solved(
+def test_a_third_party_server_is_a_sound_domain_whose_tasks_are_solved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: str
 ) -> None:
     with_server(SERVERS[world], monkeypatch)

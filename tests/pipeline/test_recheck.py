@@ -1,4 +1,4 @@
-"""verify and regrade from stored data alone: nothing changes, and what was forged shows."""
+"""verify and regrade from stored data alone: nothing changes, and forgeries are found."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_rows_that_are_not_those_committed_show(desk: Made, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_altered_bytes_are_told_whatever_they_are(desk: Made, tmp_path: Path, seed: int) -> None:
+def test_altered_bytes_are_reported_whatever_they_are(desk: Made, tmp_path: Path, seed: int) -> None:
     """As damage, or as a shard that can't be read; a byte that nothing is made of changes nothing."""
     tasks = tasks_of(desk)
     source = run(tmp_path / "run", rows_of(tasks))

@@ -410,7 +410,7 @@ def test_any_conversation_ends_within_its_limits_with_every_call_answered_once(
 ) -> None:
     task: Task = cancelling()
     limits = LimitsConfig(max_steps=steps, max_errors=errors)
-    # `last` cannot be None, so a part that ends in silence goes on with a word.
+    # `last` cannot be None, so a part that ends in silence continues with a word.
     parts = agent(*agent_lines, last=agent_lines[-1] or "Hm."), user(*user_lines, last=user_lines[-1] or "Hm.")
     try:
         turns = asyncio.run(roll_out(task, shop(), *parts, limits=limits)).turns

@@ -269,7 +269,7 @@ async def test_a_fault_that_stays_is_its_failure_class_and_never_a_result(
         with pytest.raises(RolloutFailed) as caught:
             await conversation_at(fake, max_attempts=3, deadline_s=0.1 if kind == "never" else 5.0)
     assert caught.value.failure is failure
-    # Who decides on another attempt has to know what no attempt can mend.
+    # The code that decides on another attempt must know which failures no attempt can fix.
     assert isinstance(caught.value.__cause__, EngineRejected) == (kind in REJECTED)
     assert [turn.seat for turn in caught.value.turns][:2] == ["agent", "user"]
     assert caught.value.turns[-1].seat != seat or caught.value.turns[-1].role == "tool"

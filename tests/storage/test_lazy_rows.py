@@ -102,7 +102,7 @@ def test_a_store_out_of_reach_is_asked_again_and_an_absent_shard_is_not(
         other[0]
 
 
-def test_altered_bytes_are_told_before_they_are_followed(run: Path) -> None:
+def test_altered_bytes_are_reported_before_they_are_followed(run: Path) -> None:
     (path,) = (run / "tasks").iterdir()
     whole, chance = path.read_bytes(), random.Random(3)
     messages: list[str] = []

@@ -208,7 +208,7 @@ def test_lost_shard(tmp_path: Path, how: str, what: str) -> None:
         "; 200 rows of table episodes are lost with it; restore the file from a copy, or delete every file in ledger/ "
         "numbered 2 or higher, checkpoints too, then run the same command: the items of those commits are done again"
     )
-    # The advice works: the rows before are whole, the items after are to be done again.
+    # The advice works: rows before the damage are intact, items after it are run again.
     for number in (2, 3):
         storage.delete(f"ledger/{number:012d}.mp")
     state = read_state(storage)

@@ -1,4 +1,4 @@
-"""Domains with one defect each, for ``check-domain`` to find. ``# defect`` marks the line that has to be told."""
+"""Domains with one defect each, for ``check-domain`` to find. ``# defect`` marks the line to report."""
 
 # mypy: ignore-errors
 from __future__ import annotations

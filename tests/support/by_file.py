@@ -1,4 +1,4 @@
-"""How pytest-xdist shares out suites of real processes: file by file, each with what its tests share."""
+"""Scheduling of pytest-xdist for suites of real processes: file by file, each with what its tests share."""
 
 from __future__ import annotations
 

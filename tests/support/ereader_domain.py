@@ -1,4 +1,4 @@
-"""The library with e-readers of the customers' own, as somebody writes it who has no language.yaml yet."""
+"""The library with customers' own e-readers, in a first version without language.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each fault of the fake endpoint comes to where it does not cease."""
+"""The failure class that each lasting fault of the fake endpoint leads to."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ RETRIED = {
     "empty": FailureClass.ENGINE_BAD_RESPONSE,
     "never": FailureClass.ENGINE_TIMEOUT,
 }
-#: What no retry can mend.
+#: What no retry can fix.
 REJECTED = {"400": FailureClass.ENGINE_BAD_RESPONSE, "401": FailureClass.ENGINE_BAD_RESPONSE}

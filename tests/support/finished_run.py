@@ -80,7 +80,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
 
 
 def write_run(folder: Path, rows: Iterable[Row], *, kind: str = "generate", **settings: Any) -> Storage:
-    """A run on the library of which these rows are the result."""
+    """A run on the library that resulted in these rows."""
     storage = create_storage(str(folder))
     config: Config = load_config(None, {"domain": LIBRARY, **settings})
     fields = {"kind": kind, "code": "0", "source": "s", "results": config.results_part()}

@@ -1,4 +1,4 @@
-"""What a model, or a customer's record, could hold to hurt whoever looks at it."""
+"""Hostile texts that a model's output or a customer's record could contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A library's desk: the first domain of somebody who has just read how to write one. It has no language.yaml."""
+"""A library's desk: a first domain, as a newcomer would write it. It has no language.yaml."""
 
 from __future__ import annotations
 

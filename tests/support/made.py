@@ -19,7 +19,7 @@ from t2t_dist.synthesis.verify import Verifier
 
 @dataclass
 class Made:
-    """A domain with what was made on it: kept ``trajectories``, and all ``tasks`` of theirs, rejected ones too."""
+    """A domain with what was made on it: kept ``trajectories``, and all ``tasks`` from them, also rejected ones."""
 
     domain: Domain
     trajectories: list[Trajectory]
@@ -70,7 +70,7 @@ def verdict(domain: Domain, task: Task) -> str:
 
 
 def remake(domain: Domain, task: Task) -> Task:
-    """Make the grader's side agree with its gold again: what somebody would do who forges a task with care."""
+    """Make the grader's side agree with its gold again, as a careful forger of a task would."""
     world = play(domain, task.grader.gold)
     task.grader.final, task.grader.allowed_diff = world.digest, changes_of(world)
     return task

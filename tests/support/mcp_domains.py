@@ -19,12 +19,12 @@ from t2t_dist.environments.base import Domain
 from tests.support.paths import ROOT
 
 WORLDS = ROOT / "tests/support/mcp_worlds"
-#: Where tests/support/mcp.sh puts the servers of others.
+#: Where tests/support/mcp.sh installs third-party servers.
 _BINS = {"mcp-server-sqlite": ROOT / ".mcp/python/bin", "mcp-server-filesystem": ROOT / ".mcp/node_modules/.bin"}
 
 
 def with_server(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a server of others on the PATH. Where it is not installed the test is skipped by the server's name; with
+    """Put a third-party server on the PATH. Where it is not installed the test is skipped by the server's name; with
     ``EVERY_TEST`` set, as ``.ci/run`` has it, it fails."""
     monkeypatch.setenv("PATH", f"{_BINS[program]}{os.pathsep}{os.environ['PATH']}")
     if shutil.which(program):

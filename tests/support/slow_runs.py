@@ -1,4 +1,4 @@
-"""Runs of the slow domain, which a test disturbs: started, watched, and held against an undisturbed one."""
+"""Runs of the slow domain for a test to disturb: started, watched, and compared with an undisturbed run."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def items_done(out: Path | str) -> int:
 
 
 def until_items(out: Path | str, count: int) -> int:
-    """Items in the ledger, as soon as there are so many."""
+    """Items in the ledger, as soon as there are that many."""
 
     def opened() -> Storage | None:
         try:
@@ -116,14 +116,14 @@ def until_items(out: Path | str, count: int) -> int:
 
 
 def until_committed(out: Path | str, count: int = 1) -> int:
-    """Items in the ledger, as soon as there are so many; by then the brake holds the others."""
+    """Items in the ledger, as soon as there are that many; by then the brake holds the others."""
     done = until_items(out, count)
     assert done < ITEMS, "the brake does not hold"
     return done
 
 
 def digests(out: Path | str) -> dict[str, int]:
-    """Digests of the rows of a finished run, each of which is there once."""
+    """Digests of the rows of a finished run; each row must be there once."""
     state = RunReader(open_storage(out), SCHEMAS).state
     assert len(state.items) == ITEMS
     assert duplicates(out) == dict.fromkeys(SCHEMAS, 0)

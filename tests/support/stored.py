@@ -1,4 +1,4 @@
-"""What becomes of an episode, as the row that is stored."""
+"""The stored row of an episode or failure."""
 
 from __future__ import annotations
 

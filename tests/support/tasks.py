@@ -1,4 +1,4 @@
-"""Tasks made by hand on the small shop, for tests of what comes after a task was made."""
+"""Tasks made by hand on the small shop, for tests of the later stages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shop() -> Domain:
 
 @cache
 def pending_order() -> tuple[str, str]:
-    """A customer and a pending order of theirs that may be cancelled."""
+    """A customer, and one of their pending orders that may be cancelled."""
     tables = shop().base.tables
     for order_id, order in tables["orders"].items():
         if order["status"] == "pending" and sum(item["price"] for item in order["items"]) < 600:

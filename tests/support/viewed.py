@@ -1,4 +1,4 @@
-"""Runs for the tests of the viewer: real tasks of the library, episodes that went well, badly, or nowhere."""
+"""Runs for the tests of the viewer: real tasks of the library, episodes that passed, failed, or gave no result."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def row_of(episode: Episode) -> Row:
 
 
 def commit_more(folder: Path, rows: list[Row]) -> None:
-    """What a driver does while a run goes on: one more commit."""
+    """What a driver does during a run: one more commit."""
     storage = open_storage(folder)
     writer = ShardWriter(storage, SCHEMAS, "w1")
     for table, row in rows:

@@ -219,7 +219,7 @@ def test_the_slice_keeps_what_a_call_rests_on_and_what_that_rests_on() -> None:
 
 
 def test_slices_of_the_explored_writes_are_closed(shop: making.Made) -> None:
-    """Every value of a call in a slice, entry calls aside, stood in the result of an earlier call of the slice."""
+    """Every value of a call in a slice, except in entry calls, was in the result of an earlier call of the slice."""
     domain, checked = shop.domain, 0
     for trajectory in shop.trajectories:
         made = list(reachable_lookups(domain, trajectory.customer))

@@ -1,4 +1,4 @@
-"""check-domain finds each defect and says where it stands and what to do about it."""
+"""check-domain finds each defect and reports where it is and what to do about it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
         ("BrokenRule", "determinism", "KeyError: 'no such argument'"),
     ],
 )
-def test_a_defect_is_told_with_its_place(domain: str, point: str, message: str) -> None:
+def test_a_defect_is_reported_with_its_place(domain: str, point: str, message: str) -> None:
     found = checked(domain)
     assert not found[point].ok
     assert found[point].detail.startswith(f"{place(domain)}: ")
@@ -122,12 +122,12 @@ def test_every_broken_domain_is_looked_at() -> None:
         for name, kind in vars(broken_domains).items()
         if inspect.isclass(kind) and issubclass(kind, Library) and kind is not Library
     }
-    cases = test_a_defect_is_told_with_its_place.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    cases = test_a_defect_is_reported_with_its_place.pytestmark[0].args[1]  # type: ignore[attr-defined]
     assert domains == {case[0] for case in cases} | {"Worded"}
 
 
 @pytest.mark.parametrize("domain", ["Untyped", "Nobody"])
-def test_where_nothing_further_could_run_nothing_further_is_told(domain: str) -> None:
+def test_where_nothing_further_could_run_nothing_further_is_reported(domain: str) -> None:
     assert not list(checked(domain).values())[-1].ok
     assert len(checked(domain)) < len(NAMES)
 

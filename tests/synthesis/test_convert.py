@@ -1,4 +1,4 @@
-"""From a trajectory to its tasks: one an intent, the same every time, proved from their stored rows alone."""
+"""From a trajectory to its tasks: one per intent, the same every time, certified from their stored rows alone."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_what_every_certificate_says(made: Made) -> None:
 
 # -- writers -----------------------------------------------------------------------------------------------------------
 class Scribe:
-    """A writer that changes the template's words as it is told."""
+    """A writer that changes the template's words as given."""
 
     name = "scribe"
 

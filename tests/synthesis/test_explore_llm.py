@@ -125,9 +125,7 @@ async def test_a_refused_call_is_a_step_of_its_own() -> None:
         (FIND, "you have made this very call already"),
     ],
 )
-async def test_an_unusable_answer_is_said_to_be_one_and_kept_and_the_exploration_goes_on(
-    answer: Any, message: str
-) -> None:
+async def test_an_unusable_answer_is_answered_and_kept_and_the_exploration_continues(answer: Any, message: str) -> None:
     async with FakeEndpoint(saying(FIND, answer, LOOK, DONE)) as fake:
         steps, verdict, raw = await explored(fake)
     assert verdict == "kept"

@@ -127,7 +127,7 @@ def test_a_graph_is_built_once_a_domain(retail: Domain, library: Domain) -> None
 
 
 def words_of(source: str) -> Iterator[str]:
-    """Identifiers and texts of a module, docstrings aside."""
+    """Identifiers and texts of a module, without docstrings."""
     tree = ast.parse(source)
     prose = {
         id(node.body[0].value)

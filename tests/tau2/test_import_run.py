@@ -1,4 +1,4 @@
-"""tasks.json in and out: rows that everything else can use, unknown keys kept, what is wrong said in one line."""
+"""tasks.json in and out: rows that everything else can use, unknown keys kept, mistakes reported in one line."""
 
 from __future__ import annotations
 
@@ -343,7 +343,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD)
-def test_files_that_are_none(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_files(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "tasks.json"
     file.write_text(text)
     code, out, error = command("import", "tau2", str(file), "--out", str(tmp_path / "run"), "--domain", TOY)

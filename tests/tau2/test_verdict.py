@@ -99,7 +99,7 @@ def test_the_final_states_of_both_sides_are_compared(toy: Domain) -> None:
     assert judged(toy, form, played(toggle)).reward == 0.0
 
 
-def test_gold_calls_that_raise_are_passed_over_and_told(toy: Domain) -> None:
+def test_gold_calls_that_raise_are_skipped_and_reported(toy: Domain) -> None:
     lost = {"name": "cancel_order", "arguments": {"order_id": "O99", "reason": "mistake"}}
     unknown = {"name": "fly", "arguments": {}}
     found = judged(toy, task({"actions": [lost, unknown, CANCEL]}), played(CANCEL))

@@ -1,4 +1,4 @@
-"""One browser and one viewer for all tests of the pages: runs that are whole, hostile, empty and growing."""
+"""One browser and one viewer for all tests of the pages: complete, hostile, empty and growing runs."""
 
 from __future__ import annotations
 

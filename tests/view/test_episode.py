@@ -138,7 +138,7 @@ def test_calls_that_were_forbidden_refused_or_never_made_are_marked(desk: Made) 
     assert "not executed" in unmade.note
 
 
-def test_a_result_that_was_altered_is_told(desk: Made) -> None:
+def test_an_altered_result_is_reported(desk: Made) -> None:
     task = desk.one("general")
     episode = episode_of(played(desk, task)[1])
     turn = next(turn for turn in episode.turns if turn.role == "tool")

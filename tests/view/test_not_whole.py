@@ -1,4 +1,4 @@
-"""Runs that are being written, harmed, newer or empty: what can be shown is, and what can't is said."""
+"""Runs in progress, damaged, newer or empty: what can be shown is shown, and what can't is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every list is an address: what it says is what is shown, whatever else stands in it."""
+"""Every list has its URL: what the URL says is shown, and anything else in it is ignored."""
 
 from __future__ import annotations
 

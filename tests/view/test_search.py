@@ -1,4 +1,4 @@
-"""Search finds what a plain look through the rows finds, in pieces of any size."""
+"""Search finds what a scan of all rows finds, in batches of any size."""
 
 from __future__ import annotations
 

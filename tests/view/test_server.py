@@ -1,4 +1,4 @@
-"""The viewer over real HTTP: who may look, what every page answers, and what is shown of runs that are not whole."""
+"""The viewer over real HTTP: who may look, what every page answers, and what is shown of incomplete runs."""
 
 from __future__ import annotations
 

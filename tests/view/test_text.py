@@ -1,4 +1,4 @@
-"""Text of others: nothing of it is markup, nothing of it is unseen."""
+"""Third-party text: nothing in it becomes markup, nothing in it is invisible."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_json_is_laid_out_and_other_text_is_not() -> None:
         assert laid_out(text) == text
 
 
-def test_arguments_that_are_no_object_are_told_apart() -> None:
+def test_arguments_that_are_no_object_are_none() -> None:
     assert arguments_of('{"a": 1}') == {"a": 1}
     assert arguments_of("") == {}
     assert [arguments_of(text) for text in ("[1]", "{", "null", hostile.DEEP)] == [None] * 4

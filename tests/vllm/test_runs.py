@@ -1,7 +1,7 @@
 """Whole runs on real vLLM servers with real weights, started the way users do: `--agent vllm:MODEL`.
 
-On the library's desk, whose prompt is short: a processor reads some hundred tokens a second. A 135M model hardly ever
-does what it is asked, so nothing here looks at how well it did; only at whether its words, tokens and mistakes ended
+On the library's desk, whose prompt is short: a CPU reads about a hundred tokens per second. A 135M model rarely
+does what it is asked, so nothing here checks how well it did; only at whether its words, tokens and mistakes ended
 where they belong, and whether anything was lost when servers were.
 """
 

@@ -1,7 +1,7 @@
 """One real vLLM server with real weights: asked by hand, by our client and by whole runs, and at last killed.
 
-A start takes most of a minute. The runs are on the library's desk, whose prompt is short: a processor reads some
-hundred tokens a second. A 135M model hardly ever does what it is asked, so nothing here looks at how well it did.
+A start takes most of a minute. The runs are on the library's desk, whose prompt is short: a CPU reads about a
+hundred tokens per second. A 135M model rarely does what it is asked, so nothing here checks how well it did.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def test_token_ids_and_logprobs(address: EngineAddress) -> None:
     assert "prompt_token_ids" not in chat(address, CAPITAL) or chat(address, CAPITAL)["prompt_token_ids"] is None
 
 
-def test_a_conversation_too_long_is_told_from_other_refusals(address: EngineAddress) -> None:
+def test_a_conversation_too_long_is_distinguished_from_other_refusals(address: EngineAddress) -> None:
     body = {"model": str(checkpoint()), "messages": [{"role": "user", "content": "garden " * 8000}]}
     status, answer = ask(f"{address.url}/chat/completions", body)
     assert says_too_long(status, json.dumps(answer).encode(), None), answer
@@ -177,7 +177,7 @@ def said(out: Path) -> list[list[tuple[Any, ...]]]:
 
 
 def pool(address: EngineAddress) -> dict[str, Any]:
-    """Settings with the pool `it`, an endpoint of somebody else's; its runs are on the library's desk."""
+    """Settings with the pool `it`, a third-party endpoint; its runs are on the library's desk."""
     it = {"model": str(checkpoint()), "urls": [address.url], "api_key_env": KEY_NAME}
     return {"domain": LIBRARY, "pools": {"it": it}, "cluster.workers": 1}
 

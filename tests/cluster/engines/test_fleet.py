@@ -74,7 +74,7 @@ class Fake:
         return found
 
     def servers(self) -> list[psutil.Process]:
-        """Our servers that run, whoever started them."""
+        """Running servers of ours, whichever test started them."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -222,7 +222,7 @@ def test_sigterm_while_the_engines_start_ends_the_run_at_once(
 # -- pools of several kinds --------------------------------------------------------------------------------------------
 @contextmanager
 def endpoint(model: str) -> Iterator[str]:
-    """Somebody else's server."""
+    """A third-party server."""
     words = [command()[0], "-m", "tests.support.fake_endpoint", "--port", "0", "--model", model]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         try:
@@ -249,7 +249,7 @@ def configured(agent: str, user: str = "scripted", **settings: Any) -> Config:
     return load_config(None, {**base, **quick, **settings})
 
 
-def test_hosted_engines_and_endpoints_of_others_in_one_pool(
+def test_hosted_engines_and_third_party_endpoints_in_one_pool(
     tasks: Path, model: Path, fake: Fake, tmp_path: Path, local_ray: None
 ) -> None:
     with endpoint(str(model)) as url:
@@ -368,7 +368,7 @@ def test_the_doctor_says_why_an_engine_does_not_start_or_serve(model: Path, fake
     assert "tool-call-parser" in detail
 
 
-def test_the_doctor_on_endpoints_of_others_as_text_and_json(tmp_path: Path) -> None:
+def test_the_doctor_on_third_party_endpoints_as_text_and_json(tmp_path: Path) -> None:
     with endpoint("m") as url:
         models = (f"openai:m@{url}", f"openai:other@{url}", f"openai:m@{DOWN}")
         flags = [part for model in models for part in ("--agent", model)]

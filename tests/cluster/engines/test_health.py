@@ -179,7 +179,7 @@ def test_the_forbidden_transition_is_not_in_the_table() -> None:
     assert LEADS_TO[State.GIVEN_UP] == frozenset()
 
 
-def test_its_life_is_told_by_the_timeline() -> None:
+def test_its_life_is_shown_by_the_timeline() -> None:
     health = Health(0.0, START)
     assert (health.state, health.takes_new, health.takes_any) == (State.STARTING, False, False)
     health.failed(1.0, "refused")

@@ -105,7 +105,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def fleet(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    """Two endpoints of others, both up; nobody is asked but by the test."""
+    """Two third-party endpoints, both up; only the test polls them."""
     api_key_of: Callable[[str | None], str] = lambda name: f"key in {name}" if name else ""  # noqa: E731
     pools = {"p": PoolConfig(model="m", urls=URLS, api_key_env="KEY", most=32)}
     found = Fleet(pools, "logs", api_key_of=api_key_of, clock=clock)

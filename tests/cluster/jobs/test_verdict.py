@@ -1,4 +1,4 @@
-"""The exit code of a job is its run's: what is told, what the ledger holds and what Ray says, put together."""
+"""The exit code of a job is its run's, from the job's summary, the ledger and Ray's status together."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def test_one_more_scrape_is_waited_for_at_the_end() -> None:
     assert 't2t_run_state{state="finished"} 1.0' in seen[0]
 
 
-def test_a_run_that_never_came_to_an_end_is_not_waited_for() -> None:
+def test_a_run_that_never_ended_is_not_waited_for() -> None:
     with pytest.raises(RuntimeError, match="broken"), serving(linger_s=3600.0):
         raise RuntimeError("broken")
 

@@ -370,7 +370,7 @@ def test_a_snapshot_builds_no_series() -> None:
     assert len(run.series()) > 2000
 
 
-def test_the_identity_of_the_run_is_told() -> None:
+def test_the_identity_of_the_run_is_shown() -> None:
     run = Run()
     run.update()
     assert run.value("run_info", run_id="run-1", kind="generate", domain="retail") == 1

@@ -115,7 +115,7 @@ class LeaseTableMachine(RuleBasedStateMachine):
     @rule(seconds=st.floats(TERM / 2 + 1, 10 * TERM))
     def look_after_a_pause(self, seconds: float) -> None:
         self.now += seconds
-        assert self.table.lapsed(self.now) == [], "whoever was away can't say who was silent"
+        assert self.table.lapsed(self.now) == [], "a driver that was away can't tell who was silent"
         for worker in self.unfinished:
             self.renewed(worker)
 

@@ -1,4 +1,4 @@
-"""The scheduler under arbitrary events: a driver that says anything a driver may say, in any order."""
+"""The scheduler under arbitrary events: a driver that makes any valid call, in any order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TICK = LEASE_SECONDS / 4  # often enough that the driver does not count as away
 
 
 class SchedulerMachine(RuleBasedStateMachine):
-    """The scheduler beside a plain record of what became of each item."""
+    """The scheduler beside a plain record of each item's state."""
 
     @initialize(
         n=st.integers(0, 40),

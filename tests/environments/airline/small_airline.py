@@ -1,4 +1,4 @@
-"""An airline small enough to know by heart: every sum in the tests can be checked in the head."""
+"""A small airline: every sum in the tests can be checked by hand."""
 
 from __future__ import annotations
 
@@ -176,5 +176,5 @@ def payments(world: World, reservation_id: str) -> list[tuple[str, float, str]]:
 
 
 def changed(world: World) -> list[tuple[str, str, list[str]]]:
-    """Which fields of which records are others than at the start."""
+    """Which fields of which records differ from the start."""
     return [(change.table, change.key, sorted(change.fields())) for change in world.changes()]

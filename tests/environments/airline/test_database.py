@@ -1,4 +1,4 @@
-"""The airline's database: same seed same bytes, references resolve, sums add up, the spreads are as told."""
+"""The airline's database: same seed same bytes, references resolve, sums add up, the spreads are as documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The airline's rules: cited by number, broken by what they propose, and enforced by whom they say."""
+"""The airline's rules: cited by number, broken by what they propose, and enforced by the side that they name."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_an_airline_with_one_customer_has_nobody_elses_data() -> None:
     assert list(rule.proposals(lonely.world(), customer)) == []
 
 
-# -- each rule, on an airline known by heart ---------------------------------------------------------------------------
+# -- each rule, on a small airline ------------------------------------------------------------------------------------
 def book(who: str, itinerary: str = "A2/2026-05-20", method: str = CARD, cabin: str = "economy", **more: str) -> Call:
     arguments: dict[str, Any] = {
         "user_id": "ada",

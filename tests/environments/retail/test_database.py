@@ -1,4 +1,4 @@
-"""The shop's database: same seed same bytes, every reference resolves, every sum adds up, the spreads are as told."""
+"""The shop's database: same seed same bytes, references resolve, sums add up, the spreads are as documented."""
 
 from __future__ import annotations
 

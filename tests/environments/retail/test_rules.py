@@ -1,4 +1,4 @@
-"""The shop's rules: cited by number, broken by what they propose, and enforced by whom they say."""
+"""The shop's rules: cited by number, broken by what they propose, and enforced by the side that they name."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_shop_with_one_customer_has_nobody_elses_data() -> None:
     assert list(own_data_only.proposals(lonely.world(), lonely.customers(lonely.base)[0])) == []
 
 
-# -- each rule, on a shop known by heart -------------------------------------------------------------------------------
+# -- each rule, on a small shop ---------------------------------------------------------------------------------------
 def cancel(order_id: str, reason: str = "no longer needed") -> Call:
     return Call("cancel_pending_order", {"order_id": order_id, "reason": reason})
 

@@ -1,4 +1,4 @@
-"""A provider known by heart: Ann has four lines with a phone each, Bob has one."""
+"""A small provider: Ann has four lines with a phone each, Bob has one."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ PROVIDER = Small()
 
 
 def do(world: World, name: str, **arguments: Any) -> ToolResult:
-    """A call by whoever's tool it is, which is accepted."""
+    """A call by the side that has the tool, which is accepted."""
     result = PROVIDER.execute(world, Call(name, arguments))
     assert not result.error, result.content
     return result

@@ -1,4 +1,4 @@
-"""The customer's phone: what it shows, what changes it; and the workflows that mend it, for every phone there is."""
+"""The customer's phone: what it shows, what changes it; and the workflows that fix it, for every phone there is."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_nothing_is_done_where_there_is_nothing_to_do_or_nobody(world: World, wo
         assert carried_out(world, workflow, WELL) == []
 
 
-def test_workflows_mend_every_phone_and_each_change_is_needed() -> None:
+def test_workflows_fix_every_phone_and_each_change_is_needed() -> None:
     domain = load("telecom", 0, 0.2)
     goals = {"restore_signal": has_signal, "restore_mobile_data": has_data, "bring_line_back": has_signal}
     done: Counter[str] = Counter()

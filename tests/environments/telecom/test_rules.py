@@ -1,4 +1,4 @@
-"""The provider's rules: cited by number, broken by what they propose, and enforced by whom they say."""
+"""The provider's rules: cited by number, broken by what they propose, and enforced by the side that they name."""
 
 from __future__ import annotations
 

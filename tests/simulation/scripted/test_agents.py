@@ -220,7 +220,7 @@ async def test_a_hand_over_waits_for_what_can_be_done() -> None:
     assert (done.turns[-1].content or "").endswith(TRANSFER)
 
 
-async def test_figures_are_told_to_those_who_ask_whenever_they_ask() -> None:
+async def test_figures_are_served_whenever_they_are_requested() -> None:
     task = tasks()["cancel"]
     for seed in range(12):
         done = await play(scripted_agent("oracle", task, SHOP, seed), ScriptedUser(task.user, seed))

@@ -97,7 +97,7 @@ def test_a_domain_without_words_is_understood_by_its_tools_names() -> None:
     ]
 
 
-def test_results_are_told_as_sentences() -> None:
+def test_results_are_said_as_sentences() -> None:
     turns = [
         Turn("user", "tool", "the SIM is loose"),
         Turn("user", "tool", '{"mobile_data":"off","mode":"4G"}'),
@@ -117,7 +117,7 @@ def customer(domain: Domain, **more: Any) -> ScriptedUser:
     return ScriptedUser(side(**more), 0, devices_of(domain, side(**more)))
 
 
-async def test_calls_are_made_one_by_one_and_then_told(telecom: Domain) -> None:
+async def test_calls_are_made_one_by_one_and_then_reported(telecom: Domain) -> None:
     user, turns = customer(telecom), [Turn("agent", "assistant", "Hello!")]
     turns.append(await user.reply(turns))
     turns.append(Turn("agent", "assistant", "Please turn airplane mode off and mobile data on."))
@@ -132,7 +132,7 @@ async def test_calls_are_made_one_by_one_and_then_told(telecom: Domain) -> None:
     assert (report.content or "").endswith("Result 1. Result 2.")
 
 
-async def test_what_a_device_refuses_is_told_as_such(telecom: Domain) -> None:
+async def test_what_a_device_refuses_is_reported_as_such(telecom: Domain) -> None:
     user, turns = customer(telecom), [Turn("agent", "assistant", "Hello!")]
     turns.append(await user.reply(turns))
     turns.append(Turn("agent", "assistant", "Please restart the phone."))

@@ -1,4 +1,4 @@
-"""The scripted user copes with whoever sits opposite, and never knows more than its own side of the task."""
+"""The scripted user copes with any agent, and never knows more than its own side of the task."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def talk(user: ScriptedUser, agent: Callable[[str], str], most: int = 40) -> lis
 
 
 def in_order(*lines: str) -> Callable[[str], str]:
-    """An agent that says one line after the other, and the last one for ever."""
+    """An agent that says one line after the other, and the last one forever."""
     left = list(lines)
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
 
 def test_it_is_made_of_the_users_side_and_a_seed_only() -> None:
     parameters = inspect.signature(ScriptedUser).parameters
-    own = ("devices", "Devices | None")  # of which it knows the tools and words that are the customer's own
+    own = ("devices", "Devices | None")  # from which it knows only the customer's own tools and words
     assert [(p.name, p.annotation) for p in parameters.values()] == [("side", "UserSide"), ("seed", "int"), own]
     assert list(inspect.signature(Devices).parameters) == ["tools", "language", "at_hand"]
 
@@ -187,7 +187,7 @@ def test_a_zip_code_asked_for_later_is_not_its_own() -> None:
     assert "12345" not in said[2]
 
 
-# -- whoever sits opposite -------------------------------------------------------------------------------------------
+# -- any agent -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_stubbornly_vague_agent_is_told_everything_and_left_in_the_end(seed: int) -> None:
     said = talk(ScriptedUser(side(), seed), lambda _: "Could you tell me more about that?")
@@ -288,7 +288,7 @@ def test_a_question_that_was_not_answered_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("patience", [0, 1, 2])
-def test_it_insists_as_often_as_it_has_patience_then_goes_on(patience: int) -> None:
+def test_it_insists_as_often_as_it_has_patience_then_continues(patience: int) -> None:
     no = "I'm sorry, but I can't cancel that order. Would you like me to change the address instead?"
     said = talk(ScriptedUser(side(*two_goals(), patience=patience), 0), in_order("Your e-mail?", no), most=12)
     after = said[2:]

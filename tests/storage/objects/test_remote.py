@@ -221,7 +221,9 @@ def test_a_store_that_is_away_is_waited_for(
     assert "is back after" in messages[1]
 
 
-def test_in_the_end_it_is_given_up_once_and_told(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_the_end_it_is_given_up_once_and_reported(
+    s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("T2T_STORE_PATIENCE_S", "1.6")
     storage, tries = create_storage(s3), list[int]()
     assert isinstance(storage, S3Storage)
@@ -260,7 +262,7 @@ def test_keys_in_an_address_are_refused_and_not_repeated(address: str) -> None:
         assert not any(key in str(raised.value) for key in KEYS.values())
 
 
-def test_bad_addresses_are_told(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_addresses_are_reported(s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("t2t_dist.storage.objects.remote.FIRST_PATIENCE_S", 0.1)
     messages = {
         "s3://runs": "no bucket or no path",

@@ -139,7 +139,7 @@ def test_sabotage(shop: Made, sabotage: Callable[[Task], object], reason: str) -
     assert verdict(shop.domain, remake(shop.domain, task)) == reason
 
 
-def test_a_wish_that_comes_to_the_same(shop: Made) -> None:
+def test_a_wish_with_the_same_result(shop: Made) -> None:
     """A returns the items of B in another order."""
     task = shop.one("changing", lambda t: len(parts(t)[3].arguments.get("item_ids", ())) == 2)
     certificate, _, _, second = parts(task)

@@ -1,4 +1,4 @@
-"""general: sabotage of a task, clumsy or careful, is caught by the reason it deserves.
+"""general: sabotage of a task, clumsy or careful, is rejected with the right reason.
 
 *Careful* means that the grader's side was made to agree with itself again (``remake``): a replay notices nothing.
 """
@@ -243,7 +243,7 @@ def test_a_request_that_several_calls_satisfy_is_not_unique() -> None:
             assert (open_titles.count(title) == 1) == (task.verdict == "verified")
 
 
-def test_arguments_come_in_the_tools_order_whoever_wrote_them(retail: Domain) -> None:
+def test_arguments_come_in_the_tools_order_however_they_were_written(retail: Domain) -> None:
     arguments = {"reason": "no longer needed", "order_id": "#W1", "extra": 1}
     ordered = in_order(retail, Call("cancel_pending_order", arguments))
     assert list(ordered.arguments) == ["order_id", "reason", "extra"]

@@ -1,4 +1,4 @@
-"""The registry of intents: each is complete, and can be told from the others by models and by people."""
+"""The registry of intents: each is complete, and models and people can distinguish it from the others."""
 
 from __future__ import annotations
 

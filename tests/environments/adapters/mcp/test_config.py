@@ -1,4 +1,4 @@
-"""What is wrong with a description of an MCP domain is said in one line, before anything else happens."""
+"""Mistakes in the file of an MCP domain are reported in one line, before anything else happens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.runs import t2t
 
 
 def problem(name: object) -> str:
-    """What the person is told."""
+    """The message that the person gets."""
     with pytest.raises(InputError) as caught:
         load_domain(Config(domain=f"mcp:{name}"))
     assert "\n" not in str(caught.value)

@@ -138,7 +138,7 @@ def test_many_worlds_at_once_share_few_servers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tool", "message"), [("count_calls", "count_calls answers"), ("what_time", "what_time answers")]
 )
-def test_what_a_fresh_server_would_answer_otherwise_is_told(tmp_path: Path, tool: str, message: str) -> None:
+def test_answers_that_differ_on_a_fresh_server_are_reported(tmp_path: Path, tool: str, message: str) -> None:
     domain = made(tmp_path, hide=[])
     world = domain.world()
     for _ in range(2):
@@ -161,7 +161,7 @@ def test_what_a_server_makes_when_it_starts_is_there_from_the_start(tmp_path: Pa
     domain.pool.close()
 
 
-def test_what_a_server_changes_at_each_start_is_told(tmp_path: Path) -> None:
+def test_what_a_server_changes_at_each_start_is_reported(tmp_path: Path) -> None:
     domain = made(tmp_path, server__env={"AT_START": "append"})
     domain.execute(domain.world(), set_text("n0", "x"))
     with pytest.raises(ToolCrash, match=r"changed files/made\.json when it started: leave it out by snapshot\.ignore"):
@@ -169,7 +169,7 @@ def test_what_a_server_changes_at_each_start_is_told(tmp_path: Path) -> None:
     domain.pool.close()
 
 
-def test_what_a_server_writes_after_it_has_answered_is_told(tmp_path: Path) -> None:
+def test_what_a_server_writes_after_it_has_answered_is_reported(tmp_path: Path) -> None:
     domain = made(tmp_path, server__env={"FAULT": "late:set_text"})
     world = domain.world()
     domain.execute(world, set_text("n0", "x"))
@@ -216,7 +216,7 @@ def test_a_server_has_what_it_is_given_and_no_answer_says_it(tmp_path: Path, mon
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
-def test_a_server_that_dies_is_told_of_with_its_last_words(tmp_path: Path) -> None:
+def test_a_server_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
     domain = made(tmp_path, server__env={"FAULT": "die:set_text"})
     world = domain.world()
     with pytest.raises(ToolCrash, match="the MCP server ended during set_text: out of luck"):

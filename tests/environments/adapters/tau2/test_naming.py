@@ -98,7 +98,7 @@ def test_hints_say_what_names_do_not() -> None:
         ("[", "can't be read as YAML"),
     ],
 )
-def test_hints_that_are_none(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_hints(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "hints.yaml"
     file.write_text(text)
     with pytest.raises(ValueError, match=r"hints\.yaml") as caught:

@@ -216,7 +216,7 @@ def test_data_for_a_side_asks_for_a_new_environment(toy: Any) -> None:
         lambda d: list(map(d.__getitem__, d)),
     ],
 )
-def test_whoever_gets_hold_of_a_value_is_noted(look: Any) -> None:
+def test_every_holder_of_a_value_is_noted(look: Any) -> None:
     tracked = Tracked({"a": []})
     look(tracked)
     assert "a" in tracked.touched
