@@ -3,9 +3,10 @@
 An engine serves up to ``FULL`` requests at full speed; more share that speed. Its cache has a fixed size in tokens, and
 a running request holds its conversation's. The most it could have done is ``FULL`` times the time it was ready; what it
 did is the service it gave. Conversations have long-tailed numbers of calls, calls have long-tailed answers, and between
-two calls a tool runs. Engines die with all that runs on them and come back by the rules of ``cluster/engines/health.py``; workers
-die and their conversations start again elsewhere. The tail begins when every episode has been begun once. Requests
-wait in their worker for room on their engine, the oldest conversation first, as in ``t2t_dist/models/pool.py``.
+two calls a tool runs. Engines die with all that runs on them and come back by the rules of
+``cluster/engines/health.py``; workers die and their conversations start again elsewhere. The tail begins when every
+episode has been begun once. Requests wait in their worker for room on their engine, the oldest conversation first, as
+in ``t2t_dist/models/pool.py``.
 """
 
 from __future__ import annotations
