@@ -92,12 +92,12 @@ def test_the_discrimination_matrix(generated: tuple[Path, dict[str, object]], lo
     for agent, codes in summary["causes"].items():
         own = sum(n for code, n in codes.items() if code in FLAWS[agent])
         assert own >= 0.95 * sum(codes.values()), (agent, codes)
-    summary = here_json(
+    failures = here_json(
         "failures", tmp_path / "eval", "--all", "--code", "ignored_change", "--agent", "scripted:stubborn"
     )
-    assert summary["read"] == summary["failed"] > 10
-    assert len(summary["episodes"]) >= 0.95 * summary["failed"], "now and then it is something else that fails first"
-    assert all(episode["intent"] == "changing" for episode in summary["episodes"])
+    assert failures["read"] == failures["failed"] > 10
+    assert len(failures["episodes"]) >= 0.95 * failures["failed"], "now and then it is something else that fails first"
+    assert all(episode["intent"] == "changing" for episode in failures["episodes"])
     regraded = here_json("regrade", tmp_path / "eval")
     assert (regraded["checked"], regraded["changed"]) == (summary["episodes"], 0)
 

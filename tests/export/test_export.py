@@ -104,10 +104,10 @@ def test_sft_has_passing_episodes_only_and_splits_share_nothing(
     assert 0 < len(passed) == len(written) < len(episodes)
     assert found.left_out == {"reward too low": len(episodes) - len(passed)}
     entities = {name: whose(shop.domain, rows, tasks) for name, rows in splits.items()}
-    entities = {name: {each for row in rows for each in row["entities"]} for name, rows in splits.items()}
+    stored = {name: {each for row in rows for each in row["entities"]} for name, rows in splits.items()}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         assert not entities[one] & entities[other]
-        assert not entities[one] & entities[other]
+        assert not stored[one] & stored[other]
     row = splits["train"][0]
     assert row["messages"][0] == {"role": "system", "content": agent_prompt(shop.domain), "train": False}
     assert row["tools"] == orjson.loads(shop.domain.tools.schemas(AGENT))
