@@ -83,7 +83,7 @@ def output_of(what: str, out: Path | str, *options: str) -> str:
     return done.stdout
 
 
-def until(holds: Callable[[], T | None], what: str, seconds: float = 300.0) -> T:
+def until(holds: Callable[[], T | None], what: str, seconds: float = 600.0) -> T:
     """What ``holds`` gives, once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -130,11 +130,12 @@ def test_an_evaluation_on_a_hosted_model_whose_queue_is_soon_full(tasks: Path, t
 
 
 # -- two engines, and what kills them ----------------------------------------------------------------------------------
+@pytest.mark.timeout(1800)
 def test_engines_are_killed_and_no_episode_is_lost(tasks: Path, tmp_path: Path) -> None:
     out = tmp_path / "k"
     two = ["--set", f"pools={{two: {{model: {checkpoint()}, replicas: 2, chat_template: {TEMPLATE},"
            " args: {dtype: float32, max-model-len: 4096}, env: {VLLM_CPU_KVCACHE_SPACE: '1'}}}"]  # fmt: skip
-    flags = [tasks, "--limit", 20, "--trials", 4, "--concurrency", 16, "--agent", "pool:two", "--out", out]
+    flags = [tasks, "--limit", 20, "--trials", 6, "--concurrency", 16, "--agent", "pool:two", "--out", out]
     driver = start("evaluate", *flags, *two, *SHORT, "--json")
     try:
         until(lambda: healthy(out) == 2, "two engines")
@@ -144,7 +145,7 @@ def test_engines_are_killed_and_no_episode_is_lost(tasks: Path, tmp_path: Path) 
         until(lambda: healthy(out) == 2, "two engines again")
         engine_cores(driver)[0].kill()
         until(lambda: sum(e["restarts"] for e in status(out)["engines"]) == 2, "the second restart")
-        until(lambda: healthy(out) == 2, "two engines again")
+        # Not until it is up again: the episodes that are left might be over by then.
         actors = [p for p in psutil.Process(driver.pid).children(recursive=True) if "InferenceActor" in p.cmdline()[0]]
         assert len(actors) == 2
         mine = servers(below=driver.pid)
@@ -154,7 +155,7 @@ def test_engines_are_killed_and_no_episode_is_lost(tasks: Path, tmp_path: Path) 
         driver.kill()
     assert driver.returncode == 0, stderr
     summary = json.loads(stdout)
-    assert (summary["episodes"], summary["failures"]) == (80, {})
+    assert (summary["episodes"], summary["failures"]) == (120, {})
     timelines = [[state for _, state, _ in engine["timeline"]] for engine in status(out)["engines"]]
     assert sum(timeline.count("restarting") for timeline in timelines) >= 3
     assert all(timeline[:2] == ["starting", "healthy"] for timeline in timelines)
