@@ -30,12 +30,10 @@ def tasks_of(made: Made, each: int) -> list[Task]:
     return [task for intent in INTENTS for task in made.verified(intent)[:each]]
 
 
-def rolled_out(
-    made: Made, tasks: Sequence[Task], agents: Sequence[str] = AGENTS, trials: int = 1, models: Models | None = None
-) -> list[Row]:
+def rolled_out(made: Made, tasks: Sequence[Task], agents: Sequence[str] = AGENTS, trials: int = 1) -> list[Row]:
     """An episode of each agent on each task and trial."""
     config = load_config(None, {"domain": "retail", "agents": list(agents), "trials": trials, "limits.attempts": 1})
-    runner = EpisodeRunner("run-1", config, models or Models(), made.domain)
+    runner = EpisodeRunner("run-1", config, Models(), made.domain)
 
     async def play() -> list[Row]:
         wanted = [(task, agent, trial) for task in tasks for agent in agents for trial in range(trials)]
