@@ -5,8 +5,6 @@ BIN := .venv/bin
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 OUT ?= runs/quickstart
 ARGS ?=
-# Tests of real processes wait more than they compute, so two run at a time; those of one file share a server or a cluster.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -24,10 +22,10 @@ test: .venv/.dev  ## all tests, in two processes (ARGS="tests/cluster -k lease" 
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 test-cluster: .venv/.dev  ## disturbed runs: on one machine and several, jobs, stores that go away or fill up
-	@$(BIN)/python -m pytest $(or $(ARGS),tests/faults $(TWO))
+	@$(BIN)/python -m pytest $(or $(ARGS),tests/faults -n 2)
 
 test-vllm: vllm  ## tests of a real vLLM server on the CPU, with real weights (its own 4 GB .venv-vllm)
-	@.venv-vllm/bin/python -m pytest $(or $(ARGS),tests/vllm $(TWO))
+	@.venv-vllm/bin/python -m pytest $(or $(ARGS),tests/vllm -n 2)
 
 test-ui: .venv/.dev  ## tests of `t2t view` in a real Chromium (T2T_SHOTS=DIR keeps a picture of every screen)
 	@sh tests/ui/chromium.sh

@@ -10,7 +10,6 @@ import psutil
 import pytest
 
 from tests.support.brake import VARIABLE, Brake
-from tests.support.by_file import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.support.slow_runs import digests, resume
 
 

@@ -1,4 +1,4 @@
-"""Which tests of `make test` go to the same worker of pytest-xdist."""
+"""Which tests go to the same worker of pytest-xdist, where a suite runs in two."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.paths import ROOT
 
+#: Suites of disturbed runs: their files start clusters and servers of their own, so that nothing is gained by sharing.
+SUITES = ("tests/faults/", "tests/vllm/")
+
 
 @functools.cache
 def uses_ray(file: Path) -> bool:
@@ -17,8 +20,8 @@ def uses_ray(file: Path) -> bool:
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
-    """A file is one piece of work, and so are all files that use Ray together."""
+    """A file is one piece of work, and so are all files together that use the session's Ray."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = nodeid.partition("::")[0]
-        return "ray" if uses_ray(ROOT / file) else file
+        return "ray" if uses_ray(ROOT / file) and not file.startswith(SUITES) else file

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from t2t_dist.environments import registry
-from tests.support.by_file import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.made import make
 from tests.support.matrix import tasks_of
