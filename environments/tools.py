@@ -26,6 +26,7 @@ from typing_extensions import get_type_hints
 
 from .entities import DomainValue, Spec, find_values, readable, spec_of
 from .state import World
+from .tool_schema import in_place
 
 T = TypeVar("T")
 
@@ -113,6 +114,16 @@ class Tool:
         """``name(argument: Type, ...)``, for messages."""
         return f"{self.name}({', '.join(f'{name}: {readable(hint)}' for name, hint in self.hints.items())})"
 
+    def undescribed(self, slot: str = "") -> str:
+        """What is wrong where the description of the tool or of an argument is missing, and what to do."""
+        if slot:
+            return f"does not describe '{slot}'; add it under 'Args:' in the docstring"
+        return "has no docstring; models read it as the tool's description"
+
+    def how_to_type(self, slot: str) -> str:
+        """What to do about an argument without a domain type, for which no value can be found."""
+        return "give it one (NewType), and values for it in samples()"
+
     def consumes(self) -> set[str]:
         """Domain types of its arguments."""
         return set().union(*(argument_types(spec) for spec in self.parameters.values())) if self.parameters else set()
@@ -182,25 +193,7 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A JSON schema without titles and references, which every chat template can render."""
-    raw = model.model_json_schema()
-    definitions = raw.pop("$defs", {})
-
-    def tidy(node: Any) -> Any:
-        if isinstance(node, list):
-            return [tidy(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            target = definitions[node["$ref"].rsplit("/", 1)[1]]
-            return tidy({**target, **{key: value for key, value in node.items() if key != "$ref"}})
-        kept = {key: value for key, value in node.items() if not (key == "title" and isinstance(value, str))}
-        return {
-            key: {name: tidy(inner) for name, inner in value.items()} if key == "properties" else tidy(value)
-            for key, value in kept.items()
-        }
-
-    schema: dict[str, Any] = tidy(raw)
+    schema = in_place(model.model_json_schema())
     schema.setdefault("properties", {})
     return schema
 

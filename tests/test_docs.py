@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from t2t_dist.core.schema import INTENTS
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
 from tests import readme
+from tests.support.mcp_domains import SQLITE_ENV, with_server
 from tests.support.paths import ROOT
 from tests.support.runs import here, t2t
 
@@ -65,6 +67,46 @@ def test_the_page_followed_literally(tmp_path: Path) -> None:
     verified = re.search(r"40 trajectories -> (\d+) verified tasks", generated)
     assert verified is not None
     assert int(verified[1]) >= 60
+    assert "reward 1" in shown
+    assert "reward 0" not in shown
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("shared_ray")
+def test_the_mcp_page_followed_literally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files in an empty folder, its commands as they stand there; the server's environment is that of mcp.sh, which
+    installs what the page does."""
+    with_server("mcp-server-sqlite", monkeypatch)
+    page = (ROOT / "docs/mcp.md").read_text("utf-8")
+    files = re.findall(r"^`(library/[\w.]+)`.*?```\w+\n(.*?)```", page, re.S | re.M)
+    assert [name for name, _ in files] == ["library/server.yaml", "library/policy.md", "library/library.sql"]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.S | re.M)
+    before, after = [text for language, text in blocks if not language]
+    installed = ""
+    for line in before.strip().splitlines():
+        if "server-env" not in line:
+            subprocess.run(line, shell=True, cwd=tmp_path, check=True)
+        elif "pip install" in line:
+            installed = line.partition("pip install ")[2]
+    assert installed.split() == ["mcp-server-sqlite==2025.4.25", "mcp==1.30.0"]
+    assert set(installed.split()) <= set((ROOT / "tests/support/mcp.sh").read_text("utf-8").replace("'", "").split())
+    (tmp_path / "library/server-env").symlink_to(SQLITE_ENV)
+    for name, text in files:
+        (tmp_path / name).write_text(text)
+    printed = []
+    for line in after.strip().splitlines():
+        if not line.startswith("t2t "):
+            subprocess.run(line, shell=True, cwd=tmp_path, check=True)
+            continue
+        done = t2t(*line.split()[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout + done.stderr)
+    checked, generated, shown = printed
+    assert "defect" not in checked
+    verified = re.search(r"10 trajectories -> (\d+) verified tasks", generated)
+    assert verified is not None
+    assert int(verified[1]) >= 10
     assert "reward 1" in shown
     assert "reward 0" not in shown
 

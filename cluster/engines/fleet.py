@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from t2t_dist.actors.inference import EngineAddress, EngineFailed, Exit, InferenceActor
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.printing import keep_secret
 from t2t_dist.models.fleet_view import EngineView, FleetView, Held, PoolView
 
 from .admission import Admission, LoadReading, share_of
@@ -96,7 +97,7 @@ class Fleet:
     ) -> None:
         self.pools, self._logs, self._local, self._clock = pools, logs, local, clock
         self._began = clock(), time.time()
-        self._key = secrets.token_urlsafe(24)  # of this run; never in a file, row or command line
+        self._key = keep_secret(secrets.token_urlsafe(24))  # of this run; never in a file, row or command line
         self.engines: dict[str, _Engine] = {}
         self._calls: dict[Any, tuple[str, str, int]] = {}  # in flight: engine, method, process
         self._turns: list[FleetView] = []

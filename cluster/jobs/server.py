@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.printing import keep_secret
 
 from .verdict import Ended
 from .watch import OUT_OF_REACH, LogLines, Watch
@@ -348,7 +349,7 @@ def token_headers() -> dict[str, str]:
             token = Path(file).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"RAY_AUTH_TOKEN_PATH {file}: {getattr(error, 'strerror', None) or error}") from None
-    return {"Authorization": f"Bearer {token}"} if token else {}
+    return {"Authorization": f"Bearer {keep_secret(token)}"} if token else {}
 
 
 def _client(address: str) -> Any:

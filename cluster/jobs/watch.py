@@ -10,6 +10,8 @@ import re
 from collections import deque
 from typing import Any
 
+from t2t_dist.core.printing import printable
+
 #: Ray's states of a job that is over, and ours for a job that is not followed any further.
 SUCCEEDED, FAILED, STOPPED = "SUCCEEDED", "FAILED", "STOPPED"
 LOST, OUT_OF_REACH, OUT_OF_TIME, LEFT = "LOST", "OUT_OF_REACH", "OUT_OF_TIME", "LEFT"
@@ -116,6 +118,6 @@ class LogLines:
                 return None
             except ValueError:
                 pass  # incomplete: show it as a line
-        clean = "".join(c for c in _COLOURS.sub("", line) if c == "\t" or c.isprintable())
-        self.last.append(clean)
-        return clean
+        shown = printable(_COLOURS.sub("", line))
+        self.last.append(shown)
+        return shown

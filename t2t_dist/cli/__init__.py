@@ -4,6 +4,6 @@ In: arguments, YAML files, run directories. Out: progress and messages on stderr
 and an exit code (0 done, 1 a gate failed, 2 bad input, 75 stopped and resumable).
 It decides nothing about data: a command turns its options into a ``Config``, calls a room, and prints what comes back.
 Heavy modules (Ray, Arrow) are imported inside the commands, so that ``t2t --help`` loads neither.
-Read ``main.py`` first (the app, the commands that make runs), then ``common.py`` (options); the other files are a
-subject each.
+Read ``main.py`` first (the app, the commands that make runs), then ``common.py`` (options) and ``consoles.py``, through
+which all text goes to the terminal; the other files are a subject each.
 """

@@ -1,4 +1,4 @@
-"""Shared parts of the ``t2t`` commands: options and arguments, consoles, settings from flags, one line for bad input.
+"""Shared parts of the ``t2t`` commands: options and arguments, settings from flags, one line for bad input.
 
 An option that several commands have is defined here once: it has one name, one short flag and one meaning everywhere.
 """
@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from functools import reduce
 from typing import Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
 
 from t2t_dist.config.loading import load_config, parse_setting
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, StoreUnavailable
 from t2t_dist.core.schema import INTENTS
 
-out_console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-err_console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 120)
+from .consoles import err_console as err_console
+from .consoles import escaped as escaped
+from .consoles import out_console as out_console
+from .consoles import print_json
 
 BAD_INPUT, GATE_FAILED, RESUMABLE = 2, 1, 75
 
@@ -196,11 +196,6 @@ def spoken_errors() -> Iterator[None]:
         raise typer.Exit(BAD_INPUT) from None
 
 
-def escaped(text: str) -> str:
-    """Text that a console prints as it is, brackets included."""
-    return text.replace("[", r"\[")
-
-
 def fault_settings(text: str | None) -> list[str]:
     """``retry=0.3,late=0.1`` as settings. Raises InputError: not of this form."""
     settings = []
@@ -238,5 +233,4 @@ def stdout_kept_clean() -> Iterator[None]:
 def finish(summary: dict[str, Any], as_json: bool) -> None:
     """The last line of stdout, where ``--json`` asks for it."""
     if as_json:
-        sys.stdout.write(orjson.dumps(summary).decode() + "\n")
-        sys.stdout.flush()
+        print_json(summary)

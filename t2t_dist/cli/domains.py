@@ -17,11 +17,11 @@ from .common import (
     Settings,
     config_of,
     err_console,
-    escaped,
     finish,
     out_console,
     spoken_errors,
 )
+from .consoles import cell
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def domains(json: Json = False) -> None:
         for column in ("name", "summary", "tools", "rules", "customers"):
             table.add_column(column, justify="left" if column in ("name", "summary") else "right")
         for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
+            table.add_row(*(cell(str(value)) for value in row.values()))
         (err_console if json else out_console).print(table)
         finish({"domains": rows}, json)
 
@@ -77,7 +77,7 @@ def check_domain(
             table.add_column(column)
         for item in checks:
             result = "[green]ok[/]" if item.ok else "[bold red]defect[/]"
-            table.add_row(item.name, result, escaped(item.detail))
+            table.add_row(item.name, result, cell(item.detail))
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
         finish({"domain": name, "checks": [item._asdict() for item in checks], "defects": len(defects)}, json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from t2t_dist.core.errors import InputError
 
@@ -21,6 +20,7 @@ from .common import (
     run_argument,
     spoken_errors,
 )
+from .consoles import note_line
 
 app = typer.Typer()
 
@@ -99,8 +99,6 @@ def export(
         from t2t_dist.export import export as exported
         from t2t_dist.export.splits import shares_of
 
-        from .terminal import printable
-
         try:
             shares = shares_of(split)
         except ValueError:
@@ -125,7 +123,7 @@ def export(
             listed = ", ".join(f"{n} {why}" for why, n in result.left_out.items())
             console.print(f"left out: {escaped(listed)}", soft_wrap=True)
         for note in result.notes:
-            err_console.print(Text("note: ", "yellow").append(printable(note), "default"), soft_wrap=True)
+            err_console.print(note_line(note), soft_wrap=True)
         finish(
             {"out": out, "format": format, "splits": result.splits, "left_out": result.left_out, "notes": result.notes},
             json,

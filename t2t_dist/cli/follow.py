@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from t2t_dist.evaluation.results_table import ResultsTable
 from t2t_dist.evaluation.thresholds import ThresholdResult, failed_thresholds
 
 from .common import RESUMABLE, err_console, escaped, finish
+from .consoles import print_line
 from .gates import Checks, Judged
 
 #: Settings that a run takes from the run it starts from; only the driver knows them.
@@ -64,15 +64,12 @@ def follow_job(
 
     watch, lines = Watch(time.monotonic(), patience_s=patience, limit_s=timeout), LogLines()
 
-    def show(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)  # unchanged: a console would wrap it and expand its tabs
-
     def notice(text: str) -> None:
         err_console.print(f"[yellow]{escaped(text)}[/]", soft_wrap=True)
 
     async def follow_it() -> Any:
         with _interrupts(server, job_id, watch, stop_on_interrupt, notice) as wake:
-            return await follow(server, job_id, show, watch, lines, notice, wake)
+            return await follow(server, job_id, print_line, watch, lines, notice, wake)
 
     ended = asyncio.run(follow_it())
     seen = _seen(about, checks)

@@ -55,8 +55,8 @@ def import_tasks(
             console.print(f"{len(result.raised)} gold calls raise, in {len(affected)} tasks:")
         for raised in result.raised[:_SHOWN]:
             what = f"{raised.name} (a write)" if raised.kind == "write" else raised.name
-            line = f"  task {raised.task}, call {raised.place}: {what}: {raised.message}"
-            console.print(escaped(line), soft_wrap=True)
+            line = f"task {raised.task}, call {raised.place}: {what}: {raised.message}"
+            console.print(f"  {escaped(line)}", soft_wrap=True)
         for task, why in result.rejected[:_SHOWN]:
             console.print(f"  rejected: task {escaped(task)}: {escaped(why)}", soft_wrap=True)
         if len(result.raised) > _SHOWN or len(result.rejected) > _SHOWN:

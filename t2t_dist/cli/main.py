@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,6 +56,7 @@ from .common import (
     spoken_errors,
     stdout_kept_clean,
 )
+from .consoles import LogHandler, keep_keys, print_line
 from .supervisor import supervised
 
 if TYPE_CHECKING:
@@ -93,12 +95,13 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of ``t2t``."""
     sys.path.insert(0, "")  # a custom domain is named as it is imported from the current directory
+    logging.lastResort = LogHandler(logging.WARNING)
     app()
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"t2t-dist {__version__}")
+        print_line(f"t2t-dist {__version__}", out=True)
         raise typer.Exit
 
 
@@ -108,7 +111,7 @@ def _app(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    keep_keys()
 
 
 # -- running ----------------------------------------------------------------------------------------------------------
@@ -176,7 +179,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     judged.write_files(results, summary, verdicts)
     if not as_json:
         look = f"t2t report {out}" if kind == "evaluate" else f"t2t show {out} -n 2"
-        err_console.print(f"\nThe dataset is in [bold]{out}[/]. Look at it: [bold]{look}[/]")
+        err_console.print(f"\nThe dataset is in [bold]{escaped(out)}[/]. Look at it: [bold]{escaped(look)}[/]")
     if result.ended:
         summary["ended"] = result.ended
         err_console.print(f"[yellow]{escaped(result.ended)}[/]; with a larger one the same command resumes it")
@@ -194,7 +197,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
 def _print_config(config: Config) -> None:
     from .progress import config_yaml
 
-    sys.stdout.write(config_yaml(config))
+    print_line(config_yaml(config), out=True)
 
 
 def _default_out(kind: str, config: Config) -> str:

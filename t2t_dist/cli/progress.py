@@ -85,7 +85,7 @@ class _Lines:
 
 def config_yaml(config: Config) -> str:
     """The settings as YAML, each with its help above it."""
-    return "\n".join(_section(config, 0)) + "\n"
+    return "\n".join(_section(config, 0))
 
 
 def _section(section: BaseModel, depth: int) -> Iterator[str]:

@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
@@ -26,6 +25,7 @@ from .common import (
     run_argument,
     spoken_errors,
 )
+from .consoles import note_line
 
 app = typer.Typer()
 
@@ -66,7 +66,7 @@ def report(
         from t2t_dist.evaluation.report.page import can_png, write_files, write_page
         from t2t_dist.storage.partial_run import PartialRun
 
-        from .terminal import costs_table, printable, summary_tables
+        from .terminal import costs_table, summary_tables
 
         data = read_report(PartialRun(run), parse_prices(price))
         console = err_console if json else out_console
@@ -75,7 +75,7 @@ def report(
         if data.costs:
             console.print(costs_table(data.costs))
         for note in data.notes:
-            err_console.print(Text("note: ", "yellow").append(printable(note), "default"), soft_wrap=True)
+            err_console.print(note_line(note), soft_wrap=True)
         summary = data.summary | {"costs": [cost._asdict() for cost in data.costs], "notes": data.notes}
         if not no_html:
             # A run on an object store has no place for a page that is opened from disk.
@@ -115,7 +115,7 @@ def failures(
         from t2t_dist.evaluation.failure_causes import LIMIT, causes_of
         from t2t_dist.storage.partial_run import PartialRun
 
-        from .terminal import causes_tables, printable
+        from .terminal import causes_tables
 
         if code is not None and code not in CODES:
             raise InputError(f"--code {code}: causes are {', '.join(CODES)}")
@@ -128,7 +128,7 @@ def failures(
         for part in causes_tables(causes, listed, limit):
             console.print(part)
         for note in reading.notes:
-            err_console.print(Text("note: ", "yellow").append(printable(note), "default"), soft_wrap=True)
+            err_console.print(note_line(note), soft_wrap=True)
         counts: dict[str, dict[str, Counter[str]]] = {}
         for (name, where, why), n in causes.primary.items():
             counts.setdefault(name, {}).setdefault(where, Counter())[why] += n

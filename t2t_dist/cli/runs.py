@@ -55,7 +55,7 @@ def verify(
         damaged = list(damaged_tables(source))
         for table in damaged:
             err_console.print(
-                f"[bold red]the rows of {table} are not those that were committed[/]: a shard was altered"
+                f"[bold red]the rows of {escaped(table)} are not those that were committed[/]: a shard was altered"
             )
         verdicts, changed = reverify(source)
         more: dict[str, Any] = {"verdicts": dict(verdicts)}
@@ -102,7 +102,7 @@ def _rechecked(
 ) -> None:
     err_console.print(f"{count} {what}s checked again, {len(changed)} changed")
     for difference in changed[:20]:
-        err_console.print(escaped(f"  {difference.item}: {difference.stored} -> {difference.now}"))
+        err_console.print(f"  {escaped(f'{difference.item}: {difference.stored} -> {difference.now}')}")
     summary = {
         "checked": count,
         "changed": len(changed),

@@ -153,7 +153,7 @@ def submit(
                     job_id=job_id,
                 )
             )
-        err_console.print(f"submitted job [bold]{job_id}[/] to {server.address}")
+        err_console.print(f"submitted job [bold]{escaped(job_id)}[/] to {escaped(server.address)}")
         if not wait:
             err_console.print(f"follow it: [bold]{again(server.address, job_id)}[/]", soft_wrap=True)
             finish({"job": {"id": job_id, "address": server.address, "status": "SUBMITTED"}}, json)
@@ -253,6 +253,6 @@ def _warn_of_tokens(address: str) -> None:
 
     if token_headers() and carries_token_in_the_clear(address):
         err_console.print(
-            f"[yellow]the token goes to {address} unencrypted:[/] use https or a tunnel on a shared network",
+            f"[yellow]the token goes to {escaped(address)} unencrypted:[/] use https or a tunnel on a shared network",
             soft_wrap=True,
         )

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from t2t_dist.core.printing import one_line
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.evaluation.costs import Cost
 from t2t_dist.evaluation.failure_causes import Cause, Causes
@@ -20,6 +21,7 @@ from t2t_dist.storage.rows import outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
 
+from .consoles import cell
 from .progress import counts_text
 
 
@@ -33,7 +35,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         text.append(f"{summary['trajectories']}", "bold").append(" trajectories -> ")
         text.append(f"{total}", "bold").append(" verified tasks -> ")
         text.append(f"{summary['episodes']}", "bold").append(f" graded episodes in {summary['wall_s']:.1f} s\n")
-        text.append(f"not made or rejected: {rejected}", "dim")
+        text.append(f"not made or rejected: {one_line(rejected)}", "dim")
         yield text
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("agent", overflow="fold")
@@ -48,7 +50,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         for k in dict.fromkeys((ks[0], ks[-1])):
             cells = [_cell(part["pass"].get(i, {}), part["interval"].get(i, {}), k) for i in INTENTS]
             whole = _cell(part["all"]["pass"], part["all"]["interval"], k)
-            table.add_row(Text(printable(agent)) if k == ks[0] else "", k, *cells, whole)
+            table.add_row(cell(agent) if k == ks[0] else "", k, *cells, whole)
     yield table
     compared = [d for d in (*summary.get("baseline", ()), *summary["differences"]) if d["k"] == 1]
     compared = [d for d in compared if d["what"] != "agents" or d["on"] == "all"]
@@ -58,10 +60,10 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         yield _differences(sure, len(compared))
     for agent, causes in summary.get("causes", {}).items():
         listed = ", ".join(f"{code} {n}" for code, n in causes.items())
-        yield Text(f"{agent} failed by: ", "dim").append(listed, "default")
+        yield Text(f"{one_line(agent)} failed by: ", "dim").append(listed, "default")
     if summary["failures"]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
-        yield Text(f"failures (no reward; they widen the bounds): {listed}", "yellow")
+        yield Text(f"failures (no reward; they widen the bounds): {one_line(listed)}", "yellow")
 
 
 #: Most comparisons on a terminal; the JSON and the page have them all.
@@ -77,7 +79,9 @@ def _differences(clear: Sequence[dict[str, Any]], of: int) -> RenderableType:
     for d in clear[:_COMPARED]:
         name = f"{d['one']} - {'baseline' if d['what'] == 'baseline' else d['other']}"
         paired = "" if d["paired"] else " (not paired)"
-        table.add_row(name, d["on"], f"{d['value']:+.3f}", f"[{d['low']:+.2f}, {d['high']:+.2f}]", f"{d['n']}{paired}")
+        table.add_row(
+            cell(name), cell(d["on"]), f"{d['value']:+.3f}", f"[{d['low']:+.2f}, {d['high']:+.2f}]", f"{d['n']}{paired}"
+        )
     if left := of - len(clear[:_COMPARED]):
         table.add_row(Text(f"and {left} smaller or uncertain ones", "dim"))
     return table
@@ -99,8 +103,7 @@ def costs_table(costs: Sequence[Cost]) -> RenderableType:
     for cost in costs:
         money = "-" if cost.money is None else f"{cost.money:.4f}"
         numbers = (cost.calls, cost.failed, cost.prompt_tokens, cost.cached_tokens, cost.completion_tokens)
-        names = (cost.stage, cost.seat, printable(cost.model))
-        table.add_row(*map(Text, names), *map(str, numbers), f"{cost.model_s:.1f}", money)
+        table.add_row(*map(cell, (cost.stage, cost.seat, cost.model)), *map(str, numbers), f"{cost.model_s:.1f}", money)
     return table
 
 
@@ -115,14 +118,19 @@ def causes_tables(causes: Causes, listed: Sequence[Cause], count: int) -> Iterat
     for column in ("agent", "intent", "cause", "first cause of", "applies to"):
         table.add_column(column, justify="right" if column.endswith(("of", "to")) else "left", overflow="fold")
     for key, n in sorted(causes.applies.items(), key=lambda item: (item[0][:2], -causes.primary[item[0]], item[0])):
-        table.add_row(*map(Text, key), str(causes.primary[key]), str(n))
+        table.add_row(*map(cell, key), str(causes.primary[key]), str(n))
     for key, n in sorted(causes.no_result.items()):
-        table.add_row(*map(Text, key[:2]), Text(f"no result: {key[2]}", "yellow"), str(n), str(n))
+        table.add_row(*map(cell, key[:2]), cell(f"no result: {key[2]}", "yellow"), str(n), str(n))
     yield table
     for cause in listed[:count]:
-        head = Text(f"{cause.episode_id}  ", "bold").append(f"{cause.agent} {cause.intent} {cause.trial}  ", "dim")
-        also = f"  (also {', '.join(cause.codes[1:])})" if len(cause.codes) > 1 else ""
-        yield head.append(cause.code, "red").append(f": {printable(cause.detail)}", "default").append(also, "dim")
+        of = one_line(f"{cause.agent} {cause.intent} {cause.trial}")
+        head = Text(f"{one_line(cause.episode_id)}  ", "bold").append(f"{of}  ", "dim")
+        also = f"  (also {one_line(', '.join(cause.codes[1:]))})" if len(cause.codes) > 1 else ""
+        yield (
+            head.append(one_line(cause.code), "red")
+            .append(f": {one_line(cause.detail)}", "default")
+            .append(also, "dim")
+        )
     if len(listed) > count:
         yield Text(f"{len(listed) - count} more: -n {len(listed)}", "dim")
 
@@ -133,9 +141,11 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
     running = status["state"] == "running"
     gone = running and status["age_s"] > STALE_S
     state = f"no word for {status['age_s']:.0f} s: its driver is gone, or its store out of reach" if gone else ""
-    head = Text(status["run_id"], "bold").append(f"  {status['state']}", "yellow" if gone else "green")
-    why = printable(status["why"])
-    head.append(f"  {state or why or status.get('waiting_for', '')}", "yellow" if gone else "default")
+    head = Text(one_line(status["run_id"]), "bold").append(
+        f"  {one_line(status['state'])}", "yellow" if gone else "green"
+    )
+    why = state or status["why"] or status.get("waiting_for", "")
+    head.append(f"  {one_line(why)}", "yellow" if gone else "default")
     yield head
     items, counts = status["items"], status["counts"]
     over, rate = items["done"] + items["poisoned"], ""
@@ -146,7 +156,7 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
         amounts = (f"{value:g} {name.replace('_', ' ')}" for name, value in status["yields"].items())
         yield Text(f"yield: {', '.join(amounts)}")
     for note in status.get("notes", []):
-        yield Text(f"note: {printable(note)}", "yellow")
+        yield Text(f"note: {one_line(note)}", "yellow")
     if status["workers"]:
         most = max(worker["rss_mb"] for worker in status["workers"].values())
         text = (
@@ -154,20 +164,21 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
         )
         yield Text(f"{text} at most (99 %); {items['workers_lost']} workers lost, {items['requeued']} items done again")
     if running and not gone and status.get("metrics"):
-        yield Text(f"metrics at {printable(status['metrics'])}/metrics, for Prometheus at /sd", "dim")
+        yield Text(f"metrics at {one_line(status['metrics'])}/metrics, for Prometheus at /sd", "dim")
     if running and status.get("slowest"):
         yield _slowest(status["slowest"])
     if not status["engines"]:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("engine", "state", "restarts", "limit", "running", "waiting", "KV use", "prefix hits", "tokens"):
-        table.add_column(column, justify="left" if column in ("engine", "state") else "right")
+        left = column in ("engine", "state")
+        table.add_column(column, justify="left" if left else "right", overflow="fold" if left else "ellipsis")
     for engine in status["engines"]:
         metrics = engine["metrics"]
         asked = metrics.get("prefix_queries", 0)
         table.add_row(
-            Text(printable(engine["engine"]), overflow="fold"),
-            Text(engine["state"], "green" if engine["state"] == "healthy" else "yellow"),
+            cell(engine["engine"]),
+            cell(engine["state"], "green" if engine["state"] == "healthy" else "yellow"),
             str(engine["restarts"]),
             str(engine["limit"]),
             *(f"{metrics[name]:.0f}" if name in metrics else "-" for name in ("running", "waiting")),
@@ -178,13 +189,13 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
     yield table
     for engine in status["engines"]:
         if engine["log"]:
-            yield Text(f"log of {printable(engine['engine'])}: {engine['log']}", "dim")
+            yield Text(one_line(f"log of {engine['engine']}: {engine['log']}"), "dim")
         for note in engine["notes"]:
-            yield Text(f"note: {printable(note)}", "yellow")
+            yield Text(f"note: {one_line(note)}", "yellow")
         if timeline or engine["restarts"]:
             for at, state, why in engine["timeline"]:
                 when = datetime.fromtimestamp(at).strftime("%H:%M:%S")
-                yield Text(f"  {when}  {state:<10}  {printable(why)}", "default")
+                yield Text(f"  {when}  {one_line(state):<10}  {one_line(why)}", "default")
 
 
 def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
@@ -195,7 +206,7 @@ def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
         table.add_column(column, justify="left" if column in ("alive longest", "task", "agent") else "right")
     for row in slowest:
         split = (f"{row['split_s'][part]:.1f}" for part in parts)
-        named = (Text(printable(row[key])) for key in ("episode", "task", "agent"))
+        named = (cell(row[key]) for key in ("episode", "task", "agent"))
         table.add_row(*named, str(row["turns"]), f"{row['age_s']:.1f} s", *split)
     return table
 
@@ -204,7 +215,7 @@ def stacks_lines(status: dict[str, Any]) -> Iterator[RenderableType]:
     """Where in the code the oldest episodes of each worker are, if that was asked."""
     for worker, stacks in status.get("stacks", {}).items():
         for stack in stacks or ["nothing is alive"]:
-            yield Text(f"{worker}: {printable(stack).rstrip()}")
+            yield Text(f"{one_line(worker)}: {stack.rstrip()}")
 
 
 def findings_table(findings: Sequence[Any]) -> RenderableType:
@@ -214,7 +225,8 @@ def findings_table(findings: Sequence[Any]) -> RenderableType:
         table.add_column(column, overflow="fold")
     styles = {"ok": "green", "note": "yellow", "defect": "bold red"}
     for finding in findings:
-        table.add_row(Text(finding.point), Text(finding.state, styles[finding.state]), Text(printable(finding.detail)))
+        state = Text(finding.state, styles[finding.state])
+        table.add_row(cell(finding.point), state, cell(finding.detail))
     return table
 
 
@@ -240,7 +252,7 @@ def show(
         dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
         for task in tasks:
             shown += 1
-            console.print(Panel(Group(*_task(task)), title=f"{task.intent}  {task.task_id}", title_align="left"))
+            console.print(Panel(Group(*_task(task)), title=cell(f"{task.intent}  {task.task_id}"), title_align="left"))
             row = dialogues.get(task.task_id)
             if row is not None:
                 for part in _episode(row):
@@ -309,7 +321,7 @@ def _call(name: str, arguments: dict[str, Any]) -> str:
 
 
 def _line(label: str, text: str) -> Text:
-    return Text(f"{label:<12}", "bold").append(printable(text), "default")
+    return Text(f"{label:<12}", "bold").append(one_line(text, 100_000), "default")
 
 
 def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
@@ -317,10 +329,12 @@ def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
     for turn in map(turn_of, row["turns"]):
         yield from _turn(turn)
     broken = [name for name, kept in outcome.process.items() if not kept]
-    verdict = Text(f"  {row['agent']}: reward {outcome.reward:g}", "bold green" if outcome.reward >= 1 else "bold red")
+    verdict = Text(
+        f"  {one_line(row['agent'])}: reward {outcome.reward:g}", "bold green" if outcome.reward >= 1 else "bold red"
+    )
     verdict.append(f", {row['termination']}", "dim")
     for name, why in outcome.detail.items():
-        verdict.append(f"; {name}: {printable(why)}", "red")
+        verdict.append(f"; {one_line(name)}: {one_line(why)}", "red")
     if broken:
         verdict.append(f"; process: not {', not '.join(broken)}", "yellow")
     yield verdict
@@ -329,16 +343,16 @@ def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
 def _turn(turn: Turn) -> Iterator[RenderableType]:
     if turn.role == "tool":
         style = "red" if turn.error else "dim cyan" if turn.seat == "user" else "dim"
-        result = Text(printable(turn.content or ""), style, no_wrap=True, overflow="ellipsis")
+        result = Text(turn.content or "", style, no_wrap=True, overflow="ellipsis")
         yield _hanging("      =", style, result, 7)
         return
     if turn.content:
         who, style = ("customer", "cyan") if turn.role == "user" else ("agent", "green")
-        yield _hanging(f"  {who}", f"bold {style}", Text(printable(turn.content), overflow="fold"))
+        yield _hanging(f"  {who}", f"bold {style}", Text(turn.content, overflow="fold"))
     # Calls on the customer's own device are marked: the agent does not see them.
     label, style = ("  own >", "cyan") if turn.seat == "user" else ("      >", "magenta")
     for call in turn.tool_calls:
-        text = Text(f"{call.name}({printable(call.arguments)})", style, overflow="fold")
+        text = Text(f"{one_line(call.name)}({call.arguments})", style, overflow="fold")
         yield _hanging(label, style, text, 7)
 
 
@@ -349,8 +363,3 @@ def _hanging(label: str, style: str, text: Text, width: int = 10) -> RenderableT
     grid.add_column()
     grid.add_row(Text(label, style), text)
     return grid
-
-
-def printable(text: str) -> str:
-    """Text without control and bidirectional characters: a transcript must not act on the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -6,15 +6,26 @@ endpoints, or both. Only ``actors/inference.py`` knows what an engine is made of
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from yarl import URL
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.printing import keep_secret
 
 #: Marks a field that changes how a run is carried out, not its results: it may differ when the run is resumed.
 HOW: dict[str, Any] = {"results": False}
+
+
+def _kept(variable: str) -> str:
+    keep_secret(os.environ.get(variable, "").strip())
+    return variable
+
+
+#: The name of an environment variable with a key. Whatever reads such settings, a stored run's too, prints no such key.
+KeyVariable = Annotated[str, AfterValidator(_kept)]
 
 
 class Section(BaseModel):
@@ -88,7 +99,7 @@ class PoolConfig(EngineConfig):
         json_schema_extra=HOW,
     )
     urls: list[str] = Field([], description="external endpoints, each ending in /v1", json_schema_extra=HOW)
-    api_key_env: str | None = Field(
+    api_key_env: KeyVariable | None = Field(
         None, description="environment variable with the API key of these endpoints", json_schema_extra=HOW
     )
 

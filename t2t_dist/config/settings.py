@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
 
-from .engines import HOW, EngineConfig, PoolConfig, Replicas, Section
+from .engines import HOW, EngineConfig, KeyVariable, PoolConfig, Replicas, Section
 from .model_names import is_built_in, parse_model
 
 
@@ -45,7 +45,7 @@ class MetricsConfig(Section):
 
     port: int | None = Field(None, ge=0, le=65535, description="port of /metrics, /sd and /healthz; 0 takes a free one")
     host: str = Field("127.0.0.1", description="address to listen on; any but loopback needs a token")
-    token_env: str | None = Field(None, description="environment variable with the bearer token to require")
+    token_env: KeyVariable | None = Field(None, description="environment variable with the bearer token to require")
     linger_s: float = Field(0.0, ge=0, description="seconds to wait after the run for a last scrape")
 
     @model_validator(mode="after")
@@ -94,7 +94,7 @@ class ModelSettings(Section):
     sampling: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="sampling fields by seat, passed on unchanged: temperature, top_p, max_tokens"
     )
-    api_key_env: str | None = Field(
+    api_key_env: KeyVariable | None = Field(
         None, description="environment variable with the endpoints' API key", json_schema_extra=HOW
     )
     send_seed: bool = Field(True, description="send a sampling seed with each request")

@@ -46,6 +46,8 @@ import os
 import traceback
 from enum import StrEnum
 
+from .printing import masked, one_line
+
 
 class FailureClass(StrEnum):
     """Why an attempt produced no graded result."""
@@ -75,7 +77,11 @@ RETRYABLE = frozenset(
 
 
 class InputError(Exception):
-    """Input that can't be used. The message is one line: what, where, what to do."""
+    """Input that can't be used. The message is one line: what, where, what to do. Whatever it quotes, the line is
+    printable, of at most 2,000 characters, and holds no key."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class StoreUnavailable(InputError):
@@ -93,7 +99,7 @@ class EpisodeFailure(Exception):
     failure: FailureClass = FailureClass.TOOL_CRASH
 
     def __init__(self, message: str, failure: FailureClass | None = None) -> None:
-        super().__init__(message)
+        super().__init__(masked(message))
         if failure is not None:
             self.failure = failure
 

@@ -7,36 +7,34 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree as xml
 
+from t2t_dist.core.printing import clean, one_line
 from t2t_dist.core.schema import INTENTS
 
 from .results_table import ALL, ResultsTable
 from .thresholds import ThresholdResult
 
-#: Characters that XML 1.0 can't represent.
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def junit(results: ResultsTable, verdicts: Sequence[ThresholdResult], name: str, wall_s: float) -> bytes:
     """A JUnit file: a suite per agent, a case per intent. A case fails if a gate on it fails, and never by a low figure
     alone."""
-    root = xml.Element("testsuites", name=_text(name))
+    root = xml.Element("testsuites", name=clean(name))
     totals = {"tests": 0, "failures": 0, "skipped": 0}
     agents = list(dict.fromkeys([*results.agents, *(verdict.agent for verdict in verdicts)]))
     for agent in agents:
-        suite = xml.SubElement(root, "testsuite", name=_text(agent or "run"))
+        suite = xml.SubElement(root, "testsuite", name=clean(agent or "run"))
         about = {verdict.intent for verdict in verdicts if verdict.agent == agent}
         counts = dict.fromkeys(totals, 0)
         for intent in (*INTENTS, ALL, ""):
             estimate = results.passes(1, agent, intent) if intent and agent in results.agents else None
             if intent not in about and (estimate is None or not (estimate.tasks or results.trials(agent, intent))):
                 continue
-            case = xml.SubElement(suite, "testcase", classname=_text(agent or "run"), name=intent or "gates")
+            case = xml.SubElement(suite, "testcase", classname=clean(agent or "run"), name=intent or "gates")
             counts["tests"] += 1
             mine = [verdict for verdict in verdicts if (verdict.agent, verdict.intent) == (agent, intent)]
             failed = [verdict for verdict in mine if not verdict.passed]
             for verdict in failed:
                 detail = f"{verdict.threshold}: {verdict.detail}"
-                xml.SubElement(case, "failure", message=_text(detail), type="gate").text = _text(detail)
+                xml.SubElement(case, "failure", message=clean(detail), type="gate").text = clean(detail)
             counts["failures"] += bool(failed)
             if estimate is not None and estimate.value is not None:
                 detail = (
@@ -121,8 +119,4 @@ def _change(difference: dict[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     """Text that can't end a cell or become markup."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
-
-
-def _text(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", one_line(text))

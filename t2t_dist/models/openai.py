@@ -31,6 +31,7 @@ from t2t_dist.core.errors import (
     EngineUnavailable,
     InputError,
 )
+from t2t_dist.core.printing import keep_secret, masked
 
 from .chat import Conversation, Reply
 from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
@@ -339,7 +340,7 @@ class OpenAIChat:
         text = str(words) or (type(words).__name__ if isinstance(words, BaseException) else "(nothing)")
         for secret in (self._key, key):
             text = text.replace(secret, "***") if secret else text
-        return quote(text)
+        return masked(quote(text))
 
     def _key_refused(self, status: int, data: bytes, where: str, key: str) -> str:
         variable = self.options.api_key_env
@@ -370,7 +371,7 @@ def api_key_of(variable: str | None) -> str:
         raise InputError(f"environment variable {variable} is not set; put the endpoint's API key there")
     if not key.isprintable() or not key.isascii():
         raise InputError(f"environment variable {variable} holds characters that no API key has; set it again")
-    return key
+    return keep_secret(key)
 
 
 def listed_models(data: bytes) -> list[str]:

@@ -118,7 +118,7 @@ class Binder:
             yield dict(arguments)
             return
         (slot, spec), rest = left[0], left[1:]
-        if spec.kind == "plain" and slot not in self.extra and slot not in self.tool.required:
+        if slot not in self.extra and slot not in self.tool.required and not self._suggested(spec):
             # Nothing suggests a value: the tool's default applies.
             yield from self._bind(rest, arguments, bound)
             return
@@ -133,13 +133,19 @@ class Binder:
             yield from self._bind(rest, arguments, bound | around)
             del arguments[slot]
 
+    def _suggested(self, spec: Spec) -> bool:
+        """Whether any value is known for an argument."""
+        if spec.kind == "list":
+            return spec.item.kind == "scalar" and bool(self.seen.values(spec.item.name))
+        return spec.kind == "choice" or (bool(spec.name) and bool(self.seen.values(spec.name)))
+
     def _choices(
         self, slot: str, spec: Spec, arguments: dict[str, Any], bound: Context
     ) -> Iterable[tuple[Any, Context]]:
         given = [(value, frozenset[tuple[str, Any]]()) for value in self.extra.get(slot, ())]
         if spec.kind == "choice":
             found: Iterable[tuple[Any, Context]] = [(choice, frozenset()) for choice in spec.choices]
-        elif spec.kind in ("scalar", "struct"):
+        elif spec.kind in ("scalar", "struct") and spec.name:  # records of no named type have nothing in common
             found = self._related(spec.name, bound)
         elif spec.kind == "list" and spec.item.kind == "scalar":
             found = self._lists(slot, spec.item.name, arguments, bound)

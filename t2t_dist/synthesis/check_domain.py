@@ -14,7 +14,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
-from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError
+from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError, argument_types
 
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .explore import GraphExplorer
@@ -71,10 +71,10 @@ def _schema(domain: Domain) -> Iterator[str]:
         if tool.untyped:
             yield f"{tool.where}: {tool.name} has no type for {', '.join(tool.untyped)}; annotate it"
         if not tool.description:
-            yield f"{tool.where}: {tool.name} has no docstring; models read it as the tool's description"
+            yield f"{tool.where}: {tool.name} {tool.undescribed()}"
         for slot in tool.parameters:
             if not tool.schema["function"]["parameters"]["properties"][slot].get("description"):
-                yield f"{tool.where}: {tool.name} does not describe '{slot}'; add it under 'Args:' in the docstring"
+                yield f"{tool.where}: {tool.name} {tool.undescribed(slot)}"
         if tool.kind is Kind.READ and not tool.produces() and tool.side == AGENT:
             yield f"{tool.where}: the result of {tool.name} has no domain type, so nothing can follow from it"
     for flow in domain.workflow_list:
@@ -239,10 +239,11 @@ def _writes_reachable(domain: Domain) -> Iterator[str]:
             continue
         sources = {t for a, b, t in graph_of(domain).edges() if b == name}
         missing = sorted(tool.consumes() - sources)
-        plain = [slot for slot in tool.required if tool.parameters[slot].kind == "plain"]
+        plain = [slot for slot in tool.required if not argument_types(tool.parameters[slot]) - {""}]
+        plain = [slot for slot in plain if tool.parameters[slot].kind != "choice"]
         hint = f"no tool's result holds {', '.join(missing)}" if missing else "no binding was valid; see rules and data"
         if plain:
-            hint = f"{', '.join(plain)} has no domain type; give it one (NewType), and values for it in samples()"
+            hint = f"{', '.join(plain)} has no domain type; {tool.how_to_type(plain[0])}"
         yield f"{tool.where}: exploration never reaches {name}: {hint}"
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from markupsafe import Markup, escape
 
+from t2t_dist.core.printing import printable
+
 #: A message longer than ``CUT`` is cut; it is shown in full on a page of its own, ``PAGE`` characters at a time.
 CUT, PAGE = 6_000, 50_000
 #: JSON up to this size is pretty-printed.
@@ -54,7 +56,7 @@ def plain(value: Any) -> Any:
     """Finalizer of values without ``|v``: in attributes, invisible characters can only be marked, not named."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value)
+    return printable(value)
 
 
 def _named(character: str) -> Markup:

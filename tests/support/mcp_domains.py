@@ -19,8 +19,9 @@ from t2t_dist.environments.base import Domain
 from tests.support.paths import ROOT
 
 WORLDS = ROOT / "tests/support/mcp_worlds"
-#: Where tests/support/mcp.sh installs third-party servers.
-_BINS = {"mcp-server-sqlite": ROOT / ".mcp/python/bin", "mcp-server-filesystem": ROOT / ".mcp/node_modules/.bin"}
+#: Where tests/support/mcp.sh installs third-party servers, as docs/mcp.md does.
+SQLITE_ENV = ROOT / ".mcp/python"
+_BINS = {"mcp-server-sqlite": SQLITE_ENV / "bin", "mcp-server-filesystem": ROOT / ".mcp/node_modules/.bin"}
 
 
 def with_server(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +63,7 @@ def _of_the_page(home: Path) -> None:
     assert policy
     assert sql
     (home / "template").mkdir(parents=True)
+    (home / "server-env").symlink_to(SQLITE_ENV)
     (home / "server.yaml").write_text(yaml_[1])
     (home / "policy.md").write_text(policy[1])
     database = sqlite3.connect(home / "template/library.db")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 import weakref
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -14,13 +15,14 @@ from typing import Any, ClassVar
 
 from ...assistant import transfer_to_human_agents
 from ...base import Domain, Profile, joined
-from ...entities import Spec
+from ...entities import PLAIN, Spec
 from ...language import Language, Said, load_language
 from ...state import Base, Record, World
 from ...tools import Call, Tool, argument_types
 from .config import McpConfig, ToolConfig, find_file, load
 from .pool import Pool
 from .rules import MISSING, DeclaredRule, compiled, records_where, value_at
+from .schemas import legal_name
 from .server import Offered, sdk, sweep
 from .snapshot import SCHEMA
 from .tools import McpTool, camel, slots_of
@@ -71,7 +73,7 @@ def _check(config: McpConfig, file: Path) -> None:
     policy = file.parent / config.policy
     if not policy.is_file():
         raise ValueError(f"{file.name}: policy: there is no file '{policy}'; write the rules that agents are to follow")
-    command = config.server.command
+    command = config.server.command.replace("{here}", str(file.parent)).replace("{python}", sys.executable)
     if "{" not in command and shutil.which(command, path=None) is None:
         raise ValueError(f"{file.name}: server.command: there is no program '{command}'; install it, or name its path")
     if config.server.url is not None and "{port}" not in config.server.url:
@@ -81,12 +83,26 @@ def _check(config: McpConfig, file: Path) -> None:
 
 
 def _tools(config: McpConfig, file: Path, offered: list[Offered]) -> list[McpTool]:
-    """The tools for agents: those of the server in its order, then those that the file defines."""
-    by_name = {tool.name: tool for tool in offered}
-    chosen: dict[str, tuple[Offered, ToolConfig]] = {}
+    """The tools for agents, under the names that chat endpoints take: those of the server in its order, then those that
+    the file defines. The file may call a tool of the server by either name."""
+    by_name = {legal_name(tool.name): tool for tool in offered} | {tool.name: tool for tool in offered}
+    hidden = {by_name[name].name for name in config.hide if name in by_name}
+    chosen: dict[str, tuple[str, Offered, ToolConfig]] = {}
+
+    def choose(name: str, source: Offered, given: ToolConfig) -> None:
+        legal = legal_name(name)
+        if (other := chosen.get(legal)) is not None and other[0] != name:
+            raise ValueError(
+                f"{file.name}: the tools '{other[0]}' and '{name}' would both be '{legal}' to agents, since chat"
+                " endpoints take letters, digits, _ and - only: hide one, or give one another name by tools.NAME.of"
+            )
+        chosen[legal] = name, source, given
+
     for listed in offered:
-        if listed.name not in config.hide and (config.offer == "all" or listed.name in config.tools):
-            chosen[listed.name] = listed, config.tools.get(listed.name) or ToolConfig()
+        own = listed.name if listed.name in config.tools else legal_name(listed.name)
+        given = config.tools.get(own) if by_name.get(own) is listed else None
+        if listed.name not in hidden and (config.offer == "all" or given is not None):
+            choose(listed.name, listed, given or ToolConfig())
     for name, given in config.tools.items():
         source = by_name.get(given.of or name)
         if source is None:
@@ -95,8 +111,8 @@ def _tools(config: McpConfig, file: Path, offered: list[Offered]) -> list[McpToo
             raise ValueError(f"{file.name}: tools.{name}: the server has no tool '{given.of or name}'; {hint}")
         if given.template is not None and (loose := slots_of(given.template) - set(given.arguments)):
             raise ValueError(f"{file.name}: tools.{name}: 'with' speaks of '{min(loose)}', which is no argument")
-        chosen[name] = source, given
-    tools = [McpTool(name, source, given, config, file.name) for name, (source, given) in chosen.items()]
+        choose(source.name if given.of is None else name, source, given)
+    tools = [McpTool(name, source, given, config, file.name) for name, (_, source, given) in chosen.items()]
     people = config.customers
     facts = {name for person in people.people for name in person.facts}
     declared = {people.type, *people.facts, *facts, *config.types}.union(*(tool.names() for tool in tools))
@@ -202,7 +218,7 @@ class McpDomain(Domain):
 
     def _spec(self, call: Call, slot: str) -> Spec:
         tool: Tool | None = self.tools.get(call.name)
-        return tool.parameters[slot] if tool is not None else Spec("scalar", camel(slot))
+        return tool.parameters.get(slot, PLAIN) if tool is not None else Spec("scalar", camel(slot))
 
     def _said(self, world: World, kind: str, value: Any) -> str:
         words = self.config.types.get(kind)

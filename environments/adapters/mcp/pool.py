@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import orjson
 
@@ -310,8 +311,9 @@ class Pool:
         masked = [re.compile(expression) for expression in self.config.masked]
 
         def mask(text: str) -> str:
-            if real in text:
-                text = text.replace(real, root) if root else text.replace(real + os.sep, "").replace(real, ".")
+            for name in (real, quote(real)):  # the second in URIs
+                if name in text:
+                    text = text.replace(name, root) if root else text.replace(name + os.sep, "").replace(name, ".")
             for secret in secrets:
                 text = text.replace(secret, "***")
             for expression in masked:

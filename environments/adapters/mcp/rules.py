@@ -21,6 +21,7 @@ from ...rules import Rule
 from ...state import World
 from ...tools import Call
 from .config import ProposalConfig, RuleConfig
+from .schemas import legal_name
 
 MISSING = object()
 Values = Mapping[str, Any]
@@ -136,7 +137,8 @@ class DeclaredRule(Rule):
 
     def __init__(self, config: RuleConfig, where: str) -> None:
         checked(config, where)
-        super().__init__(config.number, tuple(config.tools), config.enforced, config.handling, self._reason)
+        tools = tuple(legal_name(tool) for tool in config.tools)
+        super().__init__(config.number, tools, config.enforced, config.handling, self._reason)
         self.config, self.where, self.name = config, where, f"rule {config.number}"
         self._propose = self._proposed
 
@@ -168,7 +170,7 @@ def _calls(proposal: ProposalConfig, values: Values) -> Iterator[Call]:
         choices.append([_made(one, values) for one in listed])
     for chosen in itertools.product(*choices):
         if MISSING not in chosen:
-            yield Call(proposal.call, dict(zip(proposal.template, chosen, strict=True)))
+            yield Call(legal_name(proposal.call), dict(zip(proposal.template, chosen, strict=True)))
 
 
 def _made(item: Any, values: Values) -> Any:

@@ -19,19 +19,20 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
 from ...tools import ToolCrash, ToolError, ToolLost, ToolTimeout
 from .config import ServerConfig
+from .schemas import words
+from .transport import END_S, Plain, by_http, by_stdio, ended
 
 T = TypeVar("T")
 _GUARD = Path(__file__).with_name("process_guard.py")
-#: Seconds for a server to end by itself before it is killed.
-_END_S = 5.0
 _PREFIX = "t2t-mcp-"
-_MAX_LOG, _MAX_ANSWER = 1 << 20, 4 << 20
+#: Bytes of a log, and of its end that is looked at; characters of an answer, and of a refusal by the protocol; tools.
+_MAX_LOG, _LOG_END, _MAX_ANSWER, _MAX_REFUSAL, _MAX_TOOLS = 1 << 20, 4096, 4 << 20, 20_000, 1_000
 # A server that prints to stdout is reported as one that does not start; the SDK's tracebacks would only repeat that.
 logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
@@ -114,6 +115,7 @@ class Server:
         self._stop = asyncio.Event()
         self._ended: Future[None] | None = None
         self._gone = threading.Event()
+        self._broken = ""  # what made the connection unusable
 
     # -- start and end -----------------------------------------------------------------------------------------------
     def start(self) -> list[Offered]:
@@ -132,7 +134,8 @@ class Server:
             problem = f"did not start as an MCP server ({_first(error)})"
         said = self._last_words()
         self.close()
-        raise NoStart(f"the server '{self.config.command}' {problem}{': ' + said if said else ''}")
+        problem = self._broken or problem
+        raise NoStart(f"the server '{self._filled(self.config.command)}' {problem}{': ' + said if said else ''}")
 
     async def _serve(self, ready: Future[list[Offered]]) -> None:
         """The whole connection, in one task as the SDK requires."""
@@ -140,8 +143,8 @@ class Server:
             async with AsyncExitStack() as stack:
                 from mcp import ClientSession
 
-                streams = await self._transport(stack)
-                session = await stack.enter_async_context(ClientSession(*streams[:2]))
+                received, sent, *_ = await self._transport(stack)
+                session = await stack.enter_async_context(ClientSession(Plain(received), sent))
                 await session.initialize()
                 tools = await _tools(session)
                 self._session, self._guard = session, self._found_guard()
@@ -154,22 +157,24 @@ class Server:
             self._session = None
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
-        """The SDK's streams to the server process, which runs under our guard."""
-        from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
+        """The streams to the server process, which runs under our guard."""
+        from mcp.client.stdio import get_default_environment
 
         command = [self._filled(self.config.command), *(self._filled(arg) for arg in self.config.args)]
         guarded = [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), str(self.folder), *command]
-        env = {name: os.environ[name] for name in self.config.inherit if name in os.environ}
+        env = get_default_environment()
+        env |= {name: os.environ[name] for name in self.config.inherit if name in os.environ}
         env |= {name: self._filled(value) for name, value in self.config.env.items()}
         if self.config.url is None:
-            parameters = StdioServerParameters(command=guarded[0], args=guarded[1:], env=env, cwd=self._names["dir"])
-            return await stack.enter_async_context(stdio_client(parameters, errlog=cast(TextIO, self._log)))
-        from mcp.client.streamable_http import streamable_http_client
-
-        process = self._process = self._spawned(guarded, get_default_environment() | env)
-        stack.push_async_callback(_ended, process)
+            folder = Path(self._names["dir"])
+            return await stack.enter_async_context(by_stdio(guarded, env, folder, self._log, self._set_broken))
+        process = self._process = self._spawned(guarded, env)
+        stack.push_async_callback(_stopped, process)
         await self._listening(process, int(self._names["port"]))
-        return await stack.enter_async_context(streamable_http_client(self._filled(self.config.url)))
+        return await by_http(stack, self._filled(self.config.url), self._set_broken)
+
+    def _set_broken(self, why: str) -> None:
+        self._broken = why
 
     def _spawned(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         """A server that uses HTTP; its stdin is still a pipe, which closes when we end."""
@@ -206,8 +211,8 @@ class Server:
 
     def _last_words(self) -> str:
         """The last line that the server wrote to stderr, with secrets and the folder's name masked."""
-        self._log.seek(0)
-        lines = self._log.read()[-4096:].decode(errors="replace").split("\n")
+        self._log.seek(max(0, os.fstat(self._log.fileno()).st_size - _LOG_END))
+        lines = self._log.read(_LOG_END).decode(errors="replace").split("\n")
         return next((self._mask(line.strip())[:200] for line in reversed(lines) if line.strip()), "")
 
     @property
@@ -232,7 +237,7 @@ class Server:
         else:
             self._cleared()
 
-    def wait_closed(self, seconds: float = _END_S) -> None:
+    def wait_closed(self, seconds: float = END_S) -> None:
         """After :meth:`close`: wait until process and folder are gone, ``seconds`` at most."""
         self._gone.wait(seconds)
 
@@ -254,6 +259,7 @@ class Server:
             ToolError: the server answers with an error of the protocol (wrong arguments).
             ToolTimeout: no answer in time. The server can't be used any more.
             ToolLost: the server ended before or during the call.
+            ToolCrash: it answered with what is no answer, or too large.
         """
         from mcp.shared.exceptions import MCPError
         from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
@@ -263,24 +269,31 @@ class Server:
         if session is None:
             raise ToolLost(f"{name}: the MCP server has ended")
         try:
-            result = _LOOP.submit(_call(session, name, dict(arguments), seconds)).result(seconds + _END_S)
+            result = _LOOP.submit(_call(session, name, dict(arguments), seconds)).result(seconds + END_S)
         except TimeoutError:
+            self._check_usable(name)
             raise ToolTimeout(f"{name} did not answer within {seconds:g} s") from None
         except MCPError as error:
+            self._check_usable(name)
             if error.code == REQUEST_TIMEOUT:
                 raise ToolTimeout(f"{name} did not answer within {seconds:g} s") from None
             if error.code == CONNECTION_CLOSED or not self.alive:
                 raise ToolLost(f"the MCP server ended during {name}{self._why()}") from None
-            raise ToolError(self._mask(error.message)) from None
+            raise ToolError(self._mask(error.message[:_MAX_REFUSAL])) from None
         except Exception as error:
+            self._check_usable(name)
             if not self.alive:
                 raise ToolLost(f"the MCP server ended during {name}{self._why()}") from None
             raise ToolCrash(f"{name} answered what is not MCP: {_first(error)}") from None
         self._trim_log()
-        text = _text(result)
+        text = "\n".join(part.text for part in result.content)
         if len(text) > _MAX_ANSWER:
             raise ToolCrash(f"{name} answered with more than {_MAX_ANSWER >> 20} MiB of text")
         return Answer(self._mask(text), bool(result.is_error))
+
+    def _check_usable(self, name: str) -> None:
+        if self._broken:
+            raise ToolCrash(f"{name}: the MCP server {self._broken}") from None
 
     def _why(self) -> str:
         said = self._last_words()
@@ -301,8 +314,11 @@ async def _tools(session: Any) -> list[Offered]:
         page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor else None)
         for tool in page.tools:
             read_only = bool(tool.annotations and tool.annotations.read_only_hint)
-            described = " ".join((tool.description or "").split())
-            found.append(Offered(tool.name, described, tool.input_schema, tool.output_schema, read_only))
+            found.append(
+                Offered(tool.name, words(tool.description or ""), tool.input_schema, tool.output_schema, read_only)
+            )
+        if len(found) > _MAX_TOOLS:
+            raise ValueError(f"it lists more than {_MAX_TOOLS} tools")
         cursor = page.next_cursor
         if not cursor:
             break
@@ -317,27 +333,12 @@ async def _call(session: Any, name: str, arguments: dict[str, Any], seconds: flo
     return await asyncio.wait_for(session.send_request(request, CallToolResult), seconds)
 
 
-def _text(result: Any) -> str:
-    """The text for the caller: text parts as they are, other parts by their kind, or the structured content."""
-    import orjson
-
-    texts = [part.text if part.type == "text" else f"[{part.type}]" for part in result.content]
-    if not texts and result.structured_content is not None:
-        return orjson.dumps(result.structured_content).decode()
-    return "\n".join(texts)
-
-
-async def _ended(process: subprocess.Popen[bytes]) -> None:
+async def _stopped(process: subprocess.Popen[bytes]) -> None:
     """End a server that uses HTTP: signal its guard, and wait."""
     process.terminate()
     if process.stdin is not None:
         process.stdin.close()
-    for _ in range(int(_END_S / 0.02)):
-        if process.poll() is not None:
-            return
-        await asyncio.sleep(0.02)
-    process.kill()
-    process.wait()
+    await ended(process)
 
 
 def _first(error: BaseException) -> str:

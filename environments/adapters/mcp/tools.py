@@ -6,7 +6,6 @@ record (``{loan_id: LoanId, title: ""}``), ``{"*": ...}`` for a mapping with any
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
@@ -16,13 +15,18 @@ import orjson
 
 from ...entities import PLAIN, DomainValue, Spec
 from ...state import World
+from ...tool_schema import in_place
 from ...tools import AGENT, Kind, Tool, ToolError
+from .answers import value_of
 from .config import ArgumentConfig, McpConfig, ToolConfig
 from .rules import compiled
+from .schemas import alternatives, carried, deeper, taken
 from .server import Answer, Offered
 
 Make = Callable[[World, str, Mapping[str, Any]], Answer]
 _READERS = ("auto", "json", "python", "lines", "text")
+#: Levels of arguments, and of the schema of a result.
+_DEEPEST = 40
 
 
 def camel(name: str) -> str:
@@ -47,10 +51,14 @@ def spec_from(shape: Any, where: str) -> Spec:
 
 def spec_of_schema(schema: Any, name: str) -> Spec:
     """The type of a value with this name and JSON schema; scalars have the default type for the name."""
-    if not isinstance(schema, dict):
+    several = list(alternatives(schema))
+    if len(several) != 1:
         return PLAIN
+    schema = several[0]
     if choices := schema.get("enum"):
-        return Spec("choice", choices=tuple(choices))
+        said = [choice for choice in choices if choice is not None] if isinstance(choices, list) else []
+        plain = all(isinstance(choice, str | int | float) for choice in said)
+        return Spec("choice", choices=tuple(said)) if said and plain else PLAIN
     kind = schema.get("type")
     if kind in ("string", "integer") and name:
         return Spec("scalar", camel(name))
@@ -81,7 +89,7 @@ class McpTool(Tool):
         self.timeout = 2 * server.timeout + server.start_timeout + 10
         self.description = config.description or offered.description
         schema = _own_schema(config) if config.template is not None else _with_descriptions(offered.schema, config)
-        schema.setdefault("properties", {})
+        schema, self._validator = taken(schema, self.where)
         self.schema = {
             "type": "function",
             "function": {"name": name, "description": self.description, "parameters": schema},
@@ -93,7 +101,7 @@ class McpTool(Tool):
             raise ValueError(
                 f"{self.where}: there is no argument '{unknown[0]}'; {', '.join(self.parameters) or 'none'}"
             )
-        derived = spec_of_schema(offered.returns, "")
+        derived = _spec_of_result(offered.returns)
         self.returns = spec_from(config.returns, self.where) if config.returns is not None else derived
         self._declared = {slot for slot, given in config.arguments.items() if _type_in(given)}
         if config.returns is not None:
@@ -102,8 +110,8 @@ class McpTool(Tool):
         self._pattern = None if config.read_as in _READERS else compiled(config.read_as, self.where)
         refused = config.refused or domain.refused
         self._refused = None if refused is None else compiled(refused, self.where)
-        self._closed = not schema.get("additionalProperties")
-        self._validator = _validator(schema, self.where)
+        # Of a tool that takes other arguments as well, only those that it describes are offered.
+        self._open = bool(schema.get("additionalProperties") or schema.get("patternProperties"))
         self.make: Make | None = None
         self.function = self._called
 
@@ -135,17 +143,38 @@ class McpTool(Tool):
             self.returns = only(self.returns, consumed)
 
     def settle_arguments(self, produced: set[str]) -> None:
-        """Drop guessed types of arguments that no result returns."""
-        for slot, spec in self.parameters.items():
-            if slot not in self._declared:
-                self.parameters[slot] = only(spec, produced)
+        """Drop guessed types of arguments that no result returns. What a look-up may leave out, and the file says
+        nothing about, is left out when calls are made up: the server's default applies."""
+        for slot, spec in list(self.parameters.items()):
+            if slot in self._declared:
+                continue
+            self.parameters[slot] = only(spec, produced)
+            if self.kind is Kind.READ and self.required and slot not in self.required:
+                del self.parameters[slot]
+
+    def undescribed(self, slot: str = "") -> str:
+        what, key = (f"does not describe '{slot}'", f"arguments.{slot}.") if slot else ("has no description", "")
+        return f"{what}, which models read; give it in the file: {key}description"
+
+    def how_to_type(self, slot: str) -> str:
+        return f"give it one (arguments.{slot}.type), and values for it by types.TYPE.samples"
 
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        problem = min(self._validator.iter_errors(arguments), key=lambda error: len(error.absolute_path), default=None)
+        if deeper(arguments, _DEEPEST):
+            raise ToolError(f"the arguments have more than {_DEEPEST} levels. Expected {self.signature()}")
+        try:
+            orjson.dumps(arguments)
+        except TypeError as error:  # a whole number beyond 64 bits, half of a surrogate pair
+            raise ToolError(f"the arguments can't be sent ({error}). Expected {self.signature()}") from None
+        try:
+            problems = list(self._validator.iter_errors(arguments))
+        except (ArithmeticError, RecursionError):
+            problems = []  # a schema that can't be computed: the server decides
+        problem = min(problems, key=lambda error: len(error.absolute_path), default=None)
         if problem is not None:
             at = ".".join(str(part) for part in problem.absolute_path) or "arguments"
             raise ToolError(f"{at}: {problem.message[:200]}. Expected {self.signature()}")
-        if self._closed and (unknown := [name for name in arguments if name not in self.parameters]):
+        if not self._open and (unknown := [name for name in arguments if name not in self.hints]):
             raise ToolError(f"{unknown[0]}: there is no such argument. Expected {self.signature()}")
         return arguments
 
@@ -168,32 +197,17 @@ class McpTool(Tool):
             return [{name: value or "" for name, value in m.groupdict().items()} for m in self._pattern.finditer(text)]
         if self._reader == "lines":
             return [line for line in text.split("\n") if line.strip()]
-        try:
-            if self._reader == "python":
-                return ast.literal_eval(text)
-            return orjson.loads(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            return text
-
-
-def _validator(schema: dict[str, Any], where: str) -> Any:
-    """A validator of arguments. Raises ValueError: the schema is invalid."""
-    import jsonschema  # comes with the SDK, which only MCP domains need
-
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise ValueError(f"{where}: the server's schema of it is wrong: {error.message[:200]}") from None
-    return jsonschema.Draft202012Validator(schema)
+        return value_of(text, python=self._reader == "python")
 
 
 class _Hint:
     """The type of an argument as a signature shows it."""
 
     def __init__(self, schema: Any) -> None:
-        kind = schema.get("type", "any") if isinstance(schema, dict) else "any"
         choices = schema.get("enum") if isinstance(schema, dict) else None
-        self.__name__ = " | ".join(repr(choice) for choice in choices) if choices else str(kind)
+        kinds = dict.fromkeys(str(each.get("type") or "any") for each in alternatives(schema))
+        named = [repr(choice) for choice in choices] if isinstance(choices, list) else list(kinds)
+        self.__name__ = " | ".join(named) or "any"
 
 
 def _type_in(given: str | list[str] | ArgumentConfig | None) -> str | list[str] | None:
@@ -217,14 +231,20 @@ def _own_schema(config: ToolConfig) -> dict[str, Any]:
 
 
 def _with_descriptions(schema: dict[str, Any], config: ToolConfig) -> dict[str, Any]:
-    """The server's schema with the file's additions to its arguments, and without ``$schema``."""
-    properties = dict(schema.get("properties") or {})
+    """The server's schema with the file's additions to its arguments."""
+    listed = schema.get("properties")
+    properties = dict(listed) if isinstance(listed, dict) else {}
     for slot, given in config.arguments.items():
         if isinstance(given, ArgumentConfig) and isinstance(properties.get(slot), dict):
             more: dict[str, Any] = {"description": given.description} if given.description else {}
             more |= {"enum": given.choices} if given.choices else {}
             properties[slot] = properties[slot] | more
-    return {**{key: value for key, value in schema.items() if key != "$schema"}, "properties": properties}
+    return {**schema, "properties": properties}
+
+
+def _spec_of_result(schema: Any) -> Spec:
+    """The type of a result that the server describes; none where it can't be used."""
+    return PLAIN if schema is None or deeper(schema, _DEEPEST) else spec_of_schema(carried(in_place(schema)), "")
 
 
 _SLOT = re.compile(r"\{(\w+)(\|sql)?\}")

@@ -12,6 +12,8 @@ from html import escape as _escape
 from math import ceil, floor, log10
 from typing import NamedTuple
 
+from t2t_dist.core.printing import clean
+
 WIDTH = 440
 #: Colours safe for colour-blind readers (after Okabe and Ito), for light and dark backgrounds.
 LIGHT: dict[str, Sequence[str]] = {
@@ -31,11 +33,6 @@ DARK: dict[str, Sequence[str]] = {
 SERIES = len(LIGHT["series"])
 _MARGIN = 14  # around a standalone chart
 _CHAR = 7.6  # width of a character at 12 units, in a wide font
-
-
-def clean(text: str) -> str:
-    """Text without control characters, which XML can't represent, and bidirectional ones, which reorder text."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def escape(text: str) -> str:

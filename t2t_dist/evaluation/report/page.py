@@ -12,13 +12,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.printing import clean
 from t2t_dist.core.schema import INTENTS, Turn
 from t2t_dist.core.version import __version__
 from t2t_dist.grading.diagnose import CODES
 
 from ..results_table import ALL
 from .data import ReportData
-from .drawing import DARK, LIGHT, TEXT, clean, standalone, style
+from .drawing import DARK, LIGHT, TEXT, standalone, style
 from .figures import Figure, figures
 from .tables import Table, tables
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.printing import keep_secret
 
 from .remote import RemoteStorage, StoreRefused
 
@@ -87,8 +88,8 @@ class S3Storage(RemoteStorage):
         credentials = self._session.get_credentials()
         if credentials is not None:
             frozen = credentials.get_frozen_credentials()
-            settings |= {"access_key": frozen.access_key, "secret_key": frozen.secret_key}
-            settings |= {"session_token": frozen.token} if frozen.token else {}
+            settings |= {"access_key": frozen.access_key, "secret_key": keep_secret(frozen.secret_key)}
+            settings |= {"session_token": keep_secret(frozen.token)} if frozen.token else {}
         endpoint = urlsplit(self._client.meta.endpoint_url)
         if not (endpoint.hostname or "").endswith(".amazonaws.com"):
             settings |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}

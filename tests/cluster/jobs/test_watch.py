@@ -41,7 +41,7 @@ def test_a_half_summary_is_a_line_like_any_other() -> None:
 
 
 def test_what_acts_on_a_terminal_does_not_get_there() -> None:
-    assert LogLines().feed("a\x1b[31mred\x1b[0m\x07b\tc\x1b]0;title\n") == ["aredb\tc]0;title"]
+    assert LogLines().feed("a\x1b[31mred\x1b[0m\x07b\tc\x1b]0;title\n") == ["ared\ufffdb\tc\ufffd]0;title"]
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

@@ -105,11 +105,16 @@ def reply(message: dict) -> dict:
     return {"content": [{"type": "text", "text": text}], "isError": wrong}
 
 
-made = Path("made.json")
-if os.environ.get("AT_START") == "append" or (os.environ.get("AT_START") == "create" and not made.exists()):
-    with made.open("a") as file:
-        file.write("1\n")
-for line in sys.stdin:
-    message = json.loads(line)
-    if "id" in message:
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": reply(message)}), flush=True)
+def serve(reply=reply) -> None:
+    made = Path("made.json")
+    if os.environ.get("AT_START") == "append" or (os.environ.get("AT_START") == "create" and not made.exists()):
+        with made.open("a") as file:
+            file.write("1\n")
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "id" in message and (result := reply(message)) is not None:
+            print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
