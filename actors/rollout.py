@@ -69,13 +69,13 @@ class Orders(NamedTuple):
     """The driver's orders to a worker.
 
     ``items``: (number, attempt) of each item to start; ``flush``: write the rows so far now; ``slots``: episodes at
-    once from now on (0: unchanged); ``fleet``: a new view of the engines; ``stacks``: report where the live items are;
-    ``feedback_weights``: feedback weights of the writes, for explorations from now on.
+    once from now on (``None``: unchanged); ``fleet``: a new view of the engines; ``stacks``: report where the live
+    items are; ``feedback_weights``: feedback weights of the writes, for explorations from now on.
     """
 
     items: Sequence[tuple[int, int]] = ()
     flush: bool = False
-    slots: int = 0
+    slots: int | None = None
     fleet: FleetView | None = None
     stacks: bool = False
     feedback_weights: dict[str, float] | None = None
@@ -86,7 +86,8 @@ class Report(NamedTuple):
 
     ``lags``: by milliseconds (rounded up), how often the event loop was that late; ``rss_mb``: memory now; ``held``:
     per engine, this worker's requests there and how those since the last report ended; ``slowest``: the oldest live
-    episodes; ``stacks``: where the oldest items are, if that was ordered; ``calls``: counts of model calls, by pool.
+    episodes; ``stacks``: where the oldest items are, if that was ordered; ``calls``: counts of model calls, by pool;
+    ``running``: episodes that hold a slot now.
     """
 
     finished: list[int]
@@ -99,6 +100,7 @@ class Report(NamedTuple):
     slowest: list[dict[str, Any]]
     stacks: list[str] | None
     calls: dict[str, Calls]
+    running: int
 
 
 @dataclass
@@ -137,7 +139,7 @@ class Worker:
             self.work.models.update(orders.fleet)
         if orders.feedback_weights is not None:
             self.work.feedback_weights = orders.feedback_weights
-        if orders.slots:
+        if orders.slots is not None:
             self.work.slots.resize(orders.slots)
         for item, attempt in orders.items:
             self._running[item] = asyncio.create_task(self._run(item, attempt))
@@ -173,6 +175,7 @@ class Worker:
             self.work.runner.slowest(_SLOWEST),
             self._stacks() if orders.stacks else None,
             calls,
+            self.work.slots.running,
         )
 
     def _count_calls(self) -> None:
@@ -292,17 +295,18 @@ class RolloutActor:
         if path not in sys.path:
             sys.path.insert(0, path)  # a custom domain is imported from the driver's directory
 
-    async def ready(self) -> bool:
-        """Open the work (database, source run, models). Raises InputError if that fails."""
+    async def ready(self) -> int:
+        """Open the work (database, source run, models). Returns the process's id. Raises InputError if that fails."""
         kind, config, out, name = self.args
         end_with_parent()
-        work, storage = open_workload(kind, config, 1), open_storage(out, patient=True)
+        # No slot before the driver's first orders: the other workers may have them all.
+        work, storage = open_workload(kind, config, 0), open_storage(out, patient=True)
         _check_same(storage, work.run_id)
         self.worker = Worker(work, storage, name)
         gc.collect()
         gc.freeze()  # database, tools and tasks stay: no collection needs to visit them again
         gc.set_threshold(_GC_EVERY, 10, 10)
-        return True
+        return os.getpid()
 
     async def exchange(self, orders: Orders) -> Report:
         """See :meth:`Worker.exchange`."""

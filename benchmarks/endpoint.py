@@ -7,7 +7,7 @@ protocol under uvloop, in a process of its own, that searches the request for a 
 
 prints one JSON line with its ``url`` and serves until its parent dies. One episode against it is 5 user turns with one
 tool call each and a stop: 16 model calls (see :func:`choose`). ``GET /stats`` tells how many calls it was sent, of how
-many bytes in all, and its own CPU seconds.
+many bytes in all, how many it is answering and the most since the last ``/stats``, and its own CPU seconds.
 
 It reads HTTP/1.1 with Content-Length only, one request at a time on each connection.
 """
@@ -100,9 +100,11 @@ def response(payload: object, status: str = "200 OK") -> bytes:
 class Connection(asyncio.Protocol):
     """One client connection."""
 
-    # Of all connections.
+    # Of all connections. ``running``: requests without an answer whose client is there; ``most``: of them since /stats.
     calls = 0
     bytes = 0
+    running = 0
+    most = 0
 
     def __init__(self, script: Script, latency: float) -> None:
         self.script = script
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol):
         self.needed = 0  # bytes of the request under way, head included; 0 while its head is incomplete
         self.body_at = 0
         self.transport: asyncio.Transport | None = None
+        self.waits = False
         self.call_later: Callable[..., object] = asyncio.get_running_loop().call_later
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -118,6 +121,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        Connection.running -= self.waits
+        self.waits = False
 
     def data_received(self, data: bytes) -> None:
         if not self.received and self._is_whole(data):  # nearly always: no copy
@@ -151,15 +156,24 @@ class Connection(asyncio.Protocol):
         if request.startswith(b"POST /v1/chat/completions "):
             Connection.calls += 1
             Connection.bytes += len(request)
+            Connection.running += 1
+            Connection.most = max(Connection.most, Connection.running)
+            self.waits = True
             kind, own = choose(request[self.body_at :], self.script)
-            self.call_later(self.latency, self._write, answer(kind, own, self.script))
+            self.call_later(self.latency, self._complete, answer(kind, own, self.script))
         elif request.startswith(b"GET /v1/models "):
             self._write(response({"object": "list", "data": [{"id": self.script.model, "object": "model"}]}))
         elif request.startswith(b"GET /stats "):
             stats = {"calls": Connection.calls, "bytes": Connection.bytes, "cpu_s": time.process_time()}
-            self._write(response(stats))
+            self._write(response(stats | {"running": Connection.running, "most": Connection.most}))
+            Connection.most = Connection.running
         else:
             self._write(response({"error": {"message": "no such route", "code": 404}}, "404 Not Found"))
+
+    def _complete(self, data: bytes) -> None:
+        Connection.running -= self.waits
+        self.waits = False
+        self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self.transport is not None:

@@ -38,6 +38,7 @@ from .metrics.snapshot import Metrics
 from .scheduling.leases import StaleLease
 from .scheduling.placement import Wish
 from .scheduling.scheduler import Counts, Scheduler
+from .scheduling.slots import SlotShares
 from .signals import signals
 from .workers import Crew, RayGone, cause_of
 
@@ -119,7 +120,8 @@ class Driver:
         self.rss_mb: dict[str, float] = {}
         self.held: dict[str, dict[str, Held]] = {}
         self.slowest: dict[str, list[dict[str, Any]]] = {}
-        self.sent: dict[str, tuple[int, int]] = {}
+        self.sent: dict[str, int] = {}  # by worker: version of the engines' view that it has
+        self.shares = SlotShares(config.cluster.concurrency)
         self.signals: list[str] = []
         self.cancelled_at: float | None = None
         self.fleet: Fleet | None = None
@@ -197,28 +199,29 @@ class Driver:
             self.fleet.start()
 
     # -- workers -----------------------------------------------------------------------------------------------------
-    def _share(self) -> int:
-        """Concurrent episodes per worker."""
-        workers = len(self.crew.actors) - len(self.crew.leaving)
-        return max(1, math.ceil(self.config.cluster.concurrency / max(1, workers)))
-
     def _ahead(self, slots: int) -> int:
-        """Items per worker: enough to keep its slots full, or a few if no item waits for a model."""
-        return math.ceil(slots * _AHEAD) if self.busy else _IN_HAND
+        """Items per worker: enough to keep its slots full, a few if no item waits for a model, none without slots."""
+        return math.ceil(slots * _AHEAD) if self.busy else _IN_HAND * (slots > 0)
 
     def _joined(self, name: str) -> None:
+        self.shares.joined(name)
         self.scheduler.worker_joined(name, self._ahead(self.config.cluster.concurrency))
 
-    def _lost(self, name: str) -> None:
-        self.crew.lost(name)
-        self._forget(name)
+    def _lost(self, name: str, ended: bool = False) -> None:
+        """A worker is lost. Unless its process has ``ended``, it is ended now, and its slots come back once it has; on
+        another node, a lease later."""
+        self._gone(name, ended)
         self.scheduler.worker_lost(name, time.monotonic())
 
     def _left(self, name: str) -> None:
         """Graceful departure: unfinished items are requeued and no attempt is charged."""
+        self._gone(name, name in self.scheduler.workers and not self.scheduler.load(name).unfinished)
+        self.scheduler.worker_left(name)
+
+    def _gone(self, name: str, nothing_runs: bool) -> None:
         self.crew.lost(name)
         self._forget(name)
-        self.scheduler.worker_left(name)
+        self.shares.gone(name, None if nothing_runs else time.monotonic() + self.config.cluster.lease_s)
 
     def _forget(self, name: str) -> None:
         for known in (self.held, self.slowest, self.sent, self.rss_mb):
@@ -239,24 +242,25 @@ class Driver:
     # -- the loop ----------------------------------------------------------------------------------------------------
     def _ask(self, name: str) -> None:
         """Send a worker its next orders and ask for a report."""
-        now, scheduler, slots = time.monotonic(), self.scheduler, self._share()
-        going = name in self.crew.leaving or self.cancelled_at is not None
+        now, scheduler, leaves = time.monotonic(), self.scheduler, name in self.crew.leaving
+        if leaves:
+            self.shares.leaving(name)
+        slots = self.shares.order(name, now, self.crew.expected)
+        going = leaves or self.cancelled_at is not None
         want = 0 if going else max(0, self._ahead(slots) - scheduler.load(name).unfinished)
         items = [(lease.item, lease.attempt) for lease in scheduler.lease(name, now, want)]
         flush = scheduler.flush_due(name) or self.cancelled_at is not None or self._hurried(name)
         wanted = feedback_weights(self.counts) if self.config.feedback else None
-        orders = Orders(items, flush, *self._updates(name, slots), self.stack_requests.pending, wanted)
+        orders = Orders(items, flush, slots, self._view(name), self.stack_requests.pending, wanted)
         self.asked[self.crew.actors[name].exchange.remote(orders)] = name, flush
 
-    def _updates(self, name: str, slots: int) -> tuple[int, FleetView | None]:
-        """Slots and engines for a worker, each only if it changed since the last orders."""
-        view = None
-        if self.fleet is not None:
-            view = self.fleet.view(list(self.crew.actors).index(name), len(self.crew.actors))
-        version = view.version if view else 0
-        old_slots, old_version = self.sent.get(name, (0, 0))
-        self.sent[name] = slots, version
-        return (slots if slots != old_slots else 0), (view if version != old_version else None)
+    def _view(self, name: str) -> FleetView | None:
+        """The engines for a worker, if they changed since its last orders."""
+        if self.fleet is None:
+            return None
+        view = self.fleet.view(list(self.crew.actors).index(name), len(self.crew.actors))
+        before, self.sent[name] = self.sent.get(name, 0), view.version
+        return view if view.version != before else None
 
     def _record_poisoned(self) -> None:
         """Commit a failure for each poisoned item; the driver writes these few rows itself."""
@@ -296,6 +300,8 @@ class Driver:
             self._wait()
             for name in self.scheduler.expire(now):
                 self._lost(name)
+            for name in self.crew.ended():
+                self.shares.ended(name)
             self._record_poisoned()
             self._housekeeping(now)
         self._commit(Commit(counters=self._gpu_seconds(), notes={"ended": self.ended or self._why_stopped()}))
@@ -401,12 +407,13 @@ class Driver:
             report: Report = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise cause_of(error) from None
-        except ray.exceptions.RayError:
-            self._lost(name)
+        except ray.exceptions.RayError as error:
+            self._lost(name, ended=isinstance(error, ray.exceptions.ActorDiedError))
             return
         now = time.monotonic()
         if name not in self.scheduler.workers or name not in self.crew.actors:
             return
+        self.shares.reported(name, report.running)
         try:
             self.scheduler.finished(name, report.finished, now)  # also a sign of life
             for written in report.written:

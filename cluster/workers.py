@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import ray
 import ray.exceptions
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
@@ -24,6 +26,8 @@ from .scheduling.placement import Node, Wish, plan
 _LOOK_S = 2.0
 #: Seconds for a worker to open its work: a large database or task set takes a while to read.
 _START_DEADLINE_S = 120.0
+#: Seconds in which a worker should have opened its work: as long, slots are kept for it.
+_EXPECTED_S = 30.0
 #: Workers that die in a row before any has opened its work, until the run gives up.
 _STARTS = 3
 #: Seconds without a new attempt on a node where a worker failed to start, doubled each time.
@@ -73,6 +77,9 @@ class Crew:
         #: Workers on draining nodes, with the time (of ``clock``) when the node goes.
         self.leaving: dict[str, float] = {}
         self.notes: list[str] = []
+        self._processes: dict[str, psutil.Process] = {}  # of the workers on this node, also of lost ones until they end
+        #: Number of workers that are starting and should join soon.
+        self.expected = 0
         self._starting: dict[Any, _Starting] = {}
         self._avoided: dict[str, _Avoided] = {}
         self._serial = self._died = 0
@@ -109,8 +116,9 @@ class Crew:
             InputError: a worker rejects the run's input, or workers die before they have begun.
         """
         starting = self._starting.pop(reference)
+        self.expected = max(0, self.expected - 1)
         try:
-            ray.get(reference)
+            pid = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             ray.kill(starting.actor)
             self._start_failed(starting, cause_of(error))
@@ -125,6 +133,9 @@ class Crew:
         self._died, self._ever = 0, True
         self._avoided.pop(starting.node, None)
         self.actors[starting.name], self.nodes[starting.name] = starting.actor, starting.node
+        if starting.node == self._here:
+            with suppress(psutil.Error):
+                self._processes[starting.name] = psutil.Process(pid)
         return starting.name
 
     def lost(self, name: str) -> None:
@@ -137,6 +148,13 @@ class Crew:
         if not self.actors:
             self._alone_since = self._clock()
         self.look_again()
+
+    def ended(self) -> list[str]:
+        """Lost workers whose process has ended since the last call; those of other nodes can't be known."""
+        over = [name for name, process in self._processes.items() if name not in self.actors and _is_over(process)]
+        for name in over:
+            del self._processes[name]
+        return over
 
     def stop(self) -> None:
         """End all workers."""
@@ -188,6 +206,7 @@ class Crew:
                 self.leaving[name] = now + left if left else float("inf")
         for node in found.start:
             self._start(node, now)
+        self.expected = sum(now - starting.since < _EXPECTED_S for starting in self._starting.values())
         self._ask_autoscaler(found.asked if self._cpus else 0)
         if self.actors or self._starting:
             self._alone_since = now
@@ -214,6 +233,13 @@ class Crew:
         if workers and group is None:
             bundles = [{"CPU": self._cpus}] * workers
             self._asked = workers, placement_group(bundles, strategy="SPREAD")
+
+
+def _is_over(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
 
 
 def _draining() -> dict[str, float]:

@@ -75,7 +75,9 @@ class ClusterConfig(Section):
         None, description="worker processes, a number or {min: 2, max: 64}; default: one per CPU"
     )
     worker_cpus: float = Field(1.0, gt=0, description="CPUs reserved per worker on a cluster")
-    concurrency: int = Field(256, ge=1, description="concurrent episodes, over all workers")
+    concurrency: int = Field(
+        256, ge=1, description="most concurrent episodes, over all workers; each makes one model call at a time"
+    )
     lease_s: float = Field(60.0, gt=1, description="seconds a worker may be silent before its items are requeued")
     wait_s: float = Field(600.0, gt=0, description="seconds to wait for a node with room for a worker")
     metrics: MetricsConfig = MetricsConfig()

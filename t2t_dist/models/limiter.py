@@ -96,6 +96,11 @@ class Slots:
     def __init__(self, count: int) -> None:
         self._limiter = AdmissionLimiter(count)
 
+    @property
+    def running(self) -> int:
+        """Episodes that run now; more than the last count if that was lowered meanwhile."""
+        return self._limiter.running
+
     def resize(self, count: int) -> None:
         """Allow ``count`` from now on; those already running stay."""
         self._limiter.set_limit(count)

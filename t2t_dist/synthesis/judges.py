@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,18 +53,15 @@ async def vote(model: ChatModel, task: Task, domain: Domain, *, seed: int) -> Vo
 async def committee(
     models: Sequence[ChatModel], task: Task, domain: Domain, *, seed: int
 ) -> tuple[list[Vote], list[UnusableAnswer]]:
-    """All judges at once: their votes, and the answers that could not be used.
+    """All judges: their votes, and the answers that could not be used.
 
-    A model named twice votes twice, with different seeds.
+    A model named twice votes twice, with different seeds. One judge is asked after the other, since a task has one slot
+    and a slot is one request at a time.
 
     Raises:
-        EngineError: that of the first judge without an answer, once all have been asked.
+        EngineError: a judge gave no answer.
     """
-    asked = [vote(model, task, domain, seed=seed + place) for place, model in enumerate(models)]
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
+    answers = [await vote(model, task, domain, seed=seed + place) for place, model in enumerate(models)]
     votes = [answer for answer in answers if isinstance(answer, Vote)]
     return votes, [answer for answer in answers if isinstance(answer, UnusableAnswer)]
 

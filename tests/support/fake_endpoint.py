@@ -16,8 +16,10 @@ import json
 import random
 import socket
 import struct
+import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +153,8 @@ class FakeEndpoint:
         self.requests: list[Request] = []
         self.connections: set[tuple[str, int]] = set()
         """Addresses of the client's sockets so far."""
+        self.running = self.most = 0
+        """Requests being answered now, and the most so far; one whose client is gone is none."""
         self._runner: web.AppRunner | None = None
 
     @property
@@ -164,7 +168,7 @@ class FakeEndpoint:
         if self.models is not None:
             app.router.add_get("/v1/models", self._models)
         self.more_routes(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024).start()
         self.port = self._runner.addresses[0][1]
@@ -190,6 +194,14 @@ class FakeEndpoint:
         return _error(401, f"Incorrect API key provided: {given}", "invalid_api_key")
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            return await self._answer(request)
+        finally:
+            self.running -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         body = json.loads(raw)
         if refused := self._refused_key(request):
@@ -305,6 +317,24 @@ def completion(message: Message, raw: bytes, model: str) -> dict[str, Any]:
             "prompt_tokens_details": {"cached_tokens": prompt // 2},
         },
     }
+
+
+@contextmanager
+def in_thread(endpoint: FakeEndpoint) -> Iterator[FakeEndpoint]:
+    """The endpoint on an event loop of its own: a run needs this thread, the main one, for itself."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(endpoint.__aenter__(), loop).result()
+        try:
+            yield endpoint
+        finally:
+            asyncio.run_coroutine_threadsafe(endpoint.__aexit__(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def _until_closed(transport: asyncio.BaseTransport) -> None:

@@ -81,8 +81,13 @@ def start(*arguments: object, session: bool = False) -> subprocess.Popen[str]:
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The Ray worker processes that host this driver's RolloutActors."""
+    return rollout_workers(psutil.Process(process.pid))
+
+
+def rollout_workers(process: psutil.Process) -> list[psutil.Process]:
+    """Those among the descendants of a process."""
     found = []
-    for child in psutil.Process(process.pid).children(recursive=True):
+    for child in process.children(recursive=True):
         try:
             if any("RolloutActor" in part for part in child.cmdline()):
                 found.append(child)

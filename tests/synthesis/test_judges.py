@@ -58,7 +58,8 @@ async def test_what_is_no_vote_is_refused_with_the_text_kept(answer: Any, why: s
 
 
 async def test_a_committee_keeps_votes_and_refusals_apart_and_asks_each_with_its_own_seed() -> None:
-    def brain(body: dict[str, Any]) -> Any:
+    async def brain(body: dict[str, Any]) -> Any:
+        await asyncio.sleep(0.01)
         marks = MARKS | {"comment": body["model"]}
         return text("no idea" if body["model"] == "b" else json.dumps(marks))
 
@@ -70,6 +71,7 @@ async def test_a_committee_keeps_votes_and_refusals_apart_and_asks_each_with_its
     assert [found.comment for found in votes] == ["a", "c", "a"]
     assert [answer.raw for answer in refused] == ["no idea"]
     assert len({request.body["seed"] for request in fake.requests}) == 4
+    assert fake.most == 1, "a task's slot is one request at a time"
 
 
 async def test_a_task_too_long_for_the_judge_is_a_refusal() -> None:
@@ -91,7 +93,7 @@ async def test_an_endpoint_that_gives_no_answer_is_no_vote_and_leaves_nothing_ru
         chats = [models.chat(f"openai:{name}@{fake.url}", "judge") for name in ("a", "b")]
         with pytest.raises(EpisodeFailure, match="answers 500"):
             await committee(chats, cancelling(), shop(), seed=1)
-        assert len(fake.requests) == 2
+        assert len(fake.requests) == 1, "the others are not asked any more"
         assert "vote" not in [getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks()]
         await models.close()
 
