@@ -23,7 +23,7 @@ from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.openai import api_key_of
 from t2t_dist.pipeline.budget import spent, yields
 from t2t_dist.pipeline.feedback import feedback_weights
-from t2t_dist.storage.ledger import Commit, Ledger, LedgerState
+from t2t_dist.storage.ledger import WALL_SECONDS, Commit, Ledger, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
@@ -77,7 +77,10 @@ class Progress:
 
 @dataclass
 class Result:
-    """The result of a finished run: its ledger's state, and figures of its last session (see :class:`Progress`)."""
+    """The result of a finished run: its ledger's state, and figures of its last session (see :class:`Progress`).
+
+    ``wall_s``: seconds of this session, up to its last commit; the sum over all sessions is in the ledger.
+    """
 
     run_id: str
     state: LedgerState
@@ -127,7 +130,7 @@ class Driver:
         self.fleet: Fleet | None = None
         self.begun = False
         self.ended = ""
-        self.gpu_at = started  # GPU time is in the ledger up to this moment
+        self.timed_until = started  # time, and that of GPUs, is in the ledger up to this moment
         self.status = StatusFile(storage, work.run_id)
         self.stack_requests = StackRequests(storage)
         self.metrics = Metrics(work.run_id, kind, config, ledger.state)
@@ -160,13 +163,12 @@ class Driver:
                 if self.fleet is not None:
                     self.fleet.stop()
         clean(self.storage, self.ledger.state)
-        wall = time.monotonic() - self.started
         if end == "stopped":
             raise Stopped(why)
         return Result(
             self.work.run_id,
             self.ledger.state,
-            wall,
+            self.timed_until - self.started,
             self.resumed,
             late(self.lags),
             self.rss_mb,
@@ -304,7 +306,7 @@ class Driver:
                 self.shares.ended(name)
             self._record_poisoned()
             self._housekeeping(now)
-        self._commit(Commit(counters=self._gpu_seconds(), notes={"ended": self.ended or self._why_stopped()}))
+        self._commit(Commit(counters=self._seconds(), notes={"ended": self.ended or self._why_stopped()}))
         if self.notify:
             self.notify(self._progress())
 
@@ -356,13 +358,15 @@ class Driver:
         """Which budget is used up, or ``""``. Running items still finish, so the budget may be exceeded."""
         return spent(self.config.budget, self.counts, now - self.started)
 
-    def _gpu_seconds(self) -> dict[str, float]:
-        """GPU time since the last commit, as a counter for the ledger."""
-        due, self.gpu_at = self._gpu_seconds_due(), time.monotonic()
-        return {"gpu_seconds": round(due, 3)} if due else {}
+    def _seconds(self) -> dict[str, float]:
+        """Time since the last commit, and that of GPUs, as counters for the ledger."""
+        gpu_seconds, before = self._gpu_seconds_due(), self.timed_until
+        self.timed_until = time.monotonic()
+        found = {WALL_SECONDS: self.timed_until - before}
+        return found | {"gpu_seconds": round(gpu_seconds, 3)} if gpu_seconds else found
 
     def _gpu_seconds_due(self) -> float:
-        return (self.fleet.gpus() if self.fleet else 0) * (time.monotonic() - self.gpu_at)
+        return (self.fleet.gpus() if self.fleet else 0) * (time.monotonic() - self.timed_until)
 
     def _housekeeping(self, now: float) -> None:
         """Lock, status file, metrics and status line, each when it is due."""
@@ -422,7 +426,7 @@ class Driver:
                     Commit(
                         shards=written.shards,
                         items=written.items,
-                        counters={**written.counters, **self._gpu_seconds()},
+                        counters={**written.counters, **self._seconds()},
                         digests=written.digests,
                         notes={"worker": name},
                     )

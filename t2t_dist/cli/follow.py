@@ -157,10 +157,8 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         status, results = read_status(run.storage) or {}, ResultsTable.read(run.reader.batches)
     except InputError:
         return None
-    config, wall_s = manifest.config, round(float(status.get("elapsed_s", 0.0)), 2)
-    summary = summary_of(
-        manifest.kind, run.reader.state, results, manifest.run_id, config.sure_trials, about.out, wall_s
-    )
+    config = manifest.config
+    summary = summary_of(manifest.kind, run.reader.state, results, manifest.run_id, config.sure_trials, about.out)
     judged = Judged(config, about.gates, checks)
     stored = Stored(summary, str(status.get("state", "")), float(status.get("at", 0.0)))
     return _Seen(stored, results, judged, judged.verdicts(results, summary))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -144,7 +143,6 @@ def _run(
 
 def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judged, title: str) -> None:
     """In the driver's own process."""
-    started = time.monotonic()
     from t2t_dist.cluster.launch import Stopped, run
     from t2t_dist.evaluation.failure_causes import causes_of
     from t2t_dist.evaluation.results_table import ResultsTable
@@ -168,8 +166,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         raise typer.Exit(RESUMABLE) from None
     reader = RunReader(open_storage(out), SCHEMAS)  # strict: no gate is judged by half of a run
     results = ResultsTable.read(reader.batches)
-    wall_s = result.wall_s or time.monotonic() - started
-    summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, wall_s)
+    summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
     summary["session"] = {"lag_ms": round(result.lag_ms, 1), "rss_mb": result.rss_mb, "resumed": result.resumed}
     verdicts = judged.verdicts(results, summary)
     if kind == "evaluate":

@@ -34,7 +34,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         text = Text()
         text.append(f"{summary['trajectories']}", "bold").append(" trajectories -> ")
         text.append(f"{total}", "bold").append(" verified tasks -> ")
-        text.append(f"{summary['episodes']}", "bold").append(f" graded episodes in {summary['wall_s']:.1f} s\n")
+        text.append(f"{summary['episodes']}", "bold").append(f" graded episodes{_took(summary)}\n")
         text.append(f"not made or rejected: {one_line(rejected)}", "dim")
         yield text
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -64,6 +64,15 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     if summary["failures"]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
         yield Text(f"failures (no reward; they widen the bounds): {one_line(listed)}", "yellow")
+
+
+def _took(summary: dict[str, Any]) -> str:
+    """The time of this command, and of the run where that had other sessions; empty for a run that holds none."""
+    wall_s, run_s = summary["wall_s"], summary["run_s"]
+    if not run_s:
+        return ""
+    sessions = f" (the run: {run_s:.1f} s, over all its sessions)" if f"{wall_s:.1f}" != f"{run_s:.1f}" else ""
+    return f" in {wall_s:.1f} s{sessions}"
 
 
 #: Most comparisons on a terminal; the JSON and the page have them all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.storage.ledger import LedgerState
+from t2t_dist.storage.ledger import WALL_SECONDS, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
@@ -17,7 +17,8 @@ from .stats import PassK
 
 def counted(counters: dict[str, int | float], prefix: str) -> dict[str, int]:
     """Counters ``prefix.NAME`` as ``{NAME: n}``, largest first."""
-    counts = {name.removeprefix(f"{prefix}."): int(n) for name, n in counters.items() if name.startswith(f"{prefix}.")}
+    begin = f"{prefix}."  # a count of 0 is left where all that was counted was taken back
+    counts = {name.removeprefix(begin): int(n) for name, n in counters.items() if name.startswith(begin) and n}
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -53,30 +54,41 @@ def agent_part(by_intent: dict[str, list[PassK]]) -> dict[str, Any]:
     }
 
 
-def summarise(kind: str, storage: Storage, run_id: str, trials: int, out: str, wall_s: float) -> dict[str, Any]:
+def summarise(
+    kind: str, storage: Storage, run_id: str, trials: int, out: str, wall_s: float | None = None
+) -> dict[str, Any]:
     """The summary of a stored run; see :func:`summary_of`. Raises InputError for what can't be read."""
     reader = RunReader(storage, SCHEMAS)
     return summary_of(kind, reader.state, ResultsTable.read(reader.batches), run_id, trials, out, wall_s)
 
 
 def summary_of(
-    kind: str, state: LedgerState, results: ResultsTable, run_id: str, trials: int, out: str, wall_s: float
+    kind: str,
+    state: LedgerState,
+    results: ResultsTable,
+    run_id: str,
+    trials: int,
+    out: str,
+    wall_s: float | None = None,
 ) -> dict[str, Any]:
     """The summary of a run from its results table, ready for JSON.
 
-    Keys: ``run_id, kind, out, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
+    Keys: ``run_id, kind, out, run_s, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
     {class: n}, agents {agent: {pass, interval, tasks, all}}, domains {domain: {agent: {pass, ...}}}, differences
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
-    if there are several.
+    if there are several. ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command
+    that made this summary, or the same where it made no session of the run.
     """
     agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
     ks = sorted({1, trials})
+    run_s = float(state.counters.get(WALL_SECONDS, 0.0))
     summary: dict[str, Any] = {
         "run_id": run_id,
         "kind": kind,
         "out": out,
-        "wall_s": round(wall_s, 2),
+        "run_s": round(run_s, 2),
+        "wall_s": round(run_s if wall_s is None else wall_s, 2),
         "trajectories": int(state.counters.get("trajectories", 0)),
         "tasks": {intent: int(state.counters.get(f"tasks.{intent}", 0)) for intent in INTENTS},
         "rejected": counted(state.counters, "rejected"),

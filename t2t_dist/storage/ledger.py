@@ -37,6 +37,8 @@ FOLDER = "ledger/"
 #: Commits between two checkpoints, and two indexes: at most this many are read one by one when a driver opens the run,
 #: and it keeps the shards of at most this many.
 CHECKPOINT_EVERY = 256
+#: The counter of the seconds that a run has taken, over all its sessions.
+WALL_SECONDS = "wall_seconds"
 _NAME = re.compile(r"ledger/(checkpoint-|index-)?(\d{12})\.mp")
 _log = logging.getLogger(__name__)
 

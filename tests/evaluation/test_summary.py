@@ -11,6 +11,7 @@ from t2t_dist.core.schema import Task
 from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.evaluation.stats import Trials
 from t2t_dist.evaluation.summary import counted, passes, summarise
+from t2t_dist.storage.ledger import WALL_SECONDS, Commit, Ledger
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.finished_run import failed, played, rows_of, write_run
@@ -92,6 +93,16 @@ def test_the_object_that_is_printed(desk: Made, tasks: list[Task], tmp_path: Pat
     assert found["agents"][ORACLE]["interval"]["changing"] == {"pass^1": [None, None, 0.0, 1.0]}
     assert found["agents"][ORACLE]["tasks"] == {"general": 2, "changing": 0}
     assert {len(digest) for digest in found["digest"].values()} == {32}
+
+
+def test_the_time_of_a_command_and_of_all_sessions(tmp_path: Path) -> None:
+    storage = write_run(tmp_path / "run", [])
+    ledger = Ledger(storage)
+    for seconds in (20.25, 3.5):
+        ledger.append(Commit(counters={WALL_SECONDS: seconds}))
+    read, made = (summarise("generate", storage, "run-1", 1, "out", wall_s) for wall_s in (None, 3.5))
+    assert (read["wall_s"], read["run_s"]) == (23.75, 23.75)
+    assert (made["wall_s"], made["run_s"]) == (3.5, 23.75)
 
 
 def test_digests_do_not_depend_on_the_order_of_rows(desk: Made, tasks: list[Task], tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def read_report(
 ) -> ReportData:
     """Read a run for a report. What can't be read raises nothing; it is in ``notes``."""
     results = ResultsTable.read(reading.batches)
-    summary = summary_of(reading.kind, reading.state, results, reading.run_id, reading.trials, reading.path, 0.0)
+    summary = summary_of(reading.kind, reading.state, results, reading.run_id, reading.trials, reading.path)
     causes = causes_of(reading, limit)
     summary["causes"] = causes.by_agent()
     costs = costs_of(reading.state.counters, prices)
@@ -69,14 +69,7 @@ def read_report(
     _tables(reading, data)
     if reading.domain is not None:
         data.tools = list(reading.domain.tools.by_name)
-    summary["wall_s"] = _span(data)
     return data
-
-
-def _span(data: ReportData) -> float:
-    """Seconds between the first and the last end of an episode."""
-    times = np.concatenate([data.ended_at, data.failed_at])
-    return round(float(times.max() - times.min()), 2) if len(times) else 0.0
 
 
 def _episodes(reading: PartialRun, data: ReportData) -> None:
