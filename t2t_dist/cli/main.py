@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,6 +60,8 @@ from .consoles import LogHandler, keep_keys, print_line
 from .supervisor import supervised
 
 if TYPE_CHECKING:
+    from t2t_dist.storage.ledger import RunState
+
     from .gates import Checks, Judged
 
 _UNTIL = ("explore", "convert", "rollout")
@@ -175,8 +178,9 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         err_console.print(part)
     judged.write_files(results, summary, verdicts)
     if not as_json:
-        look = f"t2t report {out}" if kind == "evaluate" else f"t2t show {out} -n 2"
-        err_console.print(f"\nThe dataset is in [bold]{escaped(out)}[/]. Look at it: [bold]{escaped(look)}[/]")
+        what, command = next_step(reader.state, out)
+        line = f"\nThe dataset is in [bold]{escaped(out)}[/]. {what}: [bold]{escaped(command)}[/]"
+        err_console.print(line, soft_wrap=True)
     if result.ended:
         summary["ended"] = result.ended
         err_console.print(f"[yellow]{escaped(result.ended)}[/]; with a larger one the same command resumes it")
@@ -189,6 +193,24 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
                 line = f"{escaped(verdict.threshold)}: {escaped(where)}: {escaped(verdict.detail)}"
                 err_console.print(f"[bold red]gate failed:[/] {line}", soft_wrap=True)
         raise typer.Exit(GATE_FAILED)
+
+
+def next_step(state: RunState, out: str) -> tuple[str, str]:
+    """What to do next with a run, and the command for it, which works on this one."""
+    from t2t_dist.storage.have_results import results
+
+    quoted, counters = shlex.quote(out), state.counters
+
+    def some(prefix: str) -> bool:
+        return any(n for name, n in counters.items() if name.startswith(prefix))
+
+    if some("tasks."):
+        return "Look at it", f"t2t show {quoted} -n 2"
+    if some("tasks_rejected."):
+        return "See why no task was verified", f"t2t show {quoted} --rejected -n 2"
+    if results("explore", counters) > 0:
+        return "Make tasks of it", f"t2t convert {quoted}"
+    return "Look at it", f"t2t report {quoted}"
 
 
 def _print_config(config: Config) -> None:
