@@ -29,13 +29,14 @@ from t2t_dist.models.metering import Calls
 from t2t_dist.pipeline.item_rows import ItemRows
 from t2t_dist.pipeline.workload import Workload
 from t2t_dist.pipeline.workloads import open_workload
+from t2t_dist.storage.have_results import failed_by, last_stage, results
 from t2t_dist.storage.ledger import ShardInfo
 from t2t_dist.storage.manifest import read_manifest
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED
-from t2t_dist.storage.writer import ShardWriter
+from t2t_dist.storage.writer import Cut, ShardWriter
 
 from .parent import end_with_parent
 
@@ -57,12 +58,16 @@ _BROKEN_AT_FIRST, _BROKEN_IN_A_ROW = 3, 20
 
 @dataclass
 class Written:
-    """Shards that are durable under their final names, and what they hold; to be committed by the driver."""
+    """Shards that are durable under their final names, and what they hold; to be committed by the driver.
+
+    ``failed``: no item in them has a result, and some failed.
+    """
 
     shards: list[ShardInfo]
     items: list[int]
     counters: dict[str, int]
     digests: dict[str, int]
+    failed: bool = False
 
 
 class Orders(NamedTuple):
@@ -87,7 +92,8 @@ class Report(NamedTuple):
     ``lags``: by milliseconds (rounded up), how often the event loop was that late; ``rss_mb``: memory now; ``held``:
     per engine, this worker's requests there and how those since the last report ended; ``slowest``: the oldest live
     episodes; ``stacks``: where the oldest items are, if that was ordered; ``calls``: counts of model calls, by pool;
-    ``running``: episodes that hold a slot now.
+    ``running``: episodes that hold a slot now; ``succeeded``: how many of the finished items have a result;
+    ``failed``: of those that have none, how many failed, by what they failed by.
     """
 
     finished: list[int]
@@ -101,6 +107,8 @@ class Report(NamedTuple):
     stacks: list[str] | None
     calls: dict[str, Calls]
     running: int
+    succeeded: int
+    failed: dict[str, int]
 
 
 @dataclass
@@ -110,13 +118,15 @@ class _Batch:
     items: list[int] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     digests: dict[str, int] = field(default_factory=dict)
+    failed: bool = False
 
 
 class Worker:
     """The worker itself, without Ray."""
 
-    def __init__(self, work: Workload, storage: Storage, name: str) -> None:
-        self.work = work
+    def __init__(self, work: Workload, storage: Storage, name: str, stage: str) -> None:
+        """``stage``: the last one of the run, whose rows are its results."""
+        self.work, self.stage = work, stage
         self.writer = ShardWriter(storage, SCHEMAS, name)
         self._batch = _Batch()
         self._finished: list[int] = []
@@ -126,6 +136,7 @@ class Worker:
         self._news = asyncio.Event()
         self._error: BaseException | None = None
         self._broken, self._patience = 0, _BROKEN_AT_FIRST
+        self._ever_succeeded, self._succeeded, self._failed = False, 0, Counter[str]()
         self._lags: Counter[int] = Counter()
         self._calls: dict[str, Calls] = {}
         self._writing = asyncio.Lock()
@@ -163,6 +174,8 @@ class Worker:
         written, self._written = self._written, []
         lags, self._lags = self._lags, Counter()
         counts, self._counts = self._counts, Counter()
+        succeeded, self._succeeded = self._succeeded, 0
+        failed, self._failed = self._failed, Counter()
         rss_mb = psutil.Process().memory_info().rss / (1 << 20)
         return Report(
             finished,
@@ -176,6 +189,8 @@ class Worker:
             self._stacks() if orders.stacks else None,
             calls,
             self.work.slots.running,
+            succeeded,
+            dict(failed),
         )
 
     def _count_calls(self) -> None:
@@ -230,6 +245,7 @@ class Worker:
 
     def _take(self, item: int, rows: ItemRows) -> None:
         """Put rows, item, counts and digests into the open batch in one step, so that a cut holds whole items only."""
+        self._count_result(rows)
         spill = False
         for table, found in rows.rows.items():
             spill |= self.writer.add(table, found)
@@ -243,6 +259,18 @@ class Worker:
         if spill:
             asyncio.get_running_loop().create_task(self._spill())
 
+    def _count_result(self, rows: ItemRows) -> None:
+        """Failures before the first item that succeeds get shards of their own: where everything fails, a resumed run
+        tries these items again."""
+        why = failed_by(self.stage, rows.counts)
+        if why:
+            self._failed[why] += 1
+            self._batch.failed |= not self._ever_succeeded
+        elif results(self.stage, rows.counts):
+            self._succeeded, self._ever_succeeded = self._succeeded + 1, True
+            if self._batch.failed:
+                asyncio.get_running_loop().create_task(self._close(*self._cut()))
+
     async def _spill(self) -> None:
         try:
             async with self._writing:
@@ -251,13 +279,21 @@ class Worker:
             self._stop(error)
 
     async def _write(self) -> None:
-        if not self._batch.items:
-            return
+        if self._batch.items:
+            await self._close(*self._cut())
+
+    def _cut(self) -> tuple[Cut, _Batch]:
         self._count_calls()
         cut, batch, self._batch = self.writer.cut(), self._batch, _Batch()
-        async with self._writing:
-            shards = await asyncio.to_thread(cut.close)
-        self._written.append(Written(shards, batch.items, dict(batch.counters), batch.digests))
+        return cut, batch
+
+    async def _close(self, cut: Cut, batch: _Batch) -> None:
+        try:
+            async with self._writing:
+                shards = await asyncio.to_thread(cut.close)
+        except Exception as error:
+            return self._stop(error)
+        self._written.append(Written(shards, batch.items, dict(batch.counters), batch.digests, batch.failed))
         self._news.set()
 
     async def _measure_lag(self) -> None:
@@ -302,7 +338,7 @@ class RolloutActor:
         # No slot before the driver's first orders: the other workers may have them all.
         work, storage = open_workload(kind, config, 0), open_storage(out, patient=True)
         _check_same(storage, work.run_id)
-        self.worker = Worker(work, storage, name)
+        self.worker = Worker(work, storage, name, last_stage(kind, config.until))
         gc.collect()
         gc.freeze()  # database, tools and tasks stay: no collection needs to visit them again
         gc.set_threshold(_GC_EVERY, 10, 10)

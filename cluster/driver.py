@@ -35,6 +35,7 @@ from .connect import address_of, connected
 from .engines.fleet import Fleet
 from .metrics.exporter import served
 from .metrics.snapshot import Metrics
+from .scheduling.first_items import FirstItems
 from .scheduling.leases import StaleLease
 from .scheduling.placement import Wish
 from .scheduling.scheduler import Counts, Scheduler
@@ -130,6 +131,7 @@ class Driver:
         self.fleet: Fleet | None = None
         self.begun = False
         self.ended = ""
+        self.first_items = FirstItems(config.limits.stop_if_first_fail)
         self.timed_until = started  # time, and that of GPUs, is in the ledger up to this moment
         self.status = StatusFile(storage, work.run_id)
         self.stack_requests = StackRequests(storage)
@@ -140,7 +142,7 @@ class Driver:
         clean(self.storage, self.ledger.state)
         cluster = self.config.cluster
         self.scheduler = Scheduler(self.work.size(), self.ledger.state.items, lease_seconds=cluster.lease_s)
-        end, why = "failed", ""
+        end, why, failing = "failed", "", ""
         wish = self._wish()
         serving = served(cluster.metrics, self.metrics)
         with serving, connected(cluster.address, wish.least) as local, signals(self.signals):
@@ -150,6 +152,7 @@ class Driver:
                 self._loop()
                 finished = self.scheduler.done or self.ended
                 end, why = ("finished", self.ended) if finished else ("stopped", self.scheduler.stopped or "")
+                failing = self.ledger.state.stopped
             except InputError as error:
                 why = str(error)
                 raise
@@ -163,7 +166,7 @@ class Driver:
                 if self.fleet is not None:
                     self.fleet.stop()
         clean(self.storage, self.ledger.state)
-        if end == "stopped":
+        if end == "stopped" and (self.signals or not failing):
             raise Stopped(why)
         return Result(
             self.work.run_id,
@@ -278,8 +281,16 @@ class Driver:
                 total = sum(row_digest(row, VOLATILE, VOLATILE_NESTED) for row in rows)
                 digests[table] = digests.get(table, 0) + total
         items = [item for item, _ in poisoned]
-        self._commit(Commit(shards=writer.flush(), items=items, counters=counts, digests=digests))
+        self._commit(Commit(shards=writer.flush(), items=items, counters=counts, digests=digests, failed=True))
         self.counts.update(counts)
+        self._count_results(0, {"poisoned": len(items)})
+
+    def _count_results(self, succeeded: int, failed: Mapping[str, int]) -> None:
+        """Stop the run if its first items have all failed alike: going on would only give a dataset of failures."""
+        why = self.first_items.finished(succeeded, failed)
+        if why and self.scheduler.stopped is None and self.scheduler.counts().waiting:
+            self._commit(Commit(stopped=why))
+            self.scheduler.stop(why)
 
     def _commit(self, commit: Commit) -> None:
         self.ledger.append(commit)
@@ -429,11 +440,13 @@ class Driver:
                         counters={**written.counters, **self._seconds()},
                         digests=written.digests,
                         notes={"worker": name},
+                        failed=written.failed,
                     )
                 )
                 self.scheduler.committed(name, written.items)
         except StaleLease:
             return
+        self._count_results(report.succeeded, report.failed)
         self.metrics.heard(name, report)
         self.counts.update(report.counts)
         self.lags.update(report.lags)

@@ -11,6 +11,7 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version
 from t2t_dist.pipeline.budget import spent
 from t2t_dist.pipeline.workloads import open_workload
+from t2t_dist.storage.have_results import OF_ROWS, last_stage, without_result
 from t2t_dist.storage.ledger import Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.opening import create_storage
@@ -22,7 +23,7 @@ __all__ = ["Progress", "Result", "Stopped", "run"]
 
 
 def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Result:
-    """Run in a directory, or resume the run that is there.
+    """Run in a directory, or resume the run that is there. Where nothing has a result, what failed is tried again.
 
     Raises:
         InputError: bad input, another run's directory, a busy one, a damaged ledger, an unreachable endpoint.
@@ -43,10 +44,20 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
     with RunLock(storage, notify=logging.getLogger("t2t").warning) as lock:
         ledger = Ledger(storage)
         resumed = claim(storage, manifest, empty=not ledger.state.items)
+        _try_again(kind, config, ledger)
         ended = spent(config.budget, ledger.state.counters, 0.0)
         if ended or len(ledger.state.items) == work.size():
             return Result(work.run_id, ledger.state, time.monotonic() - started, resumed, ended=ended)
         return Driver(kind, config, work, storage, ledger, lock, notify, started, resumed).run()
+
+
+def _try_again(kind: str, config: Config, ledger: Ledger) -> None:
+    """Take back the failures of a run that has no result, or that stopped since all of it failed: what they failed by
+    may have been put right. Those among results stay."""
+    state = ledger.state
+    if state.failed and without_result(last_stage(kind, config.until), state.counters, state.stopped):
+        items = ledger.take_back(lambda name: name.startswith(OF_ROWS))
+        logging.getLogger("t2t").warning("%d items that failed are tried again", items)
 
 
 def _probe(work: Any, config: Config) -> None:

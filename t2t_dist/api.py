@@ -56,11 +56,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Run:
-    """The result of a run. ``summary`` is what ``t2t generate --json`` prints; ``ended``, the budget that ended it."""
+    """The result of a run. ``summary`` is what ``t2t generate --json`` prints; ``ended``, the budget that ended it;
+    ``no_result``, why nothing has a result, where that is so (``summary["messages"]`` has what went wrong)."""
 
     path: str
     summary: dict[str, Any]
     ended: str | None = None
+    no_result: str | None = None
 
     def tasks(self, **wanted: Any) -> Rows:
         """See :func:`load_tasks`."""
@@ -162,6 +164,7 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
         # Signals drain a run, and only the main thread gets them; a running loop can't wait for another.
         raise InputError(f"{kind}() needs the main thread and no running event loop; in a notebook use !t2t {kind}")
     from t2t_dist.cluster.launch import run
+    from t2t_dist.evaluation.problems import problems_of
     from t2t_dist.evaluation.results_table import ResultsTable
     from t2t_dist.evaluation.summary import summary_of
 
@@ -169,4 +172,5 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
     reader = RunReader(open_storage(out), SCHEMAS)
     results = ResultsTable.read(reader.batches)
     summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
-    return Run(out, summary, result.ended or None)
+    summary |= problems_of(kind, config.until, reader.state, reader.batches)
+    return Run(out, summary, result.ended or None, summary.get("no_result"))

@@ -14,7 +14,9 @@ from t2t_dist.core.errors import InputError
 
 from .watch import FAILED, LEFT, LOST, OUT_OF_REACH, OUT_OF_TIME, STOPPED, SUCCEEDED
 
-DONE, GATE_FAILED, BAD_INPUT, RESUMABLE = 0, 1, 2, 75
+DONE, GATE_FAILED, BAD_INPUT, NO_RESULT, RESUMABLE = 0, 1, 2, 3, 75
+#: Exit codes of a run that ended by itself and was judged.
+JUDGED = (DONE, GATE_FAILED, NO_RESULT)
 #: Seconds that the clocks of two machines may differ before a store's status counts as older than the job.
 SKEW_S = 300.0
 
@@ -67,7 +69,7 @@ def judge_job(
     if stored is not None and printed is not None and stored.summary["digest"] != printed["digest"]:
         why = "the ledger has other rows than the job reported: this store is not the one that the job wrote"
         return JobVerdict(GATE_FAILED, why, stored.summary, "ledger")
-    if printed is not None and ended.how in (SUCCEEDED, FAILED) and ended.exit_code in (DONE, GATE_FAILED):
+    if printed is not None and ended.how in (SUCCEEDED, FAILED) and ended.exit_code in JUDGED:
         return _by_gates(
             printed if stored is None else stored.summary, failed_gates, "log" if stored is None else "ledger"
         )
@@ -84,6 +86,8 @@ def _finished_meanwhile(ended: Ended, stored: Stored) -> bool:
 
 
 def _by_gates(summary: dict[str, Any], failed: Sequence[str], source: str) -> JobVerdict:
+    if why := summary.get("no_result"):
+        return JobVerdict(NO_RESULT, f"{why}; its messages are above", summary, source)
     if failed:
         return JobVerdict(GATE_FAILED, f"gate failed: {', '.join(failed)}", summary, source)
     return JobVerdict(DONE, "", summary, source)

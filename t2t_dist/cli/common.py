@@ -24,7 +24,7 @@ from .consoles import escaped as escaped
 from .consoles import out_console as out_console
 from .consoles import print_json
 
-BAD_INPUT, GATE_FAILED, RESUMABLE = 2, 1, 75
+BAD_INPUT, GATE_FAILED, NO_RESULT, RESUMABLE = 2, 1, 3, 75
 
 #: Sections of ``t2t --help``.
 SECTIONS = MAKE, LOOK, CHECK, DOMAINS, CLUSTER = ("Make data", "Look at runs", "Check", "Domains", "Ray clusters")

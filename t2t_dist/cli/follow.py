@@ -57,7 +57,7 @@ def follow_job(
 ) -> None:
     """Follow a job to its end, print its results, and exit as it did."""
     from t2t_dist.cluster.jobs.server import follow
-    from t2t_dist.cluster.jobs.verdict import judge_job
+    from t2t_dist.cluster.jobs.verdict import JUDGED, judge_job
     from t2t_dist.cluster.jobs.watch import LEFT, OUT_OF_REACH, OUT_OF_TIME, LogLines, Watch
 
     from .terminal import summary_tables
@@ -75,7 +75,7 @@ def follow_job(
     seen = _seen(about, checks)
     failed = _reported_gates(about, checks, lines.summary or {}) if seen is None else failed_thresholds(seen.verdicts)
     outcome = judge_job(ended, lines.summary, None if seen is None else seen.stored, failed, list(lines.last))
-    if seen is not None and outcome.code in (0, 1):
+    if seen is not None and outcome.code in JUDGED:
         seen.judged.write_files(seen.results, seen.stored.summary, seen.verdicts)
     if outcome.source:
         if lines.summary is None and outcome.summary is not None:
@@ -94,7 +94,7 @@ def follow_job(
     if ended.how in (LEFT, OUT_OF_REACH, OUT_OF_TIME) and outcome.code == RESUMABLE:
         err_console.print(f"continue to follow it: [bold]{again(server.address, job_id)}[/]", soft_wrap=True)
     job = {"id": job_id, "address": server.address, "status": ended.how, "exit_code": ended.exit_code}
-    summary = outcome.summary if outcome.code in (0, 1) and outcome.summary is not None else {}
+    summary = outcome.summary if outcome.code in JUDGED and outcome.summary is not None else {}
     finish(summary | {"job": job, "exit": outcome.code, "why": outcome.why, "checked": outcome.source or None}, as_json)
     if outcome.code:
         raise typer.Exit(outcome.code)
@@ -142,6 +142,7 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         InputError: a gate that can't be understood, a baseline that can't be read.
     """
     from t2t_dist.cluster.jobs.verdict import Stored
+    from t2t_dist.evaluation.problems import problems_of
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.storage.source_run import Source
     from t2t_dist.storage.status import read_status
@@ -159,6 +160,7 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         return None
     config = manifest.config
     summary = summary_of(manifest.kind, run.reader.state, results, manifest.run_id, config.sure_trials, about.out)
+    summary |= problems_of(manifest.kind, config.until, run.reader.state, run.reader.batches)
     judged = Judged(config, about.gates, checks)
     stored = Stored(summary, str(status.get("state", "")), float(status.get("at", 0.0)))
     return _Seen(stored, results, judged, judged.verdicts(results, summary))

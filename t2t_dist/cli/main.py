@@ -18,6 +18,7 @@ from .common import (
     CHECK,
     GATE_FAILED,
     MAKE,
+    NO_RESULT,
     RESUMABLE,
     SECTIONS,
     Agents,
@@ -90,7 +91,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Verified tool-calling tasks with controlled intents, and graded rollouts on them.",
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 75 stopped and resumable.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 nothing has a result, 75 stopped and resumable.",
 )
 
 
@@ -148,6 +149,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     """In the driver's own process."""
     from t2t_dist.cluster.launch import Stopped, run
     from t2t_dist.evaluation.failure_causes import causes_of
+    from t2t_dist.evaluation.problems import problems_of
     from t2t_dist.evaluation.results_table import ResultsTable
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_thresholds
@@ -171,6 +173,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     results = ResultsTable.read(reader.batches)
     summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
     summary["session"] = {"lag_ms": round(result.lag_ms, 1), "rss_mb": result.rss_mb, "resumed": result.resumed}
+    summary |= problems_of(kind, config.until, reader.state, reader.batches)
     verdicts = judged.verdicts(results, summary)
     if kind == "evaluate":
         summary["causes"] = causes_of(PartialRun(out), CAUSES_READ).by_agent()
@@ -184,6 +187,8 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     if result.ended:
         summary["ended"] = result.ended
         err_console.print(f"[yellow]{escaped(result.ended)}[/]; with a larger one the same command resumes it")
+    if lost := summary.get("no_result"):
+        err_console.print(f"[bold red]{escaped(no_result_line(reader.state, lost))}[/]", soft_wrap=True)
     failed = failed_thresholds(verdicts)
     finish(summary | ({"gates": judged.texts, "failed_gates": failed} if judged else {}), as_json)
     if failed:
@@ -192,7 +197,18 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
                 where = " ".join(part for part in (verdict.agent, verdict.intent) if part)
                 line = f"{escaped(verdict.threshold)}: {escaped(where)}: {escaped(verdict.detail)}"
                 err_console.print(f"[bold red]gate failed:[/] {line}", soft_wrap=True)
-        raise typer.Exit(GATE_FAILED)
+    if lost or failed:
+        raise typer.Exit(NO_RESULT if lost else GATE_FAILED)
+
+
+def no_result_line(state: RunState, why: str) -> str:
+    """Why a run is of no use, and what the same command does about it."""
+    if not state.failed:
+        return f"{why}: no call failed, so another run has to differ (more trajectories, another seed or domain)"
+    again = "put it right, and the same command tries again what failed"
+    if not state.stopped:
+        return f"{why}: {again}"
+    return f"stopped early, as {why}: {again} (limits.stop_if_first_fail=0 goes on all the same)"
 
 
 def next_step(state: RunState, out: str) -> tuple[str, str]:

@@ -108,7 +108,7 @@ def submit(
     """Run on a Ray cluster as a job, and follow it to its end.
 
     The files that git tracks here, and new files that it does not ignore, are the job's working directory. Exits as the
-    run does: 0, 1 (gate), 2 (bad input), 75 (resumable).
+    run does: 0, 1 (gate), 2 (bad input), 3 (nothing has a result), 75 (resumable).
     """
     with spoken_errors():
         from t2t_dist.cluster.jobs.server import Job, open_server

@@ -64,6 +64,9 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     if summary["failures"]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
         yield Text(f"failures (no reward; they widen the bounds): {one_line(listed)}", "yellow")
+    for message in summary.get("messages", ()):
+        head = Text(f"  {message['count']} x {one_line(message['what'])}", "yellow")
+        yield head.append(f": {one_line(message['message'])}" if message["message"] else "", "default")
 
 
 def _took(summary: dict[str, Any]) -> str:

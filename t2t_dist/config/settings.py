@@ -38,6 +38,12 @@ class LimitsConfig(Section):
     explore_s: float = Field(3600.0, gt=0, description="seconds per exploration", json_schema_extra=HOW)
     convert_s: float = Field(1800.0, gt=0, description="seconds to write and judge one task", json_schema_extra=HOW)
     attempts: int = Field(3, ge=1, description="attempts at an episode before it is a failure", json_schema_extra=HOW)
+    stop_if_first_fail: int = Field(
+        20,
+        ge=0,
+        description="a run stops early when its first items, this many, all fail alike; 0: it never does",
+        json_schema_extra=HOW,
+    )
 
 
 class MetricsConfig(Section):

@@ -7,6 +7,8 @@
   |  +- RunBusy                    storage/run_lock.py, ledger.py -                    the same
   |  +- EngineFailed: start error  actors/start_errors.py         the engine's log     cluster/engines/fleet.py
   |  +- StoreUnavailable           storage/objects/               -                    cli/common.py: exit 75, resumable
+  a run has no result at all       storage/have_results.py        -                    cli/main.py: exit 3; if resumed,
+                                                                                       what failed is tried again
   a model call has no answer
   +- EngineError: tree below       models/                        -                    models/ retries, then the attempt
   +- ContextExceeded               models/openai.py               -                    the caller: termination (agent),

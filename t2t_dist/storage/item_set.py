@@ -15,7 +15,7 @@ _FULL = (1 << _BITS) - 1  # one shared object, so a full block costs only a dict
 
 
 class ItemSet:
-    """A set of integers >= 0. Adding is idempotent."""
+    """A set of integers >= 0. Adding and removing are idempotent."""
 
     __slots__ = ("_blocks", "_size", "_whole")
 
@@ -69,6 +69,19 @@ class ItemSet:
         """Add all items of another set."""
         self.add_blocks((block, _FULL) for block in range(other._whole))
         self.add_blocks(other._blocks.items())
+
+    def remove(self, other: ItemSet) -> None:
+        """Remove all items of another set, as far as they are in this one."""
+        for block, bits in other.blocks():
+            for number in range(block, self._whole):
+                self._blocks[number] = _FULL
+            self._whole = min(self._whole, block)
+            old = self._blocks.get(block, 0)
+            self._size -= (old & bits).bit_count()
+            if new := old & ~bits:
+                self._blocks[block] = new
+            elif old:
+                del self._blocks[block]
 
     def common(self, other: ItemSet) -> Iterator[int]:
         """The items in both sets, in the order of the blocks of ``other``."""

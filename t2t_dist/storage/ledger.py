@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -30,8 +30,9 @@ from t2t_dist.core.errors import InputError, RunBusy
 from .item_set import ItemSet
 from .objects.base import Storage
 
-#: The version written of each kind; all up to it can be read. Checkpoints of version 1 also held all shards.
-VERSIONS = {"commit": 1, "checkpoint": 2, "index": 1}
+#: The version written of each kind; all up to it can be read. Checkpoints of version 1 also held all shards. Only what
+#: was written by version 2 of commits and version 3 of checkpoints may take commits back.
+VERSIONS = {"commit": 2, "checkpoint": 3, "index": 1}
 MAGIC = "t2t-ledger"
 FOLDER = "ledger/"
 #: Commits between two checkpoints, and two indexes: at most this many are read one by one when a driver opens the run,
@@ -65,6 +66,10 @@ class Commit:
     digests: Mapping[str, int] = field(default_factory=dict)
     #: For people and tools; kept in the log, not in the state.
     notes: Mapping[str, Any] = field(default_factory=dict)
+    #: No item in it has a result: the commit may be taken back, so that its items are tried again.
+    failed: bool = False
+    #: Why the run stops early, if it does since all of it fails.
+    stopped: str = ""
 
 
 @dataclass
@@ -75,9 +80,23 @@ class LedgerState:
     items: ItemSet = field(default_factory=ItemSet)
     counters: dict[str, int | float] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
+    #: Numbers of the last session's commits whose items have no result.
+    failed: list[int] = field(default_factory=list)
+    #: Why the last session stopped early, if it did since all of it failed.
+    stopped: str = ""
+    #: Files of shards that were taken back: no row of them exists any more.
+    gone: set[str] = field(default_factory=set)
 
     def _add(self, number: int, items: ItemSet, body: Mapping[str, Any]) -> None:
         self.items.update(items)
+        if body.get("session"):
+            self.failed, self.stopped = [], ""
+        if body.get("failed"):
+            self.failed.append(number)
+        self.stopped = body.get("stopped", self.stopped)
+        if "undone" in body:
+            self.items.remove(ItemSet(_ranges(body["undone"])))
+            self.gone.update(body["gone"])
         for name, value in body["counters"].items():
             self.counters[name] = self.counters.get(name, 0) + value
         for table, digest in body["digests"].items():
@@ -90,6 +109,11 @@ class RunState(LedgerState):
     """The sum of all commits with their shards, by table: what a reader needs."""
 
     shards: dict[str, list[ShardInfo]] = field(default_factory=dict)
+
+    def _add_shards(self, shards: Iterable[ShardInfo]) -> None:
+        for shard in shards:
+            if shard.file not in self.gone:
+                self.shards.setdefault(shard.table, []).append(shard)
 
     def rows(self, table: str) -> int:
         """Number of rows of ``table``."""
@@ -112,7 +136,7 @@ class Ledger:
         else:  # the last index is missing: the next one starts at the one before it
             self._shards = list(_shards_of(storage, self._indexed, self._covered)) + tail
 
-    def append(self, commit: Commit) -> int:
+    def append(self, commit: Commit, **more: Any) -> int:
         """Make ``commit`` durable and add it to :attr:`state`; returns its number.
 
         Raises RunBusy when another driver has written a commit with that number, ValueError when an item is already
@@ -129,6 +153,9 @@ class Ledger:
             "counters": dict(commit.counters),
             "digests": {table: (digest % 2**128).to_bytes(16) for table, digest in commit.digests.items()},
             "notes": dict(commit.notes),
+            **({"failed": True} if commit.failed else {}),
+            **({"stopped": commit.stopped} if commit.stopped else {}),
+            **more,
         }
         name = _name("commit", number)
         if not self._storage.put_if_absent(name, _sealed("commit", number, body)):
@@ -148,7 +175,29 @@ class Ledger:
         A driver that lost its lock while it was suspended may wake up and try to commit. It then uses the number that
         this call has taken, and fails; so it can never name a shard that the new driver's clean-up has removed.
         """
-        return self.append(Commit(notes={"driver": driver}))
+        return self.append(Commit(notes={"driver": driver}), session=True)
+
+    def take_back(self, counted: Callable[[str], bool]) -> int:
+        """Append a commit that takes back those of the last session whose items have no result: their items are to be
+        done again, and their rows exist no more. Returns the number of items.
+
+        Args:
+            counted: whether a counter of this name counts rows; others (what was spent) stay as they are.
+        """
+        items, gone = list[int](), list[str]()
+        counters, digests = dict[str, int | float](), dict[str, int]()
+        for number in self.state.failed:
+            body = _commit(self._storage, number)
+            items += ItemSet(_ranges(body["items"]))
+            gone += [ShardInfo(*fields).file for fields in body["shards"]]
+            for name, value in body["counters"].items():
+                if counted(name):
+                    counters[name] = counters.get(name, 0) - value
+            for table, digest in body["digests"].items():
+                digests[table] = digests.get(table, 0) - int.from_bytes(digest)
+        commit = Commit(counters=counters, digests=digests, notes={"taken back": self.state.failed})
+        self.append(commit, session=True, undone=_packed(sorted(items)), gone=gone)
+        return len(items)
 
     def _checkpoint(self) -> None:
         """Write an index of the shards since the last one, then the sums."""
@@ -159,6 +208,9 @@ class Ledger:
             "items": {block: bits.to_bytes(128) for block, bits in state.items.loose()},
             "counters": state.counters,
             "digests": {table: digest.to_bytes(16) for table, digest in state.digests.items()},
+            "failed_commits": state.failed,
+            "stopped": state.stopped,
+            "gone_shards": sorted(state.gone),
         }
         self._covered = state.last  # also on failure: the next attempt comes after the usual number of commits
         try:
@@ -179,15 +231,14 @@ def read_state(storage: Storage) -> RunState:
     """The state of a run, which may be in progress; raises InputError as :class:`Ledger` does."""
     names = _Names(storage)
     state, covered, tail = _read(storage, names)
-    run = RunState(state.last, state.items, state.counters, state.digests)
-    for shard in chain(_indexed(storage, names, covered), tail):
-        run.shards.setdefault(shard.table, []).append(shard)
+    run = RunState(**vars(state))
+    run._add_shards(chain(_indexed(storage, names, covered), tail))
     return run
 
 
-def shards_up_to(storage: Storage, last: int) -> Iterator[ShardInfo]:
-    """The shards of all commits up to number ``last``, in order; reads the ledger piece by piece."""
-    return _indexed(storage, _Names(storage), last)
+def shards_of(storage: Storage, state: LedgerState) -> Iterator[ShardInfo]:
+    """The shards of a state, in the order of their commits; reads the ledger piece by piece."""
+    return (shard for shard in _indexed(storage, _Names(storage), state.last) if shard.file not in state.gone)
 
 
 def advance(storage: Storage, state: RunState) -> bool:
@@ -200,8 +251,10 @@ def advance(storage: Storage, state: RunState) -> bool:
         number = state.last + 1
         body = _commit(storage, number)
         state._add(number, ItemSet(_ranges(body["items"])), body)
-        for shard in (ShardInfo(*fields) for fields in body["shards"]):
-            state.shards.setdefault(shard.table, []).append(shard)
+        state._add_shards(ShardInfo(*fields) for fields in body["shards"])
+        if "gone" in body:
+            shards, state.shards = list(chain(*state.shards.values())), {}
+            state._add_shards(shards)
     return state.last > before
 
 
@@ -248,6 +301,7 @@ def _read(storage: Storage, names: _Names) -> tuple[LedgerState, int, list[Shard
             _log.warning("%s; falling back to an older checkpoint or to the commits themselves", error)
             continue
         state._add(number, _items_of(body), body)
+        state.failed, state.gone = body.get("failed_commits", []), set(body.get("gone_shards", ()))
         covered = number
         break
     tail = [number for number in names.commits if number > covered]

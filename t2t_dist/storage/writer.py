@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from .ledger import LedgerState, ShardInfo, shards_up_to
+from .ledger import LedgerState, ShardInfo, shards_of
 from .migrations import stamped
 from .objects.base import ShardFile, Storage
 from .row_digest import without_half_pairs
@@ -243,7 +243,7 @@ def clean(storage: Storage, state: LedgerState) -> list[str]:
     Only for the run's driver, after ``Ledger.fence`` and before its workers start; otherwise it would delete shards
     that are written but not yet committed. Returns the names of the deleted shards.
     """
-    named = {shard.file for shard in shards_up_to(storage, state.last)}
+    named = {shard.file for shard in shards_of(storage, state)}
     orphans = [name for name in storage.names() if _SHARD.fullmatch(name) and name not in named]
     for name in orphans:
         storage.delete(name)

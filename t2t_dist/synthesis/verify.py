@@ -15,12 +15,10 @@ from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import name_and_split
 from t2t_dist.environments.tools import Kind
+from t2t_dist.storage.have_results import SAID_BY_A_MODEL
 from t2t_dist.storage.source_run import Source
 
 from .convert import certified, reject
-
-#: No model is asked again: a task without usable words or votes stays rejected.
-SAID_BY_A_MODEL = frozenset({"bad_words", "no_votes"})
 
 
 def duplicate_key(task: Task) -> str:
@@ -59,7 +57,7 @@ class Verifier:
     def check(self, task: Task) -> Task:
         """Words, certificate, duplicates, contamination, votes: all but solvability."""
         if task.verdict != "verified" and (not task.grader.gold or SAID_BY_A_MODEL.intersection(task.reasons)):
-            return task  # without a structure or words there is nothing to certify
+            return task  # without a structure or words there is nothing to certify, and no model is asked again
         if certified(self.domain, task).verdict != "verified":
             return task
         return self.check_known(task)

@@ -65,6 +65,7 @@ class ViewedRun:
         self.rejected: tuple[tuple[int, int], np.ndarray] | None = None
         self._waiting: list[Shard] = []
         self._seen: dict[str, int] = {}
+        self._gone = 0
         self._problems: list[str] = []
         self._ledger_broken = False
         self._domain: Domain | str | None = None
@@ -133,6 +134,10 @@ class ViewedRun:
             pass  # the next refresh tries again
         except InputError as error:
             self._broken(error)
+        if len(self.state.gone) > self._gone:  # a resumed run took failures back: their rows are in the indexes
+            self._gone = len(self.state.gone)
+            self.episodes, self.tasks, self.rejected = episode_index(), task_index(), None
+            self.lost_rows, self._waiting, self._seen = 0, [], {}
         for table in ("tasks", "episodes", "failures"):
             shards = self.state.shards.get(table, [])
             self._waiting += [Shard(self.storage, info) for info in shards[self._seen.get(table, 0) :]]

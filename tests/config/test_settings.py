@@ -21,6 +21,7 @@ HOW_NAMES = {
     "limits.explore_s",
     "limits.convert_s",
     "limits.attempts",
+    "limits.stop_if_first_fail",
     "models.deadline_s",
     "models.max_attempts",
     "models.backoff_base_s",

@@ -147,6 +147,19 @@ def test_a_gate_fails_in_the_job_and_here(head: Head, tree: Path, finished: tupl
     assert "gate failed: pass^1>1" in done.stderr
 
 
+def test_a_run_without_a_result_exits_here_as_in_the_job(
+    head: Head, tree: Path, finished: tuple[Path, dict[str, Any], str], tmp_path: Path
+) -> None:
+    known = ["--set", "until=convert", "--set", "intents=[general]"]
+    known += ["--set", f"verify.reference_tasks=[{finished[0]}]"]
+    done = submit("run.yaml", "--address", head.url, "--out", tmp_path / "none", *known, "--json", tree=tree)
+    assert done.returncode == 3, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["exit"], said["job"]["exit_code"], said["checked"]) == (3, 3, "ledger")
+    assert said["messages"][0]["what"] == "contaminated"
+    assert "no task was verified" in done.stderr
+
+
 def test_a_job_is_compared_with_an_earlier_run_and_reported_to_ci(
     head: Head, tree: Path, finished: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:

@@ -35,6 +35,10 @@ def test_two_sets(first: list[tuple[int, int]], second: list[tuple[int, int]]) -
     again = ItemSet()
     again.add_blocks(one.blocks())
     assert again == one
+    less = ItemSet.of(one)
+    less.remove(other)
+    assert less == ItemSet.of(model[0] - model[1])
+    assert len(less) == len(model[0] - model[1])
     one.update(other)
     assert list(one) == sorted(model[0] | model[1])
     assert len(one) == len(model[0] | model[1])

@@ -24,7 +24,7 @@ from t2t_dist.storage.ledger import (
     advance,
     commit_of,
     read_state,
-    shards_up_to,
+    shards_of,
 )
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage, open_storage
@@ -101,7 +101,7 @@ def test_replay_is_the_model_with_any_checkpoints(
             storage.delete(name)
             assert read_state(storage) == model.state
             assert Ledger(storage).state == sums(model.state)
-            assert sorted(shards_up_to(storage, model.state.last)) == sorted(chain(*model.state.shards.values()))
+            assert sorted(shards_of(storage, sums(model.state))) == sorted(chain(*model.state.shards.values()))
 
 
 def sums(state: RunState) -> LedgerState:
@@ -122,7 +122,7 @@ def test_what_a_driver_remembers_does_not_grow_with_the_commits(
         if number in (103, 399):
             sizes.append(len(pickle.dumps((ledger.state, ledger._shards, ledger._checkpoints))))
     assert sizes[1] <= sizes[0] + 16  # a few digits more
-    assert [shard.file for shard in shards_up_to(storage, 400)] == [shard(number).file for number in range(400)]
+    assert [shard.file for shard in shards_of(storage, ledger.state)] == [shard(number).file for number in range(400)]
     reopened = Ledger(storage)
     assert reopened.state == ledger.state
     assert len(pickle.dumps(reopened._shards)) < 2000
@@ -240,7 +240,7 @@ def test_newer_version(tmp_path: Path, kind: str) -> None:
     storage, _ = filled(tmp_path)
     name = commit_name(7) if kind == "commit" else "ledger/checkpoint-000000000007.mp"
     storage.replace(name, sealed_as(9, kind, 7, {"all": "different"}))
-    with pytest.raises(InputError, match=f"in format 9 of a {kind}, this t2t reads up to [12]; use a newer t2t"):
+    with pytest.raises(InputError, match=f"in format 9 of a {kind}, this t2t reads up to [23]; use a newer t2t"):
         Ledger(storage)
 
 
@@ -297,6 +297,20 @@ def test_a_checkpoint_of_version_1_is_read(tmp_path: Path) -> None:
     assert list(Ledger(storage).state.items) == [10, 20, 30]
 
 
+def test_a_run_of_version_2_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commits and checkpoints know nothing of sessions, and nothing can be taken back."""
+    storage = create_storage(tmp_path)
+    commit = {"shards": [tuple(shard(1))], "items": [0, 2], "counters": {"a": 1}, "digests": {}, "notes": {}}
+    sums_of_it = {"whole": 0, "items": {0: (3).to_bytes(128)}, "counters": {"a": 1}, "digests": {}}
+    storage.replace(commit_name(1), sealed_as(1, "commit", 1, commit))
+    for known in (False, True):
+        if known:
+            storage.replace("ledger/checkpoint-000000000001.mp", sealed_as(2, "checkpoint", 1, sums_of_it))
+        state = read_state(storage)
+        assert (list(state.items), state.counters, state.shards) == ([0, 1], {"a": 1}, {"episodes": [shard(1)]})
+        assert (state.failed, state.stopped, state.gone) == ([], "", set())
+
+
 def test_commit_of_a_shard(tmp_path: Path) -> None:
     storage, _ = filled(tmp_path)
     assert commit_of(storage, shard(5).file) == 5
@@ -313,6 +327,48 @@ def test_reads_version_1_for_ever(tmp_path: Path) -> None:
         counters={"tokens": 12, "seconds": 0.5},
         digests={"episodes": 2**127 + 1},
     )
+
+
+# -- taking back -------------------------------------------------------------------------------------------------------
+def row_counter(name: str) -> bool:
+    return name == "failures"
+
+
+@pytest.mark.parametrize("spacing", [1, 2, 100])
+def test_failures_of_the_last_session_are_taken_back(
+    spacing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "CHECKPOINT_EVERY", spacing)
+    storage = create_storage(tmp_path)
+    ledger, followed = Ledger(storage), read_state(storage)
+    ledger.fence("first")
+    ledger.append(Commit([shard(1)], [0], failed=True))
+    ledger.fence("second")
+    ledger.append(Commit([shard(2)], [1, 2], {"failures": 2, "tokens": 7}, {"episodes": 5}, failed=True))
+    ledger.append(Commit([shard(3)], [3], {"episodes": 1}, {"episodes": 11}))
+    ledger.append(Commit([shard(4), shard(5, "tasks")], [4], {"failures": 1}, {"tasks": 1}, failed=True))
+    ledger.append(Commit(stopped="all of it fails"))
+    for state in (ledger.state, Ledger(storage).state, read_state(storage)):
+        assert (state.failed, state.stopped) == ([4, 6], "all of it fails")
+    advance(storage, followed)
+
+    assert Ledger(storage).take_back(row_counter) == 3
+    assert advance(storage, followed)
+    for name in [*storage.names("ledger/checkpoint"), *storage.names("ledger/index"), None]:
+        state = read_state(storage)
+        assert state == followed
+        assert list(state.items) == [0, 3]
+        assert state.counters == {"failures": 0, "tokens": 7, "episodes": 1}
+        assert state.digests == {"episodes": 11, "tasks": 0}
+        assert [each.file for each in state.shards["episodes"]] == [shard(1).file, shard(3).file]
+        assert not state.shards.get("tasks")
+        assert (state.failed, state.stopped) == ([], "")
+        assert list(shards_of(storage, Ledger(storage).state)) == [shard(1), shard(3)]
+        if name is not None:
+            storage.delete(name)
+    again = Ledger(storage)
+    again.append(Commit([shard(6)], [1, 2, 4]))
+    assert list(read_state(storage).items) == [0, 1, 2, 3, 4]
 
 
 # -- following a run ---------------------------------------------------------------------------------------------------

@@ -6,9 +6,13 @@ import asyncio
 import json
 from pathlib import Path
 
+from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.migrations import SCHEMA_VERSION
+from t2t_dist.storage.rows import SCHEMAS
+from t2t_dist.storage.writer import ShardWriter, clean
 from t2t_dist.view.query import address
-from tests.support.finished_run import played, rows_of, write_run
+from t2t_dist.view.runs import ViewedRun
+from tests.support.finished_run import failed, played, rows_of, write_run
 from tests.support.view_client import viewing, words
 from tests.support.viewed import GOOD, commit_more, library, new_episode, small_run
 
@@ -36,6 +40,28 @@ async def test_a_run_that_is_being_written_shows_what_there_is_and_then_more(tmp
             await asyncio.sleep(0.02)
         else:
             raise AssertionError("the new episode never came")
+
+
+def test_what_a_resumed_run_took_back_is_shown_no_more(tmp_path: Path) -> None:
+    made = library()
+    task = made.verified()[0]
+    storage = write_run(tmp_path / "run", rows_of([task]))
+    writer, ledger = ShardWriter(storage, SCHEMAS, "w1"), Ledger(storage)
+    table, row = failed(task)
+    writer.add(table, [row])
+    ledger.append(Commit(shards=writer.flush(), items=[7], failed=True))
+    run = ViewedRun(str(tmp_path / "run"), "run")
+    run.refresh(60)
+    assert (run.tasks.rows, run.episodes.rows) == (1, 1)
+    ledger.take_back(lambda name: True)
+    clean(storage, ledger.state)
+    table, row = played(made, task)
+    writer.add(table, [row])
+    ledger.append(Commit(shards=writer.flush(), items=[7]))
+    run.refresh(60)
+    assert (run.tasks.rows, run.episodes.rows, run.problems) == (1, 1, [])
+    assert run.episodes.read(0)["episode_id"] == row["episode_id"]
+    assert "reward" in run.episodes.read(0)
 
 
 async def test_a_run_with_nothing_in_it_yet(tmp_path: Path) -> None:

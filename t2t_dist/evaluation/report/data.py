@@ -18,6 +18,7 @@ from t2t_dist.storage.partial_run import PartialRun
 
 from ..costs import Cost, Price, costs_of
 from ..failure_causes import LIMIT, Causes, causes_of
+from ..problems import problems_of
 from ..results_table import ResultsTable
 from ..summary import summary_of
 
@@ -61,6 +62,9 @@ def read_report(
     """Read a run for a report. What can't be read raises nothing; it is in ``notes``."""
     results = ResultsTable.read(reading.batches)
     summary = summary_of(reading.kind, reading.state, results, reading.run_id, reading.trials, reading.path)
+    if reading.config is not None:
+        problems = problems_of(reading.kind, reading.config.until, reading.state, reading.batches)
+        summary["messages"] = problems.get("messages", [])
     causes = causes_of(reading, limit)
     summary["causes"] = causes.by_agent()
     costs = costs_of(reading.state.counters, prices)

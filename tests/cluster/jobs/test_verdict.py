@@ -34,6 +34,8 @@ KILLED = ended("FAILED", -9)
         (SUCCESS, TOLD, stored(run_id="run-2"), [], 0, "log"),
         (GATE, TOLD, stored(), ["g"], 1, "ledger"),
         (GATE, TOLD, None, ["g"], 1, "log"),
+        (ended("FAILED", 3), {**TOLD, "no_result": "why"}, stored(no_result="why"), ["g"], 3, "ledger"),
+        (ended("FAILED", 3), {**TOLD, "no_result": "why"}, None, [], 3, "log"),
         # The driver was killed, or heard of no more, when all was committed already.
         (KILLED, None, stored(), [], 0, "ledger"),
         (ended("LOST"), None, stored(), [], 0, "ledger"),
