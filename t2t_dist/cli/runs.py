@@ -154,6 +154,7 @@ def status(
     """Show the progress of a run, its workers and its engines."""
     with spoken_errors():
         from t2t_dist.storage.objects.opening import open_storage
+        from t2t_dist.storage.status import NAME as STATUS
         from t2t_dist.storage.status import ask_for_stacks, read_status
 
         from .terminal import stacks_lines, status_tables
@@ -164,7 +165,14 @@ def status(
             raise InputError(f"{run} has no status: no driver has written to it; see t2t report {run}")
         if stacks:
             state["stacks"] = ask_for_stacks(storage)
-        for part in (*status_tables(state, timeline), *stacks_lines(state)):
+        try:
+            parts = [*status_tables(state, timeline), *stacks_lines(state)]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            where = storage.describe(STATUS)
+            raise InputError(
+                f"{where} can't be read: it is damaged, or of another version; see t2t report {run}"
+            ) from None
+        for part in parts:
             (err_console if json else out_console).print(part)
         finish(state, json)
 

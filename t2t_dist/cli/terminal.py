@@ -17,7 +17,7 @@ from t2t_dist.core.printing import one_line
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.evaluation.costs import Cost
 from t2t_dist.evaluation.failure_causes import Cause, Causes
-from t2t_dist.storage.rows import outcome_of, turn_of
+from t2t_dist.storage.rows import one_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
 
@@ -277,7 +277,7 @@ def _episodes(source: Source, task_ids: list[str], agent: str | None) -> dict[st
     """One episode per task: the first trial, of ``agent`` if one is named."""
     if not source.reader.state.rows("episodes"):
         return {}
-    chosen = pc.field("task_id").isin(task_ids)
+    chosen = one_of("task_id", task_ids)
     if agent is not None:
         chosen &= pc.field("agent") == agent
     first: dict[str, dict[str, Any]] = {}

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import pyarrow as pa
 import pyarrow.dataset as ds
 
 from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import ToolCrash
 from t2t_dist.grading.diagnose import CODES, diagnose
 from t2t_dist.storage.partial_run import PartialRun
-from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
+from t2t_dist.storage.rows import faults_of, one_of, outcome_of, turn_of
 
 #: Most failed episodes read for a report; of more, a fixed uniform sample is read.
 LIMIT = 2000
@@ -80,7 +79,7 @@ def causes_of(
         return causes
     tasks = reading.tasks(set(chosen.values()))
     domain, without_task = reading.domain, 0
-    wanted &= ds.field("episode_id").isin(pa.array(sorted(chosen), pa.string()))
+    wanted &= one_of("episode_id", sorted(chosen))
     for batch in reading.batches("episodes", [*_COLUMNS, *_GRADE], wanted):
         for row in batch.to_pylist():
             task = tasks.get(row["task_id"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import orjson
 import pyarrow as pa
+import pyarrow.dataset as ds
 from pydantic import BaseModel
 
 from t2t_dist.core.schema import AS_JSON, Episode, Failure, Faults, Outcome, Task, ToolCall, Trajectory, Turn
@@ -92,6 +93,11 @@ SCHEMAS: dict[str, pa.Schema] = {
 #: Columns that may differ between two equal runs: when, how long, in which attempt, on which engine.
 VOLATILE = frozenset({"attempt", "attempts", "started", "duration", "usage"})
 VOLATILE_NESTED = {"turns": frozenset({"t_queue", "t_model", "t_tool", "engine", "cached_tokens", "logprobs"})}
+
+
+def one_of(column: str, values: Sequence[str]) -> ds.Expression:
+    """The filter for rows with one of these texts in a column; of an empty list Arrow would not know the type."""
+    return ds.field(column).isin(pa.array(values, pa.string()))
 
 
 # -- pydantic objects --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from .lazy_rows import LazyRows, LazyRowsById
 from .manifest import Manifest, read_manifest
 from .objects.opening import open_storage
 from .reader import RunReader
-from .rows import SCHEMAS
+from .rows import SCHEMAS, one_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -70,7 +70,7 @@ class Source:
         """Verified tasks by trajectory and intent; a ``limit`` is shared equally between the intents."""
         chosen = pc.field("verdict") == "verified"
         if intents is not None:
-            chosen &= pc.field("intent").isin(list(intents))
+            chosen &= one_of("intent", intents)
         rows, about = self._chosen("tasks", Task, _TASKS, chosen)
         order, kinds = _in_order(about), _kinds(about)
         if limit is None or limit >= len(order):

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from t2t_dist.cli import main
@@ -42,10 +44,17 @@ def t2t_json(*arguments: object) -> dict[str, Any]:
     return _object(t2t(*arguments, "--json"))
 
 
+@cache
+def _built(app: typer.Typer) -> Any:
+    """The commands of the app: building them takes longer than most of them do."""
+    return typer.main.get_command(app)
+
+
 def here(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run to the end in this process: nothing is imported again, and a run uses the Ray of ``local_ray``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "supervised", lambda body: body())  # a process with threads is not forked
+        patch.setattr("typer.testing._get_command", _built)
         if cwd is not None:
             patch.chdir(cwd)
         done = CliRunner().invoke(main.app, [*map(str, arguments)])
