@@ -13,13 +13,18 @@ from t2t_dist.core.schema import GoldCall, RecordChange, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META, RecordDiff, World, diff
 from t2t_dist.environments.tool_faults import with_tool_faults
-from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolError
+from t2t_dist.environments.tools import AGENT, USER, Kind, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from t2t_dist.synthesis.intents.grader_side import matches
 from t2t_dist.tau2.initial_world import world_of
 
-from .text import arguments_of, value_of
+from .text import CUT, arguments_of, value_of, visible
+
+#: A page of a conversation: rows (messages, and the calls of messages that have more than one), characters of HTML.
+ROWS, _PAGE_SIZE = 150, 400_000
+#: Calls without a counterpart in the gold that are listed beside it.
+_EXTRAS = 100
 
 
 class FieldChange(NamedTuple):
@@ -69,6 +74,21 @@ class ShownTurn:
     calls: list[ShownCall]
 
 
+class Piece(NamedTuple):
+    """The part of a turn that stands on one page: its calls from number ``first`` on."""
+
+    turn: ShownTurn
+    first: int
+    calls: list[ShownCall]
+
+
+class Page(NamedTuple):
+    """One page of a conversation; ``after`` is the row that the next one begins with, ``None`` on the last."""
+
+    pieces: list[Piece]
+    after: int | None
+
+
 class Pair(NamedTuple):
     """A gold call beside the actual one; ``None`` where there is none. ``mark``: same, missing, extra, other."""
 
@@ -105,12 +125,35 @@ class ShownEpisode:
 
     turns: list[ShownTurn]
     pairs: list[Pair] = field(default_factory=list)
+    #: Further calls that are not in the gold, beyond those in ``pairs``.
+    more_calls: int = 0
     records: list[RecordPair] = field(default_factory=list)
     unreplayed: str = ""
 
     @property
     def calls(self) -> int:
         return sum(len(turn.calls) for turn in self.turns)
+
+    @property
+    def rows(self) -> int:
+        """Length of the conversation: a turn counts once, or as often as it has calls."""
+        return sum(max(1, len(turn.calls)) for turn in self.turns)
+
+    def page(self, start: int) -> Page:
+        """The conversation from row ``start`` on, as much of it as fits a page; at least one row."""
+        pieces, at, size = list[Piece](), 0, 0
+        for turn in self.turns:
+            calls: Sequence[ShownCall | None] = turn.calls or [None]
+            for number, call in enumerate(calls[max(start - at, 0) :], max(start - at, 0)):
+                size += _size(turn, number, call)
+                if pieces and (size > _PAGE_SIZE or at + number >= start + ROWS):
+                    return Page(pieces, at + number)
+                if not pieces or pieces[-1].turn is not turn:
+                    pieces.append(Piece(turn, number, []))
+                if call is not None:
+                    pieces[-1].calls.append(call)
+            at += len(calls)
+        return Page(pieces, None)
 
     def total(self, name: str) -> float:
         """Sum of a figure over the turns, tool turns included."""
@@ -165,7 +208,7 @@ def show(row: dict[str, Any], task: Task | None, domain: Domain | str) -> ShownE
             call.forbidden = not call.own and any(
                 matches(p, call.name, call.checked or call.arguments or {}) for p in task.grader.forbidden
             )
-        shown.pairs = _beside(task.grader.gold, actual, domain)
+        shown.pairs, shown.more_calls = _bounded(_beside(task.grader.gold, actual, domain))
         if world is not None:
             shown.records = _records(task.grader.allowed_diff, world.changes())
     return shown
@@ -205,7 +248,7 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
             if call.result is None:
                 call.note = "not executed: the conversation was cut off here"
                 continue
-            before = world.fork()
+            before = world.fork() if call.kind == Kind.WRITE.value else world
             try:
                 result = domain.tools.execute(world, call.name, call.raw, side)
             except ToolCrash as crash:
@@ -304,6 +347,23 @@ def _beside(gold: Sequence[GoldCall], actual: Sequence[ShownCall], domain: Domai
             else:
                 pairs.append(Pair(ours.pop(0), None, "missing"))
     return pairs
+
+
+def _size(turn: ShownTurn, number: int, call: ShownCall | None) -> int:
+    """About how many characters of HTML a row takes."""
+    texts = [] if number else [(turn.turn.content or "")[:CUT], (turn.turn.reasoning or "")[:CUT]]
+    if call is not None:
+        texts += [call.raw[:20_000], (call.result or "")[:CUT]]
+        fields = [each for change in call.changes[:40] for each in change.fields[:40]]
+        texts += [(text or "")[:400] for each in fields for text in (each.before, each.after)]
+    return 500 + sum(len(visible(text)) for text in texts)
+
+
+def _bounded(pairs: Sequence[Pair]) -> tuple[list[Pair], int]:
+    """All pairs with a gold call and the first of the others, and how many of those are left out."""
+    extras = [number for number, pair in enumerate(pairs) if pair.gold is None]
+    left_out = set(extras[_EXTRAS:])
+    return [pair for number, pair in enumerate(pairs) if number not in left_out], len(left_out)
 
 
 def _records(gold: Sequence[RecordChange], actual: Sequence[RecordDiff]) -> list[RecordPair]:

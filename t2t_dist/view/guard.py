@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 from aiohttp import web
 
@@ -28,6 +28,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
 }
 _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.I)
 
@@ -45,6 +46,21 @@ class Guard:
         hosts = request.headers.getall("Host", [])
         return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
+    def readable(self, request: web.Request) -> bool:
+        """Whether address and headers are UTF-8. The server gives other bytes as surrogates, which no page can hold.
+
+        The Cookie header may hold anything: a browser sends along what other servers on this host have set, and that
+        must not lock anybody out of this one.
+        """
+        try:
+            unquote_to_bytes(request.raw_path).decode("utf-8")
+            for name, value in request.headers.items():
+                if name.lower() != "cookie":
+                    value.encode("utf-8")
+        except UnicodeError:
+            return False
+        return True
+
     def known(self, request: web.Request) -> bool:
         return self._right(request.cookies.get(self.cookie, ""))
 
@@ -52,12 +68,21 @@ class Guard:
         """The response to an address with the right token: a cookie, and a redirect to the address without it."""
         if not self._right(request.query.get("token", "")):
             return None
-        rest = urlencode([(name, value) for name, value in request.query.items() if name != "token"])
-        # A path that begins with two slashes would lead to another host.
-        place = "/" + request.rel_url.raw_path.lstrip("/") + (f"?{rest}" if rest else "")
-        response = web.Response(status=303, headers={"Location": place})
+        response = web.Response(status=303, headers={"Location": own_address(request)})
         response.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
         return response
 
     def _right(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())
+        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.token.encode())
+
+
+def own_address(request: web.Request) -> str:
+    """The address that was asked for, without the token; ``/`` if it is none of this viewer's pages.
+
+    A browser takes ``//host``, ``/\\host`` and more of the kind for the address of another host, so a path is only
+    passed on where one of our routes has it.
+    """
+    if request.match_info.http_exception is not None:
+        return "/"
+    rest = urlencode([(name, value) for name, value in request.query.items() if name != "token"])
+    return request.rel_url.raw_path + (f"?{rest}" if rest else "")

@@ -15,6 +15,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.storage.rows import PARTS, from_row
 
 from .counts import Cell
+from .episode import ROWS as ROWS
 from .episode import Explanation, ShownEpisode, diagnosed, reasons, show
 from .evidence import drawing, evidence
 from .index import NO_RESULT, PASSED, TableIndex
@@ -23,8 +24,6 @@ from .runs import Runs, ViewedRun
 from .search import SearchResult, search
 
 PAGE = 50
-#: Turns on one page of an episode.
-TURNS = 150
 
 
 class NotThere(Exception):

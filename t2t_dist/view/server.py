@@ -19,8 +19,9 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.synthesis.intents import REGISTRY
 
 from . import pages
+from .connection import Connection
 from .counts import matrix, run_counts
-from .guard import HEADERS, Guard
+from .guard import Guard, own_address
 from .index import MISSED, NO_RESULT, PASSED
 from .query import Query, address
 from .runs import Runs, ViewedRun
@@ -80,7 +81,7 @@ class Viewer:
         templates()
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guarded])
+        app = web.Application(middlewares=[self._answered])
         app.add_routes(
             [
                 web.get("/", self._runs),
@@ -100,14 +101,9 @@ class Viewer:
 
     # -- around every request ------------------------------------------------------------------------------------------
     @web.middleware
-    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await self._answered(request, handler)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self.guard.readable(request):
+            return web.Response(status=400, text="This request is not UTF-8.\n")
         if not self.guard.named_well(request):
             return web.Response(status=403, text="This viewer answers to 127.0.0.1 and localhost only.\n")
         if request.method not in ("GET", "HEAD"):
@@ -121,7 +117,7 @@ class Viewer:
         if not self.guard.known(request):
             wrong = "token" in request.query
             given = [(name, value) for name, value in request.query.items() if name != "token"]
-            return self._page(request, "locked.html", 401, wrong=wrong, given=given, here=str(request.rel_url))
+            return self._page(request, "locked.html", 401, wrong=wrong, given=given, here=own_address(request))
         try:
             return await handler(request)
         except pages.NotThere as error:
@@ -138,8 +134,7 @@ class Viewer:
             return self._page(request, "said.html", 500, title="Internal error", detail=detail)
 
     def _page(self, request: web.Request, name: str, status: int = 200, **shown: Any) -> web.Response:
-        shown = {"here": str(request.rel_url), "runs": self.runs, "assets": self._version, **shown}
-        text = templates().get_template(name).render(shown)
+        text = templates().get_template(name).render({"runs": self.runs, "assets": self._version, **shown})
         return web.Response(text=text, status=status, content_type="text/html")
 
     @asynccontextmanager
@@ -212,7 +207,7 @@ class Viewer:
         page, beside = await asyncio.to_thread(work)
         return self._page(
             request, "episode.html", page=page, run=run, query=query.first, beside=beside, first=first,
-            turns_shown=pages.TURNS,
+            rows_shown=pages.ROWS,
         )  # fmt: skip
 
     async def _text(self, request: web.Request) -> web.Response:
@@ -233,7 +228,7 @@ class Viewer:
 
     async def _compare(self, request: web.Request) -> web.Response:
         both = await asyncio.to_thread(pages.compared, self.runs, request.query)
-        return self._page(request, "compare.html", both=both, turns_shown=pages.TURNS)
+        return self._page(request, "compare.html", both=both)
 
     async def _live(self, request: web.Request) -> web.Response:
         """Polled by the pages every other second: has anything changed, and may it change again?"""
@@ -258,16 +253,20 @@ async def serving(paths: list[str], port: int = 0, token: str | None = None) -> 
     """
     viewer = Viewer(Runs(paths), Guard(token))
     await asyncio.to_thread(viewer.runs.refresh, 0.0)  # the ledgers, so that the first page has its numbers
-    runner = web.AppRunner(viewer.app(), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(viewer.app(), shutdown_timeout=1.0)
     await runner.setup()
+    loop, manager = asyncio.get_running_loop(), runner.server
+    assert manager is not None
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
         try:
-            await site.start()
+            listening = await loop.create_server(lambda: Connection(manager, loop=loop), "127.0.0.1", port)
         except OSError as error:
             reason = error.strerror or error
             raise InputError(f"port {port} of 127.0.0.1: {reason}; choose another --port, or leave it out") from None
-        bound = runner.addresses[0][1]
-        yield f"http://127.0.0.1:{bound}/?token={viewer.guard.token}"
+        try:
+            bound = listening.sockets[0].getsockname()[1]
+            yield f"http://127.0.0.1:{bound}/?token={viewer.guard.token}"
+        finally:
+            listening.close()
     finally:
         await runner.cleanup()
