@@ -38,6 +38,7 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
         kind=kind,
         code=code_version(),
         source=work.origin,
+        parts=work.parts,
         results=config.results_part(),
         config=config,
     )

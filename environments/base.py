@@ -75,9 +75,13 @@ class Domain:
         raise NotImplementedError(f"{type(self).__name__} must implement profile(world, customer)")
 
     def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
-        """How a customer would say an argument of a call; by default the value itself."""
-        value = call.arguments[slot]
-        texts = [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        """How a customer would say an argument of a call; by default the value itself, its fields if it has some, and
+        no words for who the customer is."""
+        value, errand = call.arguments[slot], self.errand(call.name)
+        spec = errand.parameters.get(slot) if errand is not None else None
+        if spec is not None and spec.name == self.customer_type and value == customer:
+            return Said("your account", ())
+        texts = list(_spoken(value))
         return Said(joined(texts), tuple(texts))
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
@@ -128,6 +132,17 @@ class Domain:
         return load_language(
             self.folder / "language.yaml", self.tools, {name: flow.parameters for name, flow in self.workflows.items()}
         )
+
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        """Hashes of what results depend on, part by part, to say which of them has changed. 16 hex digits each."""
+        found = {
+            "database": f"{self.base.digest:032x}",
+            "policy": self.policy,
+            "tools": self.tools.schemas().decode() + self.tools.schemas(USER).decode(),
+            "words": self.language.model_dump_json(),
+        }
+        return {name: blake2b(text.encode(), digest_size=8).hexdigest() for name, text in found.items()}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -219,6 +234,17 @@ def replay(domain: Domain, calls: Iterable[Call], world: World | None = None) ->
     world = domain.world() if world is None else world
     for call in calls:
         yield domain.execute(world, call)
+
+
+def _spoken(value: Any) -> Iterator[str]:
+    """The scalars of a value, each as a text."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _spoken(item)
+    elif value not in (None, ""):
+        yield str(value)
 
 
 def joined(texts: Sequence[str]) -> str:

@@ -64,7 +64,8 @@ def find(name: str) -> type[Domain]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever the module's own code raises
-        problem = f"{type(error).__name__}: {error}"
+        # A SyntaxError's own text names the file by half; its line is added where the error is reported.
+        problem = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
         raise UnknownDomain(f"domain '{name}': '{module_name}' can't be imported: {problem}") from error
     found = getattr(module, attribute, None)
     if found is None:

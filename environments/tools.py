@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
@@ -50,7 +52,11 @@ class ToolError(Exception):
 
 
 class ToolCrash(Exception):
-    """A tool failed: a defect of the domain, not of the caller."""
+    """A tool failed: a defect of the domain, not of the caller. ``what`` is the message without the place."""
+
+    def __init__(self, what: str, place: str = "") -> None:
+        super().__init__(f"{what}, in {place}" if place else what)
+        self.what = what
 
 
 class ToolLost(ToolCrash):
@@ -72,7 +78,8 @@ class ToolResult(NamedTuple):
     """The result of a call.
 
     ``content``: the text for the caller; ``value``: the result itself (``None`` on an error); ``arguments``: the
-    validated arguments (``None`` if they are invalid); ``changed``: whether the world changed.
+    validated arguments (``None`` if they are invalid); ``changed``: whether the world changed; ``made_to_fail``:
+    refused by a planned tool fault, whatever the call was.
     """
 
     content: str
@@ -80,6 +87,7 @@ class ToolResult(NamedTuple):
     value: Any
     arguments: dict[str, Any] | None
     changed: bool
+    made_to_fail: bool = False
 
 
 class Tool:
@@ -307,10 +315,17 @@ def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
     except (ToolCrash, ToolTimeout):
         raise
     except (Exception, SystemExit) as error:
-        raise ToolCrash(f"{found.name} raised {type(error).__name__}: {error}") from error
+        raise ToolCrash(f"{found.name} raised {type(error).__name__}: {error}", _place(found, error)) from error
     finally:
         world.discard()
     return ToolResult(content, False, value, checked, changed)
+
+
+def _place(found: Tool, error: BaseException) -> str:
+    """``file:line`` of what a tool raised; of the path, the last folder only, as rows must not depend on the rest."""
+    file, _, line = found.where.rpartition(":")
+    lines = [str(frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{'/'.join(file.replace(os.sep, '/').split('/')[-2:])}:{lines[-1] if lines else line}"
 
 
 def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:

@@ -45,6 +45,7 @@ exception is a defect: ``actors/rollout.py`` gives up the work item, and :func:`
 from __future__ import annotations
 
 import os
+import sysconfig
 import traceback
 from enum import StrEnum
 
@@ -137,6 +138,27 @@ class EngineRejected(EngineBadResponse):
 class ContextExceeded(Exception):
     """The conversation no longer fits the model's context. For an agent it is a termination, which is graded; for a
     simulated user it is a failure."""
+
+
+_LIBRARIES = (*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")), "<")
+#: This project's own code. Its domains lie in folders of their own in ``environments``.
+_PROJECT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+_ENVIRONMENTS = os.path.join(_PROJECT, "environments", "")
+
+
+def place_in_domain(error: BaseException) -> str:
+    """``file:line`` of an error: the innermost frame that is a domain's code, not what it calls; empty if none is."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_a_domains(frame.filename)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _is_a_domains(file: str) -> bool:
+    if file.startswith(_ENVIRONMENTS):
+        folder, inside, _ = file.removeprefix(_ENVIRONMENTS).partition(os.sep)
+        return bool(inside) and folder != "adapters"
+    return not file.startswith((*_LIBRARIES, _PROJECT))
 
 
 #: Stack frames that a defect's line names.

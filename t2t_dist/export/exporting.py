@@ -17,6 +17,7 @@ from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import SPLITS
+from t2t_dist.storage.manifest import changed_parts
 from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import CHECKS
 from t2t_dist.synthesis.entities import Entities
@@ -142,9 +143,9 @@ class _Run:
             raise InputError(f"{path}: {reading.notes[-1]}")
         self.domain: Domain = domain
         if not reading.origin.startswith(domain.fingerprint):
-            reading.note(
-                "its domain has changed since (policy, tools or database): system prompt and tools are the current ones"
-            )
+            known = {name: digest for name, digest in reading.parts.items() if name != "run"}
+            changed = "; ".join(changed_parts(known, domain.parts))
+            reading.note(f"its domain has changed since ({changed}): system prompt and tools are the current ones")
         if reading.source is None:
             raise InputError(f"{path}: {reading.notes[-1]}")
         self.entities = Entities(reading.config.domain, domain)

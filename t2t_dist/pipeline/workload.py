@@ -34,6 +34,8 @@ class Workload(ABC):
         """``source`` identifies what the run works on; ``slots`` bounds the live episodes of this process."""
         check_tools(config.faults, domain)
         self.config, self.domain, self.origin = config, domain, source
+        #: Hashes of what the run works on, by name (see ``storage.manifest.PARTS``).
+        self.parts = dict(domain.parts)
         self.run_id = run_id(config.results_part(), code_version(), source)
         self.models = Models(config.models, config.used_pools())
         self.runner = EpisodeRunner(self.run_id, config, self.models, domain)

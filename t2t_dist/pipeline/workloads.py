@@ -78,6 +78,7 @@ class Convert(Workload):
         self.source = Source(config.source)
         source = f"{domain.fingerprint}/{self.source.digest('trajectories')}"
         super().__init__(config, domain, source, slots)
+        self.parts["run"] = self.source.digest("trajectories")
         self.trajectories, self.customers = self.source.customers(config.limit)
         self._stages: Stages | None = None
 
@@ -106,6 +107,7 @@ class Evaluate(Workload):
         self.source = Source(config.source)
         domain = load_domain(config)
         super().__init__(config, domain, f"{domain.fingerprint}/{self.source.digest('tasks')}", slots)
+        self.parts["run"] = self.source.digest("tasks")
         self.tasks = self.source.verified_tasks(config.limit, config.intents)
         if not self.tasks:
             raise InputError(f"{config.source} holds no verified task of these intents: {', '.join(config.intents)}")

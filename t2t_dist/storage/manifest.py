@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,13 +17,26 @@ from .objects.base import Storage
 NAME = "run.json"
 
 
+#: What a run works on, in the words of a message.
+PARTS = {
+    "database": "the domain's database",
+    "policy": "the domain's policy",
+    "tools": "the domain's tools",
+    "words": "the domain's words (language.yaml)",
+    "file": "the domain's file",
+    "run": "the run or file that it is made from",
+}
+
+
 class Manifest(BaseModel):
-    """Identity and settings of a run. ``results`` are the settings that change results, flat."""
+    """Identity and settings of a run. ``results`` are the settings that change results, flat; ``source`` is a hash of
+    what it works on, and ``parts`` are hashes of the parts of that (empty in runs of older versions)."""
 
     run_id: str
     kind: str
     code: str
     source: str
+    parts: dict[str, str] = {}
     schema_version: int = SCHEMA_VERSION
     results: dict[str, Any]
     config: Config
@@ -52,6 +66,14 @@ def read_manifest(storage: Storage) -> Manifest:
         raise InputError(f"{where} can't be read ({text}); restore it or start again in another directory") from None
 
 
+def changed_parts(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs between two ``parts``, in words; all that may differ where that is not known."""
+    changed = [PARTS.get(name, name) for name in {**PARTS, **there, **now} if there.get(name) != now.get(name)]
+    if there and now and changed:
+        return changed
+    return ["the domain's database, policy, tools or words, or the run it is made from"]
+
+
 def claim(storage: Storage, manifest: Manifest, *, empty: bool = False) -> bool:
     """Assign the directory to this run, or check that it is this run's already: True if it was.
 
@@ -79,7 +101,7 @@ def claim(storage: Storage, manifest: Manifest, *, empty: bool = False) -> bool:
     elif there.code != manifest.code:
         differs.append(f"the code ({there.code} there, {manifest.code} now)")
     if there.source != manifest.source:
-        differs.append("the domain's database, or the run it is made from")
+        differs += changed_parts(there.parts, manifest.parts)
     raise InputError(
         f"{storage.describe('')} holds another run; what differs: {'; '.join(differs) or 'the run id'}."
         " Give another --out, or the settings it was started with"

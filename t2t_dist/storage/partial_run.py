@@ -25,7 +25,7 @@ from .ledger import LedgerState
 from .manifest import NAME, read_manifest
 from .objects.opening import open_storage
 from .reader import RunReader
-from .rows import SCHEMAS, from_row
+from .rows import SCHEMAS, from_row, one_of
 from .status import STALE_S, read_status
 
 #: Notes shown per table; the rest is counted.
@@ -50,6 +50,8 @@ class PartialRun:
         self.config: Config | None = None
         #: The version of the code that wrote it, and its source (the domain's fingerprint first).
         self.code = self.origin = ""
+        #: Hashes of the parts of the source, by name.
+        self.parts: dict[str, str] = {}
         self.run_id, self.kind = self._manifest()
         self._reader = RunReader(self.storage, SCHEMAS)
         self.state: LedgerState = self._reader.state
@@ -75,6 +77,7 @@ class PartialRun:
             self._notes.append(f"{error}; only what its ledger counts is shown")
             return raw["run_id"], str(raw.get("kind", ""))
         self.config, self.code, self.origin = manifest.config, manifest.code, manifest.source
+        self.parts = manifest.parts
         return manifest.run_id, manifest.kind
 
     def _status(self) -> dict[str, Any] | None:
@@ -152,7 +155,7 @@ class PartialRun:
         if self.source is None or not wanted:
             return found
         unreadable: Counter[str] = Counter()
-        chosen = ds.field("task_id").isin(pa.array(sorted(wanted), pa.string()))
+        chosen = one_of("task_id", sorted(wanted))
         for batch in self.source.batches("tasks", None, chosen):
             for row in batch.to_pylist():
                 try:

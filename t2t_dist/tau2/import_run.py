@@ -46,10 +46,11 @@ def import_file(file: str, out: str, domain: str | None, grading: Grading) -> Im
     name = domain or _domain_of(raws, file)
     config = load_config(None, {"domain": name, "verify.reference_trials": 0})
     made = load_domain(config)
-    source = f"{made.fingerprint}/{stable_hash([raw_text(raw) for raw in raws], grading)}"
+    tasks = stable_hash([raw_text(raw) for raw in raws], grading)
+    source = f"{made.fingerprint}/{tasks}"
     identity = run_id(config.results_part(), code_version(), source)
     items = [import_task(made, name, raw, index, grading) for index, raw in enumerate(raws)]
-    _store(items, out, config, identity, source)
+    _store(items, out, config, identity, source, {**made.parts, "run": tasks})
     found = Import(identity, name)
     for task, raised in items:
         found.verdicts[task.verdict if task.verdict == "verified" else task.reasons[0]] += 1
@@ -70,10 +71,16 @@ def _domain_of(raws: list[dict[str, Any]], file: str) -> str:
     return f"tau2:{named.pop()}"
 
 
-def _store(items: list[Imported], out: str, config: Config, identity: str, source: str) -> None:
+def _store(items: list[Imported], out: str, config: Config, identity: str, source: str, parts: dict[str, str]) -> None:
     storage = create_storage(out, parents=True)
     manifest = Manifest(
-        run_id=identity, kind=KIND, code=code_version(), source=source, results=config.results_part(), config=config
+        run_id=identity,
+        kind=KIND,
+        code=code_version(),
+        source=source,
+        parts=parts,
+        results=config.results_part(),
+        config=config,
     )
     with RunLock(storage):
         ledger = Ledger(storage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, NewType, NotRequired, Optional
 
 import orjson
@@ -388,7 +389,8 @@ def test_a_crash_is_raised_and_leaves_nothing_behind(world: World, how: str, wha
     digest = world.digest
     with pytest.raises(ToolCrash) as caught:
         TOOLS.execute(world, "break_down", {"how": how})
-    assert str(caught.value) == f"break_down raised {what}"
+    assert caught.value.what == f"break_down raised {what}"
+    assert re.fullmatch(re.escape(caught.value.what) + r", in environments/test_tools\.py:\d+", str(caught.value))
     assert (world.seal(), world.digest, notes(world)) == (False, digest, {"n1": "hello"})
 
 

@@ -65,10 +65,35 @@ def test_what_differs_is_named(storage: Storage) -> None:
         "the code (0.1.0+aa there, 0.1.0+bb now)"
     )
     assert refusal(storage, manifest("run-2", settings={"seed": 5}, source="other")) == (
-        "the domain's database, or the run it is made from"
+        "the domain's database, policy, tools or words, or the run it is made from"
     )
     assert refusal(storage, manifest("run-2", settings={"seed": 5})) == "the run id"
     assert read_manifest(storage).run_id == "run-1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"words": "new"}, "the domain's words (language.yaml)"),
+        ({"policy": "new"}, "the domain's policy"),
+        ({"words": "new", "database": "new"}, "the domain's database; the domain's words (language.yaml)"),
+        ({"run": "new"}, "the run or file that it is made from"),
+    ],
+)
+def test_which_part_of_a_domain_differs_is_named(storage: Storage, changed: dict[str, str], named: str) -> None:
+    parts = {"database": "d", "policy": "p", "tools": "t", "words": "w", "run": "r"}
+    claim(storage, manifest(parts=parts))
+    assert refusal(storage, manifest("run-2", source="other", parts=parts | changed)) == named
+
+
+def test_a_run_of_before_that_does_not_say(storage: Storage) -> None:
+    raw = manifest().model_dump(mode="json")
+    del raw["parts"]
+    assert storage.put_if_absent(NAME, orjson.dumps(raw))
+    assert read_manifest(storage).parts == {}
+    assert refusal(storage, manifest("run-2", source="other", parts={"words": "w"})).startswith(
+        "the domain's database, policy"
+    )
 
 
 def test_a_setting_that_only_one_side_has_is_named(storage: Storage) -> None:

@@ -177,6 +177,10 @@ class McpDomain(Domain):
         parts = f"{super().fingerprint}\0".encode() + self.file.read_bytes()
         return blake2b(parts, digest_size=8).hexdigest()
 
+    @cached_property
+    def parts(self) -> dict[str, str]:
+        return {**super().parts, "file": blake2b(self.file.read_bytes(), digest_size=8).hexdigest()}
+
     def own_defects(self) -> Iterator[str]:
         return self.pool.doubtful()
 
