@@ -14,7 +14,7 @@ from typing import Any
 
 from .base import Domain
 from .state import World
-from .tools import AGENT, ToolResult, ToolSet
+from .tools import AGENT, ToolError, ToolResult, ToolSet
 
 
 class Fault(StrEnum):
@@ -38,18 +38,24 @@ class FaultyTools(ToolSet):
         self._tools, self._plan, self._late_s = tools, plan, late_s
         self._called: set[str] = set()
 
-    def _fault(self, name: str, side: str) -> ToolResult | None:
+    def _fault(self, name: str, arguments: str | dict[str, Any], side: str) -> ToolResult | None:
         fault = self._plan.get(name) if side == AGENT else None
         if fault == Fault.RETRY and name not in self._called:
             self._called.add(name)
-            return _failed(f"{name} is not available at the moment; the same call may work if it is made again")
-        if fault in (Fault.SWITCH, Fault.IMPOSSIBLE):
-            return _failed(f"{name} is out of order and will not work again today")
-        return None
+            why = f"{name} is not available at the moment; the same call may work if it is made again"
+        elif fault in (Fault.SWITCH, Fault.IMPOSSIBLE):
+            why = f"{name} is out of order and will not work again today"
+        else:
+            return None
+        try:
+            checked = self._tools.prepare(name, arguments, side)[1]
+        except ToolError:
+            checked = None
+        return ToolResult(f"Error: {why}", True, None, checked, False, made_to_fail=True)
 
     def execute(self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> ToolResult:
         """See :meth:`ToolSet.execute`. A late answer is not waited for here."""
-        return self._fault(name, side) or self._tools.execute(world, name, arguments, side)
+        return self._fault(name, arguments, side) or self._tools.execute(world, name, arguments, side)
 
     async def execute_async(
         self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT
@@ -57,7 +63,7 @@ class FaultyTools(ToolSet):
         """See :meth:`ToolSet.execute_async`."""
         if side == AGENT and self._plan.get(name) == Fault.LATE:
             await asyncio.sleep(self._late_s)
-        return self._fault(name, side) or await self._tools.execute_async(world, name, arguments, side)
+        return self._fault(name, arguments, side) or await self._tools.execute_async(world, name, arguments, side)
 
 
 def with_tool_faults(domain: Domain, plan: FaultPlan, late_s: float = 0.0) -> Domain:
@@ -78,7 +84,3 @@ def is_passing(result: str) -> bool:
 def is_out_of_order(result: str) -> bool:
     """Whether a failed call's text says that its tool will not work again."""
     return "is out of order" in result
-
-
-def _failed(why: str) -> ToolResult:
-    return ToolResult(f"Error: {why}", True, None, None, False)

@@ -16,20 +16,23 @@ from typing import Any, NamedTuple
 import orjson
 
 from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
-from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, refuses
+from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, offers_more, refuses
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tool_faults import Fault
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.intents.changing import wanted_first
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
+from .expected import expected
 from .parts import unsaid
 from .replay import ReplayedCall, replay
 
 #: Code of a cause -> its meaning, causes before their effects: the first that explains the grade is the primary one.
 CODES: dict[str, str] = {
     "simulator_fault": "the simulated user spoiled the conversation",
+    "tool_fault": "tools that were made to fail cut the conversation off",
     "forbidden_call": "issued a call that is forbidden for this task",
     "acted_before_trigger": "carried out the first request without giving the customer a chance to change it",
     "acted_before_asking": "chose a value that the customer would have given if asked",
@@ -121,7 +124,8 @@ class _Case:
         faults: Mapping[str, str],
     ) -> None:
         self.domain, self.task, self.turns = domain, task, turns
-        self.termination, self.outcome, self.flags = termination, outcome, flags
+        self.termination, self.outcome, self.flags, self.faults = termination, outcome, flags, faults
+        self.expected = expected(domain, task, faults)
         self.replay = replay(domain, task, turns, faults)
         self.calls, self.issued = self.replay.calls, self.replay.issued
         self.failed = {name for name in own_basis(task) if not outcome.parts.get(name)}
@@ -148,8 +152,8 @@ class _Case:
     # -- how it ended --------------------------------------------------------------------------------------------------
     def _cut_off(self) -> Iterator[Finding]:
         end = self.termination
-        # A forbidden tool that does not exist is not called in error.
-        bad = [call for call in self.issued if not call.valid and not self._is_forbidden(call)]
+        # A forbidden tool that does not exist is not called in error, nor is one that was made to fail.
+        bad = [c for c in self.issued if not c.valid and not c.made_to_fail and not self._is_forbidden(c)]
         if end == "context_exceeded":
             yield Finding("context_exceeded", f"after {len(self.turns)} messages")
         if end == "truncated":
@@ -161,8 +165,27 @@ class _Case:
             fatal = end == "too_many_errors"
             yield Finding("format_error", f"{len(bad)} such calls, the first: {shown}", bad[0].place, fatal)
         if end == "too_many_errors" and not bad:
-            yield Finding("looped", "went on making calls that the tools refused", self.calls[-1].place)
+            planned = self._met_faults()
+            if planned:
+                shown = ", ".join(f"{name} ({self.faults[name]})" for name in planned)
+                yield Finding("tool_fault", f"too many calls were made to fail: {shown}", self.calls[-1].place)
+            else:
+                yield Finding("looped", "went on making calls that the tools refused", self.calls[-1].place)
         yield from self._repeated(fatal=end == "max_steps")
+
+    def _met_faults(self) -> list[str]:
+        """The tools whose planned faults were most of the errors in a row that ended the conversation; an agent that
+        goes on calling what is out of order has itself to blame."""
+        planned: dict[str, None] = {}
+        own = 0
+        for call in reversed(self.issued):
+            if not call.error:
+                break
+            if call.made_to_fail and call.name not in planned:
+                planned[call.name] = None
+            else:
+                own += 1
+        return list(planned) if len(planned) > own else []
 
     def _repeated(self, fatal: bool) -> Iterator[Finding]:
         calls = Counter((call.name, orjson.dumps(call.arguments, option=orjson.OPT_SORT_KEYS)) for call in self.issued)
@@ -194,7 +217,9 @@ class _Case:
         """What each write that is not in the gold stands for, and the gold writes that no other write stands for."""
         gold = [call for call in self.task.grader.gold if call.kind == Kind.WRITE.value]
         made = [call for call in self.calls if call.kind == Kind.WRITE.value and (call.changed or call.side == AGENT)]
-        missing = list(gold)
+        # A goal with a call that can't be made is left as it is, or done as far as it goes: both are right.
+        stuck = {call.goal for call in self.task.grader.gold if self.faults.get(call.name) == Fault.IMPOSSIBLE}
+        missing = [call for call in gold if call.goal not in stuck]
         wrong = []
         for event in made:
             match = next((call for call in missing if event.changed and _same(call, event)), None)
@@ -217,7 +242,11 @@ class _Case:
                 explained.append(call)
         for call in missing:
             if call not in explained:
-                yield Finding("missing_write", _call(call.name, call.arguments))
+                yield Finding("missing_write", _call(call.name, call.arguments) + self._after_fault(call.name))
+
+    def _after_fault(self, name: str) -> str:
+        met = any(call.name == name and call.made_to_fail for call in self.issued)
+        return f"; {name} was made to fail ({self.faults[name]})" if met else ""
 
     def _wrong(
         self, event: ReplayedCall, missing: list[GoldCall], gold: list[GoldCall]
@@ -282,7 +311,7 @@ class _Case:
         for pattern in grader.required:
             if not any(call.is_one_of([pattern]) for call in self.issued):
                 yield Finding("no_handover", f"{pattern.name} was not called", None, "required" in self.failed)
-        if absent := unsaid(grader.communicate, self.replay.said):
+        if absent := unsaid(self.expected.communicate, self.replay.said):
             yield Finding("fact_not_said", ", ".join(absent), None, "communicate" in self.failed)
 
     # -- manners -------------------------------------------------------------------------------------------------------
@@ -307,7 +336,11 @@ class _Case:
                 continue
             # A question that names the value wants a yes to it; one for several things is right while one is open.
             asked = [fact for fact in facts if asks_for(text, fact.cues) and not mentions(text, fact.says)]
-            if asked and not asks_to_confirm(text) and all(mentions(self.heard[place], f.says) for f in asked):
+            if (
+                asked
+                and not (asks_to_confirm(text) or offers_more(text))
+                and all(mentions(self.heard[place], f.says) for f in asked)
+            ):
                 yield Finding("asked_given", f"{asked[0].label}: {_short(text)}", place, False)
                 return
 

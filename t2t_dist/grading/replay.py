@@ -23,7 +23,7 @@ class ReplayedCall(NamedTuple):
 
     ``place`` is its turn's place in the transcript, ``side`` AGENT or USER, ``kind`` its tool's kind ("" for a tool
     that does not exist). ``arguments`` are the checked ones where they are ``valid``, else whatever could be parsed.
-    ``change_said``: whether the customer had changed their mind by then.
+    ``change_said``: whether the customer had changed their mind by then. ``made_to_fail``: by a planned tool fault.
     """
 
     place: int
@@ -35,6 +35,7 @@ class ReplayedCall(NamedTuple):
     error: bool
     changed: bool
     change_said: bool
+    made_to_fail: bool = False
 
     def is_one_of(self, patterns: Sequence[CallPattern]) -> bool:
         return any(matches(pattern, self.name, self.arguments) for pattern in patterns)
@@ -93,7 +94,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             try:
                 result = tools.execute(world, call.name, call.arguments, side)
             except ToolCrash as crash:
-                detail = str(crash)
+                detail = crash.what
                 continue
             # By place, not by id: engines may use an id again in a later turn.
             if result.content != answers[number].content and detail is None:
@@ -103,7 +104,10 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             valid = result.arguments is not None
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
+            said_by_now, planned = checks.change_said, result.made_to_fail
             calls.append(
-                ReplayedCall(place, side, call.name, arguments, kind, valid, result.error, changed, checks.change_said)
+                ReplayedCall(
+                    place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned
+                )
             )
     return Replay(calls, said, world, checks.result(), detail)

@@ -17,7 +17,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.environments.tool_faults import Fault, FaultyTools, with_tool_faults
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.grading.diagnose import diagnose
+from t2t_dist.grading.diagnose import Diagnosis, diagnose
 from t2t_dist.grading.expected import expected
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
@@ -27,6 +27,7 @@ from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from tests.support.made import Made
 from tests.support.matrix import tasks_of
 from tests.support.stored import stored
+from tests.support.transcript import Transcript
 
 #: The oracle's tools fail; it tries again, takes another way, or says that it can't be done.
 ALL_OF = {"retry": 1.0, "switch": 1.0, "impossible": 1.0}
@@ -202,3 +203,68 @@ def test_only_chosen_tools(shop: Made) -> None:
 def test_intents_come_through(shop: Made) -> None:
     rows = rolled_out(shop, tasks_of(shop, 4), "scripted:oracle", impossible=1.0)
     assert {row["intent"] for row in rows} == set(INTENTS)
+
+
+# -- what is diagnosed -------------------------------------------------------------------------------------------------
+def _why(made: Made, task: Task, talk: Transcript, plan: dict[str, str], end: str = "user_stop") -> Diagnosis:
+    outcome = grade(made.domain, task, talk.turns, end, plan)
+    return diagnose(made.domain, task, talk.turns, end, outcome, (), plan)
+
+
+@pytest.mark.parametrize("plan", ["retry", "switch", "impossible"])
+def test_a_call_that_was_made_to_fail_is_no_format_error(desk: Made, plan: str) -> None:
+    """Whatever the call was: the tool's answer said nothing about it."""
+    task = desk.verified("general")[0]
+    faults = {"find_reader": plan}
+    for arguments in ({"card": task.user.identity[0].text}, {"crad": 7}, "not json"):
+        domain = with_tool_faults(desk.domain, faults)
+        talk = Transcript(domain).user("hello")
+        assert talk.call("find_reader", arguments).made_to_fail
+        found = _why(desk, task, talk.agent("Sorry.").user("Bye. ###STOP###"), faults)
+        assert "format_error" not in found.codes
+        assert found.primary == "missing_write"
+    # What it would have refused without a fault is the agent's own.
+    talk = Transcript(with_tool_faults(desk.domain, faults)).user("hello")
+    talk.call("no_such_tool", {})
+    assert "format_error" in _why(desk, task, talk.user("Bye. ###STOP###"), faults).codes
+
+
+def test_a_conversation_cut_off_by_tools_that_were_made_to_fail_is_no_fault_of_the_agent(desk: Made) -> None:
+    task = desk.verified("general")[0]
+    names = [tool.name for tool in desk.domain.tools.side("agent")]
+    faults = dict.fromkeys(names, "retry")
+    talk = Transcript(with_tool_faults(desk.domain, faults)).user("hello")
+    for name in names:
+        assert talk.call(name, {}).made_to_fail
+    found = _why(desk, task, talk, faults, "too_many_errors")
+    assert found.primary == "tool_fault"
+    assert all(f"{name} (retry)" in found.findings[0].detail for name in names)
+    # One that calls what is out of order again and again has itself to blame.
+    faults = {"find_reader": "switch"}
+    talk = Transcript(with_tool_faults(desk.domain, faults)).user("hello")
+    for _ in range(10):
+        talk.call("find_reader", {"card": "C1000"})
+    assert _why(desk, task, talk, faults, "too_many_errors").primary == "looped"
+
+
+def test_what_could_not_be_done_is_not_missing(desk: Made) -> None:
+    """An agent that does something else is told of that, and not of the write that was impossible."""
+    task = desk.one("general", lambda t: [c.name for c in t.grader.gold if c.kind == "write"] == ["move_hold"])
+    faults = {"move_hold": "impossible"}
+    talk = Transcript(with_tool_faults(desk.domain, faults)).user(task.user.goals[0].request)
+    for call in task.grader.gold:
+        talk.call(call.name, call.arguments)
+    write = next(call for call in task.grader.gold if call.kind == "write")
+    assert talk.call("cancel_hold", {"hold_id": write.arguments["hold_id"]}).changed
+    found = _why(desk, task, talk.agent("I can't move it today.").user("Bye. ###STOP###"), faults)
+    assert found.primary == "extra_write"
+    assert "missing_write" not in found.codes
+    assert "refused_feasible" not in found.codes
+    # One that could have been repeated is missing, and the fault is named.
+    faults = {"move_hold": "retry"}
+    talk = Transcript(with_tool_faults(desk.domain, faults)).user(task.user.goals[0].request)
+    for call in task.grader.gold:
+        talk.call(call.name, call.arguments)
+    found = _why(desk, task, talk.agent("It did not work.").user("Bye. ###STOP###"), faults)
+    assert found.primary == "missing_write"
+    assert found.findings[0].detail.endswith("; move_hold was made to fail (retry)")
