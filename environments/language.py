@@ -1,8 +1,8 @@
 """Phrasings of a domain: requests, questions and answers in words.
 
 A domain's ``language.yaml`` has several phrasings for everything that a customer may ask and an agent may say. The
-template writer and scripted players draw from it. A domain without the file gets plain sentences from its tools' names,
-so that it works at once.
+template writer and scripted players draw from it. A domain without the file gets plain sentences from its tools' names
+(``plain_words``), so that it works at once.
 
 In a phrase, ``{slot}`` stands for the spoken form of that argument (``order #W0000001``, ``the Desk Lamp``) and
 ``{result[field]}`` for a field of the call's result.
@@ -11,12 +11,14 @@ In a phrase, ``{slot}`` stands for the spoken form of that argument (``order #W0
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from . import plain_words
 from .entities import Spec
 from .tools import USER, Tool, ToolSet, problems
 
@@ -90,35 +92,79 @@ class Language(BaseModel):
     def slot(self, tool: str, name: str) -> Words:
         """The phrasings of an argument: the tool's own, else the domain's, else plain ones."""
         words = self.tools[tool].slots.get(name) if tool in self.tools else None
-        found = words or self.slots.get(name)
+        return words or self.slots.get(name) or _plain_slot(name)
+
+    def who(self, type_name: str) -> Words:
+        """The phrasings of a fact about who the customer is: the domain's own, else plain ones."""
+        found = self.identity.get(type_name)
         if found is None:
-            label = name.replace("_", " ")
+            label = plain_words.label_of_type(type_name)
             found = Words(
                 label=label,
-                vague=["still open"],
-                ask=[f"Could you tell me the {label}?"],
-                answer=["The " + label + " is {value}."],
-                cues=[label],
+                ask=[f"Could you tell me your {label}, please?", f"What is your {label}, please?"],
+                answer=["My " + label + " is {value}."],
+                cues=plain_words.cues_of(type_name),
             )
         return found
 
     def tool(self, tool: Tool | str) -> ToolWords:
-        """The phrasings of a call: the domain's, else made from the tool's name and arguments."""
+        """The phrasings of a call: the domain's, else plain ones, in which ``{do}``, ``{done}`` and ``{details}`` stand
+        for what :meth:`plainly` gives."""
         name = tool if isinstance(tool, str) else tool.name
+        return self.tools.get(name) or _plain_tool(name)
+
+    def plainly(self, name: str, said: Mapping[str, str], whose: str, apart: bool = False) -> dict[str, str]:
+        """The fields of plain phrasings for a call, empty where the domain has words of its own.
+
+        ``said``: the arguments to be named, as they are said; ``whose``: "my" if the customer speaks, "your" if the
+        agent does; ``apart``: all arguments are named in the details, which continue the sentence.
+        """
         if name in self.tools:
-            return self.tools[name]
-        errand = name.replace("_", " ")
-        slots = () if isinstance(tool, str) else tuple(tool.parameters)
-        listed = "; ".join(f"{slot.replace('_', ' ')}: {{{slot}}}" for slot in slots)
-        detail = f" ({listed})" if listed else ""
-        return ToolWords(
-            name=errand,
-            request=[f"I need help with this: {errand}{detail}.", f"I would like you to {errand} for me{detail}."],
-            plan=[f"I will {errand}{detail}."],
-            done=[f"That is done: {errand}{detail}."],
-            guide=[f"Please use your device for this: {errand}{detail}."],
-            cues=[errand],
-        )
+            return {}
+        return (plain_words.apart if apart else plain_words.deed)(name, said, whose)._asdict()
+
+
+@lru_cache(maxsize=1024)
+def _plain_slot(name: str) -> Words:
+    noun = plain_words.noun_of(name)
+    thing, be = noun.text, "are" if noun.plural else "is"
+    if noun.is_id:
+        ask = [f"Which {thing} do you mean: {{options}}?", f"Which {thing} do you mean?", f"Which {thing} is it about?"]
+        answer = ["They are {value}." if noun.plural else "It's {value}.", "I mean {value}.", "{value}, please."]
+        vague = f"some {thing}" if noun.plural else f"one of my {plain_words.plural(thing)}"
+    elif thing.endswith("reason"):
+        ask = [f"What is the {thing}: {{options}}?", f"What is the {thing}?", f"May I ask the {thing}?"]
+        answer = [f"The {thing} is {{value}}.", "It's because of this: {value}."]
+        vague = "a certain reason"
+    else:
+        ask = [f"Which {thing} would you like: {{options}}?", f"Which {thing} would you like?"]
+        ask.append(f"Could you tell me the {thing}?")
+        answer = [f"The {thing} {be} {{value}}.", "{value}, please."]
+        vague = f"other {thing}" if noun.plural else f"another {thing}"
+    return Words(label=thing, vague=[vague], ask=ask, answer=answer, cues=plain_words.cues_of(name))
+
+
+@lru_cache(maxsize=1024)
+def _plain_tool(name: str) -> ToolWords:
+    deed, own = plain_words.deed(name, {}, "a"), plain_words.deed(name, {}, "your")
+    return ToolWords(
+        name=deed.doing,
+        request=[
+            "Could you {do}, please? {details}",
+            "I'd like you to {do}. {details}",
+            "I was hoping you could {do}. {details}",
+            "Can you {do}? {details}",
+            "Please {do}. {details}",
+        ],
+        plan=["I can {do} for you now. {details}", "I'd now {do} for you. {details}", "So I'd {do}. {details}"],
+        done=["That's done: I've {done}.", "All done, I've {done}.", "It's done: I've {done} for you."],
+        # Words such as "on" would be taken for a setting.
+        guide=[
+            "Please use your own device for this: {do}{details}.",
+            "Please try this with your device: {do}{details}.",
+        ],
+        cues=[own.do.lower(), deed.do.lower(), " ".join(plain_words.words_of(name))],
+    )
 
 
 def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[str, Spec]] | None = None) -> Language:

@@ -75,21 +75,17 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
 
 def _request(domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random) -> str:
     """The request in one sentence: stated slots as they are said, withheld ones left vague."""
-    # A domain without phrases for the tool has words for the errand only: its details are appended.
     words = domain.language.tool(call.name)
-    phrases = _Blanks()
-    for fact in facts:
+    stated = {fact.slot: fact.text for fact in facts if fact.stated and fact.says}
+    phrases = Blanks(domain.language.plainly(call.name, stated, "my"))
+    for fact in facts if call.name in domain.language.tools else ():
         slot = domain.language.slot(call.name, fact.slot)
         pattern = rng.choice((slot.stated if fact.stated else slot.vague) or ["{value}"])
         phrases[fact.slot] = pattern.format(value=fact.text)
-    text = rng.choice(words.request).format_map(phrases)
-    if call.name not in domain.language.tools:
-        details = "; ".join(f"{fact.label}: {phrases[fact.slot]}" for fact in facts if fact.says)
-        text = f"{text.rstrip('.')} ({details})." if details else text
-    return sentence(text)
+    return sentence(rng.choice(words.request).format_map(phrases))
 
 
-class _Blanks(dict[str, str]):
+class Blanks(dict[str, str]):
     """Phrases by slot; empty for a slot that the call leaves out."""
 
     def __missing__(self, slot: str) -> str:

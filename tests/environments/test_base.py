@@ -128,7 +128,7 @@ def test_policy_and_words_are_read_from_the_folder(domain: Notes) -> None:
         1: "Own notes only.",
         2: "Short notes only.",
     }
-    assert domain.language.tool(edit_note).name == "edit note"
+    assert domain.language.tool(edit_note).name == "editing a note"
 
 
 def test_fingerprint_changes_with_everything_a_result_depends_on(tmp_path: Path) -> None:

@@ -56,25 +56,32 @@ def test_an_absent_or_empty_file_gives_plain_words(tmp_path: Path) -> None:
 
 
 def test_plain_words_name_the_tool_and_its_arguments() -> None:
-    words = Language().tool(cancel_order)
-    assert words.name == "cancel order"
-    assert [text.format(order_id="#1", reason="late") for text in words.request] == [
-        "I need help with this: cancel order (order id: #1; reason: late).",
-        "I would like you to cancel order for me (order id: #1; reason: late).",
+    language = Language()
+    words, fields = (
+        language.tool(cancel_order),
+        language.plainly("cancel_order", {"order_id": "#1", "reason": "late"}, "my"),
+    )
+    assert words.name == "cancelling an order"
+    assert [text.format(**fields) for text in words.request][:2] == [
+        "Could you cancel order #1, please? The reason is late.",
+        "I'd like you to cancel order #1. The reason is late.",
     ]
-    assert words.plan == ["I will cancel order (order id: {order_id}; reason: {reason})."]
-    assert words.done == ["That is done: cancel order (order id: {order_id}; reason: {reason})."]
-    assert Language().tool(close_shop).plan == ["I will close shop."]
-    assert Language().tool("give_a_discount").request[0] == "I need help with this: give a discount."
+    fields = language.plainly("cancel_order", {"order_id": "#1"}, "your")
+    assert words.plan[0].format(**fields) == "I can cancel order #1 for you now. "
+    assert words.done[0].format(**fields) == "That's done: I've cancelled order #1."
+    fields = language.plainly("give_a_discount", {}, "my")
+    assert language.tool("give_a_discount").request[0].format(**fields) == "Could you give a discount, please? "
+    assert Language(tools={"close_shop": words}).plainly("close_shop", {"order_id": "#1"}, "my") == {}
 
 
 def test_plain_words_of_a_slot() -> None:
     words = Language().slot("cancel_order", "order_id")
-    assert (words.label, words.stated, words.cues) == ("order id", ["{value}"], ["order id"])
-    assert words.ask == ["Could you tell me the order id?"]
-    assert words.answer == ["The order id is {value}."]
-    assert words.vague
-    assert not any("{" in text for text in words.vague)
+    assert (words.label, words.stated) == ("order", ["{value}"])
+    assert {"order", "order id", "order number", "which one"} <= set(words.cues)
+    assert words.ask[:2] == ["Which order do you mean: {options}?", "Which order do you mean?"]
+    assert words.answer[0] == "It's {value}."
+    assert words.vague == ["one of my orders"]
+    assert Language().slot("cancel_order", "reason").answer[0] == "The reason is {value}."
 
 
 def test_a_tools_own_words_come_before_the_domains(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_tools_own_words_come_before_the_domains(tmp_path: Path) -> None:
     assert language.slot("close_shop", "colour_of_door").label == "colour of door"
     assert language.tool(cancel_order) == language.tool("cancel_order") == language.tools["cancel_order"]
     assert language.tool("cancel_order").withhold == [["reason"], ["order_id", "reason"]]
-    assert language.tool(close_shop).name == "close shop"
+    assert language.tool(close_shop).name == "closing a shop"
     assert language.refusals == {3: ["No: {reason}."]}
 
 

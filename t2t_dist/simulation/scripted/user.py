@@ -29,7 +29,17 @@ _WHO_BY_NAME = (
     "account id", "phone number", "date of birth",
 )  # fmt: skip
 _NAMES = ("first name", "last name")
+#: Questions for their name, which every customer can answer.
+_OWN_NAME = (
+    "your name",
+    "full name",
+    "who am i speaking",
+    "who i am speaking",
+    "who i'm speaking",
+    "whom am i speaking",
+)
 _WHO = (
+    *_OWN_NAME[2:],
     "identify you", "identify yourself", "your identity", "who you are", "verify you", "find your account",
     "locate your account", "whose account", "look up your account", "pull up your account",
 )  # fmt: skip
@@ -234,8 +244,12 @@ class ScriptedUser(UserPlayer):
             return ""
         self._progress = self._progress or not self._identified
         self._identified += 1
-        lacks = by_name and not specific
-        return self._phrases.say("lacks" if lacks else "identity", answers=self._identity_answers(facts))
+        answers = self._identity_answers(facts)
+        named = self.side.name and not specific and speech.asks_for(heard, _OWN_NAME)
+        if named:
+            answers = in_turn([self._phrases.say("name", name=self.side.name), answers])
+        lacks = by_name and not (specific or named)
+        return self._phrases.say("lacks" if lacks else "identity", answers=answers)
 
     def _choose_identity(self, specific: list[Fact]) -> list[Fact]:
         """The e-mail address if they know one, else what was asked for, else everything they know."""

@@ -59,7 +59,10 @@ class Wording:
 
     def _filled(self, options: Sequence[str], call: GoldCall, result: dict[str, Any], act: str) -> str:
         made = Call(call.name, call.arguments)
-        slots = {slot: self.said(made, slot) for slot in call.arguments}
+        values = {slot: self.domain.describe(self.world, made, slot, self.task.customer) for slot in call.arguments}
+        slots = {slot: value.text for slot, value in values.items()}
+        told = {slot: value.text for slot, value in values.items() if value.says}
+        slots |= self.domain.language.plainly(call.name, told, "your", apart=act == "guide")
         ready = [text for option in options if (text := _fill(option, slots, result)) is not None]
         if not ready:
             return self.phrases.say(act, name=self.words(call.name).name, details=self.details(call))
@@ -89,12 +92,13 @@ class Wording:
     def ask_who(self, entry: GoldCall) -> str:
         """The question for the arguments of an entry call."""
         tool = self.domain.tools[entry.name]
-        known = [self.domain.language.identity.get(spec.name) for spec in tool.parameters.values()]
-        options = [text for words in known if words for text in words.ask]
+        language = self.domain.language
+        types = [spec.name for spec in tool.parameters.values()]
+        options = [text for name in types if name in language.identity for text in language.identity[name].ask]
         if options:
             return tidy(self.phrases.pick(options, "ask_who"))
-        labels = [words.label if words else name for words, name in zip(known, tool.parameters, strict=True)]
-        return self.phrases.say("ask_identity", labels=joined([label.replace("_", " ") for label in labels]))
+        labels = [language.who(kind or name).label for name, kind in zip(tool.parameters, types, strict=True)]
+        return self.phrases.say("ask_identity", labels=joined(labels))
 
     def ask(self, fact: Fact, tool: str, options: Sequence[str]) -> str:
         """The question for a slot, with the options to choose from, if any."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 
 from t2t_dist.core.schema import Fact
@@ -56,17 +55,15 @@ def identity_facts(domain: Domain, world: World, customer: str, entry: Call) -> 
         helps_other_way = any(type_name in t.consumes() for t in others) and type_name not in needed
         if helps_other_way and any(t.consumes() == {type_name} for t in others):
             continue
-        words = domain.language.identity.get(type_name)
-        label = words.label if words else re.sub(r"(?<!^)(?=[A-Z])", " ", type_name).lower()
-        answer = words.answer[0] if words else "My " + label + " is {value}."
+        words = domain.language.who(type_name)
         facts.append(
             Fact(
                 slot=type_name,
-                label=label,
+                label=words.label,
                 text=value,
                 says=[value],
-                answer=sentence(answer.format(value=value)),
-                cues=list(words.cues) if words else [label],
+                answer=sentence(words.answer[0].format(value=value)),
+                cues=list(words.cues),
             )
         )
     return facts
