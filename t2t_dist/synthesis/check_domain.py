@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import traceback
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from t2t_dist.config.domain import load_domain
 from t2t_dist.config.settings import Config
+from t2t_dist.core.errors import place_in_domain
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand
 from t2t_dist.environments.rules import Enforced, Handling
@@ -17,6 +17,7 @@ from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError, argument_types
 
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
+from .check_words import lossy_words
 from .explore import GraphExplorer
 from .tool_graph import graph_of
 
@@ -46,19 +47,14 @@ def check(config: Config) -> list[Check]:
             defects = list(islice(test(domain), 5))
         except ToolCrash as crash:
             remedy = "a tool raises ToolError for a call it refuses, and nothing else"
-            defects = [f"{_raised_at(crash.__cause__ or crash)}: {crash}; {remedy}"]
+            defects = [f"{place_in_domain(crash.__cause__ or crash) or domain.where}: {crash.what}; {remedy}"]
         except Exception as error:  # third-party code may raise anything
-            defects = [f"{_raised_at(error)}: {type(error).__name__}: {' '.join(str(error).split())}"]
+            said = " ".join(str(error).split())
+            defects = [f"{place_in_domain(error) or domain.where}: {type(error).__name__}: {said}"]
         found.append(Check(name, not defects, "; ".join(defects)))
         if defects and name in ("customers", "schema"):
             break
     return found
-
-
-def _raised_at(error: BaseException) -> str:
-    """``file:line`` of where an exception came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown place"
 
 
 def _customers(domain: Domain, count: int) -> list[str]:
@@ -292,5 +288,6 @@ _CHECKS: list[tuple[str, Callable[[Domain], Iterator[str]]]] = [
     ("every rule can be broken", _rules_reachable),
     ("every workflow is possible", _workflows_possible),
     ("every WRITE is reached", _writes_reachable),
+    ("no task is lost by its words", lossy_words),
     ("the domain's own", lambda domain: domain.own_defects()),
 ]

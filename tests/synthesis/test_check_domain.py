@@ -27,6 +27,7 @@ NAMES = [
     "every rule can be broken",
     "every workflow is possible",
     "every WRITE is reached",
+    "no task is lost by its words",
     "the domain's own",
 ]
 
@@ -185,3 +186,57 @@ def test_words_that_can_not_be_read_and_domains_that_do_not_exist(folder: Path) 
         with pytest.raises(InputError, match=message) as complaint:
             check(Config(domain=name, domain_seed=next(SEEDS)))
         assert "\n" not in str(complaint.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "tools: {move_hold: {name: m, request: ['Move {hold_id} to {branch}.', 'Move {hold_id}.',"
+            " '{branch} for {hold_id}!', 'To {branch}, {hold_id}.', 'Send {hold_id} on.']}}",
+            "tools.move_hold: 2 of 5 requests do not say 'branch', such as 'Move {hold_id}.': about 40 % of its tasks"
+            " are lost (not_stated); put {branch} into each",
+        ),
+        (
+            "tools: {waive_fine: {name: w, request: ['Please waive it.']}}",
+            "tools.waive_fine: 1 of 1 requests do not say 'hold_id', such as 'Please waive it.': about 100 %",
+        ),
+        (
+            "tools: {cancel_hold: {name: c, request: ['Cancel {hold_id}.'],"
+            " slots: {hold_id: {label: hold, stated: ['{value}', mine]}}}}",
+            "tools.cancel_hold.slots.hold_id.stated: 1 of 2 do not say the value, such as 'mine': tasks of cancel_hold",
+        ),
+        (
+            "slots: {hold_id: {label: hold, answer: [That one.]}}\n"
+            "tools: {cancel_hold: {name: c, request: ['Cancel {hold_id}.']}}",
+            "slots.hold_id.answer: 1 of 1 do not say the value, such as 'That one.'",
+        ),
+        (
+            "tools: {move_hold: {name: m, request: ['Move {hold_id} to {branch}.'],"
+            " slots: {branch: {label: branch, vague: [a branch, 'not {value}']}}}}",
+            "tools.move_hold.slots.branch.vague: 1 of 2 give the value away, such as 'not {value}'",
+        ),
+        (
+            "slots: {branch: {label: branch, ask: ['Where to?', 'Which branch?'], cues: [branch]}}",
+            "slots.branch.ask: 1 of 2 questions have none of its cues, such as 'Where to?'",
+        ),
+        (
+            "identity: {Card: {label: card, ask: ['Who are you?'], cues: [card]}}",
+            "identity.Card.ask: 1 of 1 questions have none of its cues, such as 'Who are you?'",
+        ),
+    ],
+)
+def test_words_that_lose_tasks(folder: Path, words: str, message: str) -> None:
+    (folder / "language.yaml").write_text(words)
+    found = checked("Worded", next(SEEDS))
+    assert message in found["no task is lost by its words"].detail
+    assert found["no task is lost by its words"].detail.startswith(f"{folder / 'language.yaml'}: ")
+    assert found["words"].ok
+
+
+def test_words_that_lose_nothing(folder: Path) -> None:
+    (folder / "language.yaml").write_text(
+        "slots: {hold_id: {label: hold, vague: [one of my holds], ask: ['Which hold: {options}?'], cues: [hold]}}\n"
+        "tools: {move_hold: {name: m, request: ['Move {hold_id} to {branch}.', 'To {branch} with {hold_id}!']}}"
+    )
+    assert checked("Worded", next(SEEDS))["no task is lost by its words"].ok
