@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import get_type_hints
 
 from .entities import DomainValue, Spec, find_values, readable, spec_of
+from .json_text import Unreadable, read_json
 from .state import World
 from .tool_schema import in_place
 
@@ -90,6 +91,10 @@ class ToolResult(NamedTuple):
     made_to_fail: bool = False
 
 
+#: No argument that the tool does not have, and no NaN or infinity, which compare with nothing.
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
 class Tool:
     """One tool of a domain, made by :func:`tool`."""
 
@@ -112,7 +117,7 @@ class Tool:
         for p in parameters:
             default = ... if p.default is inspect.Parameter.empty else p.default
             fields[p.name] = (self.hints[p.name], Field(default, description=described.get(p.name)))
-        self.model: type[BaseModel] = create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+        self.model: type[BaseModel] = create_model(self.name, __config__=_STRICT, **fields)
         self.schema: dict[str, Any] = {
             "type": "function",
             "function": {"name": self.name, "description": self.description, "parameters": _schema(self.model)},
@@ -152,9 +157,14 @@ class Tool:
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The validated arguments as plain data. Raises ToolError that says what to fix."""
         try:
-            return self.model.model_validate(arguments).model_dump()
+            checked = self.model.model_validate(arguments).model_dump()
+            # A text of digits is a number of any size where a tool takes numbers, and no world holds such a number.
+            orjson.dumps(checked, default=str, option=orjson.OPT_NON_STR_KEYS)
         except ValidationError as error:
             raise ToolError(f"{problems(error)}. Expected {self.signature()}") from None
+        except TypeError as error:
+            raise ToolError(f"arguments: {error}. Expected {self.signature()}") from None
+        return checked
 
 
 def problems(error: ValidationError, most: int = 4) -> str:
@@ -246,10 +256,9 @@ class ToolSet:
             raise ToolError(f"there is no tool named '{name}'; {hint}")
         if isinstance(arguments, str):
             try:
-                parsed = orjson.loads(arguments or "{}")
-            except orjson.JSONDecodeError as error:
-                wanted = f"expected {found.signature()}"
-                raise ToolError(f"the arguments of {name} are not JSON ({error}); {wanted}") from None
+                parsed = read_json(arguments or "{}")
+            except Unreadable as problem:
+                raise ToolError(f"the arguments of {name} are {problem}; expected {found.signature()}") from None
             if not isinstance(parsed, dict):
                 raise ToolError(f"the arguments of {name} must be a JSON object; expected {found.signature()}")
             arguments = parsed

@@ -96,6 +96,16 @@ class ClusterConfig(Section):
         return workers
 
 
+class AnswerLimits(Section):
+    """Bounds of one answer of an endpoint; what exceeds one is the failure ``engine_bad_response``."""
+
+    mib: float = Field(8.0, gt=0, description="its size, as sent and unpacked, in MiB; a worker holds one per request")
+    content: int = Field(1_000_000, ge=1, description="characters of its text, and of its reasoning")
+    calls: int = Field(128, ge=1, description="tool calls in it")
+    name: int = Field(1_000, ge=1, description="characters of a tool's name")
+    arguments: int = Field(1_000_000, ge=1, description="characters of a call's arguments")
+
+
 class ModelSettings(Section):
     """How models are called; the same for all models of a run, except sampling, which is set by seat."""
 
@@ -114,6 +124,7 @@ class ModelSettings(Section):
     capture: Literal["none", "tokens"] = Field(
         "none", description="tokens: store token ids and log probabilities in the rows (vLLM only)"
     )
+    answer: AnswerLimits = Field(AnswerLimits(), description="bounds of an answer", json_schema_extra=HOW)
     deadline_s: float = Field(
         600.0, gt=0, description="seconds per request, until its answer is complete", json_schema_extra=HOW
     )

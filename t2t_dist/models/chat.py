@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import orjson
 
 from t2t_dist.core.schema import ToolCall
+from t2t_dist.environments.json_text import Unreadable, read_json
 
 
 class Usage(NamedTuple):
@@ -96,14 +97,15 @@ def sendable_arguments(arguments: str) -> str:
     """Tool arguments in a form that a conversation's history may hold: a JSON object stays as it is, byte for byte.
 
     Engines parse the arguments of past calls for the chat template, and many answer 400 to the *whole* conversation
-    when one of them is not an object. So anything else is put inside an object, where the model still sees its text.
+    when one of them is not an object. So anything that no tool takes (see :func:`read_json`) is put inside an object,
+    where the model still sees its text.
     """
     if not arguments.strip():
         return "{}"
     try:
-        if type(orjson.loads(arguments)) is dict:
+        if type(read_json(arguments)) is dict:
             return arguments
-    except orjson.JSONDecodeError:
+    except Unreadable:
         pass
     return orjson.dumps({"malformed_arguments": arguments}).decode()
 

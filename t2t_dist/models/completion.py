@@ -1,26 +1,33 @@
 """Parser of what an OpenAI-compatible endpoint sends: the body of a completion, or of a refusal.
 
 Endpoints differ in small ways (content as a list of parts, arguments as an object, usage left out, three shapes of
-error). Differences that lose nothing are accepted; anything else is :class:`BadAnswer`, never a guess.
+error). Differences that lose nothing are accepted. Beyond that, a field that a reply needs is :class:`BadAnswer`, never
+a guess; any other that has a wrong type, or a value out of range, is left out and named in ``Reply.dropped``.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from typing import Any
 
 import orjson
 
+from t2t_dist.config.settings import AnswerLimits
 from t2t_dist.core.schema import ToolCall
 
+from .answers import BadAnswer, TooLarge
 from .chat import Reply, Usage
 
-#: How much of a server's message an error quotes, in characters.
-QUOTE = 300
-
-
-class BadAnswer(ValueError):
-    """A 200 whose body is not a chat completion."""
+#: How much of a server's message an error quotes, in characters; and how much is looked at for that.
+QUOTE, _LOOKED_AT = 300, 8192
+#: The largest count of tokens, and the largest id of one, that is taken for a real one.
+MOST_TOKENS = 2**31 - 1
+#: Characters of a model's name, and of the id of a call.
+_SHORT = 256
+_LIMITS = AnswerLimits()
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class EmptyAnswer(BadAnswer):
@@ -29,26 +36,32 @@ class EmptyAnswer(BadAnswer):
 
 def quote(text: str) -> str:
     """One line of at most ``QUOTE`` characters, for an error message."""
-    text = " ".join(text.split())
+    text = " ".join(text[:_LOOKED_AT].split())
     return text if len(text) <= QUOTE else text[: QUOTE - 3] + "..."
 
 
-def parse_completion(data: bytes, id_prefix: str) -> Reply:
+def parse_completion(
+    data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS, *, capture: bool = False
+) -> Reply:
     """The first choice of a chat completion.
 
     Args:
         data: the whole body.
         id_prefix: the start of the ids given to tool calls that came without one (``{id_prefix}_{index}``), so that
             they are the same on every run.
+        limits: bounds of what the answer holds.
+        capture: ids and log probabilities of tokens were asked for: wrong ones make the answer a bad one.
 
     Raises:
         EmptyAnswer: neither text nor tool call, though the model stopped by itself.
+        TooLarge: beyond one of the limits.
         BadAnswer: not JSON, or not the shape of a chat completion.
     """
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadAnswer(f"the answer is not JSON ({error})") from None
+    dropped: list[str] = []
     try:
         choice = body["choices"][0]
         message = choice["message"]
@@ -63,28 +76,32 @@ def parse_completion(data: bytes, id_prefix: str) -> Reply:
         if content is not None and type(content) is not str:
             raise TypeError(content)
         raw_calls = message.get("tool_calls")
-        calls = tuple([_call(raw, f"{id_prefix}_{i}") for i, raw in enumerate(raw_calls)]) if raw_calls else ()
+        calls = _calls(raw_calls, data, id_prefix, limits, dropped) if raw_calls else ()
         finish_reason = choice.get("finish_reason")
         model = body.get("model")
-    except (KeyError, IndexError, TypeError, AttributeError):
+    except BadAnswer:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         raise BadAnswer("the answer is not a chat completion") from None
+    reasoning = _text(reasoning, None, "reasoning", dropped)
+    _bounded(max(len(content or ""), len(reasoning or "")), limits.content, "characters of text")
     # At the token limit a model may not have reached its answer. That is how it spent its tokens: asked again it would
     # do the same.
     if not calls and (content is None or not content.strip()) and finish_reason != "length":
         raise EmptyAnswer("the model stopped with neither text nor tool call")
-    usage = body.get("usage")
-    captured = _captured(body, choice)
+    prompt_ids, ids, logprobs = _captured(body, choice, capture, dropped)
     return Reply(
         content=content,
-        reasoning=reasoning if type(reasoning) is str else None,
+        reasoning=reasoning,
         tool_calls=calls,
-        finish_reason=finish_reason if type(finish_reason) is str else None,
-        usage=_usage(usage) if type(usage) is dict else Usage(),
-        model=model if type(model) is str else "",
+        finish_reason=_text(finish_reason, _SHORT, "finish_reason", dropped),
+        usage=_usage(body.get("usage"), dropped),
+        model=_text(model, _SHORT, "model", dropped) or "",
         reasoning_field=field if reasoning else "reasoning_content",
-        prompt_token_ids=captured[0],
-        token_ids=captured[1],
-        logprobs=captured[2],
+        prompt_token_ids=prompt_ids,
+        token_ids=ids,
+        logprobs=logprobs,
+        dropped=tuple(dropped),
     )
 
 
@@ -93,7 +110,34 @@ def _joined(parts: list[Any]) -> str:
     return "".join([part if type(part) is str else part.get("text", "") for part in parts])
 
 
-def _call(raw: dict[str, Any], default_id: str) -> ToolCall:
+def _text(value: Any, most: int | None, field: str, dropped: list[str]) -> str | None:
+    """A text that nobody needs, of at most ``most`` characters; else it is dropped."""
+    if isinstance(value, str) and (most is None or len(value) <= most):
+        return value
+    if value is not None:
+        dropped.append(field)
+    return None
+
+
+def _bounded(length: int, most: int, what: str) -> None:
+    """Raises TooLarge."""
+    if length > most:
+        raise TooLarge(f"the answer has {length:,} {what}, more than {most:,}")
+
+
+# -- tool calls --------------------------------------------------------------------------------------------------------
+def _calls(raw: Any, data: bytes, id_prefix: str, limits: AnswerLimits, dropped: list[str]) -> tuple[ToolCall, ...]:
+    """The tool calls. Raises TooLarge, and what Python raises for another shape."""
+    if type(raw) is not list:
+        raise TypeError(raw)
+    _bounded(len(raw), limits.calls, "tool calls")
+    if _LONG_NUMBER.search(data) and any(type(each["function"].get("arguments")) is dict for each in raw):
+        # Read again by a parser that leaves whole numbers of any size as they are.
+        raw = json.loads(data)["choices"][0]["message"]["tool_calls"]
+    return tuple([_call(each, f"{id_prefix}_{i}", limits, dropped) for i, each in enumerate(raw)])
+
+
+def _call(raw: dict[str, Any], default_id: str, limits: AnswerLimits, dropped: list[str]) -> ToolCall:
     function = raw["function"]
     name, arguments = function["name"], function.get("arguments")
     if type(name) is not str:
@@ -101,27 +145,85 @@ def _call(raw: dict[str, Any], default_id: str) -> ToolCall:
     if arguments is None:
         arguments = "{}"
     elif type(arguments) is not str:
-        arguments = orjson.dumps(arguments).decode()
-    call_id = raw.get("id")
-    return ToolCall(call_id if type(call_id) is str and call_id else default_id, name, arguments)
+        arguments = _as_text(arguments)
+    _bounded(len(name), limits.name, "characters in the name of a tool")
+    _bounded(len(arguments), limits.arguments, "characters in the arguments of a call")
+    return ToolCall(_text(raw.get("id"), _SHORT, "id", dropped) or default_id, name, arguments)
 
 
-def _captured(body: dict[str, Any], choice: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Ids of the prompt, ids of the answer and its log probabilities, where the engine gave them."""
+def _as_text(arguments: Any) -> str:
+    """Arguments that came as a value, as JSON text; the tool decides whether they can be used."""
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError:  # nested deeper than it writes, or a whole number beyond 64 bits
+        return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+def _usage(given: Any, dropped: list[str]) -> Usage:
+    """Counts of tokens; 0 for each that is absent or dropped."""
+    if type(given) is not dict:
+        if given is not None:
+            dropped.append("usage")
+        return Usage()
+    details = given.get("prompt_tokens_details")
+    if details is not None and type(details) is not dict:
+        dropped.append("usage")
+        details = None
+    cached = details.get("cached_tokens") if details else None
+    counts = (given.get("prompt_tokens"), cached, given.get("completion_tokens"))
+    return Usage(*[_count(count, dropped) for count in counts])
+
+
+def _count(count: Any, dropped: list[str]) -> int:
+    if type(count) is int and 0 <= count <= MOST_TOKENS:
+        return count
+    if count is not None:
+        dropped.append("usage")
+    return 0
+
+
+def _captured(
+    body: dict[str, Any], choice: dict[str, Any], asked: bool, dropped: list[str]
+) -> tuple[list[int] | None, list[int] | None, list[float] | None]:
+    """Ids of the prompt, ids of the answer and its log probabilities, where the engine gave them.
+
+    Raises BadAnswer: they were asked for, and are no such thing.
+    """
     ids = choice.get("token_ids")
-    if type(ids) is not list:
+    if ids is None:
         return None, None, None
-    of_answer = choice.get("logprobs")
-    content = of_answer.get("content") if type(of_answer) is dict else None
-    logprobs = [float(token["logprob"]) for token in content] if type(content) is list else None
-    return body.get("prompt_token_ids"), ids, logprobs
+    try:
+        return _ids(body.get("prompt_token_ids")), _ids(ids), _logprobs(choice.get("logprobs"), len(ids))
+    except (TypeError, ValueError, KeyError):
+        if asked:
+            raise BadAnswer("the answer's token ids or log probabilities are malformed") from None
+    dropped.append("token_ids")
+    return None, None, None
 
 
-def _usage(usage: dict[str, Any]) -> Usage:
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if type(details) is dict else 0
-    counts = (usage.get("prompt_tokens"), cached, usage.get("completion_tokens"))
-    return Usage(*[count if type(count) is int else 0 for count in counts])
+def _ids(given: Any) -> list[int] | None:
+    """Raises TypeError, ValueError: no list of token ids."""
+    if given is None:
+        return None
+    if type(given) is not list or not set(map(type, given)) <= {int}:
+        raise TypeError("no list of ids")
+    if given and not 0 <= min(given) <= max(given) <= MOST_TOKENS:
+        raise ValueError("an id out of range")
+    return given
+
+
+def _logprobs(given: Any, count: int) -> list[float] | None:
+    """Raises TypeError, ValueError, KeyError: not the log probabilities of ``count`` tokens."""
+    tokens = given.get("content") if type(given) is dict else given
+    if tokens is None:
+        return None
+    if type(given) is not dict or type(tokens) is not list:
+        raise TypeError("no list of log probabilities")
+    values = [token["logprob"] for token in tokens]
+    if len(values) != count or not set(map(type, values)) <= {int, float} or not all(map(math.isfinite, values)):
+        raise ValueError("no log probability for each token")
+    return [float(value) for value in values]
 
 
 # The wordings of OpenAI, vLLM, SGLang and llama.cpp.

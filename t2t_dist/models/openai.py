@@ -21,7 +21,7 @@ import orjson
 from yarl import URL
 
 from t2t_dist.config.engines import endpoint_url
-from t2t_dist.config.settings import ModelSettings
+from t2t_dist.config.settings import AnswerLimits, ModelSettings
 from t2t_dist.core.errors import (
     ContextExceeded,
     EngineBadResponse,
@@ -33,8 +33,9 @@ from t2t_dist.core.errors import (
 )
 from t2t_dist.core.printing import keep_secret, masked
 
+from .answers import BadAnswer, TooLarge, body_of, open_session
 from .chat import Conversation, Reply
-from .completion import BadAnswer, EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
+from .completion import EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
 from .pool import Balancer, Fixed, Target
 from .routing import RequestOutcome
 
@@ -52,6 +53,8 @@ PROBE_S = 15.0
 #: Seeds are sent modulo 2**31, which every server accepts and no JSON parser rounds.
 SEED_MASK = 0x7FFF_FFFF
 
+#: How much of a server's message is looked at for what an error quotes, in bytes.
+_LOOKED_AT = 8192
 #: Fields of the body that only this client sets: it could not parse streamed answers, or several.
 _OWN_FIELDS = frozenset({"model", "messages", "tools", "stream", "n"})
 
@@ -71,6 +74,8 @@ class OpenAIOptions:
     """Ask for token ids and log probabilities, which vLLM supports and other servers may refuse."""
     send_seed: bool = True
     """Add the call's own ``seed`` to each request."""
+    limits: AnswerLimits = field(default_factory=AnswerLimits)
+    """Bounds of an answer."""
     deadline_s: float = 600.0
     """For one request, body included, in seconds."""
     max_attempts: int = 4
@@ -91,6 +96,7 @@ def options_from(
         api_key_env=api_key_env,
         sampling=sampling,
         capture=settings.capture == "tokens",
+        limits=settings.answer,
         send_seed=settings.send_seed,
         deadline_s=settings.deadline_s,
         max_attempts=settings.max_attempts,
@@ -99,11 +105,11 @@ def options_from(
 
 
 class _Fault(Exception):
-    """A request without a usable answer, which may be sent again. ``empty``: the answer held nothing."""
+    """A request without a usable answer, which may be sent again. ``unlike``: under the same seed it would be the same."""
 
-    def __init__(self, error: EngineError, retry_after: float = 0.0, *, empty: bool = False) -> None:
+    def __init__(self, error: EngineError, retry_after: float = 0.0, *, unlike: bool = False) -> None:
         super().__init__(str(error))
-        self.error, self.retry_after, self.empty = error, retry_after, empty
+        self.error, self.retry_after, self.unlike = error, retry_after, unlike
 
 
 class OpenAIChat:
@@ -127,6 +133,7 @@ class OpenAIChat:
         self._head = b'{"model":' + orjson.dumps(options.model) + b"," + capture
         limit = sampling.get("max_completion_tokens", sampling.get("max_tokens"))
         self._max_tokens = limit if isinstance(limit, int) else None
+        self._most = int(options.limits.mib * 2**20)
         self._jitter = random.Random()  # a private one, so that no seeded stream of the run is disturbed
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -151,18 +158,18 @@ class OpenAIChat:
         options, patience = self.options, self.balancer.patience_s
         key = conversation.key or f"one-off-{id(conversation):x}"
         started = time.perf_counter()
-        attempts = timeouts = empty = waits = 0
+        attempts = timeouts = other_seed = waits = 0
         try:
             while True:
                 target = await self.balancer.place(key)
-                sampling = self._sampling_fields(seed + empty)
+                sampling = self._sampling_fields(seed + other_seed)
                 body = self._body(conversation, tools, sampling)
                 sent = time.perf_counter()
                 try:
                     reply = await self._send(key, target, body, f"call_{len(conversation.parts)}")
                 except _Fault as fault:
                     error, retry_after = fault.error, fault.retry_after
-                    empty += fault.empty
+                    other_seed += fault.unlike
                     timeouts += isinstance(error, EngineTimeout)
                 else:
                     reply.sampling = f"{{{sampling}}}"
@@ -199,9 +206,9 @@ class OpenAIChat:
         data = b""
         try:
             async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as response:
-                data = await response.read()
+                data = await body_of(response, self._most)
             if response.status == 200:
-                reply = parse_completion(data, id_prefix)
+                reply = parse_completion(data, id_prefix, self.options.limits, capture=self.options.capture)
                 reply.engine = target.engine
                 reply.model = reply.model or self.options.model
                 return reply
@@ -214,9 +221,11 @@ class OpenAIChat:
                 _retry_after(response.headers.get("Retry-After")),
             )
         except EmptyAnswer as error:
-            # The same seed would only give the same empty answer.
             problem = EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")
-            raise _Fault(problem, empty=True) from None
+            raise _Fault(problem, unlike=True) from None
+        except TooLarge as error:
+            problem = EngineBadResponse(f"{where}: {error}; models.answer sets the bounds")
+            raise _Fault(problem, unlike=True) from None
         except BadAnswer as error:
             raise _Fault(EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")) from None
         except aiohttp.ConnectionTimeoutError:
@@ -278,7 +287,7 @@ class OpenAIChat:
         if self._session is None or self._loop is not loop:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             self._loop = loop
-            self._session = aiohttp.ClientSession(
+            self._session = open_session(
                 # limit 0: admission limiters decide how many calls run at once, not the connection pool.
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
                 timeout=aiohttp.ClientTimeout(total=self.options.deadline_s, sock_connect=CONNECT_S),
@@ -323,9 +332,11 @@ class OpenAIChat:
         ask = self._open().request
         try:
             async with ask(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
-                return response.status, await response.read()
+                return response.status, await body_of(response)
         except (aiohttp.ClientError, OSError) as error:
             reason = f"no answer within {timeout.total:g} s" if isinstance(error, TimeoutError) else self._quoted(error)
+        except TooLarge as error:
+            reason = f"{path}: {error}"
         raise InputError(
             f"endpoint {self.base_url} can't be reached: {reason}; start the server or fix the URL of"
             f" model {self.options.model!r}"
@@ -336,7 +347,7 @@ class OpenAIChat:
     def _quoted(self, words: str | bytes | BaseException, key: str = "") -> str:
         """A message of the server or a library as one short line, without keys: servers quote what they were sent."""
         if isinstance(words, bytes):
-            words = words.decode("utf-8", "replace")
+            words = words[:_LOOKED_AT].decode("utf-8", "replace")
         text = str(words) or (type(words).__name__ if isinstance(words, BaseException) else "(nothing)")
         for secret in (self._key, key):
             text = text.replace(secret, "***") if secret else text
@@ -391,6 +402,6 @@ def _retry_after(value: str | None) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, ArithmeticError, LookupError, TypeError, OSError):  # as its parts raise them
             return 0.0
     return min(max(seconds, 0.0), RETRY_AFTER_CAP_S) if seconds == seconds else 0.0

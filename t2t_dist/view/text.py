@@ -10,6 +10,7 @@ import orjson
 from markupsafe import Markup, escape
 
 from t2t_dist.core.printing import printable
+from t2t_dist.environments.json_text import Unreadable, read_json
 
 #: A message longer than ``CUT`` is cut; it is shown in full on a page of its own, ``PAGE`` characters at a time.
 CUT, PAGE = 6_000, 50_000
@@ -71,16 +72,16 @@ def laid_out(text: str) -> str:
     if len(text) > _LAID_OUT or text[:1] not in "{[":
         return text
     try:
-        return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
+        return orjson.dumps(read_json(text), option=orjson.OPT_INDENT_2).decode()
+    except Unreadable:
         return text
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:
     """A call's arguments, ``None`` where the text is no JSON object."""
     try:
-        found = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
+        found = read_json(text or "{}")
+    except Unreadable:
         return None
     return found if isinstance(found, dict) else None
 

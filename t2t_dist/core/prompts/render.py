@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
-import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.json_text import Unreadable, read_json
 
 from ..schema import OUT_OF_SCOPE, STOP, TRANSFER, UserSide
 
@@ -114,7 +114,7 @@ def parse_json(text: str, model: type[Answer]) -> Answer | UnusableAnswer:
         try:
             _, end = _DECODER.raw_decode(said, place)
             # Parsed again by a strict parser: half a surrogate pair or NaN would fail wherever it is written later.
-            return model.model_validate(orjson.loads(said[place:end]))
+            return model.model_validate(read_json(said[place:end]))
         except ValidationError as error:
             why = "; ".join(
                 f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in error.errors()[:4]
@@ -122,6 +122,6 @@ def parse_json(text: str, model: type[Answer]) -> Answer | UnusableAnswer:
             place = said.find("{", end)
         except (ValueError, RecursionError) as error:
             if looked == 1:
-                why = f"the answer is not JSON ({error})"
+                why = f"the answer is {error if isinstance(error, Unreadable) else f'not JSON ({error})'}"
             place = said.find("{", place + 1)
     return UnusableAnswer(text, why)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from t2t_dist.core.schema import CallPattern, Errand, GoldCall, GraderSide, RecordChange
+from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Kind
 
@@ -44,8 +45,8 @@ def matches(pattern: CallPattern, name: str, arguments: dict[str, Any]) -> bool:
 def fields_of(result: str) -> dict[str, Any]:
     """Fields of a call's stored result; empty where it is a text or a list."""
     try:
-        value = orjson.loads(result)
-    except orjson.JSONDecodeError:
+        value = read_json(result)
+    except Unreadable:
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -1,0 +1,56 @@
+"""Reader of JSON from outside: what a model wrote as arguments, what a tool answered.
+
+The fast parser alone is no check: it reads nested values that it can't write, and a whole number beyond 64 bits
+silently becomes a float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+#: Levels of nesting that are read. No tool needs as many, and common parsers of servers stop here.
+DEPTH = 64
+#: The fewest digits of a whole number that may not fit into 64 bits.
+_LONG = re.compile(r"\d{19}")
+_SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1
+
+
+class Unreadable(ValueError):
+    """A text that is not usable JSON. The message ends a sentence: "the arguments are ..."."""
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        Unreadable: not JSON, nested deeper than :data:`DEPTH`, or with a whole number that does not fit into 64 bits.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"not JSON ({error})") from None
+    if text.count("{") + text.count("[") > DEPTH and _deeper(value, DEPTH):
+        raise Unreadable(f"nested deeper than {DEPTH} levels")
+    if _LONG.search(text):
+        json.loads(text, parse_int=_fitting)
+    return value
+
+
+def _deeper(value: Any, most: int) -> bool:
+    """Whether a parsed value has more than ``most`` levels of objects and lists."""
+    level = [value] if type(value) in (dict, list) else []
+    for _ in range(most):
+        inner = (item for each in level for item in (each.values() if type(each) is dict else each))
+        level = [item for item in inner if type(item) in (dict, list)]
+    return bool(level)
+
+
+def _fitting(digits: str) -> int:
+    # The length first: Python refuses to convert thousands of digits.
+    if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
+        raise Unreadable(f"not usable: {digits[:24]} does not fit into 64 bits")
+    return 0

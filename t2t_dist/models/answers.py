@@ -1,0 +1,58 @@
+"""Reader of HTTP answers: the one place where a body from outside is read, never beyond its bound.
+
+A body is read piece by piece and unpacked on the way, so that a process holds at most ``bound x requests in flight``,
+whatever a server sends: a body that never ends, or one that unpacks to a thousand times its size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+
+#: Bound of an answer that is no completion (a list of models, metrics), in bytes.
+SMALL = 2 << 20
+#: How much of the body of a refusal is read, in bytes; the rest is cut off.
+REFUSAL = 64 << 10
+#: What a connection buffers, packed and unpacked, in bytes; twice this at most.
+_BUFFER = 64 << 10
+
+
+class BadAnswer(ValueError):
+    """A 200 whose body is not what was asked for."""
+
+
+class TooLarge(BadAnswer):
+    """An answer beyond one of its bounds."""
+
+
+def open_session(**options: Any) -> aiohttp.ClientSession:
+    """A session whose answers are read with :func:`body_of`; ``options`` are aiohttp's."""
+    return aiohttp.ClientSession(read_bufsize=_BUFFER, **options)
+
+
+async def body_of(response: aiohttp.ClientResponse, most: int = SMALL) -> bytes:
+    """The body of an answer, unpacked; of any but a 200 only its first :data:`REFUSAL` bytes.
+
+    Raises:
+        TooLarge: it has more than ``most`` bytes, as sent or unpacked. The connection is closed.
+        aiohttp.ClientError, OSError: it broke off.
+    """
+    refusal = response.status != 200
+    if refusal:
+        most = min(most, REFUSAL)
+    content, parts, size = response.content, list[bytes](), 0
+    try:
+        # A body that says how large it is need not be read to be refused.
+        too_large = not refusal and (response.content_length or 0) > most
+        while not too_large and (part := await content.readany()):
+            parts.append(part)
+            size += len(part)
+            too_large = size > most or content.total_raw_bytes > most
+    except RuntimeError as error:  # aiohttp's, for a connection that is closed between two pieces
+        raise aiohttp.ClientPayloadError(str(error)) from None
+    if too_large:
+        response.close()
+        if not refusal:
+            raise TooLarge(f"the answer is larger than {most / 2**20:g} MiB")
+    return parts[0][:most] if len(parts) == 1 else b"".join(parts)[:most]
