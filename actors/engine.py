@@ -23,6 +23,8 @@ import psutil
 
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.answers import TooLarge, body_of, open_session
+from t2t_dist.models.openai import listed_models
 
 from . import guard
 from .families import parsers
@@ -187,7 +189,7 @@ class Engine:
                 pid = int(await asyncio.to_thread(out.readline) or 0)
             address = EngineAddress(f"http://{_in_url(self.host)}:{port}/v1", pid, port, str(self.log))
             headers, timeout = {"Authorization": f"Bearer {self._key}"}, aiohttp.ClientTimeout(total=_ANSWER_S)
-            async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+            async with open_session(headers=headers, timeout=timeout) as session:
                 while not await _answers(session, address.url, self.config.model):
                     code = process.poll()
                     if self._stops != stops:
@@ -363,9 +365,8 @@ async def _answers(session: aiohttp.ClientSession, url: str, model: str) -> bool
             if health.status != 200:
                 return False
         async with session.get(f"{url}/models") as models:
-            listed = await models.json() if models.status == 200 else {}
-            return any(each.get("id") == model for each in listed.get("data", []))
-    except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
+            return models.status == 200 and model in listed_models(await body_of(models))
+    except (aiohttp.ClientError, TimeoutError, TooLarge):
         return False
 
 
@@ -374,8 +375,8 @@ async def _renders(session: aiohttp.ClientSession, url: str, model: str) -> bool
     asked = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
     try:
         async with session.post(url.removesuffix("/v1") + "/tokenize", json=asked) as answer:
-            return answer.status != 400 or "chat template" not in await answer.text()
-    except (aiohttp.ClientError, TimeoutError):
+            return answer.status != 400 or b"chat template" not in await body_of(answer)
+    except (aiohttp.ClientError, TimeoutError, TooLarge):
         return True  # a different problem, or no such route
 
 

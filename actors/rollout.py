@@ -197,6 +197,7 @@ class Worker:
         """Add the model calls since the last call of this; tokens count whatever the result of their episode."""
         for pool, calls in self.work.models.meter.take().items():
             new = Counter({f"tokens.{kind}": count for kind, count in calls.tokens.items()})
+            new.update({f"dropped.{field}": count for field, count in calls.dropped.items()})
             self._batch.counters.update(new)
             self._counts.update(new)
             if pool in self._calls:

@@ -45,6 +45,11 @@ def _once(found: Json) -> float:
     return 1.0 - (found["lost"] + found["twice"]) / found["episodes"]
 
 
+def _handled(found: Json) -> float:
+    bad = found["defects"] + found["read_again"]["changed"] + found["bombs"]["asked"]
+    return 100 * (1 - (bad - found["bombs"]["outcomes"].get("engine_bad_response", 0)) / found["answers"])
+
+
 #: In the order they run: the script ``benchmarks/NAME.py`` and its rows. A new benchmark is an entry here; it takes
 #: ``--quick`` and prints one JSON object as the last line of stdout.
 BENCHMARKS: dict[str, Benchmark] = {
@@ -113,6 +118,17 @@ BENCHMARKS: dict[str, Benchmark] = {
         "A killed run of 10^6 committed rows, 5,000 commits and as many shards, resumed in a fresh process: open,"
         " lock, ledger, clean-up of 200 orphaned shards, scheduler, first lease.",
         [Figure("resume of 10^6 rows, to the first lease", lambda o: o["first_lease_s"], "<=", 10, "s")],
+    ),
+    "fuzz_answers": Benchmark(
+        "A real worker, without Ray, against an endpoint that answers with 100,000 random mutations of recorded answers:"
+        " in the JSON, in its bytes, in the HTTP around it. Each has to end as a reply or as a typed failure; the rows are"
+        " then graded again. And a process limited to 1 GB that is sent 256 bombs, 64 at once, each 1 MB that unpacks"
+        " to 1 GB.",
+        [
+            Figure("mutated answers that ended as they should", _handled, ">=", 100, "%"),
+            Figure("memory while 64 bombs come in", lambda o: o["bombs"]["rss_peak_mb"], "<=", 954, "MB"),
+            Figure("the event loop's longest stall meanwhile", lambda o: o["bombs"]["longest_stall_ms"] / 1e3, "<=", 1, "s"),
+        ],
     ),
     "view": Benchmark(
         "`t2t view` in a process of its own on a synthesised run of 1,000,000 episodes (real conversations under new"

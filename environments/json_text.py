@@ -29,15 +29,25 @@ def read_json(text: str) -> Any:
     Raises:
         Unreadable: not JSON, nested deeper than :data:`DEPTH`, or with a whole number that does not fit into 64 bits.
     """
+    value = loaded(text)
+    check(text, value)
+    return value
+
+
+def loaded(text: str) -> Any:
+    """What the fast parser makes of a text, for :func:`check`. Raises Unreadable: not JSON."""
     try:
-        value = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Unreadable(f"not JSON ({error})") from None
+
+
+def check(text: str, value: Any) -> None:
+    """Check a text's value as :func:`read_json` does. Raises Unreadable."""
     if text.count("{") + text.count("[") > DEPTH and _deeper(value, DEPTH):
         raise Unreadable(f"nested deeper than {DEPTH} levels")
     if _LONG.search(text):
         json.loads(text, parse_int=_fitting)
-    return value
 
 
 def _deeper(value: Any, most: int) -> bool:

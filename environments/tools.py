@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import get_type_hints
 
 from .entities import DomainValue, Spec, find_values, readable, spec_of
-from .json_text import Unreadable, read_json
+from .json_text import Unreadable, check, loaded
 from .state import World
 from .tool_schema import in_place
 
@@ -157,13 +157,16 @@ class Tool:
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The validated arguments as plain data. Raises ToolError that says what to fix."""
         try:
-            checked = self.model.model_validate(arguments).model_dump()
-            # A text of digits is a number of any size where a tool takes numbers, and no world holds such a number.
-            orjson.dumps(checked, default=str, option=orjson.OPT_NON_STR_KEYS)
+            model = self.model.model_validate(arguments)
         except ValidationError as error:
             raise ToolError(f"{problems(error)}. Expected {self.signature()}") from None
-        except TypeError as error:
-            raise ToolError(f"arguments: {error}. Expected {self.signature()}") from None
+        try:
+            checked = model.model_dump()
+            orjson.dumps(checked, default=str, option=orjson.OPT_NON_STR_KEYS)
+        except (TypeError, ValueError):
+            # A text of digits, for one, is a number of any size where a tool takes numbers; no world holds such numbers.
+            why = "arguments: a number that does not fit into 64 bits, or too many levels"
+            raise ToolError(f"{why}. Expected {self.signature()}") from None
         return checked
 
 
@@ -255,14 +258,21 @@ class ToolSet:
             hint = f"did you mean {' or '.join(near)}?" if near else f"the tools are: {', '.join(names)}"
             raise ToolError(f"there is no tool named '{name}'; {hint}")
         if isinstance(arguments, str):
-            try:
-                parsed = read_json(arguments or "{}")
-            except Unreadable as problem:
-                raise ToolError(f"the arguments of {name} are {problem}; expected {found.signature()}") from None
-            if not isinstance(parsed, dict):
-                raise ToolError(f"the arguments of {name} must be a JSON object; expected {found.signature()}")
-            arguments = parsed
+            return found, self._read(found, arguments or "{}")
         return found, found.validate(arguments)
+
+    def _read(self, found: Tool, text: str) -> dict[str, Any]:
+        """The validated arguments that a text holds. Raises ToolError."""
+        try:
+            parsed = loaded(text)
+            if not isinstance(parsed, dict):
+                raise ToolError(f"the arguments of {found.name} must be a JSON object; expected {found.signature()}")
+            checked = found.validate(parsed)  # first: it says more
+            check(text, parsed)
+        except (Unreadable, RecursionError) as error:
+            problem = error if isinstance(error, Unreadable) else "nested too deeply"
+            raise ToolError(f"the arguments of {found.name} are {problem}; expected {found.signature()}") from None
+        return checked
 
     def execute(self, world: World, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> ToolResult:
         """Call a tool on a world, atomically.

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import aiohttp
-import orjson
+
+from t2t_dist.models.answers import TooLarge, body_of, open_session
+from t2t_dist.models.openai import listed_models
 
 from .admission import LoadReading
 
@@ -27,7 +29,7 @@ PLAIN_POLL_S = 5.0
 #: Seconds for one answer. A busy server answers slowly, and is not dead because of that.
 ANSWER_S = 5.0
 
-_LINE = re.compile(r"^(vllm:[a-z_]+)(?:\{[^}]*\})? ([0-9.eE+-]+|NaN|[+-]?Inf)$", re.MULTILINE)
+_LINE = re.compile(r"^(vllm:[a-z_]+)(?:\{[^}\n]*\})? ([0-9.eE+-]+|NaN|[+-]?Inf)$", re.MULTILINE)
 #: Metrics used here; several series of one name (data-parallel engines) are summed, shares averaged.
 _SUMS = {
     "vllm:num_requests_running": "running",
@@ -40,6 +42,8 @@ _SUMS = {
     "vllm:generation_tokens_total": "generation_tokens",
 }
 _SHARE = "vllm:kv_cache_usage_perc"
+#: The largest sample that is believed: floats hold every whole number up to it.
+_MOST = float(1 << 53)
 
 
 class PollResult(NamedTuple):
@@ -87,12 +91,12 @@ def read_metrics(text: str, at: float) -> tuple[LoadReading, dict[str, float]] |
 
 
 def _number(text: str) -> float | None:
-    """A sample's value; ``None`` for NaN, infinities and anything else that is not a number."""
+    """A sample's value; ``None`` for NaN, and for what no counter or share can be."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if 0 <= value <= _MOST else None
 
 
 class Poller:
@@ -126,7 +130,7 @@ class Poller:
         due: dict[str, float] = {}
         tasks: set[asyncio.Task[None]] = set()
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
+        async with open_session(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
 
             async def once(target: PollTarget) -> None:
                 try:
@@ -154,27 +158,30 @@ class Poller:
             if target.engine not in self._plain:
                 url = target.url.removesuffix("/v1") + "/metrics"
                 async with session.get(url, headers=headers) as response:
-                    text = await response.text(errors="replace") if response.status == 200 else ""
+                    text = await _text_of(response)
                 at = time.monotonic()
                 if found := read_metrics(text, at):
                     return PollResult(target.engine, target.process, at, *found)
                 if response.status < 500:  # otherwise it has trouble, and may still have metrics
                     self._plain.add(target.engine)
             async with session.get(f"{target.url}/models", headers=headers) as response:
-                body = await response.read()
+                body = await body_of(response)
             at = time.monotonic()
             if response.status in (401, 403) or response.status >= 500:
                 return PollResult(target.engine, target.process, at, error=f"/v1/models answers {response.status}")
-            if response.status == 200 and not _lists(body, target.model):
+            listed = listed_models(body) if response.status == 200 else []
+            if listed and target.model not in listed:
                 return PollResult(target.engine, target.process, at, error=f"it does not serve {target.model}")
             return PollResult(target.engine, target.process, at)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
             return PollResult(target.engine, target.process, time.monotonic(), error=str(error) or type(error).__name__)
 
 
-def _lists(body: bytes, model: str) -> bool:
-    """Whether a list of models names this one; True if the list has an unknown shape."""
+async def _text_of(response: aiohttp.ClientResponse) -> str:
+    """The text of ``/metrics``; empty if there is none, or far too much for vLLM's."""
+    if response.status != 200:
+        return ""
     try:
-        return model in [entry["id"] for entry in orjson.loads(body)["data"]]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return True
+        return (await body_of(response)).decode("utf-8", "replace")
+    except TooLarge:
+        return ""

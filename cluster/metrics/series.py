@@ -122,6 +122,9 @@ def _calls(seen: Snapshot) -> Iterator[Metric]:
     yield _counter("tokens", text, ["pool", "kind"], tokens)
     outcomes = [((pool, o), of.ended[o]) for pool, of in calls.items() for o in dict.fromkeys([*OUTCOMES, *of.ended])]
     yield _counter("model_calls", "Model calls by outcome, retries included", ["pool", "outcome"], outcomes)
+    dropped = [((pool, field), n) for pool, of in calls.items() for field, n in of.dropped.items()]
+    text = "Fields of answers that were left out, having a wrong type or a value out of range"
+    yield _counter("answer_fields_dropped", text, ["pool", "field"], dropped)
     took = [((pool,), of.took) for pool, of in calls.items()]
     yield _histogram("model_call_seconds", "Duration of the answered request of a call", ["pool"], took)
     waited = [((pool,), of.waited) for pool, of in calls.items()]

@@ -17,6 +17,7 @@ from t2t_dist.core.printing import one_line
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.evaluation.costs import Cost
 from t2t_dist.evaluation.failure_causes import Cause, Causes
+from t2t_dist.evaluation.summary import counted
 from t2t_dist.storage.rows import one_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
@@ -67,6 +68,13 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     for message in summary.get("messages", ()):
         head = Text(f"  {message['count']} x {one_line(message['what'])}", "yellow")
         yield head.append(f": {one_line(message['message'])}" if message["message"] else "", "default")
+    if "dropped" in summary:
+        yield _dropped(summary["dropped"])
+
+
+def _dropped(fields: dict[str, int]) -> Text:
+    listed = ", ".join(f"{name} {n}" for name, n in fields.items())
+    return Text(f"left out of answers (wrong type, or out of range): {one_line(listed)}", "yellow")
 
 
 def _took(summary: dict[str, Any]) -> str:
@@ -167,6 +175,8 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
     if status.get("yields"):
         amounts = (f"{value:g} {name.replace('_', ' ')}" for name, value in status["yields"].items())
         yield Text(f"yield: {', '.join(amounts)}")
+    if dropped := counted(counts, "dropped"):
+        yield _dropped(dropped)
     for note in status.get("notes", []):
         yield Text(f"note: {one_line(note)}", "yellow")
     if status["workers"]:

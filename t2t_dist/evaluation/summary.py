@@ -77,8 +77,9 @@ def summary_of(
     {class: n}, agents {agent: {pass, interval, tasks, all}}, domains {domain: {agent: {pass, ...}}}, differences
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
-    if there are several. ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command
-    that made this summary, or the same where it made no session of the run.
+    if there are several, and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
+    ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this summary,
+    or the same where it made no session of the run.
     """
     agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
     ks = sorted({1, trials})
@@ -98,6 +99,8 @@ def summary_of(
         "differences": [c.plain() for c in (*between_agents(results, ks), *between_intents(results, ks))],
         "digest": {table: f"{state.digests.get(table, 0):032x}" for table in ("trajectories", "tasks", "episodes")},
     }
+    if dropped := counted(state.counters, "dropped"):
+        summary["dropped"] = dropped
     if len(results.domains) > 1:
         summary["domains"] = {domain: _of_domain(results, domain, trials) for domain in results.domains}
     if len(agents) == 1:

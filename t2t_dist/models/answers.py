@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 #: Bound of an answer that is no completion (a list of models, metrics), in bytes.
-SMALL = 2 << 20
+SMALL = 8 << 20
 #: How much of the body of a refusal is read, in bytes; the rest is cut off.
 REFUSAL = 64 << 10
 #: What a connection buffers, packed and unpacked, in bytes; twice this at most.

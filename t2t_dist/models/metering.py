@@ -63,11 +63,13 @@ def _calls() -> Histogram:
 
 @dataclass
 class Calls:
-    """The counts of calls to one pool: ``tokens`` by kind, ``ended`` by outcome. Of the answered ones, in seconds:
-    ``took``, the request itself, and ``waited``, everything before it was sent (room on an engine, retries)."""
+    """The counts of calls to one pool: ``tokens`` by kind, ``ended`` by outcome, ``dropped`` fields of answers by name.
+    Of the answered ones, in seconds: ``took``, the request itself, and ``waited``, everything before it was sent (room
+    on an engine, retries)."""
 
     tokens: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     took: Histogram = field(default_factory=_calls)
     waited: Histogram = field(default_factory=_calls)
 
@@ -77,19 +79,24 @@ class Calls:
         cached = min(used.cached_tokens, used.prompt_tokens)
         self.tokens.update(prompt=used.prompt_tokens - cached, cached=cached, completion=used.completion_tokens)
         self.ended["ok"] += 1
+        if reply.dropped:
+            self.dropped.update(reply.dropped)
         self.took.add(reply.t_model)
         self.waited.add(reply.t_queue)
 
     def merge(self, other: Calls) -> None:
         """Add another's counts."""
-        for mine, theirs in ((self.tokens, other.tokens), (self.ended, other.ended)):
+        kinds = (self.tokens, other.tokens), (self.ended, other.ended), (self.dropped, other.dropped)
+        for mine, theirs in kinds:
             for name, n in theirs.items():  # takes a third of the time of Counter.update; done for every report
                 mine[name] += n
         self.took.merge(other.took)
         self.waited.merge(other.waited)
 
     def copy(self) -> Calls:
-        return Calls(self.tokens.copy(), self.ended.copy(), self.took.copy(), self.waited.copy())
+        return Calls(
+            self.tokens.copy(), self.ended.copy(), self.dropped.copy(), self.took.copy(), self.waited.copy()
+        )
 
 
 class Meter:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
-from t2t_dist.core.schema import ToolCall
 
 from .chat import ChatModel, Conversation, Reply, Usage
+from .completion import MOST_TOKENS
 
 #: How much of the last message is shown, in characters.
 SHOWN = 80
@@ -136,13 +137,21 @@ def _shown(conversation: Conversation) -> str:
     return (content if isinstance(content, str) and content else last.decode())[:SHOWN]
 
 
+_REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
+
+
 def _encoded(reply: Reply) -> dict[str, Any]:
-    return asdict(reply) | {"usage": reply.usage._asdict()}
+    fields = asdict(reply) | {"usage": reply.usage._asdict()}
+    del fields["dropped"]  # counted when it was recorded
+    return fields
 
 
 def _decoded(fields: dict[str, Any]) -> Reply:
-    calls = tuple([ToolCall(**call) for call in fields.get("tool_calls", ())])
-    return Reply(**fields | {"tool_calls": calls, "usage": Usage(**fields.get("usage", {}))})
+    """The reply of a line. Raises ValueError: it is none."""
+    usage = Usage(**fields.get("usage", {}))
+    if not all(type(count) is int and 0 <= count <= MOST_TOKENS for count in usage):
+        raise ValueError(f"usage {usage}")
+    return _REPLY.validate_python(fields | {"usage": usage})
 
 
 #: The replies to one question, with the seeds they were given for (-1 where the line names none).

@@ -18,6 +18,7 @@ import aiohttp
 import orjson
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.models.answers import TooLarge, body_of, open_session
 from t2t_dist.models.completion import quote
 from t2t_dist.models.openai import listed_models
 from t2t_dist.storage.objects.base import is_uri
@@ -110,11 +111,11 @@ async def endpoint(asked: Endpoint) -> list[CheckResult]:
     """Check a running endpoint: its routes, request fields, a one-token request and a one-tool request."""
     headers = {"Authorization": f"Bearer {asked.key}"} if asked.key else {}
     timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+    async with open_session(headers=headers, timeout=timeout) as session:
         probe = _Probe(session, asked)
         try:
             return await probe.run()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
             reason = str(error) or type(error).__name__
             return [
                 CheckResult(asked.model, "defect", f"{asked.url} can't be reached: {reason}; start it or fix the URL")
@@ -144,10 +145,10 @@ class _Probe:
         if not _choice(body):
             detail = f"the answer is not a chat completion: {self._quoted(body)}"
             return [*found, CheckResult(f"{name}: one token", "defect", detail)]
-        given = body.get("usage")
-        usage = given if isinstance(given, dict) else {}
-        cached = "cached_tokens" in (usage.get("prompt_tokens_details") or {})
-        detail = f"answered, {usage.get('prompt_tokens', '?')} tokens in"
+        usage = _mapping(body.get("usage"))
+        cached = "cached_tokens" in _mapping(usage.get("prompt_tokens_details"))
+        prompt = usage.get("prompt_tokens")
+        detail = f"answered, {prompt if type(prompt) is int else '?'} tokens in"
         found.append(
             CheckResult(f"{name}: one token", "ok", detail + ("" if cached else "; cached tokens are not reported"))
         )
@@ -165,14 +166,14 @@ class _Probe:
 
     async def _listed(self) -> list[str]:
         async with self.session.get(f"{self.asked.url}/models") as answer:
-            return listed_models(await answer.read()) if answer.status == 200 else []
+            return listed_models(await body_of(answer)) if answer.status == 200 else []
 
     async def _chat(self, **more: Any) -> tuple[int, dict[str, Any]]:
         body = {"model": self.asked.model, "messages": [{"role": "user", "content": "Say yes."}], **more}
         data = orjson.dumps(body)
         sent = {"Content-Type": "application/json"}
         async with self.session.post(f"{self.asked.url}/chat/completions", data=data, headers=sent) as answer:
-            raw = await answer.read()
+            raw = await body_of(answer)
         try:
             parsed = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -213,6 +214,10 @@ class _Probe:
 
 def _without(absent: list[str]) -> str:
     return f"; not: {', '.join(absent)}" if absent else ""
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _choice(body: Mapping[str, Any]) -> dict[str, Any]:

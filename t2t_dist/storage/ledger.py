@@ -40,6 +40,8 @@ FOLDER = "ledger/"
 CHECKPOINT_EVERY = 256
 #: The counter of the seconds that a run has taken, over all its sessions.
 WALL_SECONDS = "wall_seconds"
+#: The largest count that is stored.
+_MOST = (1 << 63) - 1
 _NAME = re.compile(r"ledger/(checkpoint-|index-)?(\d{12})\.mp")
 _log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class LedgerState:
             self.items.remove(ItemSet(_ranges(body["undone"])))
             self.gone.update(body["gone"])
         for name, value in body["counters"].items():
-            self.counters[name] = self.counters.get(name, 0) + value
+            self.counters[name] = _held(self.counters.get(name, 0) + value)
         for table, digest in body["digests"].items():
             self.digests[table] = (self.digests.get(table, 0) + int.from_bytes(digest)) % 2**128
         self.last = number
@@ -150,7 +152,7 @@ class Ledger:
         body = {
             "shards": list(commit.shards),
             "items": _packed(numbers),
-            "counters": dict(commit.counters),
+            "counters": {name: _held(value) for name, value in commit.counters.items()},
             "digests": {table: (digest % 2**128).to_bytes(16) for table, digest in commit.digests.items()},
             "notes": dict(commit.notes),
             **({"failed": True} if commit.failed else {}),
@@ -411,6 +413,11 @@ def _opened(storage: Storage, kind: str, number: int) -> dict[str, Any]:
         raise _Damaged(f"{where}: holds {its_kind} {its_number}")
     body: dict[str, Any] = msgpack.unpackb(packed, strict_map_key=False)
     return body
+
+
+def _held(count: int | float) -> int | float:
+    """A count that can be stored: a sum that would not fit stays at the largest one that does."""
+    return min(count, _MOST)
 
 
 def _packed(numbers: Iterable[int]) -> list[int]:

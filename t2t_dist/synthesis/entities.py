@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.json_text import Unreadable, read_json
 
 
 class Entities:
@@ -59,8 +58,8 @@ class Entities:
 
 def _read(text: str | None) -> Any:
     try:
-        return orjson.loads(text) if text else None
-    except orjson.JSONDecodeError:
+        return read_json(text) if text else None
+    except Unreadable:
         return None
 
 

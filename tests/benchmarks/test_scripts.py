@@ -80,6 +80,16 @@ def test_generate_runs_the_command_and_each_stage() -> None:
     assert found["verify_again_ms"] > 0
 
 
+def test_fuzz_answers_breaks_nothing() -> None:
+    found = object_of("fuzz_answers", "--quick")
+    assert found["answers"] >= 1_000
+    assert (found["defects"], found["troubles"], found["read_again"]["changed"]) == (0, [], 0)
+    assert found["read_again"]["regraded"] == found["episodes"] > 0
+    assert found["dropped"]["usage"] > 0
+    assert found["bombs"]["outcomes"] == {"engine_bad_response": found["bombs"]["asked"]}
+    assert found["bombs"]["rss_peak_mb"] < found["bombs"]["bound_mb"] < found["bombs"]["limit_mb"]
+
+
 def test_view_synthesises_a_run_and_looks_at_it() -> None:
     found = object_of("view", "--quick")
     assert found["episodes"] == 2_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from t2t_dist.core.schema import ToolCall
 from t2t_dist.models.chat import Conversation, Reply, Usage
-from t2t_dist.models.completion import BadAnswer, parse_completion, refusal_text, says_too_long
+from t2t_dist.models.answers import BadAnswer
+from t2t_dist.models.completion import parse_completion, quote, refusal_text, says_too_long
 
 
 def body_of(message: dict[str, Any], **fields: Any) -> bytes:
@@ -133,3 +135,105 @@ def test_other_refusals_are_not_a_full_context() -> None:
 )
 def test_refusals_come_in_several_shapes(body: bytes, said: str) -> None:
     assert refusal_text(body) == said
+
+
+# -- fields of wrong types, and numbers out of range -------------------------------------------------------------------
+ABSURD: list[Any] = [-1, 2**31, 2**63 - 1, 2**64 - 1, 1e30, 0.5, True, "7", [], [3], {}, {"a": 1}]
+
+
+@pytest.mark.parametrize("count", ABSURD)
+def test_a_count_of_tokens_that_can_be_none_is_dropped_and_the_answer_is_taken(count: Any) -> None:
+    for usage in (
+        {"prompt_tokens": count, "completion_tokens": 2},
+        {"prompt_tokens": 0, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": count}},
+    ):
+        reply = parse_completion(body_of({"content": "x"}, usage=usage), "c")
+        assert (reply.content, reply.usage, reply.dropped) == ("x", Usage(0, 0, 2), ("usage",))
+
+
+@pytest.mark.parametrize("value", [7, True, "many", [1], 0.5])
+def test_usage_of_another_shape_is_dropped(value: Any) -> None:
+    for usage in (value, {"prompt_tokens": None, "prompt_tokens_details": value}):
+        reply = parse_completion(body_of({"content": "x"}, usage=usage), "c")
+        assert (reply.usage, reply.dropped) == (Usage(), ("usage",))
+
+
+def test_what_endpoints_leave_out_is_not_counted_as_wrong() -> None:
+    absent = {"usage": {"prompt_tokens": 2**31 - 1, "completion_tokens": None, "prompt_tokens_details": None}}
+    message = {"content": "x", "reasoning": None, "tool_calls": None, "refusal": None}
+    reply = parse_completion(body_of(message, **absent, model=None), "c")
+    assert (reply.usage, reply.dropped) == (Usage(2**31 - 1, 0, 0), ())
+
+
+@pytest.mark.parametrize(
+    ("change", "dropped"),
+    [
+        ({"model": 7}, "model"),
+        ({"model": "m" * 300}, "model"),
+        ({"choices": [{"message": {"content": "x", "reasoning": {"a": 1}}}]}, "reasoning"),
+        ({"choices": [{"message": {"content": "x"}, "finish_reason": ["stop"]}]}, "finish_reason"),
+        ({"choices": [{"message": {"tool_calls": [{"id": 7, "function": {"name": "f"}}]}}]}, "id"),
+        ({"choices": [{"message": {"tool_calls": [{"id": "x" * 300, "function": {"name": "f"}}]}}]}, "id"),
+    ],
+)
+def test_a_wrong_field_that_no_reply_needs_is_dropped(change: dict[str, Any], dropped: str) -> None:
+    reply = parse_completion(orjson.dumps(orjson.loads(body_of({"content": "x"})) | change), "c")
+    assert reply.dropped == (dropped,)
+    assert reply.content == "x" or reply.tool_calls == (ToolCall("c_0", "f", "{}"),)
+
+
+LOGPROBS = {"content": [{"logprob": -0.5}, {"logprob": -1}]}
+WRONG_TOKENS: list[dict[str, Any]] = [
+    {"token_ids": "ab"},
+    {"token_ids": 7},
+    {"token_ids": {"0": 1}},
+    {"token_ids": [1, "2"]},
+    {"token_ids": [1, True]},
+    {"token_ids": [1, 2.0]},
+    {"token_ids": [1, None]},
+    {"token_ids": [1, -2]},
+    {"token_ids": [1, 2**31]},
+    {"token_ids": [1, 2**64 - 1]},
+    {"prompt_token_ids": [[1]]},
+    {"prompt_token_ids": "1"},
+    {"prompt_token_ids": [2**63]},
+    {"logprobs": [1]},
+    {"logprobs": "x"},
+    {"logprobs": {"content": {"logprob": -1}}},
+    {"logprobs": {"content": [{"logprob": -1}]}},
+    {"logprobs": {"content": [{"logprob": -1}] * 3}},
+    {"logprobs": {"content": [{"logprob": None}, {"logprob": -1}]}},
+    {"logprobs": {"content": [{"logprob": "-1"}, {"logprob": -1}]}},
+    {"logprobs": {"content": [{"logprob": True}, {"logprob": -1}]}},
+    {"logprobs": {"content": [{}, {"logprob": -1}]}},
+    {"logprobs": {"content": [7, {"logprob": -1}]}},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_TOKENS)
+def test_wrong_tokens_are_dropped_unless_they_were_asked_for(wrong: dict[str, Any]) -> None:
+    good = {"token_ids": [5, 6], "logprobs": LOGPROBS, "prompt_token_ids": [1, 2, 3]}
+    fields = good | wrong
+    choice = {"message": {"content": "Hi"}, "token_ids": fields["token_ids"], "logprobs": fields["logprobs"]}
+    data = orjson.dumps({"choices": [choice], "prompt_token_ids": fields["prompt_token_ids"]})
+    reply = parse_completion(data, "c")
+    assert (reply.content, reply.token_ids, reply.prompt_token_ids, reply.logprobs) == ("Hi", None, None, None)
+    assert reply.dropped == ("token_ids",)
+    with pytest.raises(BadAnswer, match="malformed"):
+        parse_completion(data, "c", capture=True)
+
+
+def test_arguments_given_as_an_object_keep_their_numbers_and_their_depth() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    text = '{"a":18446744073709551616,"b":-9223372036854775809,"c":9223372036854775807,"d":1.5}'
+    for arguments in (text, orjson.dumps({"x": 1}).decode(), json.dumps({"deep": deep}, separators=(",", ":"))):
+        message = f'{{"tool_calls":[{{"id":"i","function":{{"name":"f","arguments":{arguments}}}}}]}}'
+        reply = parse_completion(f'{{"choices":[{{"message":{message}}}]}}'.encode(), "c")
+        assert reply.tool_calls == (ToolCall("i", "f", arguments),)
+
+
+def test_a_quote_of_a_huge_text_is_as_short_as_any() -> None:
+    assert len(quote("word " * 1_000_000)) == 300
+    assert quote(" " * 100) == ""

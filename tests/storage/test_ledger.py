@@ -399,3 +399,16 @@ def test_who_follows_stops_at_a_damaged_commit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="commit 2 is lost"):
         advance(storage, followed)
     assert followed.last == 1
+
+
+@pytest.mark.parametrize("count", [2**63, 2**64 - 1, 2**70, 1e30])
+def test_a_sum_that_does_not_fit_stays_at_the_largest_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: float
+) -> None:
+    monkeypatch.setattr(ledger_module, "CHECKPOINT_EVERY", 3)
+    ledger = Ledger(create_storage(str(tmp_path)))
+    for _ in range(3):
+        ledger.append(Commit(counters={"tokens.prompt": count, "items": 1}))
+    assert ledger.state.counters == {"tokens.prompt": 2**63 - 1, "items": 3}
+    assert Ledger(create_storage(str(tmp_path))).state.counters == ledger.state.counters
+    assert read_state(open_storage(str(tmp_path))).counters == ledger.state.counters

@@ -73,8 +73,10 @@ class Request:
 
 
 Message = dict[str, Any]
-#: From the parsed body to the assistant's message, or a coroutine of it.
-Brain = Callable[[dict[str, Any]], Message | Awaitable[Message]]
+#: What a brain may give: the assistant's message, or a whole response of its own.
+Said = Message | web.Response
+#: From the parsed body to what is said, or a coroutine of it.
+Brain = Callable[[dict[str, Any]], Said | Awaitable[Said]]
 #: From (index of the request, its parsed body) to a fault or None.
 Faults = Callable[[int, dict[str, Any]], Fault | str | None]
 
@@ -217,11 +219,14 @@ class FakeEndpoint:
             response = await self._do(fault, request, body)
             if response is not None:
                 return response
-        return web.json_response(completion(await self._message(body), raw, str(body.get("model", ""))))
+        said = await self._said(body)
+        if isinstance(said, web.Response):
+            return said
+        return web.json_response(completion(said, raw, str(body.get("model", ""))))
 
-    async def _message(self, body: dict[str, Any]) -> Message:
-        message = self.brain(body)
-        return message if isinstance(message, dict) else await message
+    async def _said(self, body: dict[str, Any]) -> Said:
+        said = self.brain(body)
+        return said if isinstance(said, dict | web.Response) else await said
 
     def _fault(self, index: int, body: dict[str, Any]) -> Fault | None:
         if callable(self.faults):
@@ -248,7 +253,9 @@ class FakeEndpoint:
             transport.abort()
             return web.Response()
         if kind == "half_body":
-            whole = json.dumps(completion(await self._message(body), b"", "m")).encode()
+            said = await self._said(body)
+            assert isinstance(said, dict)
+            whole = json.dumps(completion(said, b"", "m")).encode()
             half = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(whole))})
             await half.prepare(request)
             await half.write(whole[: len(whole) // 2])

@@ -1,0 +1,144 @@
+"""Whatever a run holds can be read: rows whose calls nest too deep, or hold numbers that nothing holds, in every command
+that reads a run."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from t2t_dist.core.schema import Task
+from t2t_dist.grading.grade import grade
+from tests.support.finished_run import failed, played, rows_of, write_run
+from tests.support.made import Made
+from tests.support.runs import here, here_json
+from tests.support.transcript import Transcript, gone_well
+from tests.support.view_client import viewing
+from tests.support.viewed import episode_of, library, row_of
+
+
+def nested(levels: int) -> str:
+    return '{"reader_id":' + "[" * levels + "]" * levels + "}"
+
+
+#: Arguments as models write them; the parser reads 1,024 levels and writes 254.
+ARGUMENTS = [
+    nested(70),
+    nested(253),
+    nested(300),
+    nested(1000),
+    nested(100_000),
+    '{"reader_id":' * 300 + "1" + "}" * 300,
+    '{"reader_id": 18446744073709551616, "n": -99999999999999999999999}',
+    '{"reader_id": ' + "9" * 5000 + "}",
+    '{"reader_id": NaN}',
+    '{"reader_id": 1e999}',
+    '[[["not an object"]]]',
+]
+
+
+def hostile(made: Made, task: Task, number: int, *, well: bool) -> tuple[str, dict[str, Any]]:
+    """An episode in which the agent makes such a call; graded and stored as it was then."""
+    talk = Transcript(made.domain)
+    for arguments in (ARGUMENTS[number], ARGUMENTS[number], ARGUMENTS[number]):
+        assert talk.call("list_holds", arguments).error
+    talk.calls(("list_holds", ARGUMENTS[number]), seat="agent")
+    spoken = talk.turns
+    if well:
+        spoken = [spoken[0], *spoken[1:], *gone_well(made.domain, task).turns[1:]]
+    else:
+        talk.asked_for(("no_such_tool", ARGUMENTS[number]), ("move_hold", ARGUMENTS[number]))  # cut off here
+    agent = f"scripted:hostile-{number}-{well}"
+    _, row = played_as(made, task, agent, spoken)
+    return "episodes", row
+
+
+def played_as(made: Made, task: Task, agent: str, turns: list[Any]) -> tuple[str, dict[str, Any]]:
+    episode = episode_of(played(made, task, agent=agent)[1])
+    episode.turns, episode.outcome = turns, grade(made.domain, task, turns, "user_stop")
+    return row_of(episode)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made, folder = library(), tmp_path_factory.mktemp("hostile") / "run"
+    tasks = [task for task in made.tasks[:24] if task.verdict == "verified"]
+    rows = [*rows_of(made.trajectories), *rows_of(made.tasks[:24])]
+    for number in range(len(ARGUMENTS)):
+        rows += [hostile(made, tasks[0], number, well=True), hostile(made, tasks[1], number, well=False)]
+    _, row = failed(tasks[2])
+    rows.append(("failures", row | {"turns": hostile(made, tasks[1], 2, well=False)[1]["turns"]}))
+    write_run(folder, rows)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "--no-html"),
+        ("failures", "--all", "-n", "100"),
+        ("failures", "--code", "format_error"),
+        ("show", "-n", "50"),
+        ("show", "--rejected"),
+        ("verify",),
+        ("regrade",),
+    ],
+    ids=" ".join,
+)
+def test_every_command_reads_them(run: Path, command: tuple[str, ...]) -> None:
+    done = here(command[0], run, *command[1:])
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_diagnosis_names_the_format_error(run: Path) -> None:
+    causes = here("failures", run, "--code", "format_error", "-n", "100").stdout
+    assert all(f"scripted:hostile-{number}-False" in causes for number in range(len(ARGUMENTS)))
+
+
+def test_the_page_of_a_report_is_written(run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    assert here("report", run, "--html", page, "--files", tmp_path / "files").returncode == 0
+    assert "format error" in page.read_text().replace("_", " ")
+
+
+@pytest.mark.parametrize("style", ["openai", "hf"])
+@pytest.mark.parametrize("file", ["jsonl", "parquet"])
+@pytest.mark.parametrize("kind", ["sft", "rl", "preference", "hf"])
+def test_every_export_reads_them(run: Path, tmp_path: Path, kind: str, file: str, style: str) -> None:
+    chosen = ["--style", style] if kind != "hf" else []
+    more = ["--file", file] if kind != "hf" else []
+    found = here_json("export", run, "-f", kind, "-o", tmp_path / "out", "--min-reward", "0", *chosen, *more)
+    assert found["rows"] > 0
+
+
+def test_no_malformed_call_is_trained_on(run: Path, tmp_path: Path) -> None:
+    here_json("export", run, "-f", "sft", "-o", tmp_path / "out", "--style", "hf", "--min-reward", "0")
+    calls = 0
+    for path in (tmp_path / "out").rglob("*.jsonl"):
+        for row in map(json.loads, path.read_text().splitlines()):
+            for message in row["messages"]:
+                for call in message.get("tool_calls") or ():
+                    if "malformed_arguments" in call["function"]["arguments"]:
+                        calls += 1
+                        assert not message["train"]
+    assert calls > len(ARGUMENTS)
+
+
+def test_the_viewer_shows_each(run: Path) -> None:
+    async def walk() -> int:
+        async with viewing(run) as client:
+            links = set()
+            for number in range(1, 5):
+                listed = (await client.get(f"/run/run/episodes?page={number}"))[1]
+                links |= set(re.findall(r'href="(/run/run/episode/[^"]*)"', listed))
+            for link in links:
+                status, text, _ = await client.get(html.unescape(link))
+                assert status == 200, text
+            return len(links)
+
+    assert asyncio.run(walk()) == 2 * len(ARGUMENTS) + 1
