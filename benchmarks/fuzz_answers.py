@@ -20,8 +20,8 @@ import argparse
 import asyncio
 import contextlib
 import gzip
+import io
 import json
-import os
 import random
 import resource
 import subprocess
@@ -70,7 +70,12 @@ RECORDED: dict[str, list[dict[str, Any]]] = {
             prompt_token_ids=None,
         ),
         _body(
-            {"role": "assistant", "content": "", "reasoning_content": "Hm.", "tool_calls": [_call({"reader_id": "r2"})]},
+            {
+                "role": "assistant",
+                "content": "",
+                "reasoning_content": "Hm.",
+                "tool_calls": [_call({"reader_id": "r2"})],
+            },
             "tool_calls",
             {
                 "token_ids": [5, 6, 7],
@@ -104,11 +109,27 @@ HOSTILE = (
     *('"9999999999999999999999"', "9" * 400, "9" * 5000, '{"a":' * 300 + "1" + "}" * 300),
     *(json.dumps(_nested(levels)) for levels in (65, 300, 2000)),
     *(json.dumps('{"reader_id":' + _nested(levels) + "}") for levels in (60, 65, 300, 1000, 2000)),
-    *(json.dumps('{"reader_id":%s}' % value) for value in (1 << 64, -(1 << 70), "NaN", "1e999", "9" * 5000)),
+    *(json.dumps(f'{{"reader_id":{value}}}') for value in (1 << 64, -(1 << 70), "NaN", "1e999", "9" * 5000)),
 )
 #: Long ones, which are rarer.
-LONG = ('"%s"' % ("x" * 200_000), "[%s]" % ",".join(["0"] * 100_000), '"%s"' % ("a b " * 500_000), '"%s"' % ("y" * 9_000_000))
-NAMES = ("choices", "message", "content", "tool_calls", "function", "arguments", "usage", "token_ids", "error", "detail")
+LONG = (
+    json.dumps("x" * 200_000),
+    json.dumps([0] * 100_000),
+    json.dumps("a b " * 500_000),
+    json.dumps("y" * 9_000_000),
+)
+NAMES = (
+    "choices",
+    "message",
+    "content",
+    "tool_calls",
+    "function",
+    "arguments",
+    "usage",
+    "token_ids",
+    "error",
+    "detail",
+)
 RETRY_AFTER = ("1", "-1", "1e999", "nan", "9" * 400, "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "soon", "\xb2")
 
 
@@ -121,9 +142,9 @@ def _written(value: Any) -> str:
     if isinstance(value, _Raw):
         return value
     if isinstance(value, dict):
-        return "{%s}" % ",".join(f"{json.dumps(key)}:{_written(inner)}" for key, inner in value.items())
+        return f"{{{','.join(f'{json.dumps(key)}:{_written(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list):
-        return "[%s]" % ",".join(map(_written, value))
+        return f"[{','.join(map(_written, value))}]"
     return json.dumps(value)
 
 
@@ -198,11 +219,15 @@ class Mutations:
         return chance.choice(
             (
                 lambda: response(data, chance.choice(("429 Slow", "500 Oops", "503 Full", "408 Late")), wild),
-                lambda: response(data, chance.choice(("400 Bad", "404 Not", "413 Large", "422 No", "302 Go", "204 None"))),
+                lambda: response(
+                    data, chance.choice(("400 Bad", "404 Not", "413 Large", "422 No", "302 Go", "204 None"))
+                ),
                 lambda: response(data, chance.choice(("099 X", "1000 X", "200", "2OO OK", "600 X", "200 OK\x00"))),
                 lambda: response(packed, "200 OK", "Content-Encoding: gzip"),
                 lambda: response(zlib.compress(data), "200 OK", "Content-Encoding: deflate"),
-                lambda: response(data, "200 OK", f"Content-Encoding: {chance.choice(('gzip', 'deflate', 'br', 'zstd', 'x'))}"),
+                lambda: response(
+                    data, "200 OK", f"Content-Encoding: {chance.choice(('gzip', 'deflate', 'br', 'zstd', 'x'))}"
+                ),
                 lambda: response(packed[: len(packed) // 2], "200 OK", "Content-Encoding: gzip"),
                 lambda: response(packed * 3, "200 OK", "Content-Encoding: gzip"),
                 lambda: response(data, length=len(data) + chance.choice((-10, -1, 1, 10**6, 10**12))),
@@ -301,7 +326,7 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     claim(storage, Manifest(run_id=work.run_id, config=config, **fields))
     worker, ledger = Worker(work, storage, "w0"), Ledger(storage)
     before_mb, began, given = _peak_mb(), time.monotonic(), 0
-    with contextlib.redirect_stderr(open(os.devnull, "w")):  # the tracebacks of defects, which are counted
+    with contextlib.redirect_stderr(io.StringIO()) as shown:  # the tracebacks of defects
         while True:
             over = mutations.made >= answers
             fresh = 0 if over else max(0, 2 * CONCURRENCY - len(worker._running))
@@ -314,6 +339,7 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     wall = time.monotonic() - began
     await worker.close()
     server.close()
+    troubles += [line for line in shown.getvalue().splitlines() if line.startswith("Traceback")]
     return _figures(ledger.state.counters, mutations.made, troubles) | {
         "answers_per_s": round(mutations.made / wall, 1),
         "rss_before_mb": before_mb,

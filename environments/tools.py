@@ -164,7 +164,7 @@ class Tool:
             checked = model.model_dump()
             orjson.dumps(checked, default=str, option=orjson.OPT_NON_STR_KEYS)
         except (TypeError, ValueError):
-            # A text of digits, for one, is a number of any size where a tool takes numbers; no world holds such numbers.
+            # A text of digits, for one, is a number of any size where a tool takes numbers; no world holds such ones.
             why = "arguments: a number that does not fit into 64 bits, or too many levels"
             raise ToolError(f"{why}. Expected {self.signature()}") from None
         return checked

@@ -6,6 +6,7 @@ whatever a server sends: a body that never ends, or one that unpacks to a thousa
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,8 @@ import aiohttp
 SMALL = 8 << 20
 #: How much of the body of a refusal is read, in bytes; the rest is cut off.
 REFUSAL = 64 << 10
+#: From this size on, in bytes, work on a body may not be done at once: other tasks have to get their turns.
+LARGE = 256 << 10
 #: What a connection buffers, packed and unpacked, in bytes; twice this at most.
 _BUFFER = 64 << 10
 
@@ -49,6 +52,8 @@ async def body_of(response: aiohttp.ClientResponse, most: int = SMALL) -> bytes:
             parts.append(part)
             size += len(part)
             too_large = size > most or content.total_raw_bytes > most
+            if size // LARGE > (size - len(part)) // LARGE:
+                await asyncio.sleep(0)  # a body that is there already is read and unpacked without a wait
     except RuntimeError as error:  # aiohttp's, for a connection that is closed between two pieces
         raise aiohttp.ClientPayloadError(str(error)) from None
     if too_large:

@@ -47,6 +47,8 @@ class Reply:
     prompt_token_ids: list[int] | None = None
     token_ids: list[int] | None = None
     logprobs: list[float] | None = None
+    #: Fields that were left out, once for each value: of a wrong type, or out of range.
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

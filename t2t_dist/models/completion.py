@@ -40,9 +40,7 @@ def quote(text: str) -> str:
     return text if len(text) <= QUOTE else text[: QUOTE - 3] + "..."
 
 
-def parse_completion(
-    data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS, *, capture: bool = False
-) -> Reply:
+def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS, *, capture: bool = False) -> Reply:
     """The first choice of a chat completion.
 
     Args:
@@ -131,7 +129,7 @@ def _calls(raw: Any, data: bytes, id_prefix: str, limits: AnswerLimits, dropped:
     if type(raw) is not list:
         raise TypeError(raw)
     _bounded(len(raw), limits.calls, "tool calls")
-    if _LONG_NUMBER.search(data) and any(type(each["function"].get("arguments")) is dict for each in raw):
+    if any(type(each["function"].get("arguments")) is dict for each in raw) and _LONG_NUMBER.search(data):
         # Read again by a parser that leaves whole numbers of any size as they are.
         raw = json.loads(data)["choices"][0]["message"]["tool_calls"]
     return tuple([_call(each, f"{id_prefix}_{i}", limits, dropped) for i, each in enumerate(raw)])
@@ -171,16 +169,14 @@ def _usage(given: Any, dropped: list[str]) -> Usage:
         dropped.append("usage")
         details = None
     cached = details.get("cached_tokens") if details else None
-    counts = (given.get("prompt_tokens"), cached, given.get("completion_tokens"))
-    return Usage(*[_count(count, dropped) for count in counts])
-
-
-def _count(count: Any, dropped: list[str]) -> int:
-    if type(count) is int and 0 <= count <= MOST_TOKENS:
-        return count
-    if count is not None:
-        dropped.append("usage")
-    return 0
+    counts = []
+    for count in (given.get("prompt_tokens"), cached, given.get("completion_tokens")):
+        if type(count) is not int or not 0 <= count <= MOST_TOKENS:
+            if count is not None:
+                dropped.append("usage")
+            count = 0
+        counts.append(count)
+    return Usage(*counts)
 
 
 def _captured(

@@ -94,9 +94,7 @@ class Calls:
         self.waited.merge(other.waited)
 
     def copy(self) -> Calls:
-        return Calls(
-            self.tokens.copy(), self.ended.copy(), self.dropped.copy(), self.took.copy(), self.waited.copy()
-        )
+        return Calls(self.tokens.copy(), self.ended.copy(), self.dropped.copy(), self.took.copy(), self.waited.copy())
 
 
 class Meter:

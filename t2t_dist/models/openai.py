@@ -33,7 +33,7 @@ from t2t_dist.core.errors import (
 )
 from t2t_dist.core.printing import keep_secret, masked
 
-from .answers import BadAnswer, TooLarge, body_of, open_session
+from .answers import LARGE, BadAnswer, TooLarge, body_of, open_session
 from .chat import Conversation, Reply
 from .completion import EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
 from .pool import Balancer, Fixed, Target
@@ -105,7 +105,7 @@ def options_from(
 
 
 class _Fault(Exception):
-    """A request without a usable answer, which may be sent again. ``unlike``: under the same seed it would be the same."""
+    """A request without a usable answer, which may be sent again; if ``unlike``, with another seed."""
 
     def __init__(self, error: EngineError, retry_after: float = 0.0, *, unlike: bool = False) -> None:
         super().__init__(str(error))
@@ -136,6 +136,7 @@ class OpenAIChat:
         self._most = int(options.limits.mib * 2**20)
         self._jitter = random.Random()  # a private one, so that no seeded stream of the run is disturbed
         self._session: aiohttp.ClientSession | None = None
+        self._large = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
@@ -208,7 +209,7 @@ class OpenAIChat:
             async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as response:
                 data = await body_of(response, self._most)
             if response.status == 200:
-                reply = parse_completion(data, id_prefix, self.options.limits, capture=self.options.capture)
+                reply = await self._parsed(data, id_prefix)
                 reply.engine = target.engine
                 reply.model = reply.model or self.options.model
                 return reply
@@ -244,6 +245,15 @@ class OpenAIChat:
             raise _Fault(EngineUnavailable(f"{where} can't be reached: {self._quoted(error, target.key)}")) from None
         finally:
             self.balancer.done(key, target, outcome, unreachable=unreachable)
+
+    async def _parsed(self, data: bytes, id_prefix: str) -> Reply:
+        """See :func:`parse_completion`. Of large answers one is parsed in each turn of the event loop."""
+        options = self.options
+        if len(data) < LARGE:
+            return parse_completion(data, id_prefix, options.limits, capture=options.capture)
+        async with self._large:
+            await asyncio.sleep(0)
+            return parse_completion(data, id_prefix, options.limits, capture=options.capture)
 
     async def probe(self) -> None:
         """Check the endpoint before a run depends on it, by asking for its models.
@@ -286,7 +296,7 @@ class OpenAIChat:
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            self._loop = loop
+            self._loop, self._large = loop, asyncio.Lock()
             self._session = open_session(
                 # limit 0: admission limiters decide how many calls run at once, not the connection pool.
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),

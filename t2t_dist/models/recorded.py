@@ -147,11 +147,11 @@ def _encoded(reply: Reply) -> dict[str, Any]:
 
 
 def _decoded(fields: dict[str, Any]) -> Reply:
-    """The reply of a line. Raises ValueError: it is none."""
+    """The reply of a line. Raises TypeError, ValueError: it is none."""
     usage = Usage(**fields.get("usage", {}))
     if not all(type(count) is int and 0 <= count <= MOST_TOKENS for count in usage):
         raise ValueError(f"usage {usage}")
-    return _REPLY.validate_python(fields | {"usage": usage})
+    return _REPLY.validate_python(asdict(Reply(**fields | {"usage": usage})))
 
 
 #: The replies to one question, with the seeds they were given for (-1 where the line names none).

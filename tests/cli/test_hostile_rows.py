@@ -1,5 +1,4 @@
-"""Whatever a run holds can be read: rows whose calls nest too deep, or hold numbers that nothing holds, in every command
-that reads a run."""
+"""Whatever a run holds can be read, by every command: calls that nest too deep, numbers that nothing holds."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ import pytest
 
 from t2t_dist.core.schema import Task
 from t2t_dist.grading.grade import grade
-from tests.support.finished_run import failed, played, rows_of, write_run
+from tests.support.finished_run import Row, failed, played, rows_of, write_run
 from tests.support.made import Made
 from tests.support.runs import here, here_json
 from tests.support.transcript import Transcript, gone_well
@@ -42,25 +41,22 @@ ARGUMENTS = [
 ]
 
 
-def hostile(made: Made, task: Task, number: int, *, well: bool) -> tuple[str, dict[str, Any]]:
-    """An episode in which the agent makes such a call; graded and stored as it was then."""
+def hostile(made: Made, task: Task, number: int, *, well: bool) -> Row:
+    """An episode in which the agent makes such calls; graded and stored as it was then."""
     talk = Transcript(made.domain)
     for arguments in (ARGUMENTS[number], ARGUMENTS[number], ARGUMENTS[number]):
         assert talk.call("list_holds", arguments).error
     talk.calls(("list_holds", ARGUMENTS[number]), seat="agent")
-    spoken = talk.turns
     if well:
-        spoken = [spoken[0], *spoken[1:], *gone_well(made.domain, task).turns[1:]]
+        talk.turns += gone_well(made.domain, task).turns[1:]
     else:
         talk.asked_for(("no_such_tool", ARGUMENTS[number]), ("move_hold", ARGUMENTS[number]))  # cut off here
-    agent = f"scripted:hostile-{number}-{well}"
-    _, row = played_as(made, task, agent, spoken)
-    return "episodes", row
-
-
-def played_as(made: Made, task: Task, agent: str, turns: list[Any]) -> tuple[str, dict[str, Any]]:
-    episode = episode_of(played(made, task, agent=agent)[1])
-    episode.turns, episode.outcome = turns, grade(made.domain, task, turns, "user_stop")
+    for turn in talk.turns:
+        if turn.seat == "agent" and turn.role == "assistant":
+            turn.model, turn.prompt_token_ids, turn.token_ids, turn.logprobs = "m", [1, 2], [3], [-0.5]
+    episode = episode_of(played(made, task, agent=f"scripted:hostile-{number}", trial=int(well))[1])
+    episode.turns, episode.outcome = talk.turns, grade(made.domain, task, talk.turns, "user_stop")
+    assert episode.outcome.reward == well
     return row_of(episode)
 
 
@@ -70,10 +66,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tasks = [task for task in made.tasks[:24] if task.verdict == "verified"]
     rows = [*rows_of(made.trajectories), *rows_of(made.tasks[:24])]
     for number in range(len(ARGUMENTS)):
-        rows += [hostile(made, tasks[0], number, well=True), hostile(made, tasks[1], number, well=False)]
+        rows += [hostile(made, tasks[0], number, well=True), hostile(made, tasks[0], number, well=False)]
     _, row = failed(tasks[2])
-    rows.append(("failures", row | {"turns": hostile(made, tasks[1], 2, well=False)[1]["turns"]}))
-    write_run(folder, rows)
+    rows.append(("failures", row | {"turns": hostile(made, tasks[0], 2, well=False)[1]["turns"]}))
+    write_run(folder, rows, models={"capture": "tokens"})
     return folder
 
 
@@ -84,7 +80,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("failures", "--all", "-n", "100"),
         ("failures", "--code", "format_error"),
         ("show", "-n", "50"),
-        ("show", "--rejected"),
         ("verify",),
         ("regrade",),
     ],
@@ -97,7 +92,7 @@ def test_every_command_reads_them(run: Path, command: tuple[str, ...]) -> None:
 
 def test_the_diagnosis_names_the_format_error(run: Path) -> None:
     causes = here("failures", run, "--code", "format_error", "-n", "100").stdout
-    assert all(f"scripted:hostile-{number}-False" in causes for number in range(len(ARGUMENTS)))
+    assert all(f"scripted:hostile-{number} " in causes for number in range(len(ARGUMENTS)))
 
 
 def test_the_page_of_a_report_is_written(run: Path, tmp_path: Path) -> None:
@@ -110,14 +105,13 @@ def test_the_page_of_a_report_is_written(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["jsonl", "parquet"])
 @pytest.mark.parametrize("kind", ["sft", "rl", "preference", "hf"])
 def test_every_export_reads_them(run: Path, tmp_path: Path, kind: str, file: str, style: str) -> None:
-    chosen = ["--style", style] if kind != "hf" else []
-    more = ["--file", file] if kind != "hf" else []
-    found = here_json("export", run, "-f", kind, "-o", tmp_path / "out", "--min-reward", "0", *chosen, *more)
-    assert found["rows"] > 0
+    chosen = ["--min-reward", "0"] if kind == "hf" else ["--style", style, "--file", file]
+    found = here_json("export", run, "-f", kind, "-o", tmp_path / "out", *chosen)
+    assert sum(found["splits"].values()) > 0, found
 
 
 def test_no_malformed_call_is_trained_on(run: Path, tmp_path: Path) -> None:
-    here_json("export", run, "-f", "sft", "-o", tmp_path / "out", "--style", "hf", "--min-reward", "0")
+    here_json("export", run, "-f", "sft", "-o", tmp_path / "out", "--style", "hf")
     calls = 0
     for path in (tmp_path / "out").rglob("*.jsonl"):
         for row in map(json.loads, path.read_text().splitlines()):

@@ -16,6 +16,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.finished_run import failed, played, rows_of, write_run
 from tests.support.made import Made
+from tests.support.runs import here
 
 ORACLE, HASTY = "scripted:oracle", "scripted:hasty"
 
@@ -120,3 +121,13 @@ def test_with_several_agents_there_is_no_pass_of_the_run(desk: Made, tasks: list
     assert "pass" not in summarise("evaluate", both, "run-1", 1, "", 0)
     none = write_run(tmp_path / "b", rows_of(tasks))
     assert summarise("generate", none, "run-1", 1, "", 0)["pass"] == {}
+
+
+def test_fields_left_out_of_answers_are_in_the_object_and_on_the_terminal(tmp_path: Path) -> None:
+    storage = write_run(tmp_path / "run", [])
+    assert "dropped" not in summarise("generate", storage, "run-1", 1, "", 0)
+    Ledger(storage).append(Commit(counters={"dropped.usage": 3, "dropped.model": 7}))
+    found = summarise("generate", storage, "run-1", 1, "", 0)
+    assert list(found["dropped"].items()) == [("model", 7), ("usage", 3)]
+    shown = here("report", tmp_path / "run", "--no-html").stdout
+    assert "left out of answers (wrong type, or out of range): model 7, usage 3" in shown

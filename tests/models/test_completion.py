@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.core.schema import ToolCall
-from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.answers import BadAnswer
+from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.completion import parse_completion, quote, refusal_text, says_too_long
 
 

@@ -161,3 +161,15 @@ async def test_calls_of_an_endpoint_are_counted_under_its_name() -> None:
     assert label == parse_model(name, "agent").label == f"openai:m@{fake.url}"
     assert calls.ended == {"ok": 1, "engine_bad_response": 1}, "a repetition is the same call"
     assert sum(calls.tokens.values()) == reply.usage.prompt_tokens + reply.usage.completion_tokens
+
+
+async def test_fields_that_were_left_out_of_answers_are_counted_by_name() -> None:
+    plays, meter = Plays(), Meter()
+    plays.next = Reply(dropped=("usage", "usage", "model"))
+    for _ in range(2):
+        await Metered(plays, meter, "mine").complete(Conversation())
+    (calls,) = meter.take().values()
+    other = calls.copy()
+    other.merge(calls)
+    assert calls.dropped == {"usage": 4, "model": 2}
+    assert other.dropped == {"usage": 8, "model": 4}

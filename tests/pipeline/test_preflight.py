@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,25 @@ async def test_answers_without_sense_break_nothing(kind: str) -> None:
         found = await examined(fake)
     assert found["m: one token"][0] == "defect"
     assert "not a chat completion" in found["m: one token"][1]
+
+
+@pytest.mark.parametrize("usage", [7, [], "many", {"prompt_tokens": "\x1b[2J", "prompt_tokens_details": 7}])
+async def test_usage_of_another_shape_breaks_nothing(usage: Any) -> None:
+    said = {"choices": [{"message": {"content": "yes"}}], "usage": usage}
+    async with FakeEndpoint(lambda body: web.json_response(said)) as fake:
+        found = await examined(fake)
+    assert found["m: one token"] == ("ok", "answered, ? tokens in; cached tokens are not reported")
+
+
+async def test_a_body_without_end_is_a_defect_of_the_endpoint() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65536
+
+    async with FakeEndpoint(lambda body: web.Response(body=endless())) as fake:
+        (found,) = await endpoint(Endpoint(fake.url, "m"))
+    assert found.state == "defect"
+    assert "larger than 8 MiB" in found.detail
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_second_driver_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_stored_changes_nothing(tmp_path: Path) -> None:
     ledger = Ledger(create_storage(tmp_path))
-    for bad in (Commit(items=[-1]), Commit(notes={"a": object()}), Commit(counters={"a": 2**64})):
+    for bad in (Commit(items=[-1]), Commit(notes={"a": object()}), Commit(notes={"a": 2**64})):
         with pytest.raises((ValueError, TypeError, OverflowError)):
             ledger.append(bad)
     assert ledger.state == LedgerState()

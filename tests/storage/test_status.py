@@ -177,3 +177,8 @@ def test_words_from_elsewhere_can_not_move_the_cursor() -> None:
     assert "\x1b" not in shown
     assert "\x07" not in shown
     assert "[bold]x" in shown
+
+
+def test_what_was_left_out_of_answers_is_said() -> None:
+    assert "left out of answers (wrong type, or out of range): usage 3" in printed(counts={"dropped.usage": 3})
+    assert "left out" not in printed()

@@ -16,8 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
-
+from ...json_text import Unreadable, read_json
 from ...state import Key, Record, RecordDiff
 from .config import SnapshotConfig
 
@@ -126,9 +125,9 @@ class FileSnapshot:
         record: Record = {"text": text}
         if entry.name.endswith(".json"):
             try:
-                record["data"] = orjson.loads(text)
-            except orjson.JSONDecodeError:
-                pass  # invalid or incomplete: the text is enough
+                record["data"] = read_json(text)
+            except Unreadable:
+                pass  # the text is enough
         return record
 
     def apply(self, changes: Iterable[RecordDiff]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -69,7 +69,7 @@ def test_without_a_share_of_the_cache_its_use_is_not_known() -> None:
         assert math.isnan(found[1]["kv_use"])
 
 
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "e", "1.2.3", "1e999"])
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "e", "1.2.3", "1e999", "1e300", "18446744073709551616", "-3"])
 def test_a_count_that_is_no_number_counts_for_nothing(value: str) -> None:
     found = read_metrics(f'vllm:num_requests_running{{e="0"}} {value}\nvllm:num_requests_running{{e="1"}} 2.0\n', 0.0)
     assert found is not None
@@ -225,6 +225,21 @@ def test_what_the_list_of_models_says(poller: Poller, answer: Callable[[], web.R
 def test_bytes_that_are_no_text_are_no_metrics(poller: Poller) -> None:
     with Server(metrics=lambda: web.Response(body=b"\xff\xfe\x00"), models=models("m")) as server:
         assert heard(poller, server.engine())[0].error is None
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield b"vllm:num_requests_running 1.0\n" * 4096
+
+
+def test_metrics_without_end_are_none(poller: Poller) -> None:
+    with Server(metrics=lambda: web.Response(body=endless()), models=models("m")) as server:
+        assert heard(poller, server.engine())[0][3:] == (None, None, None)
+
+
+def test_a_list_without_end_is_read_up_to_its_bound(poller: Poller) -> None:
+    with Server(models=lambda: web.Response(body=endless())) as server:
+        assert heard(poller, server.engine())[0].error == "the answer is larger than 8 MiB"
 
 
 def test_nobody_there_is_an_error_each_time(poller: Poller) -> None:
