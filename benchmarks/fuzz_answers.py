@@ -34,7 +34,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
+
 from benchmarks.command import ROOT, environment
+from tests.support.viewed import small_run
 
 #: Model calls at once.
 CONCURRENCY = 64
@@ -297,7 +300,6 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     from t2t_dist.storage.ledger import Commit, Ledger
     from t2t_dist.storage.manifest import Manifest, claim
     from t2t_dist.storage.objects.opening import create_storage
-    from tests.support.viewed import small_run
 
     openai.RETRY_AFTER_CAP_S = 0.001
     mutations, troubles = Mutations(seed), list[str]()
@@ -310,7 +312,6 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     loop.set_exception_handler(lambda _, context: troubles.append(str(context.get("exception") or context["message"])))
     server = await loop.create_server(lambda: Wire(answer), "127.0.0.1", 0, backlog=1024)
     name = f"openai:m@http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    small_run(folder / "tasks")
     settings: dict[str, Any] = {
         "domain": "tests.support.library_domain:Library",
         "source": str(folder / "tasks"),
@@ -384,7 +385,11 @@ def read_again(run: Path) -> dict[str, Any]:
 
 
 def _peak_mb() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    """The process's highest resident memory; what getrusage says has that of the parent in it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return round(int(line.split()[1]) / 1024, 1)
+    raise SystemExit("this system does not say how much memory a process has had")
 
 
 # -- bombs -------------------------------------------------------------------------------------------------------------
@@ -415,7 +420,6 @@ async def bombed(unpacked: int, count: int) -> dict[str, Any]:
 
 async def ask_for_bombs(port: int, count: int) -> dict[str, Any]:
     """Ask ``count`` times, :data:`CONCURRENCY` at once, in a process that may not have more than :data:`ALLOWED`."""
-    resource.setrlimit(resource.RLIMIT_DATA, (ALLOWED, ALLOWED))
     import t2t_dist.actors.rollout  # what a worker has loaded
     from t2t_dist.config.settings import ModelSettings
     from t2t_dist.core.errors import EngineBadResponse
@@ -423,12 +427,16 @@ async def ask_for_bombs(port: int, count: int) -> dict[str, Any]:
     from t2t_dist.models.clients import Models
 
     assert t2t_dist.actors.rollout
+    memory = psutil.Process().memory_info()
+    # Libraries reserve address space that they never use: what is limited is what may be added.
+    limit = memory.data + ALLOWED - memory.rss
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     before, lag, outcomes = _peak_mb(), 0.0, Counter[str]()
     models = Models(ModelSettings(max_attempts=1))
-    chat, limit = models.chat(f"openai:m@http://127.0.0.1:{port}/v1", "agent"), asyncio.Semaphore(CONCURRENCY)
+    chat, few = models.chat(f"openai:m@http://127.0.0.1:{port}/v1", "agent"), asyncio.Semaphore(CONCURRENCY)
 
     async def one() -> None:
-        async with limit:
+        async with few:
             try:
                 await chat.complete(Conversation([b'{"role":"user","content":"Hello"}']))
             except EngineBadResponse:
@@ -474,6 +482,7 @@ def main() -> None:
     answers = 1_000 if given.quick else given.answers
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        small_run(folder / "tasks")
         figures = asyncio.run(fuzzed(folder, answers, given.seed))
         figures["read_again"] = read_again(folder / "run")
     bombs = asyncio.run(bombed(64 << 20, CONCURRENCY) if given.quick else bombed(UNPACKED, BOMBS))

@@ -122,8 +122,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "fuzz_answers": Benchmark(
         "A real worker, without Ray, against an endpoint that answers with 100,000 random mutations of recorded ones:"
         " in the JSON, in its bytes, in the HTTP around it. Each has to end as a reply or as a typed failure; the rows"
-        " are then graded again. And a process limited to 1 GB that is sent 256 bombs, 64 at once, each 1 MB that unpacks"
-        " to 1 GB.",
+        " are then graded again. And a process limited to 1 GB that is sent 256 bombs, 64 at once, each of 1 MB that"
+        " unpacks to 1 GB.",
         [
             Figure("mutated answers that ended as they should", _handled, ">=", 100, "%"),
             Figure("memory while 64 bombs come in", lambda o: o["bombs"]["rss_peak_mb"], "<=", 954, "MB"),

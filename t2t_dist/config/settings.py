@@ -99,7 +99,7 @@ class ClusterConfig(Section):
 class AnswerLimits(Section):
     """Bounds of one answer of an endpoint; what exceeds one is the failure ``engine_bad_response``."""
 
-    mib: float = Field(8.0, gt=0, description="its size, as sent and unpacked, in MiB; a worker holds one per request")
+    mib: float = Field(8.0, gt=0, description="MiB of an answer, as sent and unpacked, and of a whole conversation")
     content: int = Field(1_000_000, ge=1, description="characters of its text, and of its reasoning")
     calls: int = Field(128, ge=1, description="tool calls in it")
     name: int = Field(1_000, ge=1, description="characters of a tool's name")

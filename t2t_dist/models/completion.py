@@ -40,7 +40,7 @@ def quote(text: str) -> str:
     return text if len(text) <= QUOTE else text[: QUOTE - 3] + "..."
 
 
-def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS, *, capture: bool = False) -> Reply:
+def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS, *, capture: bool = True) -> Reply:
     """The first choice of a chat completion.
 
     Args:
@@ -48,7 +48,8 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
         id_prefix: the start of the ids given to tool calls that came without one (``{id_prefix}_{index}``), so that
             they are the same on every run.
         limits: bounds of what the answer holds.
-        capture: ids and log probabilities of tokens were asked for: wrong ones make the answer a bad one.
+        capture: ids and log probabilities of tokens were asked for: wrong ones make the answer a bad one. Those that
+            were not asked for are never taken.
 
     Raises:
         EmptyAnswer: neither text nor tool call, though the model stopped by itself.
@@ -190,12 +191,13 @@ def _captured(
     if ids is None:
         return None, None, None
     try:
-        return _ids(body.get("prompt_token_ids")), _ids(ids), _logprobs(choice.get("logprobs"), len(ids))
+        found = _ids(body.get("prompt_token_ids")), _ids(ids), _logprobs(choice.get("logprobs"), len(ids))
     except (TypeError, ValueError, KeyError):
         if asked:
             raise BadAnswer("the answer's token ids or log probabilities are malformed") from None
-    dropped.append("token_ids")
-    return None, None, None
+        dropped.append("token_ids")
+        return None, None, None
+    return found if asked else (None, None, None)
 
 
 def _ids(given: Any) -> list[int] | None:

@@ -154,9 +154,12 @@ class OpenAIChat:
         Raises:
             EngineUnavailable, EngineTimeout, EngineBadResponse: the last error, once the attempts are used up.
             EngineRejected: a 4xx or a redirection; not retried.
-            ContextExceeded: the endpoint says that the prompt is too long.
+            ContextExceeded: the endpoint says that the prompt is too long, or no model reads as much.
         """
         options, patience = self.options, self.balancer.patience_s
+        if sum(map(len, conversation.parts)) > self._most:
+            size = f"{options.limits.mib:g} MiB"
+            raise ContextExceeded(f"{self.name}: the conversation is larger than models.answer.mib ({size})")
         key = conversation.key or f"one-off-{id(conversation):x}"
         started = time.perf_counter()
         attempts = timeouts = other_seed = waits = 0

@@ -197,6 +197,18 @@ async def test_answers_up_to_each_bound_are_taken() -> None:
     assert (await answer_to(lambda body: text("x" * 100), limits=LIMITS)).content == "x" * 100
 
 
+async def test_a_conversation_that_no_model_reads_is_not_sent() -> None:
+    async with FakeEndpoint() as fake:
+        chat = chat_at(fake, limits=AnswerLimits(mib=1))
+        conversation = Conversation()
+        for _ in range(3):
+            conversation.user("x" * (400 << 10))
+        with pytest.raises(ContextExceeded, match=r"larger than models\.answer\.mib \(1 MiB\)"):
+            await chat.complete(conversation)
+        await chat.close()
+    assert fake.requests == []
+
+
 # -- headers -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "value",
