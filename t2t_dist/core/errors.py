@@ -126,7 +126,7 @@ class EngineTimeout(EngineError):
 
 
 class EngineBadResponse(EngineError):
-    """An answer that breaks the protocol: not JSON, wrong schema, empty message, half a body."""
+    """An answer that breaks the protocol: not JSON, wrong schema, empty message, half a body, too large."""
 
     failure = FailureClass.ENGINE_BAD_RESPONSE
 

@@ -48,6 +48,12 @@ FIGURES: dict[str, dict[str, Any]] = {
         "engines": {"utilisation": 0.987},
     },
     "resume": {"first_lease_s": 0.81},
+    "fuzz_answers": {
+        "answers": 1000,
+        "defects": 1,
+        "read_again": {"changed": 2},
+        "bombs": {"asked": 64, "outcomes": {"engine_bad_response": 62}, "rss_peak_mb": 700, "longest_stall_ms": 90},
+    },
     "view": {"first_page_s": 0.41, "slowest_filter_s": 0.82, "rss_mb": 367},
 }
 GOOD = [Result(name, FIGURES[name]) for name in BENCHMARKS]
@@ -58,7 +64,7 @@ def test_every_benchmark_has_its_script_and_distinct_figures() -> None:
         assert (ROOT / "benchmarks" / f"{name}.py").is_file()
         assert benchmark.how.endswith(".")
     names = [figure.name for benchmark in BENCHMARKS.values() for figure in benchmark.figures]
-    assert len(set(names)) == len(names) == 22
+    assert len(set(names)) == len(names) == 25
 
 
 def test_each_figure_is_held_against_its_target() -> None:
@@ -70,6 +76,7 @@ def test_each_figure_is_held_against_its_target() -> None:
     assert found["writing rows, share of plain pyarrow"] == ("0.7 x", ">= 0.7 x", "yes")
     assert found["a commit after 100,000, times one after 10"] == ("1.61 x", "<= 1.5 x", "**no**")
     assert found["use of engines until the tail"] == ("98.7 %", ">= 95 %", "yes")
+    assert found["mutated answers that ended as they should"] == ("99.5 %", ">= 100 %", "**no**")
     assert not failed(GOOD)
     assert {met for *_, met in rows(GOOD, judged=False)} == {"-"}
 

@@ -22,6 +22,7 @@ HOW_NAMES = {
     "limits.convert_s",
     "limits.attempts",
     "limits.stop_if_first_fail",
+    "models.answer",
     "models.deadline_s",
     "models.max_attempts",
     "models.backoff_base_s",
@@ -199,7 +200,7 @@ def leaves(section: type[BaseModel], prefix: str = "") -> set[str]:
     names = set()
     for name, info in section.model_fields.items():
         kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and name != "cluster":
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and name not in ("cluster", "answer"):
             names |= leaves(kind, f"{prefix}{name}.")
         else:
             names.add(prefix + name)
@@ -222,7 +223,7 @@ def test_the_part_that_changes_results_is_all_but_how_it_is_carried_out() -> Non
         {"limits.deadline_s": 5.0, "limits.explore_s": 5.0, "limits.convert_s": 5.0, "limits.attempts": 1},
         {"budget.tokens": 5, "budget.wall_s": 1.0, "cluster.workers": {"min": 1, "max": 9}},
         {"models.deadline_s": 5.0, "models.max_attempts": 1, "models.backoff_base_s": 0.1, "models.record": "f"},
-        {"models.api_key_env": "KEY"},
+        {"models.api_key_env": "KEY", "models.answer.mib": 1.0, "models.answer.calls": 3},
         {"source": "/runs/a"},
     ],
 )
