@@ -197,6 +197,16 @@ def test_calls_and_lags_of_all_workers_are_merged() -> None:
     assert run.value("worker_rss_max_bytes") == 150 << 20
 
 
+def test_fields_left_out_of_answers_are_counted_by_name() -> None:
+    run = Run()
+    run.join("w1")
+    made = calls(1)
+    made.dropped["usage"] = 3
+    run.hears("w1", calls={"mine": made})
+    run.update()
+    assert run.value("answer_fields_dropped_total", pool="mine", field="usage") == 3
+
+
 def test_the_lease_age_is_that_of_the_live_worker_that_was_silent_longest() -> None:
     run = Run(**{"cluster.lease_s": 45.0})
     run.join("w1", "w2", "w3")
