@@ -59,7 +59,7 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise BadAnswer(f"the answer is not JSON ({error})") from None
+        body = _with_odd_numbers(data, str(error))
     dropped: list[str] = []
     try:
         choice = body["choices"][0]
@@ -153,9 +153,27 @@ def _call(raw: dict[str, Any], default_id: str, limits: AnswerLimits, dropped: l
 def _as_text(arguments: Any) -> str:
     """Arguments that came as a value, as JSON text; the tool decides whether they can be used."""
     try:
-        return orjson.dumps(arguments).decode()
+        text = orjson.dumps(arguments).decode()
     except TypeError:  # nested deeper than it writes, or a whole number beyond 64 bits
-        return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+        text = "null"
+    if "null" in text:  # it may stand for NaN
+        text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+    return text
+
+
+def _with_odd_numbers(data: bytes, reason: str) -> Any:
+    """The value of a body with numbers that JSON has not (NaN, infinities, 1e999), which fit no field.
+
+    Raises BadAnswer: it is no JSON otherwise either.
+    """
+    try:
+        text = data.decode()
+        # Python's parser takes half a surrogate pair too, which nothing can write.
+        if "\\ud" not in text.lower():
+            return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    raise BadAnswer(f"the answer is not JSON ({reason})")
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -192,7 +210,7 @@ def _captured(
         return None, None, None
     try:
         found = _ids(body.get("prompt_token_ids")), _ids(ids), _logprobs(choice.get("logprobs"), len(ids))
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         if asked:
             raise BadAnswer("the answer's token ids or log probabilities are malformed") from None
         dropped.append("token_ids")
@@ -212,7 +230,7 @@ def _ids(given: Any) -> list[int] | None:
 
 
 def _logprobs(given: Any, count: int) -> list[float] | None:
-    """Raises TypeError, ValueError, KeyError: not the log probabilities of ``count`` tokens."""
+    """Raises TypeError, ValueError, KeyError, OverflowError: not the log probabilities of ``count`` tokens."""
     tokens = given.get("content") if type(given) is dict else given
     if tokens is None:
         return None

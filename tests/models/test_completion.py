@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.core.schema import ToolCall
+from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.models.answers import BadAnswer
 from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.completion import parse_completion, quote, refusal_text, says_too_long
@@ -223,6 +224,27 @@ def test_wrong_tokens_are_dropped_unless_they_were_asked_for(wrong: dict[str, An
     assert reply.dropped == ("token_ids",)
     with pytest.raises(BadAnswer, match="malformed"):
         parse_completion(data, "c")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, "9" * 4000])
+def test_numbers_that_json_has_not_fit_no_field(number: str) -> None:
+    def body(**fields: Any) -> bytes:
+        choice = {"message": {"content": "x"}, "token_ids": [1], "finish_reason": "stop"} | fields.pop("choice", {})
+        return json.dumps({"choices": [choice], **fields}).replace('"ODD"', number).encode()
+
+    assert parse_completion(body(usage={"prompt_tokens": "ODD", "completion_tokens": 2}), "c").usage == Usage(0, 0, 2)
+    for choice in ({"logprobs": {"content": [{"logprob": "ODD"}]}}, {"token_ids": ["ODD"]}):
+        reply = parse_completion(body(choice=choice), "c", capture=False)
+        assert (reply.content, reply.dropped) == ("x", ("token_ids",))
+        with pytest.raises(BadAnswer, match="malformed"):
+            parse_completion(body(choice=choice), "c")
+    for message in ({"content": "ODD"}, {"tool_calls": "ODD"}, {"content": "\ud800", "odd": "ODD"}):
+        with pytest.raises(BadAnswer):
+            parse_completion(body(choice={"message": message}), "c")
+    call = {"function": {"name": "f", "arguments": {"a": "ODD"}}}
+    (made,) = parse_completion(body(choice={"message": {"tool_calls": [call]}}), "c").tool_calls
+    with pytest.raises(Unreadable):
+        read_json(made.arguments)
 
 
 def test_arguments_given_as_an_object_keep_their_numbers_and_their_depth() -> None:
