@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -10,9 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from t2t_dist.environments.adapters.mcp.config import ToolConfig, load
+from t2t_dist.environments.adapters.mcp.server import Answer, Offered
+from t2t_dist.environments.adapters.mcp.tools import McpTool
 from t2t_dist.environments.json_text import DEPTH, Unreadable, read_json
 from t2t_dist.environments.state import Base, World
 from t2t_dist.environments.tools import AGENT, READ, Tool, ToolSet, tool
+from tests.support.mcp_domains import WORLDS
 
 
 def nested(levels: int, inner: str = "1") -> str:
@@ -104,3 +109,25 @@ def test_large_arguments_that_fit_are_passed_on_exactly() -> None:
     assert called('{"number": 9223372036854775807, "anything": [-9223372036854775808]}') == (
         "9223372036854775807 0.0 [-9223372036854775808]"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("18446744073709551616", "does not fit into 64 bits"), ("NaN", "not JSON"), ("[" * 99 + "]" * 99, "64 levels")],
+)
+def test_a_servers_tool_is_not_sent_what_it_was_not_given(value: str, said: str) -> None:
+    """A number beyond 64 bits would go out as another one, a float."""
+    sent: list[Any] = []
+
+    def make(world: World, name: str, arguments: Mapping[str, Any]) -> Answer:
+        sent.append(arguments)
+        return Answer("done", False)
+
+    schema = {"type": "object", "properties": {"n": {}}}
+    offered = Offered("keep", "Keep it.", schema, None, False)
+    tools = ToolSet([McpTool("keep", offered, ToolConfig(), load(WORLDS / "notes/server.yaml"), "x.yaml").bound(make)])
+    world = World(Base({}, "2026-01-01T00:00:00"))
+    assert said in tools.execute(world, "keep", f'{{"n": {value}}}').content
+    assert sent == []
+    assert not tools.execute(world, "keep", '{"n": 18446744073709551615}').error
+    assert sent == [{"n": 18446744073709551615}]

@@ -60,6 +60,7 @@ def test_a_tree_becomes_any_other(one: dict[str, bytes], other: dict[str, bytes]
 def test_what_a_record_of_a_file_says(tmp_path: Path) -> None:
     grow(tmp_path, {"a.json": b'{"n": 1}', "b.bin": b"\xff", "c.txt": f"in {tmp_path}/x".encode(), "d/x.log": b"no"})
     (tmp_path / "half.json").write_text("{")
+    (tmp_path / "deep.json").write_text("[" * 300 + "]" * 300)
     (tmp_path / "l").symlink_to("a.json")
     assert {path: record for (_, path), record in files(tmp_path).read().items()} == {
         "a.json": {"text": '{"n": 1}', "data": {"n": 1}},
@@ -68,6 +69,7 @@ def test_what_a_record_of_a_file_says(tmp_path: Path) -> None:
         "d": {"directory": True},
         "d/x.log": {"text": "no"},
         "half.json": {"text": "{"},
+        "deep.json": {"text": "[" * 300 + "]" * 300},
         "l": {"link": "a.json"},
     }
 
