@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -191,7 +192,9 @@ class Mutations:
         elif what < 0.7:
             del container[key]
         elif what < 0.8:
-            container[key] = [container[key]] * chance.choice((0, 1, 2, 300))
+            container[key] = [container[key]] * chance.choice(
+                (0, 1, 2, 300 if len(_written(container[key])) < 1000 else 3)
+            )
         elif what < 0.9 and isinstance(container, dict):
             container[chance.choice(NAMES)] = container.pop(key)
         elif isinstance(container, dict):
@@ -266,7 +269,7 @@ def chunked(data: bytes, chance: random.Random) -> bytes:
 
 
 class Wire(asyncio.Protocol):
-    """One connection of the endpoint: sends what ``answer`` gives for a body, as it is, and ends what can't go on."""
+    """One connection of the endpoint: sends what ``answer`` gives for a request, as it is, and ends."""
 
     def __init__(self, answer: Callable[[bytes], bytes]) -> None:
         self.answer, self.received = answer, bytearray()
@@ -285,14 +288,43 @@ class Wire(asyncio.Protocol):
         if len(self.received) < needed:
             return
         assert self.transport is not None
-        self.transport.write(self.answer(bytes(self.received[head + 4 : needed])))
+        self.transport.write(self.answer(bytes(self.received[:needed])))
         # What was sent may be half an answer, or more than one: no other can follow on this connection.
         self.transport.close()
 
 
-# -- a worker against the mutations ------------------------------------------------------------------------------------
+# -- processes ---------------------------------------------------------------------------------------------------------
+async def answered(answer: Callable[[bytes], bytes], *arguments: object) -> dict[str, Any]:
+    """The figures of this script in a process of its own, whose requests are answered so."""
+    server = await asyncio.get_running_loop().create_server(lambda: Wire(answer), "127.0.0.1", 0, backlog=1024)
+    command = [sys.executable, "-m", "benchmarks.fuzz_answers", "--at", str(server.sockets[0].getsockname()[1])]
+    child = await asyncio.create_subprocess_exec(
+        *command, *map(str, arguments), cwd=ROOT, env=environment(), stdout=subprocess.PIPE
+    )
+    said, _ = await child.communicate()
+    server.close()
+    if child.returncode:
+        raise SystemExit(f"the process that asked ended with {child.returncode}")
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
 async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     """Figures of ``answers`` mutated answers."""
+    mutations = Mutations(seed)
+
+    def answer(request: bytes) -> bytes:
+        if request.startswith(b"GET"):
+            return response(str(mutations.made).encode())
+        seat = "agent" if b'"tools":' in request else "user"
+        return mutations.mutated(seat) if mutations.chance.random() < 0.5 else mutations.recorded(seat)
+
+    return await answered(answer, "--answers", answers, "--folder", folder)
+
+
+# -- a worker against the mutations ------------------------------------------------------------------------------------
+async def roll_out(port: int, folder: Path, answers: int) -> dict[str, Any]:
+    """Roll out episodes until the endpoint has given so many mutated answers."""
     from t2t_dist.actors.rollout import Orders, Worker
     from t2t_dist.config.loading import load_config
     from t2t_dist.models import openai
@@ -302,16 +334,10 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     from t2t_dist.storage.objects.opening import create_storage
 
     openai.RETRY_AFTER_CAP_S = 0.001
-    mutations, troubles = Mutations(seed), list[str]()
-
-    def answer(body: bytes) -> bytes:
-        seat = "agent" if b'"tools":' in body else "user"
-        return mutations.mutated(seat) if mutations.chance.random() < 0.5 else mutations.recorded(seat)
-
+    troubles, made = list[str](), 0
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: troubles.append(str(context.get("exception") or context["message"])))
-    server = await loop.create_server(lambda: Wire(answer), "127.0.0.1", 0, backlog=1024)
-    name = f"openai:m@http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    name = f"openai:m@http://127.0.0.1:{port}/v1"
     settings: dict[str, Any] = {
         "domain": "tests.support.library_domain:Library",
         "source": str(folder / "tasks"),
@@ -329,7 +355,8 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
     before_mb, began, given = _peak_mb(), time.monotonic(), 0
     with contextlib.redirect_stderr(io.StringIO()) as shown:  # the tracebacks of defects
         while True:
-            over = mutations.made >= answers
+            made = await asyncio.to_thread(_made, port)
+            over = made >= answers
             fresh = 0 if over else max(0, 2 * CONCURRENCY - len(worker._running))
             report = await worker.exchange(Orders([(item, 1) for item in range(given, given + fresh)], flush=over))
             given += fresh
@@ -339,13 +366,25 @@ async def fuzzed(folder: Path, answers: int, seed: int) -> dict[str, Any]:
                 break
     wall = time.monotonic() - began
     await worker.close()
-    server.close()
     troubles += [line for line in shown.getvalue().splitlines() if line.startswith("Traceback")]
-    return _figures(ledger.state.counters, mutations.made, troubles) | {
-        "answers_per_s": round(mutations.made / wall, 1),
+    figures = _figures(ledger.state.counters, made, troubles) | {
+        "answers_per_s": round(made / wall, 1),
         "rss_before_mb": before_mb,
         "rss_peak_mb": _peak_mb(),
+        "bound_mb": _bound_mb(before_mb, config.models.answer.mib),
     }
+    return figures | {"read_again": read_again(folder / "run")}
+
+
+def _made(port: int) -> int:
+    """How many mutated answers the endpoint has given."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/made") as said:
+        return int(said.read())
+
+
+def _bound_mb(before: float, mib: float) -> float:
+    """What answers under way may take on top, one of them being parsed; see docs/engines.md."""
+    return round(before + CONCURRENCY * (mib + 0.5) + 25 * mib, 1)
 
 
 def _figures(counters: Any, made: int, troubles: list[str]) -> dict[str, Any]:
@@ -406,16 +445,8 @@ async def bombed(unpacked: int, count: int) -> dict[str, Any]:
     """The figures of a process that is sent bombs."""
     body = bomb(unpacked)
     whole = response(body, "200 OK", "Content-Encoding: gzip")
-    server = await asyncio.get_running_loop().create_server(lambda: Wire(lambda _: whole), "127.0.0.1", 0, backlog=1024)
-    command = [sys.executable, "-m", "benchmarks.fuzz_answers", "--bombs-at", str(server.sockets[0].getsockname()[1])]
-    child = await asyncio.create_subprocess_exec(
-        *command, str(count), cwd=ROOT, env=environment(), stdout=subprocess.PIPE
-    )
-    said, _ = await child.communicate()
-    server.close()
-    if child.returncode:
-        raise SystemExit(f"the process that was sent bombs ended with {child.returncode}")
-    return {"bomb_kb": round(len(body) / 1024), "unpacks_to_mb": unpacked >> 20, **json.loads(said.splitlines()[-1])}
+    figures = await answered(lambda _: whole, "--bombs", count)
+    return {"bomb_kb": round(len(body) / 1024), "unpacks_to_mb": unpacked >> 20, **figures}
 
 
 async def ask_for_bombs(port: int, count: int) -> dict[str, Any]:
@@ -462,7 +493,7 @@ async def ask_for_bombs(port: int, count: int) -> dict[str, Any]:
         "outcomes": dict(outcomes),
         "rss_before_mb": before,
         "rss_peak_mb": peak,
-        "bound_mb": round(before + CONCURRENCY * (models.settings.answer.mib + 0.5), 1),
+        "bound_mb": _bound_mb(before, models.settings.answer.mib),
         "limit_mb": round(ALLOWED / (1 << 20), 1),
         "longest_stall_ms": round(1000 * lag, 1),
     }
@@ -474,17 +505,18 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=100_000, help="mutated answers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="few answers, small bombs")
-    parser.add_argument("--bombs-at", nargs=2, type=int, help=argparse.SUPPRESS)
+    for internal, kind in (("--at", int), ("--bombs", int), ("--folder", Path)):
+        parser.add_argument(internal, type=kind, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.bombs_at:
-        print(json.dumps(asyncio.run(ask_for_bombs(*given.bombs_at))))
+    if given.at:
+        asked = ask_for_bombs(given.at, given.bombs) if given.bombs else roll_out(given.at, given.folder, given.answers)
+        print(json.dumps(asyncio.run(asked)))
         return
     answers = 1_000 if given.quick else given.answers
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small_run(folder / "tasks")
         figures = asyncio.run(fuzzed(folder, answers, given.seed))
-        figures["read_again"] = read_again(folder / "run")
     bombs = asyncio.run(bombed(64 << 20, CONCURRENCY) if given.quick else bombed(UNPACKED, BOMBS))
     print(json.dumps({"benchmark": "fuzz_answers", "seed": given.seed, **figures, "bombs": bombs}))
 
