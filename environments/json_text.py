@@ -44,18 +44,24 @@ def loaded(text: str) -> Any:
 
 def check(text: str, value: Any) -> None:
     """Check a text's value as :func:`read_json` does. Raises Unreadable."""
-    if text.count("{") + text.count("[") > DEPTH and _deeper(value, DEPTH):
+    if text.count("{") + text.count("[") > DEPTH and deeper(value, DEPTH):
         raise Unreadable(f"nested deeper than {DEPTH} levels")
     if _LONG.search(text):
         json.loads(text, parse_int=_fitting)
 
 
-def _deeper(value: Any, most: int) -> bool:
-    """Whether a parsed value has more than ``most`` levels of objects and lists."""
-    level = [value] if type(value) in (dict, list) else []
+def deeper(value: Any, most: int) -> bool:
+    """Whether a JSON value has more than ``most`` levels of mappings and lists."""
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(most):
-        inner = (item for each in level for item in (each.values() if type(each) is dict else each))
-        level = [item for item in inner if type(item) in (dict, list)]
+        if not level:
+            break
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, dict | list)
+        ]
     return bool(level)
 
 

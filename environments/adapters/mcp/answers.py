@@ -10,10 +10,9 @@ from typing import Any
 
 import orjson
 
-from .schemas import deeper, fits, words
+from ...json_text import DEPTH, deeper
+from .schemas import fits, words
 
-#: Levels of an answer that are read as data; a deeper one is only text.
-_DEEPEST = 64
 #: Characters of an address, or of another short text in a part of an answer.
 _SHORT = 2_000
 _MAY_BE_LONG = re.compile(r"\d{19}")
@@ -83,7 +82,7 @@ def value_of(text: str, python: bool = False) -> Any:
             value = orjson.loads(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
-    if text.count("[") + text.count("{") > _DEEPEST and deeper(value, _DEEPEST):
+    if text.count("[") + text.count("{") > DEPTH and deeper(value, DEPTH):
         return text
     return _carried(value) if exact else value
 

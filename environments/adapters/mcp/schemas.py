@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from ...json_text import deeper
 from ...tool_schema import in_place
 
 #: The deepest and the largest schema of a tool, in levels and bytes of JSON; the longest description, in characters.
@@ -72,21 +73,6 @@ def taken(schema: Any, where: str) -> tuple[dict[str, Any], Any]:
         else:
             return plain, kind(checked)
     raise ValueError(f"{where}: the server's schema of it is wrong: {problems[0]}; {remedy}")
-
-
-def deeper(value: Any, most: int) -> bool:
-    """Whether a JSON value has more than ``most`` levels of mappings and lists."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(most):
-        if not level:
-            break
-        level = [
-            item
-            for each in level
-            for item in (each.values() if isinstance(each, dict) else each)
-            if isinstance(item, dict | list)
-        ]
-    return bool(level)
 
 
 def carried(node: Any) -> Any:

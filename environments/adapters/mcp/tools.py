@@ -14,13 +14,14 @@ from typing import Any
 import orjson
 
 from ...entities import PLAIN, DomainValue, Spec
+from ...json_text import deeper
 from ...state import World
 from ...tool_schema import in_place
 from ...tools import AGENT, Kind, Tool, ToolError
 from .answers import value_of
 from .config import ArgumentConfig, McpConfig, ToolConfig
 from .rules import compiled
-from .schemas import alternatives, carried, deeper, taken
+from .schemas import alternatives, carried, taken
 from .server import Answer, Offered
 
 Make = Callable[[World, str, Mapping[str, Any]], Answer]
