@@ -78,8 +78,8 @@ def summary_of(
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
     if there are several, and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
-    ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this summary,
-    or the same where it made no session of the run.
+    ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
+    summary, or the same where it made no session of the run.
     """
     agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
     ks = sorted({1, trials})
