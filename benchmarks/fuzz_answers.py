@@ -351,7 +351,7 @@ async def roll_out(port: int, folder: Path, answers: int) -> dict[str, Any]:
     work, storage = open_workload("evaluate", config, CONCURRENCY), create_storage(str(folder / "run"))
     fields = {"kind": "evaluate", "code": "0", "source": work.origin, "results": config.results_part()}
     claim(storage, Manifest(run_id=work.run_id, config=config, **fields))
-    worker, ledger = Worker(work, storage, "w0"), Ledger(storage)
+    worker, ledger = Worker(work, storage, "w0", "rollout"), Ledger(storage)
     before_mb, began, given = _peak_mb(), time.monotonic(), 0
     with contextlib.redirect_stderr(io.StringIO()) as shown:  # the tracebacks of defects
         while True:
