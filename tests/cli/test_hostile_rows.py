@@ -79,6 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("failures", "--all", "-n", "100"),
         ("failures", "--code", "format_error"),
         ("show", "-n", "50"),
+        ("show", "--rejected"),
         ("verify",),
         ("regrade",),
     ],
