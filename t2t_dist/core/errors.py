@@ -11,7 +11,7 @@
                                                                                        what failed is tried again
   a model call has no answer
   +- EngineError: tree below       models/                        -                    models/ retries, then the attempt
-  +- ContextExceeded               models/openai.py               -                    the caller: termination (agent),
+  +- ContextExceeded               models/refusals.py             -                    the caller: termination (agent),
                                                                                        failure (user) or rejection
   a tool call does not work
   +- ToolError: a refused call     environments/                  turns.error          the caller reads it and goes on
@@ -114,7 +114,7 @@ class EngineError(EpisodeFailure):
 
 
 class EngineUnavailable(EngineError):
-    """Connection refused or reset, 429 or 5xx, until the retries ran out."""
+    """Connection refused or reset, 429 or 5xx (or an error in a 200 that means one), until the retries ran out."""
 
     failure = FailureClass.ENGINE_UNAVAILABLE
 
@@ -126,7 +126,7 @@ class EngineTimeout(EngineError):
 
 
 class EngineBadResponse(EngineError):
-    """An answer that breaks the protocol: not JSON, wrong schema, empty message, half a body, too large."""
+    """An answer that breaks the protocol (not JSON, wrong schema, empty, half a body, too large) or was broken off."""
 
     failure = FailureClass.ENGINE_BAD_RESPONSE
 

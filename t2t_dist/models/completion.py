@@ -1,8 +1,9 @@
-"""Parser of what an OpenAI-compatible endpoint sends: the body of a completion, or of a refusal.
+"""Parser of what an OpenAI-compatible endpoint answers: the body of a completion.
 
-Endpoints differ in small ways (content as a list of parts, arguments as an object, usage left out, three shapes of
-error). Differences that lose nothing are accepted. Beyond that, a field that a reply needs is :class:`BadAnswer`, never
-a guess; any other that has a wrong type, or a value out of range, is left out and named in ``Reply.dropped``.
+Endpoints differ in small ways (content as a list of parts, arguments as an object, usage left out, a stream that nobody
+asked for). Differences that lose nothing are accepted. Beyond that, a field that a reply needs is :class:`BadAnswer`,
+never a guess; any other that has a wrong type, or a value out of range, is left out and named in ``Reply.dropped``. An
+answer that its own server calls unfinished is none: see :mod:`~t2t_dist.models.finish_reasons`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from t2t_dist.core.schema import ToolCall
 
 from .answers import BadAnswer, TooLarge
 from .chat import Reply, Usage
+from .finish_reasons import MORE, PLAIN, Ending, ending_of
+from .refusals import is_error, is_refusal, refusal_text, status_named
+from .streamed import BrokenStream, assembled, is_stream
+from .surrogates import mended
 
 #: How much of a server's message an error quotes, in characters; and how much is looked at for that.
 QUOTE, _LOOKED_AT = 300, 8192
@@ -27,11 +32,35 @@ MOST_TOKENS = 2**31 - 1
 #: Characters of a model's name, and of the id of a call.
 _SHORT = 256
 _LIMITS = AnswerLimits()
+#: The largest body that is searched for half surrogate pairs, in bytes.
+_MENDED = 1 << 20
 _LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class EmptyAnswer(BadAnswer):
-    """A well-formed completion with neither text nor tool call."""
+    """A well-formed completion with neither text nor tool call, or one that a filter of the server took away."""
+
+
+class BrokenOff(BadAnswer):
+    """An answer that the server says it broke off."""
+
+
+class FullContext(BadAnswer):
+    """The model's context was full before the answer began."""
+
+
+class ErrorInside(BadAnswer):
+    """An error in the body of a 200.
+
+    Attributes:
+        said: what the body says of it.
+        status: the HTTP status that it means; None if it names none.
+        partial: a part of an answer stands beside it, so the request itself was in order.
+    """
+
+    def __init__(self, said: dict[str, Any], *, partial: bool) -> None:
+        super().__init__(f"the answer holds an error: {refusal_text(said)}")
+        self.said, self.status, self.partial = said, status_named(said), partial
 
 
 def quote(text: str) -> str:
@@ -52,17 +81,18 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
             were not asked for are never taken.
 
     Raises:
-        EmptyAnswer: neither text nor tool call, though the model stopped by itself.
+        EmptyAnswer: neither text nor tool call, though the model stopped by itself; or a filter stopped it.
+        BrokenOff, ErrorInside, FullContext: the server says that there is no answer, or not all of one.
         TooLarge: beyond one of the limits.
         BadAnswer: not JSON, or not the shape of a chat completion.
     """
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        body = _with_odd_numbers(data, str(error))
+    body = decoded(data)
     dropped: list[str] = []
     try:
+        if error := error_in(body):
+            raise error
         choice = body["choices"][0]
+        ending, finish_reason = _end(choice)
         message = choice["message"]
         content = message.get("content")
         if type(content) is list:
@@ -76,7 +106,6 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
             raise TypeError(content)
         raw_calls = message.get("tool_calls")
         calls = _calls(raw_calls, data, id_prefix, limits, dropped) if raw_calls else ()
-        finish_reason = choice.get("finish_reason")
         model = body.get("model")
     except BadAnswer:
         raise
@@ -86,7 +115,9 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
     _bounded(max(len(content or ""), len(reasoning or "")), limits.content, "characters of text")
     # At the token limit a model may not have reached its answer. That is how it spent its tokens: asked again it would
     # do the same.
-    if not calls and (content is None or not content.strip()) and finish_reason != "length":
+    if ending is not Ending.CUT and not calls and (content is None or not content.strip()):
+        if ending is Ending.FULL:
+            raise FullContext("the context was full before the answer began")
         raise EmptyAnswer("the model stopped with neither text nor tool call")
     prompt_ids, ids, logprobs = _captured(body, choice, capture, dropped)
     return Reply(
@@ -102,6 +133,63 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
         logprobs=logprobs,
         dropped=tuple(dropped),
     )
+
+
+def decoded(data: bytes) -> Any:
+    """The JSON value of a body. A stream is put together, half a surrogate pair becomes U+FFFD, and numbers that JSON
+    has not (NaN, infinities, 1e999) are read, though they fit no field.
+
+    Raises:
+        BadAnswer: it is nothing of these.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        reason = error
+    try:
+        if is_stream(data):
+            return assembled(data)
+        text = data.decode()
+        # Python's parser takes half a surrogate pair, which nothing can write.
+        if "\\u" not in text or len(data) <= _MENDED:
+            return json.loads(mended(text) if "\\u" in text else text)
+    except BrokenStream as error:
+        raise BrokenOff(str(error)) from None
+    except (ValueError, RecursionError):
+        pass
+    raise BadAnswer(f"the answer is not JSON ({reason})")
+
+
+def error_in(body: dict[str, Any]) -> ErrorInside | None:
+    """The error that a body has beside its choices, in the first of them, or in their place."""
+    choices = body.get("choices")
+    if not choices or is_error(body.get("error")):
+        rest = {name: value for name, value in body.items() if name != "choices"}
+        return ErrorInside(rest, partial=bool(choices)) if choices or is_refusal(rest) else None
+    first = choices[0] if type(choices) is list else None
+    if type(first) is not dict:
+        return None
+    said = first.get("error")
+    if said is None and type(message := first.get("message")) is dict:
+        said = message.get("error")
+    return ErrorInside({"error": said}, partial=True) if said is not None and is_error(said) else None
+
+
+def _end(choice: dict[str, Any]) -> tuple[Ending, Any]:
+    """How the answer ended, and its finish reason: ``length`` for each that means it.
+
+    Raises:
+        BrokenOff, EmptyAnswer: it was not the model that ended it.
+    """
+    given = choice.get("finish_reason")
+    if type(given) is str and given in PLAIN and not ("native_finish_reason" in choice or MORE in choice):
+        return Ending.COMPLETE, given
+    ending, reason = ending_of(choice)
+    if ending is Ending.BROKEN:
+        raise BrokenOff(f"the server broke off the answer (finish_reason {quote(reason)})")
+    if ending is Ending.WITHHELD:
+        raise EmptyAnswer(f"the server withheld the answer (finish_reason {quote(reason)})")
+    return ending, "length" if ending in (Ending.CUT, Ending.FULL) else given
 
 
 def _joined(parts: list[Any]) -> str:
@@ -132,7 +220,7 @@ def _calls(raw: Any, data: bytes, id_prefix: str, limits: AnswerLimits, dropped:
     _bounded(len(raw), limits.calls, "tool calls")
     if any(type(each["function"].get("arguments")) is dict for each in raw) and _LONG_NUMBER.search(data):
         # Read again by a parser that leaves whole numbers of any size as they are.
-        raw = json.loads(data)["choices"][0]["message"]["tool_calls"]
+        raw = json.loads(mended(data.decode()))["choices"][0]["message"]["tool_calls"]
     return tuple([_call(each, f"{id_prefix}_{i}", limits, dropped) for i, each in enumerate(raw)])
 
 
@@ -147,6 +235,9 @@ def _call(raw: dict[str, Any], default_id: str, limits: AnswerLimits, dropped: l
         arguments = _as_text(arguments)
     _bounded(len(name), limits.name, "characters in the name of a tool")
     _bounded(len(arguments), limits.arguments, "characters in the arguments of a call")
+    if "\\u" in arguments:
+        # JSON inside of JSON: the parser of the body has not seen these escapes.
+        arguments = mended(arguments)
     return ToolCall(_text(raw.get("id"), _SHORT, "id", dropped) or default_id, name, arguments)
 
 
@@ -159,21 +250,6 @@ def _as_text(arguments: Any) -> str:
     if "null" in text:  # it may stand for NaN
         text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
     return text
-
-
-def _with_odd_numbers(data: bytes, reason: str) -> Any:
-    """The value of a body with numbers that JSON has not (NaN, infinities, 1e999), which fit no field.
-
-    Raises BadAnswer: it is no JSON otherwise either.
-    """
-    try:
-        text = data.decode()
-        # Python's parser takes half a surrogate pair too, which nothing can write.
-        if "\\ud" not in text.lower():
-            return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    raise BadAnswer(f"the answer is not JSON ({reason})")
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -240,44 +316,3 @@ def _logprobs(given: Any, count: int) -> list[float] | None:
     if len(values) != count or not set(map(type, values)) <= {int, float} or not all(map(math.isfinite, values)):
         raise ValueError("no log probability for each token")
     return [float(value) for value in values]
-
-
-# The wordings of OpenAI, vLLM, SGLang and llama.cpp.
-_TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|context_window_exceeded"
-    r"|maximum context length|maximum model length|max_model_len|model's context length|available context size"
-    r"|(exceeds?|longer than|too long for) (the|this) (model's )?context window"
-    r"|too long to fit into the model|prompt is too long|input is too long",
-    re.IGNORECASE,
-)
-_CONTEXT_TOKENS = re.compile(r"(?:context|model) length (?:is|of) (\d+)", re.IGNORECASE)
-
-
-def refusal_text(data: bytes) -> str:
-    """The message in the body of a 4xx or 5xx: ``error.message``, ``message`` or ``detail``, else the whole text."""
-    text = data.decode("utf-8", "replace")
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return text
-    message: Any = None
-    if isinstance(body, dict):
-        message = body.get("error") or body.get("message") or body.get("detail")
-        if isinstance(message, dict):
-            message = message.get("message")
-    return message if isinstance(message, str) and message else text
-
-
-def says_too_long(status: int, data: bytes, max_tokens: int | None) -> bool:
-    """Whether a refusal means that the conversation no longer fits the model's context.
-
-    It does not if ``max_tokens`` alone fills the context: every conversation would be refused from its first turn, and
-    a setting must not turn a run into nothing but graded terminations.
-    """
-    if status not in (400, 413, 422):
-        return False
-    text = data[:8192].decode("utf-8", "replace")
-    if not _TOO_LONG.search(text):
-        return False
-    context = _CONTEXT_TOKENS.search(text)
-    return not (context and max_tokens is not None and max_tokens >= int(context.group(1)))

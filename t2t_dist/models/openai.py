@@ -35,8 +35,9 @@ from t2t_dist.core.printing import keep_secret, masked
 
 from .answers import LARGE, BadAnswer, TooLarge, body_of, open_session
 from .chat import Conversation, Reply
-from .completion import EmptyAnswer, parse_completion, quote, refusal_text, says_too_long
+from .completion import BrokenOff, EmptyAnswer, ErrorInside, FullContext, parse_completion, quote
 from .pool import Balancer, Fixed, Target
+from .refusals import refusal_text, says_too_long, wants_turns
 from .routing import RequestOutcome
 
 #: Idle connections are closed after this many seconds. vLLM closes them after 5: the client must be the first, or a
@@ -55,7 +56,9 @@ SEED_MASK = 0x7FFF_FFFF
 
 #: How much of a server's message is looked at for what an error quotes, in bytes.
 _LOOKED_AT = 8192
-#: Fields of the body that only this client sets: it could not parse streamed answers, or several.
+#: What to do where a server refuses the greeting as the agent's first message.
+TURNS_REMEDY = "it wants user and assistant in turn, beginning with user: set models.greeting=system"
+#: Fields of the body that only this client sets: a stream would only be slower, and of several answers one is read.
 _OWN_FIELDS = frozenset({"model", "messages", "tools", "stream", "n"})
 
 
@@ -216,14 +219,20 @@ class OpenAIChat:
                 reply.engine = target.engine
                 reply.model = reply.model or self.options.model
                 return reply
-            if response.status in (429, 503):
-                outcome = RequestOutcome.REFUSED
-            elif response.status >= 500:
-                outcome = RequestOutcome.FAILED  # another engine may well answer
+            outcome = _outcome_of(response.status)
             raise _Fault(
                 self._refusal(response.status, data, where, target.key),
                 _retry_after(response.headers.get("Retry-After")),
             )
+        except ErrorInside as error:
+            outcome = RequestOutcome.FAILED if error.partial else _outcome_of(error.status)
+            problem = self._error_inside(error, where, target.key)
+            raise _Fault(problem, _retry_after(response.headers.get("Retry-After"))) from None
+        except FullContext as error:
+            raise ContextExceeded(f"{where}: {error}") from None
+        except BrokenOff as error:
+            outcome = RequestOutcome.FAILED  # another engine may well answer
+            raise _Fault(EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")) from None
         except EmptyAnswer as error:
             problem = EngineBadResponse(f"{where}: {error}: {self._quoted(data, target.key)}")
             raise _Fault(problem, unlike=True) from None
@@ -321,20 +330,38 @@ class OpenAIChat:
         tail = (b'],"tools":', tools, b"}") if tools is not None else (b"]}",)
         return b"".join((self._head, fields, b'"messages":[', b",".join(conversation.parts), *tail))
 
-    def _refusal(self, status: int, data: bytes, where: str, key: str) -> EngineError:
-        """The error of an answer that is not 200, where a retry may help.
+    def _refusal(self, status: int, data: bytes | dict[str, Any], where: str, key: str) -> EngineError:
+        """The error of an answer that is not 200, or means another status, where a retry may help.
 
         Raises:
             ContextExceeded, EngineRejected: no retry can help.
         """
-        detail = self._quoted(refusal_text(data), key)
+        text = refusal_text(data)
+        detail = self._quoted(text, key)
         if says_too_long(status, data, self._max_tokens):
             raise ContextExceeded(f"{where}: {detail}")
         if status in (401, 403):
             raise EngineRejected(self._key_refused(status, data, where, key))
+        # llama.cpp answers 500 where its chat template refuses: it would refuse again.
+        if status in (400, 422, 500) and wants_turns(text):
+            raise EngineRejected(f"{where} refuses the request with {status}: {detail}; {TURNS_REMEDY}")
         if status >= 500 or status in (408, 429):
             return EngineUnavailable(f"{where} answers {status}: {detail}")
         raise EngineRejected(f"{where} refuses the request with {status}: {detail}")
+
+    def _error_inside(self, error: ErrorInside, where: str, key: str) -> EngineError:
+        """The error of a 200 that holds one: that of the status it means.
+
+        Raises:
+            ContextExceeded, EngineRejected: no retry can help.
+        """
+        status = error.status
+        # Where an answer had begun, nothing was wrong with the request.
+        if status is None or (error.partial and status < 500 and status not in (401, 403, 408, 429)):
+            if says_too_long(None, error.said, self._max_tokens):
+                raise ContextExceeded(f"{where}: {self._quoted(error, key)}")
+            return EngineBadResponse(f"{where}: {self._quoted(error, key)}")
+        return self._refusal(status, error.said, where, key)
 
     async def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         """Status and body of one small request of :meth:`probe`."""
@@ -366,10 +393,18 @@ class OpenAIChat:
             text = text.replace(secret, "***") if secret else text
         return masked(quote(text))
 
-    def _key_refused(self, status: int, data: bytes, where: str, key: str) -> str:
+    def _key_refused(self, status: int, data: bytes | dict[str, Any], where: str, key: str) -> str:
         variable = self.options.api_key_env
         todo = f"check the key in {variable}" if variable else "name the variable with the key in api_key_env"
         return f"{where} refuses access with {status}: {self._quoted(refusal_text(data), key)}; {todo}"
+
+
+def _outcome_of(status: int | None) -> RequestOutcome:
+    """What a status other than 200 says of the engine."""
+    if status in (429, 503):
+        return RequestOutcome.REFUSED
+    # Another engine may well answer.
+    return RequestOutcome.FAILED if status is not None and status >= 500 else RequestOutcome.OK
 
 
 def _checked_sampling(options: OpenAIOptions) -> dict[str, Any]:

@@ -353,6 +353,102 @@ async def refused_with(response: web.Response) -> str:
     return str(caught.value)
 
 
+# -- answers that are none ---------------------------------------------------------------------------------------------
+def whole(**choice: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": "I have cancel"}
+    return {"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}]}
+
+
+BROKEN: list[tuple[dict[str, Any], type[EngineError]]] = [
+    (whole(finish_reason="abort"), EngineBadResponse),
+    (whole(finish_reason="insufficient_system_resource"), EngineBadResponse),
+    (whole(finish_reason="content_filter"), EngineBadResponse),
+    (whole(native_finish_reason="error"), EngineBadResponse),
+    (whole(finish_reason="error", error={"code": 502, "message": "Provider went away"}), EngineUnavailable),
+    (whole(error={"code": 400, "message": "odd"}), EngineBadResponse),
+    ({**whole(), "error": {"message": "Provider went away"}}, EngineBadResponse),
+    ({"id": None, "choices": None, "error": {"code": 429, "message": "Too many"}, "usage": None}, EngineUnavailable),
+    ({"choices": [], "error": {"code": "503", "message": "later"}}, EngineUnavailable),
+    ({"error": "Internal Server Error"}, EngineUnavailable),
+    ({"error": {"message": "something odd"}}, EngineBadResponse),
+    ({"detail": "Bad Gateway"}, EngineUnavailable),
+]
+
+
+@pytest.mark.parametrize(("body", "error"), BROKEN)
+async def test_an_answer_that_its_server_calls_none_is_asked_for_again(
+    body: dict[str, Any], error: type[EngineError]
+) -> None:
+    answers = iter([web.json_response(body), web.json_response(body), text("Done.")])
+    async with FakeEndpoint(lambda _: next(answers)) as fake:
+        assert (await ask(fake)).content == "Done."
+    async with FakeEndpoint(lambda _: web.json_response(body)) as fake:
+        with pytest.raises(error) as caught:
+            await ask(fake, max_attempts=3)
+    assert type(caught.value) is error
+    assert len(fake.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"error": {"code": 401, "message": "Incorrect API key"}}, EngineRejected),
+        ({"error": {"code": "invalid_api_key", "message": "no"}, "choices": []}, EngineRejected),
+        ({"error": {"code": 400, "message": "temperature must be at most 2"}}, EngineRejected),
+        ({"error": {"code": 400, "message": "prompt is too long: 9000 tokens > 8000 maximum"}}, ContextExceeded),
+        ({"error": {"message": "This model's maximum context length is 4096 tokens."}}, ContextExceeded),
+        (whole(finish_reason="model_context_window_exceeded", message={"content": ""}), ContextExceeded),
+    ],
+)
+async def test_an_error_in_a_200_that_no_retry_can_fix(body: dict[str, Any], error: type[Exception]) -> None:
+    async with FakeEndpoint(lambda _: web.json_response(body)) as fake:
+        with pytest.raises(error):
+            await ask(fake)
+    assert len(fake.requests) == 1
+
+
+async def test_an_answer_that_a_filter_took_away_is_asked_for_with_another_seed() -> None:
+    answers = iter([web.json_response(whole(finish_reason="SAFETY")), text("Done.")])
+    async with FakeEndpoint(lambda _: next(answers)) as fake:
+        await ask(fake)
+    assert [request.body["seed"] for request in fake.requests] == [7, 8]
+
+
+async def test_a_retry_after_counts_in_a_200_too() -> None:
+    busy = {"error": {"code": 429, "message": "busy"}}
+    answers = iter([web.json_response(busy, headers={"Retry-After": "0.2"}), text("Done.")])
+    async with FakeEndpoint(lambda _: next(answers)) as fake:
+        await ask(fake)
+    assert fake.requests[1].at - fake.requests[0].at >= 0.2
+
+
+async def test_a_key_in_an_error_of_a_200_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", KEY)
+    async with FakeEndpoint(lambda _: web.json_response({"error": {"code": 401, "message": f"bad {KEY}"}})) as fake:
+        with pytest.raises(EngineRejected) as caught:
+            await ask(fake, api_key_env="A_KEY")
+    assert KEY not in str(caught.value)
+
+
+async def test_a_stream_that_nobody_asked_for_is_read() -> None:
+    chunks = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in ("Do", "ne.")]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    stream = b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+
+    def streams(_: dict[str, Any]) -> web.Response:
+        return web.Response(body=stream, content_type="text/event-stream")
+
+    async with FakeEndpoint(streams) as fake:
+        reply = await ask(fake)
+    assert (reply.content, reply.finish_reason) == ("Done.", "stop")
+
+
+async def test_half_a_surrogate_pair_is_taken() -> None:
+    body = b'{"choices":[{"message":{"content":"Done \\ud83d now"},"finish_reason":"stop"}]}'
+    async with FakeEndpoint(lambda _: web.Response(body=body, content_type="application/json")) as fake:
+        assert (await ask(fake)).content == "Done \ufffd now"
+
+
 async def test_cancelling_a_call_leaves_the_client_usable() -> None:
     async with FakeEndpoint(lambda body: text("fine"), ["never"]) as fake:
         chat = chat_at(fake.url)

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 
 from t2t_dist.config.settings import ModelSettings
 from t2t_dist.core.errors import EngineRejected, EngineTimeout, EngineUnavailable
@@ -108,6 +109,29 @@ async def test_when_an_endpoint_dies_its_calls_are_repeated_on_the_other() -> No
         assert quiet(pooled)
         assert {reply.engine for replies in talks for reply in replies} == {"e1"}
         assert len(two.requests) == before + 36
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [{"message": {"content": "I have"}, "finish_reason": "abort"}]},
+        {"choices": [{"message": {"content": "I have"}, "finish_reason": "error", "error": {"code": 502}}]},
+        {"choices": [], "error": {"code": 500, "message": "engine dead"}},
+    ],
+)
+async def test_an_answer_that_breaks_off_on_one_is_asked_for_on_the_other(body: dict[str, Any]) -> None:
+    async with (
+        FakeEndpoint(lambda _: web.json_response(body)) as one,
+        FakeEndpoint() as two,
+        pool_of(e0=one, e1=two) as (chat, pooled),
+    ):
+        talks = await all_of(chat, 10, 3)
+        assert quiet(pooled)
+    assert {reply.engine for replies in talks for reply in replies} == {"e1"}
+    assert one.requests
+    # A conversation that was broken off once does not go back there.
+    asked = Counter(request.body["messages"][0]["content"] for request in one.requests)
+    assert set(asked.values()) == {1}
 
 
 @pytest.mark.parametrize("kind", ["reset", "half_body", "500"])

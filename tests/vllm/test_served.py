@@ -21,8 +21,8 @@ from t2t_dist.cluster.launch import Result, run
 from t2t_dist.config.loading import load_config
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.models.chat import Conversation
-from t2t_dist.models.completion import says_too_long
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
+from t2t_dist.models.refusals import says_too_long
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
