@@ -17,6 +17,7 @@ import orjson
 
 from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, offers_more, refuses
+from t2t_dist.core.text_calls import call_in_text
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
@@ -38,7 +39,7 @@ CODES: dict[str, str] = {
     "acted_before_asking": "chose a value that the customer would have given if asked",
     "ignored_change": "carried out the first request after the customer had changed it",
     "context_exceeded": "the conversation outgrew the model's context",
-    "format_error": "malformed calls (unknown tools, arguments that don't parse or fit), or no answer at all",
+    "format_error": "malformed calls (unknown tools, bad arguments, calls left as text), or no answer at all",
     "looped": "repeated the same call or message again and again",
     "refused_feasible": "refused a request that can be fulfilled",
     "gave_up": "ended the conversation, or transferred it, with things left to do",
@@ -141,6 +142,7 @@ class _Case:
 
     def findings(self) -> Iterator[Finding]:
         yield from self._cut_off()
+        yield from self._left_as_text()
         yield from self._forbidden()
         missing = list(self._writes()) if "db" in self.failed else []
         yield from missing
@@ -186,6 +188,24 @@ class _Case:
             else:
                 own += 1
         return list(planned) if len(planned) > own else []
+
+    def _left_as_text(self) -> Iterator[Finding]:
+        """Calls that stand in the agent's text: nobody made them, unless the agent came back to them."""
+        names = {tool.name for tool in self.domain.tools.side(AGENT)}
+        found = [
+            (place, call)
+            for place, turn in enumerate(self.turns)
+            if turn.seat == AGENT and turn.role == "assistant" and not turn.tool_calls
+            if (call := call_in_text(turn.content, names)) is not None
+        ]
+        if found:
+            place, first = found[0]
+            made = all(
+                any(call.place > place and (call.name == name or name not in names) for call in self.issued)
+                for place, name in found
+            )
+            detail = f"left {len(found)} calls in its text, the first: {_short(first)}; no tool parser seems to be on"
+            yield Finding("format_error", detail, place, not made)
 
     def _repeated(self, fatal: bool) -> Iterator[Finding]:
         calls = Counter((call.name, orjson.dumps(call.arguments, option=orjson.OPT_SORT_KEYS)) for call in self.issued)

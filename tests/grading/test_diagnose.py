@@ -241,3 +241,32 @@ def test_another_state_without_a_cause_is_said_as_it_is() -> None:
     found = why(small_shop(), task, gone_well(small_shop(), task))
     assert found.primary == "other"
     assert "db" in found.findings[0].detail
+
+
+# -- calls left as text ------------------------------------------------------------------------------------------------
+TEXT_CALL = '<tool_call>\n{"name": "cancel_pending_order", "arguments": {"order_id": "1"}}\n</tool_call>'
+
+
+def test_a_call_left_as_text_is_a_format_error_and_not_a_missing_write() -> None:
+    task = cancelling()
+    found = why(small_shop(), task, opened(task).agent(TEXT_CALL).user("What is that? ###STOP###"))
+    assert found.primary == "format_error"
+    assert "missing_write" in found.codes
+    assert said(found, "format_error").startswith("left 1 calls in its text, the first: cancel_pending_order")
+
+
+def test_a_call_left_as_text_and_then_made_explains_nothing() -> None:
+    task, (_, order) = cancelling(), pending_order()
+    talk = opened(task).agent("Why, please?").user("It's no longer needed.").agent(TEXT_CALL).user("Well?")
+    talk.agent("Shall I go ahead and cancel it?").user("Yes.")
+    talk.call("cancel_pending_order", {"order_id": order, "reason": "ordered by mistake"})
+    found = why(small_shop(), task, talk.user("###STOP###"))
+    assert found.primary == "wrong_argument"
+    assert "format_error" in found.codes
+
+
+def test_a_text_beside_a_call_is_no_call_left_as_text() -> None:
+    task = cancelling()
+    talk = opened(task)
+    talk.call("find_user_id_by_email", {"email": task.user.identity[0].text}, text=TEXT_CALL)
+    assert "format_error" not in why(small_shop(), task, talk.user("###STOP###")).codes
