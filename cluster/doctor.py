@@ -10,7 +10,7 @@ import ray
 
 from t2t_dist.actors.server import find_entry, flavour
 from t2t_dist.config.engines import EngineConfig, Replicas
-from t2t_dist.config.model_names import parse_model
+from t2t_dist.config.model_names import ModelName, parse_model
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.openai import api_key_of
@@ -46,17 +46,28 @@ def cluster() -> list[CheckResult]:
     return found
 
 
+def _greeted(config: Config) -> set[ModelName]:
+    """The models that are sent the greeting as their own first message."""
+    if config.models.greeting != "message":
+        return set()
+    return {parse_model(name, seat) for name, seat in config.check_models() if seat == "agent"}
+
+
 def endpoints_of(config: Config) -> list[Endpoint]:
     """The third-party endpoints that a config names."""
     found: dict[tuple[str, str], Endpoint] = {}
+    greeted = _greeted(config)
     for name, seat in config.check_models():
         parsed = parse_model(name, seat)
         if parsed.url:
-            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, api_key_of(config.models.api_key_env))
+            key = api_key_of(config.models.api_key_env)
+            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, key, parsed in greeted)
             found[(endpoint.url, endpoint.model)] = endpoint
-    for pool in config.used_pools().values():
+    pools = {parsed.pool for parsed in greeted}
+    for name, pool in config.used_pools().items():
         for url in pool.urls:
-            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, api_key_of(pool.api_key_env))
+            key = api_key_of(pool.api_key_env)
+            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, key, name in pools)
     return list(found.values())
 
 
@@ -66,6 +77,7 @@ class Hosted:
     def __init__(self, config: Config) -> None:
         one = {"urls": [], "replicas": Replicas(min=1, max=1)}
         pools = config.used_pools().items()
+        self._greeted = {parsed.pool for parsed in _greeted(config)}
         self.pools = {name: pool.model_copy(update=one) for name, pool in pools if pool.hosted().max}
 
     def run(self) -> tuple[list[CheckResult], list[Endpoint], Fleet | None]:
@@ -86,7 +98,7 @@ class Hosted:
         endpoints = []
         for engine in fleet.engines.values():
             found += [CheckResult(engine.config.model, "note", note) for note in engine.notes]
-            endpoints.append(Endpoint(engine.url, engine.config.model, engine.key))
+            endpoints.append(Endpoint(engine.url, engine.config.model, engine.key, engine.pool in self._greeted))
         return found, endpoints, fleet
 
 

@@ -121,6 +121,11 @@ class ModelSettings(Section):
         description="send a model its reasoning of earlier turns; default: if its chat template uses it,"
         " and always to external endpoints",
     )
+    greeting: Literal["message", "system"] = Field(
+        "message",
+        description="where a model agent reads the fixed greeting: message, as its own first message; system, in its"
+        " system prompt, for servers that want user and assistant in turn",
+    )
     capture: Literal["none", "tokens"] = Field(
         "none", description="tokens: store token ids and log probabilities in the rows (vLLM only)"
     )

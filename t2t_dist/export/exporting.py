@@ -25,7 +25,7 @@ from t2t_dist.synthesis.entities import Entities
 from .card import ExportCounts, card, licence_of, origin_of, public
 from .files import Sink, Spool, open_sink, write_states
 from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
-from .messages import head_of, messages_of
+from .messages import messages_of, opening, tools_of
 from .selection import Filters, Pick, Scan, chosen
 from .splits import Groups, assign_splits
 
@@ -148,6 +148,7 @@ class _Run:
             reading.note(f"its domain has changed since ({changed}): system prompt and tools are the current ones")
         if reading.source is None:
             raise InputError(f"{path}: {reading.notes[-1]}")
+        self.greeting = reading.config.models.greeting
         self.entities = Entities(reading.config.domain, domain)
 
 
@@ -174,7 +175,7 @@ def _written(
     spool = Spool(folder / ".spool", len(picks))
     for place, run in enumerate(sources):
         _spool(spool, place, run, picks, options)
-    tools = [head_of(run.domain)[1] for run in sources]
+    tools = [tools_of(run.domain) for run in sources]
     schema = schema_of(options.format, options.style, options.bare)
     counts = ExportCounts(largest=max(groups.values()))
     sinks: dict[str, Sink] = {}
@@ -200,12 +201,12 @@ def _written(
 
 def _spool(spool: Spool, source: int, run: _Run, picks: dict[str, Pick], options: Options) -> None:
     """Spool the rows of a run's chosen episodes."""
-    system, _ = head_of(run.domain)
     for batch in run.reading.batches("episodes", _NEEDED):
         ids = batch.column("episode_id").to_pylist()
         wanted = [place for place, identity in enumerate(ids) if identity in picks]
         for episode in batch.take(pa.array(wanted, pa.int64())).to_pylist() if wanted else ():
             pick = picks[episode["episode_id"]]
+            system, episode["turns"] = opening(run.domain, run.greeting, episode["turns"])
             head = head_row(episode, public(episode["agent"]), pick.entities) | {"source": source}
             if options.format == "preference":
                 head |= {"messages": messages_of(episode["turns"], system), "pair_id": pick.pair}

@@ -82,9 +82,20 @@ def decoded(call: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def head_of(domain: Domain) -> tuple[str, list[dict[str, Any]]]:
-    """The agent's system prompt and its tools."""
-    return agent_prompt(domain), orjson.loads(domain.tools.schemas(AGENT))
+def tools_of(domain: Domain) -> list[dict[str, Any]]:
+    """The agent's tools."""
+    found: list[dict[str, Any]] = orjson.loads(domain.tools.schemas(AGENT))
+    return found
+
+
+def opening(domain: Domain, greeting: str, turns: Sequence[dict[str, Any]]) -> tuple[str, Sequence[dict[str, Any]]]:
+    """The system prompt that the agent of an episode was sent, and the turns that were sent to it as messages.
+
+    ``greeting`` is the run's ``models.greeting``.
+    """
+    if greeting == "system" and turns and turns[0]["seat"] == AGENT and not turns[0]["tool_calls"]:
+        return agent_prompt(domain, turns[0]["content"] or ""), turns[1:]
+    return agent_prompt(domain), turns
 
 
 def conversation(row: dict[str, Any]) -> tuple[list[Message], list[dict[str, Any]]]:

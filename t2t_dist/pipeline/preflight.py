@@ -18,15 +18,19 @@ import aiohttp
 import orjson
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.models.answers import TooLarge, body_of, open_session
-from t2t_dist.models.completion import quote
-from t2t_dist.models.openai import listed_models
+from t2t_dist.core.text_calls import call_in_text
+from t2t_dist.models.answers import BadAnswer, TooLarge, body_of, open_session
+from t2t_dist.models.completion import decoded, error_in, quote
+from t2t_dist.models.openai import TURNS_REMEDY, listed_models
+from t2t_dist.models.refusals import refusal_text
 from t2t_dist.storage.objects.base import is_uri
 from t2t_dist.storage.objects.opening import create_storage
 
 #: Free bytes below which the disk gets a note.
 _LITTLE_DISK = 2 << 30
 _ANSWER_S = 60.0
+#: Room for a call, after some thinking.
+_CALL_TOKENS = 512
 #: Routes of a vLLM server that a run uses, with their purpose; without one, everything else still works.
 ROUTES = {
     "/health": "readiness of hosted engines",
@@ -34,7 +38,9 @@ ROUTES = {
     "/v1/models": "the check of the model's name",
     "/tokenize": "checks of captured tokens",
 }
-TOOL = {
+#: What a check of tools asks.
+_ASKED = "What is the state of my order? Its number is 17. Look it up with your tool."
+TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_order",
@@ -63,6 +69,8 @@ class Endpoint:
     url: str
     model: str
     key: str = ""
+    greeted: bool = True
+    """It is sent the greeting as the assistant's first message, before any of the user's."""
 
 
 def machine(out: str | None) -> list[CheckResult]:
@@ -156,8 +164,8 @@ class _Probe:
         missing = [field for field, works in fields.items() if not works]
         detail = f"{', '.join(field for field, works in fields.items() if works) or 'none'}{_without(missing)}"
         found.append(CheckResult(f"{name}: request fields", "note" if missing else "ok", detail))
-        found.append(await self._tool(name))
-        return found
+        tool = await self._tool(name)
+        return [*found, tool, await self._turns(name, [TOOL] if tool.state == "ok" else None)]
 
     async def _has(self, path: str) -> bool:
         method = "POST" if path == "/tokenize" else "GET"
@@ -175,10 +183,14 @@ class _Probe:
         async with self.session.post(f"{self.asked.url}/chat/completions", data=data, headers=sent) as answer:
             raw = await body_of(answer)
         try:
-            parsed = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            parsed = {"error": {"message": raw[:300].decode(errors="replace")}}
-        return answer.status, parsed if isinstance(parsed, dict) else {"error": {"message": str(parsed)[:300]}}
+            parsed = decoded(raw)
+        except BadAnswer:
+            return answer.status, {"error": {"message": raw[:300].decode(errors="replace")}}
+        if not isinstance(parsed, dict):
+            return answer.status, {"error": {"message": str(parsed)[:300]}}
+        if answer.status == 200 and (inside := error_in(parsed)) is not None:
+            return inside.status or 500, inside.said
+        return answer.status, parsed
 
     async def _fields(self) -> dict[str, bool]:
         """Request fields that a run may send, and whether the endpoint honours them."""
@@ -194,22 +206,62 @@ class _Probe:
 
     def _quoted(self, body: Mapping[str, Any]) -> str:
         """The message of a refusal in one short line, without the key: servers echo what they were sent."""
-        error = body.get("error") or body.get("message") or body.get("detail") or body
-        words = str(error.get("message", error) if isinstance(error, dict) else error)
+        words = refusal_text(body)
         return quote(words.replace(self.asked.key, "***") if self.asked.key else words)
 
     async def _tool(self, name: str) -> CheckResult:
         point = f"{name}: one tool"
-        status, body = await self._chat(max_tokens=64, tools=[TOOL])
+        remedy = "set engine.tool_parser (hosted), or start the server with the tool-call parser of its model"
+        asked, asked_for = [{"role": "user", "content": _ASKED}], [TOOL["function"]["name"]]
+        status, body = await self._chat(messages=asked, max_tokens=_CALL_TOKENS, tools=[TOOL])
+        if status != 200:
+            detail = f"refused with {status}: {self._quoted(body)}; an agent needs tools: {remedy}"
+            return CheckResult(point, "defect", detail)
+        message = _choice(body).get("message", {})
+        if message.get("tool_calls"):
+            return CheckResult(point, "ok", "called")
+        content = message.get("content")
+        if isinstance(content, str) and (call := call_in_text(content, asked_for) or call_in_text(content)):
+            detail = f"the call came back as text ({quote(call)}): no tool parser seems to be on; {remedy}"
+            return CheckResult(point, "defect", detail)
+        return CheckResult(point, "ok", "accepted; this model answered with text")
+
+    async def _turns(self, name: str, tools: list[Any] | None) -> CheckResult:
+        """Whether a conversation is accepted in the shape in which runs send it; if not, in which it is."""
+        point = f"{name}: conversation"
+        more = {"max_tokens": 1, **({"tools": tools} if tools else {})}
+        greeted = self.asked.greeted
+        status, body = await self._chat(messages=_conversation(greeted, tools is not None), **more)
         if status == 200:
-            detail = (
-                "called"
-                if _choice(body).get("message", {}).get("tool_calls")
-                else "accepted; this model answered with text"
-            )
-            return CheckResult(point, "ok", detail)
-        remedy = "an agent needs tools: set engine.tool_parser (hosted), or start the server with a tool-call parser"
-        return CheckResult(point, "defect", f"refused with {status}: {self._quoted(body)}; {remedy}")
+            return CheckResult(point, "ok", "accepted, greeting first" if greeted else "accepted, customer first")
+        refused = f"refused with {status}: {self._quoted(body)}"
+        if greeted and (await self._chat(messages=_conversation(False, tools is not None), **more))[0] == 200:
+            return CheckResult(point, "defect", f"{refused}; {TURNS_REMEDY}")
+        if (await self._chat(messages=_conversation(False, False)[:2], max_tokens=1))[0] != 200:
+            what = "system message"
+        else:
+            what = "conversation of several turns" + (" with calls and results" if tools else "")
+        detail = f"{refused}; it takes no {what}: start it with a chat template that does"
+        return CheckResult(point, "defect", detail)
+
+
+def _conversation(greeted: bool, calls: bool) -> list[dict[str, Any]]:
+    """Messages in the order in which an agent of a run is sent them."""
+    function = {"name": TOOL["function"]["name"], "arguments": '{"order_id": "17"}'}
+    greeting = {"role": "assistant", "content": "Hello! How can I help you today?"}
+    call = {"id": "call00017", "type": "function", "function": function}
+    made: list[dict[str, Any]] = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": '{"state": "sent"}'},
+    ]
+    return [
+        {"role": "system", "content": "You are the support agent of a shop."},
+        *([greeting] if greeted else []),
+        {"role": "user", "content": _ASKED},
+        *(made if calls else []),
+        {"role": "assistant", "content": "It has been sent."},
+        {"role": "user", "content": "Thank you."},
+    ]
 
 
 def _without(absent: list[str]) -> str:

@@ -115,10 +115,20 @@ class ModelAgent(_Seat):
     """A model as the agent: the domain's policy and tools, and nothing of the task.
 
     ``carry_reasoning`` sends the model's own reasoning of earlier turns back to it; the rows hold it either way.
+    ``greeting`` is ``models.greeting`` of a config: where it reads the greeting.
     """
 
-    def __init__(self, model: ChatModel, domain: Domain, episode_id: str, *, carry_reasoning: bool = True) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        domain: Domain,
+        episode_id: str,
+        *,
+        carry_reasoning: bool = True,
+        greeting: str = "message",
+    ) -> None:
         system, tools = _agent_head(domain)
+        self._greeted_in = domain if greeting == "system" else None
         super().__init__(AGENT, model, system, tools, episode_id, carry_reasoning)
 
     async def act(self, turns: list[Turn]) -> Turn:
@@ -127,6 +137,12 @@ class ModelAgent(_Seat):
         if turn.content is None and not turn.tool_calls and turn.finish_reason != "length":
             raise EngineBadResponse(f"{self.name} thought and gave no answer ({turn.finish_reason})")
         return turn
+
+    def _catch_up(self, turns: list[Turn]) -> None:
+        if self._greeted_in is not None and not self._seen and turns and turns[0].seat == AGENT:
+            self._conversation.parts[0] = _greeted(self._greeted_in, turns[0].content or "")
+            self._seen = 1
+        super()._catch_up(turns)
 
 
 class ModelUser(_Seat):
@@ -175,6 +191,12 @@ def _system(text: str) -> bytes:
 def _agent_head(domain: Domain) -> tuple[bytes, bytes]:
     """System message and tools, encoded: one copy for all episodes of a process."""
     return _system(agent_prompt(domain)), domain.tools.schemas(AGENT)
+
+
+@lru_cache(maxsize=64)
+def _greeted(domain: Domain, greeting: str) -> bytes:
+    """The system message that says how the customer was greeted."""
+    return _system(agent_prompt(domain, greeting))
 
 
 @lru_cache(maxsize=16)

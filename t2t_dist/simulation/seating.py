@@ -23,7 +23,8 @@ def seat_agent(models: Models, name: str, task: Task, domain: Domain, episode_id
 
         return scripted_agent(parsed.what, task, domain, seed)
     carry = models.carries_reasoning(name, "agent")
-    return ModelAgent(models.chat(name, "agent"), domain, episode_id, carry_reasoning=carry)
+    greeting = models.settings.greeting
+    return ModelAgent(models.chat(name, "agent"), domain, episode_id, carry_reasoning=carry, greeting=greeting)
 
 
 def seat_user(models: Models, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:

@@ -12,6 +12,7 @@ from datasets import Features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import ToolCall, Turn
 from t2t_dist.environments import registry
 from t2t_dist.export.files import Spool
@@ -25,7 +26,7 @@ from t2t_dist.export.formats import (
     sequences_of,
     yaml_features,
 )
-from t2t_dist.export.messages import conversation, messages_of, styled
+from t2t_dist.export.messages import conversation, messages_of, opening, styled
 from t2t_dist.storage.rows import turn_row
 from tests.support.made import make
 from tests.support.matrix import rolled_out
@@ -64,6 +65,19 @@ def test_a_transcript_is_what_the_agent_saw() -> None:
     # The greeting is nobody's; an invalid call is not trained on.
     assert [m["train"] for m in found] == [False, False, False, True, False, False, False, False, True]
     assert orjson.loads(found[6]["tool_calls"][0]["function"]["arguments"]) == {"malformed_arguments": '{"id": '}
+
+
+def test_a_greeting_that_went_out_in_the_system_prompt_is_there_and_no_message() -> None:
+    domain = registry.load("telecom")
+    system, rest = opening(domain, "message", TALK)
+    assert (system, rest) == (agent_prompt(domain), TALK)
+    system, rest = opening(domain, "system", TALK)
+    assert system == agent_prompt(domain, "Hello, how may I help?")
+    assert system.startswith(agent_prompt(domain))
+    assert system.endswith("Hello, how may I help?")
+    found = messages_of(rest, system)
+    assert [m["role"] for m in found[:3]] == ["system", "user", "assistant"]
+    assert found[1:] == messages_of(TALK, "")[2:]
 
 
 def test_styles_mark_the_same_messages() -> None:

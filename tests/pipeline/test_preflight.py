@@ -16,6 +16,7 @@ from t2t_dist.cli.terminal import findings_table
 from t2t_dist.pipeline import preflight as doctor
 from t2t_dist.pipeline.preflight import CheckResult, Endpoint, endpoint, machine
 from tests.support.fake_endpoint import FakeEndpoint, text
+from tests.support.in_turn import in_turn
 
 
 class FakeVllm(FakeEndpoint):
@@ -147,6 +148,67 @@ async def test_a_body_without_end_is_a_defect_of_the_endpoint() -> None:
         (found,) = await endpoint(Endpoint(fake.url, "m"))
     assert found.state == "defect"
     assert "larger than 8 MiB" in found.detail
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '<tool_call>\n{"name": "get_order", "arguments": {"order_id": "17"}}\n</tool_call>',
+        '[TOOL_CALLS][{"name": "get_order", "arguments": {"order_id": "17"}}]',
+        '```json\n{"name": "get_order", "arguments": {"order_id": "17"}}\n```',
+    ],
+)
+async def test_a_call_that_comes_back_as_text_means_that_no_parser_is_on(said: str) -> None:
+    async with FakeEndpoint(lambda body: text(said if body.get("tools") else "yes")) as fake:
+        state, detail = (await examined(fake))["m: one tool"]
+    assert state == "defect"
+    assert "no tool parser seems to be on" in detail
+    assert "engine.tool_parser" in detail
+
+
+async def test_a_server_that_wants_turns_names_the_setting_and_is_fine_with_it() -> None:
+    async with FakeEndpoint(in_turn) as fake:
+        state, detail = (await examined(fake))["m: conversation"]
+        assert state == "defect"
+        assert "refused with 400: Conversation roles must alternate" in detail
+        assert "set models.greeting=system" in detail
+        (found,) = [e for e in await endpoint(Endpoint(fake.url, "m", greeted=False)) if e.point == "m: conversation"]
+    assert found == CheckResult("m: conversation", "ok", "accepted, customer first")
+
+
+async def test_the_conversation_is_asked_in_the_shape_of_runs() -> None:
+    async with FakeEndpoint() as fake:
+        assert (await examined(fake))["m: conversation"] == ("ok", "accepted, greeting first")
+    sent = fake.requests[-1].body
+    assert [m["role"] for m in sent["messages"]] == [
+        "system",
+        "assistant",
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+    ]
+    assert sent["tools"]
+
+
+async def test_a_server_without_system_messages_is_told_apart() -> None:
+    def faults(_: int, body: dict[str, Any]) -> str | None:
+        return "400" if body["messages"][0]["role"] == "system" else None
+
+    async with FakeEndpoint(faults=faults) as fake:
+        state, detail = (await examined(fake))["m: conversation"]
+    assert state == "defect"
+    assert "takes no system message" in detail
+
+
+async def test_an_error_in_a_200_and_an_unasked_stream_are_read_as_runs_read_them() -> None:
+    async with FakeEndpoint(lambda body: web.json_response({"error": {"code": 429, "message": "busy"}})) as fake:
+        assert (await examined(fake))["m: one token"] == ("defect", "refused with 429: busy")
+    chunk = orjson.dumps({"choices": [{"index": 0, "delta": {"content": "yes"}, "finish_reason": "stop"}]})
+    stream = b"data: " + chunk + b"\n\ndata: [DONE]\n\n"
+    async with FakeEndpoint(lambda body: web.Response(body=stream, content_type="text/event-stream")) as fake:
+        assert (await examined(fake))["m: one token"][0] == "ok"
 
 
 # -- the machine -------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from tests.support.fake_endpoint import (
     tool_call,
 )
 from tests.support.fault_classes import REJECTED, RETRIED
+from tests.support.in_turn import in_turn
 from tests.support.phones import PHONES
 from tests.support.tasks import cancelling, changing, sentinels, shop
 
@@ -236,6 +237,34 @@ async def test_each_side_has_its_own_tools_and_never_sees_the_others_calls() -> 
         ("user", "Then it works now."),
     ]
     assert "Your tools are your own device" in last["toggle_airplane_mode"][0]["content"]
+
+
+# -- servers that want user and assistant in turn ---------------------------------------------------------------------
+async def test_a_greeting_in_the_system_prompt_suits_a_server_that_wants_turns() -> None:
+    async with FakeEndpoint(in_turn) as fake:
+        result = await conversation_at(fake, greeting="system")
+    assert result.termination is Termination.USER_STOP
+    greeting = result.turns[0].content
+    assert greeting
+    agents, users = of_seat(fake, "agent"), of_seat(fake, "user")
+    system = {
+        "role": "system",
+        "content": f"{agent_prompt(shop())}\n\nYou have already greeted the customer: {greeting}",
+    }
+    assert all(body["messages"][0] == system for body in agents)
+    assert all(greeting not in str(body["messages"][1:]) for body in agents)
+    # The customer hears it as ever.
+    assert users[0]["messages"][1] == {"role": "user", "content": greeting}
+    for earlier, later in itertools.pairwise(agents):
+        assert later["messages"][: len(earlier["messages"])] == earlier["messages"]
+
+
+async def test_the_refusal_of_a_server_that_wants_turns_names_the_setting_and_is_not_repeated() -> None:
+    async with FakeEndpoint(in_turn) as fake:
+        with pytest.raises(RolloutFailed, match=r"set models\.greeting=system") as caught:
+            await conversation_at(fake)
+    assert isinstance(caught.value.__cause__, EngineRejected)
+    assert len(of_seat(fake, "agent")) == 1
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------

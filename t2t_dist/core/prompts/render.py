@@ -52,14 +52,18 @@ def render(name: str, /, **values: Any) -> str:
     return _TEMPLATES.get_template(f"{name}.j2").render(**values).strip()
 
 
-@lru_cache(maxsize=16)
-def agent_prompt(domain: Domain) -> str:
-    """The agent's system prompt: the same text for every episode of a domain, so that engines keep it cached."""
+@lru_cache(maxsize=64)
+def agent_prompt(domain: Domain, greeting: str = "") -> str:
+    """The agent's system prompt: the same text for every episode of a domain, so that engines keep it cached.
+
+    ``greeting`` is said at its end, where it is not sent as the agent's first message.
+    """
     return render(
         "agent",
         summary=domain.summary or domain.name,
         policy=domain.policy.strip(),
         now=domain.world().now.isoformat(" ", "minutes"),
+        greeting=greeting,
     )
 
 
