@@ -115,7 +115,7 @@ def write(storage: Storage, table: str, rows: list[dict[str, Any]], count: int, 
                 batch = batches[(done // size) % len(batches)].slice(0, count - done)
                 writer.write_batch(_renamed(table, batch, done, len(rows)))
                 done, inside = done + batch.num_rows, inside + batch.num_rows
-        info = ShardInfo(table, name, inside, file.commit())
+        info = ShardInfo(table, name, inside, *file.commit())
         total += info.bytes
         ledger.append(Commit(shards=[info], counters={f"{table}.rollout": inside} if table == "episodes" else {}))
     return total

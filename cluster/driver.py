@@ -399,6 +399,7 @@ class Driver:
         self.status.write(
             state,
             why,
+            commits=self.ledger.state.last,
             elapsed_s=progress.elapsed_s,
             items=progress.items._asdict(),
             counts=dict(progress.counts),

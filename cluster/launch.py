@@ -13,9 +13,10 @@ from t2t_dist.pipeline.budget import spent
 from t2t_dist.pipeline.workloads import open_workload
 from t2t_dist.storage.have_results import OF_ROWS, last_stage, without_result
 from t2t_dist.storage.ledger import Ledger
-from t2t_dist.storage.manifest import Manifest, claim
+from t2t_dist.storage.manifest import Manifest, check_present, claim
 from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.status import commits_known, cut_short
 
 from .driver import Driver, Notify, Progress, Result, Stopped
 
@@ -42,12 +43,18 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
         results=config.results_part(),
         config=config,
     )
-    with RunLock(storage, notify=logging.getLogger("t2t").warning) as lock:
+    warn = logging.getLogger("t2t").warning
+    with RunLock(storage, notify=warn) as lock:
         ledger = Ledger(storage)
+        if ledger.state.items:
+            check_present(storage)
         resumed = claim(storage, manifest, empty=not ledger.state.items)
+        # After a loss the driver runs even with nothing to do: its commit and its status agree again.
+        if loss := cut_short(storage, commits_known(storage), ledger.state.last):
+            warn(loss)
         _try_again(kind, config, ledger)
         ended = spent(config.budget, ledger.state.counters, 0.0)
-        if ended or len(ledger.state.items) == work.size():
+        if not loss and (ended or len(ledger.state.items) == work.size()):
             return Result(work.run_id, ledger.state, time.monotonic() - started, resumed, ended=ended)
         return Driver(kind, config, work, storage, ledger, lock, notify, started, resumed).run()
 

@@ -8,6 +8,7 @@ import webbrowser
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
@@ -40,17 +41,30 @@ def verify(
             "--against", metavar="RUN", help="Run with which these tasks must have nothing in common; repeatable."
         ),
     ] = [],
+    files: Annotated[
+        bool, typer.Option("--files", help="Check all files instead: shards, ledger, manifest, status.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="With --files: drop what is damaged; the run's command makes it again.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Verify the stored tasks of a run again, from the data alone.
 
-    Exits 1 if a verdict changed, rows are damaged, or tasks overlap with those of --against.
+    Exits 1 if a verdict changed, rows or files are damaged, or tasks overlap with those of --against.
     """
     with spoken_errors():
+        if repair and not files:
+            raise InputError("--repair goes with --files: t2t verify RUN --files --repair")
+        if files:
+            if against:
+                raise InputError("--files checks bytes and --against tasks: give one of them")
+            return _checked_files(run, repair, json)
         from t2t_dist.pipeline.recheck import damaged_tables, reverify
         from t2t_dist.storage.source_run import Source
 
         source = Source(run)
+        _note_unchecked(source)
         # Reported before the rows are read as tasks: altered rows may not be readable as tasks.
         damaged = list(damaged_tables(source))
         for table in damaged:
@@ -69,6 +83,54 @@ def verify(
         _rechecked("verdict", sum(verdicts.values()), changed, damaged, more, json)
         if shared:
             raise typer.Exit(GATE_FAILED)
+
+
+def _note_unchecked(source: Any) -> None:
+    for note in source.reader.unchecked_note(source.path):
+        err_console.print(Text("note: ", "yellow").append(note, "default"), soft_wrap=True)
+
+
+def _checked_files(run: str, repair: bool, as_json: bool) -> None:
+    """``t2t verify RUN --files``."""
+    from t2t_dist.storage import file_check
+    from t2t_dist.storage.objects.opening import open_storage
+
+    storage = open_storage(run)
+    found = file_check.check_files(storage)
+    err_console.print(f"{found.files} files checked, {len(found.damaged)} damaged")
+    for damage in found.damaged[:20]:
+        lost = f"; {damage.rows:,} rows" if damage.rows else ""
+        err_console.print(Text(f"  {damage.file}: {damage.what}{lost}"), soft_wrap=True)
+    if len(found.damaged) > 20:
+        err_console.print("  and more; --json lists all of them")
+    if found.unchecked:
+        err_console.print(
+            f"{found.unchecked} shards have no checksums (an older t2t wrote them): they were only decoded;"
+            " without --files their rows are compared",
+            soft_wrap=True,
+        )
+    summary: dict[str, Any] = {
+        "files": found.files,
+        "bytes": found.bytes,
+        "damaged": [damage._asdict() for damage in found.damaged],
+        "unchecked": found.unchecked,
+        "unnamed": [name.encode("utf-8", "backslashreplace").decode() for name in found.unnamed],
+    }
+    if repair:
+        rows = file_check.repair(storage, found, lambda line: err_console.print(escaped(line), soft_wrap=True))
+        summary["dropped_rows"] = rows
+        if found.damaged:
+            err_console.print(f"dropped {rows:,} rows; the command that made the run makes them again")
+        return finish(summary, as_json)
+    if found.damaged:
+        err_console.print(
+            "Restore these files from a copy; or, with --repair, drop them: the command that made the run then makes"
+            " their items again",
+            soft_wrap=True,
+        )
+    finish(summary, as_json)
+    if found.damaged:
+        raise typer.Exit(GATE_FAILED)
 
 
 def _overlap_part(overlap: Any) -> dict[str, Any]:
@@ -93,7 +155,9 @@ def regrade(run: Annotated[str, run_argument("Run with episodes.")], json: Json 
         from t2t_dist.pipeline.recheck import regrade as again
         from t2t_dist.storage.source_run import Source
 
-        count, changed = again(Source(run))
+        source = Source(run)
+        _note_unchecked(source)
+        count, changed = again(source)
         _rechecked("grade", count, changed, [], {}, json)
 
 

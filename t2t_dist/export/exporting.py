@@ -108,10 +108,14 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
     picks = chosen(scan, options.filters, options.format == "preference")
     if not picks:
         why = ", ".join(f"{n} {reason}" for reason, n in scan.left_out.most_common() if n) or "there are none"
-        raise InputError(f"no episode to export: {why}")
+        notes = [note for run in sources for note in run.reading.notes]
+        raise InputError("; ".join([f"no episode to export: {why}", *notes[:1]]))
     split_of, groups = _split(picks, options)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from None
     try:
         exported = _written(
             part, sources, {identity: pick for pick, identity in picks}, split_of, groups, scan, options
@@ -242,7 +246,9 @@ def _described(
     for group, split in {groups.find(pick.group): split_of[pick.key] for pick in picks.values()}.items():
         counts.groups[split] += bool(group)
     splits = {split: counts.rows[split] for split in SPLITS if counts.rows[split]}
-    notes = [f"{run.reading.run_id}: {note}" for run in sources for note in run.reading.notes]
+    notes = [
+        f"{run.reading.run_id}: {note}" for run in sources for note in (*run.reading.notes, *run.reading.unchecked)
+    ]
     wanted = [split for split, share in zip(SPLITS, options.shares, strict=True) if share > 0]
     if missing := [split for split in wanted if split not in splits]:
         notes.append(f"there is no {_or(missing)}: the rows make up {sum(counts.groups.values())} groups only")

@@ -26,13 +26,15 @@ from typing import Any, NamedTuple
 import msgpack  # type: ignore[import-untyped]
 
 from t2t_dist.core.errors import InputError, RunBusy
+from t2t_dist.environments.files import NotAFile
 
 from .item_set import ItemSet
-from .objects.base import Storage
+from .objects.base import Storage, Sums
 
 #: The version written of each kind; all up to it can be read. Checkpoints of version 1 also held all shards. Only what
-#: was written by version 2 of commits and version 3 of checkpoints may take commits back.
-VERSIONS = {"commit": 2, "checkpoint": 3, "index": 1}
+#: was written by version 2 of commits and version 3 of checkpoints may take commits back. Shards in commits up to
+#: version 2, and in indexes of version 1, have no checksums.
+VERSIONS = {"commit": 3, "checkpoint": 3, "index": 2}
 MAGIC = "t2t-ledger"
 FOLDER = "ledger/"
 #: Commits between two checkpoints, and two indexes: at most this many are read one by one when a driver opens the run,
@@ -42,6 +44,8 @@ CHECKPOINT_EVERY = 256
 WALL_SECONDS = "wall_seconds"
 #: The largest count that is stored.
 _MOST = (1 << 63) - 1
+#: The note with the numbers of the commits that one takes back.
+_TAKEN_BACK = "taken back"
 _NAME = re.compile(r"ledger/(checkpoint-|index-)?(\d{12})\.mp")
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,8 @@ class ShardInfo(NamedTuple):
     file: str
     rows: int
     bytes: int
+    #: Checksums of its blocks (``objects/blocks.py``); empty in shards written before there were any.
+    sums: Sums = b""
 
 
 @dataclass(frozen=True)
@@ -149,16 +155,7 @@ class Ledger:
         if again := list(self.state.items.common(items)):
             raise ValueError(f"{len(again)} items are done already, the first is {again[0]}")
         number = self.state.last + 1
-        body = {
-            "shards": list(commit.shards),
-            "items": _packed(numbers),
-            "counters": {name: _held(value) for name, value in commit.counters.items()},
-            "digests": {table: (digest % 2**128).to_bytes(16) for table, digest in commit.digests.items()},
-            "notes": dict(commit.notes),
-            **({"failed": True} if commit.failed else {}),
-            **({"stopped": commit.stopped} if commit.stopped else {}),
-            **more,
-        }
+        body = _body(commit, numbers) | more
         name = _name("commit", number)
         if not self._storage.put_if_absent(name, _sealed("commit", number, body)):
             raise RunBusy(
@@ -197,7 +194,7 @@ class Ledger:
                     counters[name] = counters.get(name, 0) - value
             for table, digest in body["digests"].items():
                 digests[table] = digests.get(table, 0) - int.from_bytes(digest)
-        commit = Commit(counters=counters, digests=digests, notes={"taken back": self.state.failed})
+        commit = Commit(counters=counters, digests=digests, notes={_TAKEN_BACK: self.state.failed})
         self.append(commit, session=True, undone=_packed(sorted(items)), gone=gone)
         return len(items)
 
@@ -260,23 +257,67 @@ def advance(storage: Storage, state: RunState) -> bool:
     return state.last > before
 
 
-def commit_of(storage: Storage, file: str) -> int | None:
-    """The commit that names a shard, by reading the log; for messages about a lost shard."""
-    for number in _Names(storage).commits:
-        try:
-            body = _opened(storage, "commit", number)
-        except _Damaged:
-            continue
-        if any(ShardInfo(*fields).file == file for fields in body["shards"]):
-            return number
-    return None
+class Entry(NamedTuple):
+    """One object of the ledger as it is read back: ``problem`` says what is wrong with it, if anything is."""
+
+    kind: str
+    number: int
+    problem: str = ""
+    #: Of a commit: the shards it names, those that it says are gone, the commits that it takes back, whether it failed.
+    shards: Sequence[ShardInfo] = ()
+    gone: Sequence[str] = ()
+    taken_back: Sequence[int] = ()
+    failed: bool = False
 
 
-def roll_back(number: int) -> str:
-    """How to roll a run back to before commit ``number``, as the end of a message."""
+def entries(storage: Storage) -> Iterator[Entry]:
+    """Every object of the ledger, also commits that are missing. Raises InputError for a newer version."""
+    names = _Names(storage)
+    last = max((0, *names.commits, *names.checkpoints, *names.indexes))
+    kinds = {"commit": range(1, last + 1), "checkpoint": names.checkpoints, "index": names.indexes}
+    for kind, numbers in kinds.items():
+        for number in numbers:
+            try:
+                body = _opened(storage, kind, number)
+            except _Absent:
+                yield Entry(kind, number, "missing, though there are later ones")
+            except _Damaged as error:
+                yield Entry(kind, number, str(error).partition(": ")[2])
+            else:
+                if kind != "commit":
+                    yield Entry(kind, number)
+                    continue
+                shards = [ShardInfo(*fields) for fields in body["shards"]]
+                taken_back = body["notes"].get(_TAKEN_BACK, ())
+                yield Entry(kind, number, "", shards, body.get("gone", ()), taken_back, bool(body.get("failed")))
+
+
+def object_name(kind: str, number: int) -> str:
+    """The name of an object of the ledger in its store."""
+    return _name(kind, number)
+
+
+def drop_commits(storage: Storage, numbers: Iterable[int], why: str) -> None:
+    """Replace commits by empty ones: their shards are no longer named, their items no longer done.
+
+    Only under the run's lock. If it is interrupted, the same call completes it.
+    """
+    dropped, names = sorted(numbers), _Names(storage)
+    if not dropped:
+        return
+    for kind, known in (("checkpoint", names.checkpoints), ("index", names.indexes)):
+        for number in known:
+            if number >= dropped[0]:  # a cache, which holds what is dropped
+                storage.delete(_name(kind, number))
+    for number in dropped:
+        storage.replace(_name("commit", number), _sealed("commit", number, _body(Commit(notes={"dropped": why}))))
+
+
+def repair(storage: Storage) -> str:
+    """How to go on without something damaged, as the end of a message."""
     return (
-        f"delete every file in {FOLDER} numbered {number} or higher, checkpoints too, then run the same command: "
-        "the items of those commits are done again"
+        f"`t2t verify {storage.describe('').rstrip('/')} --files --repair` drops it, and then the command that made"
+        " the run makes its items again"
     )
 
 
@@ -358,14 +399,14 @@ def _commit(storage: Storage, number: int) -> dict[str, Any]:
     except _Damaged as error:
         raise InputError(
             f"{error}: commit {number} is lost, and with it which shards and items it named; "
-            f"restore it, or {roll_back(number)}"
+            f"restore it from a copy; or {repair(storage)}"
         ) from None
 
 
 def _gone(storage: Storage, number: int) -> InputError:
     return InputError(
         f"{storage.describe(_name('commit', number))}: missing, though later commits exist: commit {number} "
-        f"is lost, and with it which shards and items it named; restore it, or {roll_back(number)}"
+        f"is lost, and with it which shards and items it named; restore it from a copy; or {repair(storage)}"
     )
 
 
@@ -379,6 +420,19 @@ class _Absent(_Damaged):
 
 def _name(kind: str, number: int) -> str:
     return f"{FOLDER}{'' if kind == 'commit' else kind + '-'}{number:012d}.mp"
+
+
+def _body(commit: Commit, numbers: Sequence[int] = ()) -> dict[str, Any]:
+    """A commit as it is stored; ``numbers`` are its items, ascending."""
+    return {
+        "shards": list(commit.shards),
+        "items": _packed(numbers),
+        "counters": {name: _held(value) for name, value in commit.counters.items()},
+        "digests": {table: (digest % 2**128).to_bytes(16) for table, digest in commit.digests.items()},
+        "notes": dict(commit.notes),
+        **({"failed": True} if commit.failed else {}),
+        **({"stopped": commit.stopped} if commit.stopped else {}),
+    }
 
 
 def _sealed(kind: str, number: int, body: Mapping[str, Any]) -> bytes:
@@ -395,7 +449,12 @@ def _checksum(version: int, kind: str, number: int, packed: bytes) -> bytes:
 def _opened(storage: Storage, kind: str, number: int) -> dict[str, Any]:
     """The body of an object; raises _Damaged, or InputError for a version this t2t does not know."""
     where = storage.describe(_name(kind, number))
-    data = storage.read(_name(kind, number))
+    try:
+        data = storage.read(_name(kind, number))
+    except InputError as error:
+        if isinstance(error.__cause__, NotAFile):
+            raise _Damaged(str(error)) from None
+        raise
     if data is None:
         raise _Absent(f"{where}: gone while the ledger was read")
     try:

@@ -13,6 +13,7 @@ from t2t_dist.core.errors import InputError
 
 from .migrations import SCHEMA_VERSION
 from .objects.base import Storage
+from .sealed_json import AlteredContent, sealed, unsealed
 
 NAME = "run.json"
 
@@ -60,7 +61,11 @@ def read_manifest(storage: Storage) -> Manifest:
                 f"{where}: rows of schema version {version}, this t2t reads versions 1 to {SCHEMA_VERSION};"
                 " use the t2t that wrote the run or a newer one"
             )
-        return Manifest.model_validate(raw)
+        return Manifest.model_validate(unsealed(raw))
+    except AlteredContent as error:
+        raise InputError(
+            f"{where}: {error}; restore it from a copy, or, if you changed it yourself, remove its checksum"
+        ) from None
     except (orjson.JSONDecodeError, ValidationError, AttributeError) as error:
         text = " ".join(str(error).split())[:160]
         raise InputError(f"{where} can't be read ({text}); restore it or start again in another directory") from None
@@ -74,6 +79,15 @@ def changed_parts(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]
     return ["the domain's database, policy, tools or words, or the run it is made from"]
 
 
+def check_present(storage: Storage) -> None:
+    """Raises InputError: a directory with rows has no manifest, and any run could claim it."""
+    if storage.size(NAME) is None:
+        raise InputError(
+            f"{storage.describe(NAME)} is missing, though the run has rows, so that it is not known which run this is;"
+            " restore it from a copy, or give another --out"
+        )
+
+
 def claim(storage: Storage, manifest: Manifest, *, empty: bool = False) -> bool:
     """Assign the directory to this run, or check that it is this run's already: True if it was.
 
@@ -82,7 +96,7 @@ def claim(storage: Storage, manifest: Manifest, *, empty: bool = False) -> bool:
     Raises:
         InputError: it belongs to a run with other settings (the message lists them), other code or another source.
     """
-    data = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+    data = sealed(manifest.model_dump(mode="json"))
     if storage.put_if_absent(NAME, data):
         return False
     there = read_manifest(storage)

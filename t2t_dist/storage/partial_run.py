@@ -53,7 +53,7 @@ class PartialRun:
         #: Hashes of the parts of the source, by name.
         self.parts: dict[str, str] = {}
         self.run_id, self.kind = self._manifest()
-        self._reader = RunReader(self.storage, SCHEMAS)
+        self._reader = RunReader(self.storage, SCHEMAS, self._notes)
         self.state: LedgerState = self._reader.state
         self.status = self._status()
         if not any(self.state.shards.values()):
@@ -83,7 +83,8 @@ class PartialRun:
     def _status(self) -> dict[str, Any] | None:
         try:
             status = read_status(self.storage)
-        except InputError:
+        except InputError as error:
+            self._notes.append(f"{error}: whether it is finished is not known")
             return None
         if status is None or status.get("run_id") != self.run_id or status.get("state") in ("finished", None):
             return status
@@ -105,6 +106,11 @@ class PartialRun:
             more = f" (and {len(lost) - _SHOWN} more shards of {table})" if len(lost) > _SHOWN else ""
             found += [*lost[: _SHOWN - 1], f"{lost[min(_SHOWN, len(lost)) - 1]}{more}"] if lost else []
         return found
+
+    @property
+    def unchecked(self) -> list[str]:
+        """A note on shards without checksums, if there are any. It limits no figure, so it is none of ``notes``."""
+        return self._reader.unchecked_note(self.path)
 
     def note(self, text: str) -> None:
         """Add a note, once."""

@@ -31,7 +31,7 @@ from types import TracebackType
 import orjson
 import psutil
 
-from t2t_dist.core.errors import RunBusy, StoreUnavailable
+from t2t_dist.core.errors import InputError, RunBusy, StoreUnavailable
 
 from .objects.base import Storage
 
@@ -173,10 +173,7 @@ class RunLock:
 
     def _read(self, name: str) -> tuple[bytes | None, Owner | None]:
         data = self._storage.read(name)
-        try:
-            return data, None if data is None else Owner(**orjson.loads(data))
-        except (ValueError, TypeError):
-            return data, None
+        return data, None if data is None else _owner_of(data)
 
     def _numbers(self) -> list[int]:
         return [int(match[1]) for name in self._storage.names(_FOLDER) if (match := _NAME.fullmatch(name))]
@@ -186,6 +183,28 @@ class RunLock:
 
     def _bytes(self) -> bytes:
         return orjson.dumps(asdict(self._owner), option=orjson.OPT_INDENT_2)
+
+
+def unreadable_locks(storage: Storage) -> list[str]:
+    """Names of lock objects that are not what a driver writes."""
+    found = []
+    for name in filter(_NAME.fullmatch, storage.names(_FOLDER)):
+        try:
+            data = storage.read(name)
+        except StoreUnavailable:
+            raise
+        except InputError:
+            data = b""
+        if data is not None and _owner_of(data) is None:
+            found.append(name)
+    return found
+
+
+def _owner_of(data: bytes) -> Owner | None:
+    try:
+        return Owner(**orjson.loads(data))
+    except (ValueError, TypeError):
+        return None
 
 
 def _name(number: int) -> str:

@@ -7,12 +7,13 @@ worded for the viewer unless the caller gives its own wording.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.ipc
 
 from t2t_dist.core.errors import InputError
@@ -20,12 +21,18 @@ from t2t_dist.core.errors import InputError
 from .ledger import ShardInfo
 from .migrations import is_current, lift, schema_version
 from .objects.base import Storage
+from .objects.blocks import BLOCK, AlteredBytes, CheckedFile, altered_blocks, as_bytes
+
+_FORMAT = ds.IpcFileFormat()
+#: Bytes that are read at once to check a whole shard.
+_PIECE = 128 * BLOCK
 
 
 class Shard:
     """A shard that the ledger names, open for reading by place. Only the sizes of its batches are kept in memory.
 
-    Every method raises InputError, one line, when the shard is missing, damaged or of a newer schema version.
+    Whatever is read is checked first, by the checksums in the ledger. Every method raises InputError, one line, when
+    the shard is missing, damaged or of a newer schema version.
     """
 
     def __init__(
@@ -39,25 +46,58 @@ class Shard:
     def check(self) -> pa.Schema:
         """The schema in the file, once the file has the ledger's size, opens, and is of a known schema version."""
         self._check_size()
-        with self._opened() as (_, reader):
-            schema: pa.Schema = reader.schema
-            return schema
+        with self.guarded():
+            schema: pa.Schema = self._open()[1].schema
+        return schema
+
+    def check_all(self) -> None:
+        """Read every byte and compare it with the checksums; a shard without them is decoded."""
+        self._check_size()
+        with self.guarded():
+            if not self.info.sums:
+                self._open()[1].read_all().validate(full=True)
+                return
+            file: Any
+            with self._storage.filesystem.open_input_file(self.info.file) as file:
+                altered = [
+                    block
+                    for start in range(0, self.info.bytes, _PIECE)
+                    for block in altered_blocks(file.read_at(_PIECE, start), start // BLOCK, self.info.sums)
+                ]
+        if altered:
+            more = f", and {len(altered) - 3} more of {BLOCK:,} bytes" if len(altered) > 3 else ""
+            raise self.lost(as_bytes(altered[:3], self.info.bytes, more))
 
     @property
     def is_current(self) -> bool:
         """Whether its rows need no lifting. Only after :meth:`check` or any reading."""
         return is_current(self._version)
 
-    def lifted(self) -> pa.Table:
-        """All rows, as rows of the current schema version."""
-        with self._opened() as (_, reader):
-            return self._lifted(reader)
+    def scan(
+        self, columns: Sequence[str] | Mapping[str, ds.Expression] | None, filter: ds.Expression | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The shard's record batches one by one: these columns of the rows for which ``filter`` holds."""
+        with self.guarded():
+            file, reader = self._open()
+            lifted = None if self.is_current else self._lifted(reader)
+        # Outside of the guard: a filter on a column that does not exist is no damage.
+        wanted: Any = list(columns) if isinstance(columns, Sequence) else columns
+        chosen: Any = {"columns": wanted, "filter": filter, "batch_readahead": 2}
+        scanner = (
+            _FORMAT.make_fragment(file).scanner(**chosen) if lifted is None else ds.dataset(lifted).scanner(**chosen)
+        )
+        with self.guarded():
+            for batch in scanner.to_batches():
+                batch.validate(full=True)  # altered bytes may point anywhere, and following them crashes
+                yield batch
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turns an error of Arrow or of the store into the one line about this shard."""
         try:
             yield
+        except AlteredBytes as error:
+            raise self.lost(str(error)) from None
         except (pa.ArrowException, OSError) as error:
             raise self.lost(f"unreadable ({str(error).splitlines()[0].rstrip('.')})") from error
 
@@ -96,7 +136,8 @@ class Shard:
 
     def batch(self, number: int, names: Sequence[str] | None = None) -> pa.RecordBatch:
         """One record batch, of all columns or of these. A shard of an older schema version is one batch."""
-        with self._opened() as (file, reader):
+        with self.guarded():
+            file, reader = self._open()
             if not self.is_current:
                 (found,) = _select(self._lifted(reader), names).combine_chunks().to_batches()
                 return found
@@ -111,7 +152,8 @@ class Shard:
 
     def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         self._check_size()
-        with self._opened() as (file, reader):
+        with self.guarded():
+            file, reader = self._open()
             if not self.is_current:
                 yield from _select(self._lifted(reader), names).combine_chunks().to_batches()
                 return
@@ -128,13 +170,16 @@ class Shard:
         if size != self.info.bytes:
             raise self.lost(f"{size} bytes long instead of {self.info.bytes}")
 
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, Any]]:
-        """The shard's file and an Arrow reader of it, its schema version checked."""
-        with self.guarded(), self._storage.filesystem.open_input_file(self.info.file) as file:
-            reader = pa.ipc.open_file(file)
-            self._version = schema_version(reader.schema, self._storage.describe(self.info.file))
-            yield file, reader
+    def _open(self) -> tuple[Any, Any]:
+        """The shard's file and an Arrow reader of it, its schema version checked. Closed with the last reference: a
+        thread of Arrow's may still be reading ahead when nobody waits for it any more."""
+        file: Any = self._storage.filesystem.open_input_file(self.info.file)
+        if self.info.sums:
+            checked: Any = CheckedFile(file, self.info.bytes, self.info.sums)
+            file = pa.PythonFile(checked, mode="r")
+        reader = pa.ipc.open_file(file)
+        self._version = schema_version(reader.schema, self._storage.describe(self.info.file))
+        return file, reader
 
     def _lifted(self, reader: Any) -> pa.Table:
         table = reader.read_all()

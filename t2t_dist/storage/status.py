@@ -11,6 +11,7 @@ import orjson
 from t2t_dist.core.errors import InputError
 
 from .objects.base import Storage
+from .sealed_json import sealed, unsealed
 
 NAME = "status.json"
 #: A request for the stacks of live episodes, put there by an observer; the driver answers in the second object.
@@ -27,12 +28,12 @@ class StatusFile:
         self._began = time.time()
 
     def write(self, state: str, why: str = "", **what: Any) -> None:
-        """Write the progress; ``state`` is running, finished, stopped or failed. Errors of the store are ignored:
-        they don't matter here, and will show with the shards and the ledger."""
+        """Write the progress; ``state`` is running, finished, stopped or failed, ``commits`` the ledger's last number.
+        Errors of the store are ignored: they don't matter here, and will show with the shards and the ledger."""
         data = {"run_id": self._run_id, "state": state, "why": why, "at": time.time(), "began": self._began}
         data |= {"host": os.uname().nodename, "pid": os.getpid(), **what}
         try:
-            self._storage.replace(NAME, orjson.dumps(data, option=orjson.OPT_INDENT_2), wait=False)
+            self._storage.replace(NAME, sealed(data), wait=False)
         except InputError:
             pass
 
@@ -47,11 +48,47 @@ def read_status(storage: Storage) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        status: dict[str, Any] = orjson.loads(data)
+        status: dict[str, Any] = unsealed(orjson.loads(data))
         status["age_s"] = max(0.0, time.time() - status["at"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise InputError(f"{storage.describe(NAME)} can't be read; the driver will write it again") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{storage.describe(NAME)} can't be read; a driver at work writes it again, and the rest of the run is read"
+            " without it"
+        ) from None
     return status
+
+
+def rewritten(storage: Storage, state: str, why: str, commits: int) -> None:
+    """Change the state in a status that no driver writes any more; one that can't be read is removed."""
+    try:
+        status = read_status(storage)
+    except InputError:
+        return storage.delete(NAME)
+    if status is not None:
+        del status["age_s"]
+        storage.replace(NAME, sealed({**status, "state": state, "why": why, "commits": commits}))
+
+
+def commits_known(storage: Storage) -> int:
+    """The number of the last commit that the status knows of; 0 if it is not known. To be read before the ledger, which
+    only grows."""
+    try:
+        known = (read_status(storage) or {}).get("commits")
+    except InputError:
+        return 0
+    return known if isinstance(known, int) else 0
+
+
+def cut_short(storage: Storage, known: int, last: int) -> str:
+    """What is wrong with a ledger that ends at commit ``last`` although the status knows of ``known``; empty if it does
+    not."""
+    if known <= last:
+        return ""
+    return (
+        f"{storage.describe('')}: its ledger ends at commit {last}, but {NAME} knows of {known}: the last"
+        f" {known - last} are missing, and with them their rows; restore them from a copy, or go on without them: the"
+        " command that made the run makes their items again"
+    )
 
 
 class StackRequests:

@@ -223,7 +223,7 @@ class _Part:
     def finish(self) -> ShardInfo:
         with self.file.explained():
             self._ipc.close()
-        return ShardInfo(self.table, self.name, self.rows, self.file.commit())
+        return ShardInfo(self.table, self.name, self.rows, *self.file.commit())
 
 
 def _batch(table: str, rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:

@@ -31,7 +31,7 @@ from t2t_dist.storage.objects.base import resolved
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.rows import from_row
 from t2t_dist.storage.shard import Shard
-from t2t_dist.storage.status import STALE_S, read_status
+from t2t_dist.storage.status import STALE_S, cut_short, read_status
 
 from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
 
@@ -67,6 +67,7 @@ class ViewedRun:
         self._seen: dict[str, int] = {}
         self._gone = 0
         self._problems: list[str] = []
+        self._status_problem = ""
         self._ledger_broken = False
         self._domain: Domain | str | None = None
         self._read_manifest()
@@ -115,9 +116,9 @@ class ViewedRun:
     def _follow(self) -> bool:
         before = self.status
         try:
-            self.status = read_status(self.storage)
-        except InputError:
-            pass  # the driver will write it again
+            self.status, self._status_problem = read_status(self.storage), ""
+        except InputError as error:
+            self._status_problem = str(error)  # until the driver writes it again
         changed = (before or {}).get("state") != (self.status or {}).get("state")
         if not self.opened:
             self.opened = changed = True
@@ -128,6 +129,9 @@ class ViewedRun:
                 return changed
             except InputError as error:
                 self._broken(error)
+            known = (self.status or {}).get("commits", 0)
+            if not self._ledger_broken and (why := cut_short(self.storage, known, self.state.last)):
+                self._problems.append(why)
         try:
             changed |= advance(self.storage, self.state)
         except StoreUnavailable:
@@ -172,7 +176,7 @@ class ViewedRun:
 
     @property
     def problems(self) -> list[str]:
-        found = list(dict.fromkeys(self._problems))
+        found = list(dict.fromkeys([*self._problems, *filter(None, [self._status_problem])]))
         more = len(found) - _SHOWN_PROBLEMS
         return found[:_SHOWN_PROBLEMS] + ([f"... and {more:,} more like these"] if more > 0 else [])
 

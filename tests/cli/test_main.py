@@ -297,7 +297,8 @@ def test_a_truncated_ledger_object(generated: tuple[Path, dict[str, object]], tm
     objects[1].write_bytes(objects[1].read_bytes()[:20])
     line = refused("report", run)
     assert objects[1].name in line
-    assert "same command" in line
+    assert "verify" in line
+    assert "--repair" in line
 
 
 def test_tasks_of_another_schema_version(generated: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
@@ -319,6 +320,38 @@ def test_altered_rows_are_found_by_verify(generated: tuple[Path, dict[str, objec
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert shard.name in done.stderr or "not those that were committed" in done.stderr
+
+
+def test_a_flipped_bit_is_noticed_and_what_it_hit_is_made_again(
+    generated: tuple[Path, dict[str, object]], local_ray: None, tmp_path: Path
+) -> None:
+    run = copied(generated, tmp_path)
+    shard = max((run / "episodes").glob("*.arrow"), key=lambda path: path.stat().st_size)
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 4
+    shard.write_bytes(bytes(data))
+    assert shard.name in refused("regrade", run)
+    exported = here("export", run, "-f", "hf", "--out", tmp_path / "hf")
+    assert shard.name in exported.stderr
+    checked = here("verify", run, "--files")
+    assert checked.returncode == 1
+    assert f"episodes/{shard.name}: bytes" in checked.stderr
+    assert "--repair" in refused("verify", run, "--repair")
+    assert here_json("verify", run, "--files", "--repair")["dropped_rows"] > 0
+    assert "not finished (stopped)" in here("report", run, "--no-html").stderr
+    size = ("--trajectories", TRAJECTORIES, "--seed", 7, "--workers", 1)
+    again = here_json("generate", "--domain", "retail", *size, "--out", run)
+    assert again["digest"] == generated[1]["digest"]
+    assert here_json("verify", run, "--files")["damaged"] == []
+
+
+def test_a_manifest_that_is_gone_is_not_made_up(
+    generated: tuple[Path, dict[str, object]], local_ray: None, tmp_path: Path
+) -> None:
+    run = copied(generated, tmp_path)
+    (run / "run.json").unlink()
+    assert "which run this is" in refused("generate", "--domain", "retail", "--trajectories", 9, "--out", run)
+    assert not (run / "run.json").exists()
 
 
 async def test_a_wrong_key_is_one_line(generated: tuple[Path, dict[str, object]], tmp_path: Path) -> None:

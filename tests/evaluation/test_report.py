@@ -219,7 +219,7 @@ def newer_rows(folder: Path) -> None:
     (entry,) = (folder / "ledger").glob("0*1.mp")
     body = msgpack.unpackb(msgpack.unpackb(entry.read_bytes())[-1], strict_map_key=False)
     shards = [ShardInfo(*fields) for fields in body["shards"]]
-    shards = [s._replace(bytes=path.stat().st_size) if s.table == "episodes" else s for s in shards]
+    shards = [s._replace(bytes=path.stat().st_size, sums=b"") if s.table == "episodes" else s for s in shards]
     entry.unlink()
     Ledger(open_storage(folder)).append(Commit(shards=shards, items=range(1), counters=body["counters"]))
 

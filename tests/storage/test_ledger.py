@@ -22,7 +22,8 @@ from t2t_dist.storage.ledger import (
     RunState,
     ShardInfo,
     advance,
-    commit_of,
+    drop_commits,
+    entries,
     read_state,
     shards_of,
 )
@@ -182,15 +183,14 @@ def test_damaged_commit(tmp_path: Path, damage: Callable[[bytes], bytes]) -> Non
         Ledger(storage)
     assert str(raised.value) == (
         f"{tmp_path}/{commit_name(4)}: truncated or damaged ({len(damage(good))} bytes): commit 4 is lost, and with it "
-        "which shards and items it named; restore it, or delete every file in ledger/ numbered 4 or higher, "
-        "checkpoints too, then run the same command: the items of those commits are done again"
+        "which shards and items it named; restore it from a copy; or `t2t verify "
+        f"{tmp_path} --files --repair` drops it, and then the command that made the run makes its items again"
     )
     # The advice works.
-    for number in (4, 5, 6):
-        storage.delete(commit_name(number))
+    drop_commits(storage, [4], "damaged")
     ledger = Ledger(storage)
-    assert (ledger.state.last, list(ledger.state.items)) == (3, [10, 20, 30])
-    assert ledger.append(Commit(items=[40])) == 4
+    assert (ledger.state.last, list(ledger.state.items)) == (6, [10, 20, 30, 50, 60])
+    assert ledger.append(Commit(items=[40])) == 7
 
 
 @given(st.data())
@@ -218,7 +218,7 @@ def test_missing_commit(tmp_path: Path) -> None:
     storage, _ = filled(tmp_path)
     storage.delete(commit_name(2))
     storage.delete(commit_name(3))
-    with pytest.raises(InputError, match=r"0002\.mp: missing.*commit 2 is lost.*delete every file.* numbered 2 or"):
+    with pytest.raises(InputError, match=r"0002\.mp: missing.*commit 2 is lost.*verify .* --files --repair"):
         Ledger(storage)
 
 
@@ -240,7 +240,7 @@ def test_newer_version(tmp_path: Path, kind: str) -> None:
     storage, _ = filled(tmp_path)
     name = commit_name(7) if kind == "commit" else "ledger/checkpoint-000000000007.mp"
     storage.replace(name, sealed_as(9, kind, 7, {"all": "different"}))
-    with pytest.raises(InputError, match=f"in format 9 of a {kind}, this t2t reads up to [23]; use a newer t2t"):
+    with pytest.raises(InputError, match=f"in format 9 of a {kind}, this t2t reads up to 3; use a newer t2t"):
         Ledger(storage)
 
 
@@ -311,10 +311,22 @@ def test_a_run_of_version_2_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert (state.failed, state.stopped, state.gone) == ([], "", set())
 
 
-def test_commit_of_a_shard(tmp_path: Path) -> None:
-    storage, _ = filled(tmp_path)
-    assert commit_of(storage, shard(5).file) == 5
-    assert commit_of(storage, "episodes/other.arrow") is None
+@given(st.sets(st.integers(1, 9)), st.integers(1, 4))
+@settings(deadline=None, max_examples=30)
+def test_dropped_commits_leave_the_others(dropped: set[int], spacing: int) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
+        patch.setattr(ledger_module, "CHECKPOINT_EVERY", spacing)
+        storage, _ = filled(Path(directory), 9)
+        drop_commits(storage, dropped, "damaged")
+        left = [number for number in range(1, 10) if number not in dropped]
+        state = read_state(storage)
+        assert [each.file for each in state.shards.get("episodes", [])] == [shard(number).file for number in left]
+        assert list(state.items) == [10 * number for number in left]
+        ledger = Ledger(storage)
+        for number in sorted(dropped):
+            ledger.append(Commit(shards=[shard(number)], items=[10 * number]))
+        assert list(read_state(storage).items) == [10 * number for number in range(1, 10)]
+        assert not [entry for entry in entries(storage) if entry.problem]
 
 
 def test_reads_version_1_for_ever(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class ReportData:
 
     @property
     def notes(self) -> list[str]:
-        notes = list(self.reading.notes)
+        notes = [*self.reading.notes, *self.reading.unchecked]
         if self.reading.kind == "evaluate" and self.reading.source is not None:
             notes += [f"the run its tasks come from: {note}" for note in self.reading.source.notes]
         return notes

@@ -17,13 +17,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.fs
 
 #: Folder of unfinished objects, so that no listing and no reader's glob ever finds one.
 TEMPORARY = "tmp"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+Sums = bytes  # a field of Written has the other name
+
+
+class Written(NamedTuple):
+    """A shard that has its name: its size in bytes, and the checksums of its blocks (``blocks.py``)."""
+
+    bytes: int
+    sums: Sums
 
 
 class Storage(ABC):
@@ -99,8 +109,8 @@ class ShardFile(ABC):
         """Context for writes to ``sink``: turns a full disk into an InputError that names the shard."""
 
     @abstractmethod
-    def commit(self) -> int:
-        """Close the shard, make it durable, give it its name. Returns the size in bytes."""
+    def commit(self) -> Written:
+        """Close the shard, make it durable, give it its name."""
 
     @abstractmethod
     def discard(self) -> None:

@@ -12,10 +12,14 @@ import pyarrow as pa
 import pyarrow.fs
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import read_file
 
-from .base import TEMPORARY, ShardFile, Storage
+from .base import TEMPORARY, ShardFile, Storage, Written
+from .blocks import SummedSink
 from .disk_errors import explained
 
+#: Most bytes of an object that is read whole; shards are not.
+_MOST = 1 << 30
 #: Errors of os.link on file systems without hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -108,8 +112,7 @@ class LocalStorage(Storage):
         path = self.describe(name)
         with explained(path):
             try:
-                with open(path, "rb") as file:
-                    return file.read()
+                return read_file(path, _MOST)
             except FileNotFoundError:
                 return None
 
@@ -197,25 +200,24 @@ class LocalShard(ShardFile):
     def __init__(self, path: str, temporary: str) -> None:
         self._path = path
         self._temporary = temporary
-        self.sink = pa.OSFile(temporary, mode="wb")
+        self._summed = SummedSink(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        self.sink = self._summed.sink
 
     @contextmanager
     def explained(self) -> Iterator[None]:
         with explained(self._path):
             yield
 
-    def commit(self) -> int:
+    def commit(self) -> Written:
         with explained(self._path):
             # Order matters: if the name were durable before the bytes, a power cut could leave a named, empty shard.
-            os.fsync(self.sink.fileno())
-            self.sink.close()
-            size = os.stat(self._temporary).st_size
+            written = self._summed.finish(sync=True)
             os.replace(self._temporary, self._path)
             _sync_directory(os.path.dirname(self._path))
-        return size
+        return written
 
     def discard(self) -> None:
-        self.sink.close()
+        self._summed.drop()
         with explained(self._temporary):
             try:
                 os.unlink(self._temporary)

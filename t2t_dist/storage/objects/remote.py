@@ -18,12 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
 
-import pyarrow as pa
-import pyarrow.fs
-
 from t2t_dist.core.errors import InputError, StoreUnavailable
 
-from .base import TEMPORARY, ShardFile, Storage
+from .base import TEMPORARY, ShardFile, Storage, Written
+from .blocks import SummedSink
 from .disk_errors import explained
 
 #: Seconds to wait for a store that is out of reach; fewer at the first contact, where the address may be wrong.
@@ -194,25 +192,24 @@ class RemoteShard(ShardFile):
         self._where = tempfile.gettempdir()
         with self.explained():
             descriptor, path = tempfile.mkstemp(prefix="t2t-shard-")
-            os.close(descriptor)
             try:
-                self.sink = pa.OSFile(path, mode="wb")
                 self._file: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed by commit and discard
             finally:
                 os.unlink(path)  # a killed worker leaves nothing
+            self._summed = SummedSink(descriptor)
+            self.sink = self._summed.sink
 
     @contextmanager
     def explained(self) -> Iterator[None]:
         with explained(self._where):
             yield
 
-    def commit(self) -> int:
+    def commit(self) -> Written:
         with self.explained(), self._file as file:
-            self.sink.close()
-            size = os.fstat(file.fileno()).st_size
+            written = self._summed.finish(sync=False)
             self._storage.send(self._name, file)
-        return size
+        return written
 
     def discard(self) -> None:
-        self.sink.close()
+        self._summed.drop()
         self._file.close()

@@ -67,7 +67,7 @@ def test_shard_has_no_name_until_it_is_committed(tmp_path: Path) -> None:
     kept.sink.write(b"12345")
     dropped.sink.write(b"12345")
     assert storage.names() == []
-    assert kept.commit() == 5
+    assert kept.commit().bytes == 5
     dropped.discard()
     assert storage.names() == ["episodes/a.arrow"]
     assert os.listdir(tmp_path / "tmp") == []

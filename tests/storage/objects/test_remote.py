@@ -15,6 +15,7 @@ import pyarrow.fs
 import pytest
 
 from t2t_dist.core.errors import InputError, RunBusy, StoreUnavailable
+from t2t_dist.storage.file_check import check_files
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.arrow import ArrowStorage
 from t2t_dist.storage.objects.base import Storage, resolved
@@ -84,9 +85,16 @@ def test_rows_and_ledger_and_clean_up(storage: Storage) -> None:
     dropped.discard()
     reader = RunReader(storage)
     assert [row["number"] for row in reader.rows("tasks")] == [0, 1, 2]
-    assert reader.table("tasks").count_rows() == 3
+    assert reader.table("tasks").num_rows == 3
     assert clean(storage, Ledger(storage).state) == [orphan.file]
     assert [row["number"] for row in RunReader(storage).rows("tasks")] == [0, 1, 2]
+    shard = RunReader(storage).shards("tasks")[1]
+    data = bytearray(storage.read(shard.info.file) or b"")
+    data[len(data) // 2] ^= 1
+    storage.replace(shard.info.file, bytes(data))
+    with pytest.raises(InputError, match=r"tasks/part-w1-.* are not those that were written; 1 rows of table tasks"):
+        list(RunReader(storage).rows("tasks"))
+    assert [damage.file for damage in check_files(storage).damaged] == ["run.json", shard.info.file]
 
 
 def test_one_of_many_puts_wins_whichever_process_it_is_in(s3: str) -> None:
@@ -184,7 +192,7 @@ def test_a_large_shard_goes_in_parts(s3: str, monkeypatch: pytest.MonkeyPatch) -
     shard, data = storage.open_shard("tasks/a.arrow"), os.urandom(12 << 20)
     shard.sink.write(data)
     assert storage.names() == []
-    assert shard.commit() == len(data) == storage.size("tasks/a.arrow")
+    assert shard.commit().bytes == len(data) == storage.size("tasks/a.arrow")
     assert storage.read("tasks/a.arrow") == data
 
 
@@ -210,7 +218,7 @@ def test_a_store_that_is_away_is_waited_for(
     timer = threading.Timer(2.0, server.up)
     timer.start()
     with caplog.at_level(logging.WARNING, "t2t"):
-        assert shard.commit() == 5
+        assert shard.commit().bytes == 5
     timer.join()
     assert ledger.append(Commit(items=[1])) == 1
     assert storage.size("tasks/a.arrow") == 5
