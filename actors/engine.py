@@ -23,6 +23,7 @@ import psutil
 
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import open_file
 from t2t_dist.models.answers import TooLarge, body_of, open_session
 from t2t_dist.models.openai import listed_models
 
@@ -216,7 +217,7 @@ class Engine:
         words = command(self.config, port, host=self.host, gpus=self.gpus, entry=entry)
         env = environment(self.config, self._key, gpus=self.gpus, base=os.environ)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with open(open_file(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as log:
             log.write(f"==== {time.strftime('%Y-%m-%d %H:%M:%S')} {self.name}: {shlex.join(words)}\n".encode())
             log.flush()
             self._log_start = log.tell()
@@ -279,7 +280,7 @@ class Engine:
 
     def _lines(self) -> list[str]:
         try:
-            with self.log.open("rb") as log:
+            with open(open_file(self.log), "rb") as log:
                 end = log.seek(0, os.SEEK_END)
                 log.seek(max(self._log_start, end - _READ_BYTES))
                 return log.read().decode(errors="replace").splitlines()

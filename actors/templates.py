@@ -14,6 +14,7 @@ from typing import Any
 
 from t2t_dist.config.engines import EngineConfig, PoolConfig
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import read_file, read_text
 
 #: Model types that vLLM renders in its own code, so that the checkpoint needs no template.
 _RENDERED_IN_CODE = frozenset(
@@ -37,8 +38,8 @@ def model_dir(model: str) -> Path | None:
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     folder = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{model.replace('/', '--')}"
     try:
-        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
-    except OSError:
+        snapshot = folder / "snapshots" / read_text(folder / "refs" / "main").strip()
+    except (OSError, UnicodeDecodeError):
         return None
     return snapshot if snapshot.is_dir() else None
 
@@ -59,7 +60,7 @@ def template_text(config: EngineConfig, model: str) -> str | None:
     """
     if config.chat_template is not None:
         try:
-            return Path(config.chat_template).expanduser().read_text()
+            return read_text(Path(config.chat_template).expanduser())
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not a text file"
             raise InputError(
@@ -68,7 +69,7 @@ def template_text(config: EngineConfig, model: str) -> str | None:
     folder = model_dir(model)
     if folder is None:
         return None
-    texts = [file.read_text(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
+    texts = [read_file(file).decode(errors="replace") for file in sorted(folder.glob("chat_template*.jinja"))]
     if (folder / "chat_template.json").is_file():
         texts += _templates(_json(folder / "chat_template.json"))
     texts += _templates(_json(folder / "tokenizer_config.json"))
@@ -129,7 +130,7 @@ def _templates(tokenizer: dict[str, Any]) -> list[str]:
 def _json(file: Path) -> dict[str, Any]:
     """A file's JSON object; empty if there is none. The server reports a damaged file."""
     try:
-        data = json.loads(file.read_text())
+        data = json.loads(read_file(file))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

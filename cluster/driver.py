@@ -145,7 +145,9 @@ class Driver:
         end, why, failing = "failed", "", ""
         wish = self._wish()
         serving = served(cluster.metrics, self.metrics)
-        with serving, connected(cluster.address, wish.least) as local, signals(self.signals):
+        # Twice: a signal while Ray starts is kept for the loop, and Ray puts its own handler of SIGTERM in place.
+        at_first, then = signals(self.signals), signals(self.signals)
+        with serving, at_first, connected(cluster.address, wish.least) as local, then:
             self.crew = Crew(self._make, wish, 0.0 if local else cluster.worker_cpus, cluster.wait_s)
             try:
                 self._start_engines(local)

@@ -13,6 +13,22 @@ from typing import Any
 _ONE_SIGNAL_S = 0.3
 
 
+#: Signals that came before :func:`signals` listened.
+_early: list[str] = []
+
+
+def interrupt() -> None:
+    """Let SIGTERM and SIGINT end the start of a run as KeyboardInterrupt. If some library swallows it, :func:`signals`
+    takes the signal over."""
+
+    def stop(number: int, frame: object) -> None:
+        _early.append(signal.Signals(number).name)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
 @contextmanager
 def signals(stopping: list[str]) -> Iterator[None]:
     """Context manager that appends the names of received signals to ``stopping``.
@@ -23,6 +39,8 @@ def signals(stopping: list[str]) -> Iterator[None]:
     """
     previous: dict[signal.Signals, Any] = {}
     last = -math.inf
+    stopping += _early[:1]
+    _early.clear()
 
     def stop(number: int, frame: object) -> None:
         nonlocal last

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from .files import read_text
 from .language import Language, Said, load_language
 from .rules import Clause, Rule, clauses
 from .splits import own
@@ -120,7 +121,7 @@ class Domain:
 
     @cached_property
     def policy(self) -> str:
-        return (self.folder / "policy.md").read_text("utf-8")
+        return read_text(self.folder / "policy.md")
 
     @cached_property
     def clauses(self) -> dict[int, Clause]:

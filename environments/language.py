@@ -10,6 +10,7 @@ In a phrase, ``{slot}`` stands for the spoken form of that argument (``order #W0
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import plain_words
 from .entities import Spec
+from .files import read_text
 from .tools import USER, Tool, ToolSet, problems
 
 #: libyaml's loader is ten times as fast as the Python one; both are safe loaders.
@@ -174,12 +176,14 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
         ValueError: the file is not valid as a :class:`Language`, lacks a request, or names a slot that its tool does
             not have; one line, which names the file.
     """
-    if not file.exists():
+    if not os.path.lexists(file):
         return Language()
     try:
-        language = Language.model_validate(yaml.load(file.read_text("utf-8"), _Loader) or {})
+        language = Language.model_validate(yaml.load(read_text(file), _Loader) or {})
     except ValidationError as error:
         raise ValueError(f"{file}: {problems(error)}") from None
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror or error}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{file} can't be read as YAML: {' '.join(str(error).split())}") from error
     for name, words in language.tools.items():

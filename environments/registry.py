@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -83,6 +84,8 @@ def _adapted(kind: str, what: str) -> type[Domain]:
 
 @lru_cache(maxsize=8)
 def load(name: str, seed: int = 0, scale: float = 1.0) -> Domain:
-    """The domain, built once per process and (name, seed, scale). Raises UnknownDomain, ValueError (the seed)."""
+    """The domain, built once per process and (name, seed, scale). Raises UnknownDomain, ValueError (the seed, -OO)."""
+    if sys.flags.optimize > 1:
+        raise ValueError("Python's option -OO (PYTHONOPTIMIZE=2) removes the docstrings that describe its tools")
     split = name_and_split(name)[1]
     return find(name)(seed=seed if split is None else seed_in(split, seed), scale=scale)

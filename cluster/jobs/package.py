@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import open_file
 
 #: Bytes that Ray's job server accepts in one request.
 LIMIT_BYTES = 100 << 20
@@ -135,11 +136,16 @@ def pack(
                 continue
             if not path.resolve().is_relative_to(top):
                 continue  # a link out of the tree
+            if not _is_utf8(name):
+                raise InputError(
+                    f"{root}: the name {name!a} is not UTF-8, so that it can't be sent; rename the file, let git"
+                    " ignore it, or leave it out with --exclude"
+                )
             try:
                 entry = zipfile.ZipInfo(name, _WHEN)
                 entry.external_attr = (stat.S_IFREG | (0o755 if os.access(path, os.X_OK) else 0o644)) << 16
                 entry.compress_type = zipfile.ZIP_DEFLATED
-                with path.open("rb") as source, archive.open(entry, "w") as sink:
+                with open(open_file(path), "rb") as source, archive.open(entry, "w") as sink:
                     while block := source.read(1 << 20):
                         sink.write(block)
             except OSError as error:
@@ -153,6 +159,14 @@ def pack(
     if size > limit:
         raise InputError(_too_large(root, size, limit, sizes))
     return Package(target, len(sizes) + len(extra or {}), size, secrets)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _too_large(root: Path, size: int, limit: int, sizes: Mapping[str, int]) -> str:

@@ -22,6 +22,7 @@ import orjson
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.printing import keep_secret
+from t2t_dist.environments.files import read_text
 
 from .verdict import Ended
 from .watch import OUT_OF_REACH, LogLines, Watch
@@ -346,7 +347,7 @@ def token_headers() -> dict[str, str]:
     token, file = os.environ.get("RAY_AUTH_TOKEN"), os.environ.get("RAY_AUTH_TOKEN_PATH")
     if not token and file:
         try:
-            token = Path(file).read_text("utf-8").strip()
+            token = read_text(file).strip()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"RAY_AUTH_TOKEN_PATH {file}: {getattr(error, 'strerror', None) or error}") from None
     return {"Authorization": f"Bearer {keep_secret(token)}"} if token else {}

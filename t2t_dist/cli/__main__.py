@@ -1,5 +1,71 @@
-"""Entry point ``python -m t2t_dist.cli``: the same as ``t2t``, where no script of that name is installed."""
+"""Entry point of ``t2t`` and of ``python -m t2t_dist.cli``: what has to be seen to before anything else is loaded.
 
-from .main import main
+The app takes a second to import, and Ctrl-C may come before that too.
+"""
 
-main()
+import os
+import signal
+import sys
+
+#: Commands that make runs: stopped at any moment, they can be started again.
+_RUNS = ("generate", "explore", "convert", "evaluate", "rollout")
+_BAD_INPUT, _INTERRUPTED, _RESUMABLE = 2, 130, 75
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit."""
+    if problem := _problem():
+        sys.stderr.write(f"error: {problem}\n")
+        sys.exit(_BAD_INPUT)
+    makes_run = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _RUNS
+    try:
+        if makes_run:
+            signal.signal(signal.SIGTERM, _interrupt)  # until the driver has its own handlers
+        from .main import main as start
+
+        start()
+    except KeyboardInterrupt:
+        _exit_interrupted(makes_run)
+    except SystemExit as end:
+        if end.code != _INTERRUPTED:
+            raise
+        _exit_interrupted(makes_run)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _exit_interrupted(makes_run: bool) -> None:
+    if makes_run:
+        sys.stderr.write("stopped: interrupted before the run began; the same command starts it\n")
+    sys.exit(_RESUMABLE if makes_run else _INTERRUPTED)
+
+
+def _problem() -> str:
+    """Why no command can work in this process; empty if it can."""
+    if sys.flags.optimize > 1:
+        return (
+            "Python was started with -OO or PYTHONOPTIMIZE=2, which removes the docstrings that describe tools to"
+            " models; unset it"
+        )
+    try:
+        here = os.getcwd()
+    except OSError as error:
+        return f"the working directory can't be used: {error.strerror}; change to another"
+    for what, text in (("the working directory", here), *(("the argument", word) for word in sys.argv[1:])):
+        if not _is_utf8(text):
+            return f"{what} {text!a} is not UTF-8; names of files and folders have to be, so rename it"
+    return ""
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import check_writable, write_file
 from t2t_dist.evaluation.ci_files import junit, markdown
 from t2t_dist.evaluation.compare import Compared, with_baseline
 from t2t_dist.evaluation.results_table import ResultsTable
@@ -51,10 +52,16 @@ class Judged:
             if not self.before.episodes:
                 raise InputError(f"--baseline {baseline} has no graded episode; give an earlier evaluation")
         for option, path in (("--junit", self.checks.junit), ("--markdown", self.checks.markdown)):
-            if path is not None and not Path(path).resolve().parent.is_dir():
+            if path is None:
+                continue
+            if not Path(path).resolve().parent.is_dir():
                 raise InputError(
                     f"{option} {path}: there is no directory {Path(path).resolve().parent}; create it first"
                 )
+            try:
+                check_writable(path)
+            except OSError as error:
+                raise InputError(f"{option} {path}: {error.strerror or error}; give another file") from None
 
     @property
     def texts(self) -> list[str]:
@@ -84,6 +91,6 @@ class Judged:
 
 def _write(path: str, data: bytes) -> None:
     try:
-        Path(path).write_bytes(data)
+        write_file(path, data)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}; give another file") from None

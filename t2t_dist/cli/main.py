@@ -96,7 +96,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point of ``t2t``."""
+    """Run the command that the arguments name; ``__main__.py`` has checked the process."""
     sys.path.insert(0, "")  # a custom domain is named as it is imported from the current directory
     logging.lastResort = LogHandler(logging.WARNING)
     app()

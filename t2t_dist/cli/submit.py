@@ -14,6 +14,7 @@ import yaml
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import read_text
 
 from .common import (
     CLUSTER,
@@ -241,7 +242,7 @@ def _requirements(texts: list[str]) -> list[str]:
             requirements.append(text)
             continue
         try:
-            lines = Path(text).read_text("utf-8").splitlines()
+            lines = read_text(text).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--pip {text}: {getattr(error, 'strerror', None) or error}") from None
         requirements += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

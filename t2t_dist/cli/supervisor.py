@@ -13,6 +13,8 @@ import signal
 import sys
 from collections.abc import Callable
 
+from .common import RESUMABLE
+
 _PR_SET_PDEATHSIG = 1
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -20,7 +22,8 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def supervised(body: Callable[[], int]) -> int | None:
     """Run ``body`` in a child process, and return its exit code; ``None`` if the child was ended before it returned.
 
-    To be called while this process has one thread. An exception of ``body`` is printed as Python prints it and gives 1.
+    To be called while this process has one thread. An exception of ``body`` is printed as Python prints it and gives 1;
+    an interrupt that it does not handle, while it starts or ends, is one line and gives 75.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -67,11 +70,17 @@ def _begin(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:
         os._exit(1)
+    from t2t_dist.cluster.signals import interrupt
+
+    interrupt()
 
 
 def _code_of(body: Callable[[], int]) -> int:
     try:
         return body()
+    except (KeyboardInterrupt, SystemExit):  # Ray turns SIGTERM into the latter
+        sys.stderr.write("stopped: interrupted while the run was starting; the same command resumes it\n")
+        return RESUMABLE
     except BaseException:
         sys.excepthook(*sys.exc_info())
         return 1

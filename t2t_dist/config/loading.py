@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import read_text
 
 from .settings import Config
 
@@ -23,7 +23,7 @@ def load_config(file: str | None, overrides: dict[str, Any]) -> Config:
     data: dict[str, Any] = {}
     if file is not None:
         try:
-            data = yaml.safe_load(Path(file).read_text("utf-8")) or {}
+            data = yaml.safe_load(read_text(file)) or {}
         except OSError as error:
             raise InputError(f"config {file}: {error.strerror or error}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -33,9 +33,14 @@ def load_config(file: str | None, overrides: dict[str, Any]) -> Config:
     for path, value in overrides.items():
         _put(data, path, value)
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
+        config.model_dump_json()  # half a surrogate pair, which YAML can escape, can't be stored
     except ValidationError as error:
         raise InputError(_explain(error, file)) from None
+    except ValueError as error:
+        where = f"config {file}" if file else "config"
+        raise InputError(f"{where}: a text is not UTF-8 ({' '.join(str(error).split())[:120]}); correct it") from None
+    return config
 
 
 def _put(data: dict[str, Any], path: str, value: Any) -> None:

@@ -17,6 +17,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
+from t2t_dist.environments.files import open_file, read_file
 
 from .chat import ChatModel, Conversation, Reply, Usage
 from .completion import MOST_TOKENS
@@ -49,7 +50,7 @@ class Recorder:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self._file: int | None = open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         except OSError as error:
             raise InputError(f"recording {self.path} can't be written: {error.strerror}; give another file") from None
 
@@ -160,7 +161,7 @@ _Answers = list[tuple[int, Reply | str]]
 
 def _read(path: Path) -> dict[str, _Answers]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_file(path).splitlines()
     except OSError as error:
         raise InputError(f"recording {path} can't be read: {error.strerror}; give a file that Recorder wrote") from None
     by_key: dict[str, _Answers] = {}

@@ -11,6 +11,7 @@ from typing import Any
 from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Intent
+from t2t_dist.environments.files import write_file
 from t2t_dist.storage.source_run import Source
 
 from .task_format import raw_of
@@ -54,12 +55,12 @@ def write_json(out: str, value: Any) -> None:
     file = Path(out)
     if "://" in out:
         raise InputError(f"--out {out}: a file on this machine is needed")
-    if file.exists():
+    if os.path.lexists(file):
         raise InputError(f"--out {out} exists; give a new file, such as tasks.json")
     part = file.with_name(f".{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        write_file(part, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
         os.replace(part, file)
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror or error}") from None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import CallPattern, Task
+from t2t_dist.environments.files import read_text
 from t2t_dist.environments.tools import problems
 
 from . import IMPORTED
@@ -121,7 +121,7 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
         InputError: no such file, not JSON, no such list, or a bad task (which, and what is wrong).
     """
     try:
-        text = Path(file).read_text("utf-8")
+        text = read_text(file, None)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -63,3 +65,46 @@ def test_an_invalid_address(address: str, message: str, monkeypatch: pytest.Monk
     with pytest.raises(InputError, match=message) as error, connected(address):
         pass
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_whose_name_is_too_long_for_sockets(
+    monkeypatch: pytest.MonkeyPatch, starts: list[subprocess.Popen[bytes]]
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 60)
+    refused = pytest.raises(InputError, match=r"Ray can't start with its files in /tmp/x+: .* set TMPDIR")
+    with refused as error, connected(None):
+        pass
+    assert not starts
+    most = int(str(error.value).split("at most ")[1].split()[0])
+    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * (most - 5))
+    with connected(None):
+        assert len(starts) == 3
+    starts[-1].kill()
+    starts[-1].wait()
+
+
+def test_a_home_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, starts: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+    for home, given in ((tmp_path, False), (Path("/proc/none"), True), (Path("/dev/null"), True)):
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "")
+        monkeypatch.setenv("HOME", str(home))
+        with connected(None):
+            assert bool(os.environ["RAY_AUTH_TOKEN"]) == given
+        starts.pop().kill()
+
+
+def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**settings: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/closed/ray")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refused)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    refused = pytest.raises(InputError, match=r"Permission denied.*set TMPDIR to a folder that can be written")
+    with refused, connected(None):
+        pass

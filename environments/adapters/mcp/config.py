@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ...files import read_text
 from ...rules import Enforced, Handling
 from ...tools import Kind
 
@@ -174,7 +175,7 @@ def find_file(rest: str) -> Path:
 def load(path: Path) -> McpConfig:
     """Read and validate the file. Raises ValueError: one line that says which key is wrong."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.safe_load(read_text(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path.name} can't be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from ...assistant import transfer_to_human_agents
 from ...base import Domain, Profile, joined
 from ...entities import PLAIN, Spec
+from ...files import read_file, read_text
 from ...language import Language, Said, load_language
 from ...state import Base, Record, World
 from ...tools import Call, Tool, argument_types
@@ -165,7 +166,7 @@ class McpDomain(Domain):
 
     @cached_property
     def policy(self) -> str:
-        return (self.folder / self.config.policy).read_text("utf-8")
+        return read_text(self.folder / self.config.policy)
 
     @cached_property
     def language(self) -> Language:
@@ -174,7 +175,7 @@ class McpDomain(Domain):
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint of every domain, and the whole file: it has rules, samples and words of types."""
-        parts = f"{super().fingerprint}\0".encode() + self.file.read_bytes()
+        parts = f"{super().fingerprint}\0".encode() + read_file(self.file)
         return blake2b(parts, digest_size=8).hexdigest()
 
     @cached_property

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...files import read_file
 from ...json_text import Unreadable, read_json
 from ...state import Key, Record, RecordDiff
 from .config import SnapshotConfig
@@ -117,7 +118,7 @@ class FileSnapshot:
             raise SnapshotError(f"{entry.name} is neither a file nor a directory")
         if size > _MAX_FILE:
             raise SnapshotError(f"{entry.name} has more than {_MAX_FILE >> 20} MiB; leave it out by snapshot.ignore")
-        content = Path(entry.path).read_bytes()
+        content = read_file(entry.path)
         try:
             text = content.decode().replace(str(self.folder), self._shown)
         except UnicodeDecodeError:

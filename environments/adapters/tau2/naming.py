@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...entities import PLAIN, Spec
+from ...files import read_text
 from ...tools import problems
 
 
@@ -38,7 +39,7 @@ class Hints(BaseModel):
 def load_hints(file: Path) -> Hints:
     """Read a hints file. Raises ValueError: one line that says what is wrong with it."""
     try:
-        return Hints.model_validate(yaml.safe_load(file.read_text("utf-8")) or {})
+        return Hints.model_validate(yaml.safe_load(read_text(file)) or {})
     except ValidationError as error:
         raise ValueError(f"{file}: {problems(error)}") from None
     except OSError as error:

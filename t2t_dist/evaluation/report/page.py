@@ -15,6 +15,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.printing import clean
 from t2t_dist.core.schema import INTENTS, Turn
 from t2t_dist.core.version import __version__
+from t2t_dist.environments.files import write_file
 from t2t_dist.grading.diagnose import CODES
 
 from ..results_table import ALL
@@ -153,6 +154,6 @@ def _inert(value: Any) -> Any:
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_file(path, content)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}; give another with --html") from None

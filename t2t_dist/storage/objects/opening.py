@@ -25,6 +25,7 @@ def create_storage(root: str | Path, *, parents: bool = False) -> Storage:
     Raises:
         InputError: it can't be created or written; one line.
     """
+    _check_name(root)
     if is_uri(root):
         return _remote(str(root), create=True)
     return LocalStorage.create(os.path.abspath(root), parents=parents)
@@ -39,9 +40,19 @@ def open_storage(root: str | Path, *, patient: bool = False) -> Storage:
     Raises:
         InputError: it does not exist or can't be read; one line.
     """
+    _check_name(root)
     if is_uri(root):
         return _remote(str(root), create=False, patient=patient)
     return LocalStorage.open(os.path.abspath(root))
+
+
+def _check_name(root: str | Path) -> None:
+    """Raises InputError: the address can't be stored in JSON or printed."""
+    where = root if is_uri(root) else os.path.abspath(root)
+    try:
+        str(where).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{str(where)!a}: the name of a run has to be UTF-8; rename it, or a folder above") from None
 
 
 def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:

@@ -141,3 +141,11 @@ def test_too_large_names_the_largest_and_what_to_do(tree: Path, tmp_path: Path) 
 def test_no_working_tree(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="git init"):
         pack(tmp_path, tmp_path / "p.zip")
+
+
+def test_a_name_that_is_not_utf8_is_refused_unless_it_is_left_out(tree: Path, tmp_path: Path) -> None:
+    (tree / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    with pytest.raises(InputError, match=r"the name 'caf\\udce9\.txt' is not UTF-8.*--exclude") as error:
+        pack(tree, tmp_path / "p.zip")
+    assert "\n" not in str(error.value)
+    assert "new.py" in names(pack(tree, tmp_path / "q.zip", exclude=["caf*"]).path)

@@ -1,0 +1,99 @@
+"""The first seconds of a command: what no process can work with is one line; Ctrl-C has its exit code at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.runs import command, environment, t2t
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def line_of(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_what_is_not_utf8_is_named(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    assert line_of(t2t("report", odd)) == (
+        "error: the argument 'caf\\udce9' is not UTF-8; names of files and folders have to be, so rename it"
+    )
+    (tmp_path / odd).mkdir()
+    assert "the working directory" in line_of(t2t("domains", cwd=tmp_path / odd))
+
+
+def test_docstrings_are_needed() -> None:
+    assert "PYTHONOPTIMIZE=2" in line_of(t2t("domains", PYTHONOPTIMIZE="2"))
+    assert t2t("domains", PYTHONOPTIMIZE="1").returncode == 0
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    script = "import os, runpy, sys; os.rmdir(os.getcwd()); sys.argv[1:] = ['domains'];" + (
+        "runpy.run_module('t2t_dist.cli', run_name='__main__')"
+    )
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert "the working directory can't be used" in line_of(done)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "number", "code"),
+    [
+        (("generate", "--trajectories", "4"), "typer.main", signal.SIGINT, 75),
+        (("generate", "--trajectories", "4"), "typer.main", signal.SIGTERM, 75),
+        (("generate", "--trajectories", "4"), "ray._raylet", signal.SIGINT, 75),
+        (("report", "nowhere"), "typer.main", signal.SIGINT, 130),
+    ],
+)
+def test_interrupted_while_it_loads(
+    arguments: tuple[str, ...], module: str, number: int, code: int, tmp_path: Path
+) -> None:
+    """The signal comes once this module has been imported."""
+    python, *rest = command(*arguments)
+    process = subprocess.Popen(
+        [python, "-X", "importtime", *rest], stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("import time:") and line.split("|")[-1].strip() == module:
+            break
+    process.send_signal(number)
+    said = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
+    assert (process.wait(), "Traceback" in "".join(said)) == (code, False), said
+    assert len(said) == (code == 75), said
+
+
+@pytest.mark.ray
+def test_interrupted_while_its_ray_starts(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("generate", "--trajectories", 4, "--out", tmp_path / "run"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in environment().items() if name != "RAY_ADDRESS"},
+    )
+    started: list[psutil.Process] = []
+    while not started and process.poll() is None:
+        try:
+            found = psutil.Process(process.pid).children(recursive=True)
+            started = [child for child in found if "gcs_server" in child.name()]
+        except psutil.Error:
+            continue
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert (process.wait(), "Traceback" in said) == (75, False), said
+    assert "stopped: " in said
+    psutil.wait_procs(started, timeout=60)
+    assert not [child for child in started if child.is_running()]
