@@ -154,6 +154,10 @@ class Tool:
         )
         return find_values(self.returns, value, asked)
 
+    def text(self, value: Any) -> str:
+        """A result as the text for the caller. Raises TypeError: it is not JSON."""
+        return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The validated arguments as plain data. Raises ToolError that says what to fix."""
         try:
@@ -326,7 +330,7 @@ def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
     try:
         value = found.function(world, **checked)
         # Encoded before anything is sealed: if that fails, the world must be unchanged.
-        content = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+        content = found.text(value)
         # Only edits of WRITE tools are kept.
         changed = world.seal() if found.kind is Kind.WRITE else False
     except ToolError as error:

@@ -8,6 +8,7 @@ part of the grade.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -208,7 +209,7 @@ class _Case:
             yield Finding("format_error", detail, place, not made)
 
     def _repeated(self, fatal: bool) -> Iterator[Finding]:
-        calls = Counter((call.name, orjson.dumps(call.arguments, option=orjson.OPT_SORT_KEYS)) for call in self.issued)
+        calls = Counter((call.name, json.dumps(call.arguments, sort_keys=True)) for call in self.issued)
         words = Counter(normalised(text) for text in self.replay.said if text.count(" ") >= _LOOP_WORDS - 1)
         for (name, _), times in calls.most_common(1):
             if times >= _LOOP:

@@ -1,7 +1,8 @@
 """``t2t export --format tau2-results``: an evaluation as a ``results.json`` that tau2's own commands read.
 
 The reward of each simulation is tau2's verdict, so that ``tau2 evaluate-trajs`` confirms it; ours stands under
-``info``. Failed episodes are infrastructure errors, which tau2 leaves out of its averages.
+``info``. Failed episodes, and those that tau2's evaluator raises an error for, are infrastructure errors, which tau2
+leaves out of its averages.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version
 from t2t_dist.core.schema import Task, Turn
+from t2t_dist.environments.adapters.tau2.domain import parsed_arguments
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
 from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
-from t2t_dist.synthesis.intents.grader_side import fields_of
 
 from .export_tasks import tasks_of, write_json
 from .second_verdict import TERMINATIONS, form_for, tau2_verdict
@@ -115,16 +116,20 @@ def _simulation(domain: Domain, task: Task, row: dict[str, Any]) -> dict[str, An
         made["reward_info"] = {"reward": 0.0, "info": {"note": f"{row['failure']}: {row['message']}"}}
         return made
     found = tau2_verdict(domain, task, turns, row["termination"])
-    made["termination_reason"] = TERMINATIONS.get(row["termination"], "unexpected_error")
-    made["reward_info"] = reward_info(found, form_for(domain, task), raw)
+    if found.reward is None:
+        # Where tau2's evaluator raises, its runs store this; evaluate-trajs would give up the whole file.
+        made["termination_reason"] = _INFRASTRUCTURE
+        made["reward_info"] = {"reward": 0.0, "info": {"note": f"tau2 gives no verdict: {found.error}"}}
+    else:
+        made["termination_reason"] = TERMINATIONS.get(row["termination"], "unexpected_error")
+        made["reward_info"] = reward_info(found, form_for(domain, task), raw)
     made["info"] = {"t2t": {"reward": row["reward"], "termination": row["termination"], "agent": row["agent"]}}
     return made
 
 
 def reward_info(verdict: Verdict, form: Form, raw: dict[str, Any]) -> dict[str, Any]:
-    """A verdict as tau2 stores one."""
-    note = "; ".join([*verdict.notes, verdict.error])
-    info: dict[str, Any] = {"reward": verdict.reward or 0.0, "info": {"note": note}}
+    """A verdict with a reward, as tau2 stores one."""
+    info: dict[str, Any] = {"reward": verdict.reward, "info": {"note": "; ".join(verdict.notes)}}
     criteria = form.evaluation_criteria
     if criteria is None or (verdict.db is None and not verdict.parts):
         return info | {"reward_basis": None}
@@ -166,7 +171,7 @@ def messages(turns: Sequence[Turn], started: float) -> list[dict[str, Any]]:
             continue
         waiting = [f"{number}_{place}_{call.id}" for place, call in enumerate(turn.tool_calls)]
         calls = [
-            {"id": identity, "name": call.name, "arguments": fields_of(call.arguments), "requestor": who}
+            {"id": identity, "name": call.name, "arguments": parsed_arguments(call.arguments) or {}, "requestor": who}
             for identity, call in zip(waiting, turn.tool_calls, strict=True)
         ]
         usage = {"prompt_tokens": turn.prompt_tokens, "completion_tokens": turn.completion_tokens}

@@ -95,7 +95,7 @@ def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, g
         customer=customer,
         writer=IMPORTED,
         seed=0,
-        user=_user_side(domain, form, customer),
+        user=_user_side(form),
         grader=grader,
         certificate=Certificate(intent=intent, replays=[world.digest], reason=text or None),
         verdict="rejected" if reason else "verified",
@@ -196,15 +196,17 @@ def _execute(domain: Domain, world: World, action: Action, side: str) -> ToolRes
         return ToolResult(f"Error: {crash}", True, None, None, False)
 
 
-def _user_side(domain: Domain, form: Form, customer: str) -> UserSide:
-    """The user's side of the task: tau2's fields, and nothing of the grader's."""
+def _user_side(form: Form) -> UserSide:
+    """The user's side of the task: tau2's fields, and nothing of the grader's.
+
+    tau2's customers have no other name than the one that their instructions may say.
+    """
     scenario = form.user_scenario
     said = scenario.instructions
     if not isinstance(said, Instructions):
         said = Instructions(domain="", reason_for_call=said, task_instructions="")
-    name = domain.profile(domain.world(), customer).name if customer else "a customer"
     return UserSide(
-        name=name or "a customer",
+        name="",
         persona=scenario.persona or "",
         reason_for_call=said.reason_for_call,
         known_info=said.known_info or "",

@@ -7,8 +7,8 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Turn
+from t2t_dist.environments.adapters.tau2.domain import parsed_arguments
 from t2t_dist.environments.tools import USER
-from t2t_dist.synthesis.intents.grader_side import fields_of
 
 
 class Asked(NamedTuple):
@@ -37,7 +37,12 @@ def of_turns(turns: Sequence[Turn]) -> list[Message]:
         answers = list(takewhile(lambda later: later.role == "tool", turns[place + 1 :])) if turn.tool_calls else []
         role = "user" if turn.seat == USER else "assistant"
         made = [
-            Asked(call.name, fields_of(call.arguments), role, answers[n].content or "" if n < len(answers) else None)
+            Asked(
+                call.name,
+                parsed_arguments(call.arguments) or {},
+                role,
+                answers[n].content or "" if n < len(answers) else None,
+            )
             for n, call in enumerate(turn.tool_calls)
         ]
         found.append(Message(role, turn.content, made))

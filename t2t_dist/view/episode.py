@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -315,7 +316,7 @@ def _canonical(value: Any) -> bytes:
 
 
 def _key(name: str, arguments: dict[str, Any] | None) -> str:
-    return f"{name} {orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()}"
+    return f"{name} {json.dumps(arguments, sort_keys=True)}"
 
 
 def _checked(call: GoldCall, domain: Domain | str) -> dict[str, Any]:

@@ -262,14 +262,26 @@ class ShopKit(Kit):
         return "Done"
 
     @tool("write")
-    def spoil_order(self, order_id: str, whole: bool) -> str:
-        """Leave what the models do not hold: a defect.
+    def set_amount(self, order_id: str, amount: Any) -> Order:
+        """Set an amount, whatever it is: the model is not asked.
 
         Args:
             order_id: The order.
-            whole: Whether it can't even be written down.
+            amount: How much.
         """
-        self.db.orders[order_id].amount = {object()} if whole else "lots"
+        order = self.db.orders[self._known(self.db.orders, order_id)]
+        order.amount = amount
+        return order  # type: ignore[no-any-return]
+
+    @tool("write")
+    def spoil_order(self, order_id: str, whole: bool) -> str:
+        """Leave what can't be written down: a defect.
+
+        Args:
+            order_id: The order.
+            whole: Not used; nobody knows a value for it, so that nobody explores this.
+        """
+        self.db.orders[order_id].amount = {object()}  # type: ignore[assignment]
         return "Spoilt"
 
     @tool("write")
@@ -336,6 +348,8 @@ class Shop:
 
     def make_tool_call(self, name: str, requestor: str = "assistant", **arguments: Any) -> Any:
         kit = self.user_tools if requestor == "user" else self.tools
+        if kit is None:
+            raise ValueError("User tools not available")
         if name not in kit.tools:
             raise ValueError(f"Tool '{name}' not found.")
         return kit.tools[name](**arguments)
@@ -350,7 +364,7 @@ class Shop:
     def to_json_str(value: Any) -> str:
         def plain(inner: Any) -> Any:
             if isinstance(inner, BaseModel):
-                return inner.model_dump()
+                return inner.model_dump(warnings=False)
             if isinstance(inner, list):
                 return [plain(item) for item in inner]
             if isinstance(inner, set):

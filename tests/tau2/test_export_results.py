@@ -126,6 +126,31 @@ def test_episodes_as_simulations(run: Path) -> None:
     assert found["simulations"][4]["reward_info"]["info"]["note"] == "engine_timeout: no answer"
 
 
+def test_where_tau2_raises_there_is_no_verdict(toy: Domain, tmp_path: Path) -> None:
+    """An assertion about something that is not there: evaluate-trajs would give up the whole file."""
+    known = {"env_type": "assistant", "func_name": "assert_status", "arguments": {"order_id": "O1", "status": "sent"}}
+    lost = {**known, "arguments": {"order_id": "O99", "status": "sent"}}
+    criteria = {"actions": [CANCEL], "communicate_info": ["done"], "env_assertions": [known, lost, known]}
+    task = import_task(toy, TOY, raw("x", evaluation_criteria=criteria), 0, "tau2").task
+    talk = conversation(toy, cancels=False)
+    write_run(tmp_path / "run", [*rows_of([task]), episode(toy, task, talk)], domain=TOY)
+    (simulation,) = exported(tmp_path / "run", "a")["simulations"]
+    assert simulation["termination_reason"] == "infrastructure_error"
+    assert simulation["reward_info"] == {
+        "reward": 0.0,
+        "info": {"note": "tau2 gives no verdict: assertion assert_status raised KeyError: 'O99'"},
+    }
+    assert simulation["info"]["t2t"]["termination"] == "user_stop"
+    assert len(simulation["messages"]) == len(talk.turns)
+
+
+def test_arguments_that_only_tau2_reads_are_exported(toy: Domain) -> None:
+    talk = Transcript(toy).user("Hi")
+    talk.call("count_orders", '{"a": NaN, "b": 1%s}' % (40 * "0"))
+    (call,) = next(message["tool_calls"] for message in messages(talk.turns, 0.0) if message.get("tool_calls"))
+    assert repr(call["arguments"]) == "{'a': nan, 'b': 1%s}" % (40 * "0")
+
+
 def test_each_tool_message_answers_its_call_by_id(toy: Domain) -> None:
     talk = conversation(toy)
     talk.call("count_orders", {})

@@ -93,9 +93,10 @@ class Bench:
             for name, keys in stale.items():
                 if (found := self._by_name.get(name)) is not None:
                     found.load(world, keys)
-        except ValidationError as error:
+        except ValueError as error:
             self._loaded |= {(name, key): _UNKNOWN for name, keys in stale.items() for key in keys}
-            raise Unsound(f"{name} holds what its model does not allow: {problems(error)}") from error
+            why = problems(error) if isinstance(error, ValidationError) else str(error)
+            raise Unsound(f"{name} holds what its model does not allow: {why}") from error
 
     def _take(self, world: World) -> None:
         """Write the differences into a world. Raises Unsound, after all tables are settled."""
@@ -148,12 +149,21 @@ class Bench:
     def call(self, world: World, name: str, arguments: Mapping[str, Any], side: str) -> Any:
         """Execute a tool call on a world as tau2 does: the call, then a synchronisation of the two sides.
 
-        Returns the result as text, or parsed from its JSON. Raises what the tool raises.
+        Returns the result as :func:`plain` does. Raises what the tool raises.
         """
         with self.at(world) as env:
             result = env.make_tool_call(name, requestor=REQUESTORS[side], **arguments)
             env.sync_tools()
             return plain(env, result)
+
+    def absent(self, name: str, arguments: Mapping[str, Any], side: str) -> str:
+        """What tau2 says to a call of a tool that the side does not have."""
+        with self.lock:
+            try:
+                self.env.make_tool_call(name, requestor=REQUESTORS[side], **arguments)
+            except Exception as error:
+                return str(error)
+        return f"Tool '{name}' not found."
 
     def set_up(self, world: World, state: Mapping[str, Any]) -> None:
         """Bring a world into a task's initial state. Raises what a function of the state raises."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing_extensions import get_type_hints
 
 from ...base import Domain, Profile
 from ...entities import find_values
+from ...rules import Clause
 from ...state import Base, Record, World
 from ...tools import AGENT, GENERIC, READ, USER, WRITE, Kind, Tool, ToolError, ToolSet
 from .bench import Bench, Unsound
@@ -21,6 +23,8 @@ from .ground import Ground, ground_of
 from .naming import Hints, Names, singular, type_name
 from .tables import KeyedTable, ListedTable
 
+#: Arguments with more brackets than this are left to the strict reader of all domains.
+_LEVELS = 64
 _CUSTOMERS = ("users", "customers", "accounts", "members", "patients")
 _NOW = re.compile(r"current (?:date and )?time is (\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2})?)")
 #: The clock of a world if the policy names no time.
@@ -32,6 +36,8 @@ class Tau2Domain(Domain):
 
     make: ClassVar[Callable[[], Any]]
     hints: ClassVar[Hints] = Hints()
+    #: By number of a rule, the words of the policy that it stands for.
+    quotes: ClassVar[Mapping[int, str]] = {}
     folder: ClassVar[Path] = Path(__file__).parent
 
     def __init__(self, *, seed: int = 0, scale: float = 1.0) -> None:
@@ -44,13 +50,17 @@ class Tau2Domain(Domain):
         models = {name.removeprefix("user."): table.annotation for name, table in self._tables.items()}
         arguments = (name for function in found.values() for name in inspect.signature(function).parameters)
         self.names = Names(models, arguments, self.hints)
-        made, shown = [], set[str]()
+        made: dict[tuple[str, str], Tool] = {}
+        shown: dict[str, Tool] = {}
         for (side, name), function in found.items():
-            if name not in shown and not kits[side].is_discoverable(name):
-                shown.add(name)
-                made.append(self._tool(name, function, side, _kind(kits[side], name)))
-        self.tools = _Tools(made)
+            made[side, name] = self._tool(name, function, side, _kind(kits[side], name))
+            if not kits[side].is_discoverable(name):
+                shown.setdefault(name, made[side, name])
+        self.tools = _Tools(shown.values(), made, self.bench)
         self.customer_type = self._customer_type()  # type: ignore[misc]
+        policy = " ".join(self.policy.split())
+        self.quoted = {number: quote for number, quote in self.quotes.items() if quote in policy}
+        self.rule_list = [rule for rule in type(self).rule_list if rule.number in self.quoted]  # type: ignore[misc]
         self.transfer_tool = self.hints.transfer if self.hints.transfer in self.tools else ""  # type: ignore[misc]
 
     # -- tools ---------------------------------------------------------------------------------------------------------
@@ -63,6 +73,8 @@ class Tau2Domain(Domain):
             except Unsound:
                 raise
             except Exception as error:  # tau2 turns every exception of a tool into an error of the call
+                if kind is WRITE:
+                    world.seal()  # and keeps what the tool did until then
                 raise ToolError(str(error)) from error
 
         hints = get_type_hints(function)
@@ -86,6 +98,11 @@ class Tau2Domain(Domain):
     @cached_property
     def policy(self) -> str:
         return str(self.bench.env.policy)
+
+    @cached_property
+    def clauses(self) -> dict[int, Clause]:
+        """The rules that are known in code, in the policy's words: the policy does not number its rules."""
+        return {number: Clause(number, quote) for number, quote in self.quoted.items()}
 
     def _customer_table(self) -> str | None:
         named = [self.hints.customers] if self.hints.customers else _CUSTOMERS
@@ -144,15 +161,44 @@ class _Tool(Tool):
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return dict(arguments)
 
+    def text(self, value: Any) -> str:
+        """As tau2 writes JSON, byte for byte: with spaces, and other letters than ASCII escaped."""
+        return value if isinstance(value, str) else json.dumps(value)
+
 
 class _Tools(ToolSet):
-    """Tools that report an unknown tool in tau2's words, because its replays compare them."""
+    """Tools that are found, read their arguments and report that there is no such tool as in tau2.
+
+    Besides the tools that a side is shown, ``every`` has those that it may only discover, and the customer's of the
+    same name as one of the agent's.
+    """
+
+    def __init__(self, shown: Iterable[Tool], every: Mapping[tuple[str, str], Tool], bench: Bench) -> None:
+        super().__init__(shown)
+        self.every, self.bench = every, bench
 
     def prepare(self, name: str, arguments: str | dict[str, Any], side: str = AGENT) -> tuple[Tool, dict[str, Any]]:
-        found = self.get(name)
-        if found is None or found.side != side:
-            raise ToolError(f"Tool '{name}' not found.")
-        return super().prepare(name, arguments, side)
+        found = self.every.get((side, name))
+        parsed = parsed_arguments(arguments) if isinstance(arguments, str) else arguments
+        if found is None:
+            raise ToolError(self.bench.absent(name, parsed or {}, side))
+        return super().prepare(name, arguments, side) if parsed is None else (found, found.validate(parsed))
+
+
+def parsed_arguments(text: str) -> dict[str, Any] | None:
+    """A call's arguments, read as tau2 reads them: NaN and numbers of any size are some.
+
+    ``None``: no JSON object, or one that can't be stored: too many levels, or half of a character.
+    """
+    if text.count("{") + text.count("[") > _LEVELS:
+        return None
+    try:
+        parsed = json.loads(text or "{}")
+        if "\\u" in text:
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _kind(kit: Any, name: str) -> Kind:

@@ -5,17 +5,23 @@ Each field of the database is a table. A dict of models has a record per key; a 
 
 Tools change objects in place, without notice. A dict of models therefore tracks which of its values it has handed out
 (:class:`Tracked`), and only those are compared after a call; the other fields are small and always compared.
+
+Nor are tools held to the models: an argument that they don't check may be assigned as it is, a text to a number.
+Such a value's JSON would not give it back, so the table keeps the value and its record refers to it (:data:`KEPT`).
 """
 
 from __future__ import annotations
 
 import json
 import types
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from hashlib import blake2b
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ...state import Record, World
 
@@ -23,6 +29,10 @@ from ...state import Record, World
 WHOLE = "value"
 #: Table of the order of a list's records, if it differs from the order in which a World lists them.
 ORDER = "_order"
+#: Field of a record whose JSON does not give its live object back: the name under which the table keeps that object.
+KEPT = "_kept"
+#: Most objects that a table keeps; a world that needs one dropped since then is unsound.
+_MOST_KEPT = 4096
 
 
 class Tracked(dict[str, Any]):
@@ -125,6 +135,7 @@ class Table:
     def __init__(self, name: str, db: BaseModel, field: str, annotation: Any) -> None:
         self.name, self.db, self.field, self.annotation = name, db, field, annotation
         self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        self.kept: OrderedDict[str, Any] = OrderedDict()
 
     @property
     def value(self) -> Any:
@@ -133,10 +144,30 @@ class Table:
     def record(self, value: Any) -> Record:
         """A live object as a record."""
         data = self.adapter.dump_python(value, mode="json", warnings=False)
-        return data if isinstance(data, dict) else {WHOLE: data}
+        record: Record = data if isinstance(data, dict) else {WHOLE: data}
+        shown = repr(value)
+        try:
+            # A world holds JSON: what has none (a number of 100 digits) or another one (NaN) is not given back either.
+            record = orjson.loads(orjson.dumps(record))
+            if repr(self.alive(record)) == shown:
+                return record
+        except ValidationError:
+            pass
+        except TypeError:
+            record = {}
+        name = blake2b(shown.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        if name not in self.kept:
+            self.kept[name] = deepcopy(value)
+            if len(self.kept) > _MOST_KEPT:
+                self.kept.popitem(last=False)
+        return {**record, KEPT: name}
 
     def alive(self, record: Record) -> Any:
-        """A new live object from a record."""
+        """A new live object from a record. Raises ValueError: it can't be made."""
+        if KEPT in record:
+            if record[KEPT] not in self.kept:
+                raise ValueError(f"the value of {self.name} is no longer kept")
+            return deepcopy(self.kept[record[KEPT]])
         return self.adapter.validate_python(record[WHOLE] if set(record) == {WHOLE} else dict(record))
 
     def text(self, value: Any) -> str:
@@ -181,13 +212,18 @@ class Table:
         """Write the differences into the world; returns their keys."""
         changed = []
         for key, record in self.looked_at():
-            if record != world.get(self.name, key):
+            if not _same(record, world.get(self.name, key)):
                 changed.append(key)
                 if record is None:
                     world.delete(self.name, key)
                 else:
                     world.put(self.name, key, record)
         return changed
+
+
+def _same(record: Record | None, other: Record | None) -> bool:
+    """Whether two records are the same, 5 and 5.0 told apart: the live objects would be shown differently."""
+    return record == other and (record is None or orjson.dumps(record) == orjson.dumps(other))
 
 
 class KeyedTable(Table):

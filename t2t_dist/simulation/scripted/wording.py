@@ -176,7 +176,8 @@ class Wording:
         wanted = self.task.certificate.forbidden_call if self.task.certificate else None
         name = self.words(wanted.name).name if wanted else "a request"
         details = self.details(wanted) if wanted else ""
-        customer = f"The customer, {self.task.user.name},"
+        called = self.task.user.name
+        customer = f"The customer, {called}," if called else "The customer"
         text = self.phrases.say("summary", customer=customer, name=name, details=details, reason=self.reason)
         names = [self.words(call.name).name for call in done]
         return text + (f" Done so far: {joined(names)}." if names else "")
