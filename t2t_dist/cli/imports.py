@@ -51,9 +51,15 @@ def import_tasks(
             f"{total} tasks ({verdicts}) of {escaped(result.domain)} in [bold]{escaped(out)}[/]", soft_wrap=True
         )
         affected = list(dict.fromkeys(raised.task for raised in result.raised))
-        if affected:
+        if elsewhere := result.verdicts["other_database"]:
+            console.print(
+                f"{len(result.raised)} gold calls raise, most of the file's: these {elsewhere} tasks are for another"
+                f" database; give its file: --domain {escaped(result.domain.partition('@')[0])}@db.json",
+                soft_wrap=True,
+            )
+        elif affected:
             console.print(f"{len(result.raised)} gold calls raise, in {len(affected)} tasks:")
-        for raised in result.raised[:_SHOWN]:
+        for raised in [] if elsewhere else result.raised[:_SHOWN]:
             what = f"{raised.name} (a write)" if raised.kind == "write" else raised.name
             line = f"task {raised.task}, call {raised.place}: {what}: {raised.message}"
             console.print(f"  {escaped(line)}", soft_wrap=True)

@@ -23,6 +23,8 @@ from .messages import of_history
 from .task_format import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_of, lifted, patterns, raw_of, raw_text
 
 Grading = Literal["tau2", "own"]
+#: The reason of a rejected task that is set in another database than the domain's.
+OTHER_DATABASE = "other_database"
 
 
 class Raised(NamedTuple):
@@ -58,19 +60,17 @@ def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, g
     where = f"task '{form.id}'"
     own = raw.get("t2t") if isinstance(raw.get("t2t"), dict) else {}
     assert isinstance(own, dict)
-    forbidden = patterns(raw, FORBIDDEN, where) + patterns(own, FORBIDDEN, where)
-    required = patterns(raw, REQUIRED, where) + patterns(own, REQUIRED, where)
+    forbidden = form.forbidden + patterns(own, FORBIDDEN, where)
+    required = form.required + patterns(own, REQUIRED, where)
     reason, detail = "", ""
     try:
         world = world_from(domain, form, where)
     except InputError as error:
         world, reason, detail = domain.world(), "bad_initial_state", str(error)
-    _replay_history(domain, world, form)
     initial = world.digest
+    _replay_history(domain, world, form)
     gold, raised, customer = _played(domain, world, form, required)
     text = "; ".join(f"gold call {r.place} {r.name} raises: {r.message}" for r in raised)
-    if not reason and form.initial_state is not None and form.initial_state.message_history:
-        reason, detail = "message_history", "it goes on with a conversation; ours begin at the beginning"
     if not reason and raised and grading == "own":
         reason, detail = "gold_fails", text
     criteria = form.evaluation_criteria
@@ -106,6 +106,14 @@ def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, g
     return Imported(task, raised)
 
 
+def reject_for_other_database(items: Sequence[Imported]) -> None:
+    """Reject the tasks of a file most of whose gold calls raise: it is for another database than the domain's."""
+    made, raised = sum(len(item.task.grader.gold) for item in items), sum(len(item.raised) for item in items)
+    if 2 * raised > made:
+        for task, _ in items:
+            _rejected(task, OTHER_DATABASE, f"{raised} of {made} gold calls of its file raise on this database")
+
+
 def own_parts(grader: GraderSide) -> list[str]:
     """Our parts that a grader's side has something to check for."""
     listed = {"forbidden": grader.forbidden, "required": grader.required, "communicate": grader.communicate}
@@ -120,10 +128,12 @@ def reimport(domain: Domain, task: Task) -> Task:
     raw = raw_of(task)
     if raw is None:
         raise InputError(f"{task.task_id} was imported, and its row does not hold what from")
+    if task.reasons == [OTHER_DATABASE]:
+        return task  # by the whole file it was decided, which is not here
     grading: Grading = "tau2" if PART in task.grader.basis else "own"
     now = import_task(domain, task.domain, raw, task.index, grading).task
     if now.grader.initial != task.grader.initial and now.reasons != ["bad_initial_state"]:
-        return _rejected(task, "other_database", "the domain's database is not the one the task was imported on")
+        return _rejected(task, OTHER_DATABASE, "the domain's database is not the one the task was imported on")
     if now.grader != task.grader:
         return _rejected(task, "gold_differs", "the grader's side is not what replaying the gold gives")
     if now.user != task.user or (now.intent, now.customer) != (task.intent, task.customer):

@@ -19,7 +19,7 @@ from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.writer import ShardWriter
 
-from .from_tau2 import Grading, Imported, Raised, import_task
+from .from_tau2 import OTHER_DATABASE, Grading, Imported, Raised, import_task, reject_for_other_database
 from .task_format import form_of, raw_text, read_tasks
 
 KIND = "import"
@@ -50,12 +50,13 @@ def import_file(file: str, out: str, domain: str | None, grading: Grading) -> Im
     source = f"{made.fingerprint}/{tasks}"
     identity = run_id(config.results_part(), code_version(), source)
     items = [import_task(made, name, raw, index, grading) for index, raw in enumerate(raws)]
+    reject_for_other_database(items)
     _store(items, out, config, identity, source, {**made.parts, "run": tasks})
     found = Import(identity, name)
     for task, raised in items:
         found.verdicts[task.verdict if task.verdict == "verified" else task.reasons[0]] += 1
         found.raised += raised
-        if task.verdict != "verified":
+        if task.verdict != "verified" and task.reasons != [OTHER_DATABASE]:
             found.rejected.append((task.trajectory_id.removeprefix("tau2/"), f"{task.reasons[0]}: {task.detail}"))
     return found
 

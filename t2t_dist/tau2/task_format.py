@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import CallPattern, Task
@@ -15,10 +15,12 @@ from t2t_dist.environments.tools import problems
 
 from . import IMPORTED
 
-Part = Literal["DB", "ENV_ASSERTION", "NL_ASSERTION", "ACTION", "COMMUNICATE"]
+Part = Literal["DB", "ENV_ASSERTION", "NL_ASSERTION", "ACTION", "COMMUNICATE", "PROHIBITED_ACTION", "REQUIRED_ACTION"]
 Requestor = Literal["user", "assistant"]
 
-#: Names of the lists of required and of forbidden calls in releases of Trajectory2Task's tasks.
+#: Parts that only releases of Trajectory2Task's tasks know; tau2 does not load a task that names them.
+RELEASES_PARTS = ("PROHIBITED_ACTION", "REQUIRED_ACTION")
+#: Names of the lists of required and of forbidden calls in those releases.
 REQUIRED = ("actions_should_be_taken", "actions_should_taken")
 FORBIDDEN = ("actions_should_not_be_taken", "actions_should_not_taken")
 
@@ -56,12 +58,16 @@ class EnvAssertion(EnvCall):
     message: str | None = None
 
 
+def _fact(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) else value
+
+
 class Criteria(BaseModel):
     """The evaluation criteria; the product of the parts in the basis is the reward."""
 
     actions: list[Action] | None = None
     env_assertions: list[EnvAssertion] | None = None
-    communicate_info: list[str] | None = None
+    communicate_info: list[Annotated[str, BeforeValidator(_fact)]] | None = None
     nl_assertions: list[str] | None = None
     reward_basis: list[Part] = ["DB", "COMMUNICATE"]
 
@@ -99,12 +105,14 @@ class InitialState(BaseModel):
 
 
 class Form(BaseModel):
-    """A task in tau2's form. Other fields are not checked."""
+    """A task in tau2's form. Other fields are not checked. ``forbidden``, ``required``: the lists of a release."""
 
     id: str
     user_scenario: Scenario
     initial_state: InitialState | None = None
     evaluation_criteria: Criteria | None = None
+    forbidden: list[CallPattern] = []
+    required: list[CallPattern] = []
 
     def state(self) -> dict[str, Any] | None:
         """The initial state to set up, without the message history; ``None`` if there is none."""
@@ -115,7 +123,9 @@ class Form(BaseModel):
 
 
 def read_tasks(file: str) -> list[dict[str, Any]]:
-    """The tasks of a file: a list, or an object with a list ``tasks``.
+    """The tasks of a file: a list, an object with a list ``tasks``, or one task a line (``.jsonl``).
+
+    A task without an id, as some releases have them, gets its ``trajectory_id`` or else its place in the file as one.
 
     Raises:
         InputError: no such file, not JSON, no such list, or a bad task (which, and what is wrong).
@@ -125,7 +135,8 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        data = json.loads(text)
+        lines = file.endswith(".jsonl")
+        data = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)
     except ValueError as error:
         raise InputError(f"{file} is not JSON: {error}") from None
     except RecursionError:
@@ -137,6 +148,8 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
         raise InputError(f"{file} holds no task")
     seen: set[str] = set()
     for place, raw in enumerate(tasks):
+        if isinstance(raw, dict) and raw.get("id") is None:
+            raw["id"] = str(raw.get("trajectory_id") or place)
         form = form_of(raw, f"{file}: task {place}")
         if form.id in seen:
             raise InputError(f"{file}: two tasks have the id '{form.id}'; ids tell tasks apart")
@@ -146,12 +159,18 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
 
 def form_of(raw: Any, where: str) -> Form:
     """A task's form. Raises InputError: one line that names ``where`` and the field."""
+    name = raw.get("id") if isinstance(raw, dict) else None
+    called = f" ('{name}')" if isinstance(name, str) else ""
     try:
-        return Form.model_validate(raw)
+        form = Form.model_validate({key: raw[key] for key in _FIELDS if key in raw} if isinstance(raw, dict) else raw)
     except ValidationError as error:
-        name = raw.get("id") if isinstance(raw, dict) else None
-        called = f" ('{name}')" if isinstance(name, str) else ""
         raise InputError(f"{where}{called} is not a task of tau2's: {problems(error)}") from None
+    form.forbidden = patterns(raw, FORBIDDEN, where + called)
+    form.required = patterns(raw, REQUIRED, where + called)
+    return form
+
+
+_FIELDS = ("id", "user_scenario", "initial_state", "evaluation_criteria")
 
 
 def raw_of(task: Task) -> dict[str, Any] | None:
@@ -199,7 +218,7 @@ def patterns(raw: Mapping[str, Any], names: tuple[str, ...], where: str) -> list
             for item in [] if listed is None else listed if isinstance(listed, list) else [listed]:
                 pattern = _pattern(item)
                 if pattern is None:
-                    raise InputError(f"{where}: {name} must list calls, each with a name and arguments")
+                    raise InputError(f"{where}: {name} must list calls, each with a name (or tool_name) and arguments")
                 if pattern not in found:
                     found.append(pattern)
     return found
@@ -208,9 +227,12 @@ def patterns(raw: Mapping[str, Any], names: tuple[str, ...], where: str) -> list
 def _pattern(item: Any) -> CallPattern | None:
     if isinstance(item, str) and item:
         return CallPattern(name=item)
-    if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+    if not isinstance(item, dict):
+        return None
+    name = item.get("name", item.get("tool_name"))
+    if not isinstance(name, str) or not name:
         return None
     arguments = item.get("arguments")
     if arguments is not None and not isinstance(arguments, dict):
         return None
-    return CallPattern(name=item["name"], arguments=arguments or None)
+    return CallPattern(name=name, arguments=arguments or None)

@@ -17,13 +17,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from t2t_dist.core.schema import CallPattern
 from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.adapters.tau2.ground import Ground
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
+from t2t_dist.synthesis.intents.grader_side import matches
 
-from .messages import Message, of_history
+from .messages import Asked, Message, of_history
 from .task_format import Criteria, Form
 
 Judge = Callable[[str], bool]
@@ -102,10 +104,20 @@ def verdict(
         _in_words(found, parts, criteria.nl_assertions or [], judge)
     if "COMMUNICATE" in basis:
         parts["COMMUNICATE"] = float(all(found.communicate or ()))
+    made = [call for message in messages if message.role == "assistant" for call in message.calls]
+    if "PROHIBITED_ACTION" in basis:
+        parts["PROHIBITED_ACTION"] = float(not any(_listed(pattern, made) for pattern in form.forbidden))
+    if "REQUIRED_ACTION" in basis:
+        parts["REQUIRED_ACTION"] = float(all(_listed(pattern, made) for pattern in form.required))
     for value in parts.values():
         reward *= value
     found.reward, found.parts = reward, parts
     return found
+
+
+def _listed(pattern: CallPattern, made: Sequence[Asked]) -> bool:
+    """Whether one of the agent's calls is one that a release's list names."""
+    return any(matches(pattern, call.name, call.arguments) for call in made)
 
 
 def _in_words(found: Verdict, parts: dict[str, float], assertions: Sequence[str], judge: Judge | None) -> None:

@@ -28,6 +28,8 @@ class Hints(BaseModel):
     model_config = ConfigDict(extra="forbid")
     customers: str | None = Field(None, description="the table of the customers: users, customers")
     now: str | None = Field(None, description="the world's time, ISO 8601; default: the current time in the policy")
+    database: str | None = Field(None, description="a file with another database; relative to this file")
+    options: dict[str, Any] = Field({}, description="further arguments of tau2's function that builds the environment")
     transfer: str = Field("transfer_to_human_agents", description="the tool that transfers to a human agent")
     facts: list[str] | None = Field(None, description="domain types that customers know about themselves")
     arguments: dict[str, str | list[Any]] = Field(
@@ -39,7 +41,10 @@ class Hints(BaseModel):
 def load_hints(file: Path) -> Hints:
     """Read a hints file. Raises ValueError: one line that says what is wrong with it."""
     try:
-        return Hints.model_validate(yaml.safe_load(read_text(file)) or {})
+        hints = Hints.model_validate(yaml.safe_load(read_text(file)) or {})
+        if hints.database is None:
+            return hints
+        return hints.model_copy(update={"database": str(file.parent / hints.database)})
     except ValidationError as error:
         raise ValueError(f"{file}: {problems(error)}") from None
     except OSError as error:
@@ -85,6 +90,11 @@ class Names:
             return Spec("choice", choices=inside)
         if isinstance(annotation, type) and issubclass(annotation, Enum):
             return Spec("choice", choices=tuple(member.value for member in annotation))
+        if origin in (Union, types.UnionType):
+            # An Enum or its value as a text.
+            enums = [kind for kind in map(_bare, inside) if isinstance(kind, type) and issubclass(kind, Enum)]
+            if len(enums) == 1 and {_bare(kind) for kind in inside} <= {enums[0], str}:
+                return Spec("choice", choices=tuple(member.value for member in enums[0]))
         if origin is list:
             found = self._scalar(hint, singular(name), inside[0])
             return PLAIN if found is PLAIN else Spec("list", fields=(("", found),))
