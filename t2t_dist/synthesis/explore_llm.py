@@ -21,6 +21,7 @@ from t2t_dist.core.prompts.render import UnusableAnswer, parse_json, render
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import requestor_of
+from t2t_dist.environments.rules import clauses
 from t2t_dist.environments.tools import AGENT, Kind, ToolCrash, ToolTimeout
 from t2t_dist.models.chat import ChatModel, Conversation
 
@@ -141,7 +142,7 @@ async def explore(
             budget=budget,
             tools=[_described(domain, name) for name in tools],
             example=[_shown(step) for step in example],
-            policy=domain.policy.strip(),
+            policy=_numbered(domain),
         )
     )
     conversation.user("Make your first call.")
@@ -202,6 +203,14 @@ async def explore(
 def conversation_key(seed: int) -> str:
     """The key of an exploration's conversation, by which its calls are routed to one engine."""
     return f"explore-{seed}"
+
+
+def _numbered(domain: Domain) -> str:
+    """The policy, with its rules' numbers after it where its text does not have them."""
+    text = domain.policy.strip()
+    written = clauses(text)
+    more = [f"R{number}. {clause.text}" for number, clause in domain.clauses.items() if number not in written]
+    return "\n".join([text, "", "Rules of the above by number:", *more]) if more else text
 
 
 def _objection(move: Move, domain: Domain, tools: Sequence[str], steps: Sequence[Step]) -> str | None:

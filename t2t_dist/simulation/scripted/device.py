@@ -97,7 +97,7 @@ class Devices:
         verbs: set[str] = set()
         for clause in _CLAUSE.split(text):
             verbs = {kind for kind, pattern in _VERBS.items() if pattern.search(clause)} or verbs
-            for tool in self.tools:
+            for tool in sorted(self.tools, key=lambda tool: -self._fits(clause, tool)):
                 wanted = {"change", "either"} if tool.kind is Kind.WRITE else {"look", "either"}
                 # "Turn it off and see whether ..." changes; "look whether it is turned off" only looks.
                 if tool.kind is not Kind.WRITE and "change" in verbs:
@@ -109,6 +109,12 @@ class Devices:
     def _means(self, clause: str, tool: Tool) -> bool:
         words = self.language.tool(tool)
         return _holds(clause, words.cues or [tool.name.replace("_", " ")])
+
+    def _fits(self, clause: str, tool: Tool) -> int:
+        """How much of a clause the tool's name takes, where it is known by its name alone: "toggle data saver mode" is
+        not "toggle data"."""
+        named = tool.name not in self.language.tools and self._means(clause, tool)
+        return len(tool.name) if named else 0
 
     def _call(self, tool: Tool, clause: str, text: str, facts: Sequence[Fact]) -> Call | None:
         """``None`` where an argument can't be known."""
@@ -136,7 +142,13 @@ class Devices:
         own = [say for fact in facts if fact.slot == slot for say in fact.says]
         held = list(self.at_hand.get(slot, ()))
         likely = [value for value in held if value in own] or held or own
-        return self._named.get(slot) or next(iter(likely), None)
+        return self._named.get(slot) or next(iter(likely), None) or _named_value(slot, texts)
+
+
+def _named_value(slot: str, texts: Iterable[str]) -> str | None:
+    """A value that the agent names together with the argument: "app name: messaging"."""
+    pattern = re.compile(rf"\b{re.escape(slot.replace('_', ' '))}\b\W{{1,3}}([\w@#+-]+)")
+    return next((found[1] for text in texts if (found := pattern.search(text))), None)
 
 
 def devices_of(domain: Domain, side: UserSide) -> Devices | None:

@@ -131,7 +131,9 @@ class Oracle:
             yield from self.work_through(goal, errands[0], calls, facts)
         else:
             for call in calls:
-                if call.kind == Kind.WRITE:
+                if call.requestor is not None:
+                    yield from self.guide(call)
+                elif call.kind == Kind.WRITE:
                     yield from self.ask_all(goal, call, facts)
                     yield from self.write(call)
                     if self.out_of_order:
