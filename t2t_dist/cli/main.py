@@ -386,6 +386,9 @@ def evaluate(
     user: User = None,
     trials: Trials = None,
     tool_faults: ToolFaults = None,
+    rules: Annotated[
+        str | None, typer.Option("--as", metavar="tau2", help="Hold conversations as tau2 run does, in tau2's worlds.")
+    ] = None,
     out: Out = None,
     workers: Workers = None,
     concurrency: Concurrency = None,
@@ -411,6 +414,7 @@ def evaluate(
             agents=agent,
             user=user,
             trials=trials,
+            rules=rules,
             verify__reference_trials=0,
             cluster__workers=workers,
             cluster__concurrency=concurrency,

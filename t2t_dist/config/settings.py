@@ -214,6 +214,9 @@ class Config(Section):
     )
     verify: VerifyConfig = VerifyConfig()
     limits: LimitsConfig = LimitsConfig()
+    rules: Literal["t2t", "tau2"] = Field(
+        "t2t", description="whose prompts, greeting, seeds and ends a conversation has; tau2's only in tau2's worlds"
+    )
     faults: FaultsConfig = Field(FaultsConfig(), description="tool faults in rollouts")
     models: ModelSettings = ModelSettings()
     engine: EngineConfig = Field(EngineConfig(), description="how hosted engines of vllm:MODEL are started")
@@ -227,6 +230,17 @@ class Config(Section):
         if trials != "adaptive" and int(trials) < 1:
             raise ValueError("give 1 or more, or adaptive")
         return trials
+
+    @model_validator(mode="after")
+    def _as_tau2(self) -> Config:
+        """With tau2's rules, what is not set is as ``tau2 run`` has it."""
+        if self.rules == "tau2":
+            for section, name, value in ((self, "seed", 300), (self.limits, "max_steps", 200)):
+                if name not in section.model_fields_set:
+                    setattr(section, name, value)
+            for seat in ("agent", "user"):
+                self.models.sampling.setdefault(seat, {"temperature": 0.0})
+        return self
 
     @property
     def sure_trials(self) -> int:

@@ -18,9 +18,10 @@ from t2t_dist.environments.tool_faults import FaultPlan, with_tool_faults
 from t2t_dist.environments.tools import USER, ToolLost
 from t2t_dist.grading.grade import grade
 from t2t_dist.models.clients import Models
-from t2t_dist.simulation.conversation import RolloutFailed, roll_out
-from t2t_dist.simulation.seating import seat_agent, seat_user
+from t2t_dist.simulation.conversation import Conversation, RolloutFailed, roll_out
+from t2t_dist.simulation.seating import as_tau2, seat_agent, seat_user
 from t2t_dist.simulation.tool_fault_plan import plan_of
+from t2t_dist.tau2.prompts import trial_seed
 
 from .failures import failure_of
 
@@ -93,7 +94,10 @@ class EpisodeRunner:
         what = f"{task.task_id}/{agent}"
         identity = episode_id(self.run_id, stage, what, trial)
         # Without the agent: all agents meet the same greeting and customer, so they can be compared in pairs.
-        seed = seed_of(self.config.seed, "episode", task.task_id, trial)
+        if self.config.rules == "tau2":
+            seed = trial_seed(self.config.seed, trial)
+        else:
+            seed = seed_of(self.config.seed, "episode", task.task_id, trial)
         # Verification is about the task, not about how an agent copes with failing tools.
         plan = {} if stage == "verify" else plan_of(self.config.faults, self.domain, task, seed_of(seed, "faults"))
         started, clock = time.time(), time.perf_counter()
@@ -149,14 +153,22 @@ class EpisodeRunner:
     ) -> Episode:
         config = self.config
         try:
+            rules: type[Conversation] | None = None
+            if config.rules == "tau2":
+                rules, players = as_tau2(self.models, agent, config.user, task, self.domain, identity, seed)
+            else:
+                players = (
+                    seat_agent(self.models, agent, task, self.domain, identity, seed_of(identity, "agent")),
+                    seat_user(self.models, config.user, task.user, self.domain, identity, seed_of(seed, "user")),
+                )
             rollout = await roll_out(
                 task,
                 with_tool_faults(self.domain, plan, config.faults.late_s),
-                seat_agent(self.models, agent, task, self.domain, identity, seed_of(identity, "agent")),
-                seat_user(self.models, config.user, task.user, self.domain, identity, seed_of(seed, "user")),
+                *players,
                 seed=seed,
                 limits=config.limits,
                 transcript=live.turns,
+                rules=rules,
             )
         finally:
             for seat in ("agent", "user"):

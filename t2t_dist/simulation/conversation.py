@@ -19,7 +19,7 @@ from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolTimeout
-from t2t_dist.tau2.initial_world import world_of
+from t2t_dist.tau2.initial_world import history_of, world_of
 
 from .players import AgentPlayer, UserPlayer
 from .user_faults import EMPTY, user_faults
@@ -69,27 +69,31 @@ async def roll_out(
     limits: LimitsConfig = DEFAULT_LIMITS,
     clock: Callable[[], float] = time.perf_counter,
     transcript: list[Turn] | None = None,
+    rules: type[Conversation] | None = None,
 ) -> Rollout:
     """One conversation on a fresh world.
 
     Args:
-        task: read for its initial world, and its user's side for finding user faults.
+        task: read for its initial world, for the conversation that it continues, if any, and its user's side for
+            finding user faults.
         seed: chooses the greeting.
         clock: seconds, for the times of tools in the transcript.
         transcript: an empty list to fill, for a caller that may cancel and still needs the turns so far.
+        rules: who greets how, and when the conversation ends; default: ours.
 
     Raises:
         RolloutFailed: no result, with its class (engine, tool, user simulator, deadline); the error is its cause.
     """
-    conversation = _Conversation(task, domain, agent, user, limits, clock, [] if transcript is None else transcript)
-    greetings = domain.language.greeting
-    conversation.turns.append(Turn(AGENT, "assistant", greetings[seed % len(greetings)]))
+    turns = [] if transcript is None else transcript
+    conversation = (rules or Conversation)(task, domain, agent, user, limits, clock, turns)
+    turns += history_of(task) or [Turn(AGENT, "assistant", conversation.greeting(seed))]
 
     def failed(message: object, failure: FailureClass) -> RolloutFailed:
         return RolloutFailed(str(message), failure, conversation.turns, conversation.all_flags(task))
 
     try:
         async with asyncio.timeout(limits.deadline_s) as deadline:
+            conversation.replay()
             termination = await conversation.run()
     except EpisodeFailure as error:
         raise failed(error, error.failure) from error
@@ -106,8 +110,8 @@ async def roll_out(
 
 
 @dataclass(slots=True)
-class _Conversation:
-    """The state of one conversation."""
+class Conversation:
+    """The state of one conversation, and its rules."""
 
     task: Task
     domain: Domain
@@ -127,10 +131,26 @@ class _Conversation:
     def all_flags(self, task: Task) -> list[str]:
         return [*self.flags, *user_faults(self.turns, task.user)]
 
+    def greeting(self, seed: int) -> str:
+        """The agent's first message."""
+        greetings = self.domain.language.greeting
+        return greetings[seed % len(greetings)]
+
+    def replay(self) -> None:
+        """Make the calls of the conversation that the task continues; the transcript keeps what they answered then."""
+        for turn in self.turns:
+            for call in turn.tool_calls:
+                self.domain.tools.execute(self.world, call.name, call.arguments, turn.seat)
+
+    def first_speaker(self) -> str:
+        """The side that is next: the one that waits for an answer, or for the results of its calls."""
+        last = self.turns[-1]
+        return last.seat if last.role == "tool" else AGENT if last.seat == USER else USER
+
     async def run(self) -> Termination:
-        turns, speaker = self.turns, USER
+        turns, speaker = self.turns, self.first_speaker()
         for _ in range(self.limits.max_steps):
-            if speaker is USER:
+            if speaker == USER:
                 turn = await self.users_turn()
             else:
                 try:
@@ -145,7 +165,7 @@ class _Conversation:
             turns.append(turn)
             if turn.tool_calls:
                 if not await self.execute(turn, speaker):
-                    if speaker is USER:
+                    if speaker == USER:
                         raise EpisodeFailure(
                             f"{self.user.name} made {self.limits.max_errors} wrong tool calls in a row",
                             FailureClass.USER_SIMULATOR_FAULT,
@@ -153,7 +173,7 @@ class _Conversation:
                     return Termination.TOO_MANY_ERRORS
                 continue
             text = turn.content or ""
-            if speaker is USER:
+            if speaker == USER:
                 if "###" in text:
                     if TRANSFER in text:
                         return Termination.TRANSFER
@@ -196,14 +216,15 @@ class _Conversation:
             answer = Turn(side, "tool", result.content, tool_call_id=call.id, error=result.error)
             answer.t_tool = self.clock() - began
             self.turns.append(answer)
-            if result.error:
-                self.errors[side] += 1
-                few_errors = few_errors and self.errors[side] < self.limits.max_errors
-            else:
-                self.errors[side] = 0
-                if side is AGENT and call.name == self.domain.transfer_tool:
-                    self.transferred = True
+            self.count(side, result.error)
+            few_errors = few_errors and self.errors[side] < self.limits.max_errors
+            if not result.error and side == AGENT and call.name == self.domain.transfer_tool:
+                self.transferred = True
         return few_errors
+
+    def count(self, side: str, error: bool) -> None:
+        """Count refused calls: those of a side in a row."""
+        self.errors[side] = self.errors[side] + 1 if error else 0
 
 
 def _says(turn: Turn) -> bool:

@@ -20,22 +20,24 @@ from t2t_dist.environments.tools import AGENT, USER
 from t2t_dist.models.chat import ChatModel, Conversation, Reply
 
 
-def _tight(data: bytes) -> bytes:
+def tight(data: bytes) -> bytes:
     """The same bytes in a buffer of their size: orjson's own buffers take 4 KB and more per message."""
     return bytes(memoryview(data))
 
 
-class _View(Conversation):
+class View(Conversation):
     """A conversation that lives as long as its episode; a process holds hundreds of them."""
 
     __slots__ = ()
 
     def add(self, message: dict[str, Any]) -> None:
-        self.parts.append(_tight(orjson.dumps(message)))
+        self.parts.append(tight(orjson.dumps(message)))
 
 
-class _Seat:
+class Seat:
     """One model's place in one conversation."""
+
+    view: type[View] = View
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class _Seat:
         self._seat, self._model, self._tools = seat, model, tools
         self._role = "assistant" if seat == AGENT else "user"
         self._seeded_by, self._carry_reasoning = seeded_by or episode_id, carry_reasoning
-        self._conversation = _View([system], f"{episode_id}/{seat}")
+        self._conversation = self.view([system], f"{episode_id}/{seat}")
         #: Where tokens are captured: the ids of the last prompt and its answer.
         self._ids: list[int] | None = None
         self._seen = 0
@@ -65,9 +67,9 @@ class _Seat:
         # Asked again at the same place, a model would only repeat itself under the same seed.
         self._again = self._again + 1 if place == self._asked_at else 0
         self._asked_at = place
-        seed = turn_seed(self._seeded_by, self._seat, place) + self._again
+        seed = self.seed_at(place) + self._again
         reply = await self._model.complete(self._conversation, tools=self._tools, seed=seed, seat=self._seat)
-        thoughts, text = split_thinking(reply.content)
+        thoughts, text = self.split(reply.content)
         usage = reply.usage
         turn = Turn(
             seat=self._seat,
@@ -92,6 +94,14 @@ class _Seat:
         self._said = turn, reply if self._carry_reasoning or thoughts is None else replace(reply, content=text or None)
         return turn
 
+    def seed_at(self, place: int) -> int:
+        """The sampling seed of a turn."""
+        return turn_seed(self._seeded_by, self._seat, place)
+
+    def split(self, content: str | None) -> tuple[str | None, str | None]:
+        """A reply's content as thoughts, if it has any, and text."""
+        return split_thinking(content)
+
     def _catch_up(self, turns: list[Turn]) -> None:
         """Encode the turns since the last one seen, as this seat may know them."""
         conversation = self._conversation
@@ -111,7 +121,7 @@ class _Seat:
         self._seen = len(turns)
 
 
-class ModelAgent(_Seat):
+class ModelAgent(Seat):
     """A model as the agent: the domain's policy and tools, and nothing of the task.
 
     ``carry_reasoning`` sends the model's own reasoning of earlier turns back to it; the rows hold it either way.
@@ -145,7 +155,7 @@ class ModelAgent(_Seat):
         super()._catch_up(turns)
 
 
-class ModelUser(_Seat):
+class ModelUser(Seat):
     """A model as the customer. It gets the user's side of the task, and by its type never the grader's.
 
     The seeds of its turns derive from ``seed`` instead of the episode: several agents meet the same customer.
@@ -184,7 +194,7 @@ def prefix_break(before: list[int] | None, prompt: list[int]) -> int | None:
 
 
 def _system(text: str) -> bytes:
-    return _tight(orjson.dumps({"role": "system", "content": text}))
+    return tight(orjson.dumps({"role": "system", "content": text}))
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ from t2t_dist.core.schema import Task, UserSide
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
 
+from .conversation import Conversation
 from .model_players import ModelAgent, ModelUser
 from .players import AgentPlayer, UserPlayer
 
@@ -40,3 +41,27 @@ def seat_user(models: Models, name: str, side: UserSide, domain: Domain, episode
         return ScriptedUser(side, seed, devices_of(domain, side))
     carry = models.carries_reasoning(name, "user")
     return ModelUser(models.chat(name, "user"), side, domain, episode_id, seed=seed, carry_reasoning=carry)
+
+
+def as_tau2(
+    models: Models, agent: str, user: str, task: Task, domain: Domain, episode_id: str, seed: int
+) -> tuple[type[Conversation], tuple[AgentPlayer, UserPlayer]]:
+    """The rules and players of one episode that is held as tau2 holds it. Scripted players are the same as ever.
+
+    Raises:
+        InputError: no player has this name, its model can't be used, or the domain is none of tau2's.
+    """
+    from .as_tau2 import Tau2Agent, Tau2Conversation, Tau2User, of_tau2
+
+    world = of_tau2(domain)
+    assistant = (
+        Tau2Agent(models.chat(agent, "agent"), world, episode_id, seed)
+        if parse_model(agent, "agent").is_chat
+        else seat_agent(models, agent, task, domain, episode_id, seed)
+    )
+    customer = (
+        Tau2User(models.chat(user, "user"), task, world, episode_id, seed)
+        if parse_model(user, "user").is_chat
+        else seat_user(models, user, task.user, domain, episode_id, seed)
+    )
+    return Tau2Conversation, (assistant, customer)

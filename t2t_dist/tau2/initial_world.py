@@ -1,4 +1,4 @@
-"""The initial world of a task's episodes: the domain's, or the one that an imported task describes."""
+"""The start of a task's episodes: the domain's world or the one that an imported task describes, and what was said."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from functools import lru_cache
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Task
+from t2t_dist.core.schema import Task, ToolCall, Turn
 from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, USER
 
 from . import IMPORTED
 from .task_format import Form, form_of
@@ -36,6 +37,27 @@ def world_from(domain: Domain, form: Form, where: str) -> World:
         return domain.world_from(state)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def history_of(task: Task) -> list[Turn]:
+    """The conversation that an imported task continues; empty for one that begins anew."""
+    form = stored_form(task)
+    state = None if form is None else form.initial_state
+    turns = []
+    for message in (state and state.message_history) or ():
+        role = message.get("role")
+        who = message.get("requestor", "assistant") if role == "tool" else role
+        if role not in ("assistant", "user", "tool"):
+            continue
+        calls = [
+            ToolCall(str(call.get("id") or f"call_{number}"), call["name"], json.dumps(call.get("arguments") or {}))
+            for number, call in enumerate(message.get("tool_calls") or ())
+        ]
+        turn = Turn(USER if who == "user" else AGENT, role, message.get("content"), tool_calls=calls)
+        if role == "tool":
+            turn.tool_call_id, turn.error = str(message.get("id") or ""), bool(message.get("error"))
+        turns.append(turn)
+    return turns
 
 
 def stored_form(task: Task) -> Form | None:

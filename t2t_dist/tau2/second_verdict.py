@@ -11,7 +11,7 @@ from t2t_dist.environments.base import Domain
 from . import IMPORTED, PART
 from .from_tau2 import own_parts
 from .initial_world import stored_form
-from .messages import of_history, of_turns
+from .messages import of_turns
 from .task_format import Form, form_of
 from .to_tau2 import exported
 from .verdict import Verdict, grounds_of, verdict
@@ -29,14 +29,14 @@ TERMINATIONS = {
 #: What each of our parts demands beyond tau2's verdict.
 _OURS = {
     "ended": "the conversation was cut off",
-    "db": "ours compares the final state with the gold's, whatever tau2's basis, and calls are all or nothing",
+    "db": "ours compares the final state with the gold's, whatever tau2's basis",
     "forbidden": "tau2 has no forbidden calls",
     "required": "ours wants the listed calls of the agent's; tau2's ACTION is not in the basis",
     "communicate": "ours wants numbers and words whole; tau2 looks for a part of a message",
 }
 #: What each of tau2's parts demands beyond ours.
 _THEIRS = {
-    "DB": "tau2 replays without undoing what refused calls did, and tells 5 from 5.0",
+    "DB": "tau2 tells 5 from 5.0, and undoes nothing that refused calls did, in any world",
     "ENV_ASSERTION": "ours has no assertions on the world",
     "NL_ASSERTION": "ours has no assertions in words",
     "ACTION": "tau2 wants a call like each of the gold's",
@@ -57,8 +57,7 @@ def own_basis(task: Task) -> list[str]:
 def tau2_verdict(domain: Domain, task: Task, turns: Sequence[Turn], termination: str) -> Verdict:
     """tau2's verdict on one of our episodes."""
     form = form_for(domain, task)
-    history = (form.initial_state and form.initial_state.message_history) or []
-    messages = [*of_history(history), *of_turns(turns)]
+    messages = of_turns(turns)  # those that the task continues are among them
     return verdict(grounds_of(domain), form, messages, TERMINATIONS.get(termination, "unexpected_error"))
 
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from t2t_dist.cli.main import app
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.prompts.render import user_prompt
-from t2t_dist.core.schema import Task
+from t2t_dist.core.schema import Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.parts import ENDED
 from t2t_dist.pipeline.recheck import reverify
-from t2t_dist.simulation.conversation import Termination
+from t2t_dist.simulation.conversation import Termination, roll_out
 from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.tau2.export_tasks import export_tasks
@@ -50,7 +50,8 @@ def one(toy: Domain, task: dict[str, Any], grading: Any = "tau2") -> Task:
 def test_a_task_becomes_a_row(toy: Domain) -> None:
     task = one(toy, raw())
     assert (task.verdict, task.intent, task.customer, task.writer) == ("verified", "general", "m1", "tau2")
-    assert (task.trajectory_id, task.user.name, task.grader.basis) == ("tau2/0", "Ada Stone", ["tau2"])
+    assert (task.trajectory_id, task.user.name, task.grader.basis) == ("tau2/0", "", ["tau2"])
+    assert "Ada" not in user_prompt(task.user)  # whose account the gold is about is not the customer's to know
     assert [(c.name, c.kind, c.goal) for c in task.grader.gold] == [
         ("find_member_id_by_email", "read", -1),
         ("cancel_order", "write", 0),
@@ -148,8 +149,50 @@ def test_where_a_task_begins(toy: Domain, library: Domain) -> None:
     assert "no attribute 'fly'" in broken.detail
     with pytest.raises(InputError, match="only a domain of tau2"):
         world_of(library, task)
-    said = one(toy, raw(initial_state={"message_history": [{"role": "user", "content": "Hi"}]}))
-    assert said.reasons == ["message_history"]
+
+
+async def test_a_task_can_continue_a_conversation(toy: Domain) -> None:
+    placed = {"member_id": "m1", "item_ids": ["i1"]}
+    history = [
+        {"role": "assistant", "content": "Hi!"},
+        {"role": "user", "content": "An order, please. And then cancel O1."},
+        {"role": "assistant", "tool_calls": [{"id": "c", "name": "place_order", "arguments": placed}]},
+        {"role": "tool", "id": "c", "content": "(as it was shown then)", "requestor": "assistant"},
+    ]
+    task = one(toy, raw(initial_state={"message_history": history}))
+    assert (task.verdict, task.grader.initial) == ("verified", toy.world().digest)
+    assert [(c.table, c.key) for c in task.grader.allowed_diff] == [
+        ("members", "m1"), ("orders", "O1"), ("orders", "O13")
+    ]  # fmt: skip
+    assert reimport(toy, task.model_copy(deep=True)) == task
+    played = await roll_out(task, toy, Cancels(), Leaves())
+    assert [(t.seat, t.role, t.content) for t in played.turns[:4]] == [
+        ("agent", "assistant", "Hi!"),
+        ("user", "user", "An order, please. And then cancel O1."),
+        ("agent", "assistant", None),
+        ("agent", "tool", "(as it was shown then)"),
+    ]
+    assert played.turns[4].tool_calls[0].name == "cancel_order"
+    graded = grade(toy, task, played.turns, played.termination)
+    assert (graded.reward, graded.final, graded.final == task.grader.final) == (1.0, played.final, True)
+
+
+class Cancels:
+    name = "cancels"
+
+    async def act(self, turns: list[Turn]) -> Turn:
+        if turns[-1].role == "tool" and turns[-1].tool_call_id == "c":
+            return Turn(
+                "agent", "assistant", tool_calls=[ToolCall("d", "cancel_order", json.dumps(CANCEL["arguments"]))]
+            )
+        return Turn("agent", "assistant", "Done.")
+
+
+class Leaves:
+    name = "leaves"
+
+    async def reply(self, turns: list[Turn]) -> Turn:
+        return Turn("user", "user", "###STOP###")
 
 
 # -- releases with lists of calls --------------------------------------------------------------------------------------
@@ -191,6 +234,58 @@ def test_required_and_forbidden_calls(toy: Domain, tmp_path: Path, place: str, r
     assert "should" not in json.dumps(back["user_scenario"])
     assert back["actions_should_be_taken" if required in back and required == LISTS[0][0] else required]
     assert import_task(toy, TOY, back, 0, "own").task.grader == grader
+
+
+def release(key: str, **more: Any) -> dict[str, Any]:
+    """A task as a release has it: no id, the domain with a database of its own, calls by ``tool_name``."""
+    made = raw(**more)
+    del made["id"], made["evaluation_criteria"]["reward_basis"]
+    made["user_scenario"]["instructions"] |= {
+        "domain": "toy_explore",
+        "infeasible_reason": "It is forbidden.",
+        "actions_should_not_taken": [{"tool_name": "drop_order", "arguments": {"order_id": "O2"}}],
+        "actions_should_be_taken": [{"tool_name": "hand_over", "arguments": {}}],
+    }
+    return {"trajectory_id": key, **made}
+
+
+def test_a_release_is_imported_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    del (nameless := release("2"))["trajectory_id"]
+    file.write_text("\n".join(json.dumps(task) for task in (release("traj_0028"), nameless)) + "\n")
+    found = import_file(str(file), str(tmp_path / "run"), TOY, "own")
+    assert found.verdicts == {"verified": 2}
+    first, second = Source(str(tmp_path / "run")).tasks()
+    assert [first.trajectory_id, second.trajectory_id] == ["tau2/traj_0028", "tau2/1"]
+    assert (first.intent, [p.name for p in first.grader.forbidden], [p.name for p in first.grader.required]) == (
+        "infeasible", ["drop_order"], ["hand_over"]
+    )  # fmt: skip
+    assert all(word not in user_prompt(first.user) for word in ("forbidden", "drop", "hand_over"))
+    export_tasks([str(tmp_path / "run")], str(tmp_path / "out.json"))
+    assert [task["id"] for task in json.loads((tmp_path / "out.json").read_text())] == ["traj_0028", "1"]
+
+
+def test_a_file_for_another_database_is_not_verified(tmp_path: Path) -> None:
+    lost = {**CANCEL, "arguments": {"order_id": "O99", "reason": "mistake"}}
+    bad = [raw(key, evaluation_criteria={"actions": [lost, lost]}) for key in "abc"]
+    file = written(tmp_path, *bad, raw("d"), raw("e", evaluation_criteria={"actions": None}))
+    assert import_file(file, str(tmp_path / "run"), TOY, "tau2").verdicts == {"other_database": 5}
+    stored = list(Source(str(tmp_path / "run")).tasks())
+    assert {task.detail for task in stored} == {"6 of 8 gold calls of its file raise on this database"}
+    code, out, _ = command("import", "tau2", file, "--domain", TOY, "--out", str(tmp_path / "again"))
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert "6 gold calls raise, most of the file's: these 5 tasks are for another database; give its file" in out
+    assert reverify(Source(str(tmp_path / "run")))[1] == []
+
+
+def test_a_basis_that_only_releases_know(toy: Domain) -> None:
+    task = raw(actions_should_not_taken=[{"tool_name": "cancel_order"}])
+    task["evaluation_criteria"]["reward_basis"] = ["DB", "PROHIBITED_ACTION"]
+    talk = Transcript(toy).user("Hi")
+    talk.call("cancel_order", CANCEL["arguments"])
+    talk.agent("Done.").user("###STOP###")
+    graded = grade(toy, one(toy, task), talk.turns, "user_stop")
+    assert (graded.reward, graded.detail["tau2"]) == (0.0, "reward 0 (DB 1, PROHIBITED_ACTION 0)")
 
 
 def test_lists_that_hold_no_calls(toy: Domain) -> None:
@@ -236,15 +331,12 @@ def test_a_fact_within_another_is_said_to_tau2_and_not_to_us(toy: Domain) -> Non
     assert (reward, detail["communicate"]) == (0.0, "'12' was never said")
 
 
-def test_what_refused_calls_leave_behind_counts_for_tau2(toy: Domain) -> None:
+def test_what_refused_calls_leave_behind_counts(toy: Domain) -> None:
     talk = Transcript(toy).user("Hi")
     assert talk.call("pay_order", {"order_id": "O8", "payment_method_id": "gift_4"}).error
     nothing = {"actions": [], "reward_basis": ["DB"]}
     reward, detail = details(toy, one(toy, raw(evaluation_criteria=nothing), "own"), talk)
-    assert reward == 1.0
-    assert detail["tau2_differs"] == (
-        "ours 1, tau2's 0; DB: tau2 replays without undoing what refused calls did, and tells 5 from 5.0"
-    )
+    assert (reward, "tau2_differs" in detail) == (0.0, False)  # for ours too: the world is tau2's
 
 
 def test_every_end_of_a_conversation_has_a_name_in_tau2() -> None:

@@ -49,6 +49,19 @@ def test_our_verdict_is_tau2s() -> None:
     assert len({key.rsplit("/", 1)[1] for key in found["rewards"]}) == 3  # 0, 1, and where tau2 raises
 
 
+def test_our_answers_are_tau2s() -> None:
+    done = run("tests.environments.adapters.tau2.answers", "mock", "retail", "telecom", "--worlds", "8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])["domains"]
+    assert all(counts["calls"] > counts["refused"] > 0 for counts in found.values())
+
+
+def test_an_endpoint_gets_the_requests_that_tau2_run_sends() -> None:
+    done = run("tests.environments.adapters.tau2.requests", "mock:create_task_1", "telecom:3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["requests"] > 20
+
+
 def test_its_retail_tasks_come_with_the_gold_calls_that_raise(tmp_path: Path) -> None:
     file, run_dir = data("retail"), str(tmp_path / "run")
     found = t2t("import", "tau2", file, "--out", run_dir)
@@ -76,3 +89,38 @@ def test_its_domains_by_name() -> None:
     assert done.returncode == 2
     assert "the installed tau2 has no domain 'retial'; did you mean retail?" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tau2:retail_explore", "name its file, as in --domain tau2:retail_explore@db_generated.json"),
+        ("tau2:retail@nowhere.json", "nowhere.json: no such file"),
+        ("tau2:mock@bm25", "tau2's mock takes no 'retrieval_variant', only db, user_db, solo_mode"),
+        ("tau2:banking_knowledge@bm26", "Unknown retrieval variant: 'bm26'"),
+    ],
+)
+def test_what_a_domain_does_not_take(name: str, message: str) -> None:
+    done = run("t2t_dist.cli", "check-domain", name)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert message in done.stderr
+
+
+def test_a_release_is_set_in_its_own_database(tmp_path: Path) -> None:
+    """Retail with other orders, as releases have it: there the gold is made, on tau2's own it is not."""
+    database = json.loads(Path(data("retail", "db.json")).read_text())
+    for order in database["orders"].values():
+        order["order_id"] = order["order_id"].replace("#W", "#X")
+    database["orders"] = {order["order_id"]: order for order in database["orders"].values()}
+    for user in database["users"].values():
+        user["orders"] = [order.replace("#W", "#X") for order in user["orders"]]
+    (tmp_path / "db.json").write_text(json.dumps(database))
+    tasks = json.loads(Path(data("retail")).read_text().replace("#W", "#X").replace('"retail"', '"retail_explore"'))
+    kept = [task for task in tasks if task["id"] in ("0", "1", "2")]
+    for task in kept:
+        task["trajectory_id"] = f"traj_{task.pop('id')}"
+    (tmp_path / "tasks.json").write_text(json.dumps(kept))
+    given = ("import", "tau2", str(tmp_path / "tasks.json"), "--out")
+    named = t2t(*given, str(tmp_path / "own"), "--domain", f"tau2:retail_explore@{tmp_path / 'db.json'}")
+    assert (named["verdicts"], named["raised"]) == ({"verified": 3}, [])
+    assert set(t2t(*given, str(tmp_path / "other"), "--domain", "tau2:retail")["verdicts"]) == {"other_database"}
