@@ -121,6 +121,8 @@ def adapted(called: str, build: Any, found: Hints) -> type[Tau2Domain]:
                 super().__init__(seed=seed, scale=scale)
             except Exception as error:  # its constructors load databases, indices and models
                 text = " ".join(str(error).split())[:300]
+                if isinstance(error, ImportError):
+                    text += "; install what tau2-bench needs for it: for banking_knowledge its extra, knowledge"
                 raise ValueError(f"tau2 can't load its database: {type(error).__name__}: {text}") from error
 
     return Adapted

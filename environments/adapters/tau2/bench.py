@@ -19,7 +19,7 @@ from pydantic_core import PydanticSerializationError
 
 from ...state import Base, Record, World
 from ...tools import AGENT, USER, problems
-from .tables import ORDER, ListedTable, Table, tables_of
+from .tables import ORDER, Attributes, ListedTable, Table, tables_of
 
 #: Marks a live object with unknown content, which has to be loaded again.
 _UNKNOWN: Any = object()
@@ -44,6 +44,9 @@ class Bench:
         if own is not None and own is not self.env.tools.db:
             self._dbs.append((self.env.user_tools, own))
             self.tables += tables_of(own, "user.")
+        for name, kit in (("_tools", self.env.tools), ("_user_tools", self.env.user_tools)):
+            if kit is not None and (beside := Attributes(name, kit)).names:
+                self.tables.append(beside)
         self._by_name = {table.name: table for table in self.tables}
         self._loaded: dict[tuple[str, str], Any] = {}
         self._texts: dict[tuple[str, str], str | None] = {}

@@ -169,7 +169,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield Call("update_reservation_baggages", arguments | {"nonfree_baggages": paid, "payment_id": method})
 
 
-@rule(6, "update_reservation_flights", enforced=Enforced.BY_POLICY)
+@rule(6, "update_reservation_flights")
 def cabin_stays_once_flown(world: World, call: Call, customer: str) -> str | None:
     reservation = _reservation(world, call)
     if reservation is None or not _flown(world, reservation) or call.arguments.get("cabin") == reservation["cabin"]:

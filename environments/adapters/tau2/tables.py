@@ -167,6 +167,7 @@ class Table:
         if KEPT in record:
             if record[KEPT] not in self.kept:
                 raise ValueError(f"the value of {self.name} is no longer kept")
+            self.kept.move_to_end(record[KEPT])  # the one not used for longest goes first
             return deepcopy(self.kept[record[KEPT]])
         return self.adapter.validate_python(record[WHOLE] if set(record) == {WHOLE} else dict(record))
 
@@ -315,6 +316,33 @@ class ListedTable(Table):
         else:
             world.put(ORDER, self.name, order)
         return [*changed, *keys]
+
+
+class Attributes(Table):
+    """What a toolkit keeps beside its database, such as the tools that were unlocked; no part of tau2's hashes."""
+
+    def __init__(self, name: str, kit: Any) -> None:
+        self.name, self.kit = name, kit
+        self.adapter, self.kept = TypeAdapter(Any), OrderedDict()
+        self.names = [attribute for attribute, value in vars(kit).items() if type(value) in _PLAIN]
+
+    @property
+    def value(self) -> Any:
+        return {name: getattr(self.kit, name) for name in self.names}
+
+    def alive(self, record: Record) -> Any:
+        return deepcopy(super().alive(record))
+
+    def load(self, world: World, changed: set[str]) -> None:
+        if (record := world.get(self.name, WHOLE)) is not None and changed:
+            for name, value in self.alive(record).items():
+                setattr(self.kit, name, value)
+
+    def texts(self) -> dict[str, str | None]:
+        return {}
+
+
+_PLAIN = frozenset({dict, list, set, str, int, float, bool, type(None)})
 
 
 def tables_of(db: BaseModel, prefix: str) -> list[Table]:

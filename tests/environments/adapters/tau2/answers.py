@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from t2t_dist.environments import registry
-from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash
 
 SIDES = {AGENT: "assistant", USER: "user"}
@@ -128,11 +127,11 @@ class Drawn:
 
 
 def compare(name: str, worlds: int, calls: int, seed: int) -> dict[str, Any]:
-    ours: Domain = registry.load(f"tau2:{name}")
+    ours: Any = registry.load(f"tau2:{name}")
     from tau2.data_model.message import ToolCall
     from tau2.registry import registry as theirs
 
-    make, uuid4 = theirs.get_env_constructor(name), uuid.uuid4
+    make, uuid4 = ours.bench.make, uuid.uuid4  # tau2's own constructor
     try:
         tasks = theirs.get_tasks_loader(name)()
     except Exception as error:  # a part of its data may be missing

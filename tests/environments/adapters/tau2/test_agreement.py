@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from t2t_dist.storage.source_run import Source
 from tests.conftest import TAU2_PYTHON
 from tests.support.runs import environment
 
@@ -75,13 +76,24 @@ def test_its_retail_tasks_come_with_the_gold_calls_that_raise(tmp_path: Path) ->
     assert json.loads((tmp_path / "out.json").read_text()) == json.loads(Path(file).read_text())
 
 
-def test_tasks_made_in_its_world_are_loaded_and_solved_there(tmp_path: Path) -> None:
-    made = t2t("generate", "--domain", "tau2:retail", "-n", "6", "--workers", "1", "--out", str(tmp_path / "run"))
+@pytest.mark.parametrize("domain", ["retail", "airline"])
+def test_tasks_made_in_its_world_are_loaded_and_solved_there(tmp_path: Path, domain: str) -> None:
+    made = t2t("generate", "--domain", f"tau2:{domain}", "-n", "6", "--workers", "1", "--out", str(tmp_path / "run"))
     assert made["tasks"]
+    stored = list(Source(str(tmp_path / "run")).verified_tasks(intents=["infeasible"]))
+    assert len({task.grader.rule for task in stored}) > 1
     t2t("export", str(tmp_path / "run"), "--format", "tau2", "--out", str(tmp_path / "tasks.json"))
-    done = run("tests.environments.adapters.tau2.replay", str(tmp_path / "tasks.json"), "retail")
+    done = run("tests.environments.adapters.tau2.replay", str(tmp_path / "tasks.json"), domain)
     assert done.returncode == 0, done.stdout
     assert set(json.loads(done.stdout)["rewards"]) == {"1.0"}
+
+
+def test_the_oracle_guides_a_scripted_customer_through_telecoms_tasks(tmp_path: Path) -> None:
+    t2t("import", "tau2", data("telecom", "tasks_small.json"), "--out", str(tmp_path / "run"))
+    scripted = ("--agent", "scripted:oracle", "--user", "scripted", "--workers", "1")
+    t2t("evaluate", str(tmp_path / "run"), *scripted, "--out", str(tmp_path / "evaluation"))
+    rewards = [row["reward"] for row in Source(str(tmp_path / "evaluation")).reader.rows("episodes")]
+    assert rewards == [1.0] * 20
 
 
 def test_its_domains_by_name() -> None:

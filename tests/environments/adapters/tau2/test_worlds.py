@@ -17,7 +17,7 @@ from t2t_dist.environments.adapters.tau2.tables import ORDER, Tracked
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World, digest_of
 from t2t_dist.environments.tools import Call, ToolCrash
-from tests.support.toy_tau2 import PhoneDB, PhoneKit, Shop, Toy
+from tests.support.toy_tau2 import PhoneDB, PhoneKit, Shop, ShopKit, Toy, tool
 
 MEMBERS, ORDERS, BILLS = ("m1", "m2", "m9"), ("O1", "O2", "O3", "O13"), ("b1", "b2", "N4", "b9")
 
@@ -191,6 +191,43 @@ def test_data_of_a_state_is_laid_over_the_database(toy: Any) -> None:
     assert toy.execute(world, Call("get_order_details", {"order_id": "O1"})).value["status"] == "lost"
     assert world.get("opened", "value") == {"value": 3}
     assert toy.execute(toy.world(), Call("get_order_details", {"order_id": "O1"})).value["status"] == "pending"
+
+
+def test_what_a_toolkit_keeps_beside_its_database_is_a_worlds_own() -> None:
+    class Unlocking(ShopKit):
+        def __init__(self, db: Any) -> None:
+            super().__init__(db)
+            self.unlocked, self.seen = {"orders": [1]}, {"O1"}
+
+        @tool("write")
+        def unlock(self, what: str) -> str:
+            """Unlock a tool."""
+            self.unlocked.setdefault(what, []).append(len(self.seen))
+            self.seen.add(what)
+            return f"{self.unlocked} {sorted(self.seen)}"
+
+    class Locked(Shop):
+        def __init__(self) -> None:
+            super().__init__()
+            tools = {**vars(ShopKit), **vars(Unlocking)}
+            self.tools = type("All", (Unlocking,), {n: t for n, t in tools.items() if hasattr(t, "kind")})(
+                self.tools.db
+            )
+
+    domain: Any = adapted("locked", Locked, Hints(customers="members"))()
+    one, other, alone = domain.world(), domain.world(), Alone()
+    alone.env = Locked()
+    for what in ("orders", "bills", "orders"):
+        call = Call("unlock", {"what": what})
+        assert domain.execute(one, call).content == alone.call(call, "agent")
+        domain.execute(other.fork(), call)
+    assert (
+        domain.execute(other, Call("unlock", {"what": "bills"})).content
+        == "{'orders': [1], 'bills': [1]} ['O1', 'bills']"
+    )
+    with domain.ground(None) as ground:
+        ground.call("unlock", {"what": "bills"}, "assistant")
+        assert ground.state() == {}  # no part of tau2's hashes
 
 
 @settings(max_examples=60, deadline=None)
