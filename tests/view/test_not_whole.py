@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.storage.rows import SCHEMAS
@@ -13,8 +15,15 @@ from t2t_dist.storage.writer import ShardWriter, clean
 from t2t_dist.view.query import address
 from t2t_dist.view.runs import ViewedRun
 from tests.support.finished_run import failed, played, rows_of, write_run
+from tests.support.made import Made
 from tests.support.view_client import viewing, words
 from tests.support.viewed import GOOD, commit_more, library, new_episode, small_run
+
+
+@pytest.fixture(autouse=True, scope="module")
+def made() -> Made:
+    """Made before the loops of the tests run: it has one of its own."""
+    return library()
 
 
 async def test_a_run_that_is_being_written_shows_what_there_is_and_then_more(tmp_path: Path) -> None:
