@@ -48,6 +48,11 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     assert "the working directory can't be used" in line_of(done)
 
 
+def _interruptible() -> None:
+    """A suite that a shell runs in the background has Ctrl-C ignored, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize(
     ("arguments", "module", "number", "code"),
     [
@@ -63,7 +68,12 @@ def test_interrupted_while_it_loads(
     """The signal comes once this module has been imported."""
     python, *rest = command(*arguments)
     process = subprocess.Popen(
-        [python, "-X", "importtime", *rest], stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path
+        [python, "-X", "importtime", *rest],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        preexec_fn=_interruptible,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -82,6 +92,7 @@ def test_interrupted_while_its_ray_starts(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env={name: value for name, value in environment().items() if name != "RAY_ADDRESS"},
+        preexec_fn=_interruptible,
     )
     started: list[psutil.Process] = []
     while not started and process.poll() is None:

@@ -170,9 +170,11 @@ def test_what_a_server_changes_at_each_start_is_reported(tmp_path: Path) -> None
 
 
 def test_what_a_server_writes_after_it_has_answered_is_reported(tmp_path: Path) -> None:
-    domain = made(tmp_path, server__env={"FAULT": "late:set_text"})
+    answered = tmp_path / "answered"
+    domain = made(tmp_path, server__env={"FAULT": "late:set_text", "LATE_AFTER": str(answered)})
     world = domain.world()
     domain.execute(world, set_text("n0", "x"))
+    answered.touch()
     folder = folder_of(guards(tmp_path)[0])
     while not (folder / "data/late.json").exists():
         assert folder.exists()

@@ -51,7 +51,7 @@ def misbehave(tool: str) -> None:
         print("out of luck", file=sys.stderr, flush=True)
         os._exit(3)
     if kind == "late":
-        threading.Timer(0.2, Path("late.json").write_text, ["[]"]).start()
+        threading.Thread(target=write_late, daemon=True).start()
     if kind == "half":
         NOTES.write_text("[]")
         raise ValueError("half done")
@@ -59,6 +59,13 @@ def misbehave(tool: str) -> None:
         Path(os.environ["CHILD"]).write_text(str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid))
     if kind in ("hang", "fork"):
         time.sleep(600)
+
+
+def write_late() -> None:
+    """Write once the file that ``LATE_AFTER`` names is there: a test says when."""
+    while not os.path.exists(os.environ["LATE_AFTER"]):
+        time.sleep(0.02)
+    Path("late.json").write_text("[]")
 
 
 def answer(tool: str, arguments: dict) -> str:
