@@ -14,6 +14,9 @@ _BAD_INPUT, _INTERRUPTED, _RESUMABLE = 2, 130, 75
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell, as with >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process lives
     if problem := _problem():
         sys.stderr.write(f"error: {problem}\n")
         sys.exit(_BAD_INPUT)

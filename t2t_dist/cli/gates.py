@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any, NamedTuple
 
 from t2t_dist.config.settings import Config
@@ -54,10 +54,9 @@ class Judged:
         for option, path in (("--junit", self.checks.junit), ("--markdown", self.checks.markdown)):
             if path is None:
                 continue
-            if not Path(path).resolve().parent.is_dir():
-                raise InputError(
-                    f"{option} {path}: there is no directory {Path(path).resolve().parent}; create it first"
-                )
+            folder = os.path.dirname(os.path.realpath(path))
+            if not os.path.isdir(folder):
+                raise InputError(f"{option} {path}: there is no directory {folder}; create it first")
             try:
                 check_writable(path)
             except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import Any
 
@@ -35,12 +36,24 @@ def load_config(file: str | None, overrides: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(data)
         config.model_dump_json()  # half a surrogate pair, which YAML can escape, can't be stored
+        _check_numbers(config.model_dump(), file)
     except ValidationError as error:
         raise InputError(_explain(error, file)) from None
     except ValueError as error:
         where = f"config {file}" if file else "config"
         raise InputError(f"{where}: a text is not UTF-8 ({' '.join(str(error).split())[:120]}); correct it") from None
     return config
+
+
+def _check_numbers(value: Any, file: str | None, path: str = "") -> None:
+    """Raises InputError: a number that the manifest can't hold, which is JSON."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for name, each in inner:
+        _check_numbers(each, file, f"{path}.{name}" if path else str(name))
+    whole = isinstance(value, int) and not -(2**63) <= value < 2**63
+    if whole or (isinstance(value, float) and not math.isfinite(value)):
+        where = f"config {file}" if file else "config"
+        raise InputError(f"{where}: {path}: a finite number of at most 64 bits is needed, got {value!r:.80}")
 
 
 def _put(data: dict[str, Any], path: str, value: Any) -> None:

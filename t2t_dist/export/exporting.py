@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -99,7 +100,7 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
         raise InputError(f"--out {out}: a folder on this machine is needed")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"--out {out} is not empty; give a new folder")
-    if len({str(Path(run).resolve()) for run in runs}) < len(runs):
+    if len({os.path.realpath(run) for run in runs}) < len(runs):
         raise InputError("the same run is named twice")
     sources = [_Run(path, options) for path in runs]
     scan = Scan()

@@ -36,6 +36,12 @@ def test_docstrings_are_needed() -> None:
     assert t2t("domains", PYTHONOPTIMIZE="1").returncode == 0
 
 
+def test_closed_outputs() -> None:
+    """As a shell closes them: ``t2t domains >&- 2>&-``."""
+    line = " ".join(command("domains"))
+    assert subprocess.run(["sh", "-c", f"{line} >&- 2>&-"], env=environment(), check=False).returncode == 0
+
+
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     script = "import os, runpy, sys; os.rmdir(os.getcwd()); sys.argv[1:] = ['domains'];" + (
         "runpy.run_module('t2t_dist.cli', run_name='__main__')"

@@ -78,6 +78,17 @@ def test_of_a_run(name: str, whole: Path, tmp_path: Path) -> None:
             pass
 
 
+def test_of_links_that_lead_to_themselves(whole: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for arguments in (
+        ("evaluate", whole, "--out", tmp_path / "e", "--markdown", loop),
+        ("view", loop),
+        ("export", loop, whole, "-f", "sft", "--out", tmp_path / "out"),
+    ):
+        assert "loop" in refusal(*arguments)
+
+
 def test_that_a_command_is_given(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe, out = tmp_path / "pipe.yaml", tmp_path / "out"
     os.mkfifo(pipe)

@@ -52,6 +52,16 @@ def test_without_anything_the_defaults_hold() -> None:
     assert load_config(None, {}) == Config()
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("seed", 10**20), ("limits.max_steps", 2**63), ("limits.deadline_s", float("inf")), ("cluster.lease_s", 1e400)],
+)
+def test_numbers_that_can_not_be_stored_are_named(setting: str, value: float) -> None:
+    message = complaint(**{setting: value})
+    assert setting in message
+    assert "64 bits" in message or "finite" in message
+
+
 def test_overrides_stand_above_the_file_and_the_file_above_the_defaults(file: Path) -> None:
     file.write_text("seed: 3\ntrajectories: 7\nverify:\n  min_mark: 5\n  band: [0.2, 0.9]\nlimits:\n  max_steps: 40\n")
     config = load_config(str(file), {"trajectories": 9, "verify.min_mark": 6.5, "cluster.workers": 2})

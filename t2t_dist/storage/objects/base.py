@@ -12,6 +12,7 @@ A directory is :class:`~t2t_dist.storage.objects.local.LocalStorage`, ``s3://`` 
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -124,4 +125,4 @@ def is_uri(root: str | Path) -> bool:
 
 def resolved(root: str) -> str:
     """The address independent of the working directory: a path made absolute, a URI unchanged."""
-    return root if is_uri(root) else str(Path(root).resolve())
+    return root if is_uri(root) else os.path.realpath(root)
