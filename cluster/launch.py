@@ -16,7 +16,7 @@ from t2t_dist.storage.ledger import Ledger
 from t2t_dist.storage.manifest import Manifest, check_present, claim
 from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.run_lock import RunLock
-from t2t_dist.storage.status import commits_known, cut_short
+from t2t_dist.storage.status import commits_known, corrected, cut_short
 
 from .driver import Driver, Notify, Progress, Result, Stopped
 
@@ -55,6 +55,8 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
         _try_again(kind, config, ledger)
         ended = spent(config.budget, ledger.state.counters, 0.0)
         if not loss and (ended or len(ledger.state.items) == work.size()):
+            # Its driver may have been killed, or have failed to print, after the last commit.
+            corrected(storage, "finished", ended, ledger.state.last)
             return Result(work.run_id, ledger.state, time.monotonic() - started, resumed, ended=ended)
         return Driver(kind, config, work, storage, ledger, lock, notify, started, resumed).run()
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from t2t_dist.core.errors import InputError, StoreUnavailable
 
-from .ledger import Ledger, ShardInfo, drop_commits, entries, object_name
+from .ledger import ShardInfo, drop_commits, entries, object_name
 from .manifest import NAME as MANIFEST
 from .manifest import read_manifest
 from .objects.base import Storage
 from .run_lock import RunLock, unreadable_locks
 from .shard import Shard
 from .status import NAME as STATUS
-from .status import commits_known, cut_short, read_status, rewritten
+from .status import commits_known, corrected, cut_short, read_status
 
 
 class Damage(NamedTuple):
@@ -104,13 +104,17 @@ def repair(storage: Storage, found: FileCheck, notify: Callable[[str], None]) ->
         )
     with RunLock(storage, notify=notify):
         commits, rows = _dropped(storage, {damage.commit for damage in found.damaged if damage.commit is not None})
+        last = max((entry.number for entry in entries(storage)), default=0)
+        caches = [
+            damage.file for damage in found.damaged if damage.commit is None and damage.file.startswith("ledger/")
+        ]
+        if len(caches) < len(found.damaged):
+            # First: should the repair be killed, nobody takes the run for a finished one.
+            why = f"a repair dropped {rows:,} rows; the same command makes them again"
+            corrected(storage, "stopped", why, last)
         drop_commits(storage, commits, "damaged files")
-        for damage in found.damaged:
-            if damage.commit is None and damage.file.startswith("ledger/"):
-                storage.delete(damage.file)
-        last = Ledger(storage).state.last
-        if found.damaged:
-            rewritten(storage, "stopped", f"a repair dropped {rows:,} rows; the same command makes them again", last)
+        for file in caches:
+            storage.delete(file)
     return rows
 
 

@@ -58,15 +58,16 @@ def read_status(storage: Storage) -> dict[str, Any] | None:
     return status
 
 
-def rewritten(storage: Storage, state: str, why: str, commits: int) -> None:
-    """Change the state in a status that no driver writes any more; one that can't be read is removed."""
+def corrected(storage: Storage, state: str, why: str, commits: int) -> None:
+    """Correct a status that no driver writes any more; one that can't be read is removed."""
     try:
         status = read_status(storage)
     except InputError:
         return storage.delete(NAME)
-    if status is not None:
+    right = {"state": state, "why": why, "commits": commits}
+    if status is not None and any(status.get(name) != value for name, value in right.items()):
         del status["age_s"]
-        storage.replace(NAME, sealed({**status, "state": state, "why": why, "commits": commits}))
+        storage.replace(NAME, sealed(status | right))
 
 
 def commits_known(storage: Storage) -> int:

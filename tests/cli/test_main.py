@@ -15,6 +15,7 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+from t2t_dist.storage.status import commits_known, corrected
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.matrix import FLAWS
 from tests.support.runs import command, environment, here, here_json, t2t, t2t_json
@@ -343,6 +344,11 @@ def test_a_flipped_bit_is_noticed_and_what_it_hit_is_made_again(
     again = here_json("generate", "--domain", "retail", *size, "--out", run)
     assert again["digest"] == generated[1]["digest"]
     assert here_json("verify", run, "--files")["damaged"] == []
+    # a driver that was killed after its last commit has left another status
+    storage = open_storage(run)
+    corrected(storage, "running", "", commits_known(storage))
+    assert here_json("generate", "--domain", "retail", *size, "--out", run)["digest"] == again["digest"]
+    assert here_json("status", run)["state"] == "finished"
 
 
 def test_a_manifest_that_is_gone_is_not_made_up(
