@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 
 import orjson
@@ -21,9 +20,9 @@ from t2t_dist.core.schema import ToolCall
 from .answers import BadAnswer, TooLarge
 from .chat import Reply, Usage
 from .finish_reasons import MORE, PLAIN, Ending, ending_of
-from .refusals import is_error, is_refusal, refusal_text, status_named
-from .streamed import BrokenStream, assembled, is_stream
-from .surrogates import mended
+from .refusals import code_named, holds_error, is_error, is_refusal, refusal_text, status_named
+from .streamed import LONG_NUMBER, BrokenStream, assembled, is_stream
+from .surrogates import BOM, MENDED, mended
 
 #: How much of a server's message an error quotes, in characters; and how much is looked at for that.
 QUOTE, _LOOKED_AT = 300, 8192
@@ -32,9 +31,6 @@ MOST_TOKENS = 2**31 - 1
 #: Characters of a model's name, and of the id of a call.
 _SHORT = 256
 _LIMITS = AnswerLimits()
-#: The largest body that is searched for half surrogate pairs, in bytes.
-_MENDED = 1 << 20
-_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class EmptyAnswer(BadAnswer):
@@ -55,12 +51,14 @@ class ErrorInside(BadAnswer):
     Attributes:
         said: what the body says of it.
         status: the HTTP status that it means; None if it names none.
+        code: that status if it stands there as a number; None if it is only what the words suggest.
         partial: a part of an answer stands beside it, so the request itself was in order.
     """
 
     def __init__(self, said: dict[str, Any], *, partial: bool) -> None:
         super().__init__(f"the answer holds an error: {refusal_text(said)}")
-        self.said, self.status, self.partial = said, status_named(said), partial
+        self.said, self.partial = said, partial
+        self.status, self.code = status_named(said), code_named(said)
 
 
 def quote(text: str) -> str:
@@ -149,13 +147,15 @@ def decoded(data: bytes) -> Any:
     try:
         if is_stream(data):
             return assembled(data)
-        text = data.decode()
+        if data.startswith(BOM) and len(data) > MENDED:
+            return orjson.loads(data[len(BOM) :])
+        text = data.decode("utf-8-sig")
         # Python's parser takes half a surrogate pair, which nothing can write.
-        if "\\u" not in text or len(data) <= _MENDED:
+        if "\\u" not in text or len(data) <= MENDED:
             return json.loads(mended(text) if "\\u" in text else text)
     except BrokenStream as error:
         raise BrokenOff(str(error)) from None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # orjson's are ValueErrors, too
         pass
     raise BadAnswer(f"the answer is not JSON ({reason})")
 
@@ -163,7 +163,7 @@ def decoded(data: bytes) -> Any:
 def error_in(body: dict[str, Any]) -> ErrorInside | None:
     """The error that a body has beside its choices, in the first of them, or in their place."""
     choices = body.get("choices")
-    if not choices or is_error(body.get("error")):
+    if not choices or holds_error(body):
         rest = {name: value for name, value in body.items() if name != "choices"}
         return ErrorInside(rest, partial=bool(choices)) if choices or is_refusal(rest) else None
     first = choices[0] if type(choices) is list else None
@@ -218,9 +218,12 @@ def _calls(raw: Any, data: bytes, id_prefix: str, limits: AnswerLimits, dropped:
     if type(raw) is not list:
         raise TypeError(raw)
     _bounded(len(raw), limits.calls, "tool calls")
-    if any(type(each["function"].get("arguments")) is dict for each in raw) and _LONG_NUMBER.search(data):
+    as_objects = any(type(each["function"].get("arguments")) is dict for each in raw)
+    if as_objects and LONG_NUMBER.search(data) and not is_stream(data):
         # Read again by a parser that leaves whole numbers of any size as they are.
-        raw = json.loads(mended(data.decode()))["choices"][0]["message"]["tool_calls"]
+        text = data.decode("utf-8-sig")
+        text = mended(text) if "\\u" in text and len(data) <= MENDED else text
+        raw = json.loads(text)["choices"][0]["message"]["tool_calls"]
     return tuple([_call(each, f"{id_prefix}_{i}", limits, dropped) for i, each in enumerate(raw)])
 
 

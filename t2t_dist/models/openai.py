@@ -356,10 +356,11 @@ class OpenAIChat:
             ContextExceeded, EngineRejected: no retry can help.
         """
         status = error.status
+        # A status that only the words suggest ("upstream error: prompt is too long") must not hide the rest of them.
+        if says_too_long(error.code, error.said, self._max_tokens):
+            raise ContextExceeded(f"{where}: {self._quoted(error, key)}")
         # Where an answer had begun, nothing was wrong with the request.
         if status is None or (error.partial and status < 500 and status not in (401, 403, 408, 429)):
-            if says_too_long(None, error.said, self._max_tokens):
-                raise ContextExceeded(f"{where}: {self._quoted(error, key)}")
             return EngineBadResponse(f"{where}: {self._quoted(error, key)}")
         return self._refusal(status, error.said, where, key)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from .surrogates import BOM
+
 #: Bytes above which the body of a refusal is read as plain text, and only its start.
 _JSON_BYTES, _TEXT_BYTES = 1 << 18, 1 << 13
 #: Of one refusal: strings that are read, characters of each and of all, depth.
@@ -33,12 +35,16 @@ _NOT_ITS_WORDS = frozenset(
         "tools",
         "usage",
         "logprobs",
+        "failed_generation",
     ]
 )
 #: Fields with a message for people, the most specific first.
 _MESSAGES = ("message", "msg", "error_msg", "error_message", "errorMessage", "status_msg", "error", "detail", "title")
 #: Fields that hold an error in their turn.
 _ERRORS = ("error", "errors", "base_resp", "detail")
+#: Fields that are looked at in a body with choices; most bodies have none of them.
+_GOOD = frozenset(["", "ok", "success", "succeeded"])
+_SIGNS = frozenset(["error", "errors", "base_resp", "success", "type", "status", "code"])
 #: Fields with a status, code or type.
 _CODES = (
     "code",
@@ -62,7 +68,12 @@ def refusal_text(said: bytes | Any) -> str:
     message = _message(value)
     if message:
         return message
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else orjson.dumps(value, default=str).decode()
+    if isinstance(said, bytes):
+        return said[:_TEXT_BYTES].decode("utf-8", "replace")
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # nested deeper than it writes, or a whole number beyond 64 bits
+        return "\n".join(_strings(value)) or "an error that can't be shown"
 
 
 def is_error(value: Any) -> bool:
@@ -70,28 +81,62 @@ def is_error(value: Any) -> bool:
     return any(map(bool, value.values())) if isinstance(value, dict) else bool(value)
 
 
+def holds_error(body: Mapping[str, Any]) -> bool:
+    """Whether a body says, in a field beside its choices, that it is an error."""
+    if body.get("object") == "error":
+        return True
+    if _SIGNS.isdisjoint(body):
+        return False
+    base, status, message = body.get("base_resp"), body.get("status"), body.get("message")
+    code = _number(body.get("code"))
+    return (
+        is_error(body.get("error"))
+        or is_error(body.get("errors"))
+        or (isinstance(base, dict) and (_number(base.get("status_code")) or 0) not in (0, 200))
+        or body.get("success") is False
+        or body.get("type") == "error"
+        or (isinstance(status, str) and status.lower() in ("failed", "error", "cancelled", "canceled"))
+        # Some gateways have large codes for success, too.
+        or (code is not None and code >= 400 and isinstance(message, str) and message.lower() not in _GOOD)
+    )
+
+
+def _number(code: Any) -> int | None:
+    """A code that is a number or the digits of one."""
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= 6:
+        return int(code)
+    return code if type(code) is int else None
+
+
 def is_refusal(value: Any) -> bool:
     """Whether a body that is no answer says why."""
     return _message(value) is not None or status_named(value) is not None
 
 
+def code_named(said: bytes | Any) -> int | None:
+    """The HTTP status that stands in an error as a number; None if none does."""
+    value = _value(said)
+    if not isinstance(value, str):
+        for level in _levels(value):
+            for name in _CODES:
+                code = _number(level.get(name))
+                if code is not None and 400 <= code <= 599:
+                    return code
+        value = _message(value) or ""
+    number = _NUMBER.search(value[:_CHARACTERS])
+    return int(number[1] or number[2]) if number else None
+
+
 def status_named(said: bytes | Any) -> int | None:
     """The HTTP status that an error means, by its codes, types and plainest words; None if it names none."""
     value = _value(said)
+    if (code := code_named(value)) is not None:
+        return code
     if isinstance(value, str):
         return _status_of_words(value, in_message=True)
-    levels = list(_levels(value))
-    words = []
-    for level in levels:
-        for name in _CODES:
-            code = level.get(name)
-            if isinstance(code, str) and code.isdigit() and len(code) == 3:
-                code = int(code)
-            if type(code) is int and 400 <= code <= 599:
-                return code
-            if isinstance(code, str):
-                words.append(code[:_CHARACTERS])
-    return _status_of_words(" ".join(words)) or _status_of_words(_message(value) or "", in_message=True)
+    codes = [level.get(name) for level in _levels(value) for name in _CODES]
+    words = " ".join([code[:_CHARACTERS] for code in codes if isinstance(code, str)])
+    return _status_of_words(words) or _status_of_words(_message(value) or "", in_message=True)
 
 
 def says_too_long(status: int | None, said: bytes | Any, max_tokens: int | None) -> bool:
@@ -139,13 +184,17 @@ _STATUSES: tuple[tuple[int, re.Pattern[str], bool], ...] = tuple(
         (400, r"invalid.?(request|argument|param)|bad.?request|validation|unprocessable", 0),
     )
 )
-_NUMBER = re.compile(r"\b(?:status|code|http(?:/[\d.]+)?|error)\W{1,4}([45]\d\d)\b|^\W*([45]\d\d)\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"\b(?:status|code|http(?:/[\d.]+)?|error)\W{1,4}([45]\d\d)\b"
+    # At the start of a message only as a status line, not as a count of something.
+    r"|^\W*([45]\d\d)(?=\W*$|[^\w\s.]| \W| (?:bad|unauthori|payment|forbidden|not|method|conflict|gone|length|payload"
+    r"|content|request|too|unprocess|internal|server|service|gateway|client|error|http|overload|upstream|rate)\w*\b)",
+    re.IGNORECASE,
+)
 
 
 def _status_of_words(text: str, *, in_message: bool = False) -> int | None:
     text = text[:_CHARACTERS]
-    if in_message and (number := _NUMBER.search(text)):
-        return int(number[1] or number[2])
     return next((code for code, words, plain in _STATUSES if (plain or not in_message) and words.search(text)), None)
 
 
@@ -240,6 +289,7 @@ def _value(said: bytes | Any) -> Any:
     """The object or list in a refusal, else its text."""
     if not isinstance(said, bytes):
         return said
+    said = said.removeprefix(BOM)
     if len(said) <= _JSON_BYTES:
         try:
             value = orjson.loads(said)

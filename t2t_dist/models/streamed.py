@@ -7,17 +7,27 @@ between them, and ends with ``data: [DONE]``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from .surrogates import mended
+from .finish_reasons import MORE, Ending, ending_of
+from .refusals import holds_error, is_error, is_refusal
+from .surrogates import BOM, MENDED, mended
 
 #: A body that begins so is a stream of events; no JSON does.
-_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:")
 #: Lines of a stream beyond which it is no answer, so that reading it takes well under a second.
 LINES = 1 << 17
+#: Fields of ``usage``, and characters of a tool's name, beyond which nothing is added.
+_FIELDS, _NAME = 64, 1 << 12
+#: How answers end, from good to bad: of several ends in one stream the worst counts.
+_ENDINGS = (Ending.COMPLETE, Ending.CUT, Ending.FULL, Ending.WITHHELD, Ending.BROKEN)
+_END_FIELDS = ("finish_reason", "native_finish_reason", MORE)
+#: A whole number that orjson may not hold.
+LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class BrokenStream(ValueError):
@@ -26,7 +36,7 @@ class BrokenStream(ValueError):
 
 def is_stream(data: bytes) -> bool:
     """Whether a body is a stream of events."""
-    return data[:64].lstrip().startswith(_STARTS)
+    return data[:64].removeprefix(BOM).lstrip().startswith(_STARTS)
 
 
 def assembled(data: bytes) -> dict[str, Any]:
@@ -37,48 +47,96 @@ def assembled(data: bytes) -> dict[str, Any]:
     Raises:
         BrokenStream: not JSON, no chunk of a completion, more than LINES lines, or the end is missing.
     """
-    if data.count(b"\n") > LINES:
+    if data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n") > LINES:
         raise BrokenStream(f"the stream has more than {LINES:,} lines")
     body: dict[str, Any] = {}
+    usage: dict[str, Any] = {}
     choice = _Choice()
-    done = halves = False
-    for event in _events(data):
+    halves, long_numbers = False, LONG_NUMBER.search(data) is not None
+    for kind, event in _events(data.removeprefix(BOM)):
+        if kind == b"error":
+            body["error"] = _error(event)
+            break
         if event == b"[DONE]":
-            done = True
             break
         try:
-            chunk = _object(orjson.loads(event))
+            if long_numbers and LONG_NUMBER.search(event):
+                # orjson makes a float of a large whole number.
+                chunk = _object(_with_halves(event))
+                halves = halves or b"\\u" in event
+            else:
+                chunk = _object(orjson.loads(event))
         except orjson.JSONDecodeError:
-            chunk, halves = _object(_with_halves(event)), True
-        if chunk.get("error") or chunk.get("object") == "error":
+            chunk = _object(_with_halves(event))
+            halves = halves or b"\\u" in event
+        if halves and len(data) > MENDED:
+            raise BrokenStream("the stream holds half a character")
+        parts = _list(chunk.get("choices"))
+        if holds_error(chunk) or (not parts and is_refusal(chunk)):
             # Nothing that comes after an error belongs to the answer.
-            body["error"], done = chunk.get("error") or chunk, True
+            error = chunk.get("error")
+            body["error"] = error if is_error(error) else chunk
             break
         for name, value in chunk.items():
-            if name != "choices" and value is not None:
-                body[name] = value if name != "usage" else {**body.get("usage", {}), **_object(value)}
-        for part in _list(chunk.get("choices")):
+            if name == "usage" and value is not None:
+                if len(usage) < _FIELDS:
+                    usage.update(_object(value))
+            elif name != "choices" and value is not None:
+                body[name] = value
+        for part in parts:
             if _object(part).get("index") in (0, None):
                 choice.add(part)
-    if not choice.begun and "error" not in body:
-        raise BrokenStream("the stream holds no chunk of a completion")
-    if not done and choice.fields.get("finish_reason") is None:
-        raise BrokenStream("the stream ended before the answer did")
+        if choice.error is not None:
+            body["error"] = choice.error
+            break
+    if usage:
+        body["usage"] = usage
+    if "error" not in body:
+        if not choice.begun:
+            raise BrokenStream("the stream holds no chunk of a completion")
+        # "[DONE]" alone is no end of an answer: servers send it after whatever broke off, too.
+        if choice.rank < 0:
+            raise BrokenStream("the stream ended before the answer did")
     body["choices"] = [choice.whole()] if choice.begun else []
-    return _object(json.loads(mended(json.dumps(body)))) if halves else body
+    if not halves:
+        return body
+    try:
+        return _object(json.loads(mended(json.dumps(body))))
+    except (ValueError, RecursionError):
+        raise BrokenStream("the stream holds something that is not JSON") from None
 
 
-def _events(data: bytes) -> Iterator[bytes]:
-    """The data of each event. Lines of one event are joined; comments and other fields are left out."""
+def _events(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and data of each event. Lines of one event are joined; comments and other fields are left out.
+
+    A line ``error: ...``, which llama.cpp has sent, is an event of that kind.
+    """
     lines: list[bytes] = []
+    kind = b""
     for line in data.splitlines():
         if line.startswith(b"data:"):
             lines.append(line[5:])
-        elif not line.strip() and lines:
-            yield b"\n".join(lines).strip()
-            lines = []
-    if lines:
-        yield b"\n".join(lines).strip()
+        elif line.startswith(b"event:"):
+            kind = line[6:].strip().lower()
+        elif line.startswith(b"error:"):
+            yield b"error", line[6:].strip()
+        elif not line.strip():
+            if lines or kind == b"error":
+                yield kind, b"\n".join(lines).strip()
+            lines, kind = [], b""
+    if lines or kind == b"error":
+        yield kind, b"\n".join(lines).strip()
+
+
+def _error(event: bytes) -> Any:
+    """What an event that is an error says; never empty."""
+    try:
+        said = orjson.loads(event)
+    except orjson.JSONDecodeError:
+        said = event[:MENDED].decode("utf-8", "replace")
+    if type(said) is dict and is_error(said.get("error")):
+        said = said["error"]
+    return said if is_error(said) else "an error without words"
 
 
 def _with_halves(event: bytes) -> Any:
@@ -107,6 +165,8 @@ class _Choice:
 
     def __init__(self) -> None:
         self.begun = False
+        self.rank = -1
+        self.error: Any = None
         self.fields: dict[str, Any] = {}
         self.lists: dict[str, list[Any]] = {}
         self.texts: dict[str, list[str]] = {}
@@ -116,7 +176,7 @@ class _Choice:
     def add(self, part: dict[str, Any]) -> None:
         self.begun = True
         for name, value in part.items():
-            if name in ("delta", "message", "index") or value is None:
+            if name in ("delta", "message", "index", *_END_FIELDS) or value is None:
                 continue
             if name == "logprobs":
                 self.lists.setdefault("logprobs", []).extend(_list(_object(value).get("content")))
@@ -124,8 +184,21 @@ class _Choice:
                 self.lists.setdefault(name, []).extend(value)
             else:
                 self.fields[name] = value
+        more = part.get(MORE)
+        if (
+            part.get("finish_reason")
+            or part.get("native_finish_reason")
+            or (type(more) is dict and more.get("native_finish_reason"))
+        ):
+            rank = _ENDINGS.index(ending_of(part)[0])
+            if rank >= self.rank:
+                self.rank = rank
+                self.fields |= {name: part[name] for name in _END_FIELDS if part.get(name)}
         # A whole message in one event: servers that stream only in form.
         delta = _object(part.get("delta") or part.get("message") or {})
+        for error in (part.get("error"), delta.get("error")):
+            if is_error(error):
+                self.error = error
         for name, value in delta.items():
             if name == "tool_calls":
                 for call in _list(value):
@@ -149,6 +222,8 @@ class _Choice:
         call["id"] = call["id"] or given
         held = call["function"]
         if type(name) is str and name != held["name"]:
+            if len(held["name"]) > _NAME:
+                raise BrokenStream("the stream holds the name of a tool that is far too long")
             held["name"] += name
         arguments = function.get("arguments")
         if type(arguments) is str:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 
+#: The largest body that is searched for half surrogate pairs, in bytes.
+MENDED = 1 << 20
+#: What some servers write before their text.
+BOM = b"\xef\xbb\xbf"
 #: One escape of a JSON text at a time, so that an escaped backslash is never taken for the start of the next.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"

@@ -397,6 +397,10 @@ async def test_an_answer_that_its_server_calls_none_is_asked_for_again(
         ({"error": {"code": 400, "message": "temperature must be at most 2"}}, EngineRejected),
         ({"error": {"code": 400, "message": "prompt is too long: 9000 tokens > 8000 maximum"}}, ContextExceeded),
         ({"error": {"message": "This model's maximum context length is 4096 tokens."}}, ContextExceeded),
+        ({"error": {"message": "Upstream error: prompt is too long: 9000 tokens > 8000 maximum"}}, ContextExceeded),
+        ({"error": {"message": "Connection error: maximum context length exceeded"}}, ContextExceeded),
+        ({"error": {"message": "no available worker: prompt exceeds the context length"}}, ContextExceeded),
+        ({"error": {"code": "context_length_exceeded", "type": "upstream_error"}}, ContextExceeded),
         (whole(finish_reason="model_context_window_exceeded", message={"content": ""}), ContextExceeded),
     ],
 )

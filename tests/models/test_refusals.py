@@ -577,6 +577,9 @@ def test_max_tokens_that_alone_fill_the_context_are_a_setting() -> None:
         ({"error": {"message": "something"}}, None),
         ({"error": {"code": 0, "message": "invalid temperature"}}, None),
         ([{"error": {"code": 401, "message": "x"}}], 401),
+        ({"error": "450 items found"}, None),
+        ({"error": {"code": "\u00b2\u00b3\u00b9", "message": "x"}}, None),
+        (b'\xef\xbb\xbf{"code":"503","message":"x"}', 503),
         (b"502 Bad Gateway", 502),
     ],
 )
@@ -601,6 +604,15 @@ def test_the_status_that_an_error_means(body: Any, status: int | None) -> None:
 )
 def test_refusals_come_in_several_shapes(body: bytes, said: str) -> None:
     assert refusal_text(body) == said
+
+
+def test_a_refusal_that_cannot_be_written_again_is_quoted_all_the_same() -> None:
+    nested: Any = "deep"
+    for _ in range(300):
+        nested = [nested]
+    assert refusal_text({"why": "gone", "more": nested}) == "gone"
+    assert refusal_text(nested) == "an error that can't be shown"
+    assert refusal_text({"number": 1 << 80}) == "an error that can't be shown"
 
 
 # -- turns -------------------------------------------------------------------------------------------------------------

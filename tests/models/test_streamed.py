@@ -76,7 +76,7 @@ def test_a_character_that_was_cut_in_two_is_whole_again() -> None:
     halves = (b"\\ud83d", b"\\ude00")
     stream = b"".join(b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % half for half in halves)
     assert parse_completion(stream + events(chunk({"content": " ok"}, "stop")), "c").content == "\U0001f600 ok"
-    lone = b'data: {"model":"\\ud83d","choices":[{"delta":{"content":"\\ud83d!"}}]}\n\n' + events({"choices": []})
+    lone = b'data: {"model":"\\ud83d","choices":[{"delta":{"content":"\\ud83d!"},"finish_reason":"stop"}]}\n\n'
     reply = parse_completion(lone, "c")
     assert (reply.content, reply.model) == ("\ufffd!", "\ufffd")
 
@@ -86,8 +86,17 @@ def test_a_stream_that_breaks_off_is_no_answer() -> None:
         parse_completion(events(chunk({"content": "I have"}), end=b""), "c")
     with pytest.raises(BrokenOff):
         parse_completion(events(chunk({"content": "I have"}, "abort")), "c")
-    # The end of the stream, or the end of the answer: either is enough.
-    assert parse_completion(events(chunk({"content": "a"})), "c").content == "a"
+    # "[DONE]" says that the stream has ended, not that the answer has.
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": '{"id":'}}
+    for delta in ({"content": "I have"}, {"tool_calls": [call]}):
+        with pytest.raises(BrokenOff):
+            parse_completion(events(chunk(delta)), "c")
+        with pytest.raises(BrokenOff):
+            parse_completion(events(chunk(delta), chunk({}, "abort"), chunk({}, "stop")), "c")
+        more = chunk(delta)
+        more["choices"][0]["provider_specific_fields"] = {"other": 1}
+        with pytest.raises(BrokenOff):
+            parse_completion(events(more), "c")
     assert parse_completion(events(chunk({"content": "a"}, "stop"), end=b""), "c").content == "a"
 
 
@@ -104,6 +113,67 @@ def test_an_error_in_a_stream_is_its_error() -> None:
     with pytest.raises(ErrorInside) as caught:
         parse_completion(b"event: error\n" + events({"error": {"code": 429, "message": "slow down"}}), "c")
     assert (caught.value.status, caught.value.partial) == (429, False)
+
+
+@pytest.mark.parametrize(
+    ("after", "status"),
+    [
+        (b'event: error\ndata: {"message":"boom","code":500}\n\n', 500),
+        (b"event: error\ndata: boom\n\n", None),
+        (b"event: error\ndata: {}\n\n", None),
+        (b"event: error\n\n", None),
+        (b'error: {"code":500,"message":"slot failed"}\n\n', 500),
+        (b'data: {"code":500,"message":"x"}\n\n', 500),
+        (b'data: {"errors":[{"message":"x","code":503}]}\n\n', 503),
+        (b'data: {"detail":"Service Unavailable"}\n\n', 503),
+        (b'data: {"choices":[{"index":0,"delta":{"error":{"message":"x","code":502}}}]}\n\n', 502),
+        (
+            b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"base_resp":{"status_code":1027}}\n\n',
+            None,
+        ),
+    ],
+)
+def test_an_error_after_half_a_text_is_never_an_answer(after: bytes, status: int | None) -> None:
+    stream = events(chunk({"content": "I have"}), end=b"") + after + b"data: [DONE]\n\n"
+    with pytest.raises(ErrorInside) as caught:
+        parse_completion(stream, "c")
+    assert (caught.value.status, caught.value.partial) == (status, True)
+
+
+def test_chunks_without_choices_that_are_no_errors_are_passed_over() -> None:
+    others = [
+        {"type": "ping"},
+        {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+        {"choices": [], "error": None, "errors": [], "base_resp": {"status_code": 0, "status_msg": ""}},
+        {"usage": {"prompt_tokens": 3}, "code": 0, "message": None, "success": True, "status": "completed"},
+        {"usage": {"completion_tokens": 2}},
+    ]
+    reply = parse_completion(events(*others, chunk({"content": "a"}, "stop"), *others), "c")
+    assert (reply.content, reply.usage) == ("a", Usage(3, 0, 2))
+
+
+def test_a_stream_made_to_be_slow_is_refused_or_read_in_time() -> None:
+    usage = b"".join([b'data:{"usage":{"%d":1}}\n\n' % n for n in range(60_000)])
+    assert parse_completion(usage + events(chunk({"content": "a"}, "stop")), "c").content == "a"
+    with pytest.raises(BrokenOff, match="lines"):
+        parse_completion(b"data: {}\r\r" * LINES, "c")
+    name = chunk({"tool_calls": [{"index": 0, "function": {"name": "n" * 99}}]})
+    other = chunk({"tool_calls": [{"index": 0, "function": {"name": "m" * 99}}]})
+    with pytest.raises(BrokenOff, match="far too long"):
+        parse_completion(events(*[name, other] * 1000, chunk({}, "stop")), "c")
+    half = b'data: {"model":"\\ud83d"}\n\n' + b": %b\n\n" % (b"x" * (1 << 20))
+    with pytest.raises(BrokenOff, match="half a character"):
+        parse_completion(half + events(chunk({"content": "a"}, "stop")), "c")
+
+
+def test_a_byte_order_mark_and_large_whole_numbers_lose_nothing() -> None:
+    number = 12345678901234567890123
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": {"id": number}}}
+    stream = events(chunk({"tool_calls": [call]}), chunk({}, "tool_calls"))
+    message = {"content": None, "tool_calls": [call]}
+    whole = json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode()
+    for data in (stream, b"\xef\xbb\xbf" + stream, whole, b"\xef\xbb\xbf" + whole):
+        assert parse_completion(data, "c").tool_calls == (ToolCall("x", "f", f'{{"id":{number}}}'),)
 
 
 @given(st.lists(st.binary(max_size=20) | st.sampled_from([b"data: ", b"\n", b'{"choices":[{}]}', b"[DONE]", b":"])))
