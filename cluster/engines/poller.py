@@ -157,23 +157,23 @@ class Poller:
         try:
             if target.engine not in self._plain:
                 url = target.url.removesuffix("/v1") + "/metrics"
-                async with session.get(url, headers=headers) as response:
+                async with session.get(url, headers=headers, allow_redirects=False) as response:
                     text = await _text_of(response)
                 at = time.monotonic()
                 if found := read_metrics(text, at):
                     return PollResult(target.engine, target.process, at, *found)
                 if response.status < 500:  # otherwise it has trouble, and may still have metrics
                     self._plain.add(target.engine)
-            async with session.get(f"{target.url}/models", headers=headers) as response:
+            async with session.get(f"{target.url}/models", headers=headers, allow_redirects=False) as response:
                 body = await body_of(response)
             at = time.monotonic()
-            if response.status in (401, 403) or response.status >= 500:
+            if response.status in (401, 403) or 300 <= response.status < 400 or response.status >= 500:
                 return PollResult(target.engine, target.process, at, error=f"/v1/models answers {response.status}")
             listed = listed_models(body) if response.status == 200 else []
             if listed and target.model not in listed:
                 return PollResult(target.engine, target.process, at, error=f"it does not serve {target.model}")
             return PollResult(target.engine, target.process, at)
-        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
+        except Exception as error:  # whatever it is: an engine that can't be polled must not go unnoticed
             return PollResult(target.engine, target.process, time.monotonic(), error=str(error) or type(error).__name__)
 
 

@@ -127,6 +127,7 @@ def endpoint_url(text: str) -> str:
         url = URL(base)
         usable = url.scheme in ("http", "https") and bool(url.host) and not (url.query_string or url.fragment)
         has_password = url.user is not None or url.password is not None
+        (url.raw_host or "").encode("idna")  # an empty label, or one that is too long, is no name of a host
     except ValueError:
         usable = has_password = False
     if has_password:

@@ -19,6 +19,8 @@ REFUSAL = 64 << 10
 LARGE = 256 << 10
 #: What a connection buffers, packed and unpacked, in bytes; twice this at most.
 _BUFFER = 64 << 10
+#: The last event of a stream; some servers leave the connection open after it.
+_LAST = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]", b"\rdata:[DONE]")
 
 
 class BadAnswer(ValueError):
@@ -45,6 +47,7 @@ async def body_of(response: aiohttp.ClientResponse, most: int = SMALL) -> bytes:
     if refusal:
         most = min(most, REFUSAL)
     content, parts, size = response.content, list[bytes](), 0
+    stream, tail, ended = response.headers.get("Content-Type", "").startswith("text/event-stream"), b"", False
     try:
         # A body that says how large it is need not be read to be refused.
         too_large = not refusal and (response.content_length or 0) > most
@@ -52,10 +55,16 @@ async def body_of(response: aiohttp.ClientResponse, most: int = SMALL) -> bytes:
             parts.append(part)
             size += len(part)
             too_large = size > most or content.total_raw_bytes > most
+            if stream:
+                tail = (tail + part[-64:])[-64:]
+                if ended := tail.rstrip().endswith(_LAST):
+                    break
             if size // LARGE > (size - len(part)) // LARGE:
                 await asyncio.sleep(0)  # a body that is there already is read and unpacked without a wait
     except RuntimeError as error:  # aiohttp's, for a connection that is closed between two pieces
         raise aiohttp.ClientPayloadError(str(error)) from None
+    if ended:
+        response.close()
     if too_large:
         response.close()
         if not refusal:

@@ -37,9 +37,13 @@ TABLE: tuple[tuple[Ending, str, str], ...] = (
     (Ending.WITHHELD, "safety recitation blocklist prohibited_content spii language other", "Gemini"),
     (Ending.WITHHELD, "guardrail_intervened error_toxic", "Bedrock, Cohere"),
     (Ending.WITHHELD, "malformed_function_call unexpected_tool_call", "Gemini: its parser dropped the call"),
+    (Ending.WITHHELD, "too_many_tool_calls missing_thought_signature model_armor", "Gemini"),
     (Ending.BROKEN, "abort aborted error cancelled canceled user_cancel", "vLLM, SGLang, OpenRouter, Cohere"),
     (Ending.BROKEN, "insufficient_system_resource network_error", "DeepSeek, Zhipu"),
     (Ending.BROKEN, "timeout time_limit not_finished", "Cohere, watsonx"),
+    (Ending.BROKEN, "partial in_progress out_of_memory deadline max_time rate_limit quota", "gateways, local servers"),
+    (Ending.BROKEN, "compaction", "Anthropic: the context was made shorter, the answer is to be continued"),
+    (Ending.CUT, "truncated", "gateways: a token limit"),
     (Ending.BROKEN, "pause_turn load unload", "Anthropic: to be continued; Ollama: the model was (un)loaded"),
 )
 _WORDS = {word: ending for ending, words, _ in TABLE for word in words.split()}
@@ -48,16 +52,19 @@ _PARTS: tuple[tuple[Ending, re.Pattern[str]], ...] = (
     (Ending.FULL, re.compile("context")),
     (
         Ending.WITHHELD,
-        re.compile("filter|safety|block|moderat|guardrail|sensitive|prohibit|violat|refus|malformed|recitation"),
+        re.compile(
+            "filter|safety|block|moderat|guardrail|sensitive|prohibit|violat|refus|malformed|recitation|armor|too_many_tool|signature"
+        ),
     ),
     (
         Ending.BROKEN,
         re.compile(
             "abort|error|fail|cancel|time_?d?_?out|time_limit|interrupt|disconnect|incomplete|unavailable|overload"
             "|insufficient|exhaust|crash|kill|shut_?down|preempt|evict|unfinished|not_finished|exception|terminated"
+            "|out_of_mem|deadline|in_progress|partial|rate_?limit|quota|max_time"
         ),
     ),
-    (Ending.CUT, re.compile("length|max_len|max_.*tokens|token_limit")),
+    (Ending.CUT, re.compile("length|max_len|max_.*tokens|token_limit|truncat")),
 )
 #: The reasons of nearly all answers: nothing to look up.
 PLAIN = frozenset({"stop", "tool_calls"})

@@ -37,7 +37,7 @@ from .answers import LARGE, BadAnswer, TooLarge, body_of, open_session
 from .chat import Conversation, Reply
 from .completion import BrokenOff, EmptyAnswer, ErrorInside, FullContext, parse_completion, quote
 from .pool import Balancer, Fixed, Target
-from .refusals import refusal_text, says_too_long, wants_turns
+from .refusals import blames_the_model, refusal_text, says_too_long, wants_turns
 from .routing import RequestOutcome
 
 #: Idle connections are closed after this many seconds. vLLM closes them after 5: the client must be the first, or a
@@ -223,11 +223,13 @@ class OpenAIChat:
             raise _Fault(
                 self._refusal(response.status, data, where, target.key),
                 _retry_after(response.headers.get("Retry-After")),
+                unlike=blames_the_model(data),
             )
         except ErrorInside as error:
             outcome = RequestOutcome.FAILED if error.partial else _outcome_of(error.status)
             problem = self._error_inside(error, where, target.key)
-            raise _Fault(problem, _retry_after(response.headers.get("Retry-After"))) from None
+            retry_after = _retry_after(response.headers.get("Retry-After"))
+            raise _Fault(problem, retry_after, unlike=blames_the_model(error.said)) from None
         except FullContext as error:
             raise ContextExceeded(f"{where}: {error}") from None
         except BrokenOff as error:
@@ -338,6 +340,8 @@ class OpenAIChat:
         """
         text = refusal_text(data)
         detail = self._quoted(text, key)
+        if blames_the_model(data):
+            return EngineBadResponse(f"{where}: {detail}")
         if says_too_long(status, data, self._max_tokens):
             raise ContextExceeded(f"{where}: {detail}")
         if status in (401, 403):

@@ -113,6 +113,11 @@ def is_refusal(value: Any) -> bool:
     return _message(value) is not None or status_named(value) is not None
 
 
+def blames_the_model(said: bytes | Any) -> bool:
+    """Whether a refusal is about what the model wrote, not the request: Groq's for a call that it could not parse."""
+    return any(level.get("code") == "tool_use_failed" for level in _levels(_value(said)))
+
+
 def code_named(said: bytes | Any) -> int | None:
     """The HTTP status that stands in an error as a number; None if none does."""
     value = _value(said)

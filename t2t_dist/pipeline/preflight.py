@@ -123,7 +123,7 @@ async def endpoint(asked: Endpoint) -> list[CheckResult]:
         probe = _Probe(session, asked)
         try:
             return await probe.run()
-        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge, UnicodeError) as error:
             reason = str(error) or type(error).__name__
             return [
                 CheckResult(asked.model, "defect", f"{asked.url} can't be reached: {reason}; start it or fix the URL")
@@ -168,26 +168,27 @@ class _Probe:
         return [*found, tool, await self._turns(name, [TOOL] if tool.state == "ok" else None)]
 
     async def _has(self, path: str) -> bool:
-        method = "POST" if path == "/tokenize" else "GET"
-        async with self.session.request(method, self.root + path, data=b"{}" if method == "POST" else None) as answer:
-            return answer.status not in (404, 405, 501)
+        method, data = ("POST", b"{}") if path == "/tokenize" else ("GET", None)
+        async with self.session.request(method, self.root + path, data=data, allow_redirects=False) as answer:
+            return answer.status not in (404, 405, 501) and not 300 <= answer.status < 400
 
     async def _listed(self) -> list[str]:
-        async with self.session.get(f"{self.asked.url}/models") as answer:
+        async with self.session.get(f"{self.asked.url}/models", allow_redirects=False) as answer:
             return listed_models(await body_of(answer)) if answer.status == 200 else []
 
     async def _chat(self, **more: Any) -> tuple[int, dict[str, Any]]:
         body = {"model": self.asked.model, "messages": [{"role": "user", "content": "Say yes."}], **more}
         data = orjson.dumps(body)
-        sent = {"Content-Type": "application/json"}
-        async with self.session.post(f"{self.asked.url}/chat/completions", data=data, headers=sent) as answer:
+        sent, url = {"Content-Type": "application/json"}, f"{self.asked.url}/chat/completions"
+        # Runs follow no redirection either: the key is for this endpoint alone.
+        async with self.session.post(url, data=data, headers=sent, allow_redirects=False) as answer:
             raw = await body_of(answer)
         try:
             parsed = decoded(raw)
         except BadAnswer:
             return answer.status, {"error": {"message": raw[:300].decode(errors="replace")}}
         if not isinstance(parsed, dict):
-            return answer.status, {"error": {"message": str(parsed)[:300]}}
+            return answer.status, {"error": {"message": raw[:300].decode(errors="replace")}}
         if answer.status == 200 and (inside := error_in(parsed)) is not None:
             return inside.status or 500, inside.said
         return answer.status, parsed

@@ -52,7 +52,17 @@ def test_a_url_is_taken_as_people_write_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "127.0.0.1:8000/v1", "ftp://host/v1", "http:///v1", "http://h/v1?x=1", "http://["]
+    "text",
+    [
+        "",
+        "127.0.0.1:8000/v1",
+        "ftp://host/v1",
+        "http:///v1",
+        "http://h/v1?x=1",
+        "http://[",
+        "http://a..b/v1",
+        f"http://{'a' * 70}/v1",
+    ],
 )
 def test_an_impossible_url_is_reported_before_anything_starts(text: str) -> None:
     assert "can't be used; give one like http://HOST:PORT/v1" in complaint(pools={"p": {"model": "m", "urls": [text]}})

@@ -81,6 +81,19 @@ async def test_a_body_without_end_is_broken_off_at_the_bound() -> None:
     assert endless.sent < 16 * MIB  # the sockets' buffers are beside it
 
 
+async def test_a_stream_that_is_left_open_ends_at_its_last_event() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'data: {"choices":[{"delta":{"content":"Say data: [DONE]"},"finish_reason":"stop"}]}\n\ndata: [DO'
+        yield b"NE]\n\n"
+        await asyncio.Event().wait()
+
+    def brain(_: dict[str, Any]) -> web.Response:
+        return web.Response(body=pieces(), content_type="text/event-stream")
+
+    async with asyncio.timeout(60):
+        assert (await answer_to(brain)).content == "Say data: [DONE]"
+
+
 async def test_a_body_that_says_that_it_is_too_large_is_not_read() -> None:
     with pytest.raises(EngineBadResponse, match="larger than 1 MiB"):
         await answer_to(lambda body: web.Response(body=b"x" * (2 * MIB)), limits=AnswerLimits(mib=1))

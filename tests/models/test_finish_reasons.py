@@ -50,6 +50,10 @@ def test_an_answer_that_a_limit_ended_is_taken_as_cut(reason: str) -> None:
         "engine_shutdown",
         "preempted",
         "upstream-error",
+        "gpu_out_of_memory",
+        "rate_limited",
+        "DEADLINE_EXCEEDED",
+        "partial_response",
         {"type": "abort", "message": "killed"},
     ],
 )

@@ -418,6 +418,16 @@ async def test_an_answer_that_a_filter_took_away_is_asked_for_with_another_seed(
     assert [request.body["seed"] for request in fake.requests] == [7, 8]
 
 
+@pytest.mark.parametrize("status", [200, 400])
+async def test_a_call_that_the_server_could_not_parse_is_asked_for_with_another_seed(status: int) -> None:
+    error = {"message": "Failed to call a function.", "code": "tool_use_failed", "type": "invalid_request_error"}
+    error["failed_generation"] = "the prompt is too long: 9000 tokens > 8000 maximum"
+    answers = iter([web.json_response({"error": error}, status=status), text("Done.")])
+    async with FakeEndpoint(lambda _: next(answers)) as fake:
+        await ask(fake)
+    assert [request.body["seed"] for request in fake.requests] == [7, 8]
+
+
 async def test_a_retry_after_counts_in_a_200_too() -> None:
     busy = {"error": {"code": 429, "message": "busy"}}
     answers = iter([web.json_response(busy, headers={"Retry-After": "0.2"}), text("Done.")])

@@ -104,6 +104,25 @@ async def test_nobody_is_there() -> None:
     assert "start it or fix the URL" in found[0].detail
 
 
+async def test_an_impossible_host_is_one_that_cannot_be_reached() -> None:
+    found = await endpoint(Endpoint("http://a..b/v1", "m"))
+    assert [each.state for each in found] == ["defect"]
+    assert "can't be reached" in found[0].detail
+
+
+async def test_a_redirection_is_not_followed() -> None:
+    async with FakeEndpoint(lambda _: web.Response(status=307, headers={"Location": "http://127.0.0.1:9/"})) as fake:
+        found = await examined(fake)
+    assert found["m: one token"][0] == "defect"
+    assert "refused with 307" in found["m: one token"][1]
+
+
+async def test_a_refusal_nested_deeper_than_is_written_is_a_defect_all_the_same() -> None:
+    nested = b'{"a":' * 300 + b"1" + b"}" * 300
+    async with FakeEndpoint(lambda _: web.Response(status=400, body=nested)) as fake:
+        assert (await examined(fake))["m: one token"][0] == "defect"
+
+
 async def test_tools_that_are_refused_name_the_remedy() -> None:
     def faults(_: int, body: dict[str, Any]) -> str | None:
         return "400" if body.get("tools") else None

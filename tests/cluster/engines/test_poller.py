@@ -210,6 +210,7 @@ def test_a_server_in_trouble_has_metrics_all_the_same_later(poller: Poller) -> N
     [
         (lambda: web.Response(status=500), "/v1/models answers 500"),
         (lambda: web.Response(status=401), "/v1/models answers 401"),
+        (lambda: web.Response(status=302, headers={"Location": "http://a..b/"}), "/v1/models answers 302"),
         (models("another"), "it does not serve m"),
         (lambda: web.json_response({"models": "of another shape"}), None),
         (lambda: web.Response(text="not json"), None),
@@ -247,6 +248,11 @@ def test_nobody_there_is_an_error_each_time(poller: Poller) -> None:
         engine = server.engine()
     found = heard(poller, engine, 2)
     assert all(each.reading is None and "Cannot connect" in (each.error or "") for each in found)
+
+
+def test_a_poll_that_fails_in_any_other_way_is_an_error_too(poller: Poller) -> None:
+    found = heard(poller, PollTarget("e", 0, "http://a..b/v1", "m"), 2)
+    assert all(each.error for each in found)
 
 
 def test_no_answer_in_time_is_an_error(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> None:
