@@ -157,7 +157,7 @@ def says_too_long(status: int | None, said: bytes | Any, max_tokens: int | None)
     text = _plain(value if isinstance(value, str) else "\n".join(_strings(value)))
     if _OTHER_LIMIT.search(text) or (_ANSWERS_LIMIT.search(text) and not _PROMPT.search(text)):
         return False
-    if not _TOO_LONG.search(text) and not (status == 413 and "too large" in text):
+    if not _TOO_LONG.search(text) and not (status == 413 and ("too large" in text or "length limit exceeded" in text)):
         return False
     contexts = [int(n) for n in _CONTEXT_TOKENS.findall(text)]
     if not contexts:
@@ -212,6 +212,8 @@ _OTHER_LIMIT = re.compile(
     # rates and money
     r"rate ?limit|per (second|min|hour|day|month)|\b[tr]p[mds]\b|quota|too many requests|throttl|please wait|slow down"
     r"|\b(daily|hourly|weekly|monthly|billing|credits?|subscription|organi[sz]ation)\b|balance|限流|频率|速率|并发|额度|余额|分钟"
+    # what the server itself was given: memory, the size of its messages
+    r"|kv cache is not enough|stored in kv cache|received message larger than max"
     # time, and tokens of another kind
     r"|deadline|\b(access|auth\w{0,12}|bearer|jwt|api) tokens?\b"
     # pictures and files
@@ -249,7 +251,8 @@ _TOO_LONG = re.compile(
             # prompt (9 tokens) is too long; string too long, of a message
             _WHOLE + r"( body| payload| text| string| data| tokens?| length| size| count| is| are| was| has| been"
             r"| provided|\W?\([^)]{0,60}\)|:)* (way )?too (long|large|big)",
-            r"\b(messages|input|prompt|content)[^ ]{0,40}:? (string|array) too long|\btokens too long",
+            r"\b(messages|input|prompt|content)(?![^ ]{0,40}\.(name|id|role)\b)[^ ]{0,40}:? (string|array) too long"
+            r"|\btokens too long",
             # too many input tokens; token limit exceeded; tokens ... exceed the limit
             r"too many (input |prompt |total )?tokens|\btokens?( limit)? (has been |is |was |been )?(exceeded|reached)",
             r"\b(supports?|accepts?|allows?) (\w{1,24} ){0,2}\d{1,12} (input|prompt|context) tokens",
@@ -268,7 +271,13 @@ _TOO_LONG = re.compile(
             + r" .{0,20}tokens (must|should) be (less|fewer)",
             # please reduce the length of the messages; current length is 9 while limit is 8
             r"(reduce|shorten) (\w{1,24} ){0,4}(of |in )?(the |your )?(inputs?|prompt|messages|conversation)\b",
-            r"length is \d+ while limit is \d+|range of input length",
+            r"length is \d+ while limit is \d+|range of input length|input length should be in (the )?range",
+            # limits in bytes and characters
+            r"\b(payload|body) size (of )?(\d{1,12} )?(bytes )?exceed",
+            r"max(imum)? (number of )?input (characters|chars)( is| are| of|:)? ?\d",
+            r"expected max length: \d{4,12}, actual: \d",
+            r"length of /(prompt|messages|inputs?|text|content)[^ ]{0,40} must be <=",
+            r"(?<!max )\btokens? ?(总?数量?|长度)超",
             r"超长|超[出过].{0,12}(长度|上下文|最大)|(输入|上下文|提示词).{0,8}(过长|超[出过限])",
         )
     )
@@ -350,5 +359,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"[`'\"*\\]", "", text.replace("_", " "))
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = " ".join(text.split())
+    # vLLM's advice on pictures, which it gives whatever the prompt held.
+    text = re.sub(r"make sure that max model len is no smaller than\b.*", "", text)
     # A heading that says nothing of the prompt.
     return re.sub(r"\b(input )?validation( error)?:?|invalid input:?|input should be", "", text)

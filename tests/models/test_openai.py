@@ -411,6 +411,14 @@ async def test_an_error_in_a_200_that_no_retry_can_fix(body: dict[str, Any], err
     assert len(fake.requests) == 1
 
 
+async def test_a_full_context_in_the_midst_of_a_stream_is_one() -> None:
+    stream = b'data: {"choices":[{"delta":{"content":"I"}}]}\n\n'
+    for said in (b'data: {"code":500,"message":"prompt is too long"}', b"event: error\ndata: prompt is too long"):
+        async with FakeEndpoint(lambda _, said=said: web.Response(body=stream + said + b"\n\n")) as fake:
+            with pytest.raises(ContextExceeded):
+                await ask(fake)
+
+
 async def test_an_answer_that_a_filter_took_away_is_asked_for_with_another_seed() -> None:
     answers = iter([web.json_response(whole(finish_reason="SAFETY")), text("Done.")])
     async with FakeEndpoint(lambda _: next(answers)) as fake:

@@ -292,6 +292,22 @@ TOO_LONG: list[tuple[str, int, Any]] = [
         },
     ),
     ("LiteLLM", 400, of("litellm.ContextWindowExceededError: litellm.BadRequestError: it did not work", code="400")),
+    ("Gemini", 400, of("Request payload size exceeds the limit: 10485760 bytes.")),
+    ("DashScope", 400, of("Input length should be in the range of [1, 98304]")),
+    ("Baidu", 400, of("the max input characters is 11200")),
+    ("gateways", 400, of("token数量超过上限")),
+    ("Bedrock", 400, {"message": "Malformed input request: expected maxLength: 50000, actual: 60000, please retry."}),
+    ("Cloudflare", 400, {"errors": [{"message": "Length of '/prompt' must be <= 6144", "code": 5006}]}),
+    ("axum", 413, of("Maximum request body size 1048576 exceeded, actual body size 2000000")),
+    (
+        "vLLM",
+        400,
+        of(
+            "The prompt (total length 9000) is too long to fit into the model (context length 8192). Make sure that"
+            " `max_model_len` is no smaller than the number of text tokens plus multimodal tokens. For image inputs,"
+            " the number of image tokens depends on the number of images, and possibly their aspect ratios as well."
+        ),
+    ),
     ("gateways", 400, of("tokens in request more than max tokens allowed")),
     ("gateways", 400, of("Prompt has 5,012 tokens, but the configured context size is 4,096 tokens")),
     ("gateways", 400, of("Model context window is 128k tokens, you requested 256k tokens")),
@@ -374,6 +390,11 @@ OTHERS: list[tuple[str, int, Any]] = [
     ("tools", 400, of("tools: array too long. Expected an array with maximum length 128, but got 130 instead.")),
     ("tools", 400, of("Invalid 'tools[0].function.description': string too long. Expected maximum length 1024.")),
     ("tools", 400, of("Invalid 'user': string too long. Expected a string with maximum length 64.")),
+    ("name", 400, of("Invalid 'messages[2].name': string too long. Expected a string with maximum length 64.")),
+    ("name", 400, {"message": "Malformed input request: expected maxLength: 64, actual: 70"}),
+    ("output", 400, of("max_tokens数量超过上限")),
+    ("engine", 500, of("KV cache is not enough for model length", type="server_error")),
+    ("engine", 500, of("grpc: received message larger than max (5000000 vs. 4194304)")),
     ("timeout", 500, of("context deadline exceeded", type="server_error")),
     ("gateway", 503, of("context length exceeded the queue")),
     ("key", 401, of("The access token is too long")),
@@ -534,6 +555,7 @@ def test_what_carries_the_meaning_is_a_few_phrases() -> None:
 
 def test_words_that_are_not_json_are_read_too() -> None:
     assert says_too_long(413, b"<html><h1>413 Request Entity Too Large</h1></html>", None)
+    assert says_too_long(413, b"length limit exceeded", None)
     assert says_too_long(500, b"Prompt is too long", None)
     assert not says_too_long(400, b"Bad Request", None)
 
