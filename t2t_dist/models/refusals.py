@@ -58,6 +58,8 @@ _CODES = (
     "type",
     "reason",
 )
+#: One of these has a body that says anything.
+_SAYS = frozenset([*_MESSAGES, *_ERRORS, *_CODES])
 
 
 def refusal_text(said: bytes | Any) -> str:
@@ -110,6 +112,8 @@ def _number(code: Any) -> int | None:
 
 def is_refusal(value: Any) -> bool:
     """Whether a body that is no answer says why."""
+    if isinstance(value, dict) and _SAYS.isdisjoint(value):
+        return False
     return _message(value) is not None or status_named(value) is not None
 
 
