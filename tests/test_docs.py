@@ -44,6 +44,16 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         del sys.modules[name]
 
 
+def assert_sound(checked: str, generated: str, shown: str, *, trajectories: int, tasks: int) -> None:
+    """What a page's three commands print: a domain without defects, enough verified tasks, all of them solved."""
+    assert "defect" not in checked
+    verified = re.search(rf"{trajectories} trajectories -> (\d+) verified tasks", generated)
+    assert verified is not None
+    assert int(verified[1]) >= tasks
+    assert "reward 1" in shown
+    assert "reward 0" not in shown
+
+
 @pytest.mark.ray
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("shared_ray")
@@ -62,13 +72,7 @@ def test_the_page_followed_literally(tmp_path: Path) -> None:
         done = t2t(*line.split()[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout + done.stderr)
-    checked, generated, shown = printed
-    assert "defect" not in checked
-    verified = re.search(r"40 trajectories -> (\d+) verified tasks", generated)
-    assert verified is not None
-    assert int(verified[1]) >= 60
-    assert "reward 1" in shown
-    assert "reward 0" not in shown
+    assert_sound(*printed, trajectories=40, tasks=60)
 
 
 @pytest.mark.ray
@@ -102,13 +106,7 @@ def test_the_mcp_page_followed_literally(tmp_path: Path, monkeypatch: pytest.Mon
         done = t2t(*line.split()[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout + done.stderr)
-    checked, generated, shown = printed
-    assert "defect" not in checked
-    verified = re.search(r"10 trajectories -> (\d+) verified tasks", generated)
-    assert verified is not None
-    assert int(verified[1]) >= 10
-    assert "reward 1" in shown
-    assert "reward 0" not in shown
+    assert_sound(*printed, trajectories=10, tasks=10)
 
 
 @pytest.fixture

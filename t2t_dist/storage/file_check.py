@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from t2t_dist.core.errors import InputError, StoreUnavailable
 
-from .ledger import ShardInfo, drop_commits, entries, object_name
+from .ledger import Entry, ShardInfo, drop_commits, entries, object_name
 from .manifest import NAME as MANIFEST
 from .manifest import read_manifest
 from .objects.base import Storage
@@ -103,8 +103,9 @@ def repair(storage: Storage, found: FileCheck, notify: Callable[[str], None]) ->
             " make the run again in another directory"
         )
     with RunLock(storage, notify=notify):
-        commits, rows = _dropped(storage, {damage.commit for damage in found.damaged if damage.commit is not None})
-        last = max((entry.number for entry in entries(storage)), default=0)
+        ledger = list(entries(storage))
+        commits, rows = _dropped(ledger, {damage.commit for damage in found.damaged if damage.commit is not None})
+        last = max((entry.number for entry in ledger), default=0)
         caches = [
             damage.file for damage in found.damaged if damage.commit is None and damage.file.startswith("ledger/")
         ]
@@ -118,13 +119,13 @@ def repair(storage: Storage, found: FileCheck, notify: Callable[[str], None]) ->
     return rows
 
 
-def _dropped(storage: Storage, damaged: set[int]) -> tuple[set[int], int]:
+def _dropped(ledger: Sequence[Entry], damaged: set[int]) -> tuple[set[int], int]:
     """The commits to drop with these, and the rows that are lost with them.
 
     A commit that takes others back is dropped with all of them, or none: what it takes back would be taken twice, or
     not at all. An unreadable commit may have been one, so the failures before it are dropped too: they are tried again.
     """
-    commits = [entry for entry in entries(storage) if entry.kind == "commit"]
+    commits = [entry for entry in ledger if entry.kind == "commit"]
     dropped = set(damaged)
     unread = max((entry.number for entry in commits if entry.problem), default=0)
     dropped |= {entry.number for entry in commits if entry.failed and entry.number < unread}
