@@ -88,12 +88,32 @@ def is_engine_actor(process: psutil.Process) -> bool:
         return False
 
 
+def engine_actors(driver: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [p for p in psutil.Process(driver.pid).children(recursive=True) if is_engine_actor(p)]
+
+
+def server_and_core(driver: subprocess.Popen[str]) -> list[psutil.Process] | None:
+    """Of two engines, the API server of one and the engine core of the other, if both run at present."""
+    try:
+        found = [servers(below=actor.pid) for actor in engine_actors(driver)]
+    except psutil.NoSuchProcess:
+        return None
+    if len(found) != 2:
+        return None
+    pair = [*of_kind(found[0], "vllm.entrypoints")[:1], *of_kind(found[1], "VLLM::EngineCore")[:1]]
+    return pair if len(pair) == 2 else None
+
+
 def status(out: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((out / "status.json").read_text())
     except FileNotFoundError:
         return {"engines": []}
     return found
+
+
+def restarts(out: Path) -> list[int]:
+    return [engine["restarts"] for engine in status(out)["engines"]]
 
 
 def healthy(out: Path) -> int:
@@ -147,14 +167,16 @@ def test_engines_are_killed_and_no_episode_is_lost(tasks: Path, tmp_path: Path) 
     try:
         until(lambda: healthy(out) == 2, "two engines")
         until_items(out, 1)
-        first, second = [p for p in psutil.Process(driver.pid).children(recursive=True) if is_engine_actor(p)]
-        of_kind(servers(below=first.pid), "vllm.entrypoints")[0].kill()
-        of_kind(servers(below=second.pid), "VLLM::EngineCore")[0].kill()
-        until(lambda: [e["restarts"] for e in status(out)["engines"]] == [1, 1], "two restarts")
+        # Not looked up once: a busy engine may be in the middle of a restart of its own.
+        pair = until(partial(server_and_core, driver), "an API server and the other engine's core")
+        before = restarts(out)
+        for process in pair:
+            process.kill()
+        until(lambda: all(now > then for now, then in zip(restarts(out), before, strict=True)), "two restarts")
         until(lambda: healthy(out) == 2, "two engines again")
         # Not until it is up again: the episodes that are left might be over by then.
         mine = servers(below=driver.pid)
-        first.kill()
+        until(partial(engine_actors, driver), "an actor")[0].kill()
         stdout, stderr = driver.communicate()
     finally:
         driver.kill()
