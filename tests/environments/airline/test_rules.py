@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.environments.airline import conditions as when
-from t2t_dist.environments.airline.rules import NO_TOOL, RULES
+from t2t_dist.environments.airline.rules import RULES
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import load
-from t2t_dist.environments.rules import Enforced, Handling, Rule
+from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import WRITE, Call
 from tests.environments.airline.small_airline import (
@@ -34,29 +32,9 @@ def airline() -> Domain:
     return load("airline")
 
 
-def proposed(airline: Domain, rule: Rule, most: int = 2, enough: int = 60) -> Iterator[tuple[str, Call]]:
-    """A few proposals of each customer's, until there are enough."""
-    world = airline.world()
-    found = (
-        (customer, call)
-        for customer in airline.customers(airline.base)
-        for call in islice(rule.proposals(world, customer), most)
-    )
-    return islice(found, enough)
-
-
 # -- what they cite ----------------------------------------------------------------------------------------------------
 def test_the_rules_without_code_are_those_about_the_conversation(airline: Domain) -> None:
     assert set(airline.clauses) - {rule.number for rule in RULES} == {1, 3, 4, 27}
-
-
-def test_rules_name_tools_that_are_there_or_say_that_none_is(airline: Domain) -> None:
-    for rule in RULES:
-        for tool in rule.tools:
-            assert (tool in airline.tools) is (rule.enforced is not BY_ABSENCE)
-            if rule.enforced is not BY_ABSENCE:
-                assert airline.tools[tool].kind is WRITE
-    assert not set(NO_TOOL) & {tool.name for tool in airline.tools}
 
 
 def test_who_enforces_what() -> None:
@@ -89,40 +67,6 @@ def test_the_policy_says_the_figures_that_the_code_goes_by(airline: Domain) -> N
 
 
 # -- what they propose -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"R{rule.number}")
-def test_proposals_break_the_rule_and_are_stopped_by_whom_it_says(airline: Domain, rule: Rule) -> None:
-    customers, alone, count = set(), 0, 0
-    for customer, call in proposed(airline, rule):
-        world = airline.world()
-        customers.add(customer)
-        count += 1
-        assert call.name in rule.tools
-        reason = rule.broken_by(world, call, customer)
-        assert reason
-        assert reason == reason.strip()
-        assert not reason.endswith(".")
-        # A task about one rule has to be stopped by that rule alone.
-        alone += [breach.rule for breach in airline.breaches(world, call, customer)] == [rule]
-        result = airline.execute(world, call)
-        if rule.enforced is BY_TOOL:
-            assert result.error, call
-            assert not result.content.startswith("Error: there is no tool")
-            # Refused for what the rule says, or for a value that is not among those the tool takes.
-            assert reason in result.content or "input should be" in result.content
-        elif rule.enforced is BY_POLICY:
-            assert not result.error, result.content
-            assert result.changed
-        else:
-            assert result.content.startswith(f"Error: there is no tool named '{call.name}'")
-    assert len(customers) >= 10
-    assert alone >= 0.8 * count
-
-
-def test_an_airline_with_one_customer_has_nobody_elses_data() -> None:
-    lonely = load("airline", 0, 0.002)
-    (customer,) = lonely.customers(lonely.base)
-    rule = next(rule for rule in RULES if rule.number == 2)
-    assert list(rule.proposals(lonely.world(), customer)) == []
 
 
 # -- each rule, on a small airline ------------------------------------------------------------------------------------

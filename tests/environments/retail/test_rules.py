@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import pytest
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import load
-from t2t_dist.environments.retail.rules import NO_TOOL, RULES, own_data_only
-from t2t_dist.environments.rules import Enforced, Handling, Rule
+from t2t_dist.environments.retail.rules import RULES, own_data_only
+from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import WRITE, Call
+from t2t_dist.environments.tools import Call
 from tests.environments.retail.small_shop import AWAY, BOBS_CARD, CARD, GIFT, HOME, PAYPAL, SHOP
 
 BY_TOOL, BY_POLICY, BY_ABSENCE = Enforced.BY_TOOL, Enforced.BY_POLICY, Enforced.BY_ABSENCE
@@ -24,26 +22,9 @@ def shop() -> Domain:
     return load("retail")
 
 
-def proposed(shop: Domain, rule: Rule, most: int = 2) -> Iterator[tuple[str, Call]]:
-    """A few proposals of each customer's."""
-    world = shop.world()
-    for customer in shop.customers(shop.base):
-        for call in islice(rule.proposals(world, customer), most):
-            yield customer, call
-
-
 # -- what they cite ----------------------------------------------------------------------------------------------------
 def test_the_rules_without_code_are_those_about_the_conversation(shop: Domain) -> None:
     assert set(shop.clauses) - {rule.number for rule in RULES} == {1, 3, 4, 19}
-
-
-def test_rules_name_tools_that_are_there_or_say_that_none_is(shop: Domain) -> None:
-    for rule in RULES:
-        for tool in rule.tools:
-            assert (tool in shop.tools) is (rule.enforced is not BY_ABSENCE)
-            if rule.enforced is not BY_ABSENCE:
-                assert shop.tools[tool].kind is WRITE
-    assert not set(NO_TOOL) & {tool.name for tool in shop.tools}
 
 
 def test_who_enforces_what() -> None:
@@ -56,40 +37,6 @@ def test_who_enforces_what() -> None:
 
 
 # -- what they propose -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"R{rule.number}")
-def test_proposals_break_the_rule_and_are_stopped_by_whom_it_says(shop: Domain, rule: Rule) -> None:
-    customers = set()
-    for customer, call in proposed(shop, rule):
-        world = shop.world()
-        customers.add(customer)
-        assert call.name in rule.tools
-        reason = rule.broken_by(world, call, customer)
-        assert reason
-        assert reason == reason.strip()
-        assert not reason.endswith(".")
-        result = shop.execute(world, call)
-        if rule.enforced is BY_TOOL:
-            assert result.error, call
-            assert not result.content.startswith("Error: there is no tool")
-            # Refused for what the rule says, or for a value that is not among those the tool takes.
-            assert reason in result.content or "input should be" in result.content
-        elif rule.enforced is BY_POLICY:
-            assert not result.error, result.content
-            assert result.changed
-        else:
-            assert result.content.startswith(f"Error: there is no tool named '{call.name}'")
-    assert len(customers) >= 10
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"R{rule.number}")
-def test_most_proposals_break_no_other_rule(shop: Domain, rule: Rule) -> None:
-    """A task about one rule has to be stopped by that rule alone."""
-    world = shop.world()
-    alone = [
-        [breach.rule for breach in shop.breaches(world, call, customer)] == [rule]
-        for customer, call in islice(proposed(shop, rule), 200)
-    ]
-    assert sum(alone) >= 0.8 * len(alone)
 
 
 def test_proposals_about_others_are_their_neighbours_orders(shop: Domain) -> None:
@@ -106,12 +53,6 @@ def test_proposals_about_others_are_their_neighbours_orders(shop: Domain) -> Non
                 if order["status"] == "pending" and sum(item["price"] for item in order["items"]) <= 600:
                     expected.append(order_id)
         assert [call.arguments["order_id"] for call in own_data_only.proposals(world, customer)] == expected
-
-
-def test_a_shop_with_one_customer_has_nobody_elses_data() -> None:
-    lonely = load("retail", 0, 0.002)
-    assert len(lonely.customers(lonely.base)) == 1
-    assert list(own_data_only.proposals(lonely.world(), lonely.customers(lonely.base)[0])) == []
 
 
 # -- each rule, on a small shop ---------------------------------------------------------------------------------------

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from typing import Any
 
-import orjson
 import pytest
 from pydantic import TypeAdapter
 
-from t2t_dist.environments.telecom.database import MAX_SCALE, build
+from t2t_dist.environments.telecom.database import build
 from t2t_dist.environments.telecom.records import Bill, Customer, Line, Phone, Plan
-from tests.support.paths import ROOT
 
 SHAPES: dict[str, TypeAdapter[Any]] = {
     "customers": TypeAdapter(Customer),
@@ -23,16 +19,6 @@ SHAPES: dict[str, TypeAdapter[Any]] = {
     "phones": TypeAdapter(Phone),
 }
 TABLES, CLOCK = build(0, 1.0)
-
-
-def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_others() -> None:
-    code = (
-        "import orjson, sys; from t2t_dist.environments.telecom.database import build;"
-        " sys.stdout.buffer.write(orjson.dumps(build(3, 0.1)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
-    assert done.stdout == orjson.dumps(build(3, 0.1))
-    assert orjson.dumps(build(4, 0.1)) != done.stdout
 
 
 @pytest.mark.parametrize("table", SHAPES)
@@ -81,9 +67,6 @@ def test_everything_that_tasks_are_about_occurs() -> None:
     assert Counter(b["status"] for b in TABLES["bills"].values())["overdue"] > 50
 
 
-def test_scale_multiplies_the_customers_and_has_bounds() -> None:
+def test_scale_multiplies_the_customers() -> None:
     assert len(build(0, 0.1)[0]["customers"]) == 50
     assert len(TABLES["customers"]) == 500
-    for scale in (0, -1, MAX_SCALE + 1):
-        with pytest.raises(ValueError, match="can't be built"):
-            build(0, scale)
