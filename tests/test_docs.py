@@ -55,7 +55,6 @@ def assert_sound(checked: str, generated: str, shown: str, *, trajectories: int,
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("shared_ray")
 def test_the_page_followed_literally(tmp_path: Path) -> None:
     """Its files in an empty folder, its commands as they stand there."""
@@ -76,7 +75,6 @@ def test_the_page_followed_literally(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("shared_ray")
 def test_the_mcp_page_followed_literally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its files in an empty folder, its commands as they stand there; the server's environment is that of mcp.sh, which

@@ -24,6 +24,7 @@ from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
 from tests.actors import fake_vllm
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 
 Make = Callable[..., Engine]
 
@@ -53,7 +54,7 @@ def left(tmp_path: Path) -> list[int]:
     return [int(pid) for pid in pids.read_text().split() if psutil.pid_exists(int(pid))] if pids.exists() else []
 
 
-def gone(processes: list[psutil.Process], seconds: float = 60.0) -> bool:
+def gone(processes: list[psutil.Process], seconds: float = PATIENCE_S) -> bool:
     return not psutil.wait_procs(processes, timeout=seconds)[1]
 
 
@@ -296,13 +297,13 @@ def test_the_actor_answers_while_it_starts_and_takes_its_server_with_it(tmp_path
     address = ray.get(serves.start.remote())
     processes = [psutil.Process(address.pid), *brood(tmp_path)]
     ray.kill(serves)
-    assert gone(processes, 60)
+    assert gone(processes)
 
     killed = actor("brood stubborn", tmp_path / "more")
     address = ray.get(killed.start.remote())
     processes = [psutil.Process(address.pid), *brood(tmp_path, "more")]
     next(each for each in processes[0].parents() if "InferenceActor" in " ".join(each.cmdline())).kill()
-    assert gone(processes, 60)
+    assert gone(processes)
 
 
 DRIVER = """
@@ -335,7 +336,7 @@ def test_nothing_outlives_what_ray_loses(tmp_path: Path, victim: str) -> None:
         ours = psutil.Process(driver.pid).children(recursive=True)
         os.kill({"driver": driver.pid, "raylet": raylet}[victim], signal.SIGKILL)
         try:
-            assert gone(processes, 60)
+            assert gone(processes)
         finally:
             driver.kill()
             for process in ours:

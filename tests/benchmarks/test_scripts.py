@@ -64,7 +64,6 @@ def test_resume_leases_what_is_left() -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("shared_ray")
 def test_generate_runs_the_command_and_each_stage() -> None:
     found = object_of("generate", "--trajectories", "6", "--in-process", "4")
@@ -122,7 +121,6 @@ def test_an_unknown_benchmark_is_refused() -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("shared_ray")
 def test_soak_counts_every_row() -> None:
     found = object_of("soak", "--quick")

@@ -11,9 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import command, environment, t2t
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def line_of(done: subprocess.CompletedProcess[str]) -> str:
@@ -112,5 +111,5 @@ def test_interrupted_while_its_ray_starts(tmp_path: Path) -> None:
     said = process.stderr.read()
     assert (process.wait(), "Traceback" in said) == (75, False), said
     assert "stopped: " in said
-    psutil.wait_procs(started, timeout=60)
+    psutil.wait_procs(started, timeout=PATIENCE_S)
     assert not [child for child in started if child.is_running()]

@@ -20,7 +20,7 @@ from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.matrix import FLAWS
 from tests.support.runs import command, environment, here, here_json, t2t, t2t_json
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ray
 
 TRAJECTORIES = 40
 AGENTS = ("oracle", "hasty", "stubborn", "compliant", "silent")

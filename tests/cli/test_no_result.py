@@ -19,7 +19,7 @@ from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.made import Made
 from tests.support.runs import duplicates, here, here_json, unnamed_shards
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300), pytest.mark.usefixtures("local_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 QUICK = ["--set", "models.max_attempts=1", "--set", "limits.attempts=1", "--workers", 1]
 

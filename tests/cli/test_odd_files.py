@@ -18,7 +18,6 @@ from tests.support.finished_run import played, rows_of, write_run
 from tests.support.made import Made
 from tests.support.runs import here
 
-pytestmark = pytest.mark.timeout(60)
 PIPE = "this is a named pipe, not a file"
 
 

@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import environment
 
 DRIVER = """
@@ -48,7 +49,7 @@ def under(body: str, **options: object) -> subprocess.Popen[str]:
     ],
 )
 def test_how_the_drivers_end_is_reported(body: str, outcome: str) -> None:
-    stdout, stderr = under(body).communicate(timeout=60)
+    stdout, stderr = under(body).communicate(timeout=PATIENCE_S)
     assert stdout.strip() == outcome
     assert ("broken" in stderr) == ("broken" in body)
 
@@ -71,7 +72,7 @@ return 0"""
     assert driver.stdout is not None
     assert driver.stdout.readline().strip() == "ready"
     os.killpg(driver.pid, signal.SIGTERM)
-    stdout, stderr = driver.communicate(timeout=60)
+    stdout, stderr = driver.communicate(timeout=PATIENCE_S)
     assert stdout.split() == ["1", "True", "0"], stderr
 
 

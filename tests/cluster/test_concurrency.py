@@ -19,7 +19,7 @@ from tests.support.made import Made
 from tests.support.runs import rollout_workers
 from tests.support.slow_runs import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ray
 
 TASKS = 16
 

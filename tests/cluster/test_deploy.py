@@ -23,6 +23,7 @@ import yaml
 
 from tests.actors import fake_vllm
 from tests.support.debian import program
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import ROOT, here, start
 
 DEPLOY = ROOT / "cluster" / "deploy"
@@ -87,7 +88,7 @@ def test_the_dashboard_is_whole() -> None:
 
 # -- a run and a Prometheus --------------------------------------------------------------------------------------------
 def got(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
         return json.load(response)
 
 
@@ -147,7 +148,7 @@ class Prometheus:
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -205,14 +206,14 @@ def watched(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
             roles = until(lambda: (found := scraped()) == {"driver": 1, "engine": 2} and found, "both scraped", driver)
             assert not {name for name, _ in firing()} & {"T2TEngineDown", "T2TPoolDown"}
-            with urllib.request.urlopen(f"{status['metrics']}/metrics", timeout=10) as response:
+            with urllib.request.urlopen(f"{status['metrics']}/metrics", timeout=PATIENCE_S) as response:
                 text = response.read().decode()
             shown = here("status", out).stdout
             pids = {each["engine"]: each["pid"] for each in (status_of(out) or status)["engines"]}
             os.kill(pids["mine#0"], signal.SIGKILL)
             fired = until(lambda: ("T2TEngineDown", "mine#0") in (found := firing()) and found, "the alert", driver)
             hold.unlink()
-            _, stderr = driver.communicate(timeout=90)
+            _, stderr = driver.communicate(timeout=PATIENCE_S)
             assert driver.returncode == 0, stderr
             until(lambda: 1 in prometheus.values('t2t_run_state{state="finished"}', begun), "the last scrape")
             yield Watched(prometheus, begun, fired, roles, text, shown, stderr)
@@ -221,9 +222,6 @@ def watched(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         driver.kill()
         driver.communicate()
         shutil.rmtree(folder / "data", ignore_errors=True)
-
-
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.ray

@@ -20,7 +20,7 @@ from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import read_status
 from tests.support.runs import duplicates, unnamed_shards
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ray
 
 TRAJECTORIES = 40
 

@@ -11,6 +11,7 @@ import pytest
 
 from t2t_dist.environments.state import Base, World
 from t2t_dist.environments.tools import USER, WRITE, ToolCrash, ToolError, ToolResult, ToolSet, ToolTimeout, tool
+from tests.support.patience import PATIENCE_S
 
 gate = threading.Event()
 late = threading.Event()
@@ -33,7 +34,7 @@ def wait(world: World, how: Literal["write", "refuse", "raise", "exit"]) -> str:
 def hang(world: World) -> str:
     """Wait for what does not come in time."""
     world.edit("notes", "n1")["text"] = "half done"
-    gate.wait(60)
+    gate.wait(PATIENCE_S)
     world.edit("notes", "n1")["text"] = "too late"
     world.seal()
     late.set()
@@ -135,7 +136,7 @@ def test_a_thread_that_ends_after_the_loop_is_no_error(recwarn: pytest.WarningsR
 
     asyncio.run(give_up())
     gate.set()
-    assert late.wait(20)
+    assert late.wait(PATIENCE_S)
     deadline = time.monotonic() + 20
     while any(thread.name == "blocking-tool" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)

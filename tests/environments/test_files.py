@@ -38,7 +38,6 @@ def odd(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", ODD)
 def test_what_is_no_file_is_refused_at_once(odd: Path, kind: str) -> None:
     for use in (read_file, read_text, lambda path: write_file(path, b"x"), check_writable):

@@ -22,6 +22,7 @@ from typer.main import get_command
 from t2t_dist.cli.main import app
 from t2t_dist.config.loading import load_config
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 
 DEPLOY = ROOT / "cluster" / "deploy"
 
@@ -192,7 +193,7 @@ def sbatch(environment: dict[str, str]) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_slurm_exits_as_the_run_does(code: int, slurm: dict[str, str]) -> None:
     script = sbatch({**slurm, "CODE": str(code)})
-    _, stderr = script.communicate(timeout=30)
+    _, stderr = script.communicate(timeout=PATIENCE_S)
     assert script.returncode == code, stderr
     seen = Path(slurm["SEEN"]).read_text()
     started = [line for line in seen.splitlines() if "ray start" in line]
@@ -209,6 +210,6 @@ def test_slurm_drains_before_the_time_is_up_and_is_queued_again(slurm: dict[str,
         assert time.monotonic() < deadline
         time.sleep(0.05)
     script.send_signal(signal.SIGTERM)
-    _, stderr = script.communicate(timeout=30)
+    _, stderr = script.communicate(timeout=PATIENCE_S)
     assert script.returncode == 75, stderr
     assert "scontrol requeue 77" in Path(slurm["SEEN"]).read_text()

@@ -11,7 +11,7 @@ import pytest
 from tests.support.brake import Brake
 from tests.support.slow_runs import ITEMS, digests, ended, items_done, resume, started, until_committed
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 def test_a_full_disk_ends_the_run_resumable(small_disk: Path, calm: dict[str, int], brake: Brake) -> None:

@@ -27,11 +27,12 @@ from t2t_dist.cluster.jobs.watch import LogLines, Watch
 from t2t_dist.core.errors import InputError
 from tests.support.brake import Brake
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 from tests.support.ray_head import BIN, TOKEN, CutProxy, Head, cut_proxy, environment, free_ports, ray_head
 from tests.support.runs import command, duplicates, unnamed_shards
 from tests.support.slow_runs import items_done, until_items, until_said
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def submit(*arguments: object, tree: Path, **changes: str) -> subprocess.Complet
         text=True,
         cwd=tree,
         env=environment(**changes),
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -104,7 +105,7 @@ def finished(head: Head, tree: Path, tmp_path_factory: pytest.TempPathFactory) -
             shown.append(line)
             if line.startswith("Running entrypoint") and not cuts:
                 cuts = proxy.cut(refuse_s=2)
-        assert client.wait(300) == 0, "".join(shown)
+        assert client.wait(PATIENCE_S) == 0, "".join(shown)
         assert cuts, "no connection was there to be cut"
     assert client.stdout is not None
     (line,) = client.stdout.read().splitlines()
@@ -191,7 +192,7 @@ def test_plain_ray_job_submit(head: Head, finished: tuple[Path, dict[str, Any], 
             capture_output=True,
             text=True,
             env=environment(),
-            timeout=300,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -233,7 +234,7 @@ def test_the_workflow_step_by_step(head: Head, tree: Path, tmp_path: Path) -> No
                 text=True,
                 cwd=tree,
                 env=variables,
-                timeout=300,
+                timeout=PATIENCE_S,
                 check=False,
             )
             assert done.returncode == 0, (step["name"], done.stdout, done.stderr)
@@ -266,7 +267,7 @@ def test_left_alone_then_stopped_then_killed(
     client = submitted("slow.yaml", *flags, tree=tree)
     until_items(out, 1)
     client.send_signal(signal.SIGINT)
-    _, said = client.communicate(timeout=100)
+    _, said = client.communicate(timeout=PATIENCE_S)
     assert client.returncode == 75, said
     again = re.search(r"t2t submit --attach (\S+) --address (\S+)", said)
     assert again is not None, said
@@ -288,7 +289,7 @@ def test_left_alone_then_stopped_then_killed(
     client = submitted("slow.yaml", *flags, "--json", tree=tree)
     until_items(out, done + 1)
     driver_of(head, out).kill()
-    stdout, said = client.communicate(timeout=100)
+    stdout, said = client.communicate(timeout=PATIENCE_S)
     assert client.returncode == 137, said
     assert json.loads(stdout)["job"]["status"] == "FAILED"
     assert "killed by signal 9" in said

@@ -35,7 +35,7 @@ from tests.support.slow_runs import (
     until_items,
 )
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.brake import Brake
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import t2t, t2t_json, unnamed_shards, workers_of
 from tests.support.slow_runs import (
     ITEMS,
@@ -34,7 +35,7 @@ from tests.support.slow_runs import (
     until_committed,
 )
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 # -- signals and kills, each on a Ray of the run's own -----------------------------------------------------------------
@@ -52,7 +53,7 @@ def test_sigkill_of_a_worker_and_then_of_the_driver(calm: dict[str, int], brake:
     driver.communicate()
     before = RunReader(open_storage(out), SCHEMAS).state
     assert len(before.items) < ITEMS
-    _, alive = psutil.wait_procs([worker], timeout=60)
+    _, alive = psutil.wait_procs([worker], timeout=PATIENCE_S)
     assert alive == [], "a worker outlived its driver"
     brake.release()
     summary = t2t_json(*arguments(out))

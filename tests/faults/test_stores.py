@@ -32,7 +32,7 @@ from tests.support.slow_runs import (
     until_said,
 )
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from t2t_dist.models.answers import LARGE, REFUSAL
 from t2t_dist.models.chat import Conversation, Reply
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from tests.support.fake_endpoint import FakeEndpoint, text
+from tests.support.patience import PATIENCE_S
 
 MIB = 1 << 20
 PIECE = b" " * (64 << 10)
@@ -90,7 +91,7 @@ async def test_a_stream_that_is_left_open_ends_at_its_last_event() -> None:
     def brain(_: dict[str, Any]) -> web.Response:
         return web.Response(body=pieces(), content_type="text/event-stream")
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await answer_to(brain)).content == "Say data: [DONE]"
 
 

@@ -29,6 +29,7 @@ from t2t_dist.models import openai
 from t2t_dist.models.chat import Conversation, Reply, Usage
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from tests.support.fake_endpoint import FakeEndpoint, Fault, text, tool_call
+from tests.support.patience import PATIENCE_S
 
 TOOLS = orjson.dumps(
     [
@@ -231,7 +232,7 @@ async def test_retry_after_is_honoured(form: str) -> None:
 async def test_retry_after_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai, "RETRY_AFTER_CAP_S", 0.05)
     async with FakeEndpoint(faults=[Fault("503", retry_after="3600"), Fault("429", retry_after="inf")]) as fake:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await ask(fake)
     assert len(fake.requests) == 3
     assert fake.requests[1].at - fake.requests[0].at >= 0.05
@@ -240,7 +241,7 @@ async def test_retry_after_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wish", ["-5", "soon", "nan", ""])
 async def test_a_retry_after_without_sense_is_ignored(wish: str) -> None:
     async with FakeEndpoint(faults=[Fault("429", retry_after=wish)]) as fake:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await ask(fake)
     assert len(fake.requests) == 2
 

@@ -19,6 +19,7 @@ from t2t_dist.storage.shard import Shard
 from t2t_dist.storage.source_run import Source
 from tests.support.finished_run import rows_of, write_run
 from tests.support.made import Made
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def test_a_loop_is_not_held_up_by_a_slow_read(run: Path, monkeypatch: pyte
     near, far, reading, stuck = tasks[0], len(tasks) - 1, Shard.batch, threading.Event()
 
     def batch(self: Shard, *arguments: Any) -> pa.RecordBatch:
-        assert stuck.wait(60)
+        assert stuck.wait(PATIENCE_S)
         return reading(self, *arguments)
 
     monkeypatch.setattr(Shard, "batch", batch)

@@ -17,6 +17,7 @@ from t2t_dist.environments.adapters.mcp.domain import McpDomain
 from t2t_dist.environments.adapters.mcp.domain import domain as adapted
 from t2t_dist.environments.base import Domain
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 
 WORLDS = ROOT / "tests/support/mcp_worlds"
 #: Where tests/support/mcp.sh installs third-party servers, as docs/mcp.md does.
@@ -107,6 +108,6 @@ def folder_of(guard: psutil.Process) -> Path:
     return Path(guard.cmdline()[5])
 
 
-def gone(every: list[psutil.Process], seconds: float = 10.0) -> bool:
+def gone(every: list[psutil.Process], seconds: float = PATIENCE_S) -> bool:
     """Whether all of them end within a time."""
     return not psutil.wait_procs(every, seconds)[1]

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 
 TOKEN = "the-token-of-a-test-0123456789abcdef"
 BIN = Path(sys.executable).parent
@@ -71,7 +72,7 @@ class Head:
             command, env=environment(), stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
         )
 
-    def wait(self, seconds: float = 90.0) -> None:
+    def wait(self, seconds: float = PATIENCE_S) -> None:
         """Until the job server answers."""
         request = urllib.request.Request(f"{self.url}/api/version", headers={"Authorization": f"Bearer {TOKEN}"})
         deadline = time.monotonic() + seconds
@@ -104,9 +105,11 @@ class Head:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
         self.log.close()
-        _, alive = psutil.wait_procs([process for process in processes if process.pid != self.process.pid], timeout=20)
+        _, alive = psutil.wait_procs(
+            [process for process in processes if process.pid != self.process.pid], timeout=PATIENCE_S
+        )
         assert alive == []
 
 

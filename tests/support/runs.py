@@ -21,6 +21,7 @@ from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 
 
 def command(*arguments: object) -> list[str]:
@@ -35,7 +36,7 @@ def t2t(*arguments: object, cwd: Path | None = None, **variables: str) -> subpro
     """Run to the end; ``variables`` are set in its environment."""
     environ = environment() | variables
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=cwd, env=environ, timeout=300, check=False
+        command(*arguments), capture_output=True, text=True, cwd=cwd, env=environ, timeout=PATIENCE_S, check=False
     )
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 
 BUCKET = "runs"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST", "AWS_SECRET_ACCESS_KEY": "sesame-sesame-sesame-open"}
@@ -57,7 +58,7 @@ def running() -> Iterator[S3Server]:
             yield S3Server(process, int(process.stdout.readline()))
         finally:
             process.stdin.close()  # it ends with its parent
-            process.wait(20)
+            process.wait(PATIENCE_S)
 
 
 def _serve() -> None:

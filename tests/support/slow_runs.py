@@ -19,6 +19,7 @@ from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import command, duplicates, environment, unnamed_shards
 from tests.support.s3_server import KEYS
 
@@ -83,7 +84,7 @@ def output_of(what: str, out: Path | str, *options: str) -> str:
     return done.stdout
 
 
-def until(holds: Callable[[], T | None], what: str, seconds: float = 600.0) -> T:
+def until(holds: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
     """What ``holds`` gives, once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -22,6 +22,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.patience import PATIENCE_S
+
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -98,7 +100,7 @@ class Page:
     async def count(self, selector: str) -> int:
         return int(await self.ask(f"document.querySelectorAll({json.dumps(selector)}).length"))
 
-    async def until(self, expression: str, seconds: float = 10.0) -> None:
+    async def until(self, expression: str, seconds: float = PATIENCE_S) -> None:
         """Wait until an expression holds; it may be asked while a page changes."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from t2t_dist.cli.runs import view
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import command, environment
 from tests.support.viewed import small_run
 
@@ -37,7 +38,7 @@ def test_it_says_its_address_serves_and_ends_when_told(tmp_path: Path, stop: sig
             assert "run" in answer.read().decode()
     finally:
         process.send_signal(stop)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, err) == (0, "", "")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from t2t_dist.actors.engine import Engine, EngineAddress
 from t2t_dist.config.engines import PoolConfig
+from tests.support.patience import PATIENCE_S
 from tests.vllm.weights import checkpoint
 
 KEY, KEY_NAME = "of-this-run", "KEY_OF_THE_SERVER"
@@ -29,7 +30,7 @@ def ask(url: str, body: dict[str, Any] | None = None, key: str = KEY) -> tuple[i
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=300) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=PATIENCE_S) as answer:
             text, status = answer.read().decode(), answer.status
     except urllib.error.HTTPError as error:
         text, status = error.read().decode(), error.code

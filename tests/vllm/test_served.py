@@ -28,6 +28,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.finished_run import LIBRARY
 from tests.support.paths import ROOT
+from tests.support.patience import PATIENCE_S
 from tests.vllm.serving import CAPITAL, KEY_NAME, ask, chat, engine
 from tests.vllm.weights import checkpoint
 
@@ -285,9 +286,9 @@ async def test_killed_servers_leave_nothing_and_start_again(served: Engine, addr
     processes = below(address.pid)
     assert len(processes) > 1
     processes[0].kill()
-    end = await asyncio.wait_for(watch, 60)
+    end = await asyncio.wait_for(watch, PATIENCE_S)
     assert end.code == 137
-    assert not psutil.wait_procs(processes, timeout=30)[1]
+    assert not psutil.wait_procs(processes, timeout=PATIENCE_S)[1]
 
     again = await served.start()
     assert again.url == address.url
@@ -296,6 +297,6 @@ async def test_killed_servers_leave_nothing_and_start_again(served: Engine, addr
     processes = below(again.pid)
     (core,) = [process for process in processes if "EngineCore" in " ".join(process.cmdline())]
     core.kill()
-    await asyncio.wait_for(served.watch(), 60)  # the API server gives up by itself, with exit code 0
-    assert not psutil.wait_procs(processes, timeout=30)[1]
+    await asyncio.wait_for(served.watch(), PATIENCE_S)  # the API server gives up by itself, with exit code 0
+    assert not psutil.wait_procs(processes, timeout=PATIENCE_S)[1]
     assert served.status().state == "exited"

@@ -17,8 +17,6 @@ from tests.support.made import make
 from tests.support.matrix import rolled_out, rows_of, tasks_of
 from tests.vllm.weights import checkpoint
 
-pytestmark = pytest.mark.timeout(600)
-
 AGENTS = ["scripted:oracle", "scripted:hasty"]
 #: Longer than any conversation here: a row that is cut off is no test of what is in it.
 LONGEST = 8192

@@ -29,9 +29,10 @@ from tests.actors import fake_vllm
 from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.library_domain import Library
 from tests.support.made import make
+from tests.support.patience import PATIENCE_S
 from tests.support.runs import command, duplicates, environment, here, here_json, start, t2t
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400), pytest.mark.usefixtures("shared_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("shared_ray")]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def paths(out: Path) -> list[list[str]]:
     return [path for path in found if path]
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 150.0) -> Any:
+def until(found: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
     deadline = time.monotonic() + seconds
     while not (result := found()):
         assert time.monotonic() < deadline, f"{what} did not come about"
@@ -129,7 +130,7 @@ def engines_of(out: Path) -> dict[str, dict[str, Any]]:
     return {engine["engine"]: engine for engine in json.loads(data)["engines"]} if data else {}
 
 
-def ends(driver: subprocess.Popen[str], seconds: float = 120.0) -> dict[str, Any]:
+def ends(driver: subprocess.Popen[str], seconds: float = PATIENCE_S) -> dict[str, Any]:
     """A driver's summary."""
     stdout, stderr = driver.communicate(timeout=seconds)
     assert driver.returncode == 0, stderr
@@ -200,7 +201,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tasks: Path, model: Path, fake
     finally:
         driver.send_signal(signal.SIGKILL)
         driver.communicate()
-    assert psutil.wait_procs([*servers, actor], timeout=30)[1] == []
+    assert psutil.wait_procs([*servers, actor], timeout=PATIENCE_S)[1] == []
 
 
 def test_sigterm_while_the_engines_start_ends_the_run_at_once(
@@ -212,7 +213,7 @@ def test_sigterm_while_the_engines_start_ends_the_run_at_once(
     try:
         until(fake.servers, "a server")
         driver.send_signal(signal.SIGTERM)
-        _, stderr = driver.communicate(timeout=60)
+        _, stderr = driver.communicate(timeout=PATIENCE_S)
     finally:
         driver.kill()
     assert driver.returncode == 75, stderr

@@ -18,6 +18,7 @@ from t2t_dist.cluster.engines import poller as polling
 from t2t_dist.cluster.engines.admission import LoadReading
 from t2t_dist.cluster.engines.poller import Poller, PollResult, PollTarget, read_metrics
 from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.patience import PATIENCE_S
 
 #: As a vLLM with two data-parallel engines writes it, cut down.
 METRICS = """\
@@ -127,12 +128,12 @@ class Server:
 
     def __enter__(self) -> Server:
         self._thread.start()
-        assert self._up.wait(10)
+        assert self._up.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     def engine(self, process: int = 0, key: str = "") -> PollTarget:
         return PollTarget("e", process, f"http://127.0.0.1:{self.port}/v1", "m", key)

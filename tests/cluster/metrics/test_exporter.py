@@ -24,6 +24,7 @@ from t2t_dist.config.settings import Config, MetricsConfig
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage.ledger import LedgerState
 from tests.cluster.metrics.test_snapshot import engine
+from tests.support.patience import PATIENCE_S
 
 
 class Clock:
@@ -54,7 +55,7 @@ def get(url: str, token: str = "", **headers: str) -> tuple[int, str, dict[str, 
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             data, headers = response.read(), dict(response.headers)
             return (
                 response.status,
@@ -206,7 +207,7 @@ def test_one_more_scrape_is_waited_for_at_the_end() -> None:
         over = threading.Event()
         later = threading.Timer(0.3, scrape, (metrics, over))
         later.start()
-    assert over.wait(10), "it was closed before"
+    assert over.wait(PATIENCE_S), "it was closed before"
     assert 't2t_run_state{state="finished"} 1.0' in seen[0]
 
 

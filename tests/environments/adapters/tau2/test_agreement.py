@@ -18,8 +18,6 @@ from t2t_dist.storage.source_run import Source
 from tests.conftest import TAU2_PYTHON
 from tests.support.runs import environment
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     assert TAU2_PYTHON is not None
