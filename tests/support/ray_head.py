@@ -98,7 +98,8 @@ class Head:
         return list(dict.fromkeys(found))
 
     def stop(self) -> None:
-        """Kill it, and see that nothing is left."""
+        """Kill it, and see that it ran until now and that nothing is left."""
+        ended = self.process.poll()
         processes = self.processes()
         for process in processes:
             try:
@@ -107,10 +108,9 @@ class Head:
                 continue
         self.process.wait(PATIENCE_S)
         self.log.close()
-        _, alive = psutil.wait_procs(
-            [process for process in processes if process.pid != self.process.pid], timeout=PATIENCE_S
-        )
-        assert alive == []
+        others = [process for process in processes if process.pid != self.process.pid]
+        assert psutil.wait_procs(others, timeout=PATIENCE_S)[1] == []
+        assert ended is None, f"the head ended by itself: {(self.folder / 'head.log').read_text()[-2000:]}"
 
 
 @contextmanager
