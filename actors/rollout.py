@@ -10,7 +10,6 @@ import asyncio
 import gc
 import math
 import os
-import sys
 import time
 import traceback
 from collections import Counter
@@ -24,6 +23,7 @@ import ray
 
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, defect_line
+from t2t_dist.environments.search_path import search_last
 from t2t_dist.models.fleet_view import FleetView, Held
 from t2t_dist.models.metering import Calls
 from t2t_dist.pipeline.item_rows import ItemRows
@@ -329,8 +329,7 @@ class RolloutActor:
     def __init__(self, kind: str, config: Config, out: str, name: str, path: str) -> None:
         self.args = kind, config, out, name
         self.worker: Worker | None = None
-        if path not in sys.path:
-            sys.path.insert(0, path)  # a custom domain is imported from the driver's directory
+        search_last(path)  # a custom domain is imported from the driver's directory
 
     async def ready(self) -> int:
         """Open the work (database, source run, models). Returns the process's id. Raises InputError if that fails."""

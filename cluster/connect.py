@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import ray
 import ray.exceptions
+from ray.job_config import JobConfig
 
 from t2t_dist.core.errors import InputError
 
@@ -70,6 +71,9 @@ def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
     # Ray asks for a token by default, and warns about it at every start.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
+    # Ray would put the working directory before all else in its workers, where a file may be named like a module of
+    # Python; they search it last (t2t_dist.environments.search_path).
+    quiet["job_config"] = JobConfig(_client_job=True)
     try:
         if address is None:
             # By default Ray runs its workers, and so our engines, at a low priority.

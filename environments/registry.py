@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 
 from .base import Domain
+from .search_path import domain_module
 from .splits import SPLITS, name_and_split, seed_in
 
 #: Entry point group of domains in installed packages.
@@ -63,7 +64,7 @@ def find(name: str) -> type[Domain]:
         raise UnknownDomain(f"there is no domain '{name}' ({hint}); a custom domain is named package.module:attribute")
     module_name, _, attribute = target.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        module = domain_module(module_name)
     except Exception as error:  # whatever the module's own code raises
         # A SyntaxError's own text names the file by half; its line is added where the error is reported.
         problem = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"

@@ -4,7 +4,6 @@ The app takes a second to import, and Ctrl-C may come before that too.
 """
 
 import os
-import signal
 import sys
 
 #: Commands that make runs: stopped at any moment, they can be started again.
@@ -20,6 +19,11 @@ def main() -> None:
     if problem := _problem():
         sys.stderr.write(f"error: {problem}\n")
         sys.exit(_BAD_INPUT)
+    from t2t_dist.environments.search_path import search_last
+
+    search_last(os.getcwd())  # `python -m` puts it first, and a file there may be named like a module of Python
+    import signal
+
     makes_run = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _RUNS
     try:
         if makes_run:

@@ -58,7 +58,7 @@ from .common import (
     stdout_kept_clean,
 )
 from .consoles import LogHandler, keep_keys, print_line
-from .supervisor import supervised
+from .supervisor import run_has_begun, supervised
 
 if TYPE_CHECKING:
     from t2t_dist.storage.ledger import RunState
@@ -97,7 +97,6 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command that the arguments name; ``__main__.py`` has checked the process."""
-    sys.path.insert(0, "")  # a custom domain is named as it is imported from the current directory
     logging.lastResort = LogHandler(logging.WARNING)
     app()
 
@@ -147,7 +146,7 @@ def _run(
 
 def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judged, title: str) -> None:
     """In the driver's own process."""
-    from t2t_dist.cluster.launch import Stopped, run
+    from t2t_dist.cluster.launch import Progress, Stopped, run
     from t2t_dist.evaluation.failure_causes import causes_of
     from t2t_dist.evaluation.problems import problems_of
     from t2t_dist.evaluation.results_table import ResultsTable
@@ -164,7 +163,13 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
 
     try:
         with shown(err_console, title) as notify, stdout_kept_clean():
-            result = run(kind, config, out, notify)
+
+            def progress(now: Progress) -> None:
+                run_has_begun()
+                notify(now)
+
+            result = run(kind, config, out, progress)
+            run_has_begun()  # and is over, perhaps since long
     except Stopped as stop:
         again = "the same command resumes it"
         err_console.print(f"[yellow]stopped:[/] {escaped(str(stop))}; what was finished is committed, {again}")

@@ -17,13 +17,15 @@ from .common import RESUMABLE
 
 _PR_SET_PDEATHSIG = 1
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_begun = False
 
 
 def supervised(body: Callable[[], int]) -> int | None:
     """Run ``body`` in a child process, and return its exit code; ``None`` if the child was ended before it returned.
 
     To be called while this process has one thread. An exception of ``body`` is printed as Python prints it and gives 1;
-    an interrupt that it does not handle, while it starts or ends, is one line and gives 75.
+    an interrupt that it does not handle, before the run has begun or after it has ended, is one line and gives 75.
+    From then on signals change nothing: the result stands.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -41,18 +43,19 @@ def supervised(body: Callable[[], int]) -> int | None:
 
     os.close(writer)
 
+    running = True
+
     def forward(number: int, frame: object) -> None:
         try:
-            os.kill(child, number)
+            if running:
+                os.kill(child, number)
         except ProcessLookupError:
             pass
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    try:
-        os.waitpid(child, 0)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in _FORWARDED:
+        signal.signal(number, forward)
+    os.waitpid(child, 0)
+    running = False
     # Read only now: processes that the child started may hold the pipe open longer, and its exit code is in it already.
     os.set_blocking(reader, False)
     try:
@@ -75,11 +78,22 @@ def _begin(parent: int) -> None:
     interrupt()
 
 
+def run_has_begun() -> None:
+    """In the child: from now on the driver takes the signals; one that it leaves comes after the run's end."""
+    global _begun
+    _begun = True
+
+
 def _code_of(body: Callable[[], int]) -> int:
     try:
-        return body()
+        try:
+            return body()
+        finally:
+            for number in _FORWARDED:
+                signal.signal(number, signal.SIG_IGN)
     except (KeyboardInterrupt, SystemExit):  # Ray turns SIGTERM into the latter
-        sys.stderr.write("stopped: interrupted while the run was starting; the same command resumes it\n")
+        when, then = ("after the run's end", "prints its results") if _begun else ("before the run began", "starts it")
+        sys.stderr.write(f"stopped: interrupted {when}; the same command {then}\n")
         return RESUMABLE
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from t2t_dist.cli.new_domain import write_domain
 from tests.support.patience import PATIENCE_S
 from tests.support.runs import command, environment, t2t
 
@@ -51,6 +52,22 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=folder, env=environment(), capture_output=True, text=True, check=False
     )
     assert "the working directory can't be used" in line_of(done)
+
+
+@pytest.mark.ray
+def test_files_beside_the_work_hide_no_module(tmp_path: Path) -> None:
+    """Neither Python's nor an installed package's, in the command and in its workers."""
+    domain = write_domain("club", tmp_path)
+    for module in ("html", "json", "random", "signal", "statistics", "types", "aiohttp", "numpy", "rich", "yaml"):
+        (tmp_path / f"{module}.py").write_text("raise ImportError('a file of the user')\n")
+    script = tmp_path / "bin" / "t2t"  # as pip writes it: `python -m` looks for Python's own modules here first
+    script.parent.mkdir()
+    script.write_text("from t2t_dist.cli.__main__ import main\nmain()\n")
+    flags = ["--domain", domain, "--trajectories", "2", "--workers", "1", "--until", "explore", "--out", "run"]
+    environ = {name: value for name, value in environment().items() if name != "RAY_ADDRESS"}
+    line = [sys.executable, str(script), "generate", *flags]
+    done = subprocess.run(line, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def _interruptible() -> None:

@@ -16,7 +16,7 @@ from tests.support.runs import environment
 
 DRIVER = """
 import os, signal, sys, time
-from t2t_dist.cli.supervisor import supervised
+from t2t_dist.cli.supervisor import run_has_begun, supervised
 
 def body():
     {body}
@@ -52,6 +52,29 @@ def test_how_the_drivers_end_is_reported(body: str, outcome: str) -> None:
     stdout, stderr = under(body).communicate(timeout=PATIENCE_S)
     assert stdout.strip() == outcome
     assert ("broken" in stderr) == ("broken" in body)
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGINT)", 75, "interrupted before the run began; the same command starts it"),
+        ("run_has_begun()\nos.kill(os.getpid(), signal.SIGTERM)", 75, "after the run's end; the same command prints"),
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit())\nos.kill(os.getpid(), signal.SIGTERM)", 75, "before"),
+    ],
+)
+def test_an_interrupt_says_what_it_interrupted(body: str, outcome: int, said: str) -> None:
+    stdout, stderr = under(f"{body}\ntime.sleep(60)").communicate(timeout=60)
+    (line,) = stderr.splitlines()
+    assert (int(stdout), line.startswith("stopped: interrupted "), said in line) == (outcome, True, True), stderr
+
+
+def test_a_signal_after_the_drivers_end_changes_nothing() -> None:
+    code = DRIVER.format(body="return 3").replace(
+        "print(supervised(body), flush=True)",
+        "code = supervised(body)\nfor number in (2, 15, 1):\n    os.kill(os.getpid(), number)\nprint(code)",
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
 
 
 def test_a_signal_to_the_whole_group_reaches_the_driver_once_and_its_children_not() -> None:
