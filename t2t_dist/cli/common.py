@@ -53,6 +53,8 @@ def default_of(setting: str) -> str:
 
 
 _DEFAULTS = Config()
+#: Options that are not named like their setting.
+_OPTIONS = {"agents": "--agent", "intents": "--intent", "judges": "--judge", "rules": "--as"}
 _MODEL = "openai:MODEL@URL, vllm:MODEL, pool:NAME"
 
 Domain = Annotated[
@@ -196,22 +198,30 @@ def spoken_errors() -> Iterator[None]:
         raise typer.Exit(BAD_INPUT) from None
 
 
-def fault_settings(text: str | None) -> list[str]:
-    """``retry=0.3,late=0.1`` as settings. Raises InputError: not of this form."""
-    settings = []
+def fault_settings(text: str | None) -> dict[str, Any]:
+    """``retry=0.3,late=0.1`` by the names of settings. Raises InputError: not of this form."""
+    settings = {}
     for part in text.split(",") if text else ():
         name, equals, share = (piece.strip() for piece in part.partition("="))
         if not (name and equals and share):
             raise InputError(f"--tool-faults {text}: write it as fault=share, such as retry=0.3,late=0.1")
-        settings.append(f"faults.{name}={share}")
+        path, value = parse_setting(f"faults.{name}={share}")
+        settings[path] = value
     return settings
 
 
 def config_of(file: str | None, settings: list[str], **flags: Any) -> Config:
-    """YAML, then ``--set``, then the command's own flags."""
+    """YAML, then ``--set``, then the command's own options, each under the name of its setting."""
     overrides = dict(parse_setting(text) for text in settings)
-    overrides |= {name.replace("__", "."): value for name, value in flags.items() if value not in (None, [])}
-    config = load_config(file, overrides)
+    given_as = {path: f"--set {path}" for path in overrides}
+    for name, value in flags.items():
+        if value not in (None, []):
+            path = name.replace("__", ".")
+            overrides[path] = value
+            section, _, last = path.rpartition(".")
+            named = f"--tool-faults {last}" if section == "faults" else f"--{last}"
+            given_as[path] = _OPTIONS.get(path, named)
+    config = load_config(file, overrides, given_as)
     config.check_models()
     return config
 

@@ -412,7 +412,8 @@ def evaluate(
         resolved = _from_run(
             run,
             config,
-            [*settings, *fault_settings(tool_faults)],
+            settings,
+            **fault_settings(tool_faults),
             limit=limit,
             seed=seed,
             intents=intent,

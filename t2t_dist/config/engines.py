@@ -31,7 +31,7 @@ KeyVariable = Annotated[str, AfterValidator(_kept)]
 class Section(BaseModel):
     """Base of all sections of the configuration; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, strict=True)
 
 
 class EngineConfig(Section):

@@ -58,7 +58,7 @@ ENDPOINTS: dict[str, EndpointKind] = {
         "openai:MODEL@URL",
         "a model and a URL",
         "for example openai:my-model@http://127.0.0.1:8000/v1",
-        pattern=re.compile(r"(?P<what>.+?)@(?P<url>https?://.+)", re.DOTALL),
+        pattern=re.compile(r"(?P<what>.+?)@(?P<url>(?i:https?)://.+)", re.DOTALL),
     ),
     "vllm": EndpointKind("vllm:MODEL", "a model", "a model's directory or name", pool="own"),
     "pool": EndpointKind("pool:NAME", "a name", "a name under 'pools'", pool="named"),
@@ -126,7 +126,9 @@ def parse_model(name: str, seat: str) -> ModelName:
     if endpoint is not None:
         match = endpoint.pattern.fullmatch(rest)
         if match is None:  # ``rest`` is not repeated: it may hold a password
-            raise InputError(f"{seat} model '{kind}' needs {endpoint.needs}: {endpoint.form}, {endpoint.hint}")
+            no_scheme = "://" not in rest and rest.partition("@")[2]
+            missing = "http:// or https:// before the host" if no_scheme else endpoint.needs
+            raise InputError(f"{seat} model '{kind}' needs {missing}: {endpoint.form}, {endpoint.hint}")
         return ModelName(kind, **match.groupdict())
     if name in forms:
         return ModelName(kind, rest)

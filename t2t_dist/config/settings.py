@@ -25,7 +25,9 @@ class VerifyConfig(Section):
     reference: str = Field("scripted:oracle", description="agent whose rollouts show whether a task can be solved")
     reference_trials: int = Field(1, ge=0, description="its rollouts per task; 0 skips the check")
     min_passes: int = Field(1, ge=0, description="how many of these rollouts have to pass")
-    band: tuple[float, float] = Field((0.0, 1.0), description="lowest and highest measured pass rate of a task to keep")
+    band: tuple[float, float] = Field(
+        (0.0, 1.0), strict=False, description="lowest and highest measured pass rate of a task to keep"
+    )
     reference_tasks: list[str] = Field([], description="run directories whose tasks must not occur again")
 
 
@@ -224,12 +226,13 @@ class Config(Section):
     budget: BudgetConfig = Field(BudgetConfig(), json_schema_extra=HOW)
     cluster: ClusterConfig = Field(ClusterConfig(), json_schema_extra=HOW)
 
-    @field_validator("trials")
+    @field_validator("trials", mode="before")
     @classmethod
-    def _some(cls, trials: int | str) -> int | str:
-        if trials != "adaptive" and int(trials) < 1:
+    def _some(cls, trials: Any) -> Any:
+        given = int(trials) if isinstance(trials, str) and trials.isdecimal() else trials
+        if given != "adaptive" and (type(given) is not int or given < 1):
             raise ValueError("give 1 or more, or adaptive")
-        return trials
+        return given
 
     @model_validator(mode="after")
     def _as_tau2(self) -> Config:

@@ -226,11 +226,11 @@ def test_print_config_reads_back(tmp_path: Path) -> None:
         (["generate", "--domain", "nowhere.module:thing"], "can't be imported"),
         (["generate", "--agent", "scripted:orcale"], "scripted:oracle"),
         (["generate", "--set", "trajectorys=5"], "did you mean trajectories"),
-        (["generate", "--set", "limits.max_stps=5"], "did you mean max_steps"),
+        (["generate", "--set", "limits.max_stps=5"], "--set limits.max_stps: there is no such setting; did you mean limits.max_steps?"),
         (["generate", "--set", "limits"], "name=value"),
-        (["generate", "--trajectories", "0"], "greater than or equal to 1"),
+        (["generate", "--trajectories", "0"], "--trajectories: input should be greater than or equal to 1"),
         (["generate", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
-        (["generate", "--intent", "sarcastic"], "infeasible"),
+        (["generate", "--intent", "genral"], "--intent: input should be 'general'"),
         (["evaluate", "no-such-run"], "no-such-run"),
         (["verify", "no-such-run"], "no-such-run"),
         (["show", "no-such-run"], "no-such-run"),
@@ -251,7 +251,7 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path) -> None:
     ("faults", "message"),
     [
         ("retry", "write it as fault=share"),
-        ("rety=0.3", "there is no setting 'faults.rety'; did you mean retry?"),
+        ("rety=0.3", "faults.rety: there is no such setting; did you mean faults.retry?"),
         ("retry=2", "faults.retry: input should be less than or equal to 1"),
     ],
 )
@@ -266,7 +266,7 @@ def test_a_misspelt_key_in_a_config_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("domain: retail\nverify: {min_marks: 5}\n")
     line = refusal_of(t2t("generate", "--config", tmp_path / "c.yaml"))
     assert "c.yaml" in line
-    assert "did you mean min_mark" in line
+    assert "did you mean verify.min_mark?" in line
 
 
 def test_an_output_directory_of_another_config(generated: tuple[Path, dict[str, object]]) -> None:

@@ -88,6 +88,7 @@ def test_what_is_printed_can_be_read_again() -> None:
     [
         ("seed=3", ("seed", 3)),
         ("scale=0.5", ("scale", 0.5)),
+        ("scale=5e-1", ("scale", 0.5)),
         ("agents=[scripted:oracle, scripted:hasty]", ("agents", ["scripted:oracle", "scripted:hasty"])),
         ("models.sampling={user: {top_p: 0.5}}", ("models.sampling", {"user": {"top_p": 0.5}})),
         ("user=openai:m@http://127.0.0.1:8000/v1", ("user", "openai:m@http://127.0.0.1:8000/v1")),
@@ -121,10 +122,10 @@ def test_whatever_is_set_is_read_or_reported(text: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"trajectory": 3}, "config: there is no setting 'trajectory'; did you mean trajectories?"),
-        ({"limits__max_step": 3}, "config: there is no setting 'limits.max_step'; did you mean max_steps?"),
-        ({"verify__xyz": 3}, "config: there is no setting 'verify.xyz'; settings here: min_mark, reference,"),
-        ({"models__sampeling": {}}, "config: there is no setting 'models.sampeling'; did you mean sampling?"),
+        ({"trajectory": 3}, "config: trajectory: there is no such setting; did you mean trajectories?"),
+        ({"limits__max_step": 3}, "config: limits.max_step: there is no such setting; did you mean limits.max_steps?"),
+        ({"verify__xyz": 3}, "config: verify.xyz: there is no such setting; settings here: min_mark, reference,"),
+        ({"models__sampeling": {}}, "config: models.sampeling: there is no such setting; did you mean models.sampling?"),
         ({"trajectories": 0}, "config: trajectories: input should be greater than or equal to 1, got 0"),
         ({"trajectories": "many"}, "config: trajectories: input should be a valid integer"),
         ({"scale": -1}, "config: scale: input should be greater than 0, got -1"),
@@ -134,8 +135,21 @@ def test_whatever_is_set_is_read_or_reported(text: str) -> None:
         ),
         ({"intents": []}, "config: intents: "),
         ({"until": "verify"}, "config: until: input should be 'explore', 'convert' or 'rollout', got 'verify'"),
-        ({"verify": 3}, "config: verify: "),
-        ({"seed__deep": 3}, "config: seed: input should be a valid integer"),
+        ({"verify": 3}, "config: verify: this is a section, not a value, got 3"),
+        ({"seed__deep": 3}, "config: seed.deep: there is no such setting; seed is a value, not a section"),
+        ({"max_steps": 3}, "config: max_steps: there is no such setting; did you mean limits.max_steps?"),
+        ({"limit__max_steps": 3}, "config: limit.max_steps: there is no such setting; did you mean limits.max_steps?"),
+        ({"pools": {"p": {"modle": "m"}}}, "config: pools.p.modle: there is no such setting; did you mean pools.p.model?"),
+        ({"cluster__workers": {"mni": 1}}, "config: cluster.workers.mni: there is no such setting; did you mean cluster."),
+        ({"cluster__concurrency": True}, "config: cluster.concurrency: input should be a valid integer, got True"),
+        ({"cluster__concurrency": 2.5}, "config: cluster.concurrency: input should be a valid integer, got 2.5"),
+        ({"cluster__concurrency": "many"}, "config: cluster.concurrency: input should be a valid integer, got 'many'"),
+        ({"cluster__workers": True}, "config: cluster.workers.min: input should be a valid integer, got True"),
+        ({"scale": True}, "config: scale: input should be a valid number, got True"),
+        ({"verify__band": [False, True]}, "config: verify.band.0: input should be a valid number, got False"),
+        ({"models__send_seed": "yes"}, "config: models.send_seed: input should be a valid boolean, got 'yes'"),
+        ({"trials": True}, "config: trials: give 1 or more, or adaptive, got True"),
+        ({"until": "rolout"}, "config: until: input should be 'explore', 'convert' or 'rollout', got 'rolout', did you"),
         ({"verify__band": [0.1]}, "config: verify.band.1: field required"),
         ({"cluster__workers": 0}, "config: cluster.workers: a run needs a worker; give 1 or more, got 0"),
     ],
@@ -144,13 +158,21 @@ def test_what_is_wrong_is_reported_in_one_line(overrides: dict[str, Any], messag
     assert complaint(**overrides).startswith(message)
 
 
+def test_a_message_names_the_option_that_gave_the_value() -> None:
+    given = {"intents": ["genral"], "limits.max_step": 3}
+    with pytest.raises(InputError, match=r"^--set limits\.max_step: there is no such setting"):
+        load_config(None, given, {"intents": "--intent", "limits.max_step": "--set limits.max_step"})
+    with pytest.raises(InputError, match=r"^--intent: .*, got 'genral', did you mean general\?$"):
+        load_config(None, {"intents": ["genral"]}, {"intents": "--intent"})
+
+
 def test_a_path_through_a_value(file: Path) -> None:
     file.write_text("seed: 3\n")
     assert complaint(file, seed__deep=1) == "--set seed.deep: 'seed' is a value, not a section"
 
 
 def test_files_that_can_not_be_read(file: Path, tmp_path: Path) -> None:
-    assert complaint(file) == f"config {file}: No such file or directory"
+    assert complaint(file) == f"config {file}: No such file or directory; give a YAML file with settings"
     assert complaint(tmp_path).startswith(f"config {tmp_path}: ")
     file.write_text("seed: [1\n  2: {")
     assert complaint(file).startswith(f"config {file} is not YAML: ")
@@ -159,7 +181,7 @@ def test_files_that_can_not_be_read(file: Path, tmp_path: Path) -> None:
     file.write_text("- seed\n")
     assert complaint(file) == f"config {file} must be a mapping of settings, such as 'domain: retail'"
     file.write_text("seed: 1\ntrails: 2\n")
-    assert complaint(file) == f"config {file}: there is no setting 'trails'; did you mean trials?"
+    assert complaint(file) == f"config {file}: trails: there is no such setting; did you mean trials?"
     file.write_text("1: 2\n")
     assert complaint(file).startswith(f"config {file}: ")
 
