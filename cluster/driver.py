@@ -115,7 +115,8 @@ class Driver:
         self.kind, self.config, self.work, self.storage, self.ledger = kind, config, work, storage, ledger
         self.lock, self.notify, self.started, self.resumed = lock, notify, started, resumed
         self.out = storage.describe("")
-        self.left = work.size() - len(ledger.state.items)
+        self.items_before = len(ledger.state.items)
+        self.left = work.size() - self.items_before
         self.busy = config.asks_models()
         self.asked: dict[Any, tuple[str, bool]] = {}  # by call: the worker, and whether it was asked to flush
         self.last_beat = self.last_note = 0.0
@@ -404,6 +405,7 @@ class Driver:
             commits=self.ledger.state.last,
             elapsed_s=progress.elapsed_s,
             items=progress.items._asdict(),
+            items_before=self.items_before,
             counts=dict(progress.counts),
             yields=progress.yields,
             workers={

@@ -172,5 +172,5 @@ def _run(kind: str, config: Config, out: str, notify: Callable[[Any], None] | No
     reader = RunReader(open_storage(out), SCHEMAS)
     results = ResultsTable.read(reader.batches)
     summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
-    summary |= problems_of(kind, config.until, reader.state, reader.batches)
+    summary |= problems_of(kind, config.until, reader.state, reader.batches, results)
     return Run(out, summary, result.ended or None, summary.get("no_result"))

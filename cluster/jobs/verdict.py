@@ -88,6 +88,9 @@ def _finished_meanwhile(ended: Ended, stored: Stored) -> bool:
 def _by_gates(summary: dict[str, Any], failed: Sequence[str], source: str) -> JobVerdict:
     if why := summary.get("no_result"):
         return JobVerdict(NO_RESULT, f"{why}; its messages are above", summary, source)
+    if agents := summary.get("agents_without_result"):
+        why = f"no result of {', '.join(agents)}; its messages are above"
+        return JobVerdict(NO_RESULT, why, summary, source)
     if failed:
         return JobVerdict(GATE_FAILED, f"gate failed: {', '.join(failed)}", summary, source)
     return JobVerdict(DONE, "", summary, source)

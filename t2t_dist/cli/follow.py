@@ -160,7 +160,7 @@ def _seen(about: About, checks: Checks) -> _Seen | None:
         return None
     config = manifest.config
     summary = summary_of(manifest.kind, run.reader.state, results, manifest.run_id, config.sure_trials, about.out)
-    summary |= problems_of(manifest.kind, config.until, run.reader.state, run.reader.batches)
+    summary |= problems_of(manifest.kind, config.until, run.reader.state, run.reader.batches, results)
     judged = Judged(config, about.gates, checks)
     stored = Stored(summary, str(status.get("state", "")), float(status.get("at", 0.0)))
     return _Seen(stored, results, judged, judged.verdicts(results, summary))

@@ -61,6 +61,8 @@ from .consoles import LogHandler, keep_keys, print_line
 from .supervisor import run_has_begun, supervised
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from t2t_dist.storage.ledger import RunState
 
     from .gates import Checks, Judged
@@ -73,10 +75,9 @@ class _Sections(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         shown = [(name, self.commands[name]) for name in self.list_commands(ctx) if not self.commands[name].hidden]
-        limit = formatter.width - 6 - max(len(name) for name, _ in shown)
         sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
         for name, command in shown:
-            sections[getattr(command, "rich_help_panel", MAKE)].append((name, command.get_short_help_str(limit)))
+            sections[getattr(command, "rich_help_panel", MAKE)].append((name, command.get_short_help_str(1000)))
         for section, rows in sections.items():
             with formatter.section(section):
                 formatter.write_dl(rows)
@@ -91,7 +92,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Verified tool-calling tasks with controlled intents, and graded rollouts on them.",
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 nothing has a result, 75 stopped and resumable.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a run or an agent has no result, 75 stopped and resumable.",
 )
 
 
@@ -178,7 +179,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     results = ResultsTable.read(reader.batches)
     summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
     summary["session"] = {"lag_ms": round(result.lag_ms, 1), "rss_mb": result.rss_mb, "resumed": result.resumed}
-    summary |= problems_of(kind, config.until, reader.state, reader.batches)
+    summary |= problems_of(kind, config.until, reader.state, reader.batches, results)
     verdicts = judged.verdicts(results, summary)
     if kind == "evaluate":
         summary["causes"] = causes_of(PartialRun(out), CAUSES_READ).by_agent()
@@ -194,6 +195,8 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
         err_console.print(f"[yellow]{escaped(result.ended)}[/]; with a larger one the same command resumes it")
     if lost := summary.get("no_result"):
         err_console.print(f"[bold red]{escaped(no_result_line(reader.state, lost))}[/]", soft_wrap=True)
+    for line in lost_agents(summary, config.source or out):
+        err_console.print(f"[bold red]{escaped(line)}[/]", soft_wrap=True)
     failed = failed_thresholds(verdicts)
     finish(summary | ({"gates": judged.texts, "failed_gates": failed} if judged else {}), as_json)
     if failed:
@@ -202,8 +205,20 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
                 where = " ".join(part for part in (verdict.agent, verdict.intent) if part)
                 line = f"{escaped(verdict.threshold)}: {escaped(where)}: {escaped(verdict.detail)}"
                 err_console.print(f"[bold red]gate failed:[/] {line}", soft_wrap=True)
-    if lost or failed:
-        raise typer.Exit(NO_RESULT if lost else GATE_FAILED)
+    if lost or "agents_without_result" in summary:
+        raise typer.Exit(NO_RESULT)
+    if failed:
+        raise typer.Exit(GATE_FAILED)
+
+
+def lost_agents(summary: dict[str, Any], tasks: str) -> Iterator[str]:
+    """A line for each agent that has no result while others have some. ``tasks``: the run with the tasks."""
+    for agent, lost in summary.get("agents_without_result", {}).items():
+        again = f"t2t evaluate {shlex.quote(tasks)} --agent {shlex.quote(agent)} --out ANOTHER-RUN"
+        yield (
+            f"{agent} has no result: all its {lost['failed']} episodes failed, {lost['count']} of them by"
+            f" {lost['what']}: {lost['message']}. Put it right, then roll this agent out again: {again}"
+        )
 
 
 def no_result_line(state: RunState, why: str) -> str:
@@ -447,7 +462,12 @@ def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> 
 def doctor(
     agent: Agents = [],
     user: User = None,
-    out: Out = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", metavar="RUN", help="Where runs will be written: its disk or store is checked.", show_default="here"
+        ),
+    ] = None,
     config: ConfigFile = None,
     settings: Settings = [],
     start: Annotated[

@@ -37,7 +37,7 @@ def write_domain(name: str, folder: Path) -> str:
             text = text.replace("{name}", name.replace("_", " ") if file == "policy.md" else name)
             (target / file).write_text(text, "utf-8")
     except OSError as error:
-        raise InputError(f"{target} can't be written: {error.strerror or error}") from None
+        raise InputError(f"{target} can't be written: {error.strerror or error}; work in another folder") from None
     return f"{name}.domain:{class_name}"
 
 

@@ -54,6 +54,11 @@ def _over(counts: Any) -> int:
     return int(counts.done + counts.poisoned + counts.uncommitted)
 
 
+def listed(*parts: str) -> str:
+    """The parts that say something, with commas between them."""
+    return ", ".join(part for part in parts if part)
+
+
 def counts_text(counts: Any) -> str:
     """``312 tasks, 305 episodes, 2 failures`` of a run's counters."""
     sums = {
@@ -77,7 +82,7 @@ class _Lines:
         over = _over(counts) == counts.total
         if time.monotonic() - self.last >= _LINE_EVERY_S or over:
             self.last = time.monotonic()
-            line = f"{self.title}: {_over(counts)}/{counts.total} items, {counts_text(progress.counts)}"
+            line = listed(f"{self.title}: {_over(counts)}/{counts.total} items", counts_text(progress.counts))
             if line != self.line:
                 self.console.print(line)
             self.line = line

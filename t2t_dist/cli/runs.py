@@ -181,7 +181,7 @@ def _rechecked(
 @app.command(rich_help_panel=LOOK)
 def show(
     run: Annotated[str, run_argument("Run with tasks, or an evaluation of such a run.")],
-    limit: Annotated[int, how_many("tasks of each intent to print", min=0)] = 3,
+    limit: Annotated[int, how_many("tasks to print, evenly over the intents", min=0)] = 4,
     intent: IntentFilter = None,
     agent: Annotated[
         str | None,

@@ -109,7 +109,7 @@ def submit(
     """Run on a Ray cluster as a job, and follow it to its end.
 
     The files that git tracks here, and new files that it does not ignore, are the job's working directory. Exits as the
-    run does: 0, 1 (gate), 2 (bad input), 3 (nothing has a result), 75 (resumable).
+    run does: 0, 1 (gate), 2 (bad input), 3 (the run or an agent has no result), 75 (resumable).
     """
     with spoken_errors():
         from t2t_dist.cluster.jobs.server import Job, open_server
@@ -244,7 +244,7 @@ def _requirements(texts: list[str]) -> list[str]:
         try:
             lines = read_text(text).splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--pip {text}: {getattr(error, 'strerror', None) or error}") from None
+            raise InputError(f"--pip {text}: {getattr(error, 'strerror', None) or error}; give a file of requirements") from None
         requirements += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     return requirements
 

@@ -23,7 +23,7 @@ from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
 
 from .consoles import cell
-from .progress import counts_text
+from .progress import counts_text, listed
 
 
 def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
@@ -169,9 +169,10 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
     yield head
     items, counts = status["items"], status["counts"]
     over, rate = items["done"] + items["poisoned"], ""
-    if running and over:
-        rate = f", {60 * over / max(status['elapsed_s'], 1e-9):.0f} items a minute"
-    yield Text(f"{over} of {items['total']} items, {counts_text(counts)}; {status['elapsed_s']:.0f} s{rate}")
+    if running and (now := over - status.get("items_before", 0)) > 0:
+        rate = f", {60 * now / max(status['elapsed_s'], 1e-9):.0f} items a minute"
+    done = listed(f"{over} of {items['total']} items", counts_text(counts))
+    yield Text(f"{done}; {status['elapsed_s']:.0f} s{rate}")
     if status.get("yields"):
         amounts = (f"{value:g} {name.replace('_', ' ')}" for name, value in status["yields"].items())
         yield Text(f"yield: {', '.join(amounts)}")
@@ -263,24 +264,19 @@ def show(
     *,
     episodes: Source,
 ) -> int:
-    """Print tasks with an episode each, from ``episodes``, which may be another run; returns the number of tasks."""
+    """Print ``count`` tasks, evenly over the intents, with an episode each, from ``episodes``, which may be another run;
+    returns the number of tasks."""
     wanted = [intent] if intent else list(INTENTS)
-    shown = 0
-    for name in wanted:
-        if rejected:
-            tasks = source.tasks((pc.field("intent") == name) & (pc.field("verdict") == "rejected"))[:count]
-        else:
-            tasks = source.verified_tasks(count, [name])
-        dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
-        for task in tasks:
-            shown += 1
-            console.print(Panel(Group(*_task(task)), title=cell(f"{task.intent}  {task.task_id}"), title_align="left"))
-            row = dialogues.get(task.task_id)
-            if row is not None:
-                for part in _episode(row):
-                    console.print(part)
-            console.print()
-    return shown
+    tasks = list((source.rejected_tasks if rejected else source.verified_tasks)(count, wanted))
+    dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
+    for task in tasks:
+        console.print(Panel(Group(*_task(task)), title=cell(f"{task.intent}  {task.task_id}"), title_align="left"))
+        row = dialogues.get(task.task_id)
+        if row is not None:
+            for part in _episode(row):
+                console.print(part)
+        console.print()
+    return len(tasks)
 
 
 def _episodes(source: Source, task_ids: list[str], agent: str | None) -> dict[str, dict[str, Any]]:

@@ -33,7 +33,7 @@ def domain_errors(name: str) -> Iterator[None]:
     except Exception as error:
         said, place = " ".join(str(error).split())[:600], place_in_domain(error)
         if isinstance(error, OSError) and not place and isinstance(error.filename, str):
-            raise InputError(f"domain '{name}': {error.filename}: {error.strerror}") from None
+            raise InputError(f"domain '{name}': {error.filename}: {error.strerror}; a domain needs this file") from None
         if isinstance(error, ValueError) and not place:
             raise InputError(f"domain '{name}': {said}") from None  # about its language.yaml, an adapter's file, a seed
         said = f"{_place(name, error)}: {type(error).__name__}: {said}"

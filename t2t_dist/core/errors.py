@@ -9,6 +9,7 @@
   |  +- StoreUnavailable           storage/objects/               -                    cli/common.py: exit 75, resumable
   a run has no result at all       storage/have_results.py        -                    cli/main.py: exit 3; if resumed,
                                                                                        what failed is tried again
+  an agent has no result           evaluation/problems.py         -                    cli/main.py: exit 3
   a model call has no answer
   +- EngineError: tree below       models/                        -                    models/ retries, then the attempt
   +- ContextExceeded               models/refusals.py             -                    the caller: termination (agent),

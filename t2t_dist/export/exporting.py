@@ -116,7 +116,7 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
     except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror or error}") from None
+        raise InputError(f"--out {out}: {error.strerror or error}; give another folder") from None
     try:
         exported = _written(
             part, sources, {identity: pick for pick, identity in picks}, split_of, groups, scan, options
@@ -124,7 +124,7 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
         part.chmod(0o755)
         part.rename(folder)  # whole or not at all
     except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror or error}") from None
+        raise InputError(f"--out {out}: {error.strerror or error}; give another folder") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     exported.folder = out

@@ -38,6 +38,9 @@ ROUTES = {
     "/v1/models": "the check of the model's name",
     "/tokenize": "checks of captured tokens",
 }
+#: The type of a web page: servers answer so to any path, a login in front of an endpoint too.
+_PAGE = "text/html"
+_V1 = "the URL of an endpoint usually ends in /v1"
 #: What a check of tools asks.
 _ASKED = "What is the state of my order? Its number is 17. Look it up with your tool."
 TOOL: dict[str, Any] = {
@@ -139,7 +142,7 @@ class _Probe:
         name = self.asked.model
         there = [path for path in ROUTES if await self._has(path)]
         absent = [f"{path} ({what})" for path, what in ROUTES.items() if path not in there]
-        found = [CheckResult(f"{name}: routes", "note" if absent else "ok", f"{', '.join(there)}{_without(absent)}")]
+        found = [CheckResult(f"{name}: routes", "note" if absent else "ok", f"{', '.join(there) or 'none'}{_without(absent)}")]
         listed = await self._listed() if "/v1/models" in there else []
         if listed and name not in listed:
             shown = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
@@ -148,8 +151,13 @@ class _Probe:
                 CheckResult(f"{name}: model", "defect", f"{self.asked.url} does not serve it; it lists: {shown}"),
             ]
         status, body = await self._chat(max_tokens=1)
+        if not _choice(body) and await self._is_page():
+            detail = f"{self.asked.url} is a web page, no API; {_V1}"
+            return [*found, CheckResult(f"{name}: one token", "defect", detail)]
         if status != 200:
-            return [*found, CheckResult(f"{name}: one token", "defect", f"refused with {status}: {self._quoted(body)}")]
+            hint = "" if self.asked.url.endswith("/v1") else f"; {_V1}"
+            detail = f"refused with {status}: {self._quoted(body)}{hint}"
+            return [*found, CheckResult(f"{name}: one token", "defect", detail)]
         if not _choice(body):
             detail = f"the answer is not a chat completion: {self._quoted(body)}"
             return [*found, CheckResult(f"{name}: one token", "defect", detail)]
@@ -170,7 +178,12 @@ class _Probe:
     async def _has(self, path: str) -> bool:
         method, data = ("POST", b"{}") if path == "/tokenize" else ("GET", None)
         async with self.session.request(method, self.root + path, data=data, allow_redirects=False) as answer:
-            return answer.status not in (404, 405, 501) and not 300 <= answer.status < 400
+            there = answer.status not in (404, 405, 501) and not 300 <= answer.status < 400
+            return there and answer.content_type != _PAGE
+
+    async def _is_page(self) -> bool:
+        async with self.session.get(self.asked.url, allow_redirects=False) as answer:
+            return answer.status < 400 and answer.content_type == _PAGE
 
     async def _listed(self) -> list[str]:
         async with self.session.get(f"{self.asked.url}/models", allow_redirects=False) as answer:
@@ -186,7 +199,7 @@ class _Probe:
         try:
             parsed = decoded(raw)
         except BadAnswer:
-            return answer.status, {"error": {"message": raw[:300].decode(errors="replace")}}
+            parsed = None
         if not isinstance(parsed, dict):
             return answer.status, {"error": {"message": raw[:300].decode(errors="replace")}}
         if answer.status == 200 and (inside := error_in(parsed)) is not None:

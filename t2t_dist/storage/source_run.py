@@ -68,7 +68,14 @@ class Source:
 
     def verified_tasks(self, limit: int | None = None, intents: Sequence[str] | None = None) -> LazyRows[Task]:
         """Verified tasks by trajectory and intent; a ``limit`` is shared equally between the intents."""
-        chosen = pc.field("verdict") == "verified"
+        return self._shared("verified", limit, intents)
+
+    def rejected_tasks(self, limit: int | None = None, intents: Sequence[str] | None = None) -> LazyRows[Task]:
+        """Rejected tasks, as :meth:`verified_tasks` gives the verified ones."""
+        return self._shared("rejected", limit, intents)
+
+    def _shared(self, verdict: str, limit: int | None, intents: Sequence[str] | None) -> LazyRows[Task]:
+        chosen = pc.field("verdict") == verdict
         if intents is not None:
             chosen &= one_of("intent", intents)
         rows, about = self._chosen("tasks", Task, _TASKS, chosen)

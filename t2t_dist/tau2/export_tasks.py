@@ -63,4 +63,4 @@ def write_json(out: str, value: Any) -> None:
         write_file(part, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
         os.replace(part, file)
     except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror or error}") from None
+        raise InputError(f"--out {out}: {error.strerror or error}; give another file") from None

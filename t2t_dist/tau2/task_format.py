@@ -133,7 +133,7 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
     try:
         text = read_text(file, None)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}; give a tasks.json") from None
     try:
         lines = file.endswith(".jsonl")
         data = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)

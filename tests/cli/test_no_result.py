@@ -122,6 +122,17 @@ def test_an_explorer_that_is_refused_where_stopping_is_turned_off(tmp_path: Path
     assert "no trajectory was kept: put it right" in " ".join(done.stderr.split())
 
 
+def test_one_of_two_agents_without_a_result(tasks: Path, tmp_path: Path) -> None:
+    with in_thread(FakeEndpoint(faults=lambda index, body: "401")) as endpoint:
+        lost = f"openai:m@{endpoint.url}"
+        flags = ["--agent", lost, "--agent", "scripted:oracle", *QUICK, "--out", tmp_path / "e"]
+        done = here("evaluate", tasks, *flags)
+    assert done.returncode == 3, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"{lost} has no result: all its 8 episodes failed, 8 of them by engine_bad_response: " in said
+    assert f"roll this agent out again: t2t evaluate {tasks} --agent {lost} --out ANOTHER-RUN" in said
+
+
 def test_failures_among_results_stay_and_are_listed(tasks: Path, tmp_path: Path) -> None:
     def faults(index: int, body: dict[str, Any]) -> str | None:
         return "500" if index < 3 else None

@@ -34,6 +34,13 @@ def test_where_the_metrics_are_is_said_once(terminal: bool) -> None:
     assert output.getvalue().count(f"metrics at {AT}/metrics") == 1
 
 
+def test_a_line_before_there_are_results_ends_with_the_items() -> None:
+    output = io.StringIO()
+    with shown(Console(file=output, force_terminal=False), "generate") as notify:
+        notify(Progress(items=HALF._replace(done=10, waiting=0), counts=Counter()))
+    assert output.getvalue() == "generate: 10/10 items\n"
+
+
 def test_a_run_without_metrics_says_nothing_of_them() -> None:
     output = io.StringIO()
     with shown(Console(file=output, force_terminal=False), "generate") as notify:

@@ -123,7 +123,7 @@ def test_what_only_its_use_shows_names_the_class(said: Said, old: str, new: str)
 
 def test_its_other_files_are_named_once(said: Said) -> None:
     line, folder = said({"policy.md": "absent"})
-    assert line.endswith(f"{folder / 'policy.md'}: No such file or directory")
+    assert line.endswith(f"{folder / 'policy.md'}: No such file or directory; a domain needs this file")
     for words in (
         "greeting: Hello",
         "greeting: [Hello",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from t2t_dist.evaluation.problems import problems_of
+from t2t_dist.evaluation.results_table import ResultsTable
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.finished_run import Row, failed, played, rows_of, write_run
@@ -34,6 +35,18 @@ def test_messages_that_differ_in_numbers_are_one(desk: Made, tmp_path: Path) -> 
     ]
     with_results = found(tmp_path / "some", [*rows[:1], played(desk, task), *rows_of([rejected])])
     assert with_results == {"messages": [{"what": "engine_timeout", "count": 1, "message": messages[0]}]}
+
+
+def test_an_agent_without_result_is_named_where_others_have_some(desk: Made, tmp_path: Path) -> None:
+    one, other = desk.verified("general")[:2]
+    lost = [saying(failed(task, agent="lost"), f"refused {n}") for n, task in enumerate((one, other))]
+    well = [played(desk, one, agent="well"), failed(other, agent="well")]
+    reader = RunReader(write_run(tmp_path / "run", [*lost, *well]), SCHEMAS)
+    table = ResultsTable.read(reader.batches)
+    problems = problems_of("evaluate", "rollout", reader.state, reader.batches, table)
+    message = {"what": "engine_timeout", "count": 2, "message": "refused 0"}
+    assert problems["agents_without_result"] == {"lost": {"failed": 2, **message}}
+    assert "no_result" not in problems
 
 
 def test_where_nothing_failed_it_is_why_tasks_were_rejected(desk: Made, tmp_path: Path) -> None:

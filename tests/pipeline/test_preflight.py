@@ -95,6 +95,32 @@ async def test_a_wrong_key() -> None:
     assert "sk-wrong-0123" not in detail
 
 
+async def test_a_web_page_is_no_endpoint() -> None:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html><p>Log in</p>", content_type="text/html")
+
+    class Site(FakeEndpoint):
+        def more_routes(self, app: web.Application) -> None:
+            app.router.add_route("*", "/{path:.*}", page)
+
+    async with Site(lambda _: web.Response(text="<p>Log in</p>", content_type="text/html"), models=None) as fake:
+        found = await examined(fake)
+    assert found["m: routes"][0] == "note"
+    assert found["m: routes"][1].startswith("none; not: ")
+    assert found["m: one token"] == (
+        "defect",
+        f"{fake.url} is a web page, no API; the URL of an endpoint usually ends in /v1",
+    )
+
+
+async def test_a_url_without_its_end() -> None:
+    async with FakeVllm() as fake:
+        (*_, last) = await endpoint(Endpoint(fake.url.removesuffix("/v1"), "m"))
+    assert last.state == "defect"
+    assert last.detail.startswith("refused with 404")
+    assert last.detail.endswith("; the URL of an endpoint usually ends in /v1")
+
+
 async def test_nobody_is_there() -> None:
     async with FakeEndpoint() as fake:
         pass

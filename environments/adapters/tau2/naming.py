@@ -48,7 +48,7 @@ def load_hints(file: Path) -> Hints:
     except ValidationError as error:
         raise ValueError(f"{file}: {problems(error)}") from None
     except OSError as error:
-        raise ValueError(f"{file}: {error.strerror or error}") from None
+        raise ValueError(f"{file}: {error.strerror or error}; give a file of hints") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{file} can't be read as YAML: {' '.join(str(error).split())}") from None
 
