@@ -11,9 +11,13 @@ In a phrase, ``{slot}`` stands for the spoken form of that argument (``order #W0
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from string import Formatter
 from typing import NamedTuple
 
 import yaml
@@ -40,10 +44,10 @@ class Words(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     label: str = Field(description="what it is called: 'order number'")
-    stated: list[str] = Field(default_factory=lambda: ["{value}"], description="how the value stands in a request")
-    vague: list[str] = Field(default_factory=lambda: [""], description="in place of the value while it is withheld")
+    stated: list[str] = Field(["{value}"], min_length=1, description="how the value stands in a request")
+    vague: list[str] = Field([""], min_length=1, description="in place of the value while it is withheld")
     ask: list[str] = Field(default_factory=list, description="the agent's questions for it")
-    answer: list[str] = Field(default_factory=lambda: ["{value}"], description="the customer's answers; {value}")
+    answer: list[str] = Field(["{value}"], min_length=1, description="the customer's answers; {value}")
     cues: list[str] = Field(default_factory=list, description="words by which a question for it is recognised")
     choices: dict[str, list[str]] = Field(
         default_factory=dict,
@@ -56,8 +60,8 @@ class Tell(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     field: str
-    ask: list[str]
-    say: list[str] = Field(description="the agent's sentences; {value}")
+    ask: list[str] = Field(min_length=1)
+    say: list[str] = Field(min_length=1, description="the agent's sentences; {value}")
 
 
 class ToolWords(BaseModel):
@@ -85,7 +89,7 @@ class Language(BaseModel):
     """All phrasings of a domain."""
 
     model_config = ConfigDict(extra="forbid")
-    greeting: list[str] = ["Hello! How can I help you today?"]
+    greeting: list[str] = Field(["Hello! How can I help you today?"], min_length=1)
     identity: dict[str, Words] = Field(default_factory=dict, description="by domain type: Email, Zip, ...")
     slots: dict[str, Words] = Field(default_factory=dict, description="defaults by argument name")
     tools: dict[str, ToolWords] = Field(default_factory=dict)
@@ -173,8 +177,8 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
     """Read ``language.yaml``; without the file, all phrasings are plain. ``workflows``: their arguments by name.
 
     Raises:
-        ValueError: the file is not valid as a :class:`Language`, lacks a request, or names a slot that its tool does
-            not have; one line, which names the file.
+        ValueError: the file is not valid as a :class:`Language`, lacks a request, or names a slot or a placeholder that
+            is not there; one line, which names the file and the key.
     """
     if not os.path.lexists(file):
         return Language()
@@ -186,12 +190,88 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
         raise ValueError(f"{file}: {error.strerror or error}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{file} can't be read as YAML: {' '.join(str(error).split())}") from error
+    slots: dict[str, Collection[str]] = {**(workflows or {})}
+    slots |= {tool.name: tool.parameters for tool in tools}
     for name, words in language.tools.items():
-        if name in tools or name in (workflows or {}):
-            known = set(tools[name].parameters if name in tools else (workflows or {})[name])
+        if name in slots:
+            known = slots[name]
             for slot in [*words.slots, *(slot for group in words.withhold for slot in group)]:
                 if slot not in known:
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):
             raise ValueError(f"{file}: tools.{name} needs 'request': how a customer asks for it")
+    if wrong := list(islice(_wrong_templates(language, slots), 4)):
+        raise ValueError(f"{file}: {'; '.join(wrong)}")
+    for _, phrases, names in _templates(language, slots):
+        if names == ():  # said as they are: here, too, a doubled brace is one
+            phrases[:] = [text.format() for text in phrases]
     return language
+
+
+def placeholders(text: str) -> list[str]:
+    """The placeholders of a phrase: ``["loan_id", "result[due]"]``. Raises ValueError: its braces do not match."""
+    return [field for _, field, _, _ in Formatter().parse(text) if field is not None]
+
+
+def _wrong_templates(language: Language, slots: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """The phrases that could not be filled in when they are drawn: each with its key, what is wrong, and the remedy."""
+    for key, phrases, names in _templates(language, slots):
+        for text in phrases:
+            if wrong := _wrong(text, names):
+                yield f"{key}: {wrong}, in {text!r}"
+
+
+def _templates(
+    language: Language, slots: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, list[str], Collection[str] | None]]:
+    """All phrases by key, with the placeholders that they may have; ``None``: any, where no tool says what there is."""
+    worded = [(f"identity.{name}", words) for name, words in language.identity.items()]
+    worded += [(f"slots.{name}", words) for name, words in language.slots.items()]
+    yield "greeting", language.greeting, ()
+    for number, phrases in language.refusals.items():
+        yield f"refusals.{number}", phrases, ("reason", "Reason")
+    for name, tool in language.tools.items():
+        key, own = f"tools.{name}", slots.get(name)
+        worded += [(f"{key}.slots.{slot}", words) for slot, words in tool.slots.items()]
+        yield f"{key}.name", [tool.name], ()
+        yield f"{key}.request", tool.request, own
+        yield f"{key}.guide", tool.guide, own
+        for act, phrases in (("plan", tool.plan), ("done", tool.done)):
+            yield f"{key}.{act}", phrases, None if own is None else (*own, "result")
+        for tell in tool.tell:
+            yield f"{key}.tell.ask", tell.ask, ()
+            yield f"{key}.tell.say", tell.say, ("value",)
+    for key, words in worded:
+        yield f"{key}.label", [words.label], ()
+        yield f"{key}.ask", words.ask, () if key.startswith("identity.") else ("options",)
+        for part, phrases in (("stated", words.stated), ("vague", words.vague), ("answer", words.answer)):
+            yield f"{key}.{part}", phrases, ("value",)
+
+
+class _Result:
+    """Any value of a result: a number takes other formats than a text."""
+
+    def __getitem__(self, key: str) -> _Result:
+        return self
+
+    def __format__(self, spec: str) -> str:
+        return ""
+
+
+def _wrong(text: str, names: Collection[str] | None) -> str:
+    """Why a phrase can't be filled in; empty if it can."""
+    try:
+        used = [field if (name := re.split(r"[.\[]", field)[0]) != "result" else name for field in placeholders(text)]
+    except ValueError as error:
+        return f"its braces do not match ({error}); a brace that is meant as itself is doubled"
+    known = list(used if names is None else names)
+    for name in used:
+        if not name or name not in known:
+            near = get_close_matches(name, known, 1, 0.6)
+            listed = f"there are {', '.join(f'{{{each}}}' for each in known)}" if known else "there are none here"
+            return f"no placeholder {{{name}}}, {f'did you mean {{{near[0]}}}?' if near else listed}"
+    try:
+        text.format_map({name: _Result() if name == "result" else "x" for name in known})
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        return f"a placeholder is not filled in as it is written ({error})"
+    return ""

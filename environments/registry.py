@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import entry_points
+from types import ModuleType
 
 from .base import Domain
 from .search_path import domain_module
@@ -59,6 +61,8 @@ def find(name: str) -> type[Domain]:
             if point.name == name:
                 target = point.value
     if target is None:
+        if hint := _without_class(name):
+            raise UnknownDomain(f"domain '{name}': {hint}")
         near = get_close_matches(name, names(), 3, 0.5)
         hint = f"did you mean {' or '.join(near)}" if near else f"known: {', '.join(names())}"
         raise UnknownDomain(f"there is no domain '{name}' ({hint}); a custom domain is named package.module:attribute")
@@ -68,13 +72,47 @@ def find(name: str) -> type[Domain]:
     except Exception as error:  # whatever the module's own code raises
         # A SyntaxError's own text names the file by half; its line is added where the error is reported.
         problem = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        top = module_name.partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name == top:
+            problem += f"; {_where(top)}"
         raise UnknownDomain(f"domain '{name}': '{module_name}' can't be imported: {problem}") from error
     found = getattr(module, attribute, None)
     if found is None:
-        raise UnknownDomain(f"domain '{name}': {module_name} has no '{attribute}'")
+        there = _domains_in(module)
+        hint = f"; there is {' and '.join(there)}" if there else ""
+        raise UnknownDomain(f"domain '{name}': {module_name} has no '{attribute}'{hint}")
     if not (isinstance(found, type) and issubclass(found, Domain)):
         raise UnknownDomain(f"domain '{name}': {target} is not a subclass of Domain")
     return found
+
+
+def _without_class(name: str) -> str:
+    """What to do about ``desk.domain``, ``desk/domain.py`` or ``desk.domain.Desk``; empty for a plain name."""
+    path = name.removesuffix(".py").replace(os.sep, ".")
+    if "." not in path and not os.path.isdir(path):
+        return ""
+    for candidate in (path, f"{path}.domain", path.rpartition(".")[0]):
+        try:
+            there = _domains_in(domain_module(candidate))
+        except Exception:  # a guess, and whatever the module's own code raises
+            continue
+        if there:
+            return f"did you mean {' or '.join(there)}?"
+    top = path.partition(".")[0]
+    where = "" if os.path.isdir(top) else f"; {_where(top)}"
+    return f"a custom domain is named with its class, package.module:Class{where}"
+
+
+def _where(top: str) -> str:
+    if os.path.basename(os.getcwd()) == top:
+        return f"you are inside the folder {top}: go to the one above it (cd ..), and name it from there"
+    return f"there is no {top} in {os.getcwd()}, nor among the installed packages"
+
+
+def _domains_in(module: ModuleType) -> list[str]:
+    """The domains that a module defines, as they are named."""
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Domain)]
+    return [f"{module.__name__}:{kind.__name__}" for kind in kinds if kind.__module__ == module.__name__]
 
 
 def _adapted(kind: str, what: str) -> type[Domain]:

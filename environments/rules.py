@@ -70,6 +70,14 @@ def rule(
     return lambda check: Rule(number, tools, enforced, handling, check)
 
 
+def neighbours(world: World, table: str, customer: str, most: int = 11) -> Iterator[str]:
+    """The customers that follow this one in the table, for proposals about data of others: few records to read, and
+    different ones per customer."""
+    others, start = world.base.keys(table), world.base.positions(table).get(customer, 0)
+    for step in range(1, min(most + 1, len(others))):
+        yield others[(start + step) % len(others)]
+
+
 _MARK = r"(?:[-*] )?\**R{}\**\.\**"
 _END = r"(?=\n[ \t]*\n|\n" + _MARK.format(r"\d+") + r"|\n#|\Z)"
 _CLAUSE = re.compile("^" + _MARK.format(r"(\d+)") + r"[ \t]+(\S.*?)" + _END, re.M | re.S)

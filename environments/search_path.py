@@ -19,8 +19,8 @@ def search_last(folder: str) -> None:
 
 
 def domain_module(name: str) -> ModuleType:
-    """Import a custom domain's module: while it loads, its folder comes before the installed packages, after Python's own
-    modules, so that a domain may be named like an installed package."""
+    """Import a custom domain's module: while it loads, its folder comes before the installed packages, so that it may
+    be named like one of them, and after Python's own modules."""
     installed = (n for n, path in enumerate(sys.path) if os.path.basename(path) in ("site-packages", "dist-packages"))
     place = next(installed, len(sys.path))
     sys.path[place:place] = _own

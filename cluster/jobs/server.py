@@ -349,7 +349,9 @@ def token_headers() -> dict[str, str]:
         try:
             token = read_text(file).strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"RAY_AUTH_TOKEN_PATH {file}: {getattr(error, 'strerror', None) or error}; name a file that holds the token") from None
+            raise InputError(
+                f"RAY_AUTH_TOKEN_PATH {file}: {getattr(error, 'strerror', None) or error}; name a file with the token"
+            ) from None
     return {"Authorization": f"Bearer {keep_secret(token)}"} if token else {}
 
 

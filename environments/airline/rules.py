@@ -7,7 +7,7 @@ from datetime import date
 from itertools import zip_longest
 
 from ..payment import payment_method
-from ..rules import Enforced, Handling, Rule, rule
+from ..rules import Enforced, Handling, Rule, neighbours, rule
 from ..state import World
 from ..tools import Call
 from . import calls, network
@@ -50,10 +50,8 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    # The next customers in the table: few records to read, and different ones per customer.
-    others, start = world.base.keys("users"), world.base.positions("users").get(customer, 0)
-    for step in range(1, min(12, len(others))):
-        for one in calls.ahead(world, others[(start + step) % len(others)]):
+    for other in neighbours(world, "users", customer):
+        for one in calls.ahead(world, other):
             if when.has_grounds(world, one, "change of plans") is None:
                 yield calls.about("cancel_reservation", one, reason="change of plans")
 

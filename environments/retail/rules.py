@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..rules import Enforced, Handling, Rule, rule
+from ..rules import Enforced, Handling, Rule, neighbours, rule
 from ..state import Record, World
 from ..tools import Call
 from . import conditions as when
@@ -89,10 +89,8 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    # The next customers in the table: few records to read, and different ones per customer.
-    others, start = world.base.keys("users"), world.base.positions("users").get(customer, 0)
-    for step in range(1, min(12, len(others))):
-        for order in _orders(world, others[(start + step) % len(others)]):
+    for other in neighbours(world, "users", customer):
+        for order in _orders(world, other):
             if order["status"] == "pending" and when.under_supervised_total(order) is None:
                 yield _cancel(order)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..rules import Enforced, Handling, Rule, rule
+from ..rules import Enforced, Handling, Rule, neighbours, rule
 from ..state import Record, World
 from ..tools import Call
 from . import conditions as when
@@ -69,10 +69,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    # The next customers in the table: few records to read, and different ones per customer.
-    others, start = world.base.keys("customers"), world.base.positions("customers").get(customer, 0)
-    for step in range(1, min(6, len(others))):
-        neighbour = others[(start + step) % len(others)]
+    for neighbour in neighbours(world, "customers", customer, 5):
         for line in _lines(world, neighbour):
             if line["status"] == "active":
                 yield _on("suspend_line", line, reason="lost or stolen")

@@ -53,8 +53,15 @@ def default_of(setting: str) -> str:
 
 
 _DEFAULTS = Config()
-#: Options that are not named like their setting.
-_OPTIONS = {"agents": "--agent", "intents": "--intent", "judges": "--judge", "rules": "--as"}
+_ALIKE = ("domain", "trajectories", "limit", "seed", "explorer", "writer", "user", "trials", "until", "rules")
+#: The settings that options set: by setting, the option's name in a command's function.
+_SET_BY = {name: name for name in _ALIKE} | {
+    "agents": "agent",
+    "intents": "intent",
+    "judges": "judge",
+    "cluster.workers": "workers",
+    "cluster.concurrency": "concurrency",
+}
 _MODEL = "openai:MODEL@URL, vllm:MODEL, pool:NAME"
 
 Domain = Annotated[
@@ -210,17 +217,21 @@ def fault_settings(text: str | None) -> dict[str, Any]:
     return settings
 
 
+def chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's options (its ``locals()``), those that set a setting, under the setting's name."""
+    return {setting: options[name] for setting, name in _SET_BY.items() if name in options}
+
+
 def config_of(file: str | None, settings: list[str], **flags: Any) -> Config:
     """YAML, then ``--set``, then the command's own options, each under the name of its setting."""
     overrides = dict(parse_setting(text) for text in settings)
     given_as = {path: f"--set {path}" for path in overrides}
-    for name, value in flags.items():
+    for path, value in flags.items():
         if value not in (None, []):
-            path = name.replace("__", ".")
             overrides[path] = value
-            section, _, last = path.rpartition(".")
-            named = f"--tool-faults {last}" if section == "faults" else f"--{last}"
-            given_as[path] = _OPTIONS.get(path, named)
+            given_as[path] = "--as" if path == "rules" else f"--{_SET_BY.get(path, path)}"
+            if path.startswith("faults."):
+                given_as[path] = f"--tool-faults {path.removeprefix('faults.')}"
     config = load_config(file, overrides, given_as)
     config.check_models()
     return config

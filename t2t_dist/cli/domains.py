@@ -68,7 +68,7 @@ def check_domain(
     Schema, determinism, pure reads, isolation of forks, reachable rules and writes. Exits 1 if there are defects.
     """
     with spoken_errors():
-        from t2t_dist.synthesis.check_domain import check
+        from t2t_dist.synthesis.check_domain import check, not_run
 
         config = config_of(None, settings, domain=name)
         checks = check(config)
@@ -80,7 +80,10 @@ def check_domain(
             table.add_row(item.name, result, cell(item.detail))
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
-        finish({"domain": name, "checks": [item._asdict() for item in checks], "defects": len(defects)}, json)
+        if left := not_run(checks):
+            err_console.print(f"not checked, as they need what is missing: {', '.join(left)}", soft_wrap=True)
+        summary = {"domain": name, "checks": [item._asdict() for item in checks], "not_checked": left}
+        finish(summary | {"defects": len(defects)}, json)
         if defects:
             raise typer.Exit(GATE_FAILED)
 

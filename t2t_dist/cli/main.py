@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,6 +43,7 @@ from .common import (
     User,
     Workers,
     Writer,
+    chosen,
     config_of,
     default_of,
     err_console,
@@ -92,7 +92,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Verified tool-calling tasks with controlled intents, and graded rollouts on them.",
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a run or an agent has no result, 75 stopped and resumable.",
+    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 no result, 75 stopped and resumable.",
 )
 
 
@@ -291,23 +291,7 @@ def generate(
     Explores a domain, turns its trajectories into verified tasks, and rolls agents out on them.
     """
     with spoken_errors():
-        resolved = config_of(
-            config,
-            settings,
-            domain=domain,
-            trajectories=trajectories,
-            seed=seed,
-            explorer=explorer,
-            writer=writer,
-            judges=judge,
-            intents=intent,
-            agents=agent,
-            user=user,
-            trials=trials,
-            until=until,
-            cluster__workers=workers,
-            cluster__concurrency=concurrency,
-        )
+        resolved = config_of(config, settings, **chosen(locals()))
         if print_config:
             return _print_config(resolved)
         _run("generate", resolved, out or _default_out("generate", resolved), json, fail_under, "generate")
@@ -332,17 +316,7 @@ def explore(
     `t2t convert` makes tasks of the trajectories.
     """
     with spoken_errors():
-        resolved = config_of(
-            config,
-            settings,
-            domain=domain,
-            trajectories=trajectories,
-            seed=seed,
-            explorer=explorer,
-            until="explore",
-            cluster__workers=workers,
-            cluster__concurrency=concurrency,
-        )
+        resolved = config_of(config, settings, until="explore", **chosen(locals()))
         if print_config:
             return _print_config(resolved)
         _run("generate", resolved, out or _default_out("explore", resolved), json, [], "explore")
@@ -374,22 +348,7 @@ def convert(
     With `--until rollout`, agents are rolled out on the tasks as well.
     """
     with spoken_errors():
-        resolved = _from_run(
-            run,
-            config,
-            settings,
-            limit=limit,
-            seed=seed,
-            writer=writer,
-            judges=judge,
-            intents=intent,
-            agents=agent,
-            user=user,
-            trials=trials,
-            until=until,
-            cluster__workers=workers,
-            cluster__concurrency=concurrency,
-        )
+        resolved = _from_run(run, config, settings, **chosen(locals()))
         if print_config:
             return _print_config(resolved)
         _run("convert", resolved, out or _default_out("convert", resolved), json, fail_under, "convert")
@@ -425,20 +384,7 @@ def evaluate(
     """Roll agents out on the verified tasks of a run, and compare them."""
     with spoken_errors():
         resolved = _from_run(
-            run,
-            config,
-            settings,
-            **fault_settings(tool_faults),
-            limit=limit,
-            seed=seed,
-            intents=intent,
-            agents=agent,
-            user=user,
-            trials=trials,
-            rules=rules,
-            verify__reference_trials=0,
-            cluster__workers=workers,
-            cluster__concurrency=concurrency,
+            run, config, settings, **fault_settings(tool_faults), **{"verify.reference_trials": 0}, **chosen(locals())
         )
         if print_config:
             return _print_config(resolved)
@@ -465,7 +411,11 @@ def doctor(
     out: Annotated[
         str | None,
         typer.Option(
-            "--out", "-o", metavar="RUN", help="Where runs will be written: its disk or store is checked.", show_default="here"
+            "--out",
+            "-o",
+            metavar="RUN",
+            help="Where runs will be written: its disk or store is checked.",
+            show_default="here",
         ),
     ] = None,
     config: ConfigFile = None,

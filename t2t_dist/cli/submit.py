@@ -244,7 +244,9 @@ def _requirements(texts: list[str]) -> list[str]:
         try:
             lines = read_text(text).splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--pip {text}: {getattr(error, 'strerror', None) or error}; give a file of requirements") from None
+            raise InputError(
+                f"--pip {text}: {getattr(error, 'strerror', None) or error}; give a file of requirements"
+            ) from None
         requirements += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     return requirements
 

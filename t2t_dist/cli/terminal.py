@@ -264,8 +264,8 @@ def show(
     *,
     episodes: Source,
 ) -> int:
-    """Print ``count`` tasks, evenly over the intents, with an episode each, from ``episodes``, which may be another run;
-    returns the number of tasks."""
+    """Print ``count`` tasks, evenly over the intents, each with an episode from ``episodes``, which may be another run.
+    Returns the number of tasks."""
     wanted = [intent] if intent else list(INTENTS)
     tasks = list((source.rejected_tasks if rejected else source.verified_tasks)(count, wanted))
     dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)

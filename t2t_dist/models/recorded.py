@@ -163,7 +163,9 @@ def _read(path: Path) -> dict[str, _Answers]:
     try:
         lines = read_file(path).splitlines()
     except OSError as error:
-        raise InputError(f"recording {path} can't be read: {error.strerror}; give a file written with --set models.record=FILE") from None
+        raise InputError(
+            f"recording {path} can't be read: {error.strerror}; give a file written with --set models.record=FILE"
+        ) from None
     by_key: dict[str, _Answers] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():

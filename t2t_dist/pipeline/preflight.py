@@ -142,7 +142,11 @@ class _Probe:
         name = self.asked.model
         there = [path for path in ROUTES if await self._has(path)]
         absent = [f"{path} ({what})" for path, what in ROUTES.items() if path not in there]
-        found = [CheckResult(f"{name}: routes", "note" if absent else "ok", f"{', '.join(there) or 'none'}{_without(absent)}")]
+        found = [
+            CheckResult(
+                f"{name}: routes", "note" if absent else "ok", f"{', '.join(there) or 'none'}{_without(absent)}"
+            )
+        ]
         listed = await self._listed() if "/v1/models" in there else []
         if listed and name not in listed:
             shown = ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from t2t_dist.config.domain import load_domain
+from t2t_dist.config.domain import domain_errors, load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
 from t2t_dist.grading.grade import grade
@@ -39,7 +39,8 @@ def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
         before = _verdict(task)
         copy = task.model_copy(deep=True)
         # An imported task is imported again: its gold and whether it is a duplicate were decided elsewhere.
-        now = reimport(domain, copy) if task.writer == IMPORTED else verifier.check(copy)
+        with domain_errors(config.domain):
+            now = reimport(domain, copy) if task.writer == IMPORTED else verifier.check(copy)
         now = verifier.solvable(now, rewards.get(task.task_id, [])[: config.verify.reference_trials])
         verdicts[now.verdict] += 1
         if _verdict(now) != before:
@@ -77,7 +78,9 @@ def regrade(source: Source) -> tuple[int, list[ResultChange]]:
         if task is None:
             raise InputError(f"{tasks_from.path} has no task {row['task_id']} of episode {row['episode_id']}")
         before = outcome_of(row)
-        now = grade(domain, task, [turn_of(turn) for turn in row["turns"]], row["termination"], faults_of(row))
+        turns = [turn_of(turn) for turn in row["turns"]]
+        with domain_errors(config.domain):
+            now = grade(domain, task, turns, row["termination"], faults_of(row))
         if now != before:
             changed.append(ResultChange(row["episode_id"], _shown(before), _shown(now)))
     return count, changed

@@ -10,7 +10,7 @@ from t2t_dist.core.errors import EpisodeFailure, FailureClass
 from t2t_dist.core.identity import seed_of, trajectory_id
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Episode, Task, Trajectory
-from t2t_dist.environments.tools import ToolLost
+from t2t_dist.environments.tools import ToolCrash
 from t2t_dist.models.metering import stage
 from t2t_dist.storage.rows import to_row
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
@@ -67,7 +67,7 @@ class Stages:
                         await self.explorer.explore(domain, trajectory, self.work.feedback_weights)
             if trajectory.verdict == "kept":
                 trajectory.verdict = await offload(domain, judge_trajectory, domain, trajectory)
-        except (EpisodeFailure, ToolLost) as failure:
+        except (EpisodeFailure, ToolCrash) as failure:
             self._failed(out, "explore", identity, failure, attempt)
             return None
         finally:
@@ -93,7 +93,7 @@ class Stages:
                     if task.verdict == "verified" and self.judges:
                         with stage("verify"):
                             await self._vote(task)
-            except (EpisodeFailure, ToolLost) as failure:
+            except (EpisodeFailure, ToolCrash) as failure:
                 self._failed(out, "convert", f"{trajectory.trajectory_id}/{intent}", failure, attempt, intent)
                 continue
             if task.verdict == "verified":
@@ -140,7 +140,7 @@ class Stages:
             out.counts[f"tasks_rejected.{task.intent}"] += 1
 
     def _failed(
-        self, out: ItemRows, stage: str, what: str, failure: EpisodeFailure | ToolLost, attempt: int, intent: str = ""
+        self, out: ItemRows, stage: str, what: str, failure: EpisodeFailure | ToolCrash, attempt: int, intent: str = ""
     ) -> None:
         kind = failure.failure if isinstance(failure, EpisodeFailure) else FailureClass.TOOL_CRASH
         out.finished(

@@ -12,6 +12,7 @@ from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import place_in_domain
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand
+from t2t_dist.environments.language import placeholders
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.state import digest_of
 from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError, argument_types
@@ -23,6 +24,8 @@ from .tool_graph import graph_of
 
 #: Customers tried before something is reported as unreachable.
 _CUSTOMERS = 400
+#: Defects of one check that are listed.
+_LISTED = 5
 _SAMPLE = 25
 
 
@@ -35,7 +38,7 @@ class Check(NamedTuple):
 
 
 def check(config: Config) -> list[Check]:
-    """Every check of a domain, in order; later ones are left out where they could not run.
+    """Every check of a domain, in order; later ones are left out where they could not run (see :func:`not_run`).
 
     Raises:
         InputError: the domain can't be loaded.
@@ -44,7 +47,8 @@ def check(config: Config) -> list[Check]:
     found = []
     for name, test in _CHECKS:
         try:
-            defects = list(islice(test(domain), 5))
+            defects = list(islice(test(domain), _LISTED + 1))
+            defects[_LISTED:] = ["and more"] * bool(defects[_LISTED:])
         except ToolCrash as crash:
             remedy = "a tool raises ToolError for a call it refuses, and nothing else"
             defects = [f"{place_in_domain(crash.__cause__ or crash) or domain.where}: {crash.what}; {remedy}"]
@@ -55,6 +59,11 @@ def check(config: Config) -> list[Check]:
         if defects and name in ("customers", "schema"):
             break
     return found
+
+
+def not_run(found: list[Check]) -> list[str]:
+    """The names of the checks that were left out, as they need what an earlier one found missing."""
+    return [name for name, _ in _CHECKS[len(found) :]]
 
 
 def _customers(domain: Domain, count: int) -> list[str]:
@@ -208,6 +217,9 @@ def _rules_reachable(domain: Domain) -> Iterator[str]:
     customers = _customers(domain, _CUSTOMERS)
     for rule in domain.rule_list:
         found = next(((c, call) for c in customers for call in rule.proposals(domain.world(), c)), None)
+        if found is not None and not isinstance(why := rule.broken_by(domain.world(), found[1], found[0]), str):
+            yield f"{rule.where}: {rule.name} gives {why!r:.40} as its reason; give a text to be said, or None"
+            continue
         if found is None:
             remedy = "its proposes() has to yield calls that do"
             yield f"{rule.where}: nothing breaks R{rule.number} ({rule.name}); {remedy}"
@@ -272,6 +284,14 @@ def _words(domain: Domain) -> Iterator[str]:
         for tell in domain.language.tools[name].tell:
             if tool is not None and tell.field not in fields:
                 yield f"{domain.folder / 'language.yaml'}: tools.{name} tells '{tell.field}', not a field of its result"
+        for act, phrases in (("plan", words.plan), ("done", words.done)):
+            used = [
+                each.split("[")[1].rstrip("]") for text in phrases for each in placeholders(text) if "result[" in each
+            ]
+            for field in used:
+                if field not in fields:
+                    what = f"{{result[{field}]}}, not a field of its result: the phrase is never used"
+                    yield f"{domain.folder / 'language.yaml'}: tools.{name}.{act} names {what}"
     for number in domain.language.refusals:
         if number not in domain.clauses:
             yield f"{domain.folder / 'language.yaml'}: refusals cite R{number}, which policy.md does not have"

@@ -226,7 +226,10 @@ def test_print_config_reads_back(tmp_path: Path) -> None:
         (["generate", "--domain", "nowhere.module:thing"], "can't be imported"),
         (["generate", "--agent", "scripted:orcale"], "scripted:oracle"),
         (["generate", "--set", "trajectorys=5"], "did you mean trajectories"),
-        (["generate", "--set", "limits.max_stps=5"], "--set limits.max_stps: there is no such setting; did you mean limits.max_steps?"),
+        (
+            ["generate", "--set", "limits.max_stps=5"],
+            "--set limits.max_stps: there is no such setting; did you mean limits.max_steps?",
+        ),
         (["generate", "--set", "limits"], "name=value"),
         (["generate", "--trajectories", "0"], "--trajectories: input should be greater than or equal to 1"),
         (["generate", "--config", "no-such-file.yaml"], "no-such-file.yaml"),

@@ -96,6 +96,14 @@ def test_a_tools_own_words_come_before_the_domains(tmp_path: Path) -> None:
     assert language.refusals == {3: ["No: {reason}."]}
 
 
+def test_a_doubled_brace_is_one_wherever_it_stands(tmp_path: Path) -> None:
+    language = load_language(
+        written(tmp_path, GOOD + "greeting: ['Hello {{x}}']\nidentity: {E: {label: e, ask: ['{{?']}}"), TOOLS
+    )
+    assert language.greeting == ["Hello {x}"]
+    assert language.identity["E"].ask == ["{?"]
+
+
 def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
     language = load_language(written(tmp_path, GOOD), TOOLS)
     assert language.tool("upgrade_order") == ToolWords(
@@ -115,6 +123,48 @@ def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
         ("greeting: [Hello", "can't be read as YAML: while parsing a flow sequence"),
         ("greeting: !!python/object:os.system [ls]", "can't be read as YAML: could not determine a constructor"),
         (b"greeting: [\xff]", "can't be read as YAML: 'utf-8' codec can't decode byte 0xff"),
+        ("greeting: []", "greeting: list should have at least 1 item"),
+        ("greeting: ['Hello {name}!']", "greeting: no placeholder {name}, there are none here, in 'Hello {name}!'"),
+        ("identity: {Email: {label: '{value}'}}", "identity.Email.label: no placeholder {value}, there are none here"),
+        ("identity: {Email: {label: e, ask: ['{options}?']}}", "identity.Email.ask: no placeholder {options}, there"),
+        (
+            "identity: {Email: {label: e, answer: ['It is {vlaue}.']}}",
+            "answer: no placeholder {vlaue}, did you mean {value}?",
+        ),
+        (
+            "slots: {reason: {label: w, ask: ['Why: {option}?']}}",
+            "slots.reason.ask: no placeholder {option}, did you mean {op",
+        ),
+        (
+            "slots: {reason: {label: w, stated: ['{value']}}",
+            "slots.reason.stated: its braces do not match (expected '}'",
+        ),
+        (
+            "slots: {reason: {label: w, vague: ['some} one']}}",
+            "slots.reason.vague: its braces do not match (Single '}'",
+        ),
+        (
+            "slots: {reason: {label: w, answer: ['{value:d}']}}",
+            "slots.reason.answer: a placeholder is not filled in as it",
+        ),
+        ("slots: {reason: {label: w, answer: ['{}']}}", "slots.reason.answer: no placeholder {}, there are {value}"),
+        ("slots: {reason: {label: w, answer: [5]}}", "slots.reason.answer.0: input should be a valid string"),
+        (
+            GOOD.replace("{order_id},", "{oder_id},"),
+            "tools.cancel_order.request: no placeholder {oder_id}, did you mean {or",
+        ),
+        (GOOD.replace("[Upgrade it.]", "['Upgrade {it.']"), "tools.upgrade_order.request: its braces do not match"),
+        (GOOD.replace("{reason}.", "{raeson}."), "refusals.3: no placeholder {raeson}, did you mean {reason}?"),
+        (GOOD + "  4: ['{reason.x}']", "refusals.4: no placeholder {reason.x}, did you mean {reason}?"),
+        (
+            GOOD.replace("    withhold:", "    tell: [{field: x, ask: ['{x}?'], say: ['{x}']}]\n    withhold:"),
+            "tools.cancel_order.tell.ask: no placeholder {x}, there are none here, in '{x}?';"
+            " tools.cancel_order.tell.say: no placeholder {x}, there are {value}, in '{x}'",
+        ),
+        (
+            GOOD.replace("    withhold:", "    done: ['{resutl[x]}']\n    withhold:"),
+            "tools.cancel_order.done: no placeholder {resutl[x]}, did you mean {result}?",
+        ),
         (
             GOOD.replace("      reason: {label: why", "      raeson: {label: why"),
             "tools.cancel_order names the slot 'raeson', which cancel_order does not have",

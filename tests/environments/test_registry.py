@@ -75,6 +75,24 @@ def test_a_domain_of_ones_own(home: Path) -> None:
     assert found.name == "shop"
 
 
+def test_a_domain_without_its_class_or_from_the_wrong_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = home / "my_desk"
+    folder.mkdir()
+    (folder / "domain.py").write_text(
+        "from t2t_dist.environments.base import Domain\nclass Desk(Domain):\n    name = 'desk'\n"
+    )
+    monkeypatch.chdir(home)
+    for name in ("my_desk", "my_desk.domain", "my_desk/domain.py", "my_desk.domain.Desk"):
+        assert problem(name) == f"domain '{name}': did you mean my_desk.domain:Desk?"
+    assert problem("my_desk.domain:Dsk").endswith("my_desk.domain has no 'Dsk'; there is my_desk.domain:Desk")
+    (home / "far_desk").mkdir()
+    monkeypatch.chdir(home / "far_desk")
+    for name in ("far_desk.domain", "far_desk.domain:Desk"):
+        monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(home)])
+        assert "you are inside the folder far_desk: go to the one above it (cd ..)" in problem(name)
+    assert f"there is no t2t_nowhere in {home / 'far_desk'}, nor among the ins" in problem("t2t_nowhere.domain:Desk")
+
+
 def test_a_third_party_world(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "shops.py").write_text(
         "from t2t_dist.environments.base import Domain\n"

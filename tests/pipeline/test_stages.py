@@ -1,4 +1,4 @@
-"""Rollouts that run beside the stages of their item end with it."""
+"""The stages of an item: what a tool's crash becomes; rollouts that run beside them end with the item."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from t2t_dist.config.settings import Config
 from t2t_dist.pipeline.stages import rollouts
+from t2t_dist.pipeline.workloads import Generate
 
 
 async def forever(ended: list[str]) -> None:
@@ -57,3 +59,14 @@ async def test_where_a_stage_breaks_they_end_too() -> None:
     with pytest.raises(KeyError, match="a defect"):
         await stage()
     assert len(ended) == 3
+
+
+async def test_a_tool_that_crashes_makes_a_failure_and_no_defect() -> None:
+    work = Generate(Config(domain="tests.support.broken_domains:CrashingWrite", trajectories=6))
+    done = [await work.run(item, 1) for item in range(work.size())]
+    failures = [row for rows in done for row in rows.rows.get("failures", [])]
+    assert {(row["failure"], row["stage"]) for row in failures} == {("tool_crash", "explore")}
+    assert {row["message"].partition(",")[0] for row in failures} == {
+        "cancel_hold raised NameError: name 'hold' is not defined"
+    }
+    assert all(row["verdict"] for rows in done for row in rows.rows.get("tasks", []))

@@ -298,5 +298,27 @@ class Crashing(Library):
     tool_list = (find_reader, list_holds, move_hold, cancel_hold, call_head_librarian)
 
 
+class CrashingWrite(Library):
+    @tool(WRITE)
+    def cancel_hold(world, hold_id: HoldId) -> str:
+        """Cancel a hold.
+
+        Args:
+            hold_id: The hold.
+        """
+        raise NameError("name 'hold' is not defined")  # defect
+
+    tool_list = (find_reader, list_holds, move_hold, cancel_hold, call_head_librarian)
+
+
+class Reasonless(Library):
+    @rule(3, "cancel_hold", enforced=Enforced.BY_POLICY)  # defect
+    def never(world, call, customer):
+        return True
+
+    never.proposes(lambda world, reader: on_holds(world, reader, "open", "cancel_hold"))
+    rule_list = (never,)
+
+
 class Worded(Library):
     """Its folder is given by the test."""

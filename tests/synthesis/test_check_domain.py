@@ -11,7 +11,7 @@ import pytest
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.environments.registry import BUILT_IN
-from t2t_dist.synthesis.check_domain import Check, check
+from t2t_dist.synthesis.check_domain import Check, check, not_run
 from tests.support import broken_domains
 from tests.support.library_domain import Library
 
@@ -105,6 +105,8 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
             "determinism",
             "list_holds raised KeyError: 'holds'; a tool raises ToolError for a call it refuses",
         ),
+        ("CrashingWrite", "determinism", "cancel_hold raised NameError: name 'hold' is not defined; a tool raises"),
+        ("Reasonless", "every rule can be broken", "never gives True as its reason; give a text to be said, or None"),
         ("BrokenRule", "determinism", "KeyError: 'no such argument'"),
     ],
 )
@@ -129,8 +131,9 @@ def test_every_broken_domain_is_looked_at() -> None:
 
 @pytest.mark.parametrize("domain", ["Untyped", "Nobody"])
 def test_where_nothing_further_could_run_nothing_further_is_reported(domain: str) -> None:
-    assert not list(checked(domain).values())[-1].ok
-    assert len(checked(domain)) < len(NAMES)
+    found = list(checked(domain).values())
+    assert not found[-1].ok
+    assert not_run(found) == NAMES[len(found) :] != []
 
 
 # -- policy and words --------------------------------------------------------------------------------------------------
@@ -165,6 +168,10 @@ def test_a_policy_without_numbers(folder: Path) -> None:
         (
             "tools: {move_hold: {name: moving, request: [Move it.], tell: [{field: fee, ask: [x], say: ['{value}']}]}}",
             "tools.move_hold tells 'fee', not a field of its result",
+        ),
+        (
+            "tools: {move_hold: {name: moving, request: ['Move {hold_id} to {branch}.'], done: ['{result[fee]:.2f}']}}",
+            "tools.move_hold.done names {result[fee]}, not a field of its result: the phrase is never used",
         ),
     ],
 )

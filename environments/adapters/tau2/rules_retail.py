@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...rules import Enforced, Rule, rule
+from ...rules import Enforced, Rule, neighbours, rule
 from ...state import Record, World
 from ...tools import Call
 
@@ -96,9 +96,8 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    others, start = world.base.keys("users"), world.base.positions("users").get(customer, 0)
-    for step in range(1, min(12, len(others))):
-        yield from map(_cancel, _orders(world, others[(start + step) % len(others)], "pending"))
+    for other in neighbours(world, "users", customer):
+        yield from map(_cancel, _orders(world, other, "pending"))
 
 
 @rule(2, "cancel_pending_order")
