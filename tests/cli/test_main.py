@@ -269,7 +269,7 @@ def test_a_misspelt_key_in_a_config_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("domain: retail\nverify: {min_marks: 5}\n")
     line = refusal_of(t2t("generate", "--config", tmp_path / "c.yaml"))
     assert "c.yaml" in line
-    assert "did you mean verify.min_mark?" in line
+    assert "did you mean verify.min_mark or verify.min_passes?" in line
 
 
 def test_an_output_directory_of_another_config(generated: tuple[Path, dict[str, object]]) -> None:
