@@ -140,12 +140,14 @@ def _plain_slot(name: str) -> Words:
         vague = f"some {thing}" if noun.plural else f"one of my {plain_words.plural(thing)}"
     elif thing.endswith("reason"):
         ask = [f"What is the {thing}: {{options}}?", f"What is the {thing}?", f"May I ask the {thing}?"]
-        answer = [f"The {thing} is {{value}}.", "It's because of this: {value}."]
+        answer = ["{value}.", f"The {thing} is this: {{value}}."]
         vague = "a certain reason"
     else:
         ask = [f"Which {thing} would you like: {{options}}?", f"Which {thing} would you like?"]
         ask.append(f"Could you tell me the {thing}?")
-        answer = [f"The {thing} {be} {{value}}.", "{value}, please."]
+        answer = ["{value}, please.", "I'd like {value}.", "{value} would be good."]
+        if noun.is_given:
+            answer = ["They are {value}." if noun.plural else "It's {value}.", f"The {thing} {be} {{value}}."]
         vague = f"other {thing}" if noun.plural else f"another {thing}"
     return Words(label=thing, vague=[vague], ask=ask, answer=answer, cues=plain_words.cues_of(name))
 
@@ -163,7 +165,7 @@ def _plain_tool(name: str) -> ToolWords:
             "Please {do}. {details}",
         ],
         plan=["I can {do} for you now. {details}", "I'd now {do} for you. {details}", "So I'd {do}. {details}"],
-        done=["That's done: I've {done}.", "All done, I've {done}.", "It's done: I've {done} for you."],
+        done=["That's done. I've {done}.", "All done! I've {done}.", "Done, I've {done} for you."],
         # Words such as "on" would be taken for a setting.
         guide=[
             "Please use your own device for this: {do}{details}.",

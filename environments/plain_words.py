@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 #: Past participles that are not made by a rule.
@@ -131,6 +131,11 @@ class Noun(NamedTuple):
     def plural(self) -> bool:
         return _is_plural(self.text)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it is as it is, while anything else is as the customer would like it."""
+        return self.text.split()[-1] in _GIVEN
+
 
 def words_of(name: str) -> list[str]:
     """The words of a name in snake_case, kebab-case, camelCase or dotted."""
@@ -170,23 +175,27 @@ def deed(name: str, said: Mapping[str, str], whose: str) -> Deed:
     phrases += [f"{slot} {left.pop(slot)[1]}" for slot in said if slot in _PREPOSITIONS and slot in left]
     rest = " ".join(part for part in (particle, *phrases) if part)
     do, doing, done = (f"{form} {rest}".strip() for form in (verb, ing_form(verb), past_form(verb)))
-    return Deed(do, doing, done, details(left.values()))
+    return Deed(do, doing, done, details(left, next(iter(said), ""), whose))
 
 
 def apart(name: str, said: Mapping[str, str], whose: str) -> Deed:
     """The call in words that are the same whatever its arguments; the details name those and go on in the sentence."""
     within = {slot: text for slot, text in said.items() if slot in _PREPOSITIONS}
-    rest = ((noun_of(slot), text) for slot, text in said.items() if slot not in within)
-    aside = details(rest).removesuffix(".")
+    rest = {slot: (noun_of(slot), text) for slot, text in said.items() if slot not in within}
+    aside = details(rest, "", whose).removesuffix(".")
     return deed(name, within, whose)._replace(details=f"; {aside[:1].lower()}{aside[1:]}" if aside else "")
 
 
-def details(said: Iterable[tuple[Noun, str]]) -> str:
-    """A sentence that states things: "The loan is L-12 and the branch is Hill."; empty where there are none."""
-    parts = [_stated(noun, text) for noun, text in said]
+def details(said: Mapping[str, tuple[Noun, str]], first: str, whose: str) -> str:
+    """A sentence that states things: "It's about loan L-12, and the branch should be Hill."; empty where there are none.
+
+    ``first``: the first argument of the call, which is what it is about.
+    """
+    parts = [_stated(noun, text, slot == first, whose) for slot, (noun, text) in said.items()]
     if not parts:
         return ""
-    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    between = ", and " if parts[0].startswith("it's about ") else " and "
+    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{between}{parts[-1]}"
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -326,11 +335,14 @@ def _article(text: str) -> str:
     return "an" if re.match(r"[aeio]|u(?!ni|s[aei])", text) else "a"
 
 
-def _stated(noun: Noun, text: str) -> str:
+def _stated(noun: Noun, text: str, is_about: bool, whose: str) -> str:
+    """``whose``: the customer says how it should be, the agent how it will be."""
+    if noun.is_id and is_about:
+        return f"it's about {named(noun.text, text)}"
     if named(noun.text, text) == text and noun.text.split()[-1] in text.lower().split():
-        return f"it's {'about ' if noun.is_id else ''}{text}"
+        return f"it's {text}"
     if noun.text.endswith("reason") and re.match(r"(it|i|my|they|we|he|she)\b", text, re.I):
         return f"the {noun.text} is that {text}"
-    if noun.is_id or noun.text.split()[-1] in _GIVEN:
+    if noun.is_given:
         return f"the {noun.text} {'are' if noun.plural else 'is'} {text}"
-    return f"the {noun.text} should be {text}"
+    return f"the {noun.text} {'will' if whose == 'your' else 'should'} be {text}"

@@ -34,7 +34,7 @@ def write_domain(name: str, folder: Path) -> str:
             text = resources.files(__package__).joinpath("domain_template", source).read_text("utf-8")
             # Plain replacement: the files are full of braces.
             text = text.replace("{class_name}", class_name)
-            text = text.replace("{name}", name.replace("_", " ") if file == "policy.md" else name)
+            text = text.replace("{name}", name)
             (target / file).write_text(text, "utf-8")
     except OSError as error:
         raise InputError(f"{target} can't be written: {error.strerror or error}; work in another folder") from None

@@ -68,7 +68,7 @@ def test_plain_words_name_the_tool_and_its_arguments() -> None:
     ]
     fields = language.plainly("cancel_order", {"order_id": "#1"}, "your")
     assert words.plan[0].format(**fields) == "I can cancel order #1 for you now. "
-    assert words.done[0].format(**fields) == "That's done: I've cancelled order #1."
+    assert words.done[0].format(**fields) == "That's done. I've cancelled order #1."
     fields = language.plainly("give_a_discount", {}, "my")
     assert language.tool("give_a_discount").request[0].format(**fields) == "Could you give a discount, please? "
     assert Language(tools={"close_shop": words}).plainly("close_shop", {"order_id": "#1"}, "my") == {}
@@ -81,7 +81,9 @@ def test_plain_words_of_a_slot() -> None:
     assert words.ask[:2] == ["Which order do you mean: {options}?", "Which order do you mean?"]
     assert words.answer[0] == "It's {value}."
     assert words.vague == ["one of my orders"]
-    assert Language().slot("cancel_order", "reason").answer[0] == "The reason is {value}."
+    assert Language().slot("cancel_order", "reason").answer[0] == "{value}."
+    assert Language().slot("move_pickup", "branch").answer[:2] == ["{value}, please.", "I'd like {value}."]
+    assert Language().slot("book", "first_name").answer == ["It's {value}.", "The first name is {value}."]
 
 
 def test_a_tools_own_words_come_before_the_domains(tmp_path: Path) -> None:

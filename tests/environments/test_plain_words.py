@@ -25,12 +25,12 @@ NAMES = st.from_regex(
         ("move_booking", {"booking_id": "booking 1", "day": "Friday"}, "move booking 1", "The day should be Friday."),
         ("return_item", {"item_id": "the Desk Lamp"}, "return the Desk Lamp", ""),
         ("exchange_items", {"item_ids": "A1 and B2", "reason": "x"}, "exchange items A1 and B2", "The reason is x."),
-        ("move_pickup", {"loan_id": "L-1", "to": "Hill"}, "move my pickup to Hill", "The loan is L-1."),
+        ("move_pickup", {"loan_id": "L-1", "to": "Hill"}, "move my pickup to Hill", "It's about loan L-1."),
         ("add_item_to_order", {"order_id": "O-2", "item_id": "I-1"}, "add item I-1 to order O-2", ""),
-        ("change_plan", {"line_id": "L-1", "plan_id": "P-2"}, "change my plan", "The line is L-1 and the plan is P-2."),
+        ("change_plan", {"line_id": "L-1", "plan_id": "P-2"}, "change my plan", "It's about line L-1, and the plan should be P-2."),
         ("add_lights", {"booking_id": "booking B-1"}, "add lights", "It's about booking B-1."),
-        ("waive_fine", {"loan_id": "L-1"}, "waive my fine", "The loan is L-1."),
-        ("refund", {"order_id": "#W1"}, "arrange a refund", "The order is #W1."),
+        ("waive_fine", {"loan_id": "L-1"}, "waive my fine", "It's about loan L-1."),
+        ("refund", {"order_id": "#W1"}, "arrange a refund", "It's about order #W1."),
         ("unsubscribe", {}, "unsubscribe me", ""),
         ("pay", {"invoice_id": "I-7"}, "pay invoice I-7", ""),
         ("update_user_address", {"address": "1 Elm St"}, "update my address", "The address should be 1 Elm St."),
@@ -46,6 +46,11 @@ NAMES = st.from_regex(
 def test_a_call_is_said_as_a_customer_says_it(name: str, said: dict[str, str], request_: str, details: str) -> None:
     found = deed(name, said, "my")
     assert (found.do, found.details) == (request_, details)
+
+
+def test_the_agent_says_how_it_will_be() -> None:
+    said = {"line_id": "L-1", "plan_id": "P-2"}
+    assert deed("change_plan", said, "your").details == "It's about line L-1, and the plan will be P-2."
 
 
 @pytest.mark.parametrize(

@@ -307,7 +307,7 @@ class Oracle:
                     yield from self.perform(first)
                     yield from self.report(goal, last)
                     return
-        self._prefix = [self.phrases.say("changed")]
+        self._prefix, self._thanks = [self.phrases.say("changed")], ""
         yield from self.settle(goal, facts, last)
 
     def propose_first(self, goal: int, first: GoldCall) -> Play:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -114,7 +115,8 @@ class Wording:
     def options(self, fact: Fact, goal: int, write: GoldCall, open_slots: set[str], shown: str) -> list[str]:
         """The possible values of a withheld slot, in words, among those in the results so far (``shown``).
 
-        In random order, so that it gives nothing away; empty where there is no real choice to offer.
+        In the order of a choice's values or of the texts, as a person lists them; empty where there is no real choice
+        to offer.
         """
         certificate, slot = self.task.certificate, fact.slot
         if certificate is None or certificate.goal != goal or slot not in certificate.withheld:
@@ -135,9 +137,12 @@ class Wording:
             return []
         rng: random.Random = self.phrases.rng
         others = [text for text in texts if text not in meant]
-        chosen = [*sorted(meant), *rng.sample(others, min(len(others), max(0, MAX_OPTIONS - len(meant))))]
-        rng.shuffle(chosen)
-        return chosen
+        chosen = {*meant, *rng.sample(others, min(len(others), max(0, MAX_OPTIONS - len(meant))))}
+        if errand is not None and is_choice:
+            values = errand.parameters[slot].choices
+            listed = [self.said(Call(write.name, {**write.arguments, slot: value}), slot) for value in values]
+            return [text for text in listed if text in chosen]
+        return sorted(chosen, key=_naturally)
 
     def _single(self, name: str, arguments: dict[str, Any], slot: str) -> list[str]:
         """The texts that make up a value's text: one per element of a list, where the list's text is theirs joined."""
@@ -226,6 +231,11 @@ def records(content: str) -> Iterator[set[str]]:
             todo += [inner for inner in value.values() if isinstance(inner, dict | list)]
         elif isinstance(value, list):
             todo += [inner for inner in value if isinstance(inner, dict | list)]
+
+
+def _naturally(text: str) -> list[tuple[int, str]]:
+    """Sorts B-9 before B-10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _fill(phrase: str, slots: dict[str, str], result: dict[str, Any]) -> str | None:
