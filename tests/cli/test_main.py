@@ -254,8 +254,8 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path) -> None:
     ("faults", "message"),
     [
         ("retry", "write it as fault=share"),
-        ("rety=0.3", "faults.rety: there is no such setting; did you mean faults.retry?"),
-        ("retry=2", "faults.retry: input should be less than or equal to 1"),
+        ("rety=0.3", "--tool-faults rety: there is no such setting; did you mean faults.retry?"),
+        ("retry=2", "--tool-faults retry: input should be less than or equal to 1"),
     ],
 )
 def test_bad_faults(generated: tuple[Path, dict[str, object]], faults: str, message: str) -> None:
