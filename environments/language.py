@@ -136,7 +136,7 @@ def _plain_slot(name: str) -> Words:
     thing, be = noun.text, "are" if noun.plural else "is"
     if noun.is_id:
         ask = [f"Which {thing} do you mean: {{options}}?", f"Which {thing} do you mean?", f"Which {thing} is it about?"]
-        answer = ["They are {value}." if noun.plural else "It's {value}.", "I mean {value}.", "{value}, please."]
+        answer = [*(() if noun.plural else ("It's {value}.",)), "I mean {value}.", "{value}, please."]
         vague = f"some {thing}" if noun.plural else f"one of my {plain_words.plural(thing)}"
     elif thing.endswith("reason"):
         ask = [f"What is the {thing}: {{options}}?", f"What is the {thing}?", f"May I ask the {thing}?"]

@@ -1,6 +1,6 @@
 """Plain words: sentences made from the names of tools, arguments and types, for a domain without words of its own.
 
-``renew_loan(loan_id="L-12", branch="Hill")`` becomes "Could you renew loan L-12, please? The branch should be Hill."
+``move_loan(loan_id="L-12", branch="Hill")`` becomes "Could you move loan L-12, please? The branch should be Hill."
 """
 
 from __future__ import annotations
@@ -343,6 +343,6 @@ def _stated(noun: Noun, text: str, is_about: bool, whose: str) -> str:
         return f"it's {text}"
     if noun.text.endswith("reason") and re.match(r"(it|i|my|they|we|he|she)\b", text, re.I):
         return f"the {noun.text} is that {text}"
-    if noun.is_given:
+    if noun.is_given or (noun.is_id and noun.plural and not noun.text.startswith("new ")):
         return f"the {noun.text} {'are' if noun.plural else 'is'} {text}"
     return f"the {noun.text} {'will' if whose == 'your' else 'should'} be {text}"
