@@ -18,10 +18,11 @@ from .settings import Config
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number, as everybody takes it."""
+    """YAML in which ``1e-3`` and ``1.5e3`` are numbers, as everybody takes them."""
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
+_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
 def load_config(file: str | None, overrides: Mapping[str, Any], given_as: Mapping[str, str] = {}) -> Config:

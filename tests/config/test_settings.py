@@ -89,6 +89,7 @@ def test_what_is_printed_can_be_read_again() -> None:
         ("seed=3", ("seed", 3)),
         ("scale=0.5", ("scale", 0.5)),
         ("scale=5e-1", ("scale", 0.5)),
+        ("models.deadline_s=1.5e3", ("models.deadline_s", 1500.0)),
         ("agents=[scripted:oracle, scripted:hasty]", ("agents", ["scripted:oracle", "scripted:hasty"])),
         ("models.sampling={user: {top_p: 0.5}}", ("models.sampling", {"user": {"top_p": 0.5}})),
         ("user=openai:m@http://127.0.0.1:8000/v1", ("user", "openai:m@http://127.0.0.1:8000/v1")),

@@ -36,6 +36,7 @@ KILLED = ended("FAILED", -9)
         (GATE, TOLD, None, ["g"], 1, "log"),
         (ended("FAILED", 3), {**TOLD, "no_result": "why"}, stored(no_result="why"), ["g"], 3, "ledger"),
         (ended("FAILED", 3), {**TOLD, "no_result": "why"}, None, [], 3, "log"),
+        (ended("FAILED", 3), TOLD, stored(agents_without_result={"a": {}}), ["g"], 3, "ledger"),
         # The driver was killed, or heard of no more, when all was committed already.
         (KILLED, None, stored(), [], 0, "ledger"),
         (ended("LOST"), None, stored(), [], 0, "ledger"),
