@@ -187,7 +187,7 @@ def apart(name: str, said: Mapping[str, str], whose: str) -> Deed:
 
 
 def details(said: Mapping[str, tuple[Noun, str]], first: str, whose: str) -> str:
-    """A sentence that states things: "It's about loan L-12, and the branch should be Hill."; empty where there are none.
+    """A sentence that states things: "It's about loan L-12, and the branch should be Hill."; empty if there are none.
 
     ``first``: the first argument of the call, which is what it is about.
     """

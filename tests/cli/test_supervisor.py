@@ -63,7 +63,7 @@ def test_how_the_drivers_end_is_reported(body: str, outcome: str) -> None:
     ],
 )
 def test_an_interrupt_says_what_it_interrupted(body: str, outcome: int, said: str) -> None:
-    stdout, stderr = under(f"{body}\ntime.sleep(60)").communicate(timeout=60)
+    stdout, stderr = under(f"{body}\ntime.sleep({PATIENCE_S})").communicate(timeout=PATIENCE_S)
     (line,) = stderr.splitlines()
     assert (int(stdout), line.startswith("stopped: interrupted "), said in line) == (outcome, True, True), stderr
 
