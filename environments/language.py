@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from string import Formatter
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from . import plain_words
 from .entities import Spec
 from .files import read_text
+from .short_texts import cached_if_short
 from .tools import USER, Tool, ToolSet, problems
 
 #: libyaml's loader is ten times as fast as the Python one; both are safe loaders.
@@ -130,7 +130,7 @@ class Language(BaseModel):
         return (plain_words.apart if apart else plain_words.deed)(name, said, whose)._asdict()
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def _plain_slot(name: str) -> Words:
     noun = plain_words.noun_of(name)
     thing, be = noun.text, "are" if noun.plural else "is"
@@ -152,7 +152,7 @@ def _plain_slot(name: str) -> Words:
     return Words(label=thing, vague=[vague], ask=ask, answer=answer, cues=plain_words.cues_of(name))
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def _plain_tool(name: str) -> ToolWords:
     deed, own = plain_words.deed(name, {}, "a"), plain_words.deed(name, {}, "your")
     return ToolWords(

@@ -2,7 +2,7 @@
 
 Used wherever a message has to be understood: by the scripted user and agents, the mention check, triggers, process
 checks and grading. They handle what language models write (markdown, lists, typographic characters) as well as
-template sentences. All are pure functions; costly steps (splitting into sentences) are cached for recent texts.
+template sentences. All are pure functions; results are cached for short texts that came lately.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
+
+from t2t_dist.environments.short_texts import cached_if_short
 
 from .text_match import mentions, normalised, numbers, plain_lines, says_number
 
@@ -37,6 +39,8 @@ _BULLET = re.compile(r"^[ \t]*(?:[-+#>]+|\(?\d{1,2}[.)])[ \t]+", re.M)
 #: Marks a line of a list, to distinguish it from the sentence that introduces the list.
 _ITEM = "\x1e"
 _END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
+#: Longer sentences are read in pieces of so many characters: what a pattern costs may grow with their square.
+_PIECE = 1_000
 
 
 class Sentence(NamedTuple):
@@ -51,9 +55,10 @@ def _holds(text: str, stems: tuple[str, ...]) -> bool:
     return any(stem in text for stem in stems)
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def sentences(text: str) -> tuple[Sentence, ...]:
-    """The text's sentences; each line of a list is one, and asks if the line before the list asks."""
+    """The text's sentences, very long ones in pieces; each line of a list is one, and asks if the line before the list
+    asks."""
     found: list[Sentence] = []
     introduced = False
     for raw in _END.split(_BULLET.sub("\n" + _ITEM, plain_lines(text))):
@@ -66,7 +71,7 @@ def sentences(text: str) -> tuple[Sentence, ...]:
             asks = asks or introduced
         else:
             introduced = asks and line.endswith(":")
-        found.append(Sentence(line, asks))
+        found += [Sentence(line[at : at + _PIECE], asks) for at in range(0, len(line), _PIECE)]
     return tuple(found)
 
 
@@ -179,7 +184,7 @@ _WHAT_SHOULD_I = re.compile(r"\b(?:which|what|where|how|who|whom|when)\b[^?]*\b(
 _CONFIRM_STEMS = ("?", "confirm", "yes", "let me know", "your ", "me to", "y/n", "y / n")
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def asks_to_confirm(text: str) -> bool:
     """Whether the text asks for a yes to an action that it announces."""
     return any(
@@ -202,7 +207,7 @@ def _more(text: str) -> bool:
     return _holds(text, ("else", "other", "more", "further", "additional", "be all")) and _MORE.search(text) is not None
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def offers_more(text: str) -> bool:
     """Whether the agent asks if there is anything else, or offers further help."""
     return _more(normalised(text))
@@ -252,7 +257,7 @@ def _refusal(s: str) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def refuses(text: str) -> bool:
     """Whether the agent says that it can't, may not or will not do something."""
     return any(_refusal(s) for s, _ in sentences(text))
@@ -280,7 +285,7 @@ _NOT_DONE = re.compile(
 _DONE_STEMS = ("'ve ", "have ", "has ", "done", "success", "through", "all set", "complete", "taken care", "now")
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def reports_done(text: str) -> bool:
     """Whether the agent reports that the request has been carried out."""
     return any(
@@ -305,7 +310,7 @@ _PROMISE = re.compile(
 _ON_CONDITION = re.compile(r"\b(?:once|if|after|unless)\s+you\b")
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def promises_write(text: str) -> bool:
     """Whether the agent says that it is about to do something: a customer who leaves now leaves too early."""
     return any(_PROMISE.search(s) and not s.endswith("?") and not _ON_CONDITION.search(s) for s, _ in sentences(text))
@@ -344,7 +349,7 @@ def _transfers(s: str) -> bool:
     return _holds(s, _TRANSFER_STEMS) and _TRANSFERS.search(s) is not None
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def hands_over(text: str) -> bool:
     """Whether the agent says that it is handing the customer over now, or has done so."""
     return any(
@@ -353,7 +358,7 @@ def hands_over(text: str) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def announces_hand_over(text: str) -> bool:
     """Whether the agent says that it will hand the customer over, or asks whether it should."""
     return any(_transfers(s) and not _NEGATED.search(s) for s, _ in sentences(text))
@@ -377,7 +382,7 @@ _BUT = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def says_yes(text: str) -> bool:
     """Whether the customer agrees, without taking it back in the same breath."""
     body = normalised(text)
@@ -394,7 +399,7 @@ _INSISTS = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def gives_in(text: str) -> bool:
     """Whether the customer accepts a refusal, or has nothing more to ask."""
     body = normalised(text)

@@ -1,7 +1,7 @@
 """Text matching: whether a text contains given strings or numbers, however they are written.
 
 Used wherever a text has to state facts: by the mention check of tasks, triggers, the communicate part of a grade, the
-scripted speakers. Pure; normalised forms of recent texts are cached, so that a look-up costs microseconds.
+scripted speakers. Pure; results are cached for short texts that came lately, so that a look-up costs microseconds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
+
+from t2t_dist.environments.short_texts import cached_if_short
 
 #: Typographic characters to plain ones; markdown's emphasis is dropped.
 _PLAIN = str.maketrans(
@@ -23,19 +24,27 @@ _PLAIN = str.maketrans(
     }
 )
 _MARKUP = re.compile(r"[*`]")
+#: Characters of a text that are read. The middle of a longer one is left out: where a model thinks aloud first, its
+#: message stands at the end.
+READ = 50_000
+#: Characters by which the plain form of a text may be longer than twice the text: one character can become 18.
+_MORE = 1_000
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def plain_lines(text: str) -> str:
-    """The text in lower case and plain characters, line by line."""
+    """The text in lower case and plain characters, line by line; of a very long one its start and end."""
+    if len(text) > READ:
+        text = f"{text[: READ // 2]}\n{text[-READ // 2 :]}"
     # Bullets first: a star at the start of a line is a bullet, elsewhere emphasis.
     text = re.sub(r"^[ \t]*\*[ \t]+", "- ", text, flags=re.M) if "* " in text else text
     if text.isascii():
         return _MARKUP.sub("", text).lower() if "*" in text or "`" in text else text.lower()
-    return unicodedata.normalize("NFKC", text.translate(_PLAIN)).translate(_PLAIN).lower()
+    plain = unicodedata.normalize("NFKC", text.translate(_PLAIN))
+    return plain[: 2 * len(text) + _MORE].translate(_PLAIN).lower()
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def normalised(text: str) -> str:
     """The text in lower case, with plain characters and single spaces."""
     return " ".join(plain_lines(text).split())
@@ -94,7 +103,7 @@ _NUMBER = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short
 def numbers(text: str) -> frozenset[str]:
     """The numbers of a text in one spelling, with and without their minus: ``$1,143.20`` is ``1143.2``.
 

@@ -159,6 +159,8 @@ def says_too_long(status: int | None, said: bytes | Any, max_tokens: int | None)
         return False
     value = _value(said)
     text = _plain(value if isinstance(value, str) else "\n".join(_strings(value)))
+    if _NO_ROOM.search(text):
+        return True
     if _OTHER_LIMIT.search(text) or (_ANSWERS_LIMIT.search(text) and not _PROMPT.search(text)):
         return False
     if not _TOO_LONG.search(text) and not (status == 413 and ("too large" in text or "length limit exceeded" in text)):
@@ -214,7 +216,8 @@ _OTHER_STATUSES = frozenset({401, 402, 403, 404, 407, 408, 429, 502, 503, 504, 5
 # All patterns below are for text from _plain: lower case, no quotes, "max_new_tokens" as "max new tokens".
 _OTHER_LIMIT = re.compile(
     # rates and money
-    r"rate ?limit|per (second|min|hour|day|month)|\b[tr]p[mds]\b|quota|too many requests|throttl|please wait|slow down"
+    r"rate ?limit|per[ -](second|min|hour|day|month)"
+    r"|\b[tr]p[mds]\b|quota|too many requests|throttl|please wait|slow down"
     r"|\b(daily|hourly|weekly|monthly|billing|credits?|subscription|organi[sz]ation)\b|balance|限流|频率|速率|并发|额度|余额|分钟"
     # what the server itself was given: memory, the size of its messages
     r"|kv cache is not enough|stored in kv cache|received message larger than max"
@@ -227,13 +230,16 @@ _OTHER_LIMIT = re.compile(
 )
 #: A limit on the answer's tokens, and the words without which nothing else is meant.
 _ANSWERS_LIMIT = re.compile(
-    r"\bmax(imum)? ((completion|new|output|generated|gen) )?tokens\b(?! allowed)|\b(output|completion|budget) tokens\b"
+    r"\bmax(imum)? ((completion|new|output|generated|gen) )?tokens\b(?! allowed)"
+    r"|\b(output|completion|budget|response|thinking) tokens?\b"
 )
+#: What vLLM says where the prompt leaves fewer tokens than none for the answer.
+_NO_ROOM = re.compile(r"max (completion )?tokens must be at least 1, got -\d")
 _PROMPT = re.compile(r"\b(prompts?|inputs?|messages?|conversation|history|in (the |your )?request)\b")
 
 _WHOLE = r"\b(prompts?|inputs?|messages?|conversation|history|request|query|question|text|content|chat)"
 _SIZE = (
-    r"(context (window|length|size|limit|len|capacity|tokens?|(of|for) \d)|\bn ctx"
+    r"(context (window|length|size|limit|len|capacity|tokens?|(of|for) \d)|\bn ctx|max position embeddings"
     r"|(model|sequence|seq|session|prompt|inputs?|messages?) (max )?(token )?(length|len|window|limit|size|tokens?))"
 )
 _OVER = (
@@ -261,6 +267,7 @@ _TOO_LONG = re.compile(
             r"too many (input |prompt |total )?tokens|\btokens?( limit)? (has been |is |was |been )?(exceeded|reached)",
             r"\b(supports?|accepts?|allows?) (\w{1,24} ){0,2}\d{1,12} (input|prompt|context) tokens",
             r"tokens.{0,30}not fit",
+            r"\b(inputs?|prompt) token count (is |of )?\d{1,12}.{0,24}\b(only|supports?|limit|max)",
             r"\btokens?\b.{0,60}\b(exceed\w{0,4}|(more|greater|larger|longer) than|over|above) .{0,60}"
             r"\b(limit|max\w{0,4}|allowed)",
             # request exceeds the maximum size; prompt has 9 tokens, but the ...; inputs must have less than 9 tokens
@@ -275,6 +282,7 @@ _TOO_LONG = re.compile(
             + r" .{0,20}tokens (must|should) be (less|fewer)",
             # please reduce the length of the messages; current length is 9 while limit is 8
             r"(reduce|shorten) (\w{1,24} ){0,4}(of |in )?(the |your )?(inputs?|prompt|messages|conversation)\b",
+            r"\brequest size (cannot|can not|must not|may not) exceed|text fields that are too large",
             r"length is \d+ while limit is \d+|range of input length|input length should be in (the )?range",
             # limits in bytes and characters
             r"\b(payload|body) size (of )?(\d{1,12} )?(bytes )?exceed",
@@ -295,9 +303,23 @@ _ANSWER_TOKENS = re.compile(
 )
 _TURNS = re.compile(
     r"alternat(e|es|ing)\b.{0,60}\b(user|assistant|roles?)\b|take turns"
-    r"|\b(roles?|messages?|user|turns?)\b.{0,60}alternat(e|es|ing)\b"
-    r"|\b(first|conversation|messages)\b.{0,40}(must|should|has to|needs to) (start|begin|be|use|have).{0,24}\buser\b"
-    r"|(begin|start)(ning|s)? with (a |the )?(role )?\W?user|unexpected role \W?assistant|messages must be (an )?odd",
+    r"|\b(roles?|messages?|user|turns?)\b.{0,60}(alternat(e|es|ing|ely)|interleav)|interleav.{0,40}\b(user|assistant|roles?)\b"
+    r"|\b(successive|consecutive|multiple|adjacent) \W?(user|assistant|model)\b.{0,24}\b(messages?|roles?|turns?)\b"
+    r"|\bsame role\b.{0,24}(in a row|consecutive|success)|\b(consecutive|successive)\b.{0,24}\bsame role\b"
+    # the first message (except ...) must be a user message; but not: first, the role must be 'user' or 'assistant'
+    r"|\bfirst\b.{0,70}\b(must|should|has to|needs? to) (start|begin|be|use|have|come).{0,24}\buser\b"
+    r"(?!\W{1,4}(or|and|assistant|tool|system|model)\b)"
+    r"|\b(conversation|messages|history|dialogue?)\b.{0,40}\b(must|should|ha(s|ve) to|needs? to) (start|begin)"
+    r".{0,24}\buser\b"
+    r"|(begin|start)(ning|s)? with (an? |the )?(role )?\W?(user|assistant)\b|unexpected role \W?assistant"
+    r"|\bassistant\b.{0,40}\b(can ?not|can't|must not|may not|should not) (be|come|appear|go|stand).{0,12}\bfirst\b"
+    r"|\bassistant\b.{0,40}(preceded by|must (follow|come after)|only (follow|come after)).{0,16}\buser\b"
+    r"|expect.{0,40}\buser\b.{0,24}\b(got|found|received|but|not)\b.{0,16}\b(assistant|model)\b"
+    # Gemini; Baidu; in Chinese: alternately, the first message, the roles are wrong
+    r"|multi-?turn requests?\b|function call turn comes immediately after|messages must be (an )?odd"
+    r"|\b(odd|even) (index|position)\b.{0,40}\b(user|assistant)\b"
+    r"|\u4ea4\u66ff|\u7b2c\u4e00\u6761.{0,20}(user|\u7528\u6237)|(user|\u7528\u6237).{0,8}(\u5f00\u5934|\u5f00\u59cb)"
+    r"|\u89d2\u8272\u4fe1\u606f\u4e0d\u6b63\u786e",
     re.IGNORECASE,
 )
 

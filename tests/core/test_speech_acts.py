@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2t_dist.core import speech_acts as speech
+from t2t_dist.environments.language import Language
 from t2t_dist.environments.registry import load
 from t2t_dist.simulation.scripted.phrases import STYLES, agent_acts, user_acts
 
@@ -284,3 +286,49 @@ def test_the_words_of_the_speakers_are_understood() -> None:
         for act in ("give_in", "bye", "bye_refused"):
             for text in acts[act]:
                 assert speech.gives_in(text), (style, act, text)
+
+
+#: Each function of one text: those that remember results, and those that call them.
+OF_A_TEXT: list[Callable[[str], object]] = [
+    *(getattr(speech, name) for name in speech.__all__ if name not in ("asks_for", "mentions", "says_number")),
+    lambda text: speech.asks_for(text, ["zip"]),
+    lambda text: speech.mentions(text, ["zip"]),
+    lambda text: speech.says_number(text, "7"),
+    lambda name: Language().tool(name),
+    lambda name: Language().slot("renew_loan", name),
+]
+
+
+def test_long_texts_are_not_kept() -> None:
+    def read(length: int) -> None:
+        for number in range(8):
+            for function in OF_A_TEXT:
+                function(f"{number} letters " * (length // 10))
+
+    read(20)  # what is made once
+    tracemalloc.start()
+    read(10_000)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 8 * 10_000
+
+
+@pytest.mark.parametrize(
+    "text", ["please let me know if " * 50_000, "\ufdfa" * 1_000_000, "transfer you\nto a " * 60_000]
+)
+def test_what_is_read_of_a_text_is_bounded(text: str) -> None:
+    assert len(speech.normalised(text)) <= 150_000
+    read = speech.sentences(text)
+    assert max(len(sentence.text) for sentence in read) <= 1_000
+    assert sum(len(sentence.text) for sentence in read) <= 150_000
+
+
+def test_a_long_text_is_read_at_its_start_and_at_its_end() -> None:
+    text = "Your total is $7.50. " + "Hm. " * 100_000 + "Shall I cancel order #W1? It is for \ufdfa, I hear."
+    assert speech.says_number(text, "7.5")
+    assert speech.mentions(text, ["#W1", "\ufdfa"])
+    assert speech.asks_to_confirm(text)
+
+
+def test_a_question_of_many_words_asks_from_its_first() -> None:
+    assert speech.asks_for("Which zip code, " + "I need it, " * 200 + "do you have?", ["zip"])

@@ -312,6 +312,55 @@ TOO_LONG: list[tuple[str, int, Any]] = [
     ("gateways", 400, of("Prompt has 5,012 tokens, but the configured context size is 4,096 tokens")),
     ("gateways", 400, of("Model context window is 128k tokens, you requested 256k tokens")),
     ("gateways", 400, of("The request payload size has exceed context limit.")),
+    ("vLLM", 400, of("max_tokens must be at least 1, got -200.")),
+    (
+        "vLLM",
+        400,
+        of(
+            "You passed 40001 input tokens and requested 900 output tokens. However, the model's context length is only"
+            " 40960 tokens, resulting in a maximum input length of 40060 tokens. Please reduce the length of the input."
+        ),
+    ),
+    ("llama.cpp", 500, of("Context size has been exceeded.", type="server_error")),
+    ("LM Studio", 400, {"error": "This message is too long for the model's context. Please shorten it."}),
+    (
+        "TensorRT-LLM",
+        400,
+        of(
+            "default_max_tokens (-9) must be greater than 0, default_max_tokens (-9) = max_seq_len (8192) - prompt"
+            " (8201)"
+        ),
+    ),
+    (
+        "Vertex",
+        400,
+        of("Unable to submit request because the input token count is 1048600 but model only supports up to 1048576."),
+    ),
+    ("Vertex", 400, of("Request contains text fields that are too large.")),
+    (
+        "Fireworks",
+        400,
+        of("Prompt tokens (140000) + max_tokens (4096) exceeds model context length 131072", object="error"),
+    ),
+    (
+        "Databricks",
+        400,
+        {"error_code": "BAD_REQUEST", "message": '{"message":"Input length 9000 exceeds the maximum 8192 tokens"}'},
+    ),
+    (
+        "Databricks",
+        413,
+        {"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "Request size cannot exceed 4194304 bytes."},
+    ),
+    ("MLX", 400, {"error": "Prompt exceeds the model's max_position_embeddings (4096)"}),
+    (
+        "SambaNova",
+        400,
+        of(
+            "Requested generation length 1 is not possible! The provided prompt is 9000 tokens long, so generating 1"
+            " tokens requires a sequence length of 9001, but the maximum supported sequence length is just 8192!"
+        ),
+    ),
     ("gateways", 400, {"detail": "Conversation too long"}),
 ]
 
@@ -340,6 +389,10 @@ OTHERS: list[tuple[str, int, Any]] = [
     ("rate", 400, of("ThrottlingException: Too many tokens, please wait before trying again.")),
     ("rate", 400, of("request reached organization TPD rate limit, current: 1506556, limit: 1500000")),
     ("rate", 429, {"message": "Too many input tokens."}),
+    ("rate", 400, of("You have exceeded the tokens-per-minute limit: input tokens 40000 exceed 30000")),
+    ("output", 400, of("The response was too long: output token limit reached")),
+    ("output", 400, of("The output limit of this model is 4096 tokens; you asked for 8000")),
+    ("output", 400, of("max_tokens must be at least 1, got 0.")),
     ("money", 402, of("This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens.")),
     ("money", 400, of("You exceeded your current quota, please check your plan and billing details.")),
     ("money", 403, of("Monthly token limit exceeded")),
@@ -646,6 +699,24 @@ def test_a_refusal_that_cannot_be_written_again_is_quoted_all_the_same() -> None
         " calls and results.",
         'messages: roles must alternate between "user" and "assistant", but found multiple "user" roles in a row',
         'messages: first message must use the "user" role',
+        "deepseek-reasoner does not support successive user or assistant messages. You should interleave them.",
+        "The first message (except the system message) of deepseek-reasoner must be a user message, but an assistant"
+        " message detected.",
+        "A conversation must alternate between user and assistant roles. Try again.",
+        "Please ensure that multiturn requests ends with a user role or a function response.",
+        "Please ensure that function call turn comes immediately after a user turn or after a function response turn.",
+        "First content should be with role 'user', got model",
+        "History must start with a user turn.",
+        "User and assistant need to appear alternately in the message",
+        "the role of message with even index in the messages must be assistant",
+        "Multiple assistant messages in a row are not supported",
+        "Messages with the same role must not be consecutive",
+        "An assistant message must be preceded by a user message",
+        "Assistant messages cannot come first",
+        "Expected the first message's role to be 'user', but got 'assistant'",
+        "Template error: roles must be interleaved: user, assistant, user",
+        "messages \u4e2d\u7b2c\u4e00\u6761\u5fc5\u987b\u662f user",
+        "\u7528\u6237\u548c\u52a9\u624b\u6d88\u606f\u5fc5\u987b\u4ea4\u66ff\u51fa\u73b0",
         "Please ensure that multiturn requests alternate between user and model.",
         "After the (optional) system message(s), user or tool message(s) should alternate with assistant message(s).",
         "Unexpected role 'assistant' after role 'system'",
@@ -659,7 +730,18 @@ def test_servers_that_want_turns_say_so(said: str) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["invalid user; alternatively, try later", "System role not supported", "unknown tool", "first, set the model"],
+    [
+        "invalid user; alternatively, try later",
+        "System role not supported",
+        "unknown tool",
+        "first, set the model",
+        "messages.0.role: Input should be 'user' or 'assistant'",
+        "messages[0].role must be one of system, user, assistant",
+        "Only user and assistant roles are supported!",
+        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
+        "The last turn in the conversation has to be a user message. Add a user message and try again.",
+        "developer is not one of ['system', 'assistant', 'user', 'tool'] - 'messages.[0].role'",
+    ],
 )
 def test_other_refusals_do_not_speak_of_turns(said: str) -> None:
     assert not wants_turns(said)
