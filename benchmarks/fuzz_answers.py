@@ -384,7 +384,7 @@ def _made(port: int) -> int:
 
 def _bound_mb(before: float, mib: float) -> float:
     """What answers under way may take on top, one of them being parsed; see docs/engines.md."""
-    return round(before + CONCURRENCY * (mib + 0.5) + 25 * mib, 1)
+    return round(before + CONCURRENCY * (mib + 0.5) + 40 * mib, 1)
 
 
 def _figures(counters: Any, made: int, troubles: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from t2t_dist.models.answers import TooLarge, body_of, open_session
+from t2t_dist.models.answers import TooLarge, body_of, is_success, open_session
 from t2t_dist.models.openai import listed_models
 
 from .admission import LoadReading
@@ -169,7 +169,7 @@ class Poller:
             at = time.monotonic()
             if response.status in (401, 403) or 300 <= response.status < 400 or response.status >= 500:
                 return PollResult(target.engine, target.process, at, error=f"/v1/models answers {response.status}")
-            listed = listed_models(body) if response.status == 200 else []
+            listed = listed_models(body) if is_success(response.status) else []
             if listed and target.model not in listed:
                 return PollResult(target.engine, target.process, at, error=f"it does not serve {target.model}")
             return PollResult(target.engine, target.process, at)
@@ -179,7 +179,7 @@ class Poller:
 
 async def _text_of(response: aiohttp.ClientResponse) -> str:
     """The text of ``/metrics``; empty if there is none, or far too much for vLLM's."""
-    if response.status != 200:
+    if not is_success(response.status):
         return ""
     try:
         return (await body_of(response)).decode("utf-8", "replace")

@@ -24,11 +24,17 @@ _LAST = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]", b"\rdata:[DONE]
 
 
 class BadAnswer(ValueError):
-    """A 200 whose body is not what was asked for."""
+    """An answer (2xx) whose body is not what was asked for."""
 
 
 class TooLarge(BadAnswer):
     """An answer beyond one of its bounds."""
+
+
+def is_success(status: int) -> bool:
+    """Whether the body of this status is the answer: of any 2xx, for some gateways answer 201. What else it may mean (no
+    content, a part) shows in the body."""
+    return 200 <= status < 300
 
 
 def open_session(**options: Any) -> aiohttp.ClientSession:
@@ -37,13 +43,13 @@ def open_session(**options: Any) -> aiohttp.ClientSession:
 
 
 async def body_of(response: aiohttp.ClientResponse, most: int = SMALL) -> bytes:
-    """The body of an answer, unpacked; of any but a 200 only its first :data:`REFUSAL` bytes.
+    """The body of an answer, unpacked; of a refusal only its first :data:`REFUSAL` bytes.
 
     Raises:
         TooLarge: it has more than ``most`` bytes, as sent or unpacked. The connection is closed.
         aiohttp.ClientError, OSError: it broke off.
     """
-    refusal = response.status != 200
+    refusal = not is_success(response.status)
     if refusal:
         most = min(most, REFUSAL)
     content, parts, size = response.content, list[bytes](), 0

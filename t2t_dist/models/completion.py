@@ -28,6 +28,9 @@ from .surrogates import BOM, MENDED, mended
 QUOTE, _LOOKED_AT = 300, 8192
 #: The largest count of tokens, and the largest id of one, that is taken for a real one.
 MOST_TOKENS = 2**31 - 1
+#: Objects and lists in a body beyond which it is not parsed: they take forty times the memory of their JSON. With its
+#: log probabilities a token has three.
+CONTAINERS = 1 << 19
 #: Characters of a model's name, and of the id of a call.
 _SHORT = 256
 _LIMITS = AnswerLimits()
@@ -138,8 +141,11 @@ def decoded(data: bytes) -> Any:
     has not (NaN, infinities, 1e999) are read, though they fit no field.
 
     Raises:
+        TooLarge: it holds more than :data:`CONTAINERS`.
         BadAnswer: it is nothing of these.
     """
+    if len(data) > CONTAINERS:
+        _bounded(data.count(b"{") + data.count(b"["), CONTAINERS, "objects and lists")
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

@@ -33,9 +33,9 @@ from t2t_dist.core.errors import (
 )
 from t2t_dist.core.printing import keep_secret, masked
 
-from .answers import LARGE, BadAnswer, TooLarge, body_of, open_session
+from .answers import LARGE, BadAnswer, TooLarge, body_of, is_success, open_session
 from .chat import Conversation, Reply
-from .completion import BrokenOff, EmptyAnswer, ErrorInside, FullContext, parse_completion, quote
+from .completion import BrokenOff, EmptyAnswer, ErrorInside, FullContext, decoded, parse_completion, quote
 from .pool import Balancer, Fixed, Target
 from .refusals import blames_the_model, refusal_text, says_too_long, wants_turns
 from .routing import RequestOutcome
@@ -214,7 +214,7 @@ class OpenAIChat:
         try:
             async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as response:
                 data = await body_of(response, self._most)
-            if response.status == 200:
+            if is_success(response.status):
                 reply = await self._parsed(data, id_prefix)
                 reply.engine = target.engine
                 reply.model = reply.model or self.options.model
@@ -287,7 +287,7 @@ class OpenAIChat:
                     f" give the URL with its version, for example http://HOST:PORT/v1"
                 )
             return
-        if status != 200:
+        if not is_success(status):
             raise InputError(
                 f"{self.base_url}/models answers {status}: {self._quoted(refusal_text(data))};"
                 f" fix the endpoint or give another URL"
@@ -333,7 +333,7 @@ class OpenAIChat:
         return b"".join((self._head, fields, b'"messages":[', b",".join(conversation.parts), *tail))
 
     def _refusal(self, status: int, data: bytes | dict[str, Any], where: str, key: str) -> EngineError:
-        """The error of an answer that is not 200, or means another status, where a retry may help.
+        """The error of an answer that is not 2xx, or means another status, where a retry may help.
 
         Raises:
             ContextExceeded, EngineRejected: no retry can help.
@@ -354,7 +354,7 @@ class OpenAIChat:
         raise EngineRejected(f"{where} refuses the request with {status}: {detail}")
 
     def _error_inside(self, error: ErrorInside, where: str, key: str) -> EngineError:
-        """The error of a 200 that holds one: that of the status it means.
+        """The error of a 2xx that holds one: that of the status it means.
 
         Raises:
             ContextExceeded, EngineRejected: no retry can help.
@@ -405,7 +405,7 @@ class OpenAIChat:
 
 
 def _outcome_of(status: int | None) -> RequestOutcome:
-    """What a status other than 200 says of the engine."""
+    """What a status other than 2xx says of the engine."""
     if status in (429, 503):
         return RequestOutcome.REFUSED
     # Another engine may well answer.
@@ -441,8 +441,8 @@ def api_key_of(variable: str | None) -> str:
 def listed_models(data: bytes) -> list[str]:
     """Ids in the body of ``/models``; empty if it has another shape."""
     try:
-        return [entry["id"] for entry in orjson.loads(data)["data"] if isinstance(entry["id"], str)]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return [entry["id"] for entry in decoded(data)["data"] if isinstance(entry["id"], str)]
+    except (BadAnswer, KeyError, TypeError):
         return []
 
 

@@ -19,7 +19,7 @@ import orjson
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.text_calls import call_in_text
-from t2t_dist.models.answers import BadAnswer, TooLarge, body_of, open_session
+from t2t_dist.models.answers import BadAnswer, TooLarge, body_of, is_success, open_session
 from t2t_dist.models.completion import decoded, error_in, quote
 from t2t_dist.models.openai import TURNS_REMEDY, listed_models
 from t2t_dist.models.refusals import refusal_text
@@ -191,7 +191,7 @@ class _Probe:
 
     async def _listed(self) -> list[str]:
         async with self.session.get(f"{self.asked.url}/models", allow_redirects=False) as answer:
-            return listed_models(await body_of(answer)) if answer.status == 200 else []
+            return listed_models(await body_of(answer)) if is_success(answer.status) else []
 
     async def _chat(self, **more: Any) -> tuple[int, dict[str, Any]]:
         body = {"model": self.asked.model, "messages": [{"role": "user", "content": "Say yes."}], **more}
@@ -200,15 +200,16 @@ class _Probe:
         # Runs follow no redirection either: the key is for this endpoint alone.
         async with self.session.post(url, data=data, headers=sent, allow_redirects=False) as answer:
             raw = await body_of(answer)
+        status = 200 if is_success(answer.status) else answer.status
         try:
             parsed = decoded(raw)
         except BadAnswer:
             parsed = None
         if not isinstance(parsed, dict):
-            return answer.status, {"error": {"message": raw[:300].decode(errors="replace")}}
-        if answer.status == 200 and (inside := error_in(parsed)) is not None:
+            return status, {"error": {"message": raw[:300].decode(errors="replace")}}
+        if status == 200 and (inside := error_in(parsed)) is not None:
             return inside.status or 500, inside.said
-        return answer.status, parsed
+        return status, parsed
 
     async def _fields(self) -> dict[str, bool]:
         """Request fields that a run may send, and whether the endpoint honours them."""

@@ -100,6 +100,20 @@ async def test_a_body_that_says_that_it_is_too_large_is_not_read() -> None:
         await answer_to(lambda body: web.Response(body=b"x" * (2 * MIB)), limits=AnswerLimits(mib=1))
 
 
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 226, 299])
+async def test_a_completion_is_the_answer_with_any_status_of_success(status: int) -> None:
+    assert (await answer_to(lambda _: web.Response(body=completion(), status=status))).content == "Hi"
+    with pytest.raises(EngineBadResponse, match="not JSON"):
+        await answer_to(lambda _: web.Response(body=completion()[:-3], status=status))
+    with pytest.raises(EngineBadResponse, match="larger than 1 MiB"):
+        await answer_to(lambda _: web.Response(body=Endless().pieces(), status=status), limits=AnswerLimits(mib=1))
+
+
+async def test_no_content_is_asked_for_again() -> None:
+    with pytest.raises(EngineBadResponse, match="2 attempts"):
+        await answer_to(lambda _: web.Response(status=204), max_attempts=2)
+
+
 async def test_an_answer_of_just_the_bound_is_taken() -> None:
     body = completion()
     reply = await answer_to(lambda _: web.Response(body=body), limits=AnswerLimits(mib=len(body) / MIB))
@@ -170,6 +184,16 @@ async def test_while_bombs_come_in_the_loop_goes_on_and_the_connection_is_usable
         await chat.close()
     assert [type(each) for each in found] == [EngineBadResponse, Reply] * 4
     assert turns >= 8 * MIB // LARGE  # one after each piece, though all of it is there
+
+
+@pytest.mark.parametrize("unit", [b"{},", b"[],", b'{"":{"":0}},'])
+async def test_a_body_of_nothing_but_objects_is_not_parsed(unit: bytes) -> None:
+    def body(count: int) -> bytes:
+        return completion()[:-1] + b',"x":[' + unit * count + b"0]}"
+
+    assert (await answer_to(lambda _: web.Response(body=body(200_000)))).content == "Hi"
+    with pytest.raises(EngineBadResponse, match="objects and lists, more than 524,288"):
+        await answer_to(lambda _: web.Response(body=body(600_000)))
 
 
 # -- what it holds -----------------------------------------------------------------------------------------------------
