@@ -17,8 +17,8 @@ from .surrogates import BOM
 
 #: Bytes above which the body of a refusal is read as plain text, and only its start.
 _JSON_BYTES, _TEXT_BYTES = 1 << 18, 1 << 13
-#: Of one refusal: strings that are read, characters of each and of all, depth.
-_STRINGS, _CHARACTERS, _PLAIN, _DEPTH = 64, 2000, 1 << 13, 6
+#: Of one refusal: strings that are read, characters of each and of all, of a code, depth.
+_STRINGS, _CHARACTERS, _PLAIN, _CODE, _DEPTH = 64, 2000, 1 << 13, 200, 6
 
 #: Fields that echo the request or hold the answer's text: what stands there is not the server's word.
 _NOT_ITS_WORDS = frozenset(
@@ -59,7 +59,7 @@ _CODES = (
     "reason",
 )
 #: One of these has a body that says anything.
-_SAYS = frozenset([*_MESSAGES, *_ERRORS, *_CODES])
+SAYS = frozenset([*_MESSAGES, *_ERRORS, *_CODES])
 
 
 def refusal_text(said: bytes | Any) -> str:
@@ -112,7 +112,7 @@ def _number(code: Any) -> int | None:
 
 def is_refusal(value: Any) -> bool:
     """Whether a body that is no answer says why."""
-    if isinstance(value, dict) and _SAYS.isdisjoint(value):
+    if isinstance(value, dict) and SAYS.isdisjoint(value):
         return False
     return _message(value) is not None or status_named(value) is not None
 
@@ -144,7 +144,7 @@ def status_named(said: bytes | Any) -> int | None:
     if isinstance(value, str):
         return _status_of_words(value, in_message=True)
     codes = [level.get(name) for level in _levels(value) for name in _CODES]
-    words = " ".join([code[:_CHARACTERS] for code in codes if isinstance(code, str)])
+    words = " ".join([code[:_CODE] for code in codes if isinstance(code, str)])
     return _status_of_words(words) or _status_of_words(_message(value) or "", in_message=True)
 
 

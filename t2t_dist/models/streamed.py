@@ -14,13 +14,15 @@ from typing import Any
 import orjson
 
 from .finish_reasons import MORE, Ending, ending_of
-from .refusals import holds_error, is_error, is_refusal
+from .refusals import SAYS, holds_error, is_error, is_refusal
 from .surrogates import BOM, MENDED, mended
 
 #: A body that begins so is a stream of events; no JSON does.
 _STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:")
 #: Lines of a stream beyond which it is no answer, so that reading it takes well under a second.
 LINES = 1 << 17
+#: Events beside the answer that may be errors, beyond which it is none: each of them is looked through.
+_ASIDES = 1 << 8
 #: Fields of ``usage``, and characters of a tool's name, beyond which nothing is added.
 _FIELDS, _NAME = 64, 1 << 12
 #: How answers end, from good to bad: of several ends in one stream the worst counts.
@@ -52,7 +54,7 @@ def assembled(data: bytes) -> dict[str, Any]:
     body: dict[str, Any] = {}
     usage: dict[str, Any] = {}
     choice = _Choice()
-    halves, long_numbers = False, LONG_NUMBER.search(data) is not None
+    asides, halves, long_numbers = 0, False, LONG_NUMBER.search(data) is not None
     for kind, event in _events(data.removeprefix(BOM)):
         if kind == b"error":
             body["error"] = _error(event)
@@ -72,6 +74,9 @@ def assembled(data: bytes) -> dict[str, Any]:
         if halves and len(data) > MENDED:
             raise BrokenStream("the stream holds half a character")
         parts = _list(chunk.get("choices"))
+        asides += not (parts or SAYS.isdisjoint(chunk))
+        if asides > _ASIDES:
+            raise BrokenStream(f"the stream has more than {_ASIDES} events that are no part of the answer")
         if holds_error(chunk) or (not parts and is_refusal(chunk)):
             # Nothing that comes after an error belongs to the answer.
             error = chunk.get("error")

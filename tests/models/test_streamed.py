@@ -53,6 +53,13 @@ def test_reasoning_calls_and_usage_are_put_together() -> None:
     assert (reply.content, reply.reasoning, reply.usage) == (None, "First look.", Usage(7, 0, 5))
 
 
+def test_events_beside_the_answer_are_passed_over_up_to_a_bound() -> None:
+    aside, answer = {"type": "ping", "status": "fine"}, chunk({"content": "Hi"}, "stop")
+    assert parse_completion(events(*[aside] * 200, answer), "c").content == "Hi"
+    with pytest.raises(BrokenOff, match="more than 256 events that are no part"):
+        parse_completion(events(*[aside] * 300, answer), "c")
+
+
 def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
     whole = [{"id": i, "function": {"name": "f", "arguments": {"n": i}}} for i in ("x", "y")]
     zero = [{"index": 0, **each} for each in whole]
