@@ -32,8 +32,8 @@ class TooLarge(BadAnswer):
 
 
 def is_success(status: int) -> bool:
-    """Whether the body of this status is the answer: of any 2xx, for some gateways answer 201. What else it may mean (no
-    content, a part) shows in the body."""
+    """Whether the body of this status is the answer: of any 2xx, for some gateways answer 201. The body shows where
+    there is none."""
     return 200 <= status < 300
 
 
