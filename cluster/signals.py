@@ -1,4 +1,4 @@
-"""Signal handlers of the driver: SIGTERM and SIGINT."""
+"""Signal handlers of the driver: SIGTERM, SIGINT and, when its terminal is closed, SIGHUP."""
 
 from __future__ import annotations
 
@@ -13,27 +13,34 @@ from typing import Any
 _ONE_SIGNAL_S = 0.3
 
 
+#: Signals that end a run in order; see :func:`heard`.
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: Signals that came before :func:`signals` listened.
 _early: list[str] = []
 
 
 def interrupt() -> None:
-    """Let SIGTERM and SIGINT end the start of a run as KeyboardInterrupt. If some library swallows it, :func:`signals`
+    """Let these signals end the start of a run as KeyboardInterrupt. If some library swallows it, :func:`signals`
     takes the signal over."""
 
     def stop(number: int, frame: object) -> None:
         _early.append(signal.Signals(number).name)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in heard():
         signal.signal(number, stop)
+
+
+def heard() -> list[signal.Signals]:
+    """The signals that end a run: not SIGHUP where it is ignored, as ``nohup`` has it."""
+    return [n for n in _ENDING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
 
 
 @contextmanager
 def signals(stopping: list[str]) -> Iterator[None]:
     """Context manager that appends the names of received signals to ``stopping``.
 
-    The first SIGTERM or SIGINT drains the run, the second cancels it; after that the previous handlers are back.
+    The first one drains the run, the second cancels it; after that the previous handlers are back.
     Signals that arrive together count as one: `ray job stop`, for example, signals both us and our parent, which
     forwards its own.
     """
@@ -53,7 +60,7 @@ def signals(stopping: list[str]) -> Iterator[None]:
             for again, handler in previous.items():
                 signal.signal(again, handler)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in heard():
         previous[number] = signal.signal(number, stop)
     try:
         yield

@@ -21,6 +21,15 @@ _KINDS = (
 )
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a name can be printed, stored and sent: one that is not UTF-8 has half characters in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class NotAFile(OSError):
     """What stands at a path is no regular file, or a file larger than what is read of its kind."""
 
@@ -36,6 +45,8 @@ def open_file(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
     try:
         descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:
+        if error.errno == errno.ENOENT and os.path.islink(path):
+            raise NotAFile(path, "this is a link that leads nowhere, not a file") from None
         if error.errno in (errno.ENXIO, errno.ENODEV, errno.EISDIR):  # a socket, a pipe that nobody reads, a directory
             raise _refused(path, os.stat(path).st_mode) from None
         raise

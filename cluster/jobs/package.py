@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.environments.files import open_file
+from t2t_dist.environments.files import is_utf8, open_file
 
 #: Bytes that Ray's job server accepts in one request.
 LIMIT_BYTES = 100 << 20
@@ -136,7 +136,7 @@ def pack(
                 continue
             if not path.resolve().is_relative_to(top):
                 continue  # a link out of the tree
-            if not _is_utf8(name):
+            if not is_utf8(name):
                 raise InputError(
                     f"{root}: the name {name!a} is not UTF-8, so that it can't be sent; rename the file, let git"
                     " ignore it, or leave it out with --exclude"
@@ -159,14 +159,6 @@ def pack(
     if size > limit:
         raise InputError(_too_large(root, size, limit, sizes))
     return Package(target, len(sizes) + len(extra or {}), size, secrets)
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _too_large(root: Path, size: int, limit: int, sizes: Mapping[str, int]) -> str:

@@ -6,19 +6,21 @@ The app takes a second to import, and Ctrl-C may come before that too.
 import os
 import sys
 
+from t2t_dist.environments.files import is_utf8
+
+from .streams import BAD_INPUT, guard
+
 #: Commands that make runs: stopped at any moment, they can be started again.
 _RUNS = ("generate", "explore", "convert", "evaluate", "rollout")
-_BAD_INPUT, _INTERRUPTED, _RESUMABLE = 2, 130, 75
+_INTERRUPTED, _RESUMABLE = 130, 75
 
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the shell, as with >&-
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process lives
+    guard()
     if problem := _problem():
         sys.stderr.write(f"error: {problem}\n")
-        sys.exit(_BAD_INPUT)
+        sys.exit(BAD_INPUT)
     from t2t_dist.environments.search_path import search_last
 
     search_last(os.getcwd())  # `python -m` puts it first, and a file there may be named like a module of Python
@@ -26,11 +28,16 @@ def main() -> None:
 
     makes_run = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _RUNS
     try:
-        if makes_run:
-            signal.signal(signal.SIGTERM, _interrupt)  # until the driver has its own handlers
+        if makes_run:  # until the driver has its own handlers
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                    signal.signal(number, _interrupt)
         from .main import main as start
 
-        start()
+        try:
+            start()
+        finally:
+            sys.stdout.flush()  # here, where what it can't write still decides the exit code
     except KeyboardInterrupt:
         _exit_interrupted(makes_run)
     except SystemExit as end:
@@ -61,17 +68,9 @@ def _problem() -> str:
     except OSError as error:
         return f"the working directory can't be used: {error.strerror}; change to another"
     for what, text in (("the working directory", here), *(("the argument", word) for word in sys.argv[1:])):
-        if not _is_utf8(text):
+        if not is_utf8(text):
             return f"{what} {text!a} is not UTF-8; names of files and folders have to be, so rename it"
     return ""
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from .consoles import err_console as err_console
 from .consoles import escaped as escaped
 from .consoles import out_console as out_console
 from .consoles import print_json
+from .streams import BAD_INPUT
 
-BAD_INPUT, GATE_FAILED, NO_RESULT, RESUMABLE = 2, 1, 3, 75
+GATE_FAILED, NO_RESULT, RESUMABLE = 1, 3, 75
 
 #: Sections of ``t2t --help``.
 SECTIONS = MAKE, LOOK, CHECK, DOMAINS, CLUSTER = ("Make data", "Look at runs", "Check", "Domains", "Ray clusters")

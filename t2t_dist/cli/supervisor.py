@@ -13,10 +13,12 @@ import signal
 import sys
 from collections.abc import Callable
 
+from t2t_dist.cluster.signals import heard, interrupt
+
 from .common import RESUMABLE
+from .streams import BAD_INPUT, CLOSED_PIPE
 
 _PR_SET_PDEATHSIG = 1
-_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _begun = False
 
 
@@ -35,8 +37,13 @@ def supervised(body: Callable[[], int]) -> int | None:
     if child == 0:
         os.close(reader)
         _begin(parent)
-        code = _code_of(body)
-        sys.stdout.flush()
+
+        def printed() -> int:
+            code = body()
+            sys.stdout.flush()
+            return code
+
+        code = _code_of(printed)
         sys.stderr.flush()
         os.write(writer, bytes([code & 255]))
         os._exit(code)
@@ -52,7 +59,7 @@ def supervised(body: Callable[[], int]) -> int | None:
         except ProcessLookupError:
             pass
 
-    for number in _FORWARDED:
+    for number in heard():
         signal.signal(number, forward)
     os.waitpid(child, 0)
     running = False
@@ -73,8 +80,6 @@ def _begin(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:
         os._exit(1)
-    from t2t_dist.cluster.signals import interrupt
-
     interrupt()
 
 
@@ -89,9 +94,11 @@ def _code_of(body: Callable[[], int]) -> int:
         try:
             return body()
         finally:
-            for number in _FORWARDED:
+            for number in heard():
                 signal.signal(number, signal.SIG_IGN)
-    except (KeyboardInterrupt, SystemExit):  # Ray turns SIGTERM into the latter
+    except (KeyboardInterrupt, SystemExit) as end:  # Ray turns SIGTERM into the latter
+        if isinstance(end, SystemExit) and end.code in (CLOSED_PIPE, BAD_INPUT):
+            return int(end.code)  # what can't be written, after the run
         when, then = ("after the run's end", "prints its results") if _begun else ("before the run began", "starts it")
         sys.stderr.write(f"stopped: interrupted {when}; the same command {then}\n")
         return RESUMABLE

@@ -42,6 +42,41 @@ def test_closed_outputs() -> None:
     assert subprocess.run(["sh", "-c", f"{line} >&- 2>&-"], env=environment(), check=False).returncode == 0
 
 
+PRINTING = (("domains",), ("--help",), ("generate", "--print-config"))
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_a_reader_that_has_left_ends_a_command_silently(arguments: tuple[str, ...]) -> None:
+    """As ``head -1`` does, and with the exit code of a program that SIGPIPE ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    for pipes in ({"stdout": writer, "stderr": subprocess.PIPE}, {"stdout": writer, "stderr": subprocess.STDOUT}):
+        done = subprocess.run(command(*arguments), env=environment(), text=True, check=False, **pipes)
+        assert (done.returncode, done.stderr or "") == (141, "")
+    os.close(writer)
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_a_full_device_is_one_line(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        for errors in (subprocess.PIPE, full):
+            done = subprocess.run(
+                command(*arguments), stdout=full, stderr=errors, env=environment(), text=True, check=False
+            )
+            assert done.returncode == 2
+            said = "error: the output can't be written: No space left on device; send it elsewhere\n"
+            assert done.stderr in (said, None)
+
+
+def test_what_nobody_hears_changes_no_exit_code() -> None:
+    with open("/dev/full", "w") as full:
+        for arguments, code in ((("domains",), 0), (("report", "nowhere"), 2)):
+            done = subprocess.run(
+                command(*arguments), stdout=subprocess.DEVNULL, stderr=full, env=environment(), check=False
+            )
+            assert done.returncode == code
+
+
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     script = "import os, runpy, sys; os.rmdir(os.getcwd()); sys.argv[1:] = ['domains'];" + (
         "runpy.run_module('t2t_dist.cli', run_name='__main__')"
@@ -80,6 +115,7 @@ def _interruptible() -> None:
     [
         (("generate", "--trajectories", "4"), "typer.main", signal.SIGINT, 75),
         (("generate", "--trajectories", "4"), "typer.main", signal.SIGTERM, 75),
+        (("generate", "--trajectories", "4"), "typer.main", signal.SIGHUP, 75),
         (("generate", "--trajectories", "4"), "ray._raylet", signal.SIGINT, 75),
         (("report", "nowhere"), "typer.main", signal.SIGINT, 130),
     ],

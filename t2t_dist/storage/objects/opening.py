@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.environments.files import is_utf8
 
 from .base import Storage, is_uri
 from .local import LocalStorage
@@ -49,10 +50,8 @@ def open_storage(root: str | Path, *, patient: bool = False) -> Storage:
 def _check_name(root: str | Path) -> None:
     """Raises InputError: the address can't be stored in JSON or printed."""
     where = root if is_uri(root) else os.path.abspath(root)
-    try:
-        str(where).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{str(where)!a}: the name of a run has to be UTF-8; rename it, or a folder above") from None
+    if not is_utf8(str(where)):
+        raise InputError(f"{str(where)!a}: the name of a run has to be UTF-8; rename it, or a folder above")
 
 
 def _remote(uri: str, *, create: bool, patient: bool = False) -> Storage:
