@@ -54,6 +54,14 @@ def address_of(wanted: str | None) -> str | None:
     return None if address == "local" else address
 
 
+def check_reachable(wanted: str | None) -> None:
+    """Raises InputError: what no connection can come of, as far as that shows without Ray."""
+    address = address_of(wanted)
+    if ray.is_initialized():
+        return
+    _check_folder() if address is None else _knock(address)
+
+
 @contextmanager
 def connected(wanted: str | None, workers: int = 1) -> Iterator[bool]:
     """Context manager: connected to Ray. Yields whether it is local.
@@ -151,7 +159,7 @@ def _check_folder() -> None:
         )
 
 
-def _join(address: str, quiet: dict[str, Any]) -> None:
+def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         try:
@@ -160,6 +168,10 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
             raise InputError(
                 f"no Ray answers at cluster.address {address} ({error}); is the head up, and is this its GCS port?"
             ) from None
+
+
+def _join(address: str, quiet: dict[str, Any]) -> None:
+    _knock(address)
     try:
         ray.init(address=address, **quiet)
     except ray.exceptions.AuthenticationError as error:

@@ -33,6 +33,10 @@ class Workload(ABC):
     def __init__(self, config: Config, domain: Domain, source: str, slots: int) -> None:
         """``source`` identifies what the run works on; ``slots`` bounds the live episodes of this process."""
         check_tools(config.faults, domain)
+        if config.rules == "tau2":
+            from t2t_dist.simulation.as_tau2 import of_tau2
+
+            of_tau2(domain)
         self.config, self.domain, self.origin = config, domain, source
         #: Hashes of what the run works on, by name (see ``storage.manifest.PARTS``).
         self.parts = dict(domain.parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -18,6 +19,8 @@ from . import IMPORTED
 Part = Literal["DB", "ENV_ASSERTION", "NL_ASSERTION", "ACTION", "COMMUNICATE", "PROHIBITED_ACTION", "REQUIRED_ACTION"]
 Requestor = Literal["user", "assistant"]
 
+#: Most bytes of a file of tasks: it is read as a whole, and takes some ten times as much memory.
+MOST_BYTES = 256 << 20
 #: Parts that only releases of Trajectory2Task's tasks know; tau2 does not load a task that names them.
 RELEASES_PARTS = ("PROHIBITED_ACTION", "REQUIRED_ACTION")
 #: Names of the lists of required and of forbidden calls in those releases.
@@ -131,9 +134,10 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
         InputError: no such file, not JSON, no such list, or a bad task (which, and what is wrong).
     """
     try:
-        text = read_text(file, None)
+        text = read_text(file, MOST_BYTES)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}; give a tasks.json") from None
+        what = "import it in parts" if getattr(error, "errno", None) == errno.EFBIG else "give a tasks.json"
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}; {what}") from None
     try:
         lines = file.endswith(".jsonl")
         data = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)

@@ -10,7 +10,9 @@ import yaml
 from typer.testing import CliRunner
 
 from t2t_dist.cli.main import app
-from tests.support.finished_run import write_run
+from tests.support.finished_run import rows_of, write_run
+from tests.support.made import Made
+from tests.support.runs import here
 
 MODELS = ["--writer", "template", "--judge", "openai:j@http://127.0.0.1:9/v1"]
 SPREAD = ["--seed", "5", "--workers", "2", "--concurrency", "9"]
@@ -54,3 +56,23 @@ def test_evaluate(command: str, run: str) -> None:
     settings = resolved(command, run, "--limit", "3", *SPREAD, "--tool-faults", "retry=0.3,late=0.1")
     assert (settings["source"], settings["domain"], settings["limit"]) == (run, "airline", 3)
     assert (settings["faults"]["retry"], settings["faults"]["late"]) == (0.3, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--as", "tau2"], "needs one of tau2's worlds"),
+        (["--set", "cluster.address=127.0.0.1:1"], "no Ray answers"),
+        (["--agent", "openai:m@http://127.0.0.1:9/v1"], "can't be reached"),
+        (["--fail-under", "x"], "--fail-under x"),
+    ],
+)
+def test_a_refused_command_leaves_nothing_behind(
+    options: list[str], why: str, tmp_path: Path, desk: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    write_run(tmp_path / "run", rows_of(desk.verified()[:2]))
+    done = here("evaluate", tmp_path / "run", *options, "--out", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert why in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -464,6 +464,14 @@ def test_other_bad_input(tmp_path: Path) -> None:
     assert "does not say which domain it is for; give --domain" in error
 
 
+def test_a_file_that_would_not_fit_into_memory(tmp_path: Path) -> None:
+    with open(tmp_path / "tasks.json", "wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(InputError, match=r"3,221,225,472 bytes, and 268,435,456 are read at most; import it in parts"):
+        import_file(str(tmp_path / "tasks.json"), str(tmp_path / "out"), TOY, "tau2")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     file, run = written(tmp_path, raw()), str(tmp_path / "run")
     import_file(file, run, TOY, "tau2")
