@@ -8,16 +8,19 @@ import time
 from typing import Any
 
 from t2t_dist.config.settings import Config
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version
 from t2t_dist.pipeline.budget import spent
 from t2t_dist.pipeline.workloads import open_workload
 from t2t_dist.storage.have_results import OF_ROWS, last_stage, without_result
 from t2t_dist.storage.ledger import Ledger
+from t2t_dist.storage.manifest import NAME as MANIFEST
 from t2t_dist.storage.manifest import Manifest, check_present, claim
-from t2t_dist.storage.objects.opening import create_storage
+from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import commits_known, corrected, cut_short
 
+from .connect import check_reachable
 from .driver import Driver, Notify, Progress, Result, Stopped
 
 __all__ = ["Progress", "Result", "Stopped", "run"]
@@ -33,6 +36,8 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
     started = time.monotonic()
     work = open_workload(kind, config, 1)
     _probe(work, config)
+    if _is_new(out):
+        check_reachable(config.cluster.address)  # a refused command leaves nothing behind
     storage = create_storage(out, parents=True)
     manifest = Manifest(
         run_id=work.run_id,
@@ -56,9 +61,16 @@ def run(kind: str, config: Config, out: str, notify: Notify | None = None) -> Re
         ended = spent(config.budget, ledger.state.counters, 0.0)
         if not loss and (ended or len(ledger.state.items) == work.size()):
             # Its driver may have been killed, or have failed to print, after the last commit.
-            corrected(storage, "finished", ended, ledger.state.last)
+            corrected(storage, work.run_id, "finished", ended, ledger.state.last)
             return Result(work.run_id, ledger.state, time.monotonic() - started, resumed, ended=ended)
         return Driver(kind, config, work, storage, ledger, lock, notify, started, resumed).run()
+
+
+def _is_new(out: str) -> bool:
+    try:
+        return open_storage(out).size(MANIFEST) is None
+    except InputError:
+        return True
 
 
 def _try_again(kind: str, config: Config, ledger: Ledger) -> None:

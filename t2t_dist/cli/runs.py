@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import webbrowser
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError
 from t2t_dist.core.schema import INTENTS
 
 from .common import (
@@ -47,19 +48,27 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="With --files: drop what is damaged; the run's command makes it again.")
     ] = False,
+    for_good: Annotated[
+        bool,
+        typer.Option(
+            "--for-good", help="With --repair: also drop what that command, now of other code, can't make again."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Verify the stored tasks of a run again, from the data alone.
 
     Exits 1 if a verdict changed, rows or files are damaged, or tasks overlap with those of --against.
     """
-    with spoken_errors():
+    with spoken_errors(), _damage_is_found():
         if repair and not files:
             raise InputError("--repair goes with --files: t2t verify RUN --files --repair")
+        if for_good and not repair:
+            raise InputError("--for-good goes with --repair: t2t verify RUN --files --repair --for-good")
         if files:
             if against:
                 raise InputError("--files checks bytes and --against tasks: give one of them")
-            return _checked_files(run, repair, json)
+            return _checked_files(run, repair, for_good, json)
         from t2t_dist.pipeline.recheck import damaged_tables, reverify
         from t2t_dist.storage.source_run import Source
 
@@ -85,12 +94,22 @@ def verify(
             raise typer.Exit(GATE_FAILED)
 
 
+@contextlib.contextmanager
+def _damage_is_found() -> Iterator[None]:
+    """For a command that checks a run: damage is what it has found, not bad input."""
+    try:
+        yield
+    except DamagedRun as error:
+        err_console.print(f"[bold red]damaged:[/] {escaped(str(error))}", soft_wrap=True)
+        raise typer.Exit(GATE_FAILED) from None
+
+
 def _note_unchecked(source: Any) -> None:
     for note in source.reader.unchecked_note(source.path):
         err_console.print(Text("note: ", "yellow").append(note, "default"), soft_wrap=True)
 
 
-def _checked_files(run: str, repair: bool, as_json: bool) -> None:
+def _checked_files(run: str, repair: bool, for_good: bool, as_json: bool) -> None:
     """``t2t verify RUN --files``."""
     from t2t_dist.storage import file_check
     from t2t_dist.storage.objects.opening import open_storage
@@ -117,10 +136,16 @@ def _checked_files(run: str, repair: bool, as_json: bool) -> None:
         "unnamed": [name.encode("utf-8", "backslashreplace").decode() for name in found.unnamed],
     }
     if repair:
-        rows = file_check.repair(storage, found, lambda line: err_console.print(escaped(line), soft_wrap=True))
-        summary["dropped_rows"] = rows
+        done = file_check.repair(
+            storage, found, lambda line: err_console.print(escaped(line), soft_wrap=True), for_good=for_good
+        )
+        summary |= {"dropped_rows": done.rows, "restored": len(done.restored)}
+        if done.restored:
+            err_console.print(f"restored {len(done.restored)} commits from what a checkpoint and an index hold")
         if found.damaged:
-            err_console.print(f"dropped {rows:,} rows; the command that made the run makes them again")
+            more = f", and those of {done.unread} commits that can't be read" if done.unread else ""
+            again = "" if for_good else "; the command that made the run makes them again"
+            err_console.print(f"dropped {done.rows:,} rows{more}{again}", soft_wrap=True)
         return finish(summary, as_json)
     if found.damaged:
         err_console.print(
@@ -149,9 +174,9 @@ def _overlap_part(overlap: Any) -> dict[str, Any]:
 def regrade(run: Annotated[str, run_argument("Run with episodes.")], json: Json = False) -> None:
     """Grade the stored episodes of a run again, from task and transcript.
 
-    Exits 1 if a reward changed.
+    Exits 1 if a reward changed, or rows are damaged.
     """
-    with spoken_errors():
+    with spoken_errors(), _damage_is_found():
         from t2t_dist.pipeline.recheck import regrade as again
         from t2t_dist.storage.source_run import Source
 
@@ -217,26 +242,20 @@ def status(
 ) -> None:
     """Show the progress of a run, its workers and its engines."""
     with spoken_errors():
+        from t2t_dist.storage.manifest import check_is_run
         from t2t_dist.storage.objects.opening import open_storage
-        from t2t_dist.storage.status import NAME as STATUS
         from t2t_dist.storage.status import ask_for_stacks, read_status
 
         from .terminal import stacks_lines, status_tables
 
         storage = open_storage(run)
+        check_is_run(storage)
         state = read_status(storage)
         if state is None:
             raise InputError(f"{run} has no status: no driver has written to it; see t2t report {run}")
         if stacks:
             state["stacks"] = ask_for_stacks(storage)
-        try:
-            parts = [*status_tables(state, timeline), *stacks_lines(state)]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            where = storage.describe(STATUS)
-            raise InputError(
-                f"{where} can't be read: it is damaged, or of another version; see t2t report {run}"
-            ) from None
-        for part in parts:
+        for part in (*status_tables(state, timeline), *stacks_lines(state)):
             (err_console if json else out_console).print(part)
         finish(state, json)
 

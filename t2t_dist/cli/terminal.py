@@ -206,7 +206,7 @@ def status_tables(status: dict[str, Any], timeline: bool = False) -> Iterator[Re
             str(engine["limit"]),
             *(f"{metrics[name]:.0f}" if name in metrics else "-" for name in ("running", "waiting")),
             f"{metrics['kv_use']:.0%}" if "kv_use" in metrics else "-",
-            f"{metrics['prefix_hits'] / asked:.0%}" if asked else "-",
+            f"{metrics.get('prefix_hits', 0) / asked:.0%}" if asked else "-",
             f"{metrics['generation_tokens']:.0f}" if "generation_tokens" in metrics else "-",
         )
     yield table
@@ -228,7 +228,7 @@ def _slowest(slowest: list[dict[str, Any]]) -> RenderableType:
     for column in ("alive longest", "task", "agent", "turns", "age", *parts):
         table.add_column(column, justify="left" if column in ("alive longest", "task", "agent") else "right")
     for row in slowest:
-        split = (f"{row['split_s'][part]:.1f}" for part in parts)
+        split = (f"{row['split_s'].get(part, 0.0):.1f}" for part in parts)
         named = (cell(row[key]) for key in ("episode", "task", "agent"))
         table.add_row(*named, str(row["turns"]), f"{row['age_s']:.1f} s", *split)
     return table

@@ -5,6 +5,8 @@
   a command can't do what it is asked to
   +- InputError                    whatever reads the input       -                    cli/common.py: one line, exit 2
   |  +- RunBusy                    storage/run_lock.py, ledger.py -                    the same
+  |  +- DamagedRun                 storage/                       -                    the same; exit 1 where a command
+  |                                                                                    checks the run (cli/runs.py)
   |  +- EngineFailed: start error  actors/start_errors.py         the engine's log     cluster/engines/fleet.py
   |  +- StoreUnavailable           storage/objects/               -                    cli/common.py: exit 75, resumable
   a run has no result at all       storage/have_results.py        -                    cli/main.py: exit 3; if resumed,
@@ -91,6 +93,11 @@ class InputError(Exception):
 class StoreUnavailable(InputError):
     """The store of a run is full, or was unreachable for longer than the wait allows. What is committed stays, and the
     same command resumes the run later, so the command line exits 75 instead of 2."""
+
+
+class DamagedRun(InputError):
+    """What is stored of a run is missing, or not what was written. A command that needs it exits 2, as for any input
+    that can't be used; one that checks the run has found what it looks for, and exits 1."""
 
 
 class RunBusy(InputError):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from t2t_dist.core.errors import InputError, StoreUnavailable
+from t2t_dist.core.identity import code_version
 
-from .ledger import Entry, ShardInfo, drop_commits, entries, object_name
+from .ledger import read_state
+from .ledger_objects import FOLDER, object_name, shards_in
+from .ledger_repair import Plan, drop_commits, entries, planned, put_back, restored
 from .manifest import NAME as MANIFEST
-from .manifest import read_manifest
+from .manifest import check_is_run, read_manifest
 from .objects.base import Storage
+from .run_lock import FOLDER as LOCKS
 from .run_lock import RunLock, unreadable_locks
 from .shard import Shard
 from .status import NAME as STATUS
-from .status import commits_known, corrected, cut_short, read_status
+from .status import corrected, cut_short, doubtful_end, read_status
 
 
 class Damage(NamedTuple):
@@ -41,98 +46,116 @@ class FileCheck:
 
 
 def check_files(storage: Storage) -> FileCheck:
-    """Read every file of a run: manifest, ledger, status, locks, shards.
+    """Read every file of a run: manifest, ledger, status, locks, shards. What can't be read is a finding among others.
 
     Raises:
-        InputError: written by a newer version. StoreUnavailable: the store is out of reach.
+        InputError: no run, or a newer version wrote it. StoreUnavailable: the store is out of reach.
     """
-    names, found = set(storage.names()), FileCheck()
-    if MANIFEST not in names:
-        found.damaged.append(Damage(MANIFEST, "missing"))
-    for name, read in ((MANIFEST, read_manifest), (STATUS, read_status)):
-        if name in names:
-            found.files += 1
-            found.damaged += _damage_in(name, lambda read=read: read(storage))  # type: ignore[misc]
-    known, last = commits_known(storage), 0
-    commits: list[tuple[int, ShardInfo]] = []
-    gone = set[str]()
-    for entry in entries(storage):
+    check_is_run(storage)
+    found, run_id, known, last, status = FileCheck(), "", 0, 0, None
+    with _noting(found, MANIFEST):
+        found.files += 1
+        run_id = read_manifest(storage).run_id
+    with _noting(found, STATUS):
+        status = read_status(storage)
+        found.files += status is not None
+        known = status["commits"] if status is not None else 0
+    listed = {folder: _names(storage, found, folder) for folder in ("", FOLDER, LOCKS)}
+    ledger = list(entries(storage)) if listed[FOLDER] else []
+    again = restored(storage, [entry.number for entry in ledger if entry.unread])
+    for entry in ledger:
         found.files += 1
         last = max(last, entry.number)
-        gone.update(entry.gone)
-        commits += [(entry.number, info) for info in entry.shards]
+        number = entry.number if entry.kind == "commit" else None
+        hint = "; a checkpoint and an index hold what it held, and a repair restores it" if number in again else ""
         if entry.problem:
-            number = entry.number if entry.kind == "commit" else None
-            found.damaged.append(Damage(object_name(entry.kind, entry.number), entry.problem, commit=number))
-    if why := cut_short(storage, known, last):
+            found.damaged.append(Damage(object_name(entry.kind, entry.number), entry.problem + hint, commit=number))
+    why = cut_short(storage, known, last)
+    if ledger and not any(entry.unread for entry in ledger):
+        why = why or doubtful_end(storage, status, run_id, read_state(storage))
+    if why:
         found.damaged.append(Damage(STATUS, why))
-    found.damaged += [Damage(name, "not what a driver writes") for name in unreadable_locks(storage)]
+    if listed[LOCKS]:
+        found.damaged += [Damage(name, "not what a driver writes") for name in unreadable_locks(storage)]
+    gone = {file for entry in ledger for file in entry.gone}.union(*(body.get("gone", ()) for body in again.values()))
+    commits = [(entry.number, info) for entry in ledger for info in entry.shards]
+    commits += [(number, info) for number, body in again.items() for info in shards_in(body)]
     commits = [(number, info) for number, info in commits if info.file not in gone]
     for number, info in commits:
         found.files += 1
         found.bytes += info.bytes
         found.unchecked += not info.sums
-        shard = Shard(storage, info, lambda info, what: InputError(what))
-        found.damaged += _damage_in(info.file, shard.check_all, info.rows, number)
+        with _noting(found, info.file, info.rows, number):
+            Shard(storage, info, lambda info, what: InputError(what)).check_all()
     named = {info.file for _, info in commits}
-    shards = (name for name in names if name.endswith(".arrow") and name.count("/") == 1)
+    shards = (name for name in listed[""] if name.endswith(".arrow") and name.count("/") == 1)
     found.unnamed = sorted(name for name in shards if name not in named)
     return found
 
 
-def _damage_in(name: str, read: Callable[[], object], rows: int = 0, commit: int | None = None) -> Iterator[Damage]:
+def _names(storage: Storage, found: FileCheck, folder: str) -> list[str]:
+    """The files in a folder; none, and a finding, if it can't be listed."""
+    names: list[str] = []
+    with _noting(found, folder or "."):
+        names = storage.names(folder)
+    return names
+
+
+@contextmanager
+def _noting(found: FileCheck, name: str, rows: int = 0, commit: int | None = None) -> Iterator[None]:
+    """Whatever can't be read in it becomes a finding."""
     try:
-        read()
+        yield
     except StoreUnavailable:
         raise
     except InputError as error:
-        yield Damage(name, str(error), rows, commit)
+        found.damaged.append(Damage(name, str(error), rows, commit))
 
 
-def repair(storage: Storage, found: FileCheck, notify: Callable[[str], None]) -> int:
-    """Drop the commits that are damaged or name something damaged, so that their items are done again by the command
-    that made the run; returns the number of rows dropped. Shards that are no longer named are removed by its driver.
+def not_remade(storage: Storage) -> str:
+    """Why what a repair drops would not be made again; empty if it would."""
+    there, here = read_manifest(storage).code, code_version()
+    if there == here:
+        return ""
+    return (
+        f"the run was made by other code ({there}; this is {here}), so that the command that made it would not make"
+        " again what is dropped"
+    )
+
+
+def repair(storage: Storage, found: FileCheck, notify: Callable[[str], None], *, for_good: bool = False) -> Plan:
+    """Restore what caches still hold, and drop the other commits that are damaged or name something damaged, so that
+    their items are done again by the command that made the run. Shards that are no longer named are removed by its
+    driver. ``for_good``: also if that command would not make them again.
 
     Raises:
-        InputError: a manifest can't be repaired. RunBusy: a driver is at work.
+        InputError: a manifest can't be repaired, or what is dropped would be lost. RunBusy: a driver is at work.
     """
-    broken = next((damage for damage in found.damaged if damage.file == MANIFEST), None)
-    if broken is not None:
+    if any(damage.file == MANIFEST for damage in found.damaged):
         raise InputError(
             f"{storage.describe(MANIFEST)} says which run this is and can't be repaired: restore it from a copy, or"
             " make the run again in another directory"
         )
+    manifest = read_manifest(storage)
     with RunLock(storage, notify=notify):
         ledger = list(entries(storage))
-        commits, rows = _dropped(ledger, {damage.commit for damage in found.damaged if damage.commit is not None})
-        last = max((entry.number for entry in ledger), default=0)
-        caches = [
-            damage.file for damage in found.damaged if damage.commit is None and damage.file.startswith("ledger/")
-        ]
-        if len(caches) < len(found.damaged):
+        files = {damage.file for damage in found.damaged}
+        shards = [damage for damage in found.damaged if damage.file.endswith(".arrow")]
+        plan = planned(storage, ledger, {damage.commit for damage in shards if damage.commit is not None})
+        why = f"a repair dropped {plan.rows:,} rows; the same command makes them again"
+        if plan.dropped and (lost := not_remade(storage)):
+            if not for_good:
+                raise InputError(
+                    f"{storage.describe('')}: {lost}, and nothing was dropped; restore the damaged files from a copy,"
+                    " repair and resume the run with the version that made it, or add --for-good to drop them for good"
+                )
+            why = f"a repair dropped {plan.rows:,} rows for good"
+        put_back(storage, plan.restored)
+        if plan.dropped or STATUS in files:
             # First: should the repair be killed, nobody takes the run for a finished one.
-            why = f"a repair dropped {rows:,} rows; the same command makes them again"
-            corrected(storage, "stopped", why, last)
-        drop_commits(storage, commits, "damaged files")
-        for file in caches:
-            storage.delete(file)
-    return rows
-
-
-def _dropped(ledger: Sequence[Entry], damaged: set[int]) -> tuple[set[int], int]:
-    """The commits to drop with these, and the rows that are lost with them.
-
-    A commit that takes others back is dropped with all of them, or none: what it takes back would be taken twice, or
-    not at all. An unreadable commit may have been one, so the failures before it are dropped too: they are tried again.
-    """
-    commits = [entry for entry in ledger if entry.kind == "commit"]
-    dropped = set(damaged)
-    unread = max((entry.number for entry in commits if entry.problem), default=0)
-    dropped |= {entry.number for entry in commits if entry.failed and entry.number < unread}
-    for entry in reversed(commits):
-        group = {entry.number, *entry.taken_back}
-        if entry.taken_back and group & dropped:
-            dropped |= group
-    gone = {file for entry in commits for file in entry.gone}
-    shards = [info for entry in commits if entry.number in dropped for info in entry.shards if info.file not in gone]
-    return dropped, sum(info.rows for info in shards)
+            corrected(storage, manifest.run_id, "stopped", why, max((entry.number for entry in ledger), default=0))
+        drop_commits(storage, plan.dropped, "damaged files")
+        for entry in ledger:
+            if entry.problem and entry.kind != "commit":
+                storage.delete(object_name(entry.kind, entry.number))
+    return plan

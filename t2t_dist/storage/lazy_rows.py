@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError
 
 from .rows import from_row
 from .shard import Shard
@@ -102,7 +102,7 @@ class LazyRows(Sequence[M], Generic[M]):
             return from_row(self._kind, cells)
         except ValueError as error:  # pydantic's and orjson's
             kind, detail = self._kind.__name__.lower(), " ".join(str(error).split())[:200]
-            raise InputError(f"{self._path}: {kind} {cells.get(f'{kind}_id')} can't be read: {detail}") from None
+            raise DamagedRun(f"{self._path}: {kind} {cells.get(f'{kind}_id')} can't be read: {detail}") from None
 
 
 def _read_with_retries(shard: Shard, number: int) -> pa.RecordBatch:

@@ -8,35 +8,34 @@ commit ``n``: a driver opens a run with the last one and the commits after it, a
 memory does not grow with the run. ``ledger/index-<n>.mp`` names the shards of the commits from the previous index up to
 ``n``: a reader, which needs all shards, reads these instead of single commits.
 
-Every object is msgpack ``[MAGIC, version, kind, number, checksum, body]``, with a checksum (blake2b, 16 bytes) of the
-other fields. This envelope never changes, so an older t2t can name a newer version instead of reporting damage. The
-version is that of the body, and each kind has its own.
+``ledger_objects.py`` has the objects as bytes, ``ledger_repair.py`` their check and repair.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
-from t2t_dist.core.errors import InputError, RunBusy
-from t2t_dist.environments.files import NotAFile
+from t2t_dist.core.errors import DamagedRun, InputError, RunBusy
 
 from .item_set import ItemSet
-from .objects.base import Storage, Sums
+from .ledger_objects import (
+    BadObject,
+    Names,
+    NoObject,
+    as_gaps,
+    body_of,
+    object_name,
+    put_together,
+    ranges_of,
+    shards_in,
+)
+from .ledger_objects import ShardInfo as ShardInfo
+from .objects.base import Storage
 
-#: The version written of each kind; all up to it can be read. Checkpoints of version 1 also held all shards. Only what
-#: was written by version 2 of commits and version 3 of checkpoints may take commits back. Shards in commits up to
-#: version 2, and in indexes of version 1, have no checksums.
-VERSIONS = {"commit": 3, "checkpoint": 3, "index": 2}
-MAGIC = "t2t-ledger"
-FOLDER = "ledger/"
 #: Commits between two checkpoints, and two indexes: at most this many are read one by one when a driver opens the run,
 #: and it keeps the shards of at most this many.
 CHECKPOINT_EVERY = 256
@@ -44,21 +43,9 @@ CHECKPOINT_EVERY = 256
 WALL_SECONDS = "wall_seconds"
 #: The largest count that is stored.
 _MOST = (1 << 63) - 1
-#: The note with the numbers of the commits that one takes back.
-_TAKEN_BACK = "taken back"
-_NAME = re.compile(r"ledger/(checkpoint-|index-)?(\d{12})\.mp")
+#: Notes: the numbers of the commits that one takes back; why a driver ended with this one.
+TAKEN_BACK, ENDED = "taken back", "ended"
 _log = logging.getLogger(__name__)
-
-
-class ShardInfo(NamedTuple):
-    """The ledger's entry of a finished shard."""
-
-    table: str
-    file: str
-    rows: int
-    bytes: int
-    #: Checksums of its blocks (``objects/blocks.py``); empty in shards written before there were any.
-    sums: Sums = b""
 
 
 @dataclass(frozen=True)
@@ -94,8 +81,16 @@ class LedgerState:
     stopped: str = ""
     #: Files of shards that were taken back: no row of them exists any more.
     gone: set[str] = field(default_factory=set)
+    #: Whether the last commit is one with which a driver ended.
+    ended: bool = False
 
-    def _add(self, number: int, items: ItemSet, body: Mapping[str, Any]) -> None:
+    @property
+    def whole(self) -> bool:
+        """Whether nothing can be missing at its end: a driver ended it, or one commit holds all, as of an import."""
+        return self.ended or not self.last or (self.last == 1 and len(self.items) > 0)
+
+    def add(self, number: int, items: ItemSet, body: Mapping[str, Any]) -> None:
+        """Add the commit of this number."""
         self.items.update(items)
         if body.get("session"):
             self.failed, self.stopped = [], ""
@@ -103,12 +98,13 @@ class LedgerState:
             self.failed.append(number)
         self.stopped = body.get("stopped", self.stopped)
         if "undone" in body:
-            self.items.remove(ItemSet(_ranges(body["undone"])))
+            self.items.remove(ItemSet(ranges_of(body["undone"])))
             self.gone.update(body["gone"])
         for name, value in body["counters"].items():
             self.counters[name] = _held(self.counters.get(name, 0) + value)
         for table, digest in body["digests"].items():
             self.digests[table] = (self.digests.get(table, 0) + int.from_bytes(digest)) % 2**128
+        self.ended = ENDED in body.get("notes", ())
         self.last = number
 
 
@@ -134,7 +130,7 @@ class Ledger:
     def __init__(self, storage: Storage) -> None:
         """Reads the state; raises InputError for a damaged, missing or newer object."""
         self._storage = storage
-        names = _Names(storage)
+        names = Names(storage)
         self.state, self._covered, tail = _read(storage, names)
         # Those above are damaged; dropping them keeps the good one when old checkpoints are deleted.
         self._checkpoints = [number for number in names.checkpoints if number <= self._covered]
@@ -155,14 +151,14 @@ class Ledger:
         if again := list(self.state.items.common(items)):
             raise ValueError(f"{len(again)} items are done already, the first is {again[0]}")
         number = self.state.last + 1
-        body = _body(commit, numbers) | more
-        name = _name("commit", number)
-        if not self._storage.put_if_absent(name, _sealed("commit", number, body)):
+        body = body_with(commit, numbers) | more
+        name = object_name("commit", number)
+        if not self._storage.put_if_absent(name, put_together("commit", number, body)):
             raise RunBusy(
                 f"{self._storage.describe(name)}: another driver has written this commit; "
                 "stop one of the two, then run the same command"
             )
-        self.state._add(number, items, body)
+        self.state.add(number, items, body)
         self._shards += commit.shards
         if number - self._covered >= CHECKPOINT_EVERY:
             self._checkpoint()
@@ -186,16 +182,16 @@ class Ledger:
         items, gone = list[int](), list[str]()
         counters, digests = dict[str, int | float](), dict[str, int]()
         for number in self.state.failed:
-            body = _commit(self._storage, number)
-            items += ItemSet(_ranges(body["items"]))
-            gone += [ShardInfo(*fields).file for fields in body["shards"]]
+            body = commit_body(self._storage, number)
+            items += ItemSet(ranges_of(body["items"]))
+            gone += [shard.file for shard in shards_in(body)]
             for name, value in body["counters"].items():
                 if counted(name):
                     counters[name] = counters.get(name, 0) - value
             for table, digest in body["digests"].items():
                 digests[table] = digests.get(table, 0) - int.from_bytes(digest)
-        commit = Commit(counters=counters, digests=digests, notes={_TAKEN_BACK: self.state.failed})
-        self.append(commit, session=True, undone=_packed(sorted(items)), gone=gone)
+        commit = Commit(counters=counters, digests=digests, notes={TAKEN_BACK: self.state.failed})
+        self.append(commit, session=True, undone=as_gaps(sorted(items)), gone=gone)
         return len(items)
 
     def _checkpoint(self) -> None:
@@ -210,15 +206,16 @@ class Ledger:
             "failed_commits": state.failed,
             "stopped": state.stopped,
             "gone_shards": sorted(state.gone),
+            "ended": state.ended,
         }
         self._covered = state.last  # also on failure: the next attempt comes after the usual number of commits
         try:
             # One older checkpoint stays as a fallback. Replaced, not put if absent: a damaged one may have this name.
             for number in self._checkpoints[:-1]:
-                self._storage.delete(_name("checkpoint", number))
-            self._storage.replace(_name("index", state.last), _sealed("index", state.last, index))
+                self._storage.delete(object_name("checkpoint", number))
+            self._storage.replace(object_name("index", state.last), put_together("index", state.last, index))
             self._indexed, self._shards = state.last, []
-            self._storage.replace(_name("checkpoint", state.last), _sealed("checkpoint", state.last, sums))
+            self._storage.replace(object_name("checkpoint", state.last), put_together("checkpoint", state.last, sums))
         except InputError as error:
             # The commit itself is durable and must not appear failed because of a cache.
             _log.warning("no checkpoint of the ledger: %s", error)
@@ -228,7 +225,7 @@ class Ledger:
 
 def read_state(storage: Storage) -> RunState:
     """The state of a run, which may be in progress; raises InputError as :class:`Ledger` does."""
-    names = _Names(storage)
+    names = Names(storage)
     state, covered, tail = _read(storage, names)
     run = RunState(**vars(state))
     run._add_shards(chain(_indexed(storage, names, covered), tail))
@@ -237,7 +234,7 @@ def read_state(storage: Storage) -> RunState:
 
 def shards_of(storage: Storage, state: LedgerState) -> Iterator[ShardInfo]:
     """The shards of a state, in the order of their commits; reads the ledger piece by piece."""
-    return (shard for shard in _indexed(storage, _Names(storage), state.last) if shard.file not in state.gone)
+    return (shard for shard in _indexed(storage, Names(storage), state.last) if shard.file not in state.gone)
 
 
 def advance(storage: Storage, state: RunState) -> bool:
@@ -246,71 +243,15 @@ def advance(storage: Storage, state: RunState) -> bool:
     Raises InputError for a damaged or newer commit; those before it have been added by then.
     """
     before = state.last
-    while storage.size(_name("commit", state.last + 1)) is not None:
+    while storage.size(object_name("commit", state.last + 1)) is not None:
         number = state.last + 1
-        body = _commit(storage, number)
-        state._add(number, ItemSet(_ranges(body["items"])), body)
-        state._add_shards(ShardInfo(*fields) for fields in body["shards"])
+        body = commit_body(storage, number)
+        state.add(number, ItemSet(ranges_of(body["items"])), body)
+        state._add_shards(shards_in(body))
         if "gone" in body:
             shards, state.shards = list(chain(*state.shards.values())), {}
             state._add_shards(shards)
     return state.last > before
-
-
-class Entry(NamedTuple):
-    """One object of the ledger as it is read back: ``problem`` says what is wrong with it, if anything is."""
-
-    kind: str
-    number: int
-    problem: str = ""
-    #: Of a commit: the shards it names, those that it says are gone, the commits that it takes back, whether it failed.
-    shards: Sequence[ShardInfo] = ()
-    gone: Sequence[str] = ()
-    taken_back: Sequence[int] = ()
-    failed: bool = False
-
-
-def entries(storage: Storage) -> Iterator[Entry]:
-    """Every object of the ledger, also commits that are missing. Raises InputError for a newer version."""
-    names = _Names(storage)
-    last = max((0, *names.commits, *names.checkpoints, *names.indexes))
-    kinds = {"commit": range(1, last + 1), "checkpoint": names.checkpoints, "index": names.indexes}
-    for kind, numbers in kinds.items():
-        for number in numbers:
-            try:
-                body = _opened(storage, kind, number)
-            except _Absent:
-                yield Entry(kind, number, "missing, though there are later ones")
-            except _Damaged as error:
-                yield Entry(kind, number, str(error).partition(": ")[2])
-            else:
-                if kind != "commit":
-                    yield Entry(kind, number)
-                    continue
-                shards = [ShardInfo(*fields) for fields in body["shards"]]
-                taken_back = body["notes"].get(_TAKEN_BACK, ())
-                yield Entry(kind, number, "", shards, body.get("gone", ()), taken_back, bool(body.get("failed")))
-
-
-def object_name(kind: str, number: int) -> str:
-    """The name of an object of the ledger in its store."""
-    return _name(kind, number)
-
-
-def drop_commits(storage: Storage, numbers: Iterable[int], why: str) -> None:
-    """Replace commits by empty ones: their shards are no longer named, their items no longer done.
-
-    Only under the run's lock. If it is interrupted, the same call completes it.
-    """
-    dropped, names = sorted(numbers), _Names(storage)
-    if not dropped:
-        return
-    for kind, known in (("checkpoint", names.checkpoints), ("index", names.indexes)):
-        for number in known:
-            if number >= dropped[0]:  # a cache, which holds what is dropped
-                storage.delete(_name(kind, number))
-    for number in dropped:
-        storage.replace(_name("commit", number), _sealed("commit", number, _body(Commit(notes={"dropped": why}))))
 
 
 def repair(storage: Storage) -> str:
@@ -321,65 +262,59 @@ def repair(storage: Storage) -> str:
     )
 
 
-class _Names:
-    """The numbers of the objects in the ledger's folder, ascending; files with other names are ignored."""
-
-    def __init__(self, storage: Storage) -> None:
-        self.commits: list[int] = []
-        self.checkpoints: list[int] = []
-        self.indexes: list[int] = []
-        kinds = {None: self.commits, "checkpoint-": self.checkpoints, "index-": self.indexes}
-        for name in storage.names(FOLDER):
-            if match := _NAME.fullmatch(name):
-                kinds[match[1]].append(int(match[2]))
-
-
-def _read(storage: Storage, names: _Names) -> tuple[LedgerState, int, list[ShardInfo]]:
+def _read(storage: Storage, names: Names) -> tuple[LedgerState, int, list[ShardInfo]]:
     """The sums, the number of the checkpoint they start from, and the shards of the commits after it."""
-    state, covered, shards = LedgerState(), 0, list[ShardInfo]()
-    for number in reversed(names.checkpoints):
-        try:
-            body = _opened(storage, "checkpoint", number)
-        except _Damaged as error:
-            _log.warning("%s; falling back to an older checkpoint or to the commits themselves", error)
-            continue
-        state._add(number, _items_of(body), body)
-        state.failed, state.gone = body.get("failed_commits", []), set(body.get("gone_shards", ()))
-        covered = number
-        break
+    state, shards = state_at_checkpoint(storage, names), list[ShardInfo]()
+    covered = state.last
     tail = [number for number in names.commits if number > covered]
     for expected, number in enumerate(tail, covered + 1):
         if number != expected:
             raise _gone(storage, expected)
-        body = _commit(storage, number)
-        state._add(number, ItemSet(_ranges(body["items"])), body)
-        shards += [ShardInfo(*fields) for fields in body["shards"]]
+        body = commit_body(storage, number)
+        state.add(number, ItemSet(ranges_of(body["items"])), body)
+        shards += shards_in(body)
     return state, covered, shards
+
+
+def state_at_checkpoint(storage: Storage, names: Names) -> LedgerState:
+    """The sums in the last checkpoint that can be read; those of no commit if there is none."""
+    state = LedgerState()
+    for number in reversed(names.checkpoints):
+        try:
+            body = body_of(storage, "checkpoint", number)
+        except BadObject as error:
+            _log.warning("%s; falling back to an older checkpoint or to the commits themselves", error)
+            continue
+        state.add(number, _items_of(body), body)
+        state.failed, state.gone = body.get("failed_commits", []), set(body.get("gone_shards", ()))
+        state.ended = body.get("ended", False)
+        break
+    return state
 
 
 def _items_of(body: Mapping[str, Any]) -> ItemSet:
     """The items in a checkpoint's body."""
     if isinstance(body["items"], list):
-        return ItemSet(_ranges(body["items"]))  # version 1
+        return ItemSet(ranges_of(body["items"]))  # version 1
     items = ItemSet([(0, 1024 * body["whole"])])
     items.add_blocks((block, int.from_bytes(bits)) for block, bits in body["items"].items())
     return items
 
 
-def _indexed(storage: Storage, names: _Names, last: int) -> Iterator[ShardInfo]:
+def _indexed(storage: Storage, names: Names, last: int) -> Iterator[ShardInfo]:
     """The shards of the commits up to ``last``: from indexes, or from the commits where an index is missing."""
     at = 0
     for number in names.indexes:
         if number > last:
             break
         try:
-            body = _opened(storage, "index", number)
-        except _Damaged as error:
+            body = body_of(storage, "index", number)
+        except BadObject as error:
             _log.warning("%s; reading its commits", error)
             continue
         if body["since"] >= at:  # else it overlaps what was read: its commits are read one by one
             yield from _shards_of(storage, at, body["since"])
-            yield from (ShardInfo(*fields) for fields in body["shards"])
+            yield from shards_in(body)
             at = number
     yield from _shards_of(storage, at, last)
 
@@ -387,46 +322,34 @@ def _indexed(storage: Storage, names: _Names, last: int) -> Iterator[ShardInfo]:
 def _shards_of(storage: Storage, since: int, last: int) -> Iterator[ShardInfo]:
     """The shards of the commits after ``since`` up to ``last``."""
     for number in range(since + 1, last + 1):
-        yield from (ShardInfo(*fields) for fields in _commit(storage, number)["shards"])
+        yield from shards_in(commit_body(storage, number))
 
 
-def _commit(storage: Storage, number: int) -> dict[str, Any]:
+def commit_body(storage: Storage, number: int) -> dict[str, Any]:
     """The body of a commit. Raises InputError, which names what is lost with it."""
     try:
-        return _opened(storage, "commit", number)
-    except _Absent:
+        return body_of(storage, "commit", number)
+    except NoObject:
         raise _gone(storage, number) from None
-    except _Damaged as error:
-        raise InputError(
+    except BadObject as error:
+        raise DamagedRun(
             f"{error}: commit {number} is lost, and with it which shards and items it named; "
             f"restore it from a copy; or {repair(storage)}"
         ) from None
 
 
-def _gone(storage: Storage, number: int) -> InputError:
-    return InputError(
-        f"{storage.describe(_name('commit', number))}: missing, though later commits exist: commit {number} "
+def _gone(storage: Storage, number: int) -> DamagedRun:
+    return DamagedRun(
+        f"{storage.describe(object_name('commit', number))}: missing, though later commits exist: commit {number} "
         f"is lost, and with it which shards and items it named; restore it from a copy; or {repair(storage)}"
     )
 
 
-class _Damaged(Exception):
-    """An object's bytes are not those that were written."""
-
-
-class _Absent(_Damaged):
-    """The object does not exist."""
-
-
-def _name(kind: str, number: int) -> str:
-    return f"{FOLDER}{'' if kind == 'commit' else kind + '-'}{number:012d}.mp"
-
-
-def _body(commit: Commit, numbers: Sequence[int] = ()) -> dict[str, Any]:
+def body_with(commit: Commit, numbers: Sequence[int] = ()) -> dict[str, Any]:
     """A commit as it is stored; ``numbers`` are its items, ascending."""
     return {
         "shards": list(commit.shards),
-        "items": _packed(numbers),
+        "items": as_gaps(numbers),
         "counters": {name: _held(value) for name, value in commit.counters.items()},
         "digests": {table: (digest % 2**128).to_bytes(16) for table, digest in commit.digests.items()},
         "notes": dict(commit.notes),
@@ -435,66 +358,6 @@ def _body(commit: Commit, numbers: Sequence[int] = ()) -> dict[str, Any]:
     }
 
 
-def _sealed(kind: str, number: int, body: Mapping[str, Any]) -> bytes:
-    version, packed = VERSIONS[kind], bytes(msgpack.packb(body))
-    sealed: bytes = msgpack.packb([MAGIC, version, kind, number, _checksum(version, kind, number, packed), packed])
-    return sealed
-
-
-def _checksum(version: int, kind: str, number: int, packed: bytes) -> bytes:
-    head = f"{MAGIC}/{version}/{kind}/{number}/".encode()
-    return hashlib.blake2b(head + packed, digest_size=16).digest()
-
-
-def _opened(storage: Storage, kind: str, number: int) -> dict[str, Any]:
-    """The body of an object; raises _Damaged, or InputError for a version this t2t does not know."""
-    where = storage.describe(_name(kind, number))
-    try:
-        data = storage.read(_name(kind, number))
-    except InputError as error:
-        if isinstance(error.__cause__, NotAFile):
-            raise _Damaged(str(error)) from None
-        raise
-    if data is None:
-        raise _Absent(f"{where}: gone while the ledger was read")
-    try:
-        magic, version, its_kind, its_number, checksum, packed = msgpack.unpackb(data)
-        whole = magic == MAGIC and checksum == _checksum(version, its_kind, its_number, packed)
-    except (ValueError, TypeError, msgpack.UnpackException):
-        whole = False
-    if not whole:
-        raise _Damaged(f"{where}: truncated or damaged ({len(data)} bytes)")
-    if version > VERSIONS.get(its_kind, 0):
-        raise InputError(
-            f"{where}: written in format {version} of a {kind}, this t2t reads up to {VERSIONS[kind]}; use a newer t2t"
-        )
-    if (its_kind, its_number) != (kind, number):
-        raise _Damaged(f"{where}: holds {its_kind} {its_number}")
-    body: dict[str, Any] = msgpack.unpackb(packed, strict_map_key=False)
-    return body
-
-
 def _held(count: int | float) -> int | float:
     """A count that can be stored: a sum that would not fit stays at the largest one that does."""
     return min(count, _MOST)
-
-
-def _packed(numbers: Iterable[int]) -> list[int]:
-    """Ascending numbers as ranges, alternating gap and length: small numbers, one to three bytes each in msgpack."""
-    flat: list[int] = []
-    end = 0
-    for number in numbers:
-        if number == end and flat:
-            flat[-1] += 1
-        else:
-            flat += (number - end, 1)
-        end = number + 1
-    return flat
-
-
-def _ranges(flat: Sequence[int]) -> Iterable[tuple[int, int]]:
-    end = 0
-    for gap, length in zip(flat[::2], flat[1::2], strict=True):
-        start = end + gap
-        end = start + length
-        yield start, end

@@ -9,8 +9,9 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from t2t_dist.config.settings import Config
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError
 
+from .ledger_objects import FOLDER
 from .migrations import SCHEMA_VERSION
 from .objects.base import Storage
 from .sealed_json import AlteredContent, sealed, unsealed
@@ -49,10 +50,10 @@ def read_manifest(storage: Storage) -> Manifest:
     Raises:
         InputError: it is missing, can't be read, or has a schema version that this t2t does not know.
     """
-    data = storage.read(NAME)
+    check_is_run(storage)
+    check_present(storage)
+    data = storage.read(NAME) or b""
     where = storage.describe(NAME)
-    if data is None:
-        raise InputError(f"{where} does not exist: this is not a run directory; give the --out of an earlier run")
     try:
         raw = orjson.loads(data)
         version = raw.get("schema_version")
@@ -63,12 +64,12 @@ def read_manifest(storage: Storage) -> Manifest:
             )
         return Manifest.model_validate(unsealed(raw))
     except AlteredContent as error:
-        raise InputError(
+        raise DamagedRun(
             f"{where}: {error}; restore it from a copy, or, if you changed it yourself, remove its checksum"
         ) from None
     except (orjson.JSONDecodeError, ValidationError, AttributeError) as error:
         text = " ".join(str(error).split())[:160]
-        raise InputError(f"{where} can't be read ({text}); restore it or start again in another directory") from None
+        raise DamagedRun(f"{where} can't be read ({text}); restore it or start again in another directory") from None
 
 
 def changed_parts(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -79,12 +80,21 @@ def changed_parts(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]
     return ["the domain's database, policy, tools or words, or the run it is made from"]
 
 
-def check_present(storage: Storage) -> None:
-    """Raises InputError: a directory with rows has no manifest, and any run could claim it."""
-    if storage.size(NAME) is None:
+def check_is_run(storage: Storage) -> None:
+    """Raises InputError: a directory that holds neither a manifest nor a ledger."""
+    if storage.size(NAME) is None and not storage.names(FOLDER):
         raise InputError(
-            f"{storage.describe(NAME)} is missing, though the run has rows, so that it is not known which run this is;"
-            " restore it from a copy, or give another --out"
+            f"{storage.describe('').rstrip('/')}: this is not a run directory (it has no {NAME}); give the --out of an"
+            " earlier run"
+        )
+
+
+def check_present(storage: Storage) -> None:
+    """Raises DamagedRun: a directory with a ledger has no manifest, and any run could claim it."""
+    if storage.size(NAME) is None:
+        raise DamagedRun(
+            f"{storage.describe(NAME)} is missing, though the run has a ledger, so that it is not known which run this"
+            " is; restore it from a copy, or give another --out"
         )
 
 

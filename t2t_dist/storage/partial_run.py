@@ -26,7 +26,7 @@ from .manifest import NAME, read_manifest
 from .objects.opening import open_storage
 from .reader import RunReader
 from .rows import SCHEMAS, from_row, one_of
-from .status import STALE_S, read_status
+from .status import STALE_S, doubtful_end, read_status
 
 #: Notes shown per table; the rest is counted.
 _SHOWN = 2
@@ -46,7 +46,7 @@ class PartialRun:
         self.path = path
         self.storage = open_storage(path)
         self._notes: list[str] = []
-        self._lost: dict[str, list[str]] = {}
+        self._lost: dict[str, dict[str, str]] = {}  # by table and shard: a part of one may fail again and again
         self.config: Config | None = None
         #: The version of the code that wrote it, and its source (the domain's fingerprint first).
         self.code = self.origin = ""
@@ -86,6 +86,8 @@ class PartialRun:
         except InputError as error:
             self._notes.append(f"{error}: whether it is finished is not known")
             return None
+        if doubt := doubtful_end(self.storage, status, self.run_id, self.state):
+            self._notes.append(doubt)
         if status is None or status.get("run_id") != self.run_id or status.get("state") in ("finished", None):
             return status
         items = status.get("items", {})
@@ -102,9 +104,11 @@ class PartialRun:
     def notes(self) -> list[str]:
         """What limits this reading of the run, one line each."""
         found = list(self._notes)
-        for table, lost in self._lost.items():
-            more = f" (and {len(lost) - _SHOWN} more shards of {table})" if len(lost) > _SHOWN else ""
-            found += [*lost[: _SHOWN - 1], f"{lost[min(_SHOWN, len(lost)) - 1]}{more}"] if lost else []
+        for table, by_shard in self._lost.items():
+            lost = list(by_shard.values())
+            found += lost[:_SHOWN]
+            if len(lost) > _SHOWN:
+                found[-1] += f" (and {len(lost) - _SHOWN} more shards of {table})"
         return found
 
     @property
@@ -124,10 +128,7 @@ class PartialRun:
         filter: ds.Expression | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The record batches of a table that can be read; each shard that can't becomes a note."""
-        lost: list[str] = []
-        yield from self._reader.batches(table, columns, filter, lost)
-        known = self._lost.setdefault(table, [])
-        known += [why for why in lost if why not in known]
+        yield from self._reader.batches(table, columns, filter, self._lost.setdefault(table, {}))
 
     @cached_property
     def source(self) -> PartialRun | None:

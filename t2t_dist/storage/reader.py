@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError
 
 from . import migrations
-from .ledger import RunState, ShardInfo, read_state, repair
+from .ledger import RunState, read_state, repair
+from .ledger_objects import ShardInfo
 from .objects.base import Storage
 from .shard import Shard
 from .status import commits_known, cut_short
@@ -34,7 +35,7 @@ class RunReader:
         self.state: RunState = read_state(storage)
         if why := cut_short(storage, known, self.state.last):
             if lost is None:
-                raise InputError(why)
+                raise DamagedRun(why)
             lost.append(why)
 
     def shards(self, name: str) -> list[Shard]:
@@ -52,7 +53,7 @@ class RunReader:
         name: str,
         columns: Sequence[str] | None = None,
         filter: ds.Expression | None = None,
-        lost: list[str] | None = None,
+        lost: dict[str, str] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """The table's rows one by one, in memory of a few batches; see :meth:`batches`."""
         for batch in self.batches(name, columns, filter, lost):
@@ -63,12 +64,12 @@ class RunReader:
         name: str,
         columns: Sequence[str] | Mapping[str, ds.Expression] | None = None,
         filter: ds.Expression | None = None,
-        lost: list[str] | None = None,
+        lost: dict[str, str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The table's record batches one by one; ``filter`` is a pyarrow expression.
 
         Raises InputError for a shard that is missing, damaged or of a newer schema version. With ``lost``, it is
-        skipped and the reason appended there, one line per shard.
+        skipped and the reason kept there, one line per shard.
         """
         check = _SameColumns(self._storage)
         for shard in self.shards(name):
@@ -78,7 +79,7 @@ class RunReader:
             except InputError as error:
                 if lost is None:
                     raise
-                lost.append(str(error))
+                lost.setdefault(shard.info.file, str(error))
 
     def unchecked_note(self, path: str) -> list[str]:
         """A line on shards that have no checksums, since they were written before there were any; none if all have."""
@@ -89,9 +90,9 @@ class RunReader:
         )
         return [f"{what} in them may go unnoticed here; `t2t verify {path}` compares their rows"] if without else []
 
-    def _lost(self, shard: ShardInfo, what: str) -> InputError:
+    def _lost(self, shard: ShardInfo, what: str) -> DamagedRun:
         """What is wrong with a shard, what is lost with it, and what to do."""
-        return InputError(
+        return DamagedRun(
             f"{self._storage.describe(shard.file)}: {what}; {shard.rows} rows of table {shard.table} are lost with it; "
             f"restore the file from a copy; or {repair(self._storage)}"
         )

@@ -40,7 +40,7 @@ BEAT_S = 5.0
 #: An owner on another machine is dead after this long without a beat: twelve beats, to tolerate a slow disk.
 STALE_S = 60.0
 
-_FOLDER = "lock/"
+FOLDER = "lock/"
 _NAME = re.compile(r"lock/(\d{12})\.json")
 
 
@@ -172,11 +172,16 @@ class RunLock:
         )
 
     def _read(self, name: str) -> tuple[bytes | None, Owner | None]:
-        data = self._storage.read(name)
+        try:
+            data = self._storage.read(name)
+        except StoreUnavailable:
+            raise
+        except InputError as error:  # a pipe, a folder: no driver has put it there
+            raise InputError(f"{error}; remove it if no driver is at work") from None
         return data, None if data is None else _owner_of(data)
 
     def _numbers(self) -> list[int]:
-        return [int(match[1]) for name in self._storage.names(_FOLDER) if (match := _NAME.fullmatch(name))]
+        return [int(match[1]) for name in self._storage.names(FOLDER) if (match := _NAME.fullmatch(name))]
 
     def _highest(self) -> int:
         return max(self._numbers(), default=0)
@@ -188,7 +193,7 @@ class RunLock:
 def unreadable_locks(storage: Storage) -> list[str]:
     """Names of lock objects that are not what a driver writes."""
     found = []
-    for name in filter(_NAME.fullmatch, storage.names(_FOLDER)):
+    for name in filter(_NAME.fullmatch, storage.names(FOLDER)):
         try:
             data = storage.read(name)
         except StoreUnavailable:
@@ -208,7 +213,7 @@ def _owner_of(data: bytes) -> Owner | None:
 
 
 def _name(number: int) -> str:
-    return f"{_FOLDER}{number:012d}.json"
+    return f"{FOLDER}{number:012d}.json"
 
 
 def _who(owner: Owner) -> str:

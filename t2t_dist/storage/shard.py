@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.ipc
 
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError, StoreUnavailable
 
-from .ledger import ShardInfo
+from .ledger_objects import ShardInfo
 from .migrations import is_current, lift, schema_version
 from .objects.base import Storage
 from .objects.blocks import BLOCK, AlteredBytes, CheckedFile, altered_blocks, as_bytes
@@ -164,7 +164,12 @@ class Shard:
                 yield batch
 
     def _check_size(self) -> None:
-        size = self._storage.size(self.info.file)
+        try:
+            size = self._storage.size(self.info.file)
+        except StoreUnavailable:
+            raise
+        except InputError as error:
+            raise self.lost(f"unreadable ({error})") from None
         if size is None:
             raise self.lost("missing")
         if size != self.info.bytes:
@@ -190,7 +195,7 @@ class Shard:
         """The error for this shard, from what is wrong with it."""
         if self._lost_error is not None:
             return self._lost_error(self.info, what)
-        return InputError(f"{self.info.file}: {what}; its {self.info.rows:,} rows of {self.info.table} can't be shown")
+        return DamagedRun(f"{self.info.file}: {what}; its {self.info.rows:,} rows of {self.info.table} can't be shown")
 
 
 def _select(table: pa.Table, names: Sequence[str] | None) -> pa.Table:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError
 
+from .ledger import LedgerState
 from .objects.base import Storage
 from .sealed_json import sealed, unsealed
 
@@ -18,6 +21,89 @@ NAME = "status.json"
 ASKED, STACKS = "status-wanted.json", "status-stacks.json"
 #: A running driver writes every 5 s; after this long without, it is gone or its store is out of reach.
 STALE_S = 30.0
+
+
+#: Seconds since 1970, within what a date can be made of.
+_Moment = Annotated[float, Field(ge=0, le=1e11)]
+_Seconds = Annotated[float, Field(ge=0, le=1e11)]
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    """A part of the status: what it lacks has its default, what is not known here is left out."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Items(_Part):
+    total: _Count = 0
+    done: _Count = 0
+    poisoned: _Count = 0
+    waiting: _Count = 0
+    unfinished: _Count = 0
+    uncommitted: _Count = 0
+    workers_lost: _Count = 0
+    requeued: _Count = 0
+
+
+class _Worker(_Part):
+    rss_mb: float = 0.0
+    node: str = ""
+
+
+class _Slow(_Part):
+    episode: str = ""
+    task: str = ""
+    agent: str = ""
+    attempt: _Count = 0
+    turns: _Count = 0
+    age_s: float = 0.0
+    split_s: dict[str, float] = {}
+
+
+class _Engine(_Part):
+    engine: str = ""
+    pool: str = ""
+    state: str = ""
+    restarts: _Count = 0
+    url: str = ""
+    pid: int | None = None
+    log: str = ""
+    limit: int | float | None = None
+    notes: list[str] = []
+    metrics: dict[str, float] = {}
+    #: When, the state, and why.
+    timeline: list[tuple[_Moment, str, str]] = []
+
+
+class _Status(_Part):
+    """What is read of a status: whatever a command uses of it has its type, whoever wrote it."""
+
+    run_id: str = ""
+    state: str = ""
+    why: str = ""
+    at: _Moment
+    began: _Moment = 0.0
+    host: str = ""
+    pid: int | None = None
+    commits: _Count = 0
+    elapsed_s: _Seconds = 0.0
+    items: _Items = _Items()
+    counts: dict[str, int | float] = {}
+    yields: dict[str, float] = {}
+    workers: dict[str, _Worker] = {}
+    lag_ms: float = 0.0
+    waiting_for: str = ""
+    notes: list[str] = []
+    slowest: list[_Slow] = []
+    metrics: str = ""
+    engines: list[_Engine] = []
+
+
+class _Stacks(_Part):
+    """A driver's answer to a request for stacks."""
+
+    workers: dict[str, list[str]]
 
 
 class StatusFile:
@@ -48,25 +134,26 @@ def read_status(storage: Storage) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        status: dict[str, Any] = unsealed(orjson.loads(data))
-        status["age_s"] = max(0.0, time.time() - status["at"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
+        found = _Status.model_validate(unsealed(orjson.loads(data)))
+    except (ValueError, RecursionError):
+        raise DamagedRun(
             f"{storage.describe(NAME)} can't be read; a driver at work writes it again, and the rest of the run is read"
             " without it"
         ) from None
-    return status
+    return found.model_dump() | {"age_s": max(0.0, time.time() - found.at)}
 
 
-def corrected(storage: Storage, state: str, why: str, commits: int) -> None:
-    """Correct a status that no driver writes any more; one that can't be read is removed."""
+def corrected(storage: Storage, run_id: str, state: str, why: str, commits: int) -> None:
+    """Write what is true into a status that no driver writes any more, or in place of one that can't be read."""
+    right: dict[str, Any] = {"state": state, "why": why, "commits": commits}
     try:
         status = read_status(storage)
     except InputError:
-        return storage.delete(NAME)
-    right = {"state": state, "why": why, "commits": commits}
-    if status is not None and any(status.get(name) != value for name, value in right.items()):
-        del status["age_s"]
+        status = None
+    if status is None or status["run_id"] != run_id:
+        status = {"run_id": run_id, "at": time.time()}
+    if any(status.get(name) != value for name, value in right.items()):
+        status.pop("age_s", None)
         storage.replace(NAME, sealed(status | right))
 
 
@@ -74,10 +161,9 @@ def commits_known(storage: Storage) -> int:
     """The number of the last commit that the status knows of; 0 if it is not known. To be read before the ledger, which
     only grows."""
     try:
-        known = (read_status(storage) or {}).get("commits")
+        return int((read_status(storage) or {"commits": 0})["commits"])
     except InputError:
         return 0
-    return known if isinstance(known, int) else 0
 
 
 def cut_short(storage: Storage, known: int, last: int) -> str:
@@ -89,6 +175,19 @@ def cut_short(storage: Storage, known: int, last: int) -> str:
         f"{storage.describe('')}: its ledger ends at commit {last}, but {NAME} knows of {known}: the last"
         f" {known - last} are missing, and with them their rows; restore them from a copy, or go on without them: the"
         " command that made the run makes their items again"
+    )
+
+
+def doubtful_end(storage: Storage, status: Mapping[str, Any] | None, run_id: str, state: LedgerState) -> str:
+    """Why it is not known whether the ledger is whole to its end; empty if the status or the ledger itself tells."""
+    if status is not None and (not run_id or status["run_id"] in (run_id, "")):
+        return ""
+    if state.whole:
+        return ""
+    what = "is missing" if status is None else f"is that of another run ({status['run_id']})"
+    return (
+        f"{storage.describe(NAME)} {what}, and the ledger does not end as a driver ends it: the run was not finished,"
+        " or its last commits are missing; the command that made the run completes it"
     )
 
 
@@ -134,8 +233,10 @@ def ask_for_stacks(storage: Storage, wait_s: float = 30.0) -> dict[str, list[str
     while time.monotonic() < end:
         data = storage.read(STACKS)
         if data is not None:
-            found: dict[str, list[str]] = orjson.loads(data)["workers"]
-            return found
+            try:
+                return _Stacks.model_validate_json(data).workers
+            except ValidationError:
+                raise InputError(f"{storage.describe(STACKS)} is not what a driver answers; ask again") from None
         time.sleep(0.2)
     storage.delete(ASKED)
     raise InputError(f"{storage.root}: no driver answered within {wait_s:g} s; is one running?")

@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from .ledger import LedgerState, ShardInfo, shards_of
+from .ledger import LedgerState, shards_of
+from .ledger_objects import ShardInfo
 from .migrations import stamped
 from .objects.base import ShardFile, Storage
 from .row_digest import without_half_pairs

@@ -99,5 +99,12 @@ def _store(items: list[Imported], out: str, config: Config, identity: str, sourc
             else:
                 counters[f"rejected.{item.task.reasons[0]}"] += 1
                 counters[f"tasks_rejected.{item.task.intent}"] += 1
-        commit = Commit(shards=writer.flush(), items=range(1), counters=dict(counters), digests={"tasks": digest})
-        ledger.append(commit)
+        ledger.append(
+            Commit(
+                shards=writer.flush(),
+                items=range(1),
+                counters=dict(counters),
+                digests={"tasks": digest},
+                notes={"ended": "imported"},
+            )
+        )

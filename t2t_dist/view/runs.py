@@ -26,12 +26,12 @@ from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.storage.ledger import RunState, advance, read_state
 from t2t_dist.storage.manifest import NAME as MANIFEST
-from t2t_dist.storage.manifest import Manifest, read_manifest
+from t2t_dist.storage.manifest import Manifest, check_is_run, read_manifest
 from t2t_dist.storage.objects.base import resolved
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.rows import from_row
 from t2t_dist.storage.shard import Shard
-from t2t_dist.storage.status import STALE_S, cut_short, read_status
+from t2t_dist.storage.status import STALE_S, cut_short, doubtful_end, read_status
 
 from .index import EPISODE_COLUMNS, TASK_COLUMNS, episode_index, task_index
 
@@ -73,9 +73,7 @@ class ViewedRun:
         self._read_manifest()
 
     def _read_manifest(self) -> None:
-        data = self.storage.read(MANIFEST)
-        if data is None and not self.storage.names("ledger/"):
-            raise InputError(f"{self.path}: this is not a run directory; give the --out of an earlier run")
+        check_is_run(self.storage)
         try:
             self.manifest = read_manifest(self.storage)
             self._described = self.manifest.model_dump(mode="json")
@@ -83,8 +81,8 @@ class ViewedRun:
             # Of another version, or damaged: what can be read of it still describes the run.
             self._problems.append(f"{error}. The run and its rows are shown as far as they can be read")
             try:
-                raw = orjson.loads(data or b"{}")
-            except orjson.JSONDecodeError:
+                raw = orjson.loads(self.storage.read(MANIFEST) or b"{}")
+            except (orjson.JSONDecodeError, InputError):
                 raw = {}
             self._described = raw if isinstance(raw, dict) else {}
 
@@ -129,7 +127,7 @@ class ViewedRun:
                 return changed
             except InputError as error:
                 self._broken(error)
-            known = (self.status or {}).get("commits", 0)
+            known = self.status["commits"] if self.status else 0
             if not self._ledger_broken and (why := cut_short(self.storage, known, self.state.last)):
                 self._problems.append(why)
         try:
@@ -176,7 +174,9 @@ class ViewedRun:
 
     @property
     def problems(self) -> list[str]:
-        found = list(dict.fromkeys([*self._problems, *filter(None, [self._status_problem])]))
+        unknown = self.opened and not self._ledger_broken and not self._status_problem
+        doubt = doubtful_end(self.storage, self.status, self.run_id, self.state) if unknown else ""
+        found = list(dict.fromkeys([*self._problems, *filter(None, [self._status_problem, doubt])]))
         more = len(found) - _SHOWN_PROBLEMS
         return found[:_SHOWN_PROBLEMS] + ([f"... and {more:,} more like these"] if more > 0 else [])
 

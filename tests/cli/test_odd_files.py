@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.models.recorded import RecordedChat, Recorder
+from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.run_lock import RunLock
 from t2t_dist.storage.status import StatusFile
@@ -48,33 +50,82 @@ def whole(tmp_path_factory: pytest.TempPathFactory, desk: Made) -> Path:
     return run
 
 
+#: What refuses a run in which something else stands here; what checks one exits 1 if it has found damage.
 READING = {
     "run.json": ("report", "verify", "regrade", "show", "export"),
     "status.json": ("status",),
-    "ledger": ("report", "verify", "regrade", "show", "export"),
-    "episodes": ("regrade",),
-    "tasks": ("verify", "show"),
+    "ledger": ("report", "verify 1", "regrade 1", "show", "export"),
+    "episodes": ("regrade 1",),
+    "tasks": ("verify 1", "show"),
     "lock": (),
 }
 
 
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.parent / "nothing")
+
+
+def unreadable(path: Path) -> None:
+    """A file whose reading fails, whoever reads it."""
+    path.symlink_to("/proc/self/mem")
+
+
+#: Makes something else, what is said of it.
+ELSE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "pipe": (os.mkfifo, PIPE),
+    "folder": (os.mkdir, "this is a directory, not a file"),
+    "loop": (link_to_itself, "a link that leads to itself"),
+    "nothing": (link_to_nothing, "this is a link that leads nowhere, not a file"),
+    "unreadable": (unreadable, "the disk could not read or write it"),
+}
+
+
+@pytest.mark.parametrize("kind", ELSE)
 @pytest.mark.parametrize("name", READING)
-def test_of_a_run(name: str, whole: Path, tmp_path: Path) -> None:
+def test_of_a_run(name: str, kind: str, whole: Path, tmp_path: Path) -> None:
     run = shutil.copytree(whole, tmp_path / "run")
     path = run / name
     (path,) = [path] if path.is_file() else list(path.iterdir())
     path.unlink()
-    os.mkfifo(path)
+    make, what = ELSE[kind]
+    make(path)
     flags = {"report": ["--no-html"], "export": ["-f", "sft", "--out", tmp_path / "out"]}
-    for command in READING[name]:
-        said = refusal(command, run, *flags.get(command, []))
+    for command, _, code in (line.partition(" ") for line in READING[name]):
+        said = refusal(command, run, *flags.get(command, []), code=int(code or 2))
         assert path.name in said
-        assert (PIPE in said) == (path.suffix != ".arrow"), said  # a shard has not the size that the ledger has for it
+        # A shard has not the size that the ledger has for it.
+        assert what in said or path.suffix == ".arrow" or kind == "nothing", said
     said = refusal("verify", run, "--files", code=1)
     assert path.name in said
+    assert "files checked, 1 damaged" in said or name == "run.json"
     if name == "lock":
-        with pytest.raises(InputError, match=PIPE), RunLock(open_storage(str(run))):
+        with pytest.raises(InputError, match=f"{what}.*remove it"), RunLock(open_storage(str(run))):
             pass
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "nothing"])
+def test_in_place_of_what_a_driver_writes_next(kind: str, whole: Path, tmp_path: Path) -> None:
+    storage = open_storage(str(shutil.copytree(whole, tmp_path / "run")))
+    make, what = ELSE[kind]
+    ledger = Ledger(storage)
+    make(tmp_path / "run" / "ledger" / "000000000002.mp")
+    with pytest.raises(InputError, match=what):
+        ledger.append(Commit())
+
+
+@pytest.mark.parametrize("name", ["ledger", "lock", "episodes", "tasks"])
+def test_a_file_in_place_of_a_folder(name: str, whole: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(run / name)
+    (run / name).touch()
+    assert name in refusal("verify", run, "--files", code=1)
+    if name == "ledger":
+        for command in ("report", "show", "verify"):
+            assert "a part of this path is a file" in refusal(command, run)
 
 
 def test_of_links_that_lead_to_themselves(whole: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -170,7 +171,24 @@ def test_what_is_shown_of_an_evaluation_is_its_episodes_on_its_source(runs: dict
 
 
 @pytest.mark.parametrize(
-    "status", ["{}", "[]", '{"at": 1, "state": 3}', '{"at": 1, "state": "running", "run_id": "run-1"}']
+    "status",
+    [
+        "{}",
+        "[]",
+        "null",
+        '{"at": 1, "state": 3}',
+        '{"at": null}',
+        '{"at": 1, "items": null}',
+        '{"at": 1, "items": {"done": "a"}}',
+        '{"at": 1, "counts": {"tasks.x": null}}',
+        '{"at": 1, "workers": {"w": []}}',
+        '{"at": 1, "engines": [{"timeline": [[1e300, "a", "b"]]}]}',
+        '{"at": 1, "engines": [{"metrics": {"kv_use": "x"}}]}',
+        '{"at": 1, "slowest": [3]}',
+        '{"at": 1, "elapsed_s": "x", "state": "running"}',
+        '{"at": 1e300}',
+        '{"at": 1, "commits": -4}',
+    ],
 )
 def test_a_status_that_is_none_is_said_in_one_line(tmp_path: Path, status: str) -> None:
     write_run(tmp_path / "run", [])
@@ -181,3 +199,30 @@ def test_a_status_that_is_none_is_said_in_one_line(tmp_path: Path, status: str) 
         if line.startswith("status"):
             assert done.returncode == 2
             assert "status.json can't be read" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "line", ["status RUN", "report RUN", "verify RUN", "verify RUN --files", "show RUN", "view RUN"]
+)
+def test_a_folder_that_is_no_run(line: str, tmp_path: Path) -> None:
+    """It is the same to all of them."""
+    (tmp_path / "tasks").mkdir()
+    done = here(*(str(tmp_path) if word == "RUN" else word for word in line.split()))
+    said = f"error: {tmp_path}: this is not a run directory (it has no run.json); give the --out of an earlier run\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+def test_damage_is_said_once_and_has_one_exit_code(tmp_path: Path, runs: dict[str, Path]) -> None:
+    """1 where a command checks the run, 2 where one needs what is damaged, 0 where one shows what there is."""
+    run = shutil.copytree(runs["whole"], tmp_path / "run")
+    (shard,) = (run / "episodes").iterdir()
+    data = bytearray(shard.read_bytes())
+    for place in range(0, len(data), 4096):  # each column is damaged in its own place
+        data[place] ^= 1
+    shard.write_bytes(data)
+    for line, code in (("verify", 1), ("verify --files", 1), ("regrade", 1), ("show", 2), ("report --no-html", 0)):
+        command, *flags = line.split()
+        done = here(command, run, *flags)
+        assert done.returncode == code, (line, done.stderr)
+        assert done.stderr.count(shard.name) == 1, (line, done.stderr)
+    assert here("verify", tmp_path / "nowhere").returncode == 2

@@ -54,7 +54,8 @@ def run(shop: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "completion_tokens": 700,
         "ms": 2500,
     }
-    Ledger(storage).append(Commit(counters={f"{head}{kind}": n for kind, n in spent.items()}))
+    counters = {f"{head}{kind}": n for kind, n in spent.items()}
+    Ledger(storage).append(Commit(counters=counters, notes={"ended": "every item is done"}))
     return folder
 
 

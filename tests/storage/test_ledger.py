@@ -22,11 +22,11 @@ from t2t_dist.storage.ledger import (
     RunState,
     ShardInfo,
     advance,
-    drop_commits,
-    entries,
     read_state,
     shards_of,
 )
+from t2t_dist.storage.ledger_objects import VERSIONS, put_together
+from t2t_dist.storage.ledger_repair import drop_commits, entries
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage, open_storage
 
@@ -231,8 +231,8 @@ def test_unknown_files_are_ignored(tmp_path: Path) -> None:
 
 def sealed_as(version: int, kind: str, number: int, body: dict[str, Any]) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ledger_module.VERSIONS, kind, version)
-        return ledger_module._sealed(kind, number, body)
+        patch.setitem(VERSIONS, kind, version)
+        return put_together(kind, number, body)
 
 
 @pytest.mark.parametrize("kind", ["commit", "checkpoint"])
@@ -317,7 +317,7 @@ def test_dropped_commits_leave_the_others(dropped: set[int], spacing: int) -> No
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
         patch.setattr(ledger_module, "CHECKPOINT_EVERY", spacing)
         storage, _ = filled(Path(directory), 9)
-        drop_commits(storage, dropped, "damaged")
+        drop_commits(storage, sorted(dropped), "damaged")
         left = [number for number in range(1, 10) if number not in dropped]
         state = read_state(storage)
         assert [each.file for each in state.shards.get("episodes", [])] == [shard(number).file for number in left]

@@ -112,7 +112,7 @@ def broken(storage: Storage, data: bytes) -> str:
 
 
 def test_a_directory_that_is_no_run(storage: Storage) -> None:
-    with pytest.raises(InputError, match=r"run\.json does not exist: this is not a run directory"):
+    with pytest.raises(InputError, match=r"this is not a run directory \(it has no run\.json\)"):
         read_manifest(storage)
 
 

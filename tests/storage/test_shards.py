@@ -20,7 +20,8 @@ import pytest
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage import migrations
-from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, drop_commits, read_state
+from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
+from t2t_dist.storage.ledger_repair import drop_commits
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader

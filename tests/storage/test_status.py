@@ -70,8 +70,9 @@ def test_what_is_written_is_read_with_its_age(tmp_path: Path) -> None:
     found = read_status(storage)
     assert found is not None
     assert (found["run_id"], found["state"], found["why"]) == ("run-1", "failed", "no such model")
-    assert found["engines"] == [engine()]
-    assert found["items"] == ITEMS
+    (stored,) = found["engines"]
+    assert stored == engine() | {"timeline": [(0.0, "starting", "begun"), (9.0, "healthy", "ready")]}
+    assert found["items"] == {**ITEMS, "waiting": 0, "unfinished": 0}
     assert found["pid"] == os.getpid()
     assert 0 <= found["age_s"] < 60
     assert found["began"] <= found["at"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
-from t2t_dist.core.identity import episode_id
+from t2t_dist.core.identity import code_version, episode_id
 from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.ledger import Commit, Ledger
@@ -83,7 +83,7 @@ def write_run(folder: Path, rows: Iterable[Row], *, kind: str = "generate", **se
     """A run on the library that resulted in these rows."""
     storage = create_storage(str(folder))
     config: Config = load_config(None, {"domain": LIBRARY, **settings})
-    fields = {"kind": kind, "code": "0", "source": "s", "results": config.results_part()}
+    fields = {"kind": kind, "code": code_version(), "source": "s", "results": config.results_part()}
     claim(storage, Manifest(run_id="run-1", config=config, **fields))
     writer, digests, counters = ShardWriter(storage, SCHEMAS, "w0"), dict[str, int](), Counter[str]()
     for table, row in rows:

@@ -66,7 +66,7 @@ def test_what_a_resumed_run_took_back_is_shown_no_more(tmp_path: Path) -> None:
     clean(storage, ledger.state)
     table, row = played(made, task)
     writer.add(table, [row])
-    ledger.append(Commit(shards=writer.flush(), items=[7]))
+    ledger.append(Commit(shards=writer.flush(), items=[7], notes={"ended": ""}))
     run.refresh(60)
     assert (run.tasks.rows, run.episodes.rows, run.problems) == (1, 1, [])
     assert run.episodes.read(0)["episode_id"] == row["episode_id"]

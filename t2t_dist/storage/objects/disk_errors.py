@@ -16,7 +16,9 @@ _REASONS = {
     errno.EPERM: "permission denied; choose another directory or change its permissions",
     errno.ENOTDIR: "a part of this path is a file, not a directory; choose another directory",
     errno.EEXIST: "a file stands where a directory should be; choose another run directory",
-    errno.EISDIR: "this is a directory where a file should be; choose another run directory",
+    errno.EISDIR: "this is a directory where a file should be; remove it, or choose another run directory",
+    errno.EIO: "the disk could not read or write it; try again, or restore it from a copy",
+    errno.ELOOP: "a link that leads to itself; restore the file from a copy",
     errno.ENOENT: "no such file or directory; was the run directory moved or deleted meanwhile?",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from t2t_dist.core.errors import InputError
-from t2t_dist.environments.files import read_file
+from t2t_dist.environments.files import open_file, read_file
 
 from .base import TEMPORARY, ShardFile, Storage, Written
 from .blocks import SummedSink
@@ -20,6 +21,8 @@ from .disk_errors import explained
 
 #: Most bytes of an object that is read whole; shards are not.
 _MOST = 1 << 30
+#: Names of objects end in a type; those of folders do not.
+_OBJECT = re.compile(r"\.(arrow|json|mp)$")
 #: Errors of os.link on file systems without hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -31,6 +34,12 @@ def _sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _raised(error: OSError) -> None:
+    """What can't be listed is not empty, unless it has gone meanwhile."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 class LocalStorage(Storage):
@@ -85,7 +94,7 @@ class LocalStorage(Storage):
                 try:
                     os.link(temporary, path)
                 except FileExistsError:
-                    return False
+                    return self._stands(path)
                 except OSError as error:
                     if error.errno not in _NO_LINKS:
                         raise
@@ -94,12 +103,18 @@ class LocalStorage(Storage):
                     try:
                         self._write(path, data)
                     except FileExistsError:
-                        return False
+                        return self._stands(path)
         finally:
             os.unlink(temporary)
         with explained(path):
             _sync_directory(os.path.dirname(path))
         return True
+
+    @staticmethod
+    def _stands(path: str) -> bool:
+        """False: an object has this name already. Raises OSError: something that nobody has put there."""
+        os.close(open_file(path))
+        return False
 
     def replace(self, name: str, data: bytes, *, wait: bool = True) -> None:
         path = self._path(name)
@@ -121,19 +136,22 @@ class LocalStorage(Storage):
         with explained(path):
             try:
                 return os.stat(path).st_size
-            except FileNotFoundError:
-                return None
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    raise
+                return 0 if os.path.islink(path) else None  # a link that leads nowhere stands there all the same
 
     def names(self, prefix: str = "") -> list[str]:
         found: list[str] = []
         top = os.path.normpath(self.describe(prefix.rpartition("/")[0]))
         with explained(top):
-            for path, folders, files in os.walk(top):
+            for path, folders, files in os.walk(top, onerror=_raised):
                 if path == self.root and TEMPORARY in folders:
                     folders.remove(TEMPORARY)
                 inside = os.path.relpath(path, self.root).replace(os.sep, "/")
                 start = "" if inside == "." else inside + "/"
-                found.extend(start + file for file in files)
+                # A folder in place of an object is one that can't be read, and not one that is not there.
+                found.extend(start + file for file in (*files, *filter(_OBJECT.search, folders)))
         return sorted(name for name in found if name.startswith(prefix))
 
     def delete(self, name: str) -> None:

@@ -121,7 +121,11 @@ for path in (sys.argv[1], sys.argv[1] + "/run"):
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(errno.ENOSPC, "the disk is full; free some space"), (errno.EROFS, "read-only"), (errno.EIO, "Input/output")],
+    [
+        (errno.ENOSPC, "the disk is full; free some space"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "could not read or write it"),
+    ],
 )
 def test_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str) -> None:
     storage = create_storage(tmp_path)

@@ -77,7 +77,7 @@ def test_rows_and_ledger_and_clean_up(storage: Storage) -> None:
     writer, ledger = ShardWriter(storage, {"tasks": SCHEMA}, "w1"), Ledger(storage)
     for number in range(3):
         writer.add("tasks", [{"number": number, "text": "x" * 1000}])
-        ledger.append(Commit(shards=writer.flush(), items=[number]))
+        ledger.append(Commit(shards=writer.flush(), items=[number], notes={"ended": ""}))
     writer.add("tasks", [{"number": 9, "text": "never committed"}])
     (orphan,) = writer.flush()
     dropped = storage.open_shard("tasks/part-w1-000099-aa.arrow")
