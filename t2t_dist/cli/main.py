@@ -92,7 +92,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Verified tool-calling tasks with controlled intents, and graded rollouts on them.",
-    epilog="Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 no result, 75 stopped and resumable.",
+    epilog="Exit codes: 0 done, 1 a check or gate failed, 2 bad input, 3 no result, 75 stopped and resumable.",
 )
 
 

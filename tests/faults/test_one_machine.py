@@ -63,15 +63,21 @@ def test_sigkill_of_a_worker_and_then_of_the_driver(calm: dict[str, int], brake:
     assert {shard.file for shard in before.shards["tasks"]} <= {shard.file for shard in after.shards["tasks"]}
 
 
-@pytest.mark.parametrize("whole_group", [False, True])
-def test_sigterm_drains_and_the_same_command_resumes(
-    whole_group: bool, calm: dict[str, int], brake: Brake, tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "whole_group"), [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, True)]
+)
+def test_a_signal_drains_and_the_same_command_resumes(
+    number: int, whole_group: bool, calm: dict[str, int], brake: Brake, tmp_path: Path
 ) -> None:
-    """Batch systems and `timeout` signal every process there is; Ray's own would die before the driver has drained."""
+    """Batch systems and `timeout` signal every process there is, and so does a terminal that is closed, which takes no
+    more output either; Ray's own would die before the driver has drained."""
     out = tmp_path / "drained"
     driver = started(out, session=whole_group)
     done = until_committed(out)
-    (os.killpg if whole_group else os.kill)(driver.pid, signal.SIGTERM)
+    if number == signal.SIGHUP:
+        assert driver.stderr is not None
+        driver.stderr.close()
+    (os.killpg if whole_group else os.kill)(driver.pid, number)
     brake.release()
     ended(driver, 75)
     assert done < items_done(out) < ITEMS, "what was in hand is finished, and nothing else is begun"

@@ -65,7 +65,7 @@ def until_said(process: subprocess.Popen[str], text: str) -> None:
 def ended(process: subprocess.Popen[str], code: int) -> str:
     """The rest of its stderr, once it has ended as it should."""
     assert process.stderr is not None
-    stderr = process.stderr.read()
+    stderr = "" if process.stderr.closed else process.stderr.read()
     assert process.wait() == code, stderr
     assert "Traceback" not in stderr
     assert not any(key in stderr for key in KEYS.values())
