@@ -81,12 +81,18 @@ def check_files(storage: Storage) -> FileCheck:
     commits = [(entry.number, info) for entry in ledger for info in entry.shards]
     commits += [(number, info) for number, body in again.items() for info in shards_in(body)]
     commits = [(number, info) for number, info in commits if info.file not in gone]
+    rows_of: set[str] = set()
     for number, info in commits:
         found.files += 1
         found.bytes += info.bytes
         found.unchecked += not info.sums
         with _noting(found, info.file, info.rows, number):
-            Shard(storage, info, lambda info, what: InputError(what)).check_all()
+            shard = Shard(storage, info, lambda info, what: InputError(what))
+            shard.check_all()
+            rows_of.update(shard.columns(["run_id"]).to_pydict().get("run_id", ()))
+    if run_id and rows_of - {run_id}:
+        what = f"is of the run {run_id}, and there are rows of {', '.join(sorted(map(str, rows_of - {run_id})))}"
+        found.damaged.append(Damage(MANIFEST, what))
     named = {info.file for _, info in commits}
     shards = (name for name in listed[""] if name.endswith(".arrow") and name.count("/") == 1)
     found.unnamed = sorted(name for name in shards if name not in named)

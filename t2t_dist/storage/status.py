@@ -180,14 +180,16 @@ def cut_short(storage: Storage, known: int, last: int) -> str:
 
 def doubtful_end(storage: Storage, status: Mapping[str, Any] | None, run_id: str, state: LedgerState) -> str:
     """Why it is not known whether the ledger is whole to its end; empty if the status or the ledger itself tells."""
-    if status is not None and (not run_id or status["run_id"] in (run_id, "")):
+    if status is not None and run_id and status["run_id"] not in (run_id, ""):
+        return (
+            f"{storage.describe(NAME)} is of the run {status['run_id']}, and the manifest beside it of {run_id}: one of"
+            " the two files comes from elsewhere; restore it from a copy"
+        )
+    if status is not None or state.whole:
         return ""
-    if state.whole:
-        return ""
-    what = "is missing" if status is None else f"is that of another run ({status['run_id']})"
     return (
-        f"{storage.describe(NAME)} {what}, and the ledger does not end as a driver ends it: the run was not finished,"
-        " or its last commits are missing; the command that made the run completes it"
+        f"{storage.describe(NAME)} is missing, and the ledger does not end as a driver ends it: the run was not"
+        " finished, or its last commits are missing; the command that made the run completes it"
     )
 
 

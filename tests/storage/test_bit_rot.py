@@ -150,6 +150,39 @@ def test_last_commits_that_are_gone_are_missed(tmp_path: Path, desk: Made) -> No
     assert (status["state"], status["commits"]) == ("stopped", 1)
 
 
+def test_status_and_last_commits_that_are_gone_together_are_missed(tmp_path: Path, desk: Made) -> None:
+    storage = write_run(tmp_path / "run", rows_of([desk.one("general")]))
+    Ledger(storage).append(Commit(items=[7]))
+    Ledger(storage).append(Commit(notes={"ended": "every item is done"}))
+    viewed = ViewedRun(str(tmp_path / "run"), "run")
+    viewed.refresh()
+    assert viewed.problems == PartialRun(str(tmp_path / "run")).notes == check_files(storage).damaged == []
+    storage.delete("ledger/000000000003.mp")
+    viewed = ViewedRun(str(tmp_path / "run"), "run")
+    viewed.refresh()
+    (damage,) = check_files(storage).damaged
+    for said in (PartialRun(str(tmp_path / "run")).notes[0], viewed.problems[0], damage.what):
+        assert "the run was not finished, or its last commits are missing" in said
+    repair(storage, check_files(storage), print)
+    assert check_files(storage).damaged == []
+
+
+@pytest.mark.parametrize("name", ["status.json", "run.json"])
+def test_a_file_of_another_run_is_said_to_be(name: str, tmp_path: Path, desk: Made) -> None:
+    storage = write_run(tmp_path / "run", rows_of([desk.one("general")]))
+    StatusFile(storage, "run-1").write("finished", commits=1)
+    other = create_storage(tmp_path / "other")
+    StatusFile(other, "run-2").write("finished", commits=1)
+    other.replace("run.json", read_manifest(storage).model_copy(update={"run_id": "run-2"}).model_dump_json().encode())
+    storage.replace(name, other.read(name) or b"")
+    viewed = ViewedRun(str(tmp_path / "run"), "run")
+    viewed.refresh()
+    for said in (PartialRun(str(tmp_path / "run")).notes[0], viewed.problems[0], check_files(storage).damaged[0].what):
+        assert "one of the two files comes from elsewhere" in said
+    storage.delete("status.json")
+    assert [damage.file for damage in check_files(storage).damaged] == ["run.json"] * (name == "run.json")
+
+
 def test_a_status_that_is_altered_is_said_to_be(tmp_path: Path, desk: Made) -> None:
     storage = write_run(tmp_path / "run", rows_of([desk.one("general")]))
     StatusFile(storage, "run-1").write("stopped", items={"done": 3, "total": 9})
