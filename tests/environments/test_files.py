@@ -17,7 +17,7 @@ ODD = {
     "folder": "this is a directory, not a file",
     "socket": "this is a socket, not a file",
     "device": "this is a device, not a file",
-    "dangling": "No such file or directory",
+    "dangling": "this is a link that leads nowhere, not a file",
     "loop": "Too many levels of symbolic links",
 }
 
