@@ -14,6 +14,8 @@ import orjson
 
 #: Levels of nesting that are read. No tool needs as many, and common parsers of servers stop here.
 DEPTH = 64
+#: Under this name an object holds the text of arguments that are none: where a message can hold objects only.
+MALFORMED = "malformed_arguments"
 #: The fewest digits of a whole number that may not fit into 64 bits.
 _LONG = re.compile(r"\d{19}")
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 64) - 1

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import orjson
-
 from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, offers_more, refuses
 from t2t_dist.core.text_calls import call_in_text
@@ -389,7 +387,8 @@ def _call(name: str, arguments: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return _short(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
+    # Not orjson, which writes no number of any size; tau2's tools take such ones.
+    return _short(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def _short(text: str) -> str:

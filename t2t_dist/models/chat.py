@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import orjson
 
 from t2t_dist.core.schema import ToolCall
-from t2t_dist.environments.json_text import Unreadable, read_json
+from t2t_dist.environments.json_text import MALFORMED, Unreadable, read_json
 
 
 class Usage(NamedTuple):
@@ -109,7 +109,7 @@ def sendable_arguments(arguments: str) -> str:
             return arguments
     except Unreadable:
         pass
-    return orjson.dumps({"malformed_arguments": arguments}).decode()
+    return orjson.dumps({MALFORMED: arguments}).decode()
 
 
 class ChatModel(Protocol):

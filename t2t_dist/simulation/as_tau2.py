@@ -14,7 +14,7 @@ import orjson
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, InputError
 from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Task, Turn
-from t2t_dist.environments.adapters.tau2.domain import Tau2Domain, parsed_arguments
+from t2t_dist.environments.adapters.tau2.domain import Tau2Domain, replayable_arguments
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, USER
 from t2t_dist.models.chat import ChatModel, Reply
@@ -89,7 +89,7 @@ class _Tau2View(View):
                 {
                     "id": call.id,
                     "name": call.name,
-                    "function": {"name": call.name, "arguments": json.dumps(parsed_arguments(call.arguments) or {})},
+                    "function": {"name": call.name, "arguments": json.dumps(replayable_arguments(call.arguments))},
                     "type": "function",
                 }
                 for call in reply.tool_calls

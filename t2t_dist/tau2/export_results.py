@@ -15,7 +15,7 @@ from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version
 from t2t_dist.core.schema import Task, Turn
-from t2t_dist.environments.adapters.tau2.domain import parsed_arguments
+from t2t_dist.environments.adapters.tau2.domain import replayable_arguments
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
 from t2t_dist.storage.rows import turn_of
@@ -171,7 +171,7 @@ def messages(turns: Sequence[Turn], started: float) -> list[dict[str, Any]]:
             continue
         waiting = [f"{number}_{place}_{call.id}" for place, call in enumerate(turn.tool_calls)]
         calls = [
-            {"id": identity, "name": call.name, "arguments": parsed_arguments(call.arguments) or {}, "requestor": who}
+            {"id": identity, "name": call.name, "arguments": replayable_arguments(call.arguments), "requestor": who}
             for identity, call in zip(waiting, turn.tool_calls, strict=True)
         ]
         usage = {"prompt_tokens": turn.prompt_tokens, "completion_tokens": turn.completion_tokens}

@@ -6,6 +6,7 @@ names them; with ours it is rejected.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +26,9 @@ from .task_format import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_o
 Grading = Literal["tau2", "own"]
 #: The reason of a rejected task that is set in another database than the domain's.
 OTHER_DATABASE = "other_database"
+_OTHER_GOLD = "the grader's side is not what replaying the gold gives; what an earlier version imported, import again"
+#: The reason for which earlier versions rejected tasks that continue a conversation.
+CONTINUES = "message_history"
 
 
 class Raised(NamedTuple):
@@ -128,18 +132,34 @@ def reimport(domain: Domain, task: Task) -> Task:
     raw = raw_of(task)
     if raw is None:
         raise InputError(f"{task.task_id} was imported, and its row does not hold what from")
-    if task.reasons == [OTHER_DATABASE]:
-        return task  # by the whole file it was decided, which is not here
+    if task.reasons in ([OTHER_DATABASE], [CONTINUES]):
+        return task  # decided by the whole file, which is not here; or before this could be played
     grading: Grading = "tau2" if PART in task.grader.basis else "own"
     now = import_task(domain, task.domain, raw, task.index, grading).task
     if now.grader.initial != task.grader.initial and now.reasons != ["bad_initial_state"]:
         return _rejected(task, OTHER_DATABASE, "the domain's database is not the one the task was imported on")
-    if now.grader != task.grader:
-        return _rejected(task, "gold_differs", "the grader's side is not what replaying the gold gives")
+    if _compared(now.grader) != _compared(task.grader):
+        return _rejected(task, "gold_differs", _OTHER_GOLD)
+    # Earlier versions told the customer the name in the database.
+    if task.user.name and task.user.name in ("a customer", domain.profile(domain.world(), task.customer).name):
+        now.user.name = task.user.name
     if now.user != task.user or (now.intent, now.customer) != (task.intent, task.customer):
         return _rejected(task, "sides_differ", "the customer's side is not the imported task's")
     task.certificate, task.verdict, task.reasons, task.detail = now.certificate, now.verdict, now.reasons, now.detail
     return task
+
+
+def _compared(grader: GraderSide) -> GraderSide:
+    """A grader's side without the layout of the gold's results as JSON, in which earlier versions differ."""
+    gold = [call.model_copy(update={"result": _read(call.result)}) for call in grader.gold]
+    return grader.model_copy(update={"gold": gold})
+
+
+def _read(result: str | None) -> Any:
+    try:
+        return None if result is None else json.loads(result)
+    except ValueError:
+        return result
 
 
 def _rejected(task: Task, reason: str, detail: str) -> Task:

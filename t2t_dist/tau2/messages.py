@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Turn
-from t2t_dist.environments.adapters.tau2.domain import parsed_arguments
+from t2t_dist.environments.adapters.tau2.domain import replayable_arguments
 from t2t_dist.environments.tools import USER
 
 
@@ -29,7 +29,7 @@ class Message(NamedTuple):
 
 
 def of_turns(turns: Sequence[Turn]) -> list[Message]:
-    """Messages from our turns. Arguments that are no JSON object become empty: tau2 has no place for others."""
+    """Messages from our turns."""
     found = []
     for place, turn in enumerate(turns):
         if turn.role == "tool":
@@ -39,7 +39,7 @@ def of_turns(turns: Sequence[Turn]) -> list[Message]:
         made = [
             Asked(
                 call.name,
-                parsed_arguments(call.arguments) or {},
+                replayable_arguments(call.arguments),
                 role,
                 answers[n].content or "" if n < len(answers) else None,
             )

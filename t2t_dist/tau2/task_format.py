@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import CallPattern, Task
 from t2t_dist.environments.files import read_text
+from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.tools import problems
 
 from . import IMPORTED
@@ -140,11 +141,9 @@ def read_tasks(file: str) -> list[dict[str, Any]]:
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}; {what}") from None
     try:
         lines = file.endswith(".jsonl")
-        data = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{file} is not JSON: {error}") from None
-    except RecursionError:
-        raise InputError(f"{file} is nested too deeply") from None
+        data = [read_json(line) for line in text.splitlines() if line.strip()] if lines else read_json(text)
+    except Unreadable as error:
+        raise InputError(f"{file} is {error}") from None
     tasks = data.get("tasks") if isinstance(data, dict) else data
     if not isinstance(tasks, list):
         raise InputError(f"{file} must hold a list of tasks, or an object with one under 'tasks'")

@@ -161,7 +161,7 @@ def test_each_tool_message_answers_its_call_by_id(toy: Domain) -> None:
     assert answers == calls[:-1]
     assert len(set(calls)) == len(calls)
     assert all(message["tool_calls"] is None or message["tool_calls"] for message in found if message["role"] != "tool")
-    assert found[-1]["tool_calls"][0]["arguments"] == {}
+    assert found[-1]["tool_calls"][0]["arguments"] == {"malformed_arguments": "not JSON"}
     own = messages(conversation(toy, cancels=False).turns, 0.0)
     assert [m["requestor"] for m in own if m["role"] == "tool"] == ["user"]
     assert [m["turn_idx"] for m in own] == list(range(len(own)))

@@ -14,6 +14,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.prompts.render import user_prompt
 from t2t_dist.core.schema import Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
+from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.parts import ENDED
 from t2t_dist.pipeline.recheck import reverify
@@ -136,6 +137,22 @@ def test_verifying_again_gives_the_same_and_finds_what_was_changed(toy: Domain, 
     forged.raw = None
     with pytest.raises(InputError, match="does not hold what from"):
         reimport(toy, forged)
+
+
+def test_what_an_earlier_version_imported_is_still_verified(toy: Domain) -> None:
+    """It told the customer the name in the database, wrote results without spaces, and took no conversations."""
+    earlier = one(toy, raw())
+    earlier.user.name = "Ada Stone"
+    earlier.grader.gold[1].result = json.dumps(json.loads(earlier.grader.gold[1].result), separators=(",", ":"))
+    assert reimport(toy, earlier.model_copy(deep=True)) == earlier
+    forged = earlier.model_copy(deep=True)
+    forged.user.name = "Ben Stone"
+    assert reimport(toy, forged).reasons == ["sides_differ"]
+    forged = earlier.model_copy(deep=True)
+    forged.grader.gold[1].result = earlier.grader.gold[1].result.replace("cancelled", "sent")
+    assert reimport(toy, forged).reasons == ["gold_differs"]
+    rejected = earlier.model_copy(update={"verdict": "rejected", "reasons": ["message_history"]})
+    assert reimport(toy, rejected.model_copy(deep=True)) == rejected
 
 
 def test_where_a_task_begins(toy: Domain, library: Domain) -> None:
@@ -339,6 +356,13 @@ def test_what_refused_calls_leave_behind_counts(toy: Domain) -> None:
     assert (reward, "tau2_differs" in detail) == (0.0, False)  # for ours too: the world is tau2's
 
 
+def test_the_cause_of_a_failure_shows_arguments_that_only_tau2_takes(toy: Domain) -> None:
+    task, talk = one(toy, raw()), Transcript(toy).user("Hi")
+    talk.call("set_amount", '{"order_id": "O1", "amount": [1%s, NaN]}' % (40 * "0"))
+    found = diagnose(toy, task, talk.turns, "user_stop", grade(toy, task, talk.turns, "user_stop"))
+    assert any(f"[1{40 * '0'},NaN]" in finding.detail for finding in found.findings)
+
+
 def test_every_end_of_a_conversation_has_a_name_in_tau2() -> None:
     assert set(TERMINATIONS) == {end.value for end in Termination}
     assert {ours for ours, theirs in TERMINATIONS.items() if theirs in GRADED} == ENDED
@@ -431,6 +455,15 @@ BAD = [
         "evaluation_criteria.actions.0.action_id: field required",
     ),
     (json.dumps([raw("a", evaluation_criteria={"reward_basis": ["LUCK"]})]), "evaluation_criteria.reward_basis.0"),
+    *(
+        (json.dumps([raw("a", evaluation_criteria={"actions": [{**CANCEL, "arguments": {"order_id": odd}}]})]), message)
+        for odd, message in (
+            (10**25, "does not fit into 64 bits"),
+            (float("nan"), "is not JSON"),
+            (json.loads(70 * "[" + 70 * "]"), "is nested deeper than 64 levels"),
+            ("\ud800", "is not JSON"),
+        )
+    ),
 ]
 
 

@@ -293,9 +293,16 @@ def test_our_turns_as_messages(toy: Domain) -> None:
     assert [call.name for call in messages[2].calls] == ["cancel_order", "count_orders"]
     assert messages[2].calls[1].answer == '"12"'
     assert messages[3].calls[0].requestor == "user"
-    assert (messages[4].calls[0].answer, messages[4].calls[0].arguments) == (None, {})
+    assert (messages[4].calls[0].answer, messages[4].calls[0].arguments) == (None, {"malformed_arguments": "[1]"})
     toggle = {"name": "toggle_airplane_mode", "arguments": {}, "requestor": "user"}
     assert judged(toy, task({"actions": [CANCEL, toggle]}), messages[:-1]).reward == 1.0
+
+
+@pytest.mark.parametrize("arguments", ["[]", "null", "{", '{"a": "\\ud800"}', '{"a":' + 70 * "[" + 70 * "]" + "}"])
+def test_a_call_that_was_refused_for_its_arguments_is_refused_when_it_is_made_again(toy: Domain, arguments: str) -> None:
+    talk = Transcript(toy).user("Hi")
+    assert talk.call("toggle_airplane_mode", arguments, seat="user").error
+    assert judged(toy, task({"actions": []}), of_turns(talk.turns), strict=False).reward == 1.0
 
 
 def test_any_domain_is_judged_on_its_worlds(desk: Made) -> None:

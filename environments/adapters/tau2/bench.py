@@ -19,10 +19,12 @@ from pydantic_core import PydanticSerializationError
 
 from ...state import Base, Record, World
 from ...tools import AGENT, USER, problems
-from .tables import ORDER, Attributes, ListedTable, Table, tables_of
+from .tables import ORDER, WHOLE, Attributes, ListedTable, Table, tables_of
 
 #: Marks a live object with unknown content, which has to be loaded again.
 _UNKNOWN: Any = object()
+#: Table of the place in ``_dbs`` of the database that both sides work on: an initial state with data makes it one.
+SHARED = "_shared"
 #: tau2's words for the sides.
 REQUESTORS = {AGENT: "assistant", USER: "user"}
 
@@ -126,6 +128,9 @@ class Bench:
         """The environment in the state of a world; changes are written into the world, as open edits."""
         with self.lock:
             self.attach(world)
+            if (shared := world.get(SHARED, WHOLE)) is not None:
+                for toolkit, _ in self._dbs:
+                    toolkit.db = self._dbs[shared[WHOLE]][1]
             try:
                 yield self.env
             finally:
@@ -173,6 +178,8 @@ class Bench:
         with self.at(world) as env:
             set_up(env, state)
             env.sync_tools()
+            if len(self._dbs) > 1 and env.tools.db is env.user_tools.db:
+                world.put(SHARED, WHOLE, {WHOLE: int(type(env.tools.db) is not type(self._dbs[0][1]))})
         world.seal()
 
 

@@ -15,6 +15,7 @@ from typing_extensions import get_type_hints
 
 from ...base import Domain, Profile
 from ...entities import find_values
+from ...json_text import MALFORMED
 from ...rules import Clause
 from ...state import Base, Record, World
 from ...tools import AGENT, GENERIC, READ, USER, WRITE, Kind, Tool, ToolError, ToolSet
@@ -199,6 +200,12 @@ def parsed_arguments(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def replayable_arguments(text: str) -> dict[str, Any]:
+    """A call's arguments as tau2's messages hold them, objects only. Others become one that its tools refuse, too."""
+    parsed = parsed_arguments(text)
+    return {MALFORMED: text} if parsed is None else parsed
 
 
 def _kind(kit: Any, name: str) -> Kind:

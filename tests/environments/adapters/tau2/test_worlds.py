@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2t_dist.environments.adapters.tau2 import adapted
-from t2t_dist.environments.adapters.tau2.bench import Bench
+from t2t_dist.environments.adapters.tau2.bench import Bench, set_up
 from t2t_dist.environments.adapters.tau2.ground import BenchGround, FreshGround, ground_of
 from t2t_dist.environments.adapters.tau2.naming import Hints
 from t2t_dist.environments.adapters.tau2.tables import ORDER, Tracked
@@ -191,6 +191,26 @@ def test_data_of_a_state_is_laid_over_the_database(toy: Any) -> None:
     assert toy.execute(world, Call("get_order_details", {"order_id": "O1"})).value["status"] == "lost"
     assert world.get("opened", "value") == {"value": 3}
     assert toy.execute(toy.world(), Call("get_order_details", {"order_id": "O1"})).value["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"agent_data": {"opened": 3}},
+        {"user_data": {"phone": {"airplane_mode": True}}},
+        {"agent_data": {"opened": 3}, "user_data": {"opened": 4}},
+    ],
+)
+def test_data_of_a_state_makes_one_database_of_both_sides(toy: Any, data: dict[str, Any]) -> None:
+    """As in tau2: the tools of the side without data find nothing of theirs there."""
+    state, alone = {"initialization_data": data}, Alone()
+    set_up(alone.env, state)
+    world = toy.world_from(state)
+    names = ("check_phone", "toggle_airplane_mode", "check_phone", "count_orders", "turn_bills", "count_orders")
+    answers = [alone.call(Call(name, {}), toy.side_of(name)) for name in names]
+    assert [toy.execute(world, Call(name, {})).content for name in names] == answers
+    assert any("object has no attribute" in answer for answer in answers)
+    assert toy.execute(toy.world(), Call("check_phone", {})).content == Alone().call(Call("check_phone", {}), "user")
 
 
 def test_what_a_toolkit_keeps_beside_its_database_is_a_worlds_own() -> None:
