@@ -299,7 +299,9 @@ def test_our_turns_as_messages(toy: Domain) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["[]", "null", "{", '{"a": "\\ud800"}', '{"a":' + 70 * "[" + 70 * "]" + "}"])
-def test_a_call_that_was_refused_for_its_arguments_is_refused_when_it_is_made_again(toy: Domain, arguments: str) -> None:
+def test_a_call_that_was_refused_for_its_arguments_is_refused_when_it_is_made_again(
+    toy: Domain, arguments: str
+) -> None:
     talk = Transcript(toy).user("Hi")
     assert talk.call("toggle_airplane_mode", arguments, seat="user").error
     assert judged(toy, task({"actions": []}), of_turns(talk.turns), strict=False).reward == 1.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ...rules import Enforced, Handling, Rule, rule
 from ...state import Record, World
@@ -23,9 +24,14 @@ QUOTES = {
     5: "The user can add but not remove checked bags.",
     6: "Cabin cannot be changed if any flight in the reservation has already been flown.",
     7: "Do not compensate if the user is regular member and has no travel insurance and flies (basic) economy.",
+    8: "Do not offer compensation for any other reason than the ones listed above.",
+    9: "Other reservations can be modified without changing the origin, destination, and trip type.",
+    10: "Each extra baggage is 50 dollars.",
 }
 _FLOWN = ("flying", "landed")
 _CABINS = ("basic_economy", "economy", "business")
+#: Checked bags that are free for each passenger in basic economy, by membership; each better cabin has one more.
+_FREE = {"regular": 0, "silver": 1, "gold": 2}
 
 
 def _reservations(world: World, customer: str) -> Iterator[Record]:
@@ -115,10 +121,10 @@ def cancelled_for_a_reason_that_counts(world: World, call: Call, customer: str) 
     if reservation is None or _flown(world, reservation):
         return None
     young = datetime.fromisoformat(reservation["created_at"]) >= world.now - timedelta(hours=24)
-    if young or reservation["cabin"] == "business" or reservation["insurance"] == "yes":
+    if young or reservation["cabin"] == "business" or "cancelled" in _states(world, reservation):
         return None
-    if "cancelled" in _states(world, reservation):
-        return None
+    if reservation["insurance"] == "yes":  # not proposed: with a reason that is covered it would be right
+        return f"for reservation {reservation['reservation_id']} no reason was given that its insurance covers"
     return (
         f"reservation {reservation['reservation_id']} was not booked within the last 24 hours, is no business flight,"
         " has no travel insurance, and was not cancelled by the airline"
@@ -128,7 +134,8 @@ def cancelled_for_a_reason_that_counts(world: World, call: Call, customer: str) 
 @cancelled_for_a_reason_that_counts.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for reservation in _reservations(world, customer):
-        yield Call("cancel_reservation", {"reservation_id": reservation["reservation_id"]})
+        if reservation["insurance"] == "no":
+            yield Call("cancel_reservation", {"reservation_id": reservation["reservation_id"]})
 
 
 @rule(4, "update_reservation_passengers")
@@ -201,6 +208,75 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield Call("send_certificate", {"user_id": customer, "amount": amount})
 
 
+@rule(8, "send_certificate", enforced=Enforced.BY_POLICY)
+def compensated_for_what_happened(world: World, call: Call, customer: str) -> str | None:
+    user = world.get("users", str(call.arguments.get("user_id")))
+    if user is None or compensated_by_membership.broken_by(world, call, customer):
+        return None
+    booked = [found for name in user["reservations"] if (found := world.get("reservations", name))]
+    due = [100 * len(found["passengers"]) for found in booked if "cancelled" in _states(world, found)]
+    return None if call.arguments.get("amount") in due else "nothing happened for which that amount is due"
+
+
+@compensated_for_what_happened.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    states = {state for reservation in _reservations(world, customer) for state in _states(world, reservation)}
+    if not states & {"cancelled", "delayed"}:
+        for amount in (50, 100):
+            yield Call("send_certificate", {"user_id": customer, "amount": amount})
+
+
+def _route(world: World, flights: object) -> list[tuple[str, str]]:
+    """From where to where each of the known flights goes."""
+    known = [flight for number, _ in _legs(flights) if (flight := world.get("flights", str(number)))]
+    return [(flight["origin"], flight["destination"]) for flight in known]
+
+
+@rule(9, "update_reservation_flights", enforced=Enforced.BY_POLICY)
+def same_trip(world: World, call: Call, customer: str) -> str | None:
+    reservation, flights = _reservation(world, call), call.arguments.get("flights")
+    if reservation is None or basic_economy_stays.broken_by(world, call, customer):
+        return None
+    route, now = _route(world, flights), _route(world, [dict(leg) for leg in reservation["flights"]])
+    if route == now or not now or len(route) < len(_legs(flights)):  # the tool refuses a flight that it does not know
+        return None
+    there, ends = reservation["destination"], (now[0][0], now[-1][1])
+    joined = all(one[1] == other[0] for one, other in pairwise(route))
+    if route and joined and (route[0][0], route[-1][1]) == ends and there in [to for _, to in route]:
+        return None
+    return f"reservation {reservation['reservation_id']} would get another origin, destination or trip type"
+
+
+@same_trip.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    for reservation in _reservations(world, customer):
+        legs = [dict(leg) for leg in reservation["flights"]]
+        arrivals = [place for place, leg in enumerate(legs, 1) if leg["destination"] == reservation["destination"]]
+        if reservation["flight_type"] == "round_trip" and arrivals and not _flown(world, reservation):
+            yield from _update(world, reservation, reservation["cabin"], legs[: arrivals[0]])
+
+
+@rule(10, "update_reservation_baggages", enforced=Enforced.BY_POLICY)
+def extra_bags_are_paid(world: World, call: Call, customer: str) -> str | None:
+    reservation, bags = _reservation(world, call), call.arguments.get("total_baggages")
+    user = world.get("users", reservation["user_id"]) if reservation else None
+    if reservation is None or user is None or not isinstance(bags, int) or bags < reservation["total_baggages"]:
+        return None
+    each = _FREE[user["membership"]] + _CABINS.index(reservation["cabin"])
+    extra = max(0, bags - each * len(reservation["passengers"]))
+    if call.arguments.get("nonfree_baggages") == extra:
+        return None
+    return f"{extra} of {bags} checked bags in reservation {reservation['reservation_id']} are to be paid"
+
+
+@extra_bags_are_paid.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    for reservation in _reservations(world, customer):
+        if (method := _pays_with(world, reservation)) is not None:
+            arguments = {"reservation_id": reservation["reservation_id"], "nonfree_baggages": 0, "payment_id": method}
+            yield Call("update_reservation_baggages", arguments | {"total_baggages": reservation["total_baggages"] + 1})
+
+
 RULES: tuple[Rule, ...] = (
     basic_economy_stays,
     not_flown_yet,
@@ -209,4 +285,7 @@ RULES: tuple[Rule, ...] = (
     bags_are_not_removed,
     cabin_stays_once_flown,
     compensated_by_membership,
+    compensated_for_what_happened,
+    same_trip,
+    extra_bags_are_paid,
 )

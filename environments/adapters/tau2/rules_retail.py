@@ -126,10 +126,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 @rule(4, *_MODIFY)
 def modified_while_pending(world: World, call: Call, customer: str) -> str | None:
-    order = _order(world, call)
-    # An order whose items were modified can still get another address or payment: the tools say so, too.
-    if order is not None and order["status"].startswith("pending") and call.name != "modify_pending_order_items":
-        return None
+    # Where its items were modified, the tools still change its address or payment; the policy does not allow it.
     return _status(call, world, "pending", "modified")
 
 
@@ -228,6 +225,8 @@ def exchanged_for_what_is_there(world: World, call: Call, customer: str) -> str 
     kinds = {item["item_id"]: item["product_id"] for item in order["items"]}
     pairs = zip(call.arguments.get("item_ids") or (), call.arguments.get("new_item_ids") or (), strict=False)
     for old, new in pairs:
+        if old == new:
+            return f"item {new} is the one that the order has"
         product = world.get("products", kinds.get(old, ""))
         variant = product["variants"].get(new) if product else None
         if product is not None and (variant is None or not variant["available"]):
