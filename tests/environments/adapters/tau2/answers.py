@@ -3,7 +3,7 @@
     python -m tests.environments.adapters.tau2.answers [DOMAIN ...] [--worlds 40] [--calls 40] [--seed 1]
 
 Needs an installed tau2 (1.0.1). Several worlds take turns on our one environment; each has an environment of tau2's to
-itself. A call is a tool's name, arguments as JSON text and a side; some tools do not exist, are the other side's, or
+itself; they begin as tasks do. A call is a tool's name, arguments as JSON text and a side; some tools do not exist, are the other side's, or
 get arguments that they should not. Prints what differs and one JSON object; exit code 1 if anything differs.
 """
 
@@ -126,6 +126,15 @@ class Drawn:
         return uuid.UUID(int=self.count << 96)
 
 
+def begun(ours: Any, env: Any, task: Any) -> tuple[Any, Any]:
+    """A world of ours and an environment of tau2's in the state in which a task begins."""
+    state = task and task.initial_state
+    if state is None:
+        return ours.world(), env
+    env.set_state(state.initialization_data, state.initialization_actions, [])
+    return ours.world_from(state.model_dump(exclude={"message_history"})), env
+
+
 def compare(name: str, worlds: int, calls: int, seed: int) -> dict[str, Any]:
     ours: Any = registry.load(f"tau2:{name}")
     from tau2.data_model.message import ToolCall
@@ -141,7 +150,8 @@ def compare(name: str, worlds: int, calls: int, seed: int) -> dict[str, Any]:
     found: Counter[str] = Counter()
     examples: list[str] = []
     for _ in range(0, worlds, TOGETHER):
-        pairs = [(ours.world(), make(), list(source.some(calls)), Drawn(), Drawn()) for _ in range(TOGETHER)]
+        starts = [begun(ours, make(), source.rng.choice(tasks) if tasks else None) for _ in range(TOGETHER)]
+        pairs = [(*start, list(source.some(calls)), Drawn(), Drawn()) for start in starts]
         for step in range(calls):
             for world, env, made, drawn, again in pairs:
                 call = made[step]
