@@ -3,7 +3,8 @@
     python -m tests.environments.adapters.tau2.answers [DOMAIN ...] [--worlds 40] [--calls 40] [--seed 1]
 
 Needs an installed tau2 (1.0.1). Several worlds take turns on our one environment; each has an environment of tau2's to
-itself; they begin as tasks do. A call is a tool's name, arguments as JSON text and a side; some tools do not exist, are the other side's, or
+itself; they begin as tasks do.
+A call is a tool's name, arguments as JSON text and a side; some tools do not exist, are the other side's, or
 get arguments that they should not. Prints what differs and one JSON object; exit code 1 if anything differs.
 """
 
