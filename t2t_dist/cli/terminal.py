@@ -300,7 +300,10 @@ def _episodes(source: Source, task_ids: list[str], agent: str | None) -> dict[st
 
 def _task(task: Task) -> Iterator[RenderableType]:
     user, grader = task.user, task.grader
-    yield _line("customer", f"{user.name}; {user.persona}")
+    if user.goals:
+        yield _line("customer", f"{user.name}; {user.persona}")
+    else:  # rejected before there was anything to ask for
+        yield _line("customer", "-")
     for number, goal in enumerate(user.goals, 1):
         yield _line(f"request {number}", " ".join([goal.request, *goal.questions]))
         withheld = [fact for fact in goal.facts if not fact.stated]
@@ -327,7 +330,7 @@ def _task(task: Task) -> Iterator[RenderableType]:
     if certificate is not None and certificate.rule is not None:
         yield _line("certificate", f"R{certificate.rule} ({certificate.enforced}): {certificate.reason}")
     if task.verdict != "verified":
-        yield _line("rejected", f"{', '.join(task.reasons)}: {task.detail}")
+        yield _line("rejected", ": ".join(filter(None, [", ".join(task.reasons), task.detail])))
 
 
 def _facts(facts: list[Fact]) -> str:

@@ -167,7 +167,9 @@ def test_what_is_shown_of_an_evaluation_is_its_episodes_on_its_source(runs: dict
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("reward 1") == 2
     assert "changing" in done.stdout
-    assert "rejected" in here("show", runs["no verified task"], "--rejected").stdout
+    rejected = here("show", runs["no verified task"], "--rejected").stdout
+    assert "rejected" in rejected
+    assert "customer    ;" not in rejected, "a customer of whom nothing was made is shown"
 
 
 @pytest.mark.parametrize(
