@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,10 @@ settings.load_profile("any_speed")
 
 # For every Ray of the tests and every process that joins it. Ray reads the mode when it is imported.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
+
+# A shell has them ignored in what it runs in the background or under nohup, and so would every process of a test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: tests/vllm needs an environment with a real vLLM (`make test-vllm`); elsewhere it is left out, as the summary says.
 HAS_VLLM = importlib.util.find_spec("vllm") is not None

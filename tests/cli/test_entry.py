@@ -105,11 +105,6 @@ def test_files_beside_the_work_hide_no_module(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _interruptible() -> None:
-    """A suite that a shell runs in the background has Ctrl-C ignored, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.mark.parametrize(
     ("arguments", "module", "number", "code"),
     [
@@ -131,7 +126,6 @@ def test_interrupted_while_it_loads(
         text=True,
         env=environment(),
         cwd=tmp_path,
-        preexec_fn=_interruptible,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -150,7 +144,6 @@ def test_interrupted_while_its_ray_starts(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env={name: value for name, value in environment().items() if name != "RAY_ADDRESS"},
-        preexec_fn=_interruptible,
     )
     started: list[psutil.Process] = []
     while not started and process.poll() is None:
