@@ -64,7 +64,7 @@ def test_in_a_running_event_loop_the_error_says_what_to_do_instead(tmp_path: Pat
 
 
 def test_bad_settings_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no setting 'trajectorys'"):
+    with pytest.raises(InputError, match="trajectorys: there is no such setting"):
         generate(str(tmp_path / "run"), trajectorys=1)
     with pytest.raises(InputError, match="no such run directory"):
         evaluate(str(tmp_path / "none"), str(tmp_path / "run"))

@@ -334,7 +334,9 @@ def test_a_flipped_bit_is_noticed_and_what_it_hit_is_made_again(
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 4
     shard.write_bytes(bytes(data))
-    assert shard.name in refused("regrade", run)
+    regraded = here("regrade", run)
+    assert (regraded.returncode, regraded.stdout) == (1, "")
+    assert shard.name in regraded.stderr
     exported = here("export", run, "-f", "hf", "--out", tmp_path / "hf")
     assert shard.name in exported.stderr
     checked = here("verify", run, "--files")
@@ -349,7 +351,7 @@ def test_a_flipped_bit_is_noticed_and_what_it_hit_is_made_again(
     assert here_json("verify", run, "--files")["damaged"] == []
     # a driver that was killed after its last commit has left another status
     storage = open_storage(run)
-    corrected(storage, "running", "", commits_known(storage))
+    corrected(storage, str(again["run_id"]), "running", "", commits_known(storage))
     assert here_json("generate", "--domain", "retail", *size, "--out", run)["digest"] == again["digest"]
     assert here_json("status", run)["state"] == "finished"
 

@@ -47,4 +47,4 @@ def test_what_is_no_run_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture
         view([str(tmp_path)], port=0)
     assert ended.value.exit_code == 2
     (line,) = capfd.readouterr().err.splitlines()
-    assert "this is not a run directory; give the --out of an earlier run" in line
+    assert "this is not a run directory (it has no run.json); give the --out of an earlier run" in line
