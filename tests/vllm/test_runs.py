@@ -27,7 +27,7 @@ from tests.support.slow_runs import until, until_items
 from tests.vllm.serving import TEMPLATE
 from tests.vllm.weights import checkpoint
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.ray
 
 #: How servers are started here; short answers, and conversations that soon end.
 SERVER = [

@@ -32,7 +32,7 @@ from tests.support.patience import PATIENCE_S
 from tests.vllm.serving import CAPITAL, KEY_NAME, ask, chat, engine
 from tests.vllm.weights import checkpoint
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.ray
 
 VERIFIED = [f"tasks.{intent}" for intent in INTENTS]
 WEATHER = {

@@ -15,8 +15,6 @@ from t2t_dist.actors.families import FAMILIES, UNKNOWN
 from tests.vllm.serving import engine
 from tests.vllm.weights import checkpoint
 
-pytestmark = pytest.mark.timeout(900)
-
 #: By what is wrong: settings, and what the message says.
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "tool parser": (
