@@ -148,7 +148,7 @@ def played(out: str) -> list[tuple[object, ...]]:
     return [tuple(row[column] for column in columns) for row in rows]
 
 
-@pytest.mark.timeout(1200)  # 10,000 episodes are half a minute of two idle cores
+# 10,000 episodes are half a minute of two idle cores.
 def test_sigkill_of_a_node_in_ten_thousand_episodes(nodes: Nodes, local_ray: None, tmp_path: Path) -> None:
     """No episode is lost, none is there twice, and they end as they do where only some are run, undisturbed."""
     tasks, out = str(tmp_path / "tasks"), str(tmp_path / "run")
