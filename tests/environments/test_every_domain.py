@@ -19,8 +19,8 @@ from t2t_dist.environments.rules import Enforced, Rule
 from t2t_dist.environments.tools import AGENT, WRITE, Call
 from tests.support.paths import ROOT
 
-#: How many proposals of a rule are looked at, of two a customer.
-ENOUGH = 100
+#: The most proposals of a rule that are looked at, of two a customer.
+ENOUGH = 1000
 #: The share of a rule's proposals that break no other rule.
 ALONE = {"retail": 0.8, "airline": 0.8, "telecom": 0.5}
 
@@ -143,5 +143,5 @@ def test_the_same_seed_gives_the_same_bytes_in_other_processes_and_another_seed_
 @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), 1.01])
 def test_impossible_scales_are_refused(name: str, scale: float) -> None:
     database = import_module(f"t2t_dist.environments.{name}.database")
-    with pytest.raises(ValueError, match="scale"):
+    with pytest.raises(ValueError, match="scale must be above 0"):
         database.build(0, scale if scale != 1.01 else database.MAX_SCALE * scale)

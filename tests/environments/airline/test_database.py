@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,11 +29,6 @@ def airline() -> Tables:
 @pytest.fixture(scope="module", params=[(0, 1.0), (7, 0.1)], ids=lambda p: f"seed {p[0]}, scale {p[1]}")
 def any_airline(request: pytest.FixtureRequest) -> Tables:
     return database.build(*request.param)[0]
-
-
-def fingerprint(seed: int, scale: float) -> str:
-    # Not sorted: the order of the records has to be the same as well.
-    return blake2b(orjson.dumps(database.build(seed, scale))).hexdigest()
 
 
 def moment(text: str) -> datetime:

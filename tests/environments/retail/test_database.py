@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from itertools import combinations
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,11 +27,6 @@ def shop() -> Tables:
 @pytest.fixture(scope="module", params=[(0, 1.0), (7, 0.1), (1, 3.0)], ids=lambda p: f"seed {p[0]}, scale {p[1]}")
 def any_shop(request: pytest.FixtureRequest) -> Tables:
     return database.build(*request.param)[0]
-
-
-def fingerprint(seed: int, scale: float) -> str:
-    # Not sorted: the order of the records has to be the same as well.
-    return blake2b(orjson.dumps(database.build(seed, scale))).hexdigest()
 
 
 def cents(dollars: float) -> int:
