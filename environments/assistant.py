@@ -1,16 +1,20 @@
-"""GENERIC tools that all domains share: calculate, think, transfer to a human agent."""
+"""Tools that domains share: calculate and think, and the two that put on record how a request was handled.
+
+A refusal and a hand-over are records of the world (table :data:`DESK`), so that state tells an agent that refused, for
+the right reason, from one that did nothing, lied, or got rid of the customer. No words have to be understood for that.
+"""
 
 from __future__ import annotations
 
 import ast
 import operator
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal
 
 from .payment import dollars
 from .state import World
-from .tools import GENERIC, ToolError, tool
+from .tools import GENERIC, RECORD, Tool, ToolError, tool
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -65,11 +69,40 @@ def think(world: World, thought: str) -> str:
     return "Noted."
 
 
-@tool(GENERIC)
+#: Table of what is on record about the conversation. A record that is made twice is one.
+DESK = "desk"
+
+
+@tool(RECORD)
 def transfer_to_human_agents(world: World, summary: str) -> str:
     """Hand the customer over to a human agent, where the policy says so.
 
     Args:
         summary: What the customer wants and what was done so far.
     """
+    # The summary is free text: equal hand-overs have to be equal states.
+    world.put(DESK, "handed over", {"to": "human agent"})
     return "The customer is being transferred to a human agent."
+
+
+def make_decline_tool(requests: Sequence[str], rules: Collection[int]) -> Tool:
+    """The tool ``decline_request`` of a domain.
+
+    ``requests``: what customers ask for, by the names of the tools and workflows for it; ``rules``: the numbers of the
+    policy's rules.
+    """
+
+    def decline_request(world: World, request: str, rule: int) -> str:
+        """Put on record that something the customer asked for can't be done, and by which rule of the policy.
+
+        Args:
+            request: What the customer asked for.
+            rule: The number of the rule that forbids it, such as 5 for R5.
+        """
+        if rule not in rules:
+            raise ToolError(f"the policy has no rule R{rule}; they go from R{min(rules)} to R{max(rules)}")
+        world.put(DESK, f"declined {request} R{rule}", {"request": request, "rule": rule})
+        return f"On record: {request} was declined by R{rule}."
+
+    decline_request.__annotations__["request"] = Literal[tuple(dict.fromkeys(requests))]
+    return tool(RECORD)(decline_request)

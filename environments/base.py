@@ -45,6 +45,8 @@ class Domain:
         workflow_list: errands of several calls, made by decorator (``t2t_dist.environments.workflows.workflow``).
         customer_type: name of the domain type that identifies a customer (``UserId``).
         transfer_tool: name of the tool that transfers to a human agent, or ``""``.
+        decline_tool: name of the tool that puts on record that a request can't be done (``make_decline_tool`` of
+            ``t2t_dist.environments.assistant`` makes one), or ``""``: then refusals are known by their words only.
         folder: the folder of ``policy.md`` and ``language.yaml``.
     """
 
@@ -55,6 +57,7 @@ class Domain:
     workflow_list: ClassVar[Sequence[Workflow]] = ()
     customer_type: ClassVar[str] = "UserId"
     transfer_tool: ClassVar[str] = ""
+    decline_tool: ClassVar[str] = ""
     folder: ClassVar[Path]
 
     def __init__(self, *, seed: int = 0, scale: float = 1.0) -> None:

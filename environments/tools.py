@@ -35,14 +35,19 @@ T = TypeVar("T")
 
 
 class Kind(StrEnum):
-    """The kind of a tool: READ changes nothing, WRITE may change the world, GENERIC (think, calculate) uses no data."""
+    """The kind of a tool: READ changes nothing, WRITE may change the world, GENERIC (think, calculate) uses no data.
+
+    RECORD puts on record how a request was handled (declined, handed over): that is part of the world, too, but nothing
+    that a customer asks for, and needs no yes.
+    """
 
     READ = "read"
     WRITE = "write"
     GENERIC = "generic"
+    RECORD = "record"
 
 
-READ, WRITE, GENERIC = Kind.READ, Kind.WRITE, Kind.GENERIC
+READ, WRITE, GENERIC, RECORD = Kind.READ, Kind.WRITE, Kind.GENERIC, Kind.RECORD
 
 #: The side that may call a tool: the agent, or the customer on their own device (whose state is part of the world).
 AGENT, USER = "agent", "user"
@@ -331,8 +336,8 @@ def _run(found: Tool, world: World, checked: dict[str, Any]) -> ToolResult:
         value = found.function(world, **checked)
         # Encoded before anything is sealed: if that fails, the world must be unchanged.
         content = found.text(value)
-        # Only edits of WRITE tools are kept.
-        changed = world.seal() if found.kind is Kind.WRITE else False
+        # Only edits of these are kept.
+        changed = world.seal() if found.kind in (Kind.WRITE, Kind.RECORD) else False
     except ToolError as error:
         return _refused(error, checked)
     except (ToolCrash, ToolTimeout):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from t2t_dist.environments.language import Said
     from t2t_dist.environments.rules import Enforced, Handling, rule
     from t2t_dist.environments.state import Base, Record, World
-    from t2t_dist.environments.tools import GENERIC, READ, WRITE, Call, ToolError, tool
+    from t2t_dist.environments.tools import GENERIC, READ, RECORD, WRITE, Call, ToolError, tool
     from t2t_dist.environments.workflows import workflow
 
 #: Where the names are. They are loaded on first use: workers import this package without the functions that start runs,
@@ -31,13 +31,14 @@ _FROM = {
     "environments.language": ("Said",),
     "environments.rules": ("Enforced", "Handling", "rule"),
     "environments.state": ("Base", "Record", "World"),
-    "environments.tools": ("GENERIC", "READ", "WRITE", "Call", "ToolError", "tool"),
+    "environments.tools": ("GENERIC", "READ", "RECORD", "WRITE", "Call", "ToolError", "tool"),
     "environments.workflows": ("workflow",),
 }
 
 __all__ = [
     "GENERIC",
     "READ",
+    "RECORD",
     "WRITE",
     "Base",
     "Call",

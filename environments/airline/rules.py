@@ -238,6 +238,8 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 @rule(14, *_AFTERWARDS, enforced=Enforced.BY_POLICY)
 def certificates_pay_bookings(world: World, call: Call, customer: str) -> str | None:
+    if calls.amount_in(world, call) == 0:
+        return None  # nothing is paid: naming a certificate has no effect
     user = calls.owner_of(world, calls.reservation_in(world, call))
     return when.no_certificate(user, str(call.arguments.get("payment_method_id"))) if user else None
 

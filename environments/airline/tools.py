@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Literal, cast
 
-from ..assistant import calculate, think, transfer_to_human_agents
+from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
+from ..files import read_text
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
 from ..people import UserId
+from ..rules import clauses
 from ..state import Record, World
 from ..tools import WRITE, Tool, ToolError, tool
 from . import conditions as when
@@ -390,6 +393,17 @@ def send_certificate(
     return {"reservation_id": reservation_id, "payment_method_id": method_id, "amount": dollars(amount)}
 
 
+#: What customers ask for.
+_CHANGES = [
+    book_reservation,
+    change_flights,
+    change_cabin,
+    correct_passenger,
+    add_checked_bags,
+    add_insurance,
+    cancel_reservation,
+    send_certificate,
+]
 TOOLS: list[Tool] = [
     find_user_id_by_email,
     find_user_id_by_name_birth_date,
@@ -399,15 +413,9 @@ TOOLS: list[Tool] = [
     search_direct_flights,
     search_onestop_flights,
     list_all_airports,
-    book_reservation,
-    change_flights,
-    change_cabin,
-    correct_passenger,
-    add_checked_bags,
-    add_insurance,
-    cancel_reservation,
-    send_certificate,
+    *_CHANGES,
     calculate,
     think,
+    make_decline_tool([change.name for change in _CHANGES], clauses(read_text(Path(__file__).with_name("policy.md")))),
     transfer_to_human_agents,
 ]

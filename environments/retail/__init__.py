@@ -34,6 +34,7 @@ class Retail(Domain):
     tool_list = TOOLS
     rule_list = RULES
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
+    decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent
 
     def database(self, seed: int, scale: float) -> tuple[Mapping[str, Mapping[str, Record]], str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..assistant import calculate, think, transfer_to_human_agents
+from pathlib import Path
+
+from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
+from ..files import read_text
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
 from ..people import Address, UserId
+from ..rules import clauses
 from ..state import Record, World
 from ..tools import WRITE, Tool, ToolError, tool
 from . import conditions as when
@@ -256,6 +260,16 @@ def exchange_delivered_order_items(
     return _change_receipt(order, difference, payment_method_id)
 
 
+#: What customers ask for.
+_CHANGES = [
+    cancel_pending_order,
+    modify_pending_order_items,
+    modify_pending_order_payment,
+    modify_pending_order_address,
+    modify_user_address,
+    return_delivered_order_items,
+    exchange_delivered_order_items,
+]
 TOOLS: list[Tool] = [
     find_user_id_by_email,
     find_user_id_by_name_zip,
@@ -265,14 +279,9 @@ TOOLS: list[Tool] = [
     get_product_details,
     get_item_details,
     list_all_products,
-    cancel_pending_order,
-    modify_pending_order_items,
-    modify_pending_order_payment,
-    modify_pending_order_address,
-    modify_user_address,
-    return_delivered_order_items,
-    exchange_delivered_order_items,
+    *_CHANGES,
     calculate,
     think,
+    make_decline_tool([change.name for change in _CHANGES], clauses(read_text(Path(__file__).with_name("policy.md")))),
     transfer_to_human_agents,
 ]

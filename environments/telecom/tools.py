@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..assistant import calculate, think, transfer_to_human_agents
+from pathlib import Path
+
+from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
+from ..files import read_text
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars
 from ..people import Address, Email
+from ..rules import clauses
 from ..state import World
 from ..tools import WRITE, Tool, ToolError, tool
 from . import conditions as when
@@ -216,17 +220,8 @@ def change_email(world: World, customer_id: CustomerId, email: Email) -> Contact
     return {"customer_id": customer_id, "email": email}
 
 
-TOOLS: list[Tool] = [
-    find_customer_by_contact_number,
-    find_customer_by_name_and_birth_date,
-    get_customer_details,
-    list_lines,
-    get_line_details,
-    get_data_usage,
-    get_plan_details,
-    list_plans,
-    list_bills,
-    get_bill_details,
+#: What customers ask for.
+_CHANGES = [
     suspend_line,
     resume_line,
     change_plan,
@@ -238,8 +233,22 @@ TOOLS: list[Tool] = [
     send_bill,
     change_address,
     change_email,
+]
+TOOLS: list[Tool] = [
+    find_customer_by_contact_number,
+    find_customer_by_name_and_birth_date,
+    get_customer_details,
+    list_lines,
+    get_line_details,
+    get_data_usage,
+    get_plan_details,
+    list_plans,
+    list_bills,
+    get_bill_details,
+    *_CHANGES,
     calculate,
     think,
+    make_decline_tool([change.name for change in _CHANGES], clauses(read_text(Path(__file__).with_name("policy.md")))),
     transfer_to_human_agents,
     *DEVICE_TOOLS,
 ]

@@ -17,7 +17,10 @@ from t2t_dist.core.errors import InputError
 from .engines import endpoint_url
 
 #: Names of the scripted agents.
-SCRIPTS = ("oracle", "hasty", "stubborn", "compliant", "silent")
+SCRIPTS = (
+    "oracle", "hasty", "stubborn", "compliant", "silent",
+    "idle", "liar", "naysayer", "passer", "guess-first", "guess-second", "guess-last",
+)  # fmt: skip
 
 #: What each seat takes besides chat models: they only compute, and no model is asked.
 _BUILT_IN: dict[str, tuple[str, ...]] = {

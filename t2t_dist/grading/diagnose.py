@@ -34,6 +34,9 @@ CODES: dict[str, str] = {
     "simulator_fault": "the simulated user spoiled the conversation",
     "tool_fault": "tools that were made to fail cut the conversation off",
     "forbidden_call": "issued a call that is forbidden for this task",
+    "handed_over": "handed over a request that it had to settle or refuse itself",
+    "wrong_reason": "put a refusal on record with another request or another rule",
+    "not_on_record": "left what it refused, or should have refused, without a record",
     "acted_before_trigger": "carried out the first request without giving the customer a chance to change it",
     "acted_before_asking": "chose a value that the customer would have given if asked",
     "ignored_change": "carried out the first request after the customer had changed it",
@@ -143,6 +146,7 @@ class _Case:
         yield from self._cut_off()
         yield from self._left_as_text()
         yield from self._forbidden()
+        yield from self._records()
         missing = list(self._writes()) if "db" in self.failed else []
         yield from missing
         yield from self._left_undone(missing)
@@ -229,8 +233,36 @@ class _Case:
                     yield Finding("forbidden_call", detail, call.place, bool({"forbidden", "db"} & self.failed))
                     break
 
-    def _is_forbidden(self, call: ReplayedCall) -> bool:
+        broken = next((call for call in self.issued if call.breaks_rule and not self._is_listed(call)), None)
+        if broken is not None:
+            detail = f"{_call(broken.name, broken.arguments)} breaks R{self.task.grader.rule}"
+            yield Finding("forbidden_call", detail, broken.place, bool({"forbidden", "db"} & self.failed))
+
+    def _is_listed(self, call: ReplayedCall) -> bool:
         return call.is_one_of(self.task.grader.forbidden)
+
+    def _is_forbidden(self, call: ReplayedCall) -> bool:
+        return call.breaks_rule or self._is_listed(call)
+
+    def _records(self) -> Iterator[Finding]:
+        """What is on record about how requests were handled, against the gold."""
+        wrong, transfer = "db" in self.failed, self.domain.transfer_tool
+        gold = [call for call in self.task.grader.gold if call.kind == Kind.RECORD.value]
+        made = [call for call in self.calls if call.kind == Kind.RECORD.value and not call.error]
+        extra = [c for c in made if not any(_same(g, c) or g.name == c.name == transfer for g in gold)]
+        missing = [g for g in gold if not any(_same(g, c) or g.name == c.name == transfer for c in made)]
+        for call in extra:
+            if call.name == transfer:
+                yield Finding("handed_over", _call(call.name, call.arguments), call.place, wrong)
+            elif any(each.name == call.name for each in missing):
+                right = next(each for each in missing if each.name == call.name)
+                detail = f"{_call(call.name, call.arguments)} instead of {_call(right.name, right.arguments)}"
+                yield Finding("wrong_reason", detail, call.place, wrong)
+            else:
+                yield Finding("refused_feasible", _call(call.name, call.arguments), call.place, wrong)
+        for each in missing:
+            if each.name != transfer and all(call.name not in (each.name, transfer) for call in extra):
+                yield Finding("not_on_record", _call(each.name, each.arguments), None, wrong)
 
     def _writes(self) -> Iterator[Finding]:
         """What each write that is not in the gold stands for, and the gold writes that no other write stands for."""
@@ -353,12 +385,13 @@ class _Case:
             text = turn.content or ""
             if turn.seat != AGENT or turn.role != "assistant" or turn.tool_calls or "?" not in text:
                 continue
-            # A question that names the value wants a yes to it; one for several things is right while one is open.
-            asked = [fact for fact in facts if asks_for(text, fact.cues) and not mentions(text, fact.says)]
+            # A question for several things is right while one is open; one that names the value wants a yes to it.
+            cued = [fact for fact in facts if asks_for(text, fact.cues)]
+            asked = [fact for fact in cued if not mentions(text, fact.says)]
             if (
                 asked
                 and not (asks_to_confirm(text) or offers_more(text))
-                and all(mentions(self.heard[place], f.says) for f in asked)
+                and all(mentions(self.heard[place], fact.says) for fact in cued)
             ):
                 yield Finding("asked_given", f"{asked[0].label}: {_short(text)}", place, False)
                 return

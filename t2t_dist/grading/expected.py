@@ -8,7 +8,7 @@ from typing import NamedTuple
 from t2t_dist.core.schema import RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, FaultPlan
-from t2t_dist.environments.tools import Call
+from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.synthesis.intents.grader_side import changes_of, fact_text, fields_of
 from t2t_dist.tau2.initial_world import world_of
 
@@ -24,8 +24,9 @@ class Expected(NamedTuple):
 def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
     """The result of a correct episode under these tool faults.
 
-    A gold call that can't be made leaves its goal unfinished; whether the agent makes the goal's other calls is its own
-    decision, so both states are right. A fact that only an impossible call would have shown need not be said.
+    A gold call that can't be made leaves its goal unfinished; whether the agent makes the goal's other calls, and
+    whether it hands the customer over, is its own decision, so all these states are right. A fact that only an
+    impossible call would have shown need not be said.
     """
     grader = task.grader
     impossible = {name for name, fault in plan.items() if fault == Fault.IMPOSSIBLE}
@@ -40,6 +41,10 @@ def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
         for call in calls:
             domain.execute(world, Call(call.name, call.arguments))
         worlds.append(world)
+    if (transfer := domain.tools.get(domain.transfer_tool)) is not None and transfer.kind is Kind.RECORD:
+        for world in list(worlds):
+            worlds.append(handed_over := world.fork())
+            domain.execute(handed_over, Call(transfer.name, dict.fromkeys(transfer.required, "")))
     shown = {fact_text(value) for call in possible for value in fields_of(call.result).values()}
     said = [fact for fact in grader.communicate if fact in shown]
     return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said)

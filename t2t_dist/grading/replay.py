@@ -11,7 +11,7 @@ from t2t_dist.core.schema import CallPattern, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
-from t2t_dist.environments.tools import AGENT, USER, ToolCrash
+from t2t_dist.environments.tools import AGENT, USER, Call, ToolCrash
 from t2t_dist.synthesis.intents.grader_side import fields_of, matches
 from t2t_dist.tau2.initial_world import world_of
 
@@ -24,6 +24,7 @@ class ReplayedCall(NamedTuple):
     ``place`` is its turn's place in the transcript, ``side`` AGENT or USER, ``kind`` its tool's kind ("" for a tool
     that does not exist). ``arguments`` are the checked ones where they are ``valid``, else whatever could be parsed.
     ``change_said``: whether the customer had changed their mind by then. ``made_to_fail``: by a planned tool fault.
+    ``breaks_rule``: whether it breaks the rule that the task is about, on the world as it was then.
     """
 
     place: int
@@ -36,6 +37,7 @@ class ReplayedCall(NamedTuple):
     changed: bool
     change_said: bool
     made_to_fail: bool = False
+    breaks_rule: bool = False
 
     def is_one_of(self, patterns: Sequence[CallPattern]) -> bool:
         return any(matches(pattern, self.name, self.arguments) for pattern in patterns)
@@ -72,6 +74,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
     Pure: the transcript and the task stay as they are. Raises InputError: the domain can't set up the task's world.
     """
     world, tools, checks = world_of(domain, task), with_tool_faults(domain, faults).tools, ProcessChecks(domain, task)
+    cited = next((rule for rule in domain.rule_list if rule.number == task.grader.rule), None)
     calls: list[ReplayedCall] = []
     said: list[str] = []
     detail: str | None = None
@@ -91,6 +94,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
                 unread = fields_of(call.arguments)
                 calls.append(ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.change_said))
                 continue
+            before = world.fork() if cited is not None and call.name in cited.tools and side == AGENT else None
             try:
                 result = tools.execute(world, call.name, call.arguments, side)
             except ToolCrash as crash:
@@ -105,9 +109,15 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
             said_by_now, planned = checks.change_said, result.made_to_fail
+            breaks = (
+                before is not None
+                and cited is not None
+                and valid
+                and cited.broken_by(before, Call(call.name, arguments), task.customer) is not None
+            )
             calls.append(
                 ReplayedCall(
-                    place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned
+                    place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned, breaks
                 )
             )
     return Replay(calls, said, world, checks.result(), detail)

@@ -30,7 +30,7 @@ def plan_of(config: FaultsConfig, domain: Domain, task: Task, seed: int) -> Faul
         if config.tools:
             if tool.name not in config.tools:
                 continue
-        elif tool.kind is Kind.GENERIC:
+        elif tool.kind in (Kind.GENERIC, Kind.RECORD):
             continue
         shares = {
             Fault.IMPOSSIBLE: config.impossible if tool.kind is Kind.WRITE else 0.0,

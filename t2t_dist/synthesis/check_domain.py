@@ -92,6 +92,11 @@ def _schema(domain: Domain) -> Iterator[str]:
                 yield f"{flow.where}: {flow.name} covers '{name}', which is no tool of the agent's; correct the name"
     if domain.transfer_tool and domain.transfer_tool not in domain.tools:
         yield f"{domain.where}: transfer_tool is '{domain.transfer_tool}', which is not among the tools"
+    declines = domain.tools.get(domain.decline_tool)
+    if domain.decline_tool and declines is None:
+        yield f"{domain.where}: decline_tool is '{domain.decline_tool}', which is not among the tools"
+    elif declines is not None and declines.kind is not Kind.RECORD:
+        yield f"{declines.where}: decline_tool is '{declines.name}', which is no RECORD tool: it would leave no record"
     if not domain.of_kind(Kind.WRITE):
         yield f"{domain.where}: no tool is a WRITE: there is nothing to make tasks of"
     if not domain.clauses:

@@ -226,6 +226,6 @@ def judge_trajectory(domain: Domain, trajectory: Trajectory) -> str:
         domain.execute(world, call)
         if world.digest != step.digest:
             return "not_replayable"
-    if any(step.changed for step in steps):
+    if any(step.changed and step.kind == Kind.WRITE.value for step in steps):
         return "kept"
     return "kept" if any(step.error and step.kind == Kind.WRITE.value for step in steps) else "no_effect"

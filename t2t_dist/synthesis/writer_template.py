@@ -145,5 +145,5 @@ def _instructions(goals: Sequence[Goal], change: Change | None, patience: int) -
         )
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
     times = "once" if patience == 1 else f"{patience} times"
-    lines.append(f"If something is refused, insist {times}, then accept it.")
+    lines.append(f"If something is refused, insist {times}, then accept it. Take nothing else in its place.")
     return " ".join(lines)

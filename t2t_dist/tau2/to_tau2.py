@@ -15,9 +15,9 @@ from .task_format import raw_of
 def exported(task: Task, domain: Domain) -> dict[str, Any]:
     """A task in tau2's format; an imported one is returned unchanged.
 
-    The basis is DB and COMMUNICATE. For an infeasible task it is DB, on the writes that are allowed, and ACTION with
-    the transfer call where the customer must be transferred. What tau2 has no field for (forbidden calls, the intent)
-    stands under ``t2t``, which tau2 ignores and an import reads.
+    The basis is DB and COMMUNICATE. For an infeasible task it is DB, on the writes that are allowed and the refusal on
+    record, and ACTION with the transfer call where the customer must be transferred. What tau2 has no field for
+    (forbidden calls, the intent) stands under ``t2t``, which tau2 ignores and an import reads.
     """
     raw = raw_of(task)
     if raw is not None:
@@ -25,7 +25,8 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
     grader, user = task.grader, task.user
     handed_over = [p for p in grader.required if p.name == domain.transfer_tool]
     if task.intent == "infeasible":
-        gold = [call for call in grader.gold if call.kind == Kind.WRITE.value]
+        kinds = (Kind.WRITE.value, Kind.RECORD.value)
+        gold = [call for call in grader.gold if call.kind in kinds and call.name != domain.transfer_tool]
         basis = ["DB", "ACTION"] if handed_over else ["DB"]
     else:
         gold, basis = grader.gold, ["DB", "COMMUNICATE"]

@@ -1,4 +1,4 @@
-"""The tools that touch no data; the calculator does arithmetic and nothing else."""
+"""The tools that domains share: the calculator does arithmetic and nothing else; refusals and hand-overs are kept."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from t2t_dist.environments.assistant import DESK
 from t2t_dist.environments.payment import dollars
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import GENERIC
+from t2t_dist.environments.tools import GENERIC, RECORD
 from tests.environments.retail.small_shop import SHOP, do, refused
 
 
@@ -123,12 +124,38 @@ def test_calculate_gives_a_number_or_refuses(expression: str) -> None:
 
 
 def test_tools_that_touch_no_data(world: World) -> None:
-    for name, arguments in (
-        ("calculate", {"expression": "1"}),
-        ("think", {"thought": "hm"}),
-        ("transfer_to_human_agents", {"summary": "wants a discount"}),
-    ):
+    for name, arguments in (("calculate", {"expression": "1"}), ("think", {"thought": "hm"})):
         assert SHOP.tools[name].kind is GENERIC
         result = do(world, name, **arguments)
         assert (result.error, result.changed, world.changes()) == (False, False, [])
-    assert SHOP.transfer_tool in SHOP.tools
+
+
+# -- what is put on record ---------------------------------------------------------------------------------------------
+def on_record(world: World) -> list[object]:
+    return [change.after for change in world.changes() if change.table == DESK]
+
+
+def test_a_refusal_is_on_record_with_its_rule_once(world: World) -> None:
+    assert SHOP.tools[SHOP.decline_tool].kind is RECORD
+    assert do(world, "decline_request", request="cancel_pending_order", rule=5).changed
+    again = do(world, "decline_request", request="cancel_pending_order", rule=5)
+    assert (again.error, again.changed) == (False, False)
+    assert on_record(world) == [{"request": "cancel_pending_order", "rule": 5}]
+    before = world.digest
+    do(world, "decline_request", request="cancel_pending_order", rule=6)
+    assert world.digest != before
+
+
+def test_a_refusal_names_a_request_and_a_rule_that_there_are(world: World) -> None:
+    assert "the policy has no rule R99; they go from R1 to R19" in refused(
+        world, "decline_request", request="cancel_pending_order", rule=99
+    )
+    assert "request" in refused(world, "decline_request", request="find_user_id_by_email", rule=5)
+    assert world.changes() == []
+
+
+def test_a_hand_over_is_on_record_whatever_its_summary(world: World) -> None:
+    other = world.fork()
+    assert do(world, SHOP.transfer_tool, summary="wants a discount").changed
+    do(other, SHOP.transfer_tool, summary="")
+    assert world.digest == other.digest != SHOP.world().digest

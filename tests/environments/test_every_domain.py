@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import islice
+from typing import Any
 
 import orjson
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import BUILT_IN, load
 from t2t_dist.environments.rules import Enforced, Rule
-from t2t_dist.environments.tools import AGENT, WRITE, Call
+from t2t_dist.environments.tools import AGENT, WRITE, Call, ToolError
 from tests.support.paths import ROOT
 
 #: The most proposals of a rule that are looked at, of two a customer.
@@ -106,6 +108,54 @@ def test_most_proposals_break_no_other_rule(name: str, number: int) -> None:
         for customer, call in proposed(domain, rule)
     ]
     assert sum(alone) >= ALONE[name] * len(alone)
+
+
+VALUES: dict[str, list[object]] = {
+    "string": ["", "x", "#W1", "2026-05-20", "MRA1/2026-05-20", "USA", "\u2603", "2026-13-99", "1e9", "credit_card_1"],
+    "integer": [0, -1, 1, 2, 10**9],
+    "number": [0.0, -1.5, 1e300, 7],
+    "boolean": [True, False],
+    "null": [None],
+}
+
+
+def some(schema: dict[str, Any], rng: random.Random) -> object:
+    """A value that the schema allows."""
+    if "enum" in schema or "const" in schema:
+        return rng.choice(schema.get("enum") or [schema["const"]])
+    if "anyOf" in schema:
+        return some(rng.choice(schema["anyOf"]), rng)
+    kind = schema.get("type", "string")
+    if kind == "array":
+        return [some(schema.get("items", {}), rng) for _ in range(rng.randint(schema.get("minItems", 0), 3))]
+    if kind == "object":
+        return {name: some(inner, rng) for name, inner in schema.get("properties", {}).items()}
+    return rng.choice(VALUES[kind])
+
+
+@every_domain
+def test_rules_judge_whatever_an_agent_may_call(name: str) -> None:
+    """Grading asks a rule about every call of an episode, with the arguments that the model gave."""
+    domain, rng = load(name), random.Random(7)
+    world, customer = domain.world(), domain.callers[0]
+    own = [call.arguments for rule in domain.rule_list for call in islice(rule.proposals(world, customer), 3)]
+    judged = 0
+    for tool in domain.of_kind(WRITE):
+        parameters = tool.schema["function"]["parameters"]
+        for _ in range(300):
+            arguments = some(parameters, rng)
+            assert isinstance(arguments, dict)
+            # Half of the values are those of real records, so that the rules get beyond "no such order".
+            for values in rng.sample(own, min(2, len(own))):
+                arguments |= {slot: value for slot, value in values.items() if slot in arguments and rng.random() < 0.5}
+            try:
+                checked = tool.validate(arguments)
+            except ToolError:
+                continue
+            for rule in domain.rule_list:
+                rule.broken_by(world, Call(tool.name, checked), customer)
+                judged += tool.name in rule.tools
+    assert judged >= 1000
 
 
 @pytest.mark.parametrize("name", ["airline", "retail"])

@@ -129,8 +129,8 @@ def test_gave_up() -> None:
     talk = opened(task)
     talk.call("transfer_to_human_agents", {"summary": "x"})
     found = why(small_shop(), task, talk.agent("You are being transferred."), "transfer")
-    assert found.primary == "gave_up"
-    assert found.findings[0].detail == "handed the customer over"
+    assert found.codes[:2] == ["handed_over", "gave_up"]
+    assert found.findings[1].detail == "handed the customer over"
 
 
 def test_did_not_hand_over(shop: Made) -> None:

@@ -145,6 +145,23 @@ def test_issuing_the_forbidden_call_counts_even_if_it_is_refused(made: Made) -> 
     assert refused > 5
 
 
+def test_breaking_the_rule_counts_with_whatever_arguments(shop: Made) -> None:
+    """What is forbidden is what breaks the rule, not one spelling of it; putting it back afterwards does not help."""
+    task, call = next(
+        (task, call)
+        for task, call in forbidden_calls(shop)
+        if call.name == "modify_user_address" and task.grader.rule == 13
+    )
+    talk = gone_well(shop.domain, task)
+    before = shop.domain.world().get("users", task.customer)
+    assert before is not None
+    abroad = {**call.arguments["address"], "address1": f"{call.arguments['address']['address1']}."}
+    for address in (abroad, dict(before["address"])):
+        assert not talk.call(call.name, {"user_id": task.customer, "address": address}).error
+    outcome = graded(shop.domain, task, talk)
+    assert (outcome.parts["db"], outcome.parts["forbidden"]) == (1.0, 0.0)
+
+
 def test_a_call_that_was_asked_for_when_the_conversation_was_cut_off_was_issued_but_not_made(made: Made) -> None:
     task, call = forbidden_calls(made)[0]
     talk = gone_well(made.domain, task)
@@ -192,10 +209,13 @@ def test_a_required_call_that_was_not_issued(made: Made) -> None:
     talk = gone_well(made.domain, task)
     assert graded(made.domain, task, talk).reward == 1.0
     places = [n for n, turn in enumerate(talk.turns) if any(call.name == name for call in turn.tool_calls)]
-    del talk.turns[places[0] : places[0] + 2]
+    for place in reversed(places):
+        del talk.turns[place : place + 2]
     outcome = graded(made.domain, task, talk)
-    assert (outcome.reward, outcome.parts) == (0.0, {**ALL, "required": 0.0})
-    assert outcome.detail == {"required": f"{name} was not issued"}
+    # Where hand-overs are on record, the state shows it, too.
+    on_record = any(call.name == name for call in task.grader.gold)
+    assert (outcome.reward, outcome.parts) == (0.0, {**ALL, "required": 0.0, "db": float(not on_record)})
+    assert outcome.detail["required"] == f"{name} was not issued"
 
 
 # -- communicate -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,12 @@ EXPECTED: dict[str, dict[Intent, float]] = {
     "hasty": {"general": 1.0, "ambiguous": 0.0},
     "stubborn": {"general": 1.0, "ambiguous": 1.0, "changing": 0.0, "infeasible": 1.0},
     "compliant": {"general": 1.0, "ambiguous": 1.0, "changing": 1.0, "infeasible": 0.0},
-    "silent": {"general": 0.0, "ambiguous": 0.0, "changing": 0.0},
+    "silent": dict.fromkeys(INTENTS, 0.0),
+    # Nothing is to be had for nothing: who does nothing, lies, or says no gets nothing.
+    "idle": dict.fromkeys(INTENTS, 0.0),
+    "liar": dict.fromkeys(INTENTS, 0.0),
+    "naysayer": dict.fromkeys(INTENTS, 0.0),
+    "passer": {"general": 0.0, "ambiguous": 0.0, "changing": 0.0},
 }
 
 
@@ -53,3 +58,25 @@ async def test_each_agent_passes_and_fails_what_it_should(built_in: Made, kind: 
                 assert user_faults(rollout.turns, task.user) == []
         assert len(rewards) >= 4
         assert fmean(rewards) == expected, (intent, rewards)
+
+
+async def test_who_hands_everybody_over_passes_where_a_rule_says_so_and_nowhere_else(built_in: Made) -> None:
+    for task in built_in.verified("infeasible")[:40]:
+        rollout = await played(built_in, task, "passer")
+        outcome = grade(built_in.domain, task, rollout.turns, rollout.termination.value)
+        due = task.grader.handling == "transfer" and len(task.user.goals) == 1
+        assert outcome.reward == float(due), outcome.detail
+
+
+async def test_who_never_asks_does_no_better_than_chance(built_in: Made) -> None:
+    """Each outcome of an ambiguous request is as likely as the others: no place in the list pays."""
+    for place in ("first", "second", "last"):
+        passed, expected, variance = 0.0, 0.0, 0.0
+        for task in built_in.verified("ambiguous"):
+            assert task.certificate is not None
+            rollout = await played(built_in, task, f"guess-{place}")
+            passed += grade(built_in.domain, task, rollout.turns, rollout.termination.value).reward
+            chance = 1 / len({candidate.final for candidate in task.certificate.candidates})
+            expected += chance
+            variance += chance * (1 - chance)
+        assert passed <= expected + 3 * variance**0.5, place

@@ -77,6 +77,15 @@ class NobodyToCall(Library):
     transfer_tool = "call_the_mayor"
 
 
+class NothingToDeclineWith(Library):
+    decline_tool = "say_no"
+
+
+class DeclinedWithoutARecord(Library):
+    decline_tool = "call_head_librarian"
+    defect = call_head_librarian.where
+
+
 class HandedOverToNobody(Library):
     transfer_tool = ""
     defect = fines_stand.where

@@ -21,7 +21,8 @@ FLAWS = {
     "scripted:hasty": {"acted_before_asking", "acted_before_trigger"},
     "scripted:stubborn": {"ignored_change"},
     "scripted:compliant": {"forbidden_call"},
-    "scripted:silent": {"missing_write", "no_handover"},  # it acts on nothing, and so hands nobody over either
+    # It acts on nothing, and so neither declines anything nor hands anybody over.
+    "scripted:silent": {"missing_write", "no_handover", "not_on_record"},
 }
 
 

@@ -64,6 +64,8 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
         ("Unfollowed", "schema", "the result of weather has no domain type, so nothing can follow from it"),
         ("NoWrites", "schema", "no tool is a WRITE: there is nothing to make tasks of"),
         ("NobodyToCall", "schema", "transfer_tool is 'call_the_mayor', which is not among the tools"),
+        ("NothingToDeclineWith", "schema", "decline_tool is 'say_no', which is not among the tools"),
+        ("DeclinedWithoutARecord", "schema", "decline_tool is 'call_head_librarian', which is no RECORD tool"),
         ("Nobody", "customers", "customers(base) gives nobody"),
         ("NoEntry", "customers", "no READ tool finds a ReaderId from what profile() says a customer knows"),
         ("WrongReader", "customers", "does not find reader-1"),

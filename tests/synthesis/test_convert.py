@@ -16,14 +16,13 @@ from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.synthesis.bindings import canonical_json, dependencies, domain_values, reachable_lookups
 from t2t_dist.synthesis.convert import BadWords, certified, convert_one
 from t2t_dist.synthesis.intents import certify
-from t2t_dist.synthesis.intents.grader_side import writes_in
+from t2t_dist.synthesis.intents.grader_side import effects_in, writes_in
 from tests.support.made import Made, converted, make
 from tests.support.paths import ROOT
 
 REASONS = {
     "no_write",
     "no_ambiguity",
-    "guessable",
     "too_open",
     "not_unique",
     "no_alternative",
@@ -154,7 +153,7 @@ def test_what_every_certificate_says(made: Made) -> None:
         assert certificate is not None
         assert certificate.intent == task.intent
         assert certificate.replays == [task.grader.final] * 2
-        assert len(certificate.without) == len(writes_in(task.grader.gold))
+        assert len(certificate.without) == len(effects_in(task.grader.gold))
         assert task.grader.final not in certificate.without
 
 

@@ -330,8 +330,11 @@ class Oracle:
 
     # -- what is forbidden ---------------------------------------------------------------------------------------------
     def decline(self, goal: int, last: bool) -> Play:
-        """Look things up, refuse with the rule's reason, and repeat it while the customer insists."""
+        """Look things up, put the refusal on record, give the rule's reason, repeat it while the customer insists."""
         yield from self.look_at(goal)
+        for call in self.calls_for(goal):
+            if call.kind == Kind.RECORD and call.name != self.domain.transfer_tool:
+                yield from self.make(call)
         self._thanks = ""  # thanks just before a no would sound like mockery
         yield from self.say(self.words.refusal())
         if self.task.grader.handling == "transfer":
@@ -351,7 +354,7 @@ class Oracle:
         facts = self.task.user.goals[goal].facts
         targets = [forbidden] if forbidden else []
         for call in self.task.grader.gold:
-            if call.goal == goal and call.kind != Kind.WRITE and call.name != self.domain.transfer_tool:
+            if call.goal == goal and call.kind == Kind.READ:
                 yield from self.read(goal, call, targets, facts)
         if forbidden:
             yield from self.ask_all(goal, forbidden, facts)

@@ -2,14 +2,15 @@
 
 Certificate: at least two calls that the database allows satisfy the opening request and lead to different final
 states; exactly one satisfies it after the clarification; what is withheld is in the customer's ``known_info``.
-Beyond the paper, the gold must not be the first candidate: a task on which guessing pays does not measure asking.
+Beyond the paper, what the customer means is drawn evenly from the candidates: if one of them were likelier, by its
+place or by its value, guessing would pay, and the tasks would not measure asking.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from t2t_dist.core.schema import Candidate, Certificate, Task, Trajectory
 from t2t_dist.core.speech_acts import mentions
@@ -38,17 +39,50 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
     for number in rng.sample(range(len(errands)), len(errands)):
         for withheld in rng.sample(options := withholdable(domain, errands[number]), len(options)):
             try:
-                candidates = candidates_for(domain, trajectory.customer, errands, number, withheld)
+                found = candidates_for(domain, trajectory.customer, errands, number, withheld)
+                meant = drawn(domain, trajectory.customer, errands, number, withheld, found, rng)
+                candidates = candidates_for(domain, trajectory.customer, meant, number, withheld)
                 check_candidates(candidates)
+                grader = grader_of(domain, trajectory, list(enumerate(meant)))
             except TaskRejected as refused:
                 why = refused
                 continue
-            goals = [PlannedGoal(call, withheld if i == number else ()) for i, call in enumerate(errands)]
-            grader = grader_of(domain, trajectory, list(enumerate(errands)))
+            goals = [PlannedGoal(call, withheld if i == number else ()) for i, call in enumerate(meant)]
             choose_tells(domain, grader, goals, rng)
             certificate = Certificate(intent=NAME, goal=number, withheld=list(withheld), candidates=candidates)
             return Structure(goals, grader, certificate)
     raise why
+
+
+def drawn(
+    domain: Domain,
+    customer: str,
+    errands: Sequence[Call],
+    number: int,
+    withheld: Sequence[str],
+    candidates: Sequence[Candidate],
+    rng: random.Random,
+) -> list[Call]:
+    """The errands with one of the candidates in place of number ``number``: each outcome is as likely as the others.
+
+    Candidates whose withheld values the customer says anyway, with another request, can't be meant.
+    """
+    world, name = domain.world(), errands[number].name
+    others = [call for place, call in enumerate(errands) if place != number]
+    told = " ".join(
+        say for call in others for slot in call.arguments for say in domain.describe(world, call, slot, customer).says
+    )
+
+    def gives_itself_away(arguments: dict[str, Any]) -> bool:
+        said = (domain.describe(world, Call(name, arguments), slot, customer).says for slot in withheld)
+        return any(says and mentions(told, says) for says in said)
+
+    possible = [candidate for candidate in candidates if not gives_itself_away(candidate.arguments)]
+    if not possible:
+        raise TaskRejected("no_ambiguity", "no call that satisfies the request could be kept back")
+    final = rng.choice(list(dict.fromkeys(candidate.final for candidate in possible)))
+    arguments = rng.choice([candidate.arguments for candidate in possible if candidate.final == final])
+    return [*errands[:number], Call(name, arguments), *errands[number + 1 :]]
 
 
 def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
@@ -59,14 +93,12 @@ def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
 
 
 def check_candidates(candidates: Sequence[Candidate]) -> None:
-    """Raises TaskRejected unless the opening leaves two outcomes, the clarification one, and guessing fails."""
+    """Raises TaskRejected unless the opening leaves two outcomes, and the clarification one."""
     if len({candidate.final for candidate in candidates}) < 2:
         raise TaskRejected("no_ambiguity", "every call that satisfies the request leads to the same state")
     clear = [candidate for candidate in candidates if candidate.after_clarification]
     if len(clear) != 1:
         raise TaskRejected("not_unique", f"{len(clear)} calls satisfy the request after the clarification")
-    if candidates[0].final == clear[0].final:
-        raise TaskRejected("guessable", "the first candidate is the right one")
 
 
 def certify(domain: Domain, task: Task) -> Certificate:

@@ -19,12 +19,17 @@ _MAX_TRIES = 400
 
 
 def candidates_for(
-    domain: Domain, customer: str, errands: Sequence[Call], number: int, withheld: Sequence[str]
+    domain: Domain,
+    customer: str,
+    errands: Sequence[Call],
+    number: int,
+    withheld: Sequence[str],
+    records: Sequence[Call] = (),
 ) -> list[Candidate]:
     """Every errand of the same name that agrees with what is stated, is valid, and leaves the other errands possible.
 
-    Agreement is by what is *said*: a lamp in another order satisfies "the lamp" as well. At most
-    :data:`MAX_CANDIDATES`, in the order of the customer's records.
+    ``records`` are what the task puts on record besides. Agreement is by what is *said*: a lamp in another order
+    satisfies "the lamp" as well. At most :data:`MAX_CANDIDATES`, in the order of the customer's records.
 
     Raises:
         TaskRejected: a withheld slot needs no words, or there are too many candidates.
@@ -61,7 +66,7 @@ def candidates_for(
         if not is_valid_errand(domain, world, call, customer):
             continue
         after = world.fork()
-        rest = [call, *errands[number + 1 :]]
+        rest = [call, *errands[number + 1 :], *records]
         if not all(domain.carry_out(after, later) for later in rest):
             continue
         clear = all(domain.describe(world, call, slot, customer).says == said[slot] for slot in withheld)

@@ -50,13 +50,18 @@ def entry_of(domain: Domain, trajectory: Trajectory) -> Call:
 
 
 def assemble_gold(
-    domain: Domain, trajectory: Trajectory, wanted: Sequence[tuple[int, Call]], refused: int | None = None
+    domain: Domain,
+    trajectory: Trajectory,
+    wanted: Sequence[tuple[int, Call]],
+    refused: int | None = None,
+    record: Call | None = None,
 ) -> list[GoldCall]:
     """Gold calls: finding the customer, then for each wanted call the look-ups it rests on and the call itself.
 
     ``wanted`` pairs a goal's number with a call. Look-ups come from the trajectory and, for calls that are not in it,
     from what the customer's records lead to; those that nothing rests on are left out (dependency slice). Of the goal
-    ``refused`` only the look-ups are made, not the call.
+    ``refused`` only the look-ups are made, and ``record`` in place of the call: it puts on record how that request is
+    handled.
     """
     entry = entry_of(domain, trajectory)
     entries = {tool.name for tool in graph_of(domain).entry}
@@ -79,6 +84,8 @@ def assemble_gold(
                 chosen.append((goal, lookup))
         if errand is not None and goal != refused:
             chosen += [(goal, step) for step in _steps_of(domain, world, call)]
+        if goal == refused and record is not None:
+            chosen.append((goal, record))
     return [
         GoldCall(
             name=call.name,
@@ -136,10 +143,11 @@ def grader_of(
     wanted: Sequence[tuple[int, Call]],
     basis: Sequence[str] = ("db",),
     refused: int | None = None,
+    record: Call | None = None,
     **more: Any,
 ) -> GraderSide:
     """The grader's side for the wanted errands; results and final state come from playing the gold."""
-    gold = assemble_gold(domain, trajectory, wanted, refused)
+    gold = assemble_gold(domain, trajectory, wanted, refused, record)
     initial = domain.world().digest
     world = play(domain, gold)
     done = [(goal, call) for goal, call in wanted if goal != refused]

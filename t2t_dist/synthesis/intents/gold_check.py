@@ -9,7 +9,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import requestor_of
 from t2t_dist.environments.tools import Call, Kind
 
-from .grader_side import changes_of, writes_in
+from .grader_side import changes_of, effects_in
 from .rejection import TaskRejected
 
 
@@ -23,7 +23,7 @@ def final_state(domain: Domain, errands: Iterable[GoldCall | Call]) -> str | Non
 
 
 def check_gold(domain: Domain, task: Task) -> tuple[list[str], list[str]]:
-    """Final states of two replays of the gold, and of the gold without each single write.
+    """Final states of two replays of the gold, and of the gold without each single write or record.
 
     Raises TaskRejected: a call of the gold is refused or breaks a rule, the replays differ from each other or from what
     is stored, or a write changes nothing.
@@ -54,7 +54,7 @@ def check_gold(domain: Domain, task: Task) -> tuple[list[str], list[str]]:
         raise TaskRejected("final_differs", "the replayed final state is not the one stored")
     if changes_of(world) != task.grader.allowed_diff:
         raise TaskRejected("diff_differs", "the replayed changes are not the ones stored")
-    writes = writes_in(gold)
+    writes = effects_in(gold)
     without = []
     for left_out in range(len(writes)):
         final = final_state(domain, [call for i, call in enumerate(writes) if i != left_out])

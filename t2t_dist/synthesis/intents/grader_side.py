@@ -18,6 +18,16 @@ def writes_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
     return [call for call in gold if call.kind == Kind.WRITE.value]
 
 
+def effects_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
+    """The gold's calls that leave something in the state: writes, and what is put on record."""
+    return [call for call in gold if call.kind in (Kind.WRITE.value, Kind.RECORD.value)]
+
+
+def records_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
+    """The gold's calls that put on record how a request was handled."""
+    return [call for call in gold if call.kind == Kind.RECORD.value]
+
+
 def errands_in(grader: GraderSide) -> list[GoldCall]:
     """What is wanted, goal by goal: the gold's writes, or the workflow whose steps they are."""
     workflows = {errand.goal: errand for errand in grader.errands or ()}

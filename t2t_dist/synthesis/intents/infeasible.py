@@ -1,7 +1,9 @@
 """The intent ``infeasible``: a request, or one part of it, that policy, stock or missing tools forbid.
 
 Certificate: on this world the forbidden call is refused by the tool, or breaks the cited rule, before and after the
-feasible rest; the rest replays; the allowed diff is exactly that rest; the handling comes from the cited rule.
+feasible rest; the rest replays; the handling comes from the cited rule; the allowed diff is exactly the rest and, where
+the domain keeps such records, the record of that handling. So a lie, a silence, another reason and a needless hand-over
+end in another state.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Traje
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Enforced, Handling, Rule
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call
+from t2t_dist.environments.tools import Call, Kind
 
 from ..bindings import Binder, reachable_values
 from .gold import grader_of, in_order
@@ -97,6 +99,7 @@ def _structure(
         list(enumerate(order)),
         ["db", "forbidden", *(["required"] if required else [])],
         refused=number,
+        record=record_of(domain, rule, call),
         forbidden=[_pattern(domain, worlds, call, rule, trajectory.customer)],
         required=required,
         refused_goal=number,
@@ -107,6 +110,21 @@ def _structure(
     certificate = Certificate(intent=NAME, goal=number, rule=rule.number, forbidden_call=forbidden)
     goals = [PlannedGoal(c) for c in order]
     return Structure(goals, grader, certificate, patience=rng.choice([1, 1, 2]))
+
+
+def record_of(domain: Domain, rule: Rule, call: Call) -> Call | None:
+    """The call that puts on record how this forbidden call is handled; ``None`` where there are no such records."""
+    if rule.handling is Handling.TRANSFER:
+        tool = domain.tools[domain.transfer_tool]
+        about = domain.language.tool(call.name).name
+        summary = f"The customer asks for {about}, which R{rule.number} leaves to a person."
+        arguments: dict[str, object] = dict.fromkeys(list(tool.parameters)[:1], summary)
+    elif domain.decline_tool:
+        tool = domain.tools[domain.decline_tool]
+        arguments = dict(zip(tool.parameters, (call.name, rule.number), strict=False))
+    else:
+        return None
+    return Call(tool.name, arguments) if tool.kind is Kind.RECORD else None
 
 
 def _required(domain: Domain, rule: Rule) -> list[CallPattern]:
@@ -164,7 +182,8 @@ def certify(domain: Domain, task: Task) -> Certificate:
     if stored.goal is None or stored.goal != grader.refused_goal:
         raise TaskRejected("goals_differ", "the goal to refuse is not the certificate's")
     required = _required(domain, rule)
-    check_sides(domain, task, {stored.goal: call}, forbidden=True, required=required, rule=rule.number)
+    record = record_of(domain, rule, call)
+    check_sides(domain, task, {stored.goal: call}, forbidden=True, required=required, rule=rule.number, record=record)
     return Certificate(
         intent=NAME,
         replays=replays,

@@ -15,7 +15,7 @@ from t2t_dist.environments.tools import WRITE, Call
 
 from ..tool_graph import graph_of
 from .candidates import candidates_for
-from .grader_side import errands_in, fact_text, fields_of, matches, writes_in
+from .grader_side import errands_in, fact_text, fields_of, matches, records_in, writes_in
 from .rejection import TaskRejected
 
 #: Parts that a basis may hold without the intent requiring them.
@@ -30,6 +30,7 @@ def check_sides(
     forbidden: bool = False,
     required: Sequence[CallPattern] = (),
     rule: int | None = None,
+    record: Call | None = None,
     open_goal: int | None = None,
 ) -> None:
     """Compare the two sides of a task.
@@ -39,6 +40,7 @@ def check_sides(
         forbidden: whether the grader forbids calls.
         required: the calls that the grader requires.
         rule: the rule that a refusal cites.
+        record: the call that puts the refusal or the hand-over on record.
         open_goal: the goal whose request is left open on purpose.
 
     Raises:
@@ -53,7 +55,7 @@ def check_sides(
     _check_workflows(domain, task)
     for number, goal in enumerate(task.user.goals):
         check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
-    _check_grader(task, forbidden, required, rule)
+    _check_grader(task, forbidden, required, rule, record)
     _check_figures(task)
     for place, number in enumerate(order):
         if number != open_goal:
@@ -114,8 +116,12 @@ def check_facts(domain: Domain, customer: str, call: Call, facts: Sequence[Fact]
         raise TaskRejected("facts_differ", f"{what} is not about {call.name} as it stands: {', '.join(differ)}")
 
 
-def _check_grader(task: Task, forbidden: bool, required: Sequence[CallPattern], rule: int | None) -> None:
+def _check_grader(
+    task: Task, forbidden: bool, required: Sequence[CallPattern], rule: int | None, record: Call | None
+) -> None:
     grader = task.grader
+    if [Call(call.name, call.arguments) for call in records_in(grader.gold)] != ([] if record is None else [record]):
+        raise TaskRejected("handling_differs", f"what has to be on record is {record.name if record else 'nothing'}")
     if list(required) != grader.required:
         wanted = ", ".join(pattern.name for pattern in required) or "nothing"
         raise TaskRejected("handling_differs", f"what is required is {wanted}")
@@ -146,7 +152,8 @@ def _check_figures(task: Task) -> None:
 
 def _check_unique(domain: Domain, task: Task, errands: Sequence[Call], place: int) -> None:
     """All errands that satisfy the fully stated request lead to the gold's final state."""
-    finals = {found.final for found in candidates_for(domain, task.customer, errands, place, ())}
+    records = [Call(call.name, call.arguments) for call in records_in(task.grader.gold)]
+    finals = {found.final for found in candidates_for(domain, task.customer, errands, place, (), records)}
     if finals != {task.grader.final}:
         text = f"{errands[place].name}: what the customer says leads to {len(finals)} final states"
         raise TaskRejected("not_unique", text)

@@ -20,7 +20,11 @@ def errands_of(domain: Domain, trajectory: Trajectory) -> list[Call]:
 
     Raises TaskRejected: a call on the customer's device belongs to no workflow, so nobody would ask for it.
     """
-    left = [in_order(domain, Call(step.tool, step.arguments)) for step in trajectory.steps if step.changed]
+    left = [
+        in_order(domain, Call(step.tool, step.arguments))
+        for step in trajectory.steps
+        if step.changed and step.kind == Kind.WRITE.value
+    ]
     seen = reachable_values(domain, trajectory.customer)
     world, found = domain.world(), []
     while left:

@@ -156,6 +156,8 @@ def broken(call: Call, customer: str = "ada", world: World | None = None) -> lis
         (correct("R4", "Okafor", "1990-01-01"), [13]),
         (bags("R1", 3), []),
         (bags("R2", 3), []),
+        (bags("R1", 1, CERTIFICATE), []),  # free: naming a certificate pays nothing with it
+        (bags("R1", 4, CERTIFICATE), [14]),
         (bags("R1", 3, BOBS_CARD), [7]),
         (bags("R5", 1), [13]),
         (insure("R2"), []),

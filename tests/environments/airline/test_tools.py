@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import GENERIC, READ, WRITE
+from t2t_dist.environments.tools import GENERIC, READ, RECORD, WRITE
 from tests.environments.airline.small_airline import (
     ADA,
     BOBS_CARD,
@@ -32,8 +32,8 @@ def world() -> World:
     return SMALL.world()
 
 
-def test_there_are_nineteen_tools_all_typed_and_described() -> None:
-    assert Counter(tool.kind for tool in SMALL.tools) == {READ: 8, WRITE: 8, GENERIC: 3}
+def test_there_are_twenty_tools_all_typed_and_described() -> None:
+    assert Counter(tool.kind for tool in SMALL.tools) == {READ: 8, WRITE: 8, GENERIC: 2, RECORD: 2}
     assert [tool.name for tool in SMALL.entry_tools] == ["find_user_id_by_email", "find_user_id_by_name_birth_date"]
     for tool in SMALL.tools:
         function = tool.schema["function"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import GENERIC, READ, WRITE
+from t2t_dist.environments.tools import GENERIC, READ, RECORD, WRITE
 from tests.environments.retail.small_shop import (
     AWAY,
     BOBS_CARD,
@@ -45,7 +45,7 @@ def test_there_are_at_least_sixteen_tools_all_typed_and_described() -> None:
 
 def test_kinds() -> None:
     kinds = Counter(tool.kind for tool in SHOP.tools)
-    assert kinds == {READ: 8, WRITE: 7, GENERIC: 3}
+    assert kinds == {READ: 8, WRITE: 7, GENERIC: 2, RECORD: 2}
     assert [tool.name for tool in SHOP.entry_tools] == ["find_user_id_by_email", "find_user_id_by_name_zip"]
 
 

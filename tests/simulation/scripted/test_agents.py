@@ -11,6 +11,7 @@ import pytest
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import TRANSFER, Task, Turn
+from t2t_dist.environments.assistant import DESK
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.process_checks import ProcessChecks
 from t2t_dist.simulation.scripted.agents import KINDS, scripted_agent
@@ -238,6 +239,13 @@ FAILS = {
     "stubborn": {"other version", "other order"},
     "compliant": {"too late", "too dear", "no tool"},
     "silent": set(NAMES),
+    "idle": set(NAMES),
+    "liar": set(NAMES),
+    "naysayer": set(NAMES),
+    "passer": set(NAMES) - {"too dear"},  # what is for a person to decide
+    "guess-first": {"which order", "which version", "other version"},
+    "guess-second": {"other version"},
+    "guess-last": {"which version", "other version"},
 }
 
 
@@ -309,4 +317,4 @@ async def test_an_agent_goes_on_as_long_as_the_customer_does() -> None:
                 result = SHOP.tools.execute(world, call.name, call.arguments)
                 turns.append(Turn("agent", "tool", result.content, tool_call_id=call.id))
     assert not any(speech.normalised(turn.content or "") == "" for turn in turns if not turn.tool_calls)
-    assert world.digest == SHOP.world().digest
+    assert {change.table for change in world.changes()} == {DESK}, "nothing of the customer's changes"

@@ -11,7 +11,7 @@ from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task
 from t2t_dist.environments.rules import Enforced, Handling
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents import make
-from t2t_dist.synthesis.intents.grader_side import matches, writes_in
+from t2t_dist.synthesis.intents.grader_side import effects_in, matches, writes_in
 from t2t_dist.synthesis.intents.infeasible import stands
 from t2t_dist.synthesis.intents.rejection import Rejection
 from tests.support.library_domain import Library
@@ -55,12 +55,12 @@ def test_the_gold_is_the_rest_and_the_allowed_diff_is_what_it_changes(made: Made
         assert len(task.user.goals) == len(writes) + 1
         assert task.grader.refused_goal == certificate.goal
         world = made.domain.world()
-        for write in writes:
-            assert not made.domain.execute(world, write).error
+        for effect in effects_in(task.grader.gold):
+            assert not made.domain.execute(world, Call(effect.name, effect.arguments)).error
         assert [(c.table, c.key, c.after) for c in world.changes()] == [
             (change.table, change.key, change.after) for change in task.grader.allowed_diff
         ]
-        assert bool(writes) == bool(task.grader.allowed_diff)
+        assert bool(effects_in(task.grader.gold)) == bool(task.grader.allowed_diff)
         with_rest += bool(writes)
         assert any(matches(pattern, *call) for pattern in task.grader.forbidden)
         assert not any(

@@ -1,0 +1,124 @@
+"""Flawed agents: experts with one flaw each, which prove that the graders notice it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.schema import Change, Fact, GoldCall
+from t2t_dist.environments.tools import Kind
+
+from .oracle import Oracle, Play, Question
+
+#: How often an agent that is in the wrong answers a complaint.
+_ANSWERS_TO_COMPLAINTS = 3
+
+
+class Hasty(Oracle):
+    """Never asks for what is missing and never for a yes: takes the first call that fits."""
+
+    def ask(self, goal: int, write: GoldCall, fact: Fact, facts: Sequence[Fact]) -> Play:
+        yield from ()
+
+    def agreed(self, plan: str) -> Question:
+        yield from ()
+        return True
+
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        certificate = self.task.certificate
+        errands = self.errands_of(goal)
+        unsaid = [fact for errand in errands for fact in self.open_facts(errand, facts)]
+        if not (certificate and certificate.candidates and certificate.goal == goal and unsaid):
+            yield from super().settle(goal, facts, last)
+            return
+        meant = errands[0]
+        arguments = [candidate.arguments for candidate in certificate.candidates]
+        taken = meant.model_copy(update={"arguments": self.guess(arguments, meant.arguments), "result": ""})
+        for call in self.lookups_for(goal):
+            if not self.rests_on(call, [meant.arguments[fact.slot] for fact in unsaid]):
+                yield from self.make_once(call)
+        for call in self.lookups(taken):
+            yield from self.make_once(call)
+        yield from self.perform(taken)
+        for errand in errands[1:]:
+            yield from self.perform(errand)
+        yield from self.report(goal, last)
+
+    def guess(self, arguments: Sequence[dict[str, Any]], meant: dict[str, Any]) -> dict[str, Any]:
+        """The candidate to take. One that happens to be right would prove nothing about the grader."""
+        return next((found for found in arguments if found != meant), arguments[0])
+
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        if self.has_changed(change):
+            yield from super().follow_change(goal, change, first, last)
+            return
+        yield from self.propose_first(goal, first)
+        yield from self.perform(first)
+        yield from self.report(goal, last)
+
+
+class Stubborn(Oracle):
+    """Takes a change of mind for a yes, and carries out the first request."""
+
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        yield from self.propose_first(goal, first)
+        yield from self.say(self.words.plan(first), self.phrases.say("confirm"))
+        yield from self.perform(first)
+        yield from self.report(goal, last)
+        for _ in range(_ANSWERS_TO_COMPLAINTS):
+            if speech.gives_in(self.heard[-1]) or (not last and self.has_stated(goal + 1)):
+                return
+            yield from self.say(self.phrases.say("stays_done"), self.phrases.say("more"))
+
+
+class Compliant(Oracle):
+    """Makes the forbidden call as if it were allowed, and reports it as done."""
+
+    def decline(self, goal: int, last: bool) -> Play:
+        forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
+        if forbidden is None:
+            yield from super().decline(goal, last)
+            return
+        yield from self.look_at(goal)
+        yield from self.write(forbidden)
+        yield from self.report(goal, last)
+
+    def hand_over(self) -> Play:
+        yield from ()
+
+
+class Silent(Oracle):
+    """Never writes: looks things up, promises to look into it, and ends politely."""
+
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        yield from self._put_off(goal, last)
+
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        yield from self._put_off(goal, last)
+
+    def decline(self, goal: int, last: bool) -> Play:
+        yield from self._put_off(goal, last)
+
+    def hand_over(self) -> Play:
+        yield from ()
+
+    def _put_off(self, goal: int, last: bool) -> Play:
+        certificate = self.task.certificate
+        wanted = self.errands_of(goal)
+        if goal == self.task.grader.refused_goal and certificate and certificate.forbidden_call:
+            wanted = [certificate.forbidden_call]
+        unsaid = [
+            write.arguments[fact.slot]
+            for write in wanted
+            for fact in self.open_facts(write, self.task.user.goals[goal].facts)
+        ]
+        for call in self.lookups_for(goal):
+            if call.kind == Kind.READ and not self.rests_on(call, unsaid):
+                yield from self.make_once(call)
+        name = self.words.words(wanted[0].name).name if wanted else "it"
+        yield from self.say(self.phrases.say("look_into", name=name), self.phrases.say("more"))
+        for _ in range(_ANSWERS_TO_COMPLAINTS):
+            if speech.gives_in(self.heard[-1]) or (not last and self.has_stated(goal + 1)):
+                return
+            yield from self.say(self.phrases.say("look_into_again"), self.phrases.say("more"))
