@@ -9,7 +9,9 @@ import pytest
 from t2t_dist.core.schema import Fact, Turn, UserSide
 from t2t_dist.environments import registry
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import Call
+from t2t_dist.environments.language import Language
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import USER, WRITE, Call, tool
 from t2t_dist.simulation.scripted.device import Devices, devices_of, results_in_words
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from tests.support.phones import PHONES
@@ -95,6 +97,22 @@ def test_a_domain_without_words_is_understood_by_its_tools_names() -> None:
     assert devices.requested_calls("Please use your device for this: toggle airplane mode.", []) == [
         Call("toggle_airplane_mode", {"to": "off"})
     ]
+
+
+@tool(WRITE, side=USER)
+def grant_app_permission(world: World, app_name: str, permission: str) -> str:
+    """Grant a permission to an app on the phone."""
+    return f"{app_name} may now use {permission}."
+
+
+@pytest.mark.parametrize("permission", ["storage", "sms"])
+@pytest.mark.parametrize("guide", Language().tool(grant_app_permission).guide)
+def test_plain_words_for_a_tool_are_understood_as_that_call(guide: str, permission: str) -> None:
+    """What an agent says without a language file, and what a customer takes from it."""
+    said = {"app_name": "messaging", "permission": permission}
+    heard = guide.format_map(Language().plainly(grant_app_permission.name, said, "your", apart=True))
+    calls = Devices([grant_app_permission], Language(), {}).requested_calls(heard, [])
+    assert calls == [Call("grant_app_permission", said)], heard
 
 
 def test_results_are_said_as_sentences() -> None:
