@@ -311,8 +311,8 @@ def _task(task: Task) -> Iterator[RenderableType]:
             yield _line("  withheld", _facts(withheld))
     if user.change is not None:
         yield _line("change", f"when {user.change.trigger.replace('_', ' ')}: {user.change.request}")
-    writes = [call for call in grader.gold if call.kind == "write"]
-    calls = [("the customer's " if call.requestor else "") + _call(call.name, call.arguments) for call in writes]
+    effects = [call for call in grader.gold if call.kind in ("write", "record")]
+    calls = [("the customer's " if call.requestor else "") + _call(call.name, call.arguments) for call in effects]
     yield _line("gold", "; ".join(calls) or "-")
     if grader.forbidden:
         yield _line("forbidden", "; ".join(_call(p.name, p.arguments or {}) for p in grader.forbidden))

@@ -249,7 +249,7 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
             if call.result is None:
                 call.note = "not executed: the conversation was cut off here"
                 continue
-            before = world.fork() if call.kind == Kind.WRITE.value else world
+            before = world.fork() if call.kind in (Kind.WRITE.value, Kind.RECORD.value) else world
             try:
                 result = domain.tools.execute(world, call.name, call.raw, side)
             except ToolCrash as crash:

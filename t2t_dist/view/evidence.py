@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Certificate, GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META
 from t2t_dist.environments.tools import Call, ToolCrash
-from t2t_dist.synthesis.intents.grader_side import changes_of, errands_in, writes_in
+from t2t_dist.synthesis.intents.grader_side import changes_of, effects_in, errands_in
 from t2t_dist.tau2.initial_world import world_of
 
 from .episode import Changed, changed
@@ -63,8 +63,8 @@ class Evidence:
 
     @property
     def guess(self) -> ShownCandidate | None:
-        """The candidate taken by an agent that doesn't ask."""
-        return self.candidates[0] if self.candidates else None
+        """The first candidate that an agent that doesn't ask might take, and that ends elsewhere than the gold."""
+        return next((found for found in self.candidates if found.state.digest != self.gold.digest), None)
 
 
 def evidence(task: Task, domain: Domain | str) -> Evidence | None:
@@ -72,10 +72,10 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
     certificate = task.certificate
     if certificate is None:
         return None
-    grader, writes = task.grader, writes_in(task.grader.gold)
+    grader, effects = task.grader, effects_in(task.grader.gold)
     gold = FinalState(grader.final, _records(grader.allowed_diff), True)
     found = Evidence(certificate, grader.initial, gold)
-    found.without = list(zip(writes, certificate.without, strict=False))
+    found.without = list(zip(effects, certificate.without, strict=False))
     found.rule_text = certificate.clause or ""
     if isinstance(domain, str):
         found.note = domain

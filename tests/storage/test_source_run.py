@@ -62,7 +62,9 @@ def test_a_limit_takes_more_of_the_others_where_an_intent_runs_out(source: Sourc
     few = len(desk.verified("ambiguous"))
     found = list(source.verified_tasks(2 * few + 4, wanted))
     assert [t for t in found if t.intent == "ambiguous"] == desk.verified("ambiguous")
-    assert len([t for t in found if t.intent == "general"]) == few + 4
+    others = desk.verified("general")
+    assert [t for t in found if t.intent == "general"] == others[: few + 4]
+    assert len(others) >= few
 
 
 def test_the_digest_of_a_table_is_its_content(source: Source, desk: Made, tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ class Devices:
 
 def _named_value(slot: str, texts: Iterable[str]) -> str | None:
     """A value that the agent names together with the argument: "app name: messaging"."""
-    pattern = re.compile(rf"\b{re.escape(slot.replace('_', ' '))}(?:: ?| = ?| (?:is|will be|would be|should be) )([\w@#+-]+)")
+    pattern = re.compile(
+        rf"\b{re.escape(slot.replace('_', ' '))}(?:: ?| = ?| (?:is|will be|would be|should be) )([\w@#+-]+)"
+    )
     return next((found[1] for text in texts if (found := pattern.search(text))), None)
 
 
