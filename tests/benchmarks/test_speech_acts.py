@@ -1,0 +1,62 @@
+"""The labelled utterances: sound rows, two sets without a text in common, and a benchmark that keeps one set aside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.speech_acts import ACTS, FACTS, SETS, UTTERANCES, main, rows
+
+AGENT = {
+    "refuses", "claims_done", "promises_later", "announces_write", "asks_to_confirm", "hands_over", "offers_hand_over",
+    "offers_alternative", "offers_more", "asks_info",
+}  # fmt: skip
+CUSTOMER = {"agrees", "rejects", "changes_mind", "insists", "gives_in"}
+
+
+@pytest.mark.parametrize("which", SETS)
+@pytest.mark.parametrize(("speaker", "acts"), [("agent", AGENT), ("customer", CUSTOMER)])
+def test_each_act_is_performed_often_and_looked_like_as_often(which: str, speaker: str, acts: set[str]) -> None:
+    found = rows(which, speaker)
+    for row in found:
+        assert row["speaker"] == speaker
+        assert set(row["acts"]) <= acts, row
+        assert not set(row["acts"]) & set(row["near"]), row
+        assert row["text"].strip()
+    assert all(sum(act in row["acts"] for row in found) >= 14 for act in acts)
+    assert sum(bool(row["near"]) for row in found) >= len(found) / 2
+
+
+@pytest.mark.parametrize("which", SETS)
+def test_facts_are_told_and_not_told(which: str) -> None:
+    found = rows(which, FACTS)
+    assert 0.4 <= sum(row["told"] for row in found) / len(found) <= 0.6
+    assert {row["fact"]["meaning"] for row in found} == {"refund", "charge", "balance", "count", "date", "text"}
+
+
+def test_the_sets_have_no_text_in_common() -> None:
+    texts = [
+        {
+            json.dumps(row.get("text") or row["texts"])
+            for kind in ("agent", "customer", FACTS)
+            for row in rows(which, kind)
+        }
+        for which in SETS
+    ]
+    assert not texts[0] & texts[1]
+    assert sum(map(len, texts)) > 950
+
+
+def test_errors_are_shown_of_the_open_set_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["speech_acts", "--errors", "refuses"])
+    main()
+    *shown, last = capsys.readouterr().out.splitlines()
+    kept_aside = " ".join(" ".join((UTTERANCES / "aside" / f"{k}.jsonl").read_text().split()) for k in ("agent", FACTS))
+    assert len(shown) > 10
+    assert not any(line.partition(": ")[2] in kept_aside for line in shown)
+    figures = json.loads(last)
+    assert set(figures["aside"]) == {*ACTS, FACTS}
+    assert all(0 <= each["precision"] <= 1 and 0 <= each["recall"] <= 1 for each in figures["aside"].values())
