@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.grading.parts import unsaid
+from t2t_dist.core.told import Meaning, told
 
 UTTERANCES = Path(__file__).with_name("utterances")
 SETS = ("open", "aside")
@@ -32,6 +32,7 @@ ACTS: dict[str, tuple[str, Callable[[str], bool]]] = {
     "gives_in": ("customer", speech.gives_in),
 }
 FACTS = "facts"
+MEANINGS = {"refund": Meaning.REFUND, "charge": Meaning.CHARGE}
 
 
 def rows(which: str, kind: str) -> list[dict[str, Any]]:
@@ -43,7 +44,8 @@ def judged(which: str, act: str) -> Iterator[tuple[str, bool, bool]]:
     """Text, label and what was recognised, for each row that could perform the act."""
     if act == FACTS:
         for row in rows(which, FACTS):
-            yield " / ".join(row["texts"]), row["told"], not unsaid([row["fact"]["value"]], row["texts"])
+            meaning = MEANINGS.get(row["fact"]["meaning"], Meaning.ANY)
+            yield " / ".join(row["texts"]), row["told"], told(row["texts"], row["fact"]["value"], meaning)
         return
     speaker, recognise = ACTS[act]
     for row in rows(which, speaker):

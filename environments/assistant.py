@@ -88,8 +88,8 @@ def transfer_to_human_agents(world: World, summary: str) -> str:
 def make_decline_tool(requests: Sequence[str], rules: Collection[int]) -> Tool:
     """The tool ``decline_request`` of a domain.
 
-    ``requests``: what customers ask for, by the names of the tools and workflows for it; ``rules``: the numbers of the
-    policy's rules.
+    ``requests``: what customers ask for, by the names of the tools for it; ``rules``: the numbers of the rules by which
+    a request is refused (``declinable`` of ``t2t_dist.environments.rules``). By any other nothing is put on record.
     """
 
     def decline_request(world: World, request: str, rule: int) -> str:
@@ -100,7 +100,8 @@ def make_decline_tool(requests: Sequence[str], rules: Collection[int]) -> Tool:
             rule: The number of the rule that forbids it, such as 5 for R5.
         """
         if rule not in rules:
-            raise ToolError(f"the policy has no rule R{rule}; they go from R{min(rules)} to R{max(rules)}")
+            listed = ", ".join(f"R{number}" for number in rules)
+            raise ToolError(f"R{rule} is no rule by which a request is declined; these are: {listed}")
         world.put(DESK, f"declined {request} R{rule}", {"request": request, "rule": rule})
         return f"On record: {request} was declined by R{rule}."
 

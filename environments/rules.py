@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -68,6 +68,11 @@ def rule(
 ) -> Callable[[Check], Rule]:
     """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools."""
     return lambda check: Rule(number, tools, enforced, handling, check)
+
+
+def declinable(rules: Iterable[Rule]) -> list[int]:
+    """The numbers of the rules by which a request is refused rather than handed over."""
+    return [rule.number for rule in rules if rule.handling is Handling.REFUSE]
 
 
 def neighbours(world: World, table: str, customer: str, most: int = 11) -> Iterator[str]:

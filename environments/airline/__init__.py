@@ -26,7 +26,7 @@ _REASONS = {
     # Not among the reasons that count.
     "cheaper fare elsewhere": Said("I found a cheaper fare elsewhere", ("cheaper fare elsewhere",)),
     "visa refused": Said("I was refused a visa", ("refused a visa",)),
-    "meeting moved online": Said("my meeting was moved online", ("meeting was moved online",)),
+    "unhappy with the seats": Said("I'm unhappy with the seats", ("unhappy with the seats",)),
 }
 
 

@@ -323,4 +323,4 @@ def not_compensated(reservation: Record) -> str | None:
     given = reservation.get("compensation")
     if given is None:
         return None
-    return f"a certificate over ${given:.0f} was already given for reservation {reservation['reservation_id']}"
+    return f"a certificate for ${given:.0f} was already given for reservation {reservation['reservation_id']}"

@@ -340,8 +340,6 @@ def cancel_on_grounds(world: World, call: Call, customer: str) -> str | None:
     return when.has_grounds(world, reservation, reason) if when.reason_counts(reason) is None else None
 
 
-@cancel_what_is_left.proposes
-@half_flown_is_for_a_person.proposes
 @cancel_on_grounds.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for one in calls.reservations(world, customer):
@@ -350,11 +348,22 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield calls.about("cancel_reservation", one, reason=reason)
 
 
+@cancel_what_is_left.proposes
+@half_flown_is_for_a_person.proposes
+def _(world: World, customer: str) -> Iterator[Call]:
+    # With grounds, so that R21 is no second reason to say no.
+    for one in calls.reservations(world, customer):
+        for reason in when.REASONS:
+            if reason != "flight cancelled" and when.has_grounds(world, one, reason) is None:
+                yield calls.about("cancel_reservation", one, reason=reason)
+
+
 @cancel_for_a_reason_that_counts.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for one in calls.ahead(world, customer):
-        for reason in ("cheaper fare elsewhere", "visa refused", "meeting moved online"):
-            yield calls.about("cancel_reservation", one, reason=reason)
+        if when.has_grounds(world, one, "change of plans") is None:
+            for reason in ("cheaper fare elsewhere", "visa refused", "unhappy with the seats"):
+                yield calls.about("cancel_reservation", one, reason=reason)
 
 
 # -- compensation ------------------------------------------------------------------------------------------------------

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
-from ..files import read_text
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
 from ..people import UserId
-from ..rules import clauses
+from ..rules import declinable
 from ..state import Record, World
 from ..tools import WRITE, Tool, ToolError, tool
 from . import conditions as when
@@ -49,6 +47,7 @@ from .records import (
     PassengerReceipt,
     ReservationId,
 )
+from .rules import RULES
 
 
 # -- moving money and seats --------------------------------------------------------------------------------------------
@@ -416,6 +415,6 @@ TOOLS: list[Tool] = [
     *_CHANGES,
     calculate,
     think,
-    make_decline_tool([change.name for change in _CHANGES], clauses(read_text(Path(__file__).with_name("policy.md")))),
+    make_decline_tool([change.name for change in _CHANGES], declinable(RULES)),
     transfer_to_human_agents,
 ]

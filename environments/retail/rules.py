@@ -144,7 +144,7 @@ def modify_while_pending_and_once(world: World, call: Call, customer: str) -> st
 @modify_while_pending_and_once.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
-        if order["status"] in ("pending (items modified)", "processed", "shipped"):
+        if order["status"] in ("pending (items modified)", "processed"):
             for item, variant in _in_stock_swaps(world, order):
                 yield _swap("modify_pending_order_items", order, item, variant["item_id"], when.paid_with(order))
 

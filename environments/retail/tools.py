@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
-from ..files import read_text
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
 from ..people import Address, UserId
-from ..rules import clauses
+from ..rules import declinable
 from ..state import Record, World
 from ..tools import WRITE, Tool, ToolError, tool
 from . import conditions as when
@@ -35,6 +32,7 @@ from .records import (
     PaymentReceipt,
     ReturnReceipt,
 )
+from .rules import RULES
 
 
 # -- moving money and stock --------------------------------------------------------------------------------------------
@@ -282,6 +280,6 @@ TOOLS: list[Tool] = [
     *_CHANGES,
     calculate,
     think,
-    make_decline_tool([change.name for change in _CHANGES], clauses(read_text(Path(__file__).with_name("policy.md")))),
+    make_decline_tool([change.name for change in _CHANGES], declinable(RULES)),
     transfer_to_human_agents,
 ]

@@ -8,6 +8,7 @@ from ..rules import Enforced, Handling, Rule, neighbours, rule
 from ..state import Record, World
 from ..tools import Call
 from . import conditions as when
+from .device import has_data
 
 _ON_LINES = (
     "suspend_line",
@@ -96,6 +97,14 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield _on("suspend_line", line, reason="long absence")
 
 
+def _works(world: World, line: Record) -> bool:
+    """Whether the line's phone has data at full speed."""
+    phone = world.get("phones", line["phone_number"])
+    if phone is None or not has_data(world, phone):
+        return False
+    return phone["network_mode"] == "automatic" and phone["data_saver"] == phone["vpn"] == "off"
+
+
 @rule(7, "resume_line")
 def resume_when_suspended(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
@@ -104,8 +113,9 @@ def resume_when_suspended(world: World, call: Call, customer: str) -> str | None
 
 @resume_when_suspended.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
+    # A phone with a fault is to be repaired (R22): there the request would stand for something that can be done.
     for line in _lines(world, customer):
-        if line["status"] == "active" and when.nothing_overdue(world, line, "") is None:
+        if line["status"] == "active" and when.nothing_overdue(world, line, "") is None and _works(world, line):
             yield _on("resume_line", line)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
-from ..files import read_text
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars
 from ..people import Address, Email
-from ..rules import clauses
+from ..rules import declinable
 from ..state import World
 from ..tools import WRITE, Tool, ToolError, tool
 from . import conditions as when
@@ -50,6 +47,7 @@ from .records import (
     SimReceipt,
     SuspensionReceipt,
 )
+from .rules import RULES
 
 
 def _needs_restart(world: World, phone_number: str) -> None:
@@ -248,7 +246,7 @@ TOOLS: list[Tool] = [
     *_CHANGES,
     calculate,
     think,
-    make_decline_tool([change.name for change in _CHANGES], clauses(read_text(Path(__file__).with_name("policy.md")))),
+    make_decline_tool([change.name for change in _CHANGES], declinable(RULES)),
     transfer_to_human_agents,
     *DEVICE_TOOLS,
 ]

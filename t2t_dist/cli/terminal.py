@@ -315,7 +315,9 @@ def _task(task: Task) -> Iterator[RenderableType]:
     calls = [("the customer's " if call.requestor else "") + _call(call.name, call.arguments) for call in effects]
     yield _line("gold", "; ".join(calls) or "-")
     if grader.forbidden:
-        yield _line("forbidden", "; ".join(_call(p.name, p.arguments or {}) for p in grader.forbidden))
+        listed = "; ".join(_call(p.name, p.arguments or {}) for p in grader.forbidden)
+        more = "" if grader.rule is None else f", and whatever else breaks R{grader.rule}"
+        yield _line("forbidden", listed + more)
     if grader.required:
         yield _line("required", "; ".join(pattern.name for pattern in grader.required))
     if grader.communicate:

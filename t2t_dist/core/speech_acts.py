@@ -219,7 +219,8 @@ _REFUSE = re.compile(
     |\b(?:isn't|is\s+not|aren't|are\s+not|not)\s+(?:possible|allowed|permitted|eligible|available|something\s+(?:i|we)\s+can|covered)\b
     |\b(?:doesn't|does\s+not|don't|do\s+not|won't|will\s+not)\s+(?:allow|permit|let|qualify|cover|support|do\b|accept|offer)
     |\bimpossible\b|\bagainst\s+(?:our|the)\s+(?:policy|policies|rules)\b|\bhave\s+to\s+(?:decline|refuse)\b
-    |\bmust\s+(?:decline|refuse)\b|\bno\s+way\s+(?:for\s+me\s+)?to\b|\bmore\s+than\s+i\s+may\b
+    |\b(?:must|had\s+to|need\s+to)\s+(?:decline|refuse)\b|\b(?:has|have|was|were|is|been)\s+(?:been\s+)?declined\b
+    |\bhave\s+to\s+say\s+no\b|\bi(?:'ve|\s+have)\s+declined\b|\bno\s+way\s+(?:for\s+me\s+)?to\b|\bmore\s+than\s+i\s+may\b
     |\bunfortunately\b|\b(?:i'm|i\s+am|we're|we\s+are)\s+(?:(?:really|very|so|truly)\s+)?(?:sorry|afraid)\b|^sorry,\s+but\b""",
     re.X,
 )
@@ -245,6 +246,7 @@ _REFUSE_STEMS = (
     "sorry",
     "afraid",
     "unfort",
+    "say no",
 )
 
 

@@ -111,14 +111,15 @@ def numbers(text: str) -> frozenset[str]:
     """
     found = set()
     for match in _NUMBER.finditer(normalised(text)):
-        plain = _spelled(match[3] + (match[4] or ""))
+        plain = spelled(match[3] + (match[4] or ""))
         found.add(plain)
         if "-" in (match[1], match[2]):
             found.add("-" + plain)
     return frozenset(found)
 
 
-def _spelled(number: str) -> str:
+def spelled(number: str) -> str:
+    """A number in its one spelling: without separators, leading and trailing zeros."""
     number = number.replace(",", "")
     whole, _, rest = number.partition(".")
     rest = rest.rstrip("0")
@@ -134,4 +135,4 @@ def says_number(text: str, number: str) -> bool:
     """
     wanted = number.strip().lstrip("$\u20ac\u00a3 ")
     minus, wanted = ("-", wanted[1:]) if wanted[:1] in ("-", "\u2212") else ("", wanted.lstrip("+"))
-    return minus + _spelled(wanted.lstrip("$\u20ac\u00a3 ")) in numbers(text)
+    return minus + spelled(wanted.lstrip("$\u20ac\u00a3 ")) in numbers(text)

@@ -26,7 +26,7 @@ from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
 from .expected import expected
-from .parts import unsaid
+from .parts import untold
 from .replay import ReplayedCall, replay
 
 #: Code of a cause -> its meaning, causes before their effects: the first that explains the grade is the primary one.
@@ -362,7 +362,7 @@ class _Case:
         for pattern in grader.required:
             if not any(call.is_one_of([pattern]) for call in self.issued):
                 yield Finding("no_handover", f"{pattern.name} was not called", None, "required" in self.failed)
-        if absent := unsaid(self.expected.communicate, self.replay.said):
+        if absent := untold(self.expected.communicate, self.replay.heard, grader):
             yield Finding("fact_not_said", ", ".join(absent), None, "communicate" in self.failed)
 
     # -- manners -------------------------------------------------------------------------------------------------------

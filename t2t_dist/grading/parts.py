@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import GraderSide, RecordChange
 from t2t_dist.core.speech_acts import mentions, says_number
+from t2t_dist.core.told import Meaning, told
+from t2t_dist.synthesis.intents.grader_side import fact_text, fields_of
 
 from .expected import Expected
 from .replay import Replay
@@ -65,9 +67,12 @@ def required(episode: Graded) -> Mark:
 
 
 def communicate(episode: Graded) -> Mark:
-    """The agent said every fact that it had to. The detail names the last one that it did not."""
-    absent = unsaid(episode.expected.communicate, episode.replay.said)
-    return Mark(0.0, f"'{absent[-1]}' was never said") if absent else _PASSED
+    """The customer was told every fact that they had to be. The detail names the last one that they were not."""
+    absent = untold(episode.expected.communicate, episode.replay.heard, episode.grader)
+    if not absent:
+        return _PASSED
+    spoken = any(says_number(text, absent[-1]) or mentions(text, [absent[-1]]) for text in episode.replay.said)
+    return Mark(0.0, f"'{absent[-1]}' was {'said, but not as what it is' if spoken else 'never said'}")
 
 
 def process(episode: Graded) -> Mark:
@@ -86,15 +91,30 @@ PARTS: dict[str, Callable[[Graded], Mark]] = {
 }
 
 
-def unsaid(facts: Sequence[str], said: Sequence[str]) -> list[str]:
-    """The facts that none of the texts says. Numbers match as whole numbers, other facts as words."""
-    return [fact for fact in facts if not any(_says(text, fact) for text in said)]
+def untold(facts: Sequence[str], heard: Sequence[str], grader: GraderSide) -> list[str]:
+    """The facts that none of the messages told the customer: see ``core/told.py``."""
+    return [fact for fact in facts if not told(heard, fact, meaning_of(fact, grader))]
 
 
-def _says(text: str, fact: str) -> bool:
-    if fact.replace(".", "", 1).replace(",", "").isdigit():
-        return says_number(text, fact)
-    return mentions(text, [fact])
+#: Names of a result's fields by what their sums are to the customer.
+_REFUNDS, _CHARGES = ("refund",), ("to_pay", "price", "charge", "cost", "fee")
+
+
+def meaning_of(fact: str, grader: GraderSide) -> Meaning:
+    """Whether a figure is money that the customer gets back or pays, by the field of the gold's results that holds it;
+    ``Meaning.ANY`` where that does not say."""
+    fields = {
+        name
+        for call in grader.gold
+        for name, value in fields_of(call.result).items()
+        if value and fact_text(value) == fact
+    }
+    found = {
+        meaning
+        for meaning, stems in ((Meaning.REFUND, _REFUNDS), (Meaning.CHARGE, _CHARGES))
+        if any(stem in name for name in fields for stem in stems)
+    }
+    return found.pop() if len(found) == 1 else Meaning.ANY
 
 
 def _difference(changes: Sequence[Any], wanted: Sequence[RecordChange]) -> str:

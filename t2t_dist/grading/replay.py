@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import CallPattern, Task, Turn
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.rules import Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
-from t2t_dist.environments.tools import AGENT, USER, Call, ToolCrash
+from t2t_dist.environments.tools import AGENT, USER, Call, ToolCrash, ToolResult
 from t2t_dist.synthesis.intents.grader_side import fields_of, matches
 from t2t_dist.tau2.initial_world import world_of
 
@@ -24,7 +25,7 @@ class ReplayedCall(NamedTuple):
     ``place`` is its turn's place in the transcript, ``side`` AGENT or USER, ``kind`` its tool's kind ("" for a tool
     that does not exist). ``arguments`` are the checked ones where they are ``valid``, else whatever could be parsed.
     ``change_said``: whether the customer had changed their mind by then. ``made_to_fail``: by a planned tool fault.
-    ``breaks_rule``: whether it breaks the rule that the task is about, on the world as it was then.
+    ``breaks_rule``: see :func:`breaks_rule`.
     """
 
     place: int
@@ -50,7 +51,8 @@ class Replay:
     Attributes:
         calls: every call of both sides, in order; those that the conversation's end cut off are there, as invalid
             ones, and those that crashed are not.
-        said: the agent's texts, those beside a call included.
+        said: the agent's texts, those beside a call included, which the customer does not get.
+        heard: those that the customer gets.
         world: the final world.
         process: process check -> whether it was kept.
         detail: how the replay departed from the transcript; ``None`` if it did not.
@@ -58,6 +60,7 @@ class Replay:
 
     calls: list[ReplayedCall]
     said: list[str]
+    heard: list[str]
     world: World
     process: dict[str, bool]
     detail: str | None = None
@@ -74,14 +77,17 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
     Pure: the transcript and the task stay as they are. Raises InputError: the domain can't set up the task's world.
     """
     world, tools, checks = world_of(domain, task), with_tool_faults(domain, faults).tools, ProcessChecks(domain, task)
-    cited = next((rule for rule in domain.rule_list if rule.number == task.grader.rule), None)
+    cited = cited_rule(domain, task)
     calls: list[ReplayedCall] = []
     said: list[str] = []
+    heard: list[str] = []
     detail: str | None = None
     for place, turn in enumerate(turns):
         checks.turn(turn)
         if turn.seat == AGENT and turn.role == "assistant" and turn.content:
             said.append(turn.content)
+            if not turn.tool_calls:
+                heard.append(turn.content)
         if not turn.tool_calls:
             continue
         side = USER if turn.seat == USER else AGENT
@@ -109,15 +115,34 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
             said_by_now, planned = checks.change_said, result.made_to_fail
-            breaks = (
-                before is not None
-                and cited is not None
-                and valid
-                and cited.broken_by(before, Call(call.name, arguments), task.customer) is not None
-            )
+            breaks = before is not None and breaks_rule(task, cited, before, call.name, result)
             calls.append(
                 ReplayedCall(
                     place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned, breaks
                 )
             )
-    return Replay(calls, said, world, checks.result(), detail)
+    return Replay(calls, said, heard, world, checks.result(), detail)
+
+
+def cited_rule(domain: Domain, task: Task) -> Rule | None:
+    """The rule that a refusal or hand-over of this task rests on."""
+    return next((rule for rule in domain.rule_list if rule.number == task.grader.rule), None)
+
+
+def breaks_rule(task: Task, cited: Rule | None, before: World, name: str, result: ToolResult) -> bool:
+    """Whether a call of the agent's breaks the rule that the task is about, on the world ``before`` it.
+
+    A refused call about something else than the forbidden one (a write made twice, say) is a slip and does not count.
+    """
+    if cited is None or name not in cited.tools or result.arguments is None:
+        return False
+    if result.error:
+        forbidden = task.certificate.forbidden_call if task.certificate is not None else None
+        if forbidden is None or _subject(forbidden.arguments) != _subject(result.arguments):
+            return False
+    return cited.broken_by(before, Call(name, result.arguments), task.customer) is not None
+
+
+def _subject(arguments: Mapping[str, Any]) -> Any:
+    """What a call is about: its first argument."""
+    return next(iter(arguments.values()), None)

@@ -16,6 +16,7 @@ from t2t_dist.environments.state import META, RecordDiff, World, diff
 from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, Kind, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
+from t2t_dist.grading.replay import breaks_rule, cited_rule
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
 from t2t_dist.synthesis.intents.grader_side import matches
 from t2t_dist.tau2.initial_world import world_of
@@ -206,8 +207,9 @@ def show(row: dict[str, Any], task: Task | None, domain: Domain | str) -> ShownE
     actual = [call for turn in turns for call in turn.calls]
     if task is not None:
         for call in actual:
-            call.forbidden = not call.own and any(
-                matches(p, call.name, call.checked or call.arguments or {}) for p in task.grader.forbidden
+            call.forbidden = call.forbidden or (
+                not call.own
+                and any(matches(p, call.name, call.checked or call.arguments or {}) for p in task.grader.forbidden)
             )
         shown.pairs, shown.more_calls = _bounded(_beside(task.grader.gold, actual, domain))
         if world is not None:
@@ -249,6 +251,7 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
             if call.result is None:
                 call.note = "not executed: the conversation was cut off here"
                 continue
+            # A call that breaks the cited rule need not be one that is listed as forbidden.
             before = world.fork() if call.kind in (Kind.WRITE.value, Kind.RECORD.value) else world
             try:
                 result = domain.tools.execute(world, call.name, call.raw, side)
@@ -256,6 +259,8 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
                 call.note = f"crashed in the replay: {crash}"
                 continue
             call.checked = result.arguments
+            if task is not None and side == AGENT:
+                call.forbidden = breaks_rule(task, cited_rule(domain, task), before, call.name, result)
             if result.content != call.result:
                 call.note = "gave another result in the replay"
             if result.changed:

@@ -1,7 +1,7 @@
 """Floor agents: they do no work, and measure what can be had for nothing.
 
-Each follows one habit on every task, whatever the customer says. What such an agent gets is the floor of the data: 0,
-or for one that guesses no more than chance.
+Each follows one habit on every task, whatever the customer says. What such an agent gets is the floor of the data: 0;
+for one that guesses no more than chance; for one that hands everybody over, what has to be handed over.
 """
 
 from __future__ import annotations

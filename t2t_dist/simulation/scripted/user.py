@@ -319,7 +319,7 @@ class ScriptedUser(UserPlayer):
     def _on_confirm(self, heard: str) -> str:
         if self._done:
             return self._next_or_leave(heard)
-        if self._insisted and (_ALTERNATIVE.search(heard) or not self._is_what_i_asked(heard)):
+        if self._insisted and _ALTERNATIVE.search(heard):
             return self._phrases.say("decline")
         if self._means_the_old(heard):
             self._objected += 1
@@ -337,10 +337,6 @@ class ScriptedUser(UserPlayer):
         self._progress = not self._confirmed
         self._confirmed, self._complained = True, False
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
-
-    def _is_what_i_asked(self, heard: str) -> bool:
-        """Whether a plan names everything that they asked for: after a no, anything less is something else."""
-        return all(speech.mentions(heard, fact.says) for fact in self._facts if fact.says)
 
     def _on_done(self, heard: str) -> str:
         if self._means_the_old(heard) or self._complained:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from t2t_dist.core.schema import Candidate, Certificate, Task, Trajectory
 from t2t_dist.core.speech_acts import mentions
@@ -39,50 +39,67 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
     for number in rng.sample(range(len(errands)), len(errands)):
         for withheld in rng.sample(options := withholdable(domain, errands[number]), len(options)):
             try:
-                found = candidates_for(domain, trajectory.customer, errands, number, withheld)
-                meant = drawn(domain, trajectory.customer, errands, number, withheld, found, rng)
-                candidates = candidates_for(domain, trajectory.customer, meant, number, withheld)
+                customer = trajectory.customer
+                meant = drawn(errands, number, candidates_for(domain, customer, errands, number, withheld), rng)
+                candidates = candidates_for(domain, customer, meant, number, withheld)
                 check_candidates(candidates)
+                check_kept_back(domain, customer, meant, number, withheld, candidates)
                 grader = grader_of(domain, trajectory, list(enumerate(meant)))
             except TaskRejected as refused:
                 why = refused
                 continue
             goals = [PlannedGoal(call, withheld if i == number else ()) for i, call in enumerate(meant)]
-            choose_tells(domain, grader, goals, rng)
+            choose_tells(domain, grader, goals, rng, {number: asked_of_all(domain, meant, number, candidates)})
             certificate = Certificate(intent=NAME, goal=number, withheld=list(withheld), candidates=candidates)
             return Structure(goals, grader, certificate)
     raise why
 
 
-def drawn(
+def drawn(errands: Sequence[Call], number: int, candidates: Sequence[Candidate], rng: random.Random) -> list[Call]:
+    """The errands with one of the candidates in place of number ``number``: each outcome is as likely as the others."""
+    if not candidates:
+        raise TaskRejected("no_ambiguity", "no call satisfies the request")
+    final = rng.choice(list(dict.fromkeys(candidate.final for candidate in candidates)))
+    arguments = rng.choice([candidate.arguments for candidate in candidates if candidate.final == final])
+    return [*errands[:number], Call(errands[number].name, arguments), *errands[number + 1 :]]
+
+
+def check_kept_back(
     domain: Domain,
     customer: str,
     errands: Sequence[Call],
     number: int,
     withheld: Sequence[str],
     candidates: Sequence[Candidate],
-    rng: random.Random,
-) -> list[Call]:
-    """The errands with one of the candidates in place of number ``number``: each outcome is as likely as the others.
-
-    Candidates whose withheld values the customer says anyway, with another request, can't be meant.
-    """
+) -> None:
+    """Raises TaskRejected: another request names what one of the candidates is about, so that it is likelier, or less
+    likely, than the others."""
     world, name = domain.world(), errands[number].name
-    others = [call for place, call in enumerate(errands) if place != number]
     told = " ".join(
-        say for call in others for slot in call.arguments for say in domain.describe(world, call, slot, customer).says
+        say
+        for place, call in enumerate(errands)
+        for slot in call.arguments
+        if place != number
+        for say in domain.describe(world, call, slot, customer).says
     )
+    for candidate in candidates:
+        for slot in withheld:
+            says = domain.describe(world, Call(name, candidate.arguments), slot, customer).says
+            if says and mentions(told, says):
+                raise TaskRejected("no_ambiguity", f"another request names what {slot} could be")
 
-    def gives_itself_away(arguments: dict[str, Any]) -> bool:
-        said = (domain.describe(world, Call(name, arguments), slot, customer).says for slot in withheld)
-        return any(says and mentions(told, says) for says in said)
 
-    possible = [candidate for candidate in candidates if not gives_itself_away(candidate.arguments)]
-    if not possible:
-        raise TaskRejected("no_ambiguity", "no call that satisfies the request could be kept back")
-    final = rng.choice(list(dict.fromkeys(candidate.final for candidate in possible)))
-    arguments = rng.choice([candidate.arguments for candidate in possible if candidate.final == final])
-    return [*errands[:number], Call(name, arguments), *errands[number + 1 :]]
+def asked_of_all(domain: Domain, errands: Sequence[Call], number: int, candidates: Sequence[Candidate]) -> set[str]:
+    """The fields of a result that hold something whichever candidate is meant: a question about another one ("how much
+    do I get back?") would say which it is."""
+    world, name = domain.world(), errands[number].name
+    for call in errands[:number]:
+        domain.carry_out(world, call)
+    results = [domain.execute(world.fork(), Call(name, candidate.arguments)).value for candidate in candidates]
+    held = [
+        {field for field, value in found.items() if value} if isinstance(found, dict) else set() for found in results
+    ]
+    return set.intersection(*held) if held else set()
 
 
 def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
@@ -111,6 +128,7 @@ def certify(domain: Domain, task: Task) -> Certificate:
     errands = [Call(call.name, call.arguments) for call in errands_in(task.grader)]
     candidates = candidates_for(domain, task.customer, errands, stored.goal, stored.withheld)
     check_candidates(candidates)
+    check_kept_back(domain, task.customer, errands, stored.goal, stored.withheld, candidates)
     right = next(candidate for candidate in candidates if candidate.after_clarification)
     if right.final != task.grader.final:
         raise TaskRejected("not_gold", "what the clarification determines is not the gold")

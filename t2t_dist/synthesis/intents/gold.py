@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
@@ -162,8 +162,17 @@ def grader_of(
     )
 
 
-def choose_tells(domain: Domain, grader: GraderSide, goals: list[PlannedGoal], rng: random.Random) -> None:
-    """Let the customer ask, now and then, for a figure in a write's result; the agent then has to state it."""
+def choose_tells(
+    domain: Domain,
+    grader: GraderSide,
+    goals: list[PlannedGoal],
+    rng: random.Random,
+    fields: Mapping[int, Collection[str]] = {},
+) -> None:
+    """Let the customer ask, now and then, for a figure in a write's result; the agent then has to state it.
+
+    ``fields``: by goal, the only fields of the result that may be asked for.
+    """
     for number, goal in enumerate(goals):
         if goal.call.name in domain.workflows:
             continue
@@ -172,7 +181,7 @@ def choose_tells(domain: Domain, grader: GraderSide, goals: list[PlannedGoal], r
         if not tells or gold is None or rng.random() < 0.5:
             continue
         result = fields_of(gold.result)
-        possible = [tell for tell in tells if result.get(tell.field)]
+        possible = [tell for tell in tells if result.get(tell.field) and tell.field in fields.get(number, result)]
         if possible:
             tell = rng.choice(possible)
             value = fact_text(result[tell.field])

@@ -210,7 +210,7 @@ INTENT = IntentSpec(
     writer_prompt="""\
 Something the customer wants can't be done, by policy or by the facts. The customer does not know that: they ask in good
 faith, in the same tone as for anything else, and no word of yours may suggest that it is impossible or against a rule.
-"task_instructions" says that the customer insists a little when refused, then accepts it, and still wants the rest done.""",  # noqa: E501 - the line breaks are the prompt's
+"task_instructions" says that the customer insists a little when refused, then accepts it, takes nothing else in its place, and still wants the rest done.""",  # noqa: E501 - the line breaks are the prompt's
     judge_prompt="""\
 The customer wants something that can't or mustn't be done. The agent has to refuse it, or hand over where the policy says
 so, and to do the rest.""",  # noqa: E501 - the line breaks are the prompt's

@@ -250,20 +250,6 @@ def test_nobody_says_yes_to_a_plan_that_is_not_what_they_want() -> None:
     assert speech.says_yes(said[3])
 
 
-def test_after_a_no_only_what_they_asked_for_is_taken() -> None:
-    """Half a wish, or another one within the rules, is not what the task is about."""
-    lines = [
-        "I'm sorry, but I can't do that.",
-        "Then I would cancel just a part of it. Shall I go ahead?",
-        "Alternatively I'd change the address of order #W1. Is that all right with you?",
-    ]
-    said = talk(ScriptedUser(side(), 0), in_order(*lines), most=4)
-    assert not speech.says_yes(said[2])
-    assert not speech.says_yes(said[3])
-    taken = "I'd cancel order #W1 after all, since it is no longer needed. Shall I go ahead?"
-    assert speech.says_yes(talk(ScriptedUser(side(), 0), in_order(lines[0], taken), most=3)[2])
-
-
 # -- goals one after the other ---------------------------------------------------------------------------------------
 def two_goals() -> list[Goal]:
     return [
