@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from t2t_dist.core.schema import RecordChange, Task
+from t2t_dist.core.schema import GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, FaultPlan
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.synthesis.intents.grader_side import changes_of, fact_text, fields_of
+from t2t_dist.synthesis.intents.grader_side import changes_of, fact_text, fields_of, writes_in
 from t2t_dist.tau2.initial_world import world_of
 
 
@@ -45,6 +45,13 @@ def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
         for world in list(worlds):
             worlds.append(handed_over := world.fork())
             domain.execute(handed_over, Call(transfer.name, dict.fromkeys(transfer.required, "")))
-    shown = {fact_text(value) for call in possible for value in fields_of(call.result).values()}
-    said = [fact for fact in grader.communicate if fact in shown]
+    # A figure that a write gives is its figure: a look-up that happens to show the same number does not tell it.
+    given, left = _shown(writes_in(grader.gold)), _shown(writes_in(possible))
+    shown = _shown(possible)
+    said = [fact for fact in grader.communicate if fact in (left if fact in given else shown)]
     return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said)
+
+
+def _shown(calls: Sequence[GoldCall]) -> set[str]:
+    """What the results of these calls show, as facts."""
+    return {fact_text(value) for call in calls for value in fields_of(call.result).values()}

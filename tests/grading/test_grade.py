@@ -162,6 +162,18 @@ def test_breaking_the_rule_counts_with_whatever_arguments(shop: Made) -> None:
     assert (outcome.parts["db"], outcome.parts["forbidden"]) == (1.0, 0.0)
 
 
+def test_a_write_of_the_rest_that_is_made_twice_is_a_slip(shop: Made) -> None:
+    """Refused the second time, by the very rule that the task is about; but it is not what is forbidden."""
+    slips = 0
+    for task, forbidden in forbidden_calls(shop):
+        for write in writes_in(task.grader.gold):
+            if write.name == forbidden.name:
+                talk = gone_well(shop.domain, task)
+                slips += talk.call(write.name, write.arguments).error
+                assert graded(shop.domain, task, talk).parts["forbidden"] == 1.0
+    assert slips > 0
+
+
 def test_a_call_that_was_asked_for_when_the_conversation_was_cut_off_was_issued_but_not_made(made: Made) -> None:
     task, call = forbidden_calls(made)[0]
     talk = gone_well(made.domain, task)
@@ -246,14 +258,17 @@ def test_facts_are_said_as_whole_numbers_and_words(desk: Made, said: str, fact: 
     assert outcome.detail.get("communicate") == (None if value else f"'{fact}' was never said")
 
 
-def test_who_says_a_fact_matters_and_where_does_not(desk: Made) -> None:
+def test_a_fact_counts_that_the_agent_says_and_the_customer_hears(desk: Made) -> None:
     task = desk.one("general")
     task.grader.communicate, task.grader.basis = ["17.25", "3.10"], ["db", "communicate"]
     talk = gone_well(desk.domain, task)
     talk.turns = [turn for turn in talk.turns if turn.content is None or "amount" not in turn.content]
     assert graded(desk.domain, task, talk.agent("It is 17.25.").user("And 3.10?")).parts["communicate"] == 0.0
     talk.call("list_holds", {"reader_id": task.customer}, text="Yes, 3.10.")
-    assert graded(desk.domain, task, talk).parts["communicate"] == 1.0
+    outcome = graded(desk.domain, task, talk)
+    assert outcome.parts["communicate"] == 0.0, "what stands beside a call, the customer does not get"
+    assert outcome.detail["communicate"] == "'3.10' was said, but not as what it is"
+    assert graded(desk.domain, task, talk.agent("Yes, 3.10.")).parts["communicate"] == 1.0
 
 
 # -- the basis ---------------------------------------------------------------------------------------------------------

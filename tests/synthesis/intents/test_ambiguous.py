@@ -63,6 +63,29 @@ def test_candidates_agree_with_the_gold_in_what_is_stated(made: Made) -> None:
                 assert said[0] == said[1]
 
 
+def test_nothing_else_that_is_said_rules_a_candidate_out(made: Made) -> None:
+    """Neither another request nor a question tells which of the candidates is meant."""
+    for task in made.verified("ambiguous"):
+        certificate, _ = focal(task)
+        assert certificate.goal is not None
+        name, world = writes_in(task.grader.gold)[certificate.goal].name, made.domain.world()
+        others = [fact for n, goal in enumerate(task.user.goals) if n != certificate.goal for fact in goal.facts]
+        told = " ".join(say for fact in others for say in fact.says)
+        asked = {
+            tell.field
+            for tell in made.domain.language.tool(name).tell
+            if set(tell.ask) & set(task.user.goals[certificate.goal].questions)
+        }
+        for candidate in certificate.candidates:
+            call = Call(name, candidate.arguments)
+            for slot in certificate.withheld:
+                says = made.domain.describe(world, call, slot, task.customer).says
+                assert not mentions(told, says), (task.task_id, slot)
+            if certificate.goal == 0:
+                result = made.domain.execute(world.fork(), call).value
+                assert all(result[field] for field in asked), (task.task_id, asked)
+
+
 def test_the_shops_words_say_what_may_be_withheld(shop: Made, desk: Made) -> None:
     call = Call("cancel_pending_order", {"order_id": "#W1", "reason": "no longer needed"})
     assert withholdable(shop.domain, call) == [("order_id",), ("reason",), ("order_id", "reason")]
