@@ -102,7 +102,7 @@ def _works(world: World, line: Record) -> bool:
     phone = world.get("phones", line["phone_number"])
     if phone is None or not has_data(world, phone):
         return False
-    return phone["network_mode"] == "automatic" and phone["data_saver"] == phone["vpn"] == "off"
+    return bool(phone["network_mode"] == "automatic" and phone["data_saver"] == phone["vpn"] == "off")
 
 
 @rule(7, "resume_line")

@@ -194,8 +194,10 @@ _DENIED_AFTER = re.compile(
     r"|(?:does|did)(?:n't|\s+not)\s+apply|has\s+been\s+waived|(?:is|was)\s+waived)\b"
 )
 _TAKEN_BACK = re.compile(
-    r"\b(?:sorry|correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|mistake|too\s+soon"
-    r"|make\s+that|hold\s+on|wait|i\s+meant|apologies|wrong\s+\w+|waived|i\s+was\s+wrong)\b|^actually\b"
+    r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
+    r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
+    r"|wrong\s+(?:line|row|figure|number|amount|sum|customer|file|order|page|screen))\b|^actually\b"
+    r"|\b(?:sorry|apologies)\b.*\b(?:it's|it\s+is|that's|should\s+be|stands\s+at|is\s+(?:only\s+|just\s+)?[$\u20ac\u00a3\d])"
 )
 _DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|\bwaived\b")
 _EACH = re.compile(r"\b(?:for\s+(?:every|each)|per\s+\w+|a\s+piece|apiece)\b")
