@@ -92,6 +92,22 @@ def test_an_episode_that_went_well_ends_as_the_gold(made: Made) -> None:
         assert all(call.kind in ("write", "record") for t in page.turns for call in t.calls if call.changes)
 
 
+def test_a_call_that_breaks_the_cited_rule_is_marked_whatever_its_arguments(shop: Made) -> None:
+    """Grading does not forgive another address abroad than the listed one, and the page shows which call it was."""
+    task = shop.one("infeasible", lambda t: t.grader.rule == 13)
+    assert task.certificate is not None
+    listed = task.certificate.forbidden_call
+    assert listed is not None
+    address = {**listed.arguments["address"], "address1": "1 Elsewhere Road"}
+    talk = gone_well(shop.domain, task)
+    talk.call(listed.name, {**listed.arguments, "address": address})
+    episode = episode_of(played(shop, task)[1])
+    episode.turns = talk.turns
+    page = show(row_of(episode)[1], task, shop.domain)
+    (marked,) = [call for turn in page.turns for call in turn.calls if call.forbidden]
+    assert marked.name == listed.name
+
+
 def test_one_in_which_nothing_was_done_misses_all_of_the_gold(made: Made) -> None:
     for task in made.verified("general")[:5]:
         _, page = shown(made, task, well=False)
