@@ -165,6 +165,8 @@ STANDINS = {
     "t2t": (
         'echo "t2t $* at $RAY_ADDRESS" >> "$SEEN"; [ -n "$RAY_AUTH_TOKEN" ] || exit 9;'
         ' trap "kill \\$on; sleep 0.5; exit 75" TERM;'
+        # A run does not end before its workers have been started, however fast it fails.
+        ' until [ "$(grep -c "ray start" "$SEEN")" -ge 3 ]; do sleep 0.05; done;'
         ' [ -z "${SLOW:-}" ] || { touch "$SEEN.on"; sleep 20 2>/dev/null & on=$!; wait; };'
         ' exit "${CODE:-0}"'
     ),
@@ -205,7 +207,7 @@ def test_slurm_exits_as_the_run_does(code: int, slurm: dict[str, str]) -> None:
 
 def test_slurm_drains_before_the_time_is_up_and_is_queued_again(slurm: dict[str, str]) -> None:
     script = sbatch({**slurm, "SLOW": "1"})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not Path(slurm["SEEN"] + ".on").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)

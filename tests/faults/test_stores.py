@@ -123,7 +123,8 @@ def test_a_clock_that_jumps_breaks_nothing(tmp_path: Path, calm: dict[str, int],
 
     until(jumped, "a driver whose clock is ahead, and then behind")
     brake.release()
-    stderr = ended(driver, 0)
+    # The clock jumps in Ray's processes as well, and what its own threads say to that is not ours.
+    stderr = ended(driver, 0, whose="/t2t_dist/")
     assert "lost" not in stderr
     assert digests(out) == calm
     assert '"state":"finished"' in output_of("status", out, "--json")
