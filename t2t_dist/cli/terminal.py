@@ -21,6 +21,7 @@ from t2t_dist.evaluation.summary import counted
 from t2t_dist.storage.rows import one_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
+from t2t_dist.synthesis.intents.grader_side import effects_in
 
 from .consoles import cell
 from .progress import counts_text, listed
@@ -311,8 +312,10 @@ def _task(task: Task) -> Iterator[RenderableType]:
             yield _line("  withheld", _facts(withheld))
     if user.change is not None:
         yield _line("change", f"when {user.change.trigger.replace('_', ' ')}: {user.change.request}")
-    effects = [call for call in grader.gold if call.kind in ("write", "record")]
-    calls = [("the customer's " if call.requestor else "") + _call(call.name, call.arguments) for call in effects]
+    calls = [
+        ("the customer's " if call.requestor else "") + _call(call.name, call.arguments)
+        for call in effects_in(grader.gold)
+    ]
     yield _line("gold", "; ".join(calls) or "-")
     if grader.forbidden:
         listed = "; ".join(_call(p.name, p.arguments or {}) for p in grader.forbidden)

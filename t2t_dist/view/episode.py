@@ -243,6 +243,7 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
     world = domain.world() if task is None else world_of(domain, task)
     if task is not None and world.digest != task.grader.initial:
         return None, "the domain's database is not the one that this task was made on, so its calls can't be replayed"
+    cited = None if task is None else cited_rule(domain, task)
     for turn in turns:
         side = USER if turn.turn.seat == USER else AGENT
         for call in turn.calls:
@@ -260,7 +261,7 @@ def _replay(domain: Domain, turns: Sequence[ShownTurn], task: Task | None) -> tu
                 continue
             call.checked = result.arguments
             if task is not None and side == AGENT:
-                call.forbidden = breaks_rule(task, cited_rule(domain, task), before, call.name, result)
+                call.forbidden = breaks_rule(task, cited, before, call.name, result)
             if result.content != call.result:
                 call.note = "gave another result in the replay"
             if result.changed:
