@@ -3,6 +3,7 @@
 The app takes a second to import, and Ctrl-C may come before that too.
 """
 
+import atexit
 import os
 import sys
 
@@ -17,6 +18,23 @@ _INTERRUPTED, _RESUMABLE = 130, 75
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
+    try:
+        _run()
+        _leave(0)
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+def _leave(code: int) -> None:
+    """End without Python's finalization: a thread of Arrow's that then still reads ahead, or lets go of a file of ours,
+    aborts the process."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> None:
     guard()
     if problem := _problem():
         sys.stderr.write(f"error: {problem}\n")

@@ -14,6 +14,7 @@ import pytest
 from t2t_dist.cli.new_domain import write_domain
 from tests.support.patience import PATIENCE_S
 from tests.support.runs import command, environment, t2t
+from tests.support.viewed import small_run
 
 
 def line_of(done: subprocess.CompletedProcess[str]) -> str:
@@ -159,3 +160,36 @@ def test_interrupted_while_its_ray_starts(tmp_path: Path) -> None:
     assert "stopped: " in said
     psutil.wait_procs(started, timeout=PATIENCE_S)
     assert not [child for child in started if child.is_running()]
+
+
+def test_a_thread_that_still_reads_ahead_changes_no_exit_code(tmp_path: Path) -> None:
+    """Python, while it ends, aborts where a thread of Arrow's comes back to it."""
+    small_run(tmp_path / "run")
+    script = f"""
+import threading, time
+from t2t_dist.cli import main as commands
+from t2t_dist.storage.objects.blocks import CheckedFile
+from t2t_dist.storage.objects.opening import open_storage
+from t2t_dist.storage.reader import RunReader
+
+read = CheckedFile.read
+
+def slow(self, *arguments):
+    if threading.current_thread() is not threading.main_thread():
+        time.sleep(0.3)
+    return read(self, *arguments)
+
+def command():
+    global reading
+    CheckedFile.read = slow
+    reading = iter(RunReader(open_storage({str(tmp_path / "run")!r})).batches("episodes"))
+    print(next(reading).num_rows > 0)
+    raise SystemExit(3)
+
+commands.main = command
+from t2t_dist.cli.__main__ import main
+main()
+"""
+    line = [sys.executable, "-c", script]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "True\n", "")
