@@ -67,7 +67,9 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
         yield Text(f"failures (no reward; they widen the bounds): {one_line(listed)}", "yellow")
     if "undecided" in summary:
-        yield Text(f"undecided (no words that code is sure of; they widen the bounds): {summary['undecided']}", "yellow")
+        yield Text(
+            f"undecided (no words that code is sure of; they widen the bounds): {summary['undecided']}", "yellow"
+        )
     for message in summary.get("messages", ()):
         head = Text(f"  {message['count']} x {one_line(message['what'])}", "yellow")
         yield head.append(f": {one_line(message['message'])}" if message["message"] else "", "default")

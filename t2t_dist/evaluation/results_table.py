@@ -29,8 +29,8 @@ class ResultsTable:
     """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order."""
 
     def __init__(self, table: pa.Table) -> None:
-        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``. An episode
-        whose grade is not decided is one of the failed: it widens the bounds and is no result."""
+        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``. An
+        episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))
@@ -52,7 +52,10 @@ class ResultsTable:
         waiting = 0
         rollouts = pc.field("stage") == "rollout"
         for reader in readers:
-            for name, columns in (("episodes", [*_KEYS, "trajectory_id", "reward", "reward_high"]), ("failures", list(_KEYS))):
+            for name, columns in (
+                ("episodes", [*_KEYS, "trajectory_id", "reward", "reward_high"]),
+                ("failures", list(_KEYS)),
+            ):
                 for batch in reader(name, columns, rollouts):
                     if not batch.num_rows:
                         continue

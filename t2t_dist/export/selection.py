@@ -21,7 +21,19 @@ from t2t_dist.synthesis.entities import Entities
 
 from .formats import pair_id
 
-COLUMNS = ("episode_id", "stage", "task_id", "trajectory_id", "intent", "agent", "reward", "reward_high", "process", "flags", "turns")
+COLUMNS = (
+    "episode_id",
+    "stage",
+    "task_id",
+    "trajectory_id",
+    "intent",
+    "agent",
+    "reward",
+    "reward_high",
+    "process",
+    "flags",
+    "turns",
+)
 
 
 @dataclass(frozen=True)

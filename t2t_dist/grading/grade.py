@@ -26,9 +26,9 @@ def grade(
     """Parts, reward, process checks and the replayed final state of an episode.
 
     Parts (1.0 or 0.0 each) are those of :data:`~t2t_dist.grading.parts.PARTS`, without any that could not be decided;
-    ``detail`` holds, part by part, what was wrong or what is not certain. ``faults`` are the tool faults that the episode was given. Where tau2 has a verdict (an imported task, a tau2
-    world) it is ``detail["tau2"]``; it is the reward where ``tau2`` stands in the basis. ``detail["tau2_differs"]``
-    says why it is not ours.
+    ``detail`` holds, part by part, what was wrong or what is not certain. ``faults`` are the tool faults that the
+    episode was given. Where tau2 has a verdict (an imported task, a tau2 world) it is ``detail["tau2"]``; it is the
+    reward where ``tau2`` stands in the basis. ``detail["tau2_differs"]`` says why it is not ours.
     """
     replayed = replay(domain, task, turns, faults)
     episode = Graded(termination, replayed, task.grader, expected(domain, task, faults))

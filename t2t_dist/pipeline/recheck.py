@@ -14,10 +14,10 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
-from t2t_dist.tau2.second_verdict import own_basis
 from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.from_tau2 import reimport
+from t2t_dist.tau2.second_verdict import own_basis
 
 
 class ResultChange(NamedTuple):
@@ -89,7 +89,7 @@ def regrade(source: Source) -> tuple[int, list[ResultChange]]:
 
 
 def _of_its_time(now: Outcome, before: Outcome, basis: Sequence[str]) -> Outcome:
-    """The grade without the parts and process checks that an older run's grades do not have and its tasks do not need."""
+    """The grade without the parts and process checks that an older run's grades lack and its tasks do not need."""
     new = now.parts.keys() - before.parts.keys() - {*basis}
     return replace(
         now,

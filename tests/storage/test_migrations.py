@@ -10,7 +10,7 @@ import pytest
 
 from t2t_dist.core.schema import GoldCall, Task, Trajectory
 from t2t_dist.storage.migrations import MIGRATIONS, SCHEMA_VERSION, lift
-from t2t_dist.storage.rows import SCHEMAS, from_row, outcome_of, to_row
+from t2t_dist.storage.rows import SCHEMAS, from_row, to_row
 from tests.support.finished_run import played
 from tests.support.made import Made
 

@@ -247,8 +247,7 @@ FIELDS = {
     (
         "episodes",
         "process",
-    ): "authenticated_first confirmed_before_write one_call_at_a_time own_data_only trigger_first"
-    " policy_order",
+    ): "authenticated_first confirmed_before_write one_call_at_a_time own_data_only trigger_first policy_order",
     (
         "episodes",
         "turns",

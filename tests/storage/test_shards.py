@@ -20,9 +20,9 @@ import pytest
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.storage import migrations
-from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
 from t2t_dist.storage.ledger_repair import drop_commits
+from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader
@@ -255,7 +255,7 @@ def test_older_versions_are_lifted(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(
         migrations.MIGRATIONS,
         SCHEMA_VERSION + 1,
-        lambda name, table: table.append_column("table", pa.array([name] * len(table)))
+        lambda name, table: table.append_column("table", pa.array([name] * len(table))),
     )
     rows = [{"item": item, "reward": 1.0, "table": "episodes"} for item in range(15)]
     assert list(RunReader(storage).rows("episodes")) == rows
