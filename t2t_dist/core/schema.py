@@ -288,8 +288,8 @@ class Turn:
 @dataclass(slots=True)
 class Outcome:
     """The result of grading. ``parts`` holds every part that could be decided; ``reward`` is the product of those in
-    the basis, with 0 for one that could not. ``reward_high`` is the same with 1 for it: the two differ where nobody can say
-    whether the episode passed."""
+    the basis, with 0 for one that could not. ``reward_high`` is the same with 1 for it: the two differ where nobody can
+    say whether the episode passed."""
 
     reward: float
     reward_high: float
