@@ -232,7 +232,8 @@ class _Case:
             for call in self.issued:
                 if call.is_one_of([pattern]):
                     detail = f"{_call(call.name, call.arguments)} {'was refused' if call.error else 'was accepted'}"
-                    yield Finding("forbidden_call", detail, call.place, bool({"forbidden", "db"} & self.failed))
+                    code = _too_early_or_late(call) if self.first else "forbidden_call"
+                    yield Finding(code, detail, call.place, bool({"forbidden", "db"} & self.failed))
                     break
 
         broken = next((call for call in self.issued if call.breaks_rule and not self._is_listed(call)), None)
@@ -286,9 +287,10 @@ class _Case:
                 wrong.append(event)  # the agent had the customer do it
         explained: list[GoldCall] = []
         for event in wrong:
-            if self._is_forbidden(event):
-                continue
             finding, call = self._wrong(event, missing, gold)
+            if self._is_forbidden(event):
+                # It was named above; what it stands for was not wanted where a request has to be refused.
+                finding, call = None, call if self.first else None
             if finding is not None:
                 yield finding
             if call is not None:
@@ -315,8 +317,7 @@ class _Case:
             closer = call is None or len(_differing(first, event)) < len(_differing(call, event))
             if closer:
                 instead = next((c for c in missing if c.goal == change.goal), None)
-                code = "ignored_change" if event.change_said else "acted_before_trigger"
-                return Finding(code, shown, event.place), instead
+                return Finding(_too_early_or_late(event), shown, event.place), instead
         if call is None:
             return (Finding("extra_write", shown, event.place) if event.changed else None), None
         stands_for = call if call in missing else None
@@ -404,6 +405,11 @@ class _Case:
     def _answer(self, call: ReplayedCall) -> str:
         after = self.turns[call.place + 1] if call.place + 1 < len(self.turns) else None
         return _short(after.content or "") if after is not None and after.role == "tool" else "never answered"
+
+
+def _too_early_or_late(event: ReplayedCall) -> str:
+    """The cause where the customer's first request was carried out."""
+    return "ignored_change" if event.change_said else "acted_before_trigger"
 
 
 def _same(call: GoldCall, event: ReplayedCall) -> bool:

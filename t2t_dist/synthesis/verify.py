@@ -38,7 +38,9 @@ def action_key(task: Task) -> str:
     Calls that have to be refused count as well: else all tasks without writes would share one key.
     """
     writes = [[c.name, next(iter(c.arguments.values()), None)] for c in task.grader.gold if c.kind == Kind.WRITE.value]
-    refused = [[p.name, next(iter((p.arguments or {}).values()), None)] for p in task.grader.forbidden]
+    # What is forbidden because the customer changes their mind is no request that is refused.
+    listed = [] if task.user.change is not None else task.grader.forbidden
+    refused = [[p.name, next(iter((p.arguments or {}).values()), None)] for p in listed]
     return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused)
 
 

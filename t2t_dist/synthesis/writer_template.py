@@ -64,7 +64,7 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
         reason_for_call=" ".join(goal.request for goal in goals),
         known_info=_known(profile.name, identity, goals),
         unknown_info=_unknown(domain, identity),
-        task_instructions=_instructions(goals, change, structure.patience),
+        task_instructions=_instructions(goals, change, structure.patience, bool(domain.user_tools)),
         identity=identity,
         goals=goals,
         change=change,
@@ -126,7 +126,7 @@ def _unknown(domain: Domain, identity: Sequence[Fact]) -> str:
     return f"You do not know any internal ids other than those under what you know.{lost}"
 
 
-def _instructions(goals: Sequence[Goal], change: Change | None, patience: int) -> str:
+def _instructions(goals: Sequence[Goal], change: Change | None, patience: int, has_devices: bool) -> str:
     lines = []
     withheld = [fact for goal in goals for fact in goal.facts if not fact.stated]
     if withheld:
@@ -141,6 +141,8 @@ def _instructions(goals: Sequence[Goal], change: Change | None, patience: int) -
         when = (
             "As soon as the agent has answered your request for the first time"
             if change.trigger == FIRST_REPLY
+            else "When the agent asks you to confirm your request, or to do something on your own device for it"
+            if has_devices
             else "When the agent asks you to confirm your request"
         )
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')

@@ -14,6 +14,7 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.parts import ENDED, PARTS
 from t2t_dist.storage.rows import PARTS as COLUMNS
+from t2t_dist.synthesis.intents.changing import wanted_first
 from t2t_dist.synthesis.intents.grader_side import writes_in
 from tests.support.made import Made
 from tests.support.phones import PHONES
@@ -160,6 +161,41 @@ def test_breaking_the_rule_counts_with_whatever_arguments(shop: Made) -> None:
         assert not talk.call(call.name, {"user_id": task.customer, "address": address}).error
     outcome = graded(shop.domain, task, talk)
     assert (outcome.parts["db"], outcome.parts["forbidden"]) == (1.0, 0.0)
+
+
+def test_doing_what_was_wanted_first_and_then_the_other_earns_nothing(built_in: Made) -> None:
+    """Before the change of mind or after it: B may well repair what A did."""
+    domain, repaired = built_in.domain, 0
+    for task in built_in.verified("changing"):
+        first = wanted_first(domain, task, domain.world)
+        talk = Transcript(domain)
+        for call in task.grader.gold:
+            if call.kind != "write" and call.requestor is None:
+                talk.call(call.name, call.arguments)
+        early = [call for call in task.grader.gold if call.kind == "write" or call.requestor]
+        goal = task.certificate and task.certificate.goal
+        for write in [*(c for c in early if c.goal < goal), *first, *(c for c in early if c.goal >= goal)]:
+            talk.call(write.name, write.arguments, seat=domain.side_of(write.name))
+        outcome = graded(domain, task, talk)
+        assert outcome.reward == 0.0, task.task_id
+        repaired += outcome.parts["db"] == 1.0
+        assert graded(domain, task, gone_well(domain, task)).reward == 1.0
+    assert repaired > 0 or domain.name == "airline"
+
+
+def test_what_was_wanted_first_is_recognised_in_another_spelling(shop: Made) -> None:
+    task = shop.one("changing", lambda t: [p.name for p in t.grader.forbidden] == ["modify_user_address"])
+    address = (task.grader.forbidden[0].arguments or {})["address"]
+    talk = Transcript(shop.domain)
+    spelled = {**address, "address1": f" {address['address1'].upper()}.", "city": address["city"].lower()}
+    talk.call("modify_user_address", {"user_id": task.customer, "address": spelled})
+    assert graded(shop.domain, task, talk).parts["forbidden"] == 0.0
+
+
+def test_a_task_of_before_that_forbids_nothing_is_graded_by_its_state(shop: Made) -> None:
+    task = shop.one("changing", lambda t: [p.name for p in t.grader.forbidden] == ["modify_user_address"])
+    task.grader.forbidden, task.grader.basis = [], ["db"]
+    assert graded(shop.domain, task, gone_well(shop.domain, task)).parts["forbidden"] == 1.0
 
 
 def test_a_write_of_the_rest_that_is_made_twice_is_a_slip(shop: Made) -> None:

@@ -77,8 +77,8 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
     talk, change = Transcript(domain), task.user.change
     talk.user(task.user.goals[0].request).agent("Who are you, please?").user(task.user.identity[0].answer)
     for call in task.grader.gold:
-        if call.kind != "write":
-            assert not talk.call(call.name, call.arguments).error
+        if call.kind != "write" or call.requestor is not None:
+            assert not talk.call(call.name, call.arguments, seat=call.requestor or "agent").error
             continue
         if change is not None and call.goal == change.goal:
             talk.agent("I am about to do what you asked for. Shall I go ahead?").user(change.request)

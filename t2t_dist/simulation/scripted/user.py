@@ -76,6 +76,7 @@ class ScriptedUser(UserPlayer):
         self._to_do: list[Call] = []
         self._results: list[tuple[Call, Turn]] = []
         self._calling: Call | None = None
+        self._guided = False
         self._calls = 0
         self._begin_goal(0)
 
@@ -112,12 +113,14 @@ class ScriptedUser(UserPlayer):
     # -- their own device --------------------------------------------------------------------------------------------
     def _requested_of_them(self, heard: str) -> list[Call]:
         """The calls that the agent asks for on a device, unless there is something to say first."""
+        self._guided = False
         if self._devices is None or self._at < 0 or speech.hands_over(heard):
             return []
         calls = self._devices.requested_calls(heard, self._facts)
+        self._guided = bool(calls)
         open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         asked = any(speech.asks_for(heard, fact.cues or [fact.label]) for fact in open_facts)
-        return [] if asked or self._changes_now(confirm=False, who=False) else calls
+        return [] if asked or self._changes_now(confirm=self._guided, who=False) else calls
 
     def _use_device(self) -> Turn:
         """One call; the others follow once its result is there."""
@@ -189,7 +192,7 @@ class ScriptedUser(UserPlayer):
         new = [fact for fact in asked if fact.slot not in self._disclosed]
         confirm = speech.asks_to_confirm(heard)
         who = self._asked_who(heard, asked, confirm)
-        if self._changes_now(confirm, bool(who)):
+        if self._changes_now(confirm or self._guided, bool(who)):
             self._progress = True
             return in_turn([who, self._change_mind()])
         if who or new:
