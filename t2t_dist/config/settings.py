@@ -99,13 +99,17 @@ class ClusterConfig(Section):
 
 
 class AnswerLimits(Section):
-    """Bounds of one answer of an endpoint; what exceeds one is the failure ``engine_bad_response``."""
+    """Bounds of one answer of an endpoint; what exceeds one is the failure ``engine_bad_response``. So is an answer
+    whose finish reason does not say that it is whole."""
 
     mib: float = Field(8.0, gt=0, description="MiB of an answer, as sent and unpacked, and of a whole conversation")
     content: int = Field(1_000_000, ge=1, description="characters of its text, and of its reasoning")
     calls: int = Field(128, ge=1, description="tool calls in it")
     name: int = Field(1_000, ge=1, description="characters of a tool's name")
     arguments: int = Field(1_000_000, ge=1, description="characters of a call's arguments")
+    finish_reasons: list[str | None] = Field(
+        default_factory=list, description="more words of a server for the end of a whole answer; null: it gives none"
+    )
 
 
 class ModelSettings(Section):

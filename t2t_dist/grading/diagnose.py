@@ -22,6 +22,7 @@ from t2t_dist.environments.tool_faults import Fault
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.intents.changing import wanted_first
+from t2t_dist.synthesis.intents.grader_side import records_in, writes_in
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
@@ -250,7 +251,7 @@ class _Case:
     def _records(self) -> Iterator[Finding]:
         """What is on record about how requests were handled, against the gold."""
         wrong, transfer = "db" in self.failed, self.domain.transfer_tool
-        gold = [call for call in self.task.grader.gold if call.kind == Kind.RECORD.value]
+        gold = records_in(self.task.grader.gold)
         made = [call for call in self.calls if call.kind == Kind.RECORD.value and not call.error]
         extra = [c for c in made if not any(_same(g, c) or g.name == c.name == transfer for g in gold)]
         missing = [g for g in gold if not any(_same(g, c) or g.name == c.name == transfer for c in made)]
@@ -269,7 +270,7 @@ class _Case:
 
     def _writes(self) -> Iterator[Finding]:
         """What each write that is not in the gold stands for, and the gold writes that no other write stands for."""
-        gold = [call for call in self.task.grader.gold if call.kind == Kind.WRITE.value]
+        gold = writes_in(self.task.grader.gold)
         made = [call for call in self.calls if call.kind == Kind.WRITE.value and (call.changed or call.side == AGENT)]
         # A goal with a call that can't be made is left as it is, or done as far as it goes: both are right.
         stuck = {call.goal for call in self.task.grader.gold if self.faults.get(call.name) == Fault.IMPOSSIBLE}

@@ -13,7 +13,7 @@ from t2t_dist.environments.rules import Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, Call, ToolCrash, ToolResult
-from t2t_dist.synthesis.intents.grader_side import fields_of, matches
+from t2t_dist.synthesis.intents.grader_side import fields_of, matches, subject_of
 from t2t_dist.tau2.initial_world import world_of
 
 from .process_checks import ProcessChecks
@@ -138,11 +138,6 @@ def breaks_rule(task: Task, cited: Rule | None, before: World, name: str, result
         return False
     if result.error:
         forbidden = task.certificate.forbidden_call if task.certificate is not None else None
-        if forbidden is None or _subject(forbidden.arguments) != _subject(result.arguments):
+        if forbidden is None or subject_of(forbidden.arguments) != subject_of(result.arguments):
             return False
     return cited.broken_by(before, Call(name, result.arguments), task.customer) is not None
-
-
-def _subject(arguments: Mapping[str, Any]) -> Any:
-    """What a call is about: its first argument."""
-    return next(iter(arguments.values()), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -46,6 +46,11 @@ def errands_in(grader: GraderSide) -> list[GoldCall]:
 def errand_call(errand: Errand) -> GoldCall:
     """A workflow as a call, for code that words or carries out what a goal is about."""
     return GoldCall(name=errand.name, kind=Kind.WRITE.value, arguments=errand.arguments, goal=errand.goal)
+
+
+def subject_of(arguments: Mapping[str, Any]) -> Any:
+    """What a call is about: its first argument; ``None`` where it has none."""
+    return next(iter(arguments.values()), None)
 
 
 def matches(pattern: CallPattern, name: str, arguments: dict[str, Any]) -> bool:

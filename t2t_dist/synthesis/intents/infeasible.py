@@ -21,7 +21,7 @@ from t2t_dist.environments.tools import Call, Kind
 from ..bindings import Binder, reachable_values
 from .gold import grader_of, in_order
 from .gold_check import check_gold
-from .grader_side import errands_in, matches, writes_in
+from .grader_side import errands_in, matches, subject_of, writes_in
 from .rejection import TaskRejected
 from .side_check import check_sides
 from .spec import Colours, IntentSpec
@@ -44,16 +44,12 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
         proposals = list(islice(rule.proposals(domain.world(), trajectory.customer), _PROPOSALS))
         proposals = [in_order(domain, call) for call in proposals]
         for call in rng.sample(proposals, len(proposals)):
-            feasible = [errand for errand in rest if _subject(errand) != _subject(call)][:2]
+            feasible = [errand for errand in rest if subject_of(errand.arguments) != subject_of(call.arguments)][:2]
             worlds = _worlds(domain, feasible)
             if worlds is None or any(not stands(domain, world, call, rule, trajectory.customer) for world in worlds):
                 continue
             return _structure(domain, trajectory, rule, call, feasible, worlds, rng)
     raise TaskRejected("no_rule_to_break")
-
-
-def _subject(call: Call) -> object:
-    return next(iter(call.arguments.values()), None)
 
 
 def _worlds(domain: Domain, rest: list[Call]) -> list[World] | None:
