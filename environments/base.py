@@ -15,6 +15,7 @@ from .language import Language, Said, load_language
 from .rules import Clause, Rule, clauses
 from .splits import own
 from .state import Base, Record, World
+from .tidy import spoken_dates
 from .tools import AGENT, USER, Call, Kind, Tool, ToolResult, ToolSet
 from .workflows import Workflow
 
@@ -86,7 +87,7 @@ class Domain:
         if spec is not None and spec.name == self.customer_type and value == customer:
             return Said("your account", ())
         texts = list(_spoken(value))
-        return Said(joined(texts), tuple(texts))
+        return Said(spoken_dates(joined(texts)), tuple(texts))
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         """Values of a type that no lookup returns, such as a new address."""

@@ -196,7 +196,10 @@ class ScriptedUser(UserPlayer):
             self._progress = True
             return in_turn([who, self._change_mind()])
         if who or new:
-            return in_turn([who, *self._answers(new), self._question("also_ask")])
+            answers = in_turn(self._answers(new))
+            if new and not who:
+                answers = self._phrases.say("answer", answers=answers)
+            return in_turn([who, answers, self._question("also_ask")])
         if speech.announces_hand_over(heard):
             return self._on_hand_over()
         if speech.refuses(heard) and not self._done:
