@@ -289,7 +289,7 @@ def went_wrong(world: World, reservation: Record, flight_id: Any) -> str | None:
         return None
     late = flight.get("delay_minutes", 0)
     how = (
-        f"was {late} minutes late, and we pay from {LONG_DELAY} minutes on"
+        f"was {late} minutes late, and we pay from two hours on"
         if late
         else "was neither called off nor late"
     )
