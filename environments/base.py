@@ -93,6 +93,19 @@ class Domain:
         """Values of a type that no lookup returns, such as a new address."""
         return []
 
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call] | None:
+        """What an agent looks up before it makes this call for the customer, or refuses it: READ calls, in order.
+
+        The customer's account is known by then. ``call`` lacks what the customer has not said yet: leave out what takes
+        it. ``None``: what the arguments rest on, according to the tools' types.
+        """
+        return None
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        """How the amount that a call moves follows from what the look-ups show and the policy says: an expression for
+        the tool ``calculate``; empty where nothing is to be calculated."""
+        return ""
+
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
         return {}

@@ -13,8 +13,8 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
+from . import beforehand, database, network
 from . import conditions as when
-from . import database, network
 from .rules import RULES
 from .tools import TOOLS
 
@@ -91,6 +91,12 @@ class Airline(Domain):
             case "amount":
                 return _amount(world, call, value)
         return super().describe(world, call, slot, customer)
+
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
+        return beforehand.look_ups(world, call, customer)
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        return beforehand.calculation(world, call, customer)
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)

@@ -13,7 +13,7 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
-from . import database
+from . import beforehand, database
 from .conditions import common
 from .rules import RULES
 from .tools import TOOLS
@@ -89,6 +89,12 @@ class Retail(Domain):
         if len(found) == 1:
             return Said(f"the {found[0][1]} one", (found[0][1],))
         return Said(joined([f"the {name} in {text}" for name, text in found]), tuple(text for _, text in found))
+
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
+        return beforehand.look_ups(world, call, customer)
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        return beforehand.calculation(world, call, customer)
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         if type_name != "Address":

@@ -13,7 +13,7 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
-from . import database
+from . import beforehand, database
 from .rules import RULES
 from .tools import TOOLS
 from .workflows import WORKFLOWS
@@ -87,6 +87,12 @@ class Telecom(Domain):
                 # Known from the customer's identity: there is nothing to ask for.
                 return Said("your account", ())
         return super().describe(world, call, slot, customer)
+
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
+        return beforehand.look_ups(world, call, customer)
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        return beforehand.calculation(world, call, customer)
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         customers = world.base.tables["customers"]

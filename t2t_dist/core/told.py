@@ -124,7 +124,10 @@ def figures(text: str) -> tuple[Figure, ...]:
 # -- dates -------------------------------------------------------------------------------------------------------------
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
-_MONTH = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
+_MONTH = (
+    r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 _DAY = rf"(\d{{1,2}}|{'|'.join(_ORDINALS)})(?:st|nd|rd|th)?"
 _DATES = (
@@ -136,19 +139,36 @@ _DATES = (
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def _dates(line: str, wanted: str) -> list[tuple[int, int]]:
-    """Where a line in lower case names a date (ISO 8601), with its year or without."""
-    year, month, day = (int(part) for part in wanted.split("-"))
+class NamedDate(NamedTuple):
+    """A date in a text, where it stands; ``year`` is ``None`` where it is not said."""
+
+    year: int | None
+    month: int
+    day: int
+    start: int
+    end: int
+
+
+def dates(line: str) -> list[NamedDate]:
+    """The dates that a text in lower case names, ways of writing one after the other."""
     found = []
     for pattern, (of_year, of_month, of_day) in _DATES:
         for match in pattern.finditer(line):
-            named = match[of_month]
-            if (named.isdigit() and int(named) != month) or (not named.isdigit() and _MONTHS[named] != month):
-                continue
-            on = match[of_day]
-            if (int(on) if on.isdigit() else _ORDINALS.index(on) + 1) == day and match[of_year] in (None, str(year)):
-                found.append(match.span())
+            year, named, on = match[of_year], match[of_month], match[of_day]
+            month = int(named) if named.isdigit() else _MONTHS[named[:3]]
+            day = int(on) if on.isdigit() else _ORDINALS.index(on) + 1
+            found.append(NamedDate(int(year) if year else None, month, day, *match.span()))
     return found
+
+
+def _dates(line: str, wanted: str) -> list[tuple[int, int]]:
+    """Where a line in lower case names a date (ISO 8601), with its year or without."""
+    year, month, day = (int(part) for part in wanted.split("-"))
+    return [
+        (found.start, found.end)
+        for found in dates(line)
+        if (found.month, found.day) == (month, day) and found.year in (None, year)
+    ]
 
 
 # -- how it is said ----------------------------------------------------------------------------------------------------
