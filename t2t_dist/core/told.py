@@ -122,9 +122,12 @@ def figures(text: str) -> tuple[Figure, ...]:
 
 
 # -- dates -------------------------------------------------------------------------------------------------------------
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
-_MONTH = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
+_MONTH_NAMES = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_MONTHS = {name[:3]: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_MONTH = rf"({'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in _MONTH_NAMES)}|sept)\b\.?"
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 _DAY = rf"(\d{{1,2}}|{'|'.join(_ORDINALS)})(?:st|nd|rd|th)?"
 _DATES = (
@@ -136,19 +139,41 @@ _DATES = (
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 
 
+class Date(NamedTuple):
+    """A date that a text names, with its year or without, and where it stands."""
+
+    year: int | None
+    month: int
+    day: int
+    start: int
+    end: int
+
+
+def dates(text: str) -> list[Date]:
+    """The dates that a text in lower case names: ISO 8601, ``june 1``, ``1st of june 2026``, ``6/1/2026``."""
+    found = []
+    for pattern, (of_year, of_month, of_day) in _DATES:
+        for match in pattern.finditer(text):
+            year, month, day = match[of_year], match[of_month], match[of_day]
+            found.append(
+                Date(
+                    None if year is None else int(year),
+                    int(month) if month.isdigit() else _MONTHS[month[:3]],
+                    int(day) if day.isdigit() else _ORDINALS.index(day) + 1,
+                    *match.span(),
+                )
+            )
+    return found
+
+
 def _dates(line: str, wanted: str) -> list[tuple[int, int]]:
     """Where a line in lower case names a date (ISO 8601), with its year or without."""
     year, month, day = (int(part) for part in wanted.split("-"))
-    found = []
-    for pattern, (of_year, of_month, of_day) in _DATES:
-        for match in pattern.finditer(line):
-            named = match[of_month]
-            if (named.isdigit() and int(named) != month) or (not named.isdigit() and _MONTHS[named] != month):
-                continue
-            on = match[of_day]
-            if (int(on) if on.isdigit() else _ORDINALS.index(on) + 1) == day and match[of_year] in (None, str(year)):
-                found.append(match.span())
-    return found
+    return [
+        (date.start, date.end)
+        for date in dates(line)
+        if (date.month, date.day) == (month, day) and date.year in (None, year)
+    ]
 
 
 # -- how it is said ----------------------------------------------------------------------------------------------------
