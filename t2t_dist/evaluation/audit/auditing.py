@@ -27,7 +27,7 @@ from .coherence import Coherence
 from .coverage import Coverage
 from .diversity import Diversity
 from .figures import known_before, unseen
-from .floors import Floors
+from .floors import Floors, not_rolled_out
 from .limits import Limit, limit_on, verdicts
 from .measures import MEASURES, Measure, rate, unmeasured
 from .priors import Priors
@@ -50,6 +50,9 @@ class Audit:
     seed: int
     measures: list[Measure]
     given: tuple[Limit, ...] = ()
+    #: What limits the reading of the run, one line each; and the first shard that could not be read, if any.
+    notes: list[str] = field(default_factory=list)
+    damaged: str = ""
     verdicts: list[ThresholdResult] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +72,24 @@ class Audit:
     def limit(self, measure: Measure) -> Limit | None:
         return limit_on(measure, self.given)
 
+    def misses(self, measure: Measure) -> bool:
+        limit = self.limit(measure)
+        return measure.value is not None and limit is not None and not limit.holds(measure)
+
+    def missed_lines(self) -> Iterator[tuple[str, list[str]]]:
+        """A line for each limit that is missed, and for each check or agent that misses it, with a few examples."""
+        lines: dict[tuple[str, str], list[Measure]] = {}
+        for measure in filter(self.misses, self.measures):
+            limit = self.limit(measure)
+            assert limit is not None
+            # What has examples gets a line of its own; rules and tools are listed.
+            lines.setdefault((limit.text, measure.about if measure.examples else ""), []).append(measure)
+        for (text, _), measures in lines.items():
+            listed = ", ".join(f"{measure.of.partition('[')[2].rstrip(']')} {measure.shown}" for measure in measures)
+            examples = [example for measure in measures for example in measure.examples]
+            yield f"{text}: {listed}", examples[:_SHOWN]
+        yield from ((f"{verdict.threshold}: {verdict.detail}", []) for verdict in self.verdicts if not verdict.intent)
+
     def plain(self) -> dict[str, Any]:
         """Ready for JSON."""
         rows = []
@@ -86,6 +107,7 @@ class Audit:
             "measures": rows,
             "not_measured": [{"what": measure.of, "why": measure.detail} for measure in self.not_measured],
             "missed": self.missed,
+            "notes": self.notes,
         }
 
 
@@ -103,9 +125,6 @@ def audit_run(
         sample: tasks to roll agents out on, evenly over the intents.
         tasks: most tasks to read; default: all.
         given: limits in place of the product's.
-
-    Raises:
-        InputError: a running event loop.
     """
     domain, source = reading.domain, reading.source
     priors, coherence, coverage = Priors(), Coherence(domain), Coverage(domain)
@@ -121,9 +140,7 @@ def audit_run(
     kept.sort(key=lambda task: stable_hash(seed, task.task_id))
     measures: list[Measure] = []
     if domain is None:
-        measures += [
-            unmeasured(name, "the domain can't be loaded") for name in ("oracle", "floor", "guess", "a_then_b")
-        ]
+        measures += not_rolled_out("the domain can't be loaded")
     else:
         limits = reading.config.limits if reading.config is not None else LimitsConfig()
         measures += Floors(domain, limits, seed, priors.score).measures(kept)
@@ -131,7 +148,18 @@ def audit_run(
         measures += group.measures()
     episodes, found = _told(reading, seed)
     measures += found
-    return Audit(reading.path, read, len(kept), episodes, seed, measures, tuple(given))
+    runs = [reading] if source is None or source is reading else [reading, source]
+    return Audit(
+        run=reading.path,
+        tasks=read,
+        sampled=len(kept),
+        episodes=episodes,
+        seed=seed,
+        measures=measures,
+        given=tuple(given),
+        notes=[note for run in runs for note in (*run.notes, *run.unchecked)],
+        damaged=next((run.damaged for run in runs if run.damaged), ""),
+    )
 
 
 def _chosen(source: PartialRun | None, sample: int, most: int | None, seed: int) -> tuple[set[str] | None, set[str]]:

@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.entities import Entities, strings
 from t2t_dist.synthesis.intents.grader_side import changes_of, errands_in
 
-from .measures import Measure, rate, unmeasured
+from .measures import Measure, share, unmeasured
 
 #: Odd tasks of one check that are shown, by intent.
 _SHOWN = 3
@@ -244,4 +244,4 @@ class Coherence:
             for intent in INTENTS:
                 if self._tasks[intent]:
                     examples = self._examples[name, intent]
-                    yield rate("odd", name, intent, self._odd[name, intent], self._tasks[intent], examples=examples)
+                    yield share("odd", name, intent, self._odd[name, intent], self._tasks[intent], examples=examples)

@@ -12,7 +12,7 @@ from t2t_dist.environments.tools import AGENT, Kind
 from t2t_dist.synthesis.entities import strings
 from t2t_dist.synthesis.intents.grader_side import writes_in
 
-from .measures import Measure, rate, unmeasured
+from .measures import Measure, share, unmeasured
 
 #: Of fewer write tools, one has more than a quarter of the writes, however even they are.
 _FEWEST_WRITES = 5
@@ -51,7 +51,7 @@ class Coverage:
             yield unmeasured("intent_share", "there are no tasks")
             return
         for intent in INTENTS:
-            yield rate("intent_share", "", intent, self._intents[intent], tasks)
+            yield share("intent_share", "", intent, self._intents[intent], tasks)
         yield from self._of_rules()
         yield from self._of_tools()
         yield from self._of_writes()
@@ -66,7 +66,7 @@ class Coverage:
         for rule in sorted(domain.rule_list, key=lambda rule: rule.number):
             clause = domain.clauses.get(rule.number)
             detail = f"{clause.text[:60]} ..." if clause else rule.name
-            yield rate("rule_share", f"R{rule.number}", _INFEASIBLE, self._rules[rule.number], cited, detail=detail)
+            yield share("rule_share", f"R{rule.number}", _INFEASIBLE, self._rules[rule.number], cited, detail=detail)
         left = [number for number in domain.clauses if not self._rules[number]]
         listed = ", ".join(f"R{number}" for number in left)
         yield Measure(
@@ -74,7 +74,7 @@ class Coverage:
         )
         if asked := sum(counts.total() for counts in self._asked.values()):
             told = sum(max(counts.values()) for counts in self._asked.values())
-            yield rate("rule_by_tool", "", _INFEASIBLE, told, asked)
+            yield share("rule_by_tool", "", _INFEASIBLE, told, asked)
         else:
             yield unmeasured("rule_by_tool", "no task has a forbidden call")
 
@@ -89,7 +89,7 @@ class Coverage:
             yield unmeasured("write_share", why if total else "no gold has a write")
         else:
             for tool in tools:
-                yield rate("write_share", tool.name, "all", self._written[tool.name], total)
+                yield share("write_share", tool.name, "all", self._written[tool.name], total)
         agents = [tool for tool in self._domain.tools.side(AGENT) if tool.kind is not Kind.GENERIC]
         unused = [tool.name for tool in agents if not self._tools[tool.name]]
         yield Measure("tools_unused", value=len(unused) / max(1, len(agents)), n=len(agents), detail=", ".join(unused))

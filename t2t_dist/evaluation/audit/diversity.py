@@ -12,7 +12,7 @@ from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import Fact, Task
 from t2t_dist.core.speech_acts import normalised
 
-from .measures import Measure, rate, unmeasured
+from .measures import Measure, share, unmeasured
 
 _COMMONEST = 50
 #: Requests of which self-BLEU is taken; words and pairs are counted over these, too.
@@ -73,7 +73,7 @@ class Diversity:
         common = self._requests.most_common(_COMMONEST)
         examples = tuple(f"{n} x {request}" for request, n in common[:3])
         yield Measure("requests", value=float(len(self._requests)), n=total, examples=examples)
-        yield rate("common_requests", "", "all", sum(n for _, n in common), total)
+        yield share("common_requests", "", "all", sum(n for _, n in common), total)
         sample = self._sample()
         for size in (1, 2, 3):
             grams = [gram for words in sample for gram in _grams(words, size)]
@@ -83,7 +83,7 @@ class Diversity:
             yield Measure("self_bleu", value=self_bleu(sample), n=len(sample))
         else:
             yield unmeasured("self_bleu", "there is one request only")
-        yield rate("repeated_tasks", "", "all", self._repeated, self._tasks, examples=self._examples)
+        yield share("repeated_tasks", "", "all", self._repeated, self._tasks, examples=self._examples)
 
     def _sample(self) -> list[list[str]]:
         """Requests as words, each as often as it occurs; of many, those with the smallest hashes."""

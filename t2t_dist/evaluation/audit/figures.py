@@ -1,7 +1,7 @@
 """Figures that an agent told a customer without having seen them: training on such a message teaches to invent.
 
-A figure is a sum of money, another number that is measured (``10 GB``, ``24 hours``) or is 10 and more, a date, a time of
-day, or an id. It is known where it stands in the policy, in a result, or in what the customer said, all before that
+A figure is a sum of money, another number that is measured (``10 GB``, ``24 hours``) or is 10 and more, a date, a time
+of day, or an id. It is known where it stands in the policy, in a result, or in what the customer said, all before that
 message, or follows from what stands there: as a sum, a difference, a small multiple, the days between two dates.
 """
 

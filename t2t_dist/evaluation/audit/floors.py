@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from t2t_dist.config.settings import LimitsConfig
-from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import INTENTS, Task
@@ -36,6 +36,10 @@ GUESSERS = ("guess-first", "guess-second", "guess-last", "guess-usual")
 _MISSES_SHOWN = 3
 
 
+def not_rolled_out(why: str) -> list[Measure]:
+    return [unmeasured(name, why) for name in ("oracle", "floor", "guess", "a_then_b")]
+
+
 class Floors:
     """The rollouts on one sample of tasks."""
 
@@ -45,19 +49,16 @@ class Floors:
         self._models = Models()
 
     def measures(self, tasks: Sequence[Task]) -> Iterator[Measure]:
-        """Raises InputError in a running event loop."""
         if not tasks:
-            for name in ("oracle", "floor", "guess", "a_then_b"):
-                yield unmeasured(name, "there are no tasks to roll agents out on")
+            yield from not_rolled_out("there are no tasks to roll agents out on")
             return
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             yield from asyncio.run(self._measured(tasks))
-        else:
-            raise InputError(
-                "an audit rolls agents out, which needs no running event loop; in a notebook use !t2t audit"
-            )
+            return
+        with ThreadPoolExecutor(1) as other:  # a notebook has a running loop, which can't wait for another
+            yield from other.submit(asyncio.run, self._measured(tasks)).result()
 
     async def _measured(self, tasks: Sequence[Task]) -> list[Measure]:
         by_intent = {intent: [task for task in tasks if task.intent == intent] for intent in INTENTS}

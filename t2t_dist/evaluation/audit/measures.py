@@ -18,7 +18,7 @@ class Measure(NamedTuple):
         about: an agent, a slot, a tool, a rule, a check; empty where there is one such figure.
         on: an intent, or ``all``.
         value: ``None`` where it was not measured; ``detail`` then says why.
-        low, high: its 95 % interval, ``None`` for a plain count.
+        low, high: its 95 % interval where it comes from a sample, else ``None``.
         n: how many it was measured on: tasks, figures, calls.
         examples: what was found, with where.
     """
@@ -86,12 +86,21 @@ def rate(
     detail: str = "",
     examples: Sequence[str] = (),
 ) -> Measure:
-    """A share of ``n``, less what chance gives, with the interval that pass^k has everywhere."""
+    """A share of a sample of ``n``, less what chance gives, with the interval that pass^k has everywhere."""
     estimate = pass_k(+Counter({Trials(1, 1): hits, Trials(1, 0): n - hits}), 1)
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return unmeasured(name, "there is nothing to measure it on", about, on)
     value, low, high = (round(part - chance, 6) for part in (estimate.value, estimate.low, estimate.high))
     return Measure(name, about, on, value, n, low, high, detail, tuple(examples))
+
+
+def share(
+    name: str, about: str, on: str, hits: int, n: int, *, detail: str = "", examples: Sequence[str] = ()
+) -> Measure:
+    """A share of all ``n`` that there are, which has no interval."""
+    if not n:
+        return unmeasured(name, "there is nothing to measure it on", about, on)
+    return Measure(name, about, on, hits / n, n, detail=detail, examples=tuple(examples))
 
 
 def unmeasured(name: str, why: str, about: str = "", on: str = ALL) -> Measure:

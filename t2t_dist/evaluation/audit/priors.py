@@ -14,7 +14,7 @@ import orjson
 from t2t_dist.core.schema import Task
 from t2t_dist.synthesis.intents.grader_side import errands_in
 
-from .measures import Measure, rate, unmeasured
+from .measures import Measure, share, unmeasured
 
 #: A slot withheld in fewer tasks says nothing of what is usual.
 _FEWEST = 20
@@ -77,12 +77,15 @@ class Priors:
                 continue
             ((value, most),) = counts.most_common(1)
             detail = f"{value.decode()[:60]}, of {len(self._possible[tool, slot])} values"
-            yield rate("prior", f"{tool}.{slot}", _AMBIGUOUS, most, counts.total(), detail=detail)
+            yield share("prior", f"{tool}.{slot}", _AMBIGUOUS, most, counts.total(), detail=detail)
         if left:
             yield unmeasured("prior", f"{left} slots are withheld in fewer than {_FEWEST} tasks, or have one value")
         for name in ("first", "second", "last"):
-            chance = self._chances / self._tasks if self._tasks else 0.0
-            yield rate("place", name, _AMBIGUOUS, self._places[name], self._tasks, chance=chance)
+            found = share("place", name, _AMBIGUOUS, self._places[name], self._tasks)
+            if found.value is not None:
+                chance = self._chances / self._tasks
+                found = found._replace(value=found.value - chance, detail=f"chance gives {chance:.3f}")
+            yield found
 
 
 def _plain(value: Any) -> bytes:
