@@ -16,12 +16,15 @@ from t2t_dist.core.schema import INTENTS
 from t2t_dist.grading.parts import ENDED
 from t2t_dist.storage.partial_run import PartialRun
 
+from ..audit.auditing import Audit, audit_run
 from ..costs import Cost, Price, costs_of
 from ..failure_causes import LIMIT, Causes, causes_of
 from ..problems import problems_of
 from ..results_table import ResultsTable
 from ..summary import summary_of
 
+#: Tasks that are read for the audit of a report, and those that agents are rolled out on; ``t2t audit`` takes more.
+AUDITED, ROLLED_OUT = 2000, 12
 #: Upper edges of the bins of durations, in seconds.
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)
 
@@ -35,6 +38,7 @@ class ReportData:
     summary: dict[str, Any]
     causes: Causes
     costs: list[Cost]
+    audit: Audit
     #: Verdicts of trajectories; of tasks: (intent, ``verified`` or the first reason).
     explored: Counter[str] = field(default_factory=Counter)
     converted: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -68,7 +72,9 @@ def read_report(
     causes = causes_of(reading, limit)
     summary["causes"] = causes.by_agent()
     costs = costs_of(reading.state.counters, prices)
-    data = ReportData(reading, results, summary, causes, costs)
+    audit = audit_run(reading, sample=ROLLED_OUT, tasks=AUDITED)
+    summary["audit"] = audit.plain()
+    data = ReportData(reading, results, summary, causes, costs, audit)
     _episodes(reading, data)
     _tables(reading, data)
     if reading.domain is not None:
