@@ -105,6 +105,11 @@ class People:
         return Email(email)
 
 
+def country_said(name: str) -> str:
+    """A country in a sentence: Spain, the United Kingdom."""
+    return f"the {name}" if re.match(r"United |.* (?:Republic|Islands|Emirates)$|Netherlands|Philippines|Bahamas", name) else name
+
+
 def plain(name: str) -> str:
     """A name for an id or an e-mail address: lower-case letters only."""
     return re.sub("[^a-z]", "", name.lower())

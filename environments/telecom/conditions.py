@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 from ..payment import payment_method
+from ..people import country_said
 from ..state import Record, World
 from .records import CustomerReason
 
@@ -127,4 +128,4 @@ def is_domestic(address: Record) -> str | None:
     country = address.get("country")
     if country == COUNTRY:
         return None
-    return f"bills go to addresses within the United States only, and this one is in {country or 'another country'}"
+    return f"bills go to addresses within the United States only, and this one is in {country_said(country or 'another country')}"

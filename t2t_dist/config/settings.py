@@ -206,6 +206,7 @@ class Config(Section):
     intents: list[Intent] = Field(list(INTENTS), min_length=1, description="intents of the tasks to make")
     explorer: str = Field("graph", description="who explores: graph, openai:MODEL@URL, recorded:FILE")
     writer: str = Field("template", description="who words the tasks: template, openai:..., recorded:...")
+    typos: float = Field(0.0, ge=0, le=0.5, description="share of words that the template writer mistypes in requests")
     judges: list[str] = Field([], description="models that judge each task; default: none")
     agents: list[str] = Field(["scripted:oracle"], min_length=1, description="agents to roll out")
     user: str = Field("scripted", description="the simulated user: scripted, openai:..., recorded:...")
