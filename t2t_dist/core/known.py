@@ -35,6 +35,8 @@ _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: Codes of letters alone are known by their capitals.
 _CODE = re.compile(r"\b[A-Z]{6,}\b")
 _SHORTEST_ID = 4
+_DIGITS = 100
+_LEAP_YEAR = 2024
 _TIME = re.compile(r"\b(\d{1,2}):(\d\d)(?::\d\d)?\b(?:\s*([ap])\.?m\b)?")
 _ISO_TIME = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d)t(?=\d\d:\d\d)")
 _CURRENCY = re.compile(r"\s*(?:dollars?|bucks|euros?|pounds?|usd|eur|gbp)\b")
@@ -63,8 +65,9 @@ def stated(text: str) -> Stated:
     rest = line
     named = []
     for found in dates(line):
-        named.append((found.year, found.month, found.day))
-        rest = _without(rest, found.start, found.end)
+        if _is_date(found.year, found.month, found.day):
+            named.append((found.year, found.month, found.day))
+            rest = _without(rest, found.start, found.end)
     times = []
     for match in _TIME.finditer(rest):
         hour, half = int(match[1]), match[3]
@@ -90,6 +93,14 @@ def _stated_at_first(told: str) -> Stated:
     return stated(told)
 
 
+def _is_date(year: int | None, month: int, day: int) -> bool:
+    try:
+        date(_LEAP_YEAR if year is None else year, month, day)
+    except ValueError:
+        return False
+    return True
+
+
 def _without(text: str, start: int, end: int) -> str:
     return f"{text[:start]}{' ' * (end - start)}{text[end:]}"
 
@@ -105,7 +116,9 @@ def _is_id(token: str) -> bool:
 
 
 def _cents(figure: str) -> int:
-    return round(float(figure) * 100)
+    """An amount in hundredths. A number of hundreds of digits is no amount, and nothing is like it: -1."""
+    whole, _, part = figure.partition(".")
+    return int(whole) * 100 + int(f"{part}00"[:2]) if len(whole) < _DIGITS else -1
 
 
 class Known:
@@ -128,10 +141,11 @@ class Known:
     def add(self, text: str) -> None:
         """Learn from a message, or from a result, which may be JSON."""
         try:
-            value = orjson.loads(text)
+            self._learn(orjson.loads(text))
         except orjson.JSONDecodeError:
-            value = text
-        self._learn(value)
+            pass
+        if text[:1] not in ("{", "["):
+            self._hear(stated(text))
 
     def _learn(self, value: Any) -> None:
         if isinstance(value, dict):
@@ -162,7 +176,7 @@ class Known:
         named = [f"{y or '????'}-{m:02d}-{d:02d}" for y, m, d in found.dates if not self._has_date(y, m, d)]
         named += [f"{t // 60:02d}:{t % 60:02d}" for t, exact in found.times if not self._has_time(t, exact)]
         named += [token for token in found.ids if token not in self._tokens]
-        times = {int(figure) for figure, money in found.figures if not money and figure != "0"}
+        times = {int(figure) for figure, money in found.figures if not money and len(figure) < _DIGITS} - {0}
         named += [figure for figure, money in found.figures if not self._has_figure(figure, money, times)]
         return list(dict.fromkeys(named))
 
@@ -174,14 +188,17 @@ class Known:
 
     def has_amount(self, amount: float) -> bool:
         """Whether a sum of money stands in a source as it is."""
-        return round(abs(amount) * 100) in self._amounts | self._whole
+        return self._has_cents(_cents(f"{abs(amount):.2f}"))
+
+    def _has_cents(self, cents: int) -> bool:
+        return cents in self._amounts or cents in self._whole
 
     def _has_figure(self, figure: str, money: bool, times: set[int]) -> bool:
-        if self._follows(_cents(figure), times):
+        if self._follows(_cents(figure), times) or (not money and len(figure) < 3 and int(figure) <= COUNTED):
             return True
         if money:
-            return self.has_amount(float(figure))
-        return figure in self._figures or int(figure) <= COUNTED or self._is_days_away(int(figure))
+            return self._has_cents(_cents(figure))
+        return figure in self._figures or (len(figure) < _DIGITS and self._is_days_away(int(figure)))
 
     def _follows(self, wanted: int, times: set[int]) -> bool:
         """Whether an amount (cents) is a sum or difference of known ones, or so many times one of them."""

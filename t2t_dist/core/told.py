@@ -97,6 +97,11 @@ def _of_words(text: str) -> int:
     return total + part
 
 
+def _repeats(text: str, figure: Figure, after: Figure) -> bool:
+    """Twenty (20)."""
+    return after.value == figure.value and text[figure.end : after.start].strip(" $\u20ac\u00a3") == "("
+
+
 @cached_if_short
 def figures(text: str) -> tuple[Figure, ...]:
     """The numbers of a text in lower case, by where they stand: in digits and in words, with cents said apart."""
@@ -106,11 +111,11 @@ def figures(text: str) -> tuple[Figure, ...]:
     found.sort(key=lambda figure: (figure.start, -figure.end))
     whole: list[Figure] = []
     for figure in found:
-        if whole and (figure.start < whole[-1].end or text[whole[-1].end : figure.start].strip() == "("):
+        if whole and (figure.start < whole[-1].end or _repeats(text, whole[-1], figure)):
             continue
         if _NO_SUM.match(text, figure.end):
             continue
-        if "." not in figure.value and int(figure.value) < 100 and (alone := _CENTS_ALONE.match(text, figure.end)):
+        if figure.value.isdigit() and len(figure.value) < 3 and (alone := _CENTS_ALONE.match(text, figure.end)):
             figure = Figure(spelled(f"0.{int(figure.value):02d}"), figure.start, alone.end())
         cents = _CENTS.match(text, figure.end)
         if cents is not None and "." not in figure.value:

@@ -58,6 +58,21 @@ class Seen:
     def __contains__(self, item: tuple[str, Any]) -> bool:
         return _hashable(item[1]) in self._by_type.get(item[0], {})
 
+    def related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
+        """Values that agree with what is bound; those with nothing in common with it only if there are no others.
+
+        Each with the context that agrees best: what choosing the value implies.
+        """
+        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.values(type_name)]
+        best = max((rank for *_, rank in ranked), default=-1)
+        if best < 0:
+            return []
+        return [
+            (value, max(contexts, key=lambda context: len(context & bound)))
+            for value, contexts, rank in ranked
+            if rank >= (1 if best > 0 else 0)
+        ]
+
 
 def canonical_json(value: Any) -> bytes:
     """A JSON text that is equal for equal values; usable as a key."""
@@ -146,7 +161,7 @@ class Binder:
         if spec.kind == "choice":
             found: Iterable[tuple[Any, Context]] = [(choice, frozenset()) for choice in spec.choices]
         elif spec.kind in ("scalar", "struct") and spec.name:  # records of no named type have nothing in common
-            found = self._related(spec.name, bound)
+            found = self.seen.related(spec.name, bound)
         elif spec.kind == "list" and spec.item.kind == "scalar":
             found = self._lists(slot, spec.item.name, arguments, bound)
         else:
@@ -156,23 +171,6 @@ class Binder:
         found = list(found)
         known = {canonical_json(value) for value, _ in found}
         return [*found, *(item for item in given if canonical_json(item[0]) not in known)]
-
-    def _related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
-        """Values that agree with what is bound; those with nothing in common with it only if there are no others."""
-        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.seen.values(type_name)]
-        best = max((rank for *_, rank in ranked), default=-1)
-        if best < 0:
-            return []
-        return [
-            (value, self._context(contexts, bound))
-            for value, contexts, rank in ranked
-            if rank >= (1 if best > 0 else 0)
-        ]
-
-    @staticmethod
-    def _context(contexts: Sequence[Context], bound: Context) -> Context:
-        """The context that agrees best with what is bound: what choosing the value implies."""
-        return max(contexts, key=lambda context: len(context & bound))
 
     def _lists(
         self, slot: str, type_name: str, arguments: dict[str, Any], bound: Context
@@ -193,7 +191,7 @@ class Binder:
                 if len(set(combination)) == len(combination):
                     yield list(combination), nothing
             return
-        pool = [value for value, _ in self._related(type_name, bound)]
+        pool = [value for value, _ in self.seen.related(type_name, bound)]
         for size in [self.sizes[slot]] if slot in self.sizes else range(1, MAX_LIST + 1):
             for chosen in itertools.combinations(pool, size):
                 yield list(chosen), nothing

@@ -1,0 +1,88 @@
+"""The expert states nothing, and calls nothing, that it has not seen; inventions are found."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from t2t_dist.core.identity import seed_of
+from t2t_dist.core.prompts.render import agent_prompt
+from t2t_dist.core.schema import Task, Turn
+from t2t_dist.environments.base import Domain
+from t2t_dist.grading.grade import grade
+from t2t_dist.grading.knowledge import unseen_figures
+from t2t_dist.models.clients import Models
+from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
+from tests.support.made import Made
+from tests.support.transcript import Transcript
+
+SEEDS = (0, 1)
+_AMOUNT = re.compile(r"\$\d+\.\d\d")
+
+
+def played(domain: Domain, task: Task, seed: int) -> Rollout:
+    models, seed = Models(), seed_of(task.task_id, "knowledge", seed)
+    agent = seat_agent(models, "scripted:oracle", task, domain, task.task_id, seed)
+    user = seat_user(models, "scripted", task.user, domain, task.task_id, seed)
+    return asyncio.run(roll_out(task, domain, agent, user, seed=seed))
+
+
+@pytest.fixture(scope="module")
+def episodes(built_in: Made) -> list[tuple[Task, Rollout]]:
+    """What the expert does on each task, twice."""
+    return [(task, played(built_in.domain, task, seed)) for task in built_in.verified() for seed in SEEDS]
+
+
+def test_the_expert_states_nothing_that_it_has_not_seen(built_in: Made, episodes: list[tuple[Task, Rollout]]) -> None:
+    told = agent_prompt(built_in.domain)
+    for task, rollout in episodes:
+        found = unseen_figures(rollout.turns, told)
+        assert found == [], (task.task_id, [(unseen, rollout.turns[unseen.turn]) for unseen in found])
+
+
+def test_the_expert_gets_full_marks_and_keeps_to_the_process(
+    built_in: Made, episodes: list[tuple[Task, Rollout]]
+) -> None:
+    for task, rollout in episodes:
+        outcome = grade(built_in.domain, task, rollout.turns, rollout.termination.value)
+        assert (outcome.reward, all(outcome.process.values())) == (1.0, True), (task.task_id, outcome)
+
+
+def amounts_said(turns: list[Turn]) -> Iterator[tuple[int, str]]:
+    """The messages of the agent's that state an amount."""
+    for place, turn in enumerate(turns):
+        if turn.seat == "agent" and turn.role == "assistant" and _AMOUNT.search(turn.content or ""):
+            yield place, turn.content or ""
+
+
+def test_another_amount_than_the_experts_is_found(built_in: Made, episodes: list[tuple[Task, Rollout]]) -> None:
+    """Now and then another amount happens to follow from what was seen."""
+    told, rng, planted, found = agent_prompt(built_in.domain), random.Random(7), 0, 0
+    for _, rollout in episodes[::2]:
+        for place, text in amounts_said(rollout.turns):
+            other = f"${rng.randrange(100, 90_000) / 100:.2f}"
+            turns = [*rollout.turns[:place], Turn("agent", "assistant", _AMOUNT.sub(other, text, count=1))]
+            planted += 1
+            found += any(unseen.turn == place for unseen in unseen_figures(turns, told))
+    assert planted >= 30
+    assert found >= 0.95 * planted
+
+
+def test_each_invention_is_listed_where_it_first_occurs(library: Domain) -> None:
+    talk = Transcript(library).user("Please renew loan L-7.").agent("Loan L-7 is due on May 3. Is it for 25 dollars?")
+    talk.user("No, for 30 dollars.").agent("It was due on May 3, so it costs $30, or $25 with a card.")
+    talk.call("renew", {"loan": "L-8888", "fee": 99.5}, seat="agent")
+    listed = [(unseen.turn, unseen.what, unseen.in_call) for unseen in unseen_figures(talk.turns, "No policy.")]
+    assert listed == [(2, "????-05-03", False), (2, "25", False), (5, "l-8888", True), (5, "99.5", True)]
+
+
+def test_a_result_or_the_prompt_is_a_source_and_what_the_customers_phone_shows_is_none(library: Domain) -> None:
+    shown = Turn("agent", "tool", '{"due": "2026-05-03", "fee": 25.0}')
+    seen_by_customer = Turn("user", "tool", "The speed test shows 180 Mbps.")
+    said = Turn("agent", "assistant", "It is due on May 3 for $25.00, a third of $75.00; the test shows 180 Mbps.")
+    assert [found.what for found in unseen_figures([shown, seen_by_customer, said], "A fine is $75.")] == ["180"]
