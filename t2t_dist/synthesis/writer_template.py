@@ -7,7 +7,7 @@ which are final with the template writer; a model's words replace them and have 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from t2t_dist.core.schema import Change, Fact, Goal, UserSide
 from t2t_dist.environments.base import Domain, joined
@@ -51,7 +51,9 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
     for planned in structure.goals:
         facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng)
         questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
-        goals.append(Goal(request=_request(domain, planned.call, facts, rng), facts=facts, questions=questions))
+        rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
+        request = _request(domain, planned.call, facts, rng, rough)
+        goals.append(Goal(request=request, facts=facts, questions=questions))
     change = None
     if structure.change is not None:
         number = structure.change.goal
@@ -73,15 +75,17 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
     )
 
 
-def _request(domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random) -> str:
-    """The request in one sentence: stated slots as they are said, withheld ones left vague."""
+def _request(
+    domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random, rough: Mapping[str, str] = {}
+) -> str:
+    """The request in one sentence: stated slots as they are said, withheld ones left vague, or said in the ``rough``."""
     words = domain.language.tool(call.name)
     stated = {fact.slot: fact.text for fact in facts if fact.stated and fact.says}
     phrases = Blanks(domain.language.plainly(call.name, stated, "my"))
     for fact in facts if call.name in domain.language.tools else ():
         slot = domain.language.slot(call.name, fact.slot)
         pattern = rng.choice((slot.stated if fact.stated else slot.vague) or ["{value}"])
-        phrases[fact.slot] = pattern.format(value=fact.text)
+        phrases[fact.slot] = rough.get(fact.slot) or pattern.format(value=fact.text)
     return sentence(rng.choice(words.request).format_map(phrases))
 
 
@@ -106,7 +110,8 @@ def _changed(
         ]
         if len(different) == 1:
             return rng.choice(_INSTEAD).format(value=different[0].text)
-    return rng.choice(_NO_LONGER) + _request(domain, second, facts, rng)
+    why = domain.instead.get(first.name, {}).get(second.name, "")
+    return rng.choice(_NO_LONGER) + f"{why} {_request(domain, second, facts, rng)}".lstrip()
 
 
 def _known(name: str, identity: Sequence[Fact], goals: Sequence[Goal]) -> str:
