@@ -44,6 +44,12 @@ class Domain:
         tool_list: tools, made by decorator (``t2t_dist.environments.tools.tool``).
         rule_list: rules in code, made by decorator (``t2t_dist.environments.rules.rule``).
         workflow_list: errands of several calls, made by decorator (``t2t_dist.environments.workflows.workflow``).
+        errand_weights: by errand, how often it is explored, beside the others (1.0): less for one that is possible for
+            everybody.
+        instead: for an errand, by what else a customer may want in its place, a sentence that says why. Empty: anything
+            about the same thing.
+        spoken_types: domain types of values that a customer says themselves, such as where they want to go: a gold needs
+            no look-up for them.
         customer_type: name of the domain type that identifies a customer (``UserId``).
         transfer_tool: name of the tool that transfers to a human agent, or ``""``.
         decline_tool: name of the tool that puts on record that a request can't be done (``make_decline_tool`` of
@@ -56,6 +62,9 @@ class Domain:
     tool_list: ClassVar[Sequence[Tool]] = ()
     rule_list: ClassVar[Sequence[Rule]] = ()
     workflow_list: ClassVar[Sequence[Workflow]] = ()
+    errand_weights: ClassVar[Mapping[str, float]] = {}
+    instead: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    spoken_types: ClassVar[frozenset[str]] = frozenset()
     customer_type: ClassVar[str] = "UserId"
     transfer_tool: ClassVar[str] = ""
     decline_tool: ClassVar[str] = ""
@@ -105,6 +114,10 @@ class Domain:
         """How the amount that a call moves follows from what the look-ups show and the policy says: an expression for
         the tool ``calculate``; empty where nothing is to be calculated."""
         return ""
+    def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
+        """Whether what the customer knows or wants speaks against having ``first`` done so that ``wanted``, which a rule
+        forbids, becomes possible: it would take a reason that is not theirs, say."""
+        return False
 
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
@@ -213,9 +226,18 @@ class Domain:
         """Rules that the call would break for this customer on this world."""
         return [
             Breach(rule, reason)
-            for rule in self.rule_list
+            for rule in self._rules_about.get(call.name, ())
             if (reason := rule.broken_by(world, call, customer)) is not None
         ]
+
+    @cached_property
+    def _rules_about(self) -> dict[str, list[Rule]]:
+        """The rules that constrain a tool, in order, by its name."""
+        found: dict[str, list[Rule]] = {}
+        for rule in self.rule_list:
+            for name in dict.fromkeys(rule.tools):
+                found.setdefault(name, []).append(rule)
+        return found
 
     def of_kind(self, kind: Kind) -> list[Tool]:
         """The agent's tools of a kind."""

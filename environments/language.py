@@ -34,10 +34,14 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Said(NamedTuple):
-    """The spoken form of a value: ``text`` goes into sentences; each of ``says`` must occur in them."""
+    """The spoken form of a value: ``text`` goes into sentences; each of ``says`` must occur in them.
+
+    ``rough`` is what a customer says of it who leaves it open ("a flight from Boston to Denver"), if that is anything.
+    """
 
     text: str
     says: tuple[str, ...]
+    rough: str = ""
 
 
 class Words(BaseModel):

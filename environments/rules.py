@@ -39,8 +39,16 @@ Propose = Callable[[World, str], Iterator[Call]]
 class Rule:
     """A policy rule, made by :func:`rule`."""
 
-    def __init__(self, number: int, tools: tuple[str, ...], enforced: Enforced, handling: Handling, check: Check):
-        self.number, self.tools, self.enforced, self.handling = number, tools, enforced, handling
+    def __init__(
+        self,
+        number: int,
+        tools: tuple[str, ...],
+        enforced: Enforced,
+        handling: Handling,
+        check: Check,
+        weight: float = 1.0,
+    ) -> None:
+        self.number, self.tools, self.enforced, self.handling, self.weight = number, tools, enforced, handling, weight
         self._check = check
         self._propose: Propose | None = None
         self.name = getattr(check, "__name__", f"rule_{number}")
@@ -64,10 +72,17 @@ class Rule:
 
 
 def rule(
-    number: int, *tools: str, enforced: Enforced = Enforced.BY_TOOL, handling: Handling = Handling.REFUSE
+    number: int,
+    *tools: str,
+    enforced: Enforced = Enforced.BY_TOOL,
+    handling: Handling = Handling.REFUSE,
+    weight: float = 1.0,
 ) -> Callable[[Check], Rule]:
-    """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools."""
-    return lambda check: Rule(number, tools, enforced, handling, check)
+    """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools.
+
+    ``weight``: how often it is drawn for infeasible tasks, beside the others; more for one that few customers can break.
+    """
+    return lambda check: Rule(number, tools, enforced, handling, check, weight)
 
 
 def declinable(rules: Iterable[Rule]) -> list[int]:

@@ -266,8 +266,10 @@ def _(world: World, customer: str) -> Iterator[Call]:
 @rule(15, "correct_passenger", enforced=Enforced.BY_POLICY)
 def seats_are_personal(world: World, call: Call, customer: str) -> str | None:
     reservation, details = calls.reservation_in(world, call), call.arguments.get("details")
-    held = reservation["passengers"] if reservation else ()
-    passenger = next((one for one in held if one["passenger_id"] == call.arguments.get("passenger_id")), None)
+    # As saved in the account: that is who they were before an earlier correction as well.
+    user = calls.owner_of(world, reservation)
+    known = (*(user["passengers"] if user else ()), *(reservation["passengers"] if reservation else ()))
+    passenger = next((one for one in known if one["passenger_id"] == call.arguments.get("passenger_id")), None)
     if passenger is None or not isinstance(details, dict) or not {"first_name", "last_name"} <= details.keys():
         return None
     return when.same_person(passenger, details)

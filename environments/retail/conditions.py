@@ -16,7 +16,7 @@ from ..state import Record, World
 CANCEL_REASONS = ("no longer needed", "ordered by mistake")
 RETURN_WINDOW_DAYS = 30
 #: Dollars above which a supervisor decides about cancelling an order.
-SUPERVISED_TOTAL = 600.0
+SUPERVISED_TOTAL = 450.0
 COUNTRY = "USA"
 
 

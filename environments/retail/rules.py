@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from ..rules import Enforced, Handling, Rule, neighbours, rule
@@ -64,6 +65,14 @@ def _send_back(order: Record, item: Record, method: str) -> Call:
     return Call("return_delivered_order_items", arguments)
 
 
+def _exchange(world: World, order: Record, items: Sequence[Record]) -> Iterator[Call]:
+    """Exchanges of these items for other versions in stock, of which the order holds none."""
+    held = {item["item_id"] for item in order["items"]}
+    for item, variant in _in_stock_swaps(world, order):
+        if item in items and variant["item_id"] not in held:
+            yield _swap("exchange_delivered_order_items", order, item, variant["item_id"], when.paid_with(order))
+
+
 def _cancel(order: Record, reason: str = "no longer needed") -> Call:
     return Call("cancel_pending_order", {"order_id": order["order_id"], "reason": reason})
 
@@ -89,10 +98,14 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    for other in neighbours(world, "users", customer):
+    user = world.get("users", customer)
+    for other in neighbours(world, "users", customer, 5):
         for order in _orders(world, other):
             if order["status"] == "pending" and when.under_supervised_total(order) is None:
                 yield _cancel(order)
+            if when.is_pending(order, "") is None and user:
+                arguments = {"order_id": order["order_id"], "address": dict(user["address"])}
+                yield Call("modify_pending_order_address", arguments)
 
 
 @rule(5, "cancel_pending_order")
@@ -145,7 +158,7 @@ def modify_while_pending_and_once(world: World, call: Call, customer: str) -> st
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
         if order["status"] in ("pending (items modified)", "processed"):
-            for item, variant in _in_stock_swaps(world, order):
+            for item, variant in islice(_in_stock_swaps(world, order), 12):
                 yield _swap("modify_pending_order_items", order, item, variant["item_id"], when.paid_with(order))
 
 
@@ -214,11 +227,11 @@ def other_method_that_covers(world: World, call: Call, customer: str) -> str | N
 def _(world: World, customer: str) -> Iterator[Call]:
     user = world.get("users", customer)
     for order in _orders(world, customer):
-        if user and order["status"] == "pending":
-            for method in user["payment_methods"]:
-                if method["source"] == "gift_card":
-                    arguments = {"order_id": order["order_id"], "payment_method_id": method["payment_method_id"]}
-                    yield Call("modify_pending_order_payment", arguments)
+        for method in user["payment_methods"] if user else ():
+            arguments = {"order_id": order["order_id"], "payment_method_id": method["payment_method_id"]}
+            # To move a payment to where it is would be an odd wish.
+            if order["status"] != "cancelled" and when.is_other_method(order, method["payment_method_id"]) is None:
+                yield Call("modify_pending_order_payment", arguments)
 
 
 @rule(12, "modify_pending_order_address")
@@ -272,6 +285,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         if order["status"] in ("processed", "shipped", "return requested", "exchange requested"):
             for item in order["items"]:
                 yield _send_back(order, item, when.paid_with(order))
+            yield from islice(_exchange(world, order, order["items"]), 6)
 
 
 @rule(15, *_SENDS_BACK, enforced=Enforced.BY_POLICY)
@@ -284,9 +298,10 @@ def within_thirty_days(world: World, call: Call, customer: str) -> str | None:
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
         if order["status"] == "delivered":
-            for item in order["items"]:
-                if when.not_final_sale(world, [item]) is None:
-                    yield _send_back(order, item, when.paid_with(order))
+            items = [item for item in order["items"] if when.not_final_sale(world, [item]) is None]
+            for item in items:
+                yield _send_back(order, item, when.paid_with(order))
+            yield from islice(_exchange(world, order, items), 6)
 
 
 @rule(16, *_SENDS_BACK, enforced=Enforced.BY_POLICY)
@@ -300,8 +315,10 @@ def final_sales_stay(world: World, call: Call, customer: str) -> str | None:
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
         if order["status"] == "delivered" and when.within_window(world, order) is None:
-            for item in order["items"]:
+            items = [item for item in order["items"] if when.not_final_sale(world, [item]) is not None]
+            for item in items:
                 yield _send_back(order, item, when.paid_with(order))
+            yield from islice(_exchange(world, order, items), 6)
 
 
 @rule(17, "return_delivered_order_items")

@@ -16,6 +16,7 @@ from ..tools import Call
 from . import beforehand, database
 from .rules import RULES
 from .tools import TOOLS
+from .wishes import INSTEAD, WEIGHTS
 from .workflows import WORKFLOWS
 
 _REASONS = {
@@ -36,6 +37,8 @@ class Telecom(Domain):
     tool_list = TOOLS
     rule_list = RULES
     workflow_list = WORKFLOWS
+    errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
+    instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
     customer_type: ClassVar[str] = "CustomerId"
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
@@ -93,6 +96,9 @@ class Telecom(Domain):
 
     def calculation(self, world: World, call: Call, customer: str) -> str:
         return beforehand.calculation(world, call, customer)
+    def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
+        # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
+        return "reason" in first.arguments
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         customers = world.base.tables["customers"]

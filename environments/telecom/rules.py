@@ -71,9 +71,13 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for neighbour in neighbours(world, "customers", customer, 5):
-        for line in _lines(world, neighbour):
-            if line["status"] == "active":
-                yield _on("suspend_line", line, reason="lost or stolen")
+        for line in _active(world, neighbour):
+            yield _on("suspend_line", line, reason="lost or stolen")
+            if when.no_sim_on_its_way(line) is None and when.not_lost_or_stolen(line) is None:
+                yield _on("order_sim", line, sim_kind="plastic SIM")
+            plan = world.get("plans", line["plan_id"])
+            if plan and when.is_limited(plan) is None and when.within_added(line, 5) is None:
+                yield _on("refuel_data", line, gigabytes=5)
         for bill in when.bills_of(world, neighbour):
             if "e-mail" not in bill.get("sent_by", ()):
                 yield Call("send_bill", {"bill_id": bill["bill_id"], "channel": "e-mail"})
@@ -210,13 +214,13 @@ def _(world: World, customer: str) -> Iterator[Call]:
 @rule(14, "enable_roaming")
 def roam_on_active_lines(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
-    return when.is_active(line) if line else None
+    return when.can_roam(world, line) if line else None
 
 
 @roam_on_active_lines.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for line in _lines(world, customer):
-        if line["status"] == "suspended" and not line["roaming"]:
+        if not line["roaming"]:
             yield _on("enable_roaming", line)
 
 
@@ -229,7 +233,7 @@ def roam_when_nothing_is_overdue(world: World, call: Call, customer: str) -> str
 @roam_when_nothing_is_overdue.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for line in _lines(world, customer):
-        if line["status"] == "active" and not line["roaming"]:
+        if not line["roaming"] and when.can_roam(world, line) is None:
             yield _on("enable_roaming", line)
 
 
@@ -320,7 +324,8 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield Call("dispute_charge", {"bill_id": bill["bill_id"]})
     for line in _lines(world, customer):
         for name in NO_TOOL[1:]:
-            yield _on(name, line)
+            if name != "repair_phone" or line.get("suspended_for") != "lost or stolen":
+                yield _on(name, line)
 
 
 RULES: list[Rule] = [

@@ -80,8 +80,17 @@ def manner_of(request: str) -> Manner:
     return Manner(request, "", "", "")
 
 
-def asked(language: Language, name: str, facts: Sequence[Fact], style: str, rng: random.Random, again: bool = False) -> str:
-    """A request for the call ``name``: stated facts as they are said, the others left vague.
+def asked(
+    language: Language,
+    name: str,
+    facts: Sequence[Fact],
+    style: str,
+    rng: random.Random,
+    *,
+    again: bool = False,
+    rough: Mapping[str, str] = {},
+) -> str:
+    """A request for the call ``name``: stated facts as they are said, the others left vague, or said in the ``rough``.
 
     ``again``: it takes the place of another request.
     """
@@ -91,7 +100,7 @@ def asked(language: Language, name: str, facts: Sequence[Fact], style: str, rng:
     asides = Asides(bool(_AFTER_CLAUSE.match(sentence)), again)
     places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
     for fact in facts if name in language.tools else ():
-        places[fact.slot] = asides.phrase(language.slot(name, fact.slot), fact, rng)
+        places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
     begin = ""
     if words.why and not (again or manner.before) and rng.random() < _WHY:
         begin = rng.choice(words.why)

@@ -124,7 +124,8 @@ class Binder:
 
     def calls(self) -> Iterator[dict[str, Any]]:
         """Argument sets, in a fixed order (shuffled when an ``rng`` was given)."""
-        yield from self._bind(list(self.tool.parameters.items()), {}, frozenset())
+        for arguments in self._bind(list(self.tool.parameters.items()), {}, frozenset()):
+            yield self.tool.normal(arguments) if isinstance(self.tool, Tool) else arguments
 
     def _bind(
         self, left: list[tuple[str, Spec]], arguments: dict[str, Any], bound: Context
@@ -211,8 +212,9 @@ def reachable_lookups(domain: Domain, customer: str) -> tuple[Lookup, ...]:
     return tuple(look_around(domain, domain.world(), customer))
 
 
+@lru_cache(maxsize=256)
 def reachable_values(domain: Domain, customer: str) -> Seen:
-    """The values of :func:`reachable_lookups`: all that this customer's records lead to."""
+    """The values of :func:`reachable_lookups`: all that this customer's records lead to. Cached: not to be added to."""
     seen = Seen()
     for lookup in reachable_lookups(domain, customer):
         seen.add(lookup.found)
@@ -225,11 +227,13 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
     made: list[Lookup] = []
     done: set[bytes] = set()
 
-    def make(tool: Tool, arguments: dict[str, Any]) -> bool:
+    def is_new(tool: Tool, arguments: dict[str, Any]) -> bool:
         key = canonical_json([tool.name, arguments])
-        if key in done:
-            return False
+        known = key in done
         done.add(key)
+        return not known
+
+    def make(tool: Tool, arguments: dict[str, Any]) -> bool:
         result = domain.execute(world, Call(tool.name, arguments))
         if result.error:
             return False
@@ -251,8 +255,8 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             for arguments in list(Binder(tool, seen).calls()):
                 if len(made) >= limit:
                     return made
-                if not _says_nothing_new(tool, arguments, seen, graph.listing) and make(tool, arguments):
-                    grown = True
+                if is_new(tool, arguments) and not _says_nothing_new(tool, arguments, seen, graph.listing):
+                    grown = make(tool, arguments) or grown
     return made
 
 
@@ -274,8 +278,8 @@ def dependencies(
 ) -> list[int]:
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
-    A target rests on a call whose result held one of its arguments' values, on the look-up of each record it names, and
-    on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
+    A target rests on a call whose result held one of its arguments' values (but for those that customers say), on the
+    look-up of each record it names, and on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
     that holds most of the arguments, else the first: two reservations with one airport need not both be read.
     """
     graph = graph_of(domain)
@@ -285,7 +289,8 @@ def dependencies(
         tool, arguments, place = todo.pop()
         values = list(domain_values(tool, arguments))
         for type_name, value in values:
-            source = _source(made, needed, type_name, value, values, place)
+            spoken = type_name in domain.spoken_types
+            source = None if spoken else _source(made, needed, type_name, value, values, place)
             for index in (source, _look_up(made, graph.detail_tool(type_name), value)):
                 if index is not None and index not in needed:
                     needed.add(index)

@@ -61,6 +61,7 @@ class GraphExplorer:
         for made in self._within_reach:
             self._seen.add(made.found)
         self.budget = step_budget(rng)
+        self._order = sorted(domain.errands, key=self._lot, reverse=True)
         chosen = self._possible_errands(2)
         self._workflows = [errand for errand, _ in chosen if isinstance(errand, Workflow)]
         steps = [domain.tools[name] for errand, names in chosen if isinstance(errand, Workflow) for name in names]
@@ -69,21 +70,21 @@ class GraphExplorer:
         self._written: set[bytes] = set()
         self._results: list[list[Any]] = []
 
-    def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
-        """Errands that are possible for this customer, each with the tools it takes.
+    def _lot(self, errand: Tool | Workflow) -> float:
+        """A random number by which errands are put in order: the greater an errand's weight, the more often it is first.
 
         Errands with more arguments are possible for fewer customers, so they are drawn first more often: else the few
         that are possible for everybody would crowd out the rest. A workflow counts as an errand with many arguments.
         """
+        weight = _rarity(errand) * self.domain.errand_weights.get(errand.name, 1.0) * self._weights.get(errand.name, 1.0)
+        return self.rng.random() ** (1 / weight) if weight > 0 else 0.0
 
-        def lot(errand: Tool | Workflow) -> float:
-            weight: float = _rarity(errand) * self._weights.get(errand.name, 1.0)
-            drawn: float = self.rng.random() ** (1 / weight)
-            return drawn
-
-        order = sorted(self.domain.errands, key=lot, reverse=True)
+    def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
+        """The first errands that are possible for this customer, each with the tools it takes."""
         found: list[tuple[Tool | Workflow, list[str]]] = []
-        for errand in order:
+        for errand in self._order:
+            if self._weights.get(errand.name, 1.0) <= 0:
+                continue
             if len(found) < count and (arguments := self._valid_arguments(errand, set())) is not None:
                 steps = expanded(self.domain, self.world.fork(), Call(errand.name, arguments))
                 found.append((errand, [step.name for step in steps or ()]))
@@ -94,11 +95,9 @@ class GraphExplorer:
         facts = self.domain.profile(self.world, self.customer).facts
         self._call(self._entry, {name: facts[spec.name] for name, spec in self._entry.parameters.items()})
         wanted = self.rng.choice([1, 1, 2, 2, 3])
-        given = {tool.name for tool in self.tools}
-        writes = [errand for errand in self.domain.errands if errand.name in given]
-        order = {tool.name: place for place, tool in enumerate(self.tools)}
-        for errand in [*self._workflows, *sorted(writes, key=lambda tool: order[tool.name])]:
-            if wanted > 0:
+        given = {tool.name for tool in self.tools} | {workflow.name for workflow in self._workflows}
+        for errand in self._order:
+            if wanted > 0 and errand.name in given and self._weights.get(errand.name, 1.0) > 0:
                 wanted -= self._pursue(errand)
         if not any(step.changed for step in self.steps):
             self._be_refused()
@@ -203,7 +202,8 @@ def _rarity(errand: Tool | Workflow) -> int:
 def explore_graph(
     domain: Domain, customer: str, seed: int, weights: Mapping[str, float] | None = None
 ) -> tuple[list[str], list[Step]]:
-    """Tool names given and steps made, without a model. ``weights``: how much each write is wanted, 1.0 by default."""
+    """Tool names given and steps made, without a model. ``weights``: how much each errand is wanted, beside its weight in
+    the domain; 1.0 by default, and with 0 it is not explored."""
     explorer = GraphExplorer(domain, customer, random.Random(seed), weights)
     return [tool.name for tool in explorer.tools], explorer.run()
 

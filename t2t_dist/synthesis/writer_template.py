@@ -62,7 +62,9 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
     for planned in structure.goals:
         facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng)
         questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
-        request = mistyped(asked(domain.language, planned.call.name, facts, style, rng), facts, typos, rng)
+        rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
+        request = asked(domain.language, planned.call.name, facts, style, rng, rough=rough)
+        request = mistyped(request, facts, typos, rng)
         goals.append(Goal(request=request, facts=facts, questions=questions))
     change = None
     if structure.change is not None:
@@ -106,7 +108,8 @@ def _changed(
         if len(different) == 1:
             return tidy(way("instead", style, rng).format(value=different[0].text))
     request = asked(domain.language, second.name, facts, style, rng, again=True)
-    return f"{way('no_longer', style, rng)} {request}"
+    why = domain.instead.get(first.name, {}).get(second.name, "")
+    return " ".join(filter(None, (way("no_longer", style, rng), why, request)))
 
 
 def _known(name: str, identity: Sequence[Fact], goals: Sequence[Goal]) -> str:

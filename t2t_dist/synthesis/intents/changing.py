@@ -117,6 +117,8 @@ def alternatives(
     subject = next(iter(first.arguments))
     subject_type = asked.parameters[subject].name
     others = [errand for errand in domain.errands if errand.parameters]
+    if domain.instead:  # what a person changes to depends on what they asked for
+        others = [errand for errand in others if errand.name in domain.instead.get(first.name, {})]
     for errand in rng.sample(others, len(others)):
         slot, spec = next(iter(errand.parameters.items()))
         decided = [name for name, s in errand.parameters.items() if s.kind not in ("choice", "plain")]

@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.environments.tools import Call, Kind, Tool
 
 from ..bindings import Lookup, dependencies, reachable_lookups
 from ..tool_graph import graph_of
@@ -32,12 +32,12 @@ def lookups_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
 
 
 def in_order(domain: Domain, call: Call) -> Call:
-    """The call with its arguments in the tool's order: the first one is what it is about."""
+    """The call with its arguments in the tool's order, the first one being what it is about, and in their normal form."""
     errand = domain.errand(call.name)
     if errand is None:
         return call
-    ordered = {slot: call.arguments[slot] for slot in errand.parameters if slot in call.arguments}
-    return Call(call.name, ordered | call.arguments)
+    ordered = {slot: call.arguments[slot] for slot in errand.parameters if slot in call.arguments} | call.arguments
+    return Call(call.name, errand.normal(ordered) if isinstance(errand, Tool) else ordered)
 
 
 def entry_of(domain: Domain, trajectory: Trajectory) -> Call:
