@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.identity import stable_hash
-from t2t_dist.core.schema import INTENTS, Task
+from t2t_dist.core.schema import Task
 from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import from_row, one_of, turn_of
 
@@ -85,7 +85,7 @@ class Audit:
             # What has examples gets a line of its own; rules and tools are listed.
             lines.setdefault((limit.text, measure.about if measure.examples else ""), []).append(measure)
         for (text, _), measures in lines.items():
-            listed = ", ".join(f"{measure.of.partition('[')[2].rstrip(']')} {measure.shown}" for measure in measures)
+            listed = ", ".join(_listed(measure) for measure in measures)
             examples = [example for measure in measures for example in measure.examples]
             yield f"{text}: {listed}", examples[:_SHOWN]
         yield from ((f"{verdict.threshold}: {verdict.detail}", []) for verdict in self.verdicts if not verdict.intent)
@@ -109,6 +109,12 @@ class Audit:
             "missed": self.missed,
             "notes": self.notes,
         }
+
+
+def _listed(measure: Measure) -> str:
+    """A figure in a line that names its measure already."""
+    detail = f" ({measure.detail})" if measure.examples and measure.detail else ""
+    return f"{measure.of.partition('[')[2].rstrip(']')} {measure.shown}{detail}".strip()
 
 
 def audit_run(
@@ -216,8 +222,8 @@ def _told(reading: PartialRun, seed: int) -> tuple[int, list[Measure]]:
     if not chosen:
         return 0, [unmeasured("unseen_figures", "no episode passed")]
     before = known_before(reading.domain)
-    told: Counter[tuple[str, str]] = Counter()
-    invented: Counter[tuple[str, str]] = Counter()
+    told: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    invented: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     examples: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     columns = ["episode_id", "agent", "intent", "turns"]
     for batch in reading.batches("episodes", columns, one_of("episode_id", sorted(chosen))):
@@ -225,20 +231,14 @@ def _told(reading: PartialRun, seed: int) -> tuple[int, list[Measure]]:
             (row,) = batch.slice(number, 1).to_pylist()
             key = row["agent"], row["intent"]
             figures, odd = unseen(before, map(turn_of, row["turns"]))
-            told[key] += len(figures)
-            invented[key] += len(odd)
-            room = _SHOWN - len(examples[key])
-            examples[key] += [f"{row['episode_id']}: {figure.text}: {text}" for figure, text in odd[: max(0, room)]]
-    rows = [
-        rate(
-            "unseen_figures",
-            agent,
-            intent,
-            invented[agent, intent],
-            told[agent, intent],
-            examples=examples[agent, intent],
-        )
-        for agent, intent in sorted(told, key=lambda key: (key[0], INTENTS.index(key[1])))
-        if told[agent, intent]
-    ]
+            told[key].update(figure.kind for figure in figures)
+            invented[key].update(figure.kind for figure, _ in odd)
+            room = max(0, _SHOWN - len(examples[key]))
+            examples[key] += [f"{row['episode_id']}: {figure.text}: {text}" for figure, text in odd[:room]]
+    rows = []
+    for key, kinds in sorted(told.items()):
+        detail = ", ".join(f"{kind} {n} of {kinds[kind]}" for kind, n in invented[key].most_common())
+        found = invented[key].total(), kinds.total()
+        rows.append(rate("unseen_figures", *key, *found, detail=detail, examples=examples[key]))
+    rows = [row for row in rows if row.value is not None]
     return len(chosen), rows or [unmeasured("unseen_figures", "no agent told a figure in a passed episode")]

@@ -8,10 +8,11 @@ message, or follows from what stands there: as a sum, a difference, a small mult
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date as calendar
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +20,7 @@ import orjson
 from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Turn
 from t2t_dist.core.speech_acts import normalised
+from t2t_dist.core.told import Figure as Number
 from t2t_dist.core.told import dates, figures
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.json_text import Unreadable, read_json
@@ -26,9 +28,10 @@ from t2t_dist.environments.tools import AGENT
 
 _UNIT = re.compile(
     r"[\s-]?(?:%|(?:per\s?cent|seconds?|minutes?|hours?|days?|weeks?|months?|years?|[kmgt]b|mbps|kg|km|cm|mm"
-    r"|gigabytes?|megabytes?|miles?|points?|dollars?|euros?|pounds?|cents?|usd|eur|gbp)\b)"
+    r"|gigabytes?|megabytes?|miles?|points?)\b)"
 )
-_MONEY = re.compile(r"[$\u20ac\u00a3]")
+_SIGN = re.compile(r"[$\u20ac\u00a3\u20b9]|usd|eur|gbp")
+_CURRENCY = re.compile(r"\s?(?:dollars?|euros?|pounds?|cents?|rupees?)\b")
 _PER_CENT = re.compile(r"(?<![\w.,])(\d+(?:\.\d+)?)\s?(?:%|per\s?cent\b)")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::\d\d)?(?!\d)\s?(am|pm|a\.m\.|p\.m\.)?")
 #: A word with digits in it, and no date, amount or measure: ``#W5511932``, ``MRA273``, ``555-121-9299``.
@@ -40,6 +43,9 @@ _PLAIN_FROM = 10
 #: Lists of at most so many records are added up in every way.
 _ADDED_UP = 6
 _MOST_TIMES = 9
+_LARGEST = 10**12
+#: Figures of one message that are looked at: a model that loops can count for ever.
+_IN_A_MESSAGE = 100
 
 
 #: Numbers of these may be what lies between two dates: the days of one.
@@ -66,24 +72,30 @@ def told_figures(message: str) -> Iterator[Figure]:
         taken.append(match.span())
         yield Figure(match[0].strip(), "time", _minutes(match))
     for match in _PER_CENT.finditer(text):
-        yield Figure(match[0], "number", _cents(match[1]))
+        yield Figure(match[0], "number", _hundredths(match[1]))
     for number in figures(text):
-        written = text[number.start : number.end]
+        written, value = text[number.start : number.end], _hundredths(number.value)
         if any(start < number.end and number.start < end for start, end in taken):
             continue
-        if _MONEY.search(written):
-            yield Figure(written, "money", _cents(number.value))
-        elif (unit := _UNIT.match(text, number.end)) or float(number.value) >= _PLAIN_FROM:
+        if _is_money(text, number):
+            yield Figure(written, "money", value)
+        elif (unit := _UNIT.match(text, number.end)) or value >= 100 * _PLAIN_FROM:
             named = unit[0].strip(" -") if unit else ""
-            kind = named if named in _APART else "number"
-            yield Figure(written + (unit[0] if unit else ""), kind, _cents(number.value))
+            yield Figure(written + (unit[0] if unit else ""), named if named in _APART else "number", value)
     for match in _ID.finditer(text):
         if not _NO_ID.fullmatch(match[0]) and not any(a < match.end() and match.start() < b for a, b in taken):
             yield Figure(match[0], "id", match[0])
 
 
-def _cents(number: str) -> int:
-    return round(float(number) * 100)
+def _hundredths(number: float | str) -> int:
+    """A number of any size, without its sign, so that sums of two are exact."""
+    return min(round(min(abs(float(number)), _LARGEST) * 100), 100 * _LARGEST)
+
+
+def _is_money(text: str, number: Number) -> bool:
+    """Whether a number of a text has a currency at its side, or within (``48 dollars and 50 cents``)."""
+    written = text[number.start : number.end]
+    return bool(_SIGN.search(written) or _CURRENCY.search(written) or _CURRENCY.match(text, number.end))
 
 
 def _minutes(match: re.Match[str]) -> int:
@@ -99,49 +111,56 @@ class Known:
     def __init__(self, before: Known | None = None) -> None:
         self.texts: list[str] = [] if before is None else list(before.texts)
         self.numbers: set[int] = set() if before is None else set(before.numbers)
-        #: Those that may be money: sums in texts, and whatever is a number in a result.
+        #: Sums of money, and numbers with a point in results; whole numbers of results, which may be money or a count.
         self.amounts: set[int] = set() if before is None else set(before.amounts)
+        self.whole: set[int] = set() if before is None else set(before.whole)
         self.dates: set[tuple[int, int]] = set() if before is None else set(before.dates)
         self.days: set[int] = set() if before is None else set(before.days)
         self.times: set[int] = set() if before is None else set(before.times)
 
-    def read(self, text: str) -> None:
-        """Take in a text or a result."""
+    def read(self, text: str, is_policy: bool = False) -> None:
+        """Take in a text or a result. The ``30`` of a policy's ``30 days`` is no sum of money; in what is said of one
+        customer it may be."""
         try:
             value = read_json(text)
         except Unreadable:
             value = text
-        self._take(value)
+        self._take(value, is_policy)
         plain = _JOINED.sub(r"\1 ", normalised(text))
         self.texts.append(plain)
         for date in dates(plain):
             self.dates.add((date.month, date.day))
-            with suppress(ValueError):  # no date of the calendar
-                self.days.add(calendar(date.year or 0, date.month, date.day).toordinal())
+            if date.year is not None:
+                with suppress(ValueError):  # no day of the calendar
+                    self.days.add(calendar(date.year, date.month, date.day).toordinal())
         self.times |= {_minutes(match) for match in _TIME.finditer(plain)}
 
-    def _take(self, value: Any) -> None:
+    def _take(self, value: Any, is_policy: bool) -> None:
         if isinstance(value, bool) or value is None:
             return
         if isinstance(value, int | float):
-            self.numbers.add(round(abs(value) * 100))
-            self.amounts.add(round(abs(value) * 100))
+            self._number(_hundredths(value), isinstance(value, float), is_policy)
         elif isinstance(value, str):
             text = normalised(value)
             for number in figures(text):
-                self.numbers.add(_cents(number.value))
-                if _MONEY.search(text[number.start : number.end]):
-                    self.amounts.add(_cents(number.value))
-            self.numbers |= {_cents(match[1]) for match in _PER_CENT.finditer(text)}
+                self._number(_hundredths(number.value), _is_money(text, number), is_policy)
+            self.numbers |= {_hundredths(match[1]) for match in _PER_CENT.finditer(text)}
         elif isinstance(value, dict):
             for inner in value.values():
-                self._take(inner)
+                self._take(inner, is_policy)
         else:
-            sums = set(_added_up(value))
-            self.numbers |= {100 * len(value), *sums}
-            self.amounts |= sums
+            self.numbers.add(100 * len(value))
+            for total, is_amount in _added_up(value):
+                self._number(total, is_amount, is_policy)
             for inner in value:
-                self._take(inner)
+                self._take(inner, is_policy)
+
+    def _number(self, value: int, is_amount: bool, is_policy: bool) -> None:
+        self.numbers.add(value)
+        if is_amount:
+            self.amounts.add(value)
+        elif not is_policy:
+            self.whole.add(value)
 
     def holds(self, figure: Figure) -> bool:
         """Whether a figure stands in what was seen, or follows from it."""
@@ -151,20 +170,27 @@ class Known:
             return figure.value in self.dates
         if figure.kind == "time":
             return figure.value in self.times
+        if figure.kind == "money":
+            if figure.value in self.amounts or figure.value in self.whole:
+                return True
+            # For several people, the difference of two prices comes several times. A count is no price.
+            times = (number for number in range(1, _MOST_TIMES + 1) if figure.value % number == 0)
+            return any(_follows(figure.value // number, self.amounts or self.whole) for number in times)
         if figure.value in self.numbers:
             return True
-        if figure.kind == "money":  # for several people, the difference of two prices comes several times
-            times = (number for number in range(1, _MOST_TIMES + 1) if figure.value % number == 0)
-            return any(_follows(figure.value // number, self.amounts) for number in times)
-        apart = _APART.get(figure.kind)
-        if apart and any(
-            int(abs(one - other) / apart) * 100 == figure.value for one in self.days for other in self.days
-        ):
+        if figure.kind in _APART and self._lies_between(figure):
             return True
         return _follows(figure.value, self.numbers) or any(
             figure.value % number == 0 and figure.value // number in self.numbers
             for number in range(2, _MOST_TIMES + 1)
         )
+
+    def _lies_between(self, figure: Figure) -> bool:
+        """Whether two dates are so many days (or a part of one more), or whole years, apart."""
+        apart, days = _APART[figure.kind], sorted(self.days)
+        least, most = figure.value / 100 * apart, (figure.value / 100 + 1) * apart
+        places = ((day, bisect_left(days, day + least)) for day in days)
+        return any(place < len(days) and days[place] <= day + most for day, place in places)
 
 
 def _follows(value: int, numbers: set[int]) -> bool:
@@ -172,44 +198,46 @@ def _follows(value: int, numbers: set[int]) -> bool:
     return value in numbers or any(value - number in numbers or value + number in numbers for number in numbers)
 
 
-def _added_up(items: Sequence[Any]) -> Iterator[int]:
-    """Sums of one field over records of a list: over all, and over each few of a short list."""
-    fields: dict[str, list[int]] = {}
+def _added_up(items: Sequence[Any]) -> Iterator[tuple[int, bool]]:
+    """Sums of one field over records of a list: over all, and over each few of a short list. True: it has a point."""
+    fields: dict[str, list[int | float]] = {}
     for item in items:
         for name, value in item.items() if isinstance(item, dict) else ():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                fields.setdefault(name, []).append(round(abs(value) * 100))
+                fields.setdefault(name, []).append(value)
     for values in fields.values():
-        yield sum(values)
-        if len(values) <= _ADDED_UP:
-            for few in range(2, len(values)):
-                yield from map(sum, combinations(values, few))
+        is_amount = any(isinstance(value, float) for value in values)
+        parts = [_hundredths(value) for value in values]
+        yield sum(parts), is_amount
+        if len(parts) <= _ADDED_UP:
+            for few in range(2, len(parts)):
+                yield from ((sum(chosen), is_amount) for chosen in combinations(parts, few))
 
 
 def known_before(domain: Domain) -> Known:
     """What an agent of a domain is told before a conversation: policy and tools."""
     known = Known()
-    known.read(agent_prompt(domain))
-    known.read(orjson.dumps(orjson.loads(domain.tools.schemas(AGENT))).decode())
+    known.read(agent_prompt(domain), is_policy=True)
+    known.read(orjson.dumps(orjson.loads(domain.tools.schemas(AGENT))).decode(), is_policy=True)
     return known
 
 
-def unseen(before: Known, turns: Iterable[Turn]) -> tuple[list[Figure], list[tuple[Figure, str]]]:
-    """The figures that an agent told in a conversation, each once, and those it could not know, with the message."""
-    known, told, invented = Known(before), set[Figure](), list[tuple[Figure, str]]()
+def unseen(before: Known, turns: Iterable[Turn]) -> tuple[set[Figure], list[tuple[Figure, str]]]:
+    """The figures that an agent told in a conversation, and those it could not know, each once, with the message."""
+    known, seen, invented = Known(before), set[Figure](), list[tuple[Figure, str]]()
     heard = False
     for turn in turns:
         text = turn.content or ""
         if turn.seat != AGENT:
-            if turn.role != "tool":
+            if turn.role != "tool" and not turn.tool_calls:  # what is done on the customer's device is not seen
                 heard = True
                 known.read(text)
         elif turn.role == "tool":
             known.read(text)
         elif heard:  # the greeting before it is fixed text
-            for figure in told_figures(text):
-                if figure not in told:
-                    told.add(figure)
+            for figure in islice(told_figures(text), _IN_A_MESSAGE):
+                if figure not in seen:
+                    seen.add(figure)
                     if not known.holds(figure):
                         invented.append((figure, text))
-    return sorted(told), invented
+    return seen, invented

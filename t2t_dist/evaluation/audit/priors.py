@@ -79,7 +79,8 @@ class Priors:
             detail = f"{value.decode()[:60]}, of {len(self._possible[tool, slot])} values"
             yield share("prior", f"{tool}.{slot}", _AMBIGUOUS, most, counts.total(), detail=detail)
         if left:
-            yield unmeasured("prior", f"{left} slots are withheld in fewer than {_FEWEST} tasks, or have one value")
+            why = f"{left} of {len(by_slot)} slots are not: withheld in fewer than {_FEWEST} tasks, or with one value"
+            yield unmeasured("prior", why)
         for name in ("first", "second", "last"):
             found = share("place", name, _AMBIGUOUS, self._places[name], self._tasks)
             if found.value is not None:
