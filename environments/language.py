@@ -75,7 +75,9 @@ class ToolWords(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(description="the errand as a noun phrase: 'cancelling an order'")
     request: list[str] = Field(default_factory=list, description="how customers ask for it; not for their own tools")
-    why: list[str] = Field(default_factory=list, description="why they do: a sentence that may stand before the request")
+    why: list[str] = Field(
+        default_factory=list, description="why they do: a sentence that may stand before the request"
+    )
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
     done: list[str] = Field(default_factory=list, description="what the agent says it has done")
     tell: list[Tell] = Field(default_factory=list)

@@ -137,7 +137,11 @@ class People:
 
 def country_said(name: str) -> str:
     """A country in a sentence: Spain, the United Kingdom."""
-    return f"the {name}" if re.match(r"United |.* (?:Republic|Islands|Emirates)$|Netherlands|Philippines|Bahamas", name) else name
+    return (
+        f"the {name}"
+        if re.match(r"United |.* (?:Republic|Islands|Emirates)$|Netherlands|Philippines|Bahamas", name)
+        else name
+    )
 
 
 def plain(name: str) -> str:

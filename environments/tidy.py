@@ -69,7 +69,7 @@ def _spoken_date(match: re.Match[str]) -> str:
 #: What parts that do not fit together look like, and what nobody says: each with what is wrong.
 _BARE, _MORE = r"(?<![\w$#./:-])", r"(?:(?:more|checked|extra|other|new) )*"
 _CLASHES = {
-    "two words before a noun": r"\b(?:[Tt]he|[Aa]n?|[Mm]y|[Yy]our|[Oo]ur) (?:the|an?|my|your|our|one of|some of|another|some)\b",
+    "two words before a noun": r"\b(?:[Tt]he|[Aa]n?|[Mm]y|[Yy]our|[Oo]ur) (?:the|an?|my|your|another|some|one of)\b",
     "a reason for a please": r"\b[Pp]lease,? (?:because|since|as)\b",
     "one of many": rf"{_BARE}1 {_MORE}(?!(?:this|is|was|has|plus|less)\b)[a-z]+(?<!s)s\b",
     "many of one": rf"{_BARE}[2-9] {_MORE}(?:bag|item|line|order|passenger|flight)\b",

@@ -148,4 +148,6 @@ def is_domestic(address: Record) -> str | None:
     country = address.get("country")
     if country == COUNTRY:
         return None
-    return f"we deliver within the United States only, and the address is in {country_said(country or 'another country')}"
+    return (
+        f"we deliver within the United States only, and the address is in {country_said(country or 'another country')}"
+    )

@@ -147,4 +147,5 @@ def is_domestic(address: Record) -> str | None:
     country = address.get("country")
     if country == COUNTRY:
         return None
-    return f"bills go to addresses within the United States only, and this one is in {country_said(country or 'another country')}"
+    abroad = country_said(country or "another country")
+    return f"bills go to addresses within the United States only, and this one is in {abroad}"

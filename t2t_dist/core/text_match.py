@@ -64,8 +64,8 @@ def mentions(text: str, says: Iterable[str]) -> bool:
 
 _DATE = re.compile(r"\s*(\d{4})-(\d\d)-(\d\d)\s*")
 _MONTHS = (
-    "jan(?:uary)?", "feb(?:ruary)?", "mar(?:ch)?", "apr(?:il)?", "may", "june?", "july?", "aug(?:ust)?", "sept?(?:ember)?",
-    "oct(?:ober)?", "nov(?:ember)?", "dec(?:ember)?",
+    "jan(?:uary)?", "feb(?:ruary)?", "mar(?:ch)?", "apr(?:il)?", "may", "june?", "july?", "aug(?:ust)?",
+    "sept?(?:ember)?", "oct(?:ober)?", "nov(?:ember)?", "dec(?:ember)?",
 )  # fmt: skip
 
 

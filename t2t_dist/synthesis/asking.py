@@ -1,9 +1,9 @@
 """Requests in a customer's words: the domain's sentences, asked in the manner of a persona.
 
-A domain's language file says what is asked for ("Could you cancel {order_id}{reason}?"). The beginning is replaced by one
-of the persona (``asking.yaml``): "I was hoping you could cancel ...". Details stand in the sentence, before it or after
-it, as their phrases are made; now and then a sentence says why, or asks whether it can be done. So a domain with one
-sentence for an errand has dozens.
+A domain's language file says what is asked for ("Could you cancel {order_id}{reason}?"). The beginning is replaced by
+one of the persona (``asking.yaml``): "I was hoping you could cancel ...". Details stand in the sentence, before it or
+after it, as their phrases are made; now and then a sentence says why, or asks whether it can be done. So a domain with
+one sentence for an errand has dozens.
 """
 
 from __future__ import annotations
@@ -35,20 +35,27 @@ _BEGINNINGS = (
         r"(?:could|can|would|will) you (?:please )?|(?:i was hoping|i hope) you could |please "
         r"|i(?:'d like| would like| need| want) you to ",
     ),
-    ("thing", r"(?:can|could|may) i (?:have|get) |i(?:'d like| would like| need| want) (?:to have |to get |(?!to |you ))"),
+    (
+        "thing",
+        r"(?:can|could|may) i (?:have|get) |i(?:'d like| would like| need| want) (?:to have |to get |(?!to |you ))",
+    ),
     ("customer", r"(?:can|could|may) i |i(?:'d like| would like| need| want| have| was hoping) to "),
 )
-_ASKS = tuple((kind, re.compile(rf"(?:{begin})(?P<do>[^?!;:]+?)(?:, please)?[.?]$", re.I)) for kind, begin in _BEGINNINGS)
+_ASKS = tuple(
+    (kind, re.compile(rf"(?P<lead>(?:for|in|on) [^.?!;:,]+, )?(?:{begin})(?P<do>[^?!;:]+?)(?:, please)?[.?]$", re.I))
+    for kind, begin in _BEGINNINGS
+)
 _SENTENCE = re.compile(r"(?<=[.?!]) +")
 #: Sentences that a clause may stand before: "As it's broken, could you ...".
 _AFTER_CLAUSE = re.compile(r"(?:I|I'd|Could|Can|Would|Please|May|Might)\b")
 
 
 class Manner(NamedTuple):
-    """What is said before, as and after a request: the sentences before, the kind of its beginning ("" where it has none
-    of them), what follows that, and the sentences after."""
+    """What is said before, as and after a request: the sentences before, what leads to it ("In {order_id}, "), the kind
+    of its beginning ("" where it has none of them), what follows that, and the sentences after."""
 
     before: str
+    lead: str
     kind: str
     do: str
     after: str
@@ -61,10 +68,11 @@ def _ways() -> Mapping[str, Mapping[str, Sequence[str]]]:
     return {part: {style: all_variants(ways) for style, ways in by.items()} for part, by in loaded.items()}
 
 
-def way(part: str, style: str, rng: random.Random) -> str:
-    """One of a persona's ways of putting a part of a request."""
+def way(part: str, style: str, rng: random.Random, after_clause: bool = False) -> str:
+    """One of a persona's ways of putting a part of a request; ``after_clause``: one that goes on after a comma."""
     by_style = _ways()[part]
-    return rng.choice(by_style.get(style) or by_style["friendly"])
+    ways = by_style.get(style) or by_style["friendly"]
+    return rng.choice([text for text in ways if _AFTER_CLAUSE.match(text)] if after_clause else ways)
 
 
 @cached_if_short
@@ -76,8 +84,8 @@ def manner_of(request: str) -> Manner:
             found = pattern.match(sentences[place])
             if found is not None and "please" not in found["do"]:
                 before, after = " ".join(sentences[:place]), " ".join(sentences[place + 1 :])
-                return Manner(before, kind, found["do"], after)
-    return Manner(request, "", "", "")
+                return Manner(before, found["lead"] or "", kind, found["do"], after)
+    return Manner(request, "", "", "", "")
 
 
 def asked(
@@ -96,8 +104,10 @@ def asked(
     """
     words = language.tool(name)
     manner = manner_of(rng.choice(words.request))
-    sentence = _in_style(way(manner.kind, style, rng), manner.do) if manner.kind else ""
-    asides = Asides(bool(_AFTER_CLAUSE.match(sentence)), again)
+    sentence = ""
+    if manner.kind:
+        sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead)), manner.do))
+    asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again)
     places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
     for fact in facts if name in language.tools else ():
         places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
@@ -108,9 +118,17 @@ def asked(
     if rng.random() < _AFTER and not (manner.after or asides.behind):
         end = _end(manner, sentence, style, rng)
     before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
-    if asides.front:
-        core = f"{asides.front} {core if core.startswith('I') else core[0].lower() + core[1:]}"
+    core = _after(asides.front and f"{asides.front} ", core)
     return tidy(" ".join((begin, before, core, after, asides.behind, end)))
+
+
+def _after(clause: str, sentence: str) -> str:
+    """The sentence after a clause, if there is one."""
+    return (
+        f"{clause}{sentence if sentence.startswith('I') else sentence[0].lower() + sentence[1:]}"
+        if clause
+        else sentence
+    )
 
 
 def _in_style(frame: str, do: str) -> str:

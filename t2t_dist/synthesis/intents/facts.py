@@ -68,4 +68,3 @@ def identity_facts(domain: Domain, world: World, customer: str, entry: Call, rng
             )
         )
     return facts
-
