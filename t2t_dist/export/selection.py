@@ -21,7 +21,19 @@ from t2t_dist.synthesis.entities import Entities
 
 from .formats import pair_id
 
-COLUMNS = ("episode_id", "stage", "task_id", "trajectory_id", "intent", "agent", "reward", "process", "flags", "turns")
+COLUMNS = (
+    "episode_id",
+    "stage",
+    "task_id",
+    "trajectory_id",
+    "intent",
+    "agent",
+    "reward",
+    "reward_high",
+    "process",
+    "flags",
+    "turns",
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ class Scan:
 def _unwanted(row: dict[str, Any], turns: _Turns, place: int, filters: Filters, format: str) -> str | None:
     """Why an episode is left out, in words; ``None`` if it is not."""
     process = row["process"] or {}
-    rejected = format == "preference" and row["reward"] < 1.0  # needed for what is wrong with it
+    rejected = format == "preference" and row["reward_high"] < 1.0  # needed for what is wrong with it
     reasons: list[tuple[str, Callable[[], bool]]] = [
         ("made to verify tasks", lambda: row["stage"] != "rollout"),
         ("another intent", lambda: bool(filters.intents) and row["intent"] not in filters.intents),

@@ -26,7 +26,7 @@ from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
 from .expected import expected
-from .parts import untold
+from .parts import claimed, untold
 from .replay import ReplayedCall, replay
 
 #: Code of a cause -> its meaning, causes before their effects: the first that explains the grade is the primary one.
@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "forbidden_call": "issued a call that is forbidden for this task",
     "handed_over": "handed over a request that it had to settle or refuse itself",
     "wrong_reason": "put a refusal on record with another request or another rule",
+    "said_done": "told the customer that it did what it had to refuse",
     "not_on_record": "left what it refused, or should have refused, without a record",
     "acted_before_trigger": "carried out the first request without giving the customer a chance to change it",
     "acted_before_asking": "chose a value that the customer would have given if asked",
@@ -49,6 +50,7 @@ CODES: dict[str, str] = {
     "missing_write": "never made a change that was requested",
     "no_handover": "did not transfer the customer where a rule requires it",
     "extra_write": "made a change that nobody requested",
+    "refusal_not_said": "refused a request without telling the customer",
     "fact_not_said": "did not say what the customer wanted to know",
     "not_authenticated": "acted before identifying the customer, or looked into another customer's data",
     "no_confirmation": "did not ask for confirmation before a write",
@@ -131,7 +133,7 @@ class _Case:
         self.expected = expected(domain, task, faults)
         self.replay = replay(domain, task, turns, faults)
         self.calls, self.issued = self.replay.calls, self.replay.issued
-        self.failed = {name for name in own_basis(task) if not outcome.parts.get(name)}
+        self.failed = {name for name in own_basis(task) if outcome.parts.get(name) == 0}
         #: The writes, on both sides, that the customer's first request would take.
         self.first = wanted_first(domain, task, partial(world_of, domain, task))
         #: What the customer had said before each turn.
@@ -365,6 +367,9 @@ class _Case:
                 yield Finding("no_handover", f"{pattern.name} was not called", None, "required" in self.failed)
         if absent := untold(self.expected.communicate, self.replay.heard, grader):
             yield Finding("fact_not_said", ", ".join(absent), None, "communicate" in self.failed)
+        if "refused" in self.failed:
+            claim = claimed(self.replay)
+            yield Finding("said_done", _short(claim)) if claim else Finding("refusal_not_said", "")
 
     # -- manners -------------------------------------------------------------------------------------------------------
     def _process(self) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from tests.support.made import Made
 from tests.support.phones import PHONES
 from tests.support.transcript import Transcript, gone_well
 
-ALL = {"ended": 1.0, "db": 1.0, "forbidden": 1.0, "required": 1.0, "communicate": 1.0, "process": 1.0}
+ALL = {"ended": 1.0, "db": 1.0, "forbidden": 1.0, "required": 1.0, "communicate": 1.0, "refused": 1.0, "process": 1.0}
 
 
 def graded(domain: Domain, task: Task, talk: Transcript, termination: str = "user_stop") -> Outcome:
@@ -208,6 +208,45 @@ def test_a_write_of_the_rest_that_is_made_twice_is_a_slip(shop: Made) -> None:
                 slips += talk.call(write.name, write.arguments).error
                 assert graded(shop.domain, task, talk).parts["forbidden"] == 1.0
     assert slips > 0
+
+
+def to_refuse(made: Made) -> Task:
+    """A task with a request to refuse, and nothing else in it."""
+    return made.one("infeasible", lambda t: t.grader.handling == "refuse" and not writes_in(t.grader.gold))
+
+
+def told(made: Made, task: Task, *texts: str) -> Outcome:
+    """The grade of an agent that puts on record what it has to, and says this."""
+    talk = Transcript(made.domain)
+    for call in task.grader.gold:
+        assert not talk.call(call.name, call.arguments).error
+    for text in texts:
+        talk.agent(text)
+    return graded(made.domain, task, talk)
+
+
+def test_a_refusal_that_only_the_record_knows_is_none(made: Made) -> None:
+    task = to_refuse(made)
+    for text in ("Thank you for calling.", "Let me have a look at that.", "Is there anything else I can do for you?"):
+        outcome = told(made, task, text)
+        assert (outcome.reward, outcome.reward_high, outcome.parts["refused"]) == (0.0, 0.0, 0.0)
+        assert outcome.detail["refused"] == "the customer was never told that it can't be done"
+    outcome = told(made, task, "I'm sorry, but I can't do that: our rules don't allow it.")
+    assert (outcome.reward, outcome.detail) == (1.0, {})
+
+
+def test_a_lie_beside_the_right_record_earns_nothing(made: Made) -> None:
+    task = to_refuse(made)
+    refusal, lie = "I'm sorry, but I can't do that.", "I've taken care of it, and it has been completed."
+    for texts in ((lie,), (refusal, lie), (lie, refusal)):
+        outcome = told(made, task, *texts)
+        assert (outcome.reward, outcome.parts["refused"], outcome.parts["db"]) == (0.0, 0.0, 1.0)
+        assert outcome.detail["refused"] == f"says that it was done: {lie}"
+
+
+def test_what_is_done_beside_a_refusal_may_be_said(made: Made) -> None:
+    task = made.one("infeasible", lambda t: t.grader.handling == "refuse" and bool(writes_in(t.grader.gold)))
+    assert told(made, task, "I'm sorry, I can't do the first thing.", "I've completed the other.").reward == 1.0
 
 
 def test_a_call_that_was_asked_for_when_the_conversation_was_cut_off_was_issued_but_not_made(made: Made) -> None:

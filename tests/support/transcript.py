@@ -90,5 +90,6 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
         schema = domain.tools[pattern.name].schema["function"]["parameters"]
         arguments = dict.fromkeys(schema.get("required", ()), "what was wanted")
         assert not talk.call(pattern.name, {**arguments, **(pattern.arguments or {})}).error
-    talk.agent(" ".join(["That's all done.", *(f"The amount is ${figure}." for figure in task.grader.communicate)]))
+    end = "I'm sorry, but that is not possible." if task.grader.handling == "refuse" else "That's all done."
+    talk.agent(" ".join([end, *(f"The amount is ${figure}." for figure in task.grader.communicate)]))
     return talk.user("Thanks! ###STOP###")

@@ -97,7 +97,7 @@ def _structure(
         domain,
         trajectory,
         list(enumerate(order)),
-        ["db", "forbidden", *(["required"] if required else [])],
+        ["db", "forbidden", "required" if required else "refused"],
         refused=number,
         record=record_of(domain, rule, call),
         forbidden=[_pattern(domain, worlds, call, rule, trajectory.customer)],
