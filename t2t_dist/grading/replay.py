@@ -12,7 +12,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
-from t2t_dist.environments.tools import AGENT, USER, Call, ToolCrash, ToolResult
+from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
 from t2t_dist.synthesis.intents.grader_side import fields_of, matches, subject_of
 from t2t_dist.tau2.initial_world import world_of
 
@@ -100,7 +100,8 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
                 unread = fields_of(call.arguments)
                 calls.append(ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.change_said))
                 continue
-            before = world.fork() if cited is not None and call.name in cited.tools and side == AGENT else None
+            breakable = cited is not None and side == AGENT and call.name in cited.tools
+            before = world.fork() if breakable or kind == Kind.WRITE.value else world
             try:
                 result = tools.execute(world, call.name, call.arguments, side)
             except ToolCrash as crash:
@@ -110,12 +111,12 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             if result.content != answers[number].content and detail is None:
                 detail = f"{call.name} answered differently when it was made again"
             if side == AGENT:
-                checks.call(call.name, result)
+                checks.call(call.name, result, before)
             valid = result.arguments is not None
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
             said_by_now, planned = checks.change_said, result.made_to_fail
-            breaks = before is not None and breaks_rule(task, cited, before, call.name, result)
+            breaks = breakable and breaks_rule(task, cited, before, call.name, result)
             calls.append(
                 ReplayedCall(
                     place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned, breaks

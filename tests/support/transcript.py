@@ -8,7 +8,7 @@ import orjson
 
 from t2t_dist.core.schema import GoldCall, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import ToolResult
+from t2t_dist.environments.tools import Call, ToolResult
 
 
 class Transcript:
@@ -65,9 +65,12 @@ class Transcript:
         self.turns.append(turn)
         return turn
 
-    def confirmed(self, call: GoldCall) -> Transcript:
-        """A write in good order: announced, agreed to, made."""
-        self.agent(f"I am about to do this: {call.name}. Shall I go ahead?").user("Yes, please go ahead.")
+    def confirmed(self, call: GoldCall, customer: str) -> Transcript:
+        """A write in good order: announced with its details, agreed to, made."""
+        made = Call(call.name, call.arguments)
+        said = [self.domain.describe(self.world, made, slot, customer).text for slot in call.arguments]
+        self.agent(f"I am about to do this: {call.name}, {'; '.join(said)}. Shall I go ahead?")
+        self.user("Yes, please go ahead.")
         assert not self.call(call.name, call.arguments).error
         return self
 
@@ -82,7 +85,7 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
             continue
         if change is not None and call.goal == change.goal:
             talk.agent("I am about to do what you asked for. Shall I go ahead?").user(change.request)
-        talk.confirmed(call)
+        talk.confirmed(call, task.customer)
     for pattern in task.grader.required:
         schema = domain.tools[pattern.name].schema["function"]["parameters"]
         arguments = dict.fromkeys(schema.get("required", ()), "what was wanted")

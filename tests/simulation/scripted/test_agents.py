@@ -50,7 +50,8 @@ def checks(task: Task, done: Played) -> dict[str, bool]:
     for turn in done.turns:
         watcher.turn(turn)
         for call in turn.tool_calls:
-            watcher.call(call.name, SHOP.tools.execute(world, call.name, call.arguments))
+            before = world.fork()
+            watcher.call(call.name, SHOP.tools.execute(world, call.name, call.arguments), before)
     return watcher.result()
 
 
