@@ -85,7 +85,9 @@ def _checks(asked: Sequence[str] | None, format: str) -> tuple[str, ...]:
         return CHECKS if format in _IMITATED else ()
     if len(asked) > 1 and not {EVERY_CHECK, NO_CHECK}.isdisjoint(asked):
         raise InputError(f"--process {EVERY_CHECK} and {NO_CHECK} stand alone; leave the others out")
-    return {(EVERY_CHECK,): CHECKS, (NO_CHECK,): ()}.get(tuple(asked), tuple(asked))
+    if EVERY_CHECK in asked:
+        return CHECKS
+    return () if NO_CHECK in asked else tuple(asked)
 
 
 @dataclass
