@@ -1,6 +1,6 @@
 """The audit of a run: is this data worth training on? Every group of measures over one pass of its tasks.
 
-In memory are counts, one sample of tasks, and one episode at a time; samples are drawn by hashes of ids, so that the
+In memory are ids, counts, one sample of tasks, and a batch of rows; samples are drawn by hashes of ids, so that the
 same run and seed give the same figures.
 """
 
@@ -123,6 +123,7 @@ def audit_run(
     sample: int = SAMPLE,
     seed: int = 0,
     tasks: int | None = None,
+    episodes: int = EPISODES,
     given: Sequence[Limit] = (),
 ) -> Audit:
     """Audit a run from its stored rows.
@@ -130,6 +131,7 @@ def audit_run(
     Args:
         sample: tasks to roll agents out on, evenly over the intents.
         tasks: most tasks to read; default: all.
+        episodes: most passed episodes to read.
         given: limits in place of the product's.
     """
     domain, source = reading.domain, reading.source
@@ -152,14 +154,14 @@ def audit_run(
         measures += Floors(domain, limits, seed, priors.score).measures(kept)
     for group in (priors, coherence, coverage, diversity):
         measures += group.measures()
-    episodes, found = _told(reading, seed)
+    heard, found = _told(reading, episodes, seed)
     measures += found
     runs = [reading] if source is None or source is reading else [reading, source]
     return Audit(
         run=reading.path,
         tasks=read,
         sampled=len(kept),
-        episodes=episodes,
+        episodes=heard,
         seed=seed,
         measures=measures,
         given=tuple(given),
@@ -210,7 +212,7 @@ def _tasks(source: PartialRun | None, wanted: set[str] | None) -> Iterator[Task]
         source.note(f"{unreadable} tasks can't be read")
 
 
-def _told(reading: PartialRun, seed: int) -> tuple[int, list[Measure]]:
+def _told(reading: PartialRun, most: int, seed: int) -> tuple[int, list[Measure]]:
     """How many passed episodes were read, and the figures in them that the agent can't have known."""
     if reading.domain is None:
         return 0, [unmeasured("unseen_figures", "the domain can't be loaded")]
@@ -218,7 +220,7 @@ def _told(reading: PartialRun, seed: int) -> tuple[int, list[Measure]]:
     ids = (
         row["episode_id"] for batch in reading.batches("episodes", ["episode_id"], passed) for row in batch.to_pylist()
     )
-    chosen = nsmallest(EPISODES, ids, key=lambda one: stable_hash(seed, one))
+    chosen = nsmallest(most, ids, key=lambda one: stable_hash(seed, one))
     if not chosen:
         return 0, [unmeasured("unseen_figures", "no episode passed")]
     before = known_before(reading.domain)

@@ -23,8 +23,9 @@ from ..problems import problems_of
 from ..results_table import ResultsTable
 from ..summary import summary_of
 
-#: Tasks that are read for the audit of a report, and those that agents are rolled out on; ``t2t audit`` takes more.
-AUDITED, ROLLED_OUT = 2000, 12
+#: For the audit of a report: tasks and passed episodes that are read, and tasks that agents are rolled out on. ``t2t
+#: audit`` takes more.
+AUDITED, HEARD, ROLLED_OUT = 2000, 200, 12
 #: Upper edges of the bins of durations, in seconds.
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)
 
@@ -72,7 +73,7 @@ def read_report(
     causes = causes_of(reading, limit)
     summary["causes"] = causes.by_agent()
     costs = costs_of(reading.state.counters, prices)
-    audit = audit_run(reading, sample=ROLLED_OUT, tasks=AUDITED)
+    audit = audit_run(reading, sample=ROLLED_OUT, tasks=AUDITED, episodes=HEARD)
     summary["audit"] = audit.plain()
     data = ReportData(reading, results, summary, causes, costs, audit)
     _episodes(reading, data)
