@@ -18,7 +18,8 @@ from .asking import asks_anything, asks_for
 from .confirming import asks_to_confirm
 from .customer import gives_in, says_yes
 from .doing import promises_write, reports_done
-from .handing_over import announces_hand_over, hands_over, offers_more
+from .handing_over import announces_hand_over, hands_over
+from .offering import offers_more
 from .refusing import refuses
 from .sentences import sentences
 

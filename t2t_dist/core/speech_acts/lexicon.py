@@ -1,7 +1,8 @@
 """Verbs of customer service by what they do, in all their forms, and the tags that say so.
 
 ``tagged("i have cancelled it")`` is ``"i have cancelled~Cdn it"``: after the word stand the classes of the verb in capital
-letters, then its forms in small ones. A word of no class stays as it is. Pure.
+letters, then its forms in small ones. A word of no class stays as it is, and the text is in lower case, so that ``"C" in
+tagged`` says whether a verb of the class stands in it. Pure.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _TELL = """
     alert ask brief call chase contact drop email flag follow forward inform mail message notify pass phone ping post raise
     relay remind reply report respond revert ring shoot suggest talk tell text write reach touch
 """
-_DECLINE = "bar decline deny disallow exclude forbid forfeit preclude prevent prohibit refuse reject veto withhold"
+_DECLINE = "bar decline deny disallow dismiss exclude forbid forfeit preclude prevent prohibit refuse reject veto withhold"
 #: What a rule, a fare or a system does for somebody.
 _PERMIT = """
     accept accommodate allow authorise authorize cover deal enable entitle extend give grant handle honor honour include
@@ -126,5 +127,10 @@ def verb(classes: str, forms: str) -> str:
 
 
 def any_of(*alternatives: str) -> re.Pattern[str]:
-    """A pattern that finds any of the alternatives."""
-    return re.compile("|".join(alternatives))
+    """A pattern that finds any of the alternatives, each of which starts at the start of a word or of the text."""
+    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})")
+
+
+def a_word_of(*alternatives: str) -> re.Pattern[str]:
+    """A pattern that finds any of the alternatives as whole words."""
+    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")
