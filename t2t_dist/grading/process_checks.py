@@ -46,10 +46,10 @@ class ProcessChecks:
         text = turn.content or ""
         if turn.role == "assistant" and turn.seat == "agent" and text and not turn.tool_calls:
             # What stands beside a call is not answered: the yes before it still holds.
-            self._asked, self._confirmed = asks_to_confirm(text), False
+            self._asked, self._confirmed = bool(asks_to_confirm(text)), False
         elif turn.role == "user" and text:
             self._replies += 1
-            self._confirmed = self._asked and says_yes(text)
+            self._confirmed = self._asked and bool(says_yes(text))
             if self.task.user.change is not None and self._says_change(text):
                 self._change_said = True
 

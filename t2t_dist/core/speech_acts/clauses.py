@@ -19,9 +19,9 @@ from .sentences import sentences
 class Clause(NamedTuple):
     """One clause in lower case: as plain words, and with tagged verbs.
 
-    ``sentence``: the number of its sentence. ``asks``: it is a question. ``supposed``: it says when or whether something
-    would be so ("once it is cancelled"). ``depends``: such a clause stands in its sentence, up to here. ``queried``: its
-    sentence is a question.
+    ``sentence``: the number of its sentence. ``asks``: it is a question. ``supposed``: it says when or whether
+    something would be so ("once it is cancelled"). ``depends``: such a clause stands in its sentence, up to here.
+    ``queried``: its sentence is a question.
     """
 
     plain: str
@@ -40,7 +40,8 @@ _SHORT = re.compile(r"(?<=\w)'(ll|ve|re|m|d)\b")
 _SHORT_OF = {"ll": " will", "ve": " have", "re": " are", "m": " am", "d": " would"}
 _IS = re.compile(
     r"\b(it|that|this|he|she|there|here|what|who|where|how|which|everything|nothing|somebody|someone|nobody|one)'s\b"
-    r"|(?<=[\w)])'s(?= (?:been|now|all|not|already|just|still|also|no|on|off|in|out|up|gone|done|history|\w+(?:ed|ing))\b)"
+    r"|(?<=[\w)])'s(?= (?:been|now|all|not|already|just|still|also|no|on|off|in|out|up|gone|done|history|\w+(?:ed"
+    r"|ing))\b)"
 )
 _SPOKEN = {
     "cannot": "can not", "gonna": "going to", "gotta": "have to", "wanna": "want to", "lemme": "let me", "im": "i am",
@@ -84,7 +85,8 @@ _BETWEEN = re.compile(
 _FIRST = r"^(?:and |so |or |then |now )*"
 _PEOPLE = r"i|we|you|he|she|they|the|your"
 _QUESTION = re.compile(
-    rf"{_FIRST}(?:shall|should|may|can|could|would|will|do|does|did|is|are|am|was|were|has|have|had|what|which|where|when|who"
+    rf"{_FIRST}(?:shall|should|may|can|could|would|will|do|does|did|is|are|am|was|were|has|have|had|what|which|where"
+    rf"|when|who"
     r"|whom|why|how|want)\b"
 )
 #: The order of words of a question, which makes one without a mark.
@@ -93,7 +95,8 @@ _INVERTED = re.compile(
     rf"|(?:do|does|did|have|has) (?:{_PEOPLE}))\b"
 )
 _SUPPOSED = a_word_of(
-    r"if|(?<!at )once(?! (?:more|again))|when|whenever|unless|as soon as|soon as|in case|provided|assuming|whether|as long as",
+    r"if|(?<!at )once(?! (?:more|again))|when|whenever|unless|as soon as|soon as|in case|provided|assuming|whether"
+    r"|as long as",
     r"the (?:moment|minute|second) (?:i|you|we|it|they|the)",
     r"(?:after|before|until|till) (?:i|you|we|it|they|that|this|(?:the|your) \w+ (?:is|are|has|have))",
     r"^(?:should|had|were) (?:you|it|the|your|anything|there|we|i)",
@@ -126,3 +129,9 @@ def by_sentence(read: tuple[Clause, ...]) -> list[tuple[Clause, ...]]:
 def joined(read: tuple[Clause, ...]) -> str:
     """The plain words of clauses, a comma between each and the next."""
     return " , ".join(clause.plain for clause in read)
+
+
+@cached_if_short
+def in_plain_english(text: str) -> str:
+    """The whole text with its short forms written out, in one line."""
+    return " ".join(plain_english(sentence.text) for sentence in sentences(text))

@@ -13,7 +13,8 @@ from .lexicon import a_word_of, any_of, verb
 from .verdict import Sign, verdict
 
 _ADVERB = (
-    r"(?:(?:now|just|also|already|only|then|still|all|both|hereby|gladly|once|again|right|away|next|since|too|today|duly"
+    r"(?:(?:now|just|also|already|only|then|still|all|both|hereby|gladly|once|again|right|away|next|since|too|today"
+    r"|duly"
     r"|\w+ly) )*+"
 )
 _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "g"), verb("C", "d")
@@ -21,7 +22,8 @@ _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "
 _PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
 #: "I've taken a look", "put you on hold", "added a note": a verb of change, but nothing has been changed.
 _IDLE = (
-    r"(?! (?:a (?:close |quick |good )?(?:look|note)|sure|note|aside|(?:up )?your (?:file|profile|call|case|details)|you on hold"
+    r"(?! (?:a (?:close |quick |good )?(?:look|note)|sure|note|aside|(?:up )?your (?:file|profile|call|case|details)"
+    r"|you on hold"
     r"|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
     r"|(?:your|the|this|that) (?:comments?|feedback|suggestions?|questions?|complaint|report|idea|point))\b)"
 )
@@ -39,30 +41,36 @@ _I_JUST = any_of(
     rf"(?:i|we) {_DID}{_IDLE}.*\b(?:just now|a (?:moment|minute|second) ago|seconds ago)\b",
 )
 _IS_NOW = any_of(
-    r"(?:is|are) (?:all )?now (?!being|beyond|past|too|over|after|before|going|due|overdue|pending|available|closed|open|shipped~|delivered~|processed~)[a-z]+"
+    r"(?:is|are) (?:all )?now (?!being|beyond|past|too|over|after|before|going|due|overdue|pending|available|closed"
+    r"|open|shipped~|delivered~|processed~)[a-z]+"
 )
 _IS_CHANGED_NOW = any_of(
-    rf"successfully {_CHANGED}|(?:is|are) {_CHANGED} (?:now|success?fully|in (?:the|our|my) system)\b|(?:is|are) all {_CHANGED}"
+    rf"successfully {_CHANGED}|(?:is|are) {_CHANGED} (?:now|success?fully|in (?:the|our|my) system)\b"
 )
 _NOW_HAS = any_of(
-    r"(?<!you )(?<!i )(?<!we )now (?:has|have|reads?|shows?|carr(?:y|ies)|exists?|sits?|goes|follows?|includes?|belongs?|runs?)\b",
+    r"(?<!you )(?<!i )(?<!we )now (?:has|have|reads?|shows?|carr(?:y|ies)|exists?|sits?|goes|follows?|includes?"
+    r"|belongs?|runs?)\b",
     r"(?<!you )(?<!i )(?<!we )will now (?:be (?!able)|go |have |get |receive )",
 )
 _OPENING = (
-    r"(?:okay|great|there|perfect|good news|right|and|so|all|now|yes|thanks|thank you|consider (?:it|that)|both are|both have been"
+    r"(?:okay|great|there|perfect|good news|right|and|so|all|now|yes|thanks|thank you|consider (?:it|that)|both are"
+    r"|both have been"
     r"|(?:it|that|this|everything) (?:is|has been)|it is all|that is all|you are|you are all)"
 )
 _DONE = any_of(
     rf"^\W*(?:{_OPENING} ?)*+(?:done|sorted|taken care of|all set|completed?|good to go)\b(?! (?:with|by you))",
-    r"(?:is|are|has been|have been) (?:now |all )?(?:taken care of|all done|complete|completed|carried out|dealt with|put through"
+    r"(?:is|are|has been|have been) (?:now |all )?(?:taken care of|all done|complete|completed|carried out|dealt with"
+    r"|put through"
     r"|sorted)\b",
-    r"went (?:right |straight )?through\b(?! (?:twice|on (?:the )?\d))|has gone (?:through|in)\b|done and dusted\b|without a hitch\b",
+    r"went (?:right |straight )?through\b(?! (?:twice|on (?:the )?\d))|has gone (?:through|in)\b|done and dusted\b"
+    r"|without a hitch\b",
     r"(?:is|was|has been) (?:a success|successful)\b|(?<!that it )(?<!then it )is done\b|^(?:and )?it worked\b",
     r"you are (?:all )?(?:set|booked in|booked|sorted|signed up)\b(?! to)|^consider (?:it|that|yourself)\b",
 )
 _HAS_BEEN = any_of(rf"(?:has|have|is) {_ADVERB}been {_ADVERB}(?:{_CHANGED}|let go)")
 _NO_SUBJECT = (
-    r"(?!(?:not|no|never|status|you|i|we|if|to|is|are|was|were|be|been|being|has|have|had|will|can|get|got|by|which|that|also)\b)"
+    r"(?!(?:not|no|never|status|you|i|we|if|to|is|are|was|were|be|been|being|has|have|had|will|can|get|got|by|which"
+    r"|that|also)\b)"
 )
 #: "Booking confirmed", "Insurance: removed".
 _HEADLINE = any_of(
@@ -75,8 +83,10 @@ _HISTORY = a_word_of(_OFTEN_LONG_AGO, r"already (?:been )?\w+|status|history|rec
 _STATUS = a_word_of(_OFTEN_LONG_AGO, r"placed|paid|posted|closed|charged|billed|sent|suspended|status")
 #: When it was done, if not just now; by whom, if not by the agent.
 _LONG_AGO = a_word_of(
-    r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier|previously"
-    r"|originally|in the past|back in|at the time|when you|yourself|used to|had|glad|(?:great|good) to hear|unfortunately|sorry|afraid",
+    r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier"
+    r"|previously"
+    r"|originally|in the past|back in|at the time|when you|yourself|used to|had|glad|(?:great|good) to hear"
+    r"|unfortunately|sorry|afraid",
     r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
     r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec"
     r"|mon|tues|wednes|thurs|fri|satur|sun)\w*",
@@ -87,16 +97,22 @@ _NOT_DONE = a_word_of(
     r"being|almost|nearly|about to|going to|draft\w*|then it|would|could|will not|prepared|ready",
 )
 _PERHAPS_SO = any_of(
-    r"has (?:now )?(?:left|gone|moved|ended|stopped|started)\b|i did\W*$|not .*\bany ?more\b|here and now\b|from now on\b",
-    r"(?:is|are) (?:now|off|gone|live|active|yours|history|up and running|no more|back|in place|in your|void|down to|all on)\b",
-    r"(?:is|are) (?:[\w-]+ ){1,4}now\b|(?:is|are) on\W*(?:$|the booking)|is (?:on|in)\W*$|it is\W*$|^\W*there\b(?! is| are)",
+    r"has (?:now )?(?:left|gone|moved|ended|stopped|started)\b|i did\W*$|not .*\bany ?more\b|here and now\b"
+    r"|from now on\b",
+    r"(?:is|are) (?:now|off|gone|live|active|yours|history|up and running|no more|back|in place|in your|void|down to"
+    r"|all on)\b",
+    r"(?:is|are) (?:[\w-]+ ){1,4}now\b|(?:is|are) on\W*(?:$|the booking)|is (?:on|in)\W*$|it is\W*$|^\W*there\b(?! is"
+    r"| are)",
     r"done\b|sorted\b|gone\b|confirmed\b|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
-    r"you are (?:now )?(?:on|down|in)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows) (?:on|in|now|that)\b",
+    r"you are (?:now )?(?:on|down|in)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows) (?:on|in|now"
+    r"|that)\b",
 )
 _PERHAPS_DONE = any_of(
-    rf"(?:^|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|also|as|the \w+|your \w+|seat|order|system) ){_ADVERB}"
+    rf"(?:^|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|also|as|the \w+|your \w+|seat|order"
+    rf"|system) ){_ADVERB}"
     rf"(?<!get )(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
-    rf"(?:i|we) have [a-z]+(?:ed|en)\b(?!~)|i have given\b|^(?:[\w#~-]+ ){{0,4}}{_PARTICIPLE}\W*$",
+    rf"(?:has|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)|it is (?:through|in|there|up)\b|(?:i|we) have [a-z]+(?:ed"
+    rf"|en)\b(?!~)|i have given\b|^(?:[\w#~-]+ ){{0,4}}{_PARTICIPLE}\W*$",
     rf"^\W*(?:[\w#~-]+ ){{0,3}}{_CHANGED} (?:as of|per|at|to|and)\b",
 )
 _IS_CHANGED = any_of(rf"(?:is|are) {_ADVERB}{_CHANGED}")
@@ -138,7 +154,8 @@ def reports_done(text: str) -> bool | None:
 _ABOUT_TO = r"(?:will|shall|am going to|are going to|am about to|are about to)"
 _GO_AHEAD = rf"(?:(?:go|proceed)(?:~\w+)? (?:ahead )?(?:and |with |to )?{_ADVERB})?"
 _WILL = any_of(
-    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:be )?(?:do )?{_ADVERB}{_GO_AHEAD}(?:be )?(?:{_CHANGE}|{_CHANGING}){_IDLE}"
+    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:be )?(?:do )?{_ADVERB}{_GO_AHEAD}(?:be )?(?:{_CHANGE}"
+    rf"|{_CHANGING}){_IDLE}"
     r"(?! you (?:an?|the|another|some|information|more|know)\b)",
     rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:get|have) (?:that|this|it|the|your|those|these)\b.*{_CHANGED}",
     r"(?:i|we) (?:\w+ )?(?:will|shall) (?:\w+ )?(?:go(?:~\w+)? ahead|proceed(?:~\w+)?|do (?:that|this|it|so))\b",
@@ -146,9 +163,12 @@ _WILL = any_of(
     rf"(?:let me|moment while i|while i|allow me to|(?:seconds?|moment|minute) to) {_ADVERB}{_GO_AHEAD}"
     rf"(?:{_CHANGE}{_IDLE}|get (?:that|this|the|your|it)\b[^.?]*{_CHANGED}|do (?:that|this|it))",
 )
-_GERUND = any_of(rf"^\W*(?:(?:okay|great|sure|perfect|got it|right|now|then|so|and|next|on it|first) )*{_CHANGING}{_IDLE}")
+_GERUND = any_of(
+    rf"^\W*(?:(?:okay|great|sure|perfect|got it|right|now|then|so|and|next|on it|first) )*{_CHANGING}{_IDLE}"
+)
 _FINITE = a_word_of(
-    r"is|are|was|can|could|will|would|may|must|costs?|takes?|means?|needs?|requires?|has|have|drops|does|gives?|saves?|deletes?|by"
+    r"is|are|was|can|could|will|would|may|must|costs?|takes?|means?|needs?|requires?|has|have|drops|does|gives?|saves?"
+    r"|deletes?|by"
 )
 _AT_ONCE = re.compile(
     r"\b(?:now|right away|as we speak|this (?:instant|second|minute|moment)|straight (?:off|away)|immediately|at once"
@@ -160,13 +180,16 @@ _HOLD_ON = a_word_of(
 )
 _DAY = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|afternoon|evening)"
 _LATER = a_word_of(
-    rf"tomorrow|tonight|later(?! one)|soon|shortly|next (?:week|month|year|\w+day)|(?:by|until|before|this|come) {_DAY}",
-    r"by (?:noon|the end|next|end|e?mail|post)|within|in (?:the morning|a few|a couple|an hour|\d+ (?:hours|days|minutes))",
+    rf"tomorrow|tonight|later(?! one)|soon|shortly|next (?:week|month|year|\w+day)|(?:by|until|before|this"
+    rf"|come) {_DAY}",
+    r"by (?:noon|the end|next|end|e?mail|post)|within|in (?:the morning|a few|a couple|an hour|\d+ (?:hours|days"
+    r"|minutes))",
     r"whenever|unless|end of|eventually|first thing|in writing|either way",
 )
 #: What is told to somebody, or looked up: no change.
 _NO_CHANGE = any_of(
-    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} (?:be )?{_ADVERB}{_GO_AHEAD}(?:not|never|only|need|have|try|be|{verb('LTX', 'bg')})\b",
+    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} (?:be )?{_ADVERB}{_GO_AHEAD}(?:not|never|only|need|have|try|be"
+    rf"|{verb('LTX', 'bg')})\b",
     rf"let (?:me|us) {_ADVERB}{_GO_AHEAD}(?:know|{verb('LTX', 'b')})|(?:i am|we are) {_ADVERB}{verb('LTX', 'g')}",
 )
 _TELLS = a_word_of(
@@ -174,7 +197,8 @@ _TELLS = a_word_of(
     r" (?:with|up|to|before|in front of)"
 )
 _PERHAPS_WILL = any_of(
-    rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
+    rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
+    rf"|i {_ADVERB}{_CHANGE}|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
     rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
     r"on it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
 )
@@ -187,7 +211,8 @@ def _announces(clause: Clause, held: bool, later: bool) -> Sign:
         return None if clause.queried else not later
     if "C" in tags and _GERUND.search(tags) and not _FINITE.search(plain):
         return True if held or _AT_ONCE.search(plain) else None
-    return None if not later and _PERHAPS_WILL.search(tags) and not _NO_CHANGE.search(tags) else False
+    perhaps = _PERHAPS_WILL.search(tags) or (held and _HOLD_ON.search(plain))
+    return None if perhaps and not later and not _NO_CHANGE.search(tags) else False
 
 
 @cached_if_short

@@ -10,7 +10,8 @@ from .verdict import Sign, verdict
 
 _PERSON = (
     r"(?:humans?|agents?|person|people|colleagues?|supervisors?|specialists?|managers?|representatives?|reps?|teams?"
-    r"|advis[eo]rs?|experts?|operators?|technicians?|desk|department|officers?|staff|somebody|someone|analysts?|librarian"
+    r"|advis[eo]rs?|experts?|operators?|technicians?|desk|department|officers?|staff|somebody|someone|analysts?"
+    r"|librarian"
     r"|dentist|doctor|nurse|engineer|crew|finance|support|liaison)"
 )
 _TO_WHOM = rf"(?:an?|the|our|my|one of (?:our|my)|another|to) (?:[\w-]+ ){{0,3}}?{_PERSON}"
@@ -39,18 +40,23 @@ _NOW = r"(?:now |just |hereby |herewith |accordingly )*"
 _ON_THE_WAY = any_of(
     *_moves(_PASSING, r"(?:putting|getting|sending|flipping)", r"(?:switching|flipping|moving|sending|bringing)"),
     *_moves(_PASSED, r"(?:put|got)", r"(?:switched|flipped|moved|sent|brought)"),
-    r"(?:transferring|connecting|patching) you\b|transferred you\b(?! (?:from|in|to me|to us))|i (?:am )?transfer you\b",
+    r"(?:transferring|connecting|patching) you\b|transferred you\b(?! (?:from|in|to me|to us))"
+    r"|i (?:am )?transfer you\b",
     r"^\W*(?:(?:okay|sure|alright|great) )*(?:transferring|connecting|escalating)(?: now| you)?\W*$",
     rf"you (?:are|have been|are being|will now be|are going to be) {_NOW}(?:being )?(?:{_PASSED}|put through)\b",
-    rf"(?:are|is) {_NOW}being {_NOW}{_PASSED}\b|{_CASE} has {_NOW}been {_PASSED}\b|(?:have|has) {_NOW}(?:been )?escalated\b",
+    rf"(?:are|is) {_NOW}being {_NOW}{_PASSED}\b|{_CASE} has {_NOW}been {_PASSED}\b|(?:have"
+    rf"|has) {_NOW}(?:been )?escalated\b",
     rf"(?:transferring|escalating|handing|passing|connecting|routing) (?:\w+ ){{0,3}}?to {_TO_WHOM}\b",
     rf"(?:transferred|escalated|passed on|handed over|assigned) to {_TO_WHOM}\b|handing over to\b",
     rf"over to (?:a|our|my) (?:\w+ ){{0,2}}{_PERSON}\b|(?:bringing|calling|looping) in {_TO_WHOM}\b",
     rf"getting you (?:{_TO_WHOM}|somebody|someone)\b|takes (?:it|over) from here\b",
     r"(?:placed|put) in (?:\w+ ){1,2}queue\b",
-    r"(?:is|are) (?:now )?(?:taking|joining) (?:over |you |us )*(?:this |the |your )?(?:chat|conversation|now|here|over)\b",
+    r"(?:is|are) (?:now )?(?:taking|joining) (?:over |you |us )*(?:this |the |your )?(?:chat|conversation|now|here"
+    r"|over)\b",
 )
-_NEVER = r"not|never|no|if|yesterday|tomorrow|would|could|can|may|should|let me|recommend|suggest|reluctan\w+|always|usually"
+_NEVER = (
+    r"not|never|no|if|yesterday|tomorrow|would|could|can|may|should|let me|recommend|suggest|reluctan\w+|always|usually"
+)
 _NO_CUSTOMER = r"parcel|payment|money|amount|funds|to me|to transfer"
 _NOT_NOW = a_word_of(
     _NEVER, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|earlier|consider|(?:will|going to) (?!now)"
@@ -58,14 +64,19 @@ _NOT_NOW = a_word_of(
 _NOT_AT_ALL = a_word_of(_NEVER, _NO_CUSTOMER, "was|were")
 _I_WILL_NOW = any_of(r"i (?:will|am going to|shall)\b.*\bnow\b")
 _PERHAPS_NOW = any_of(
-    rf"(?:{_PASSING}|{_PASSED}) (?:you|{_CASE})\b|transfer(?:ring|red)?\b|escalated\b|now connected\b|been brought in(?:to)?\b",
+    rf"(?:{_PASSING}|{_PASSED}) (?:you|{_CASE})\b|transfer(?:ring|red)?\b|escalated\b|now connected\b"
+    rf"|been brought in(?:to)?\b",
     r"(?:joining|joins|join|has joined|step(?:s|ping)? (?:in|aside)|takes? (?:it |this )?over|taking over|picks? up)\b",
-    r"over to \w+|queue\b|live agent\b|next voice\b|is typing\b|with you (?:shortly|in a (?:moment|minute)|presently)\b",
+    r"over to \w+|queue\b|live agent\b|next voice\b|is typing\b|with you (?:shortly|in a (?:moment|minute)"
+    r"|presently)\b",
+    rf"{_PERSON} (?:is|are) (?!not\b|no\b)|(?:is|are) (?:picking up|on the line|here|with you|there) (?:as|for|now)\b"
+    rf"|as we speak",
     rf"{_PERSON} (?:\w+ ){{0,4}}(?:coming on|on the (?:line|way)|right now|now)\b",
 )
 _OFFER = any_of(
     *_moves(_PASS, r"(?:put|get|move|switch|flip|send)", r"(?:switch|flip|move|send|bring|shift)"),
-    rf"(?:transfer|connect|patch) you\b|transfer to {_TO_WHOM}\b|(?:escalate|transfer|connect) {_CASE}\b|connect to you\b",
+    rf"(?:transfer|connect|patch) you\b|transfer to {_TO_WHOM}\b|(?:escalate|transfer|connect) {_CASE}\b"
+    rf"|connect to you\b",
     rf"hand(?:ed|ing)? over to {_TO_WHOM}\b|(?:speak|talk|talking|speaking|chat|word) (?:to|with) {_TO_WHOM}\b",
     rf"(?:get|bring|fetch|call|loop) (?:you )?(?:in )?{_TO_WHOM}\b|to join us\b",
     r"be (?:put through|connected|transferred|passed on|passed|handed over|handed|escalated) (?:over )?(?:to|with)\b",

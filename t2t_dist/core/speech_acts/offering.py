@@ -9,7 +9,8 @@ from .lexicon import a_word_of, any_of
 from .verdict import Sign, verdict
 
 _THINGS = (
-    r"(?:questions?|requests?|concerns?|issues?|help|way|matters?|things?|assistance|support|queries|query|wish\w*|information"
+    r"(?:questions?|requests?|concerns?|issues?|help|way|matters?|things?|assistance|support|queries|query|wish\w*"
+    r"|information"
     r"|kinds?|type)"
 )
 _ELSE = any_of(
@@ -22,7 +23,8 @@ _ELSE = any_of(
     r"(?:will|would|is) that (?:be )?(?:all|everything)\b(?! (?:right|okay|fine|correct))|are we good\b|more for me\b",
 )
 _AT_ANY_TIME = a_word_of(
-    r"do not hesitate|feel free|shout|get in touch|reach out|contact us|write to us|message me|message away|let (?:me|us) know"
+    r"do not hesitate|feel free|shout|get in touch|reach out|contact us|write to us|message me|message away|let (?:me"
+    r"|us) know"
     r"|(?:i am|we are|will be)(?: right| always| still)? (?:here|around)|(?:happy|here) to help|come back|another hand"
     r"|all the time in the world"
 )
@@ -31,7 +33,10 @@ _IN_NEED = any_of(
     r"|more (?:help|assistance|questions?|information)|assistance|help|questions?)\b",
     r"any ?time\b",
 )
-_PERHAPS = a_word_of(r"else|more|another|further|additional|help|assist\w*|on your list")
+_PERHAPS = a_word_of(
+    r"else|more|another|any other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
+    r"|everything)|today"
+)
 _NO_OFFER = a_word_of(
     r"nothing else|no one else|(?:can|may) i help you|besides|missing|more (?:than|expensive)|how (?:can|may) i"
     r"|so (?:that )?(?:i|we) can|provide|tell me|give me|confirm"

@@ -17,51 +17,63 @@ _NOT = r"(?:not|no longer|never)"
 _RIGHT = r"(?:authority|power|permission|right|means|way|option|ability|say|mandate)"
 #: What somebody may be unable to do without refusing anything.
 _NO_FAVOUR = (
-    r"(?:find|locate|see|reach|read|hear|tell|identify|recogni[sz]e|verify|imagine|wait|thank|stress|apologi[sz]e|seem|catch"
+    r"(?:find|locate|see|reach|read|hear|tell|identify|recogni[sz]e|verify|imagine|wait|thank|stress|apologi[sz]e|seem"
+    r"|catch"
     r"|follow|understand|say|be more|help but|believe|speak|express|emphasi[sz]e|undo|complain|think|blame|load|open)"
 )
 _I_MAY_NOT = any_of(
     rf"(?:i|we)\b.{{0,30}}?\b(?:(?:can|could|may|must|shall) {_ADVERB}{_NOT}"
     r"|not (?:\w+ )?(?:able|allowed|permitted|authori[sz]ed|entitled|cleared|in a position) to"
-    rf"|not have (?:the |any )?{_RIGHT} (?:to|for)|(?:have|has) (?:got )?no {_RIGHT} (?:to|over|of)|lack the {_RIGHT} to)"
+    rf"|not have (?:the |any )?{_RIGHT} (?:to|for)|(?:have|has) (?:got )?no {_RIGHT} (?:to|over|of)"
+    rf"|lack the {_RIGHT} to)"
     rf" {_ADVERB}(?!{_NO_FAVOUR}\b)\w+"
 )
 _MAY_NOT_BE = any_of(
     rf"(?:can|could|may|will|shall|must|should) {_ADVERB}{_NOT} {_ADVERB}be {_ADVERB}"
-    r"(?!(?:undone|reversed|reverted|undo|restored|recovered|reinstated|found|located|reached|guaranteed|seen|back|there|in|a|long"
+    r"(?!(?:undone|reversed|reverted|undo|restored|recovered|reinstated|found|located|reached|guaranteed|seen|back"
+    r"|there|in|a|long"
     r"|needed|affected|surprised|able|refused|declined|turned|charged|billed|bothered|asked|contacted)\b)\w+"
 )
 _NOT_GIVEN = any_of(
-    rf"{_NOT} (?:\w+ly |quite |really |at all )?(?:possible|allowed|permitted|permit|permissible|eligible|an option|on the table"
-    r"|something (?:that )?(?:i|we)|supported|on offer|in my (?:power|gift|hands)|within (?:my|our)|up to me|going to happen"
-    r"|happening|negotiable|a thing (?:i|we|our)|refundable|transferable|exchangeable|returnable|feasible|a decision i|a call i"
+    rf"{_NOT} (?:\w+ly |quite |really |at all )?(?:possible|allowed|permitted|permit|permissible|eligible|an option"
+    rf"|on the table"
+    r"|something (?:that )?(?:i|we)|supported|on offer|in my (?:power|gift|hands)|within (?:my|our)|up to me"
+    r"|going to happen"
+    r"|happening|negotiable|a thing (?:i|we|our)|refundable|transferable|exchangeable|returnable|feasible|a decision i"
+    r"|a call i"
     r"|entitled)\b(?! (?:for you )?to (?:worry|find|tell))",
     r"(?:do|does) not qualify\b|can not succeed\b|(?:method|card|that|it|code|date) will not (?:do|work)\b",
 )
 _RULE = (
-    r"(?:polic(?:y|ies)|rules?|terms|conditions|system|fares?|plans?|tariffs?|contract|agreement|regulations?|warranty|guarantee"
-    r"|promise|law|schedule|clause|ticket|class|status|promo|promotion|offer|insurance|procedure|guidelines?|bank|company"
+    r"(?:polic(?:y|ies)|rules?|terms|conditions|system|fares?|plans?|tariffs?|contract|agreement|regulations?|warranty"
+    r"|guarantee"
+    r"|promise|law|schedule|clause|ticket|class|status|promo|promotion|offer|insurance|procedure|guidelines?|bank"
+    r"|company"
     r"|department|we|store|shop|software|checkout|hotel|airline)"
 )
 _PERMITS_NOT = any_of(
     rf"{_RULE}\b(?: \w+){{0,6}}? (?:do|does|did|will|would|can) {_ADVERB}{_NOT} {_ADVERB}(?:let|{verb('P', 'b')})",
-    rf"{_RULE}\b(?: \w+){{0,5}}? {verb('D', 'sb')}|(?:rules|policy|law|clause \w+) (?:forbids?|prohibits?|rules? (?:it|that|this) out)\b",
+    rf"{_RULE}\b(?: \w+){{0,5}}? {verb('D', 'sb')}|(?:rules|policy|law|clause \w+) (?:forbids?|prohibits?|rules? (?:it"
+    rf"|that|this) out)\b",
     rf"(?:system|airline|bank|company|policy|i|we) not (?:{verb('P', 'b')}|have permission)|we do not do\b",
 )
 _DECLINES = any_of(
-    r"(?:i|we) (?:\w+ )?(?:must|have to|need to|will have to|will|am going to have to|would have to|am obliged to|am forced to)"
+    r"(?:i|we) (?:\w+ )?(?:must|have to|need to|will have to|will|am going to have to|would have to|am obliged to"
+    r"|am forced to)"
     rf" {_ADVERB}{verb('D', 'b')}|(?:i|we) have {_ADVERB}{verb('D', 'n')}",
     rf"(?:is|are|has been|have been|was|were|been) (?:accordingly |hereby |therefore |thus )?{verb('D', 'n')}",
 )
 _SAYS_NO = a_word_of(
-    r"out of the question|off the table|(?:no|without) exceptions?|(?:hard|firm|clear|flat) no|no from (?:me|us)|no can do"
+    r"out of the question|off the table|(?:no|without) exceptions?|(?:hard|firm|clear|flat) no|no from (?:me|us)"
+    r"|no can do"
     r"|(?:have|had) to say no|(?:is|be) a no|afraid not|final sale|not my call|not going to happen|hands are tied"
     r"|t(?:ies|ied) (?:our|my) hands|above my pay ?grade",
     r"answer (?:is|stays|remains|has to be|must be)(?: still| a| the)? (?:no|same)|(?:will|would) have to stand",
     r"against (?:our|the|store|company|house|\w+) (?:polic(?:y|ies)|rules?|terms)|rules (?:it|that|this|you) out",
     r"(?:beyond|outside(?: of)?|exceeds) (?:what (?:i|we)|my|our|us)|more than (?:i|we) (?:can|may)",
     r"not (?:something|anything|a thing) (?:that )?(?:i|we)|no longer (?:something|in a position)",
-    r"no way (?:for (?:me|us) )?(?:to|of|around|i|we)|nothing (?:more |else |further )?(?:that )?(?:i|we) (?:can|could) (?:do|offer)",
+    r"no way (?:for (?:me|us) )?(?:to|of|around|i|we)|nothing (?:more |else |further )?(?:that )?(?:i|we) (?:can"
+    r"|could) (?:do|offer)",
     r"there is no(?: \w+){1,4} (?:that )?(?:i|we) (?:can|could|may)|there is no (?:room|leeway|provision|possibility)",
     r"i am (?:still )?not going to (?!lie|pretend|have you)\w+",
 )
@@ -73,13 +85,19 @@ _CONDITION = a_word_of(
 _IF = a_word_of("if|in case|assuming|whether")
 #: Words of a no that refuses nothing.
 _HARMLESS = a_word_of(
-    r"(?:do|does|will|would|need|should|could) not (?:have|need|worry|hesitate|mind|matter|want to lose|take (?:a|long))",
-    r"not to worry|need not|never ?mind|not at all|whether or not|or not$|why not|^\W*(?:no|none)\W*$|yes or (?:a )?no|no end",
-    r"no (?:problem|trouble|worries|worry|charge|cost|fee|extra|doubt|need|matter|rush|hurry|later than|additional|further"
+    r"(?:do|does|will|would|need|should|could) not (?:have|need|worry|hesitate|mind|matter|want to lose|take (?:a"
+    r"|long))",
+    r"not to worry|need not|never ?mind|not at all|whether or not|or not$|why not|^\W*(?:no|none)\W*$|yes or (?:a )?no"
+    r"|no end",
+    r"no (?:problem|trouble|worries|worry|charge|cost|fee|extra|doubt|need|matter|rush|hurry|later than|additional"
+    r"|further"
     r"|objection|difference|more|set-up|changes?|restrictions?|limits?|one|way back)|nobody",
-    r"not (?:only|yet|just|sure|a penny|affected|be affected|be undone|be reversed|be reinstated|otherwise|any more|close|hang"
-    r"|tell|be long|be able|for long|for much longer|your fault|my desk|change a thing|survive|applied yet|missing|too)",
-    r"not .*\bany ?more|(?:have|has|had|did|was|were|would) not|you (?:\w+ )?(?:do|have|are|were|need|will|would|should|must) not",
+    r"not (?:only|yet|just|sure|a penny|affected|be affected|be undone|be reversed|be reinstated|otherwise|any more"
+    r"|close|hang"
+    r"|tell|be long|be able|for long|for much longer|your fault|my desk|change a thing|survive|applied yet|missing"
+    r"|too)",
+    r"not .*\bany ?more|(?:have|has|had|did|was|were|would) not|you (?:\w+ )?(?:do|have|are|were|need|will|would"
+    r"|should|must) not",
     rf"not (?:\w+ ){{0,2}}?{_NO_FAVOUR}|please (?:\w+ )?do not|^do not|do not (?:want to|doubt|see)",
     r"nothing (?:has|have|was|is|will be|goes|comes|came|else)",
 )
@@ -89,14 +107,20 @@ _NEGATION = a_word_of(
 )
 #: What a reason for a no is made of.
 _REASON = a_word_of(
-    r"only(?! (?:once|a few|if|when|after))|solely|sole|exclusively|alone|reserved|limited to|kept for|restricted|excluded"
-    r"|the (?:most|maximum|limit|rules?|ceiling)|per (?:customer|person|basket|card|line|stamp)|one \w+ per|need an?|must|has to"
+    r"only(?! (?:once|a few|if|when|after))|solely|sole|exclusively|alone|reserved|limited to|kept for|restricted"
+    r"|excluded"
+    r"|the (?:most|maximum|limit|rules?|ceiling)|per (?:customer|person|basket|card|line|stamp)|one \w+ per|need an?"
+    r"|must|has to"
     r"|have to",
-    r"closed|closes|sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|ended|ends|ending (?:on|at)|used up|taken"
-    r"|occupied|destroyed|stopped|passed|past|behind us|ran until|(?:is|are) (?:out|full|off|gone)|has gone|gone|deadline"
+    r"closed|closes|sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|ended|ends|ending (?:on|at)"
+    r"|used up|taken"
+    r"|occupied|destroyed|stopped|passed|past|behind us|ran until|(?:is|are) (?:out|full|off|gone)|has gone|gone"
+    r"|deadline"
     r"|too (?!much trouble)\w+",
-    r"final|fixed|valid|payable|held|hidden|blocked|void|forfeit\w*|outside|beyond|stays|staying|remains?|as planned|off limits"
-    r"|unsuccessful|resisted|borne|breach|law|in the book|or nothing|another matter|counts|wishful|sorry|afraid|wish (?:i|it)"
+    r"final|fixed|valid|payable|held|hidden|blocked|void|forfeit\w*|outside|beyond|stays|staying|remains?|as planned"
+    r"|off limits"
+    r"|unsuccessful|resisted|borne|breach|law|in the book|or nothing|another matter|counts|wishful|sorry|afraid"
+    r"|wish (?:i|it)"
     r"|out of my (?:control|hands)",
 )
 _REGRETS = a_word_of(
@@ -109,12 +133,14 @@ _SYMPATHY = any_of(
     r"^\W*(?:(?:i am |we are )?(?:so |very |truly )sorry|sorry)\W*$",
 )
 _FINDS_NOTHING = a_word_of(
-    rf"not (?:\w+ ){{0,3}}?{_NO_FAVOUR}|no (?:\w+ ){{0,3}}(?:found|matching|match|record|result)|nothing (?:comes|came|shows)"
+    rf"not (?:\w+ ){{0,3}}?{_NO_FAVOUR}|no (?:\w+ ){{0,3}}(?:found|matching|match|record|result)|nothing (?:comes|came"
+    rf"|shows)"
 )
 
 #: A message that is about to help, or has found something out.
 _HELPS = a_word_of(
-    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|(?:you|i) (?:can|may|see)"
+    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|(?:you|i) (?:can"
+    r"|may|see)"
     r"|will|shall|going to|found|located|was|were|sorry (?:to|for|about)"
 )
 _OTHER_ACTS = (asks_to_confirm, reports_done, promises_write, announces_hand_over, hands_over, offers_more)
@@ -143,7 +169,7 @@ def _gives_a_reason(clause: Clause) -> bool:
 
 
 def _regrets(sentence: tuple[Clause, ...]) -> Sign:
-    """Whether a sentence regrets what it says: "unfortunately, it has been shipped", "the earrings stay with you, sorry"."""
+    """Whether a sentence regrets what it says: "unfortunately, it has been shipped", "it stays with you, sorry"."""
     if not any(_REGRETS.search(clause.plain) for clause in sentence):
         if not any(_SORRY.search(_SYMPATHY.sub(" ", clause.plain)) for clause in sentence):
             return False
