@@ -5,9 +5,9 @@ checks and grading. They handle what language models write (markdown, lists, typ
 template sentences. Each act is True, False, or None where the words don't say: a caller that needs to be sure can
 treat None as it treats False, one that must not accuse anybody can tell them apart.
 
-``lexicon`` and ``clauses`` are the grammar; ``refusing``, ``doing``, ``confirming`` and ``handing_over`` hold the agent's
-acts, ``customer`` the customer's, ``asking`` the questions. All are pure functions; results are cached for short texts that
-came lately.
+``lexicon`` and ``clauses`` are the grammar. ``refusing``, ``doing``, ``confirming``, ``handing_over`` and ``offering``
+hold the agent's acts, ``customer`` the customer's, ``asking`` what is asked for. All are pure functions; results are
+cached for short texts that came lately.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .asking import asks_anything, asks_for
 from .confirming import asks_to_confirm
 from .customer import gives_in, says_yes
 from .doing import promises_write, reports_done
-from .handing_over import announces_hand_over, hands_over, offers_more
+from .handing_over import announces_hand_over, hands_over
+from .offering import offers_more
 from .refusing import refuses
 from .sentences import sentences
 

@@ -44,5 +44,3 @@ def asks_for(text: str, cues: Sequence[str]) -> bool:
 def asks_anything(text: str) -> bool:
     """Whether the text contains a question or a request for information."""
     return any(sentence.asks for sentence in sentences(text))
-
-

@@ -1,7 +1,8 @@
 """Verbs of customer service by what they do, in all their forms, and the tags that say so.
 
-``tagged("i have cancelled it")`` is ``"i have cancelled~Cdn it"``: after the word stand the classes of the verb in capital
-letters, then its forms in small ones. A word of no class stays as it is. Pure.
+``tagged("i have cancelled it")`` is ``"i have cancelled~Cdn it"``: after the word stand the classes of the verb in
+capital letters, then its forms in small ones. A word of no class stays as it is. The text is in lower case, so that
+``"C" in tagged`` says whether a verb of the class stands in it. Pure.
 """
 
 from __future__ import annotations
@@ -11,47 +12,52 @@ from collections.abc import Iterator
 
 #: Change: what a company does to its records, its goods or a customer's money.
 _CHANGE = """
-    activate add adjust advance allocate alter amend append apply approve archive attach authorise authorize backdate bill
-    block book bump cancel cap change charge clear close combine complete convert correct create credit cut
-    deactivate debit decouple deduct defer delete detach disable disconnect dispatch divide double downgrade
-    drop edit effect enable end enrol enroll enter erase exchange execute exempt expedite extend file fill finalise
-    finalize fix flip fold freeze free grant halt halve hold honor honour initiate insert install issue knock launch lengthen
-    lift link liquidate lock log lower make mark merge migrate modify move nudge open opt order press hit overwrite purchase rent buy secure pair park pause
-    pay place pop port postpone process prolong purge put raise reactivate realign rearrange reassign rebill rebook
-    recalculate recharge reconnect record recredit rectify redirect redo reduce refill refresh refund register reimburse
-    reinstate reissue release relist reload relocate remit remove rename request renew reopen reorder replace reprint reroute
-    reschedule resend reserve reset reship resize restart restock restore resume retract return reverse revert revoke save
-    schedule scrap push settle shift ship shorten skip slot sort split squeeze start stick stretch strike strip
-    submit subscribe substitute subtract supersede suspend swap switch take terminate throw top trim turn unblock
-    uncheck undo unfreeze unlink unlock unsubscribe unsuspend untick update upgrade validate vary void waive widen wipe
-    withdraw zero correct tweak patch jot enable rescind rotate set get confirm send
+    activate add adjust advance allocate alter amend append apply approve archive attach authorise authorize
+    backdate bill block book bump buy cancel cap change charge clear close combine complete confirm convert
+    correct create credit cut deactivate debit decouple deduct defer delete detach disable disconnect dispatch
+    divide double downgrade drop edit effect enable end enrol enroll enter erase exchange execute exempt
+    expedite extend file fill finalise finalize fix flip fold free freeze get grant halt halve hit hold honor
+    honour initiate insert install issue jot knock launch lengthen lift link liquidate lock log lower make mark
+    merge migrate modify move nudge open opt order overwrite pair park patch pause pay place pop port postpone
+    press process prolong purchase purge push put raise reactivate realign rearrange reassign rebill rebook
+    recalculate recharge reconnect record recredit rectify redirect redo reduce refill refresh refund register
+    reimburse reinstate reissue release relist reload relocate remit remove rename renew rent reopen reorder
+    replace reprint request reroute reschedule rescind resend reserve reset reship resize restart restock
+    restore resume retract return reverse revert revoke rotate save schedule scrap secure send set settle shift
+    ship shorten skip slot sort split squeeze start stick stretch strike strip submit subscribe substitute
+    subtract supersede suspend swap switch take terminate throw top trim turn tweak unblock uncheck undo
+    unfreeze unlink unlock unsubscribe unsuspend untick update upgrade validate vary void waive widen wipe
+    withdraw zero
 """
 #: Find out, say, prepare: nothing is changed by it.
 _LOOK = """
-    access analyse analyze ask assess await calculate check compare confirm consult count describe determine discover discuss
-    draft examine explain explore fetch figure find follow gather glance guide hear help identify inquire inspect
-    investigate keep know learn leave list listen locate look mention note notice peek prepare proceed
-    pull quote read realise realize recall receive recheck recognise recognize research retrieve review run say scan search
-    see show speak spot stay study summarise summarize talk tell think trace track try understand verify view wait walk
-    clarify advise recommend suggest hope assist outline appreciate apologise apologize regret
-    assure guarantee promise expect guess believe assume suppose remain happen come sit stand hang answer imagine
-    remember worry mind welcome give require provide share use consider double-check dig work continue start begin
+    access advise analyse analyze answer apologise apologize appreciate ask assess assist assume assure await
+    begin believe calculate check clarify come compare confirm consider consult continue count describe
+    determine dig discover discuss draft examine expect explain explore fetch figure find follow
+    gather give glance guarantee guess guide hang happen hear help hope identify imagine inquire inspect
+    investigate keep know learn leave list listen locate look mention mind note notice outline peek prepare
+    proceed promise provide pull quote read realise realize recall receive recheck recognise recognize recommend
+    regret remain remember require research retrieve review run say scan search see share show sit speak spot
+    stand start stay study suggest summarise summarize suppose talk tell think trace track try understand use
+    verify view wait walk welcome work worry
 """
 #: Pass a customer on to somebody else.
 _PASS = """
-    assign bring connect direct escalate fetch flip forward hand involve loop pass patch put redirect refer relay
-    reroute route send shift switch transfer move
+    assign bring connect direct escalate fetch flip forward hand involve loop move pass patch put redirect refer
+    relay reroute route send shift switch transfer
 """
 #: Tell somebody something.
 _TELL = """
-    alert ask brief call chase contact drop email flag follow forward inform mail message notify pass phone ping post raise
-    relay remind reply report respond revert ring shoot suggest talk tell text write reach touch
+    alert ask brief call chase contact drop email flag follow forward inform mail message notify pass phone ping
+    post raise reach relay remind reply report respond revert ring shoot suggest talk tell text touch write
 """
-_DECLINE = "bar decline deny disallow exclude forbid forfeit preclude prevent prohibit refuse reject veto withhold"
+_DECLINE = (
+    "bar decline deny disallow dismiss exclude forbid forfeit preclude prevent prohibit refuse reject veto withhold"
+)
 #: What a rule, a fare or a system does for somebody.
 _PERMIT = """
-    accept accommodate allow authorise authorize cover deal enable entitle extend give grant handle honor honour include
-    make match offer permit provide qualify refund replace sell serve support take
+    accept accommodate allow authorise authorize cover deal enable entitle extend give grant handle honor honour
+    include make match offer permit provide qualify refund replace sell serve support take
 """
 #: Do what was proposed.
 _GO_ON = "commit complete confirm continue execute finalise finalize go proceed process submit"
@@ -126,5 +132,10 @@ def verb(classes: str, forms: str) -> str:
 
 
 def any_of(*alternatives: str) -> re.Pattern[str]:
-    """A pattern that finds any of the alternatives."""
-    return re.compile("|".join(alternatives))
+    """A pattern that finds any of the alternatives, each of which starts at the start of a word or of the text."""
+    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})")
+
+
+def a_word_of(*alternatives: str) -> re.Pattern[str]:
+    """A pattern that finds any of the alternatives as whole words."""
+    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")

@@ -2,153 +2,201 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-
 from t2t_dist.environments.short_texts import cached_if_short
 
-from .clauses import Clause, clauses
+from .clauses import Clause, by_sentence, clauses
 from .confirming import asks_to_confirm
 from .doing import promises_write, reports_done
-from .lexicon import verb
+from .handing_over import announces_hand_over, hands_over
+from .lexicon import a_word_of, any_of, verb
+from .offering import offers_more
 from .verdict import Sign, verdict
 
 _ADVERB = r"(?:(?:also|simply|just|therefore|currently|really|now|then|still|ever|even|yet|\w+ly) )*+"
 _NOT = r"(?:not|no longer|never)"
-#: "I can't", "we are not able to", "it is not for me to".
-_MAY_NOT = (
-    rf"\b(?:can|could|may|must|shall) {_ADVERB}{_NOT} |\bnot (?:\w+ )?(?:able|allowed|permitted|authori[sz]ed|entitled|cleared) to "
-    rf"|\bnot (?:\w+ )?in a position to |\bnot have (?:the |any )?(?:authority|power|permission|right|means|option|ability) (?:to|for) "
-    rf"|\b(?:have|has) (?:got )?no (?:authority|power|permission|right|means|way|option|say|mandate) (?:to |over |of )|\black the (?:authority|power|permission|right|means) to "
-)
+_RIGHT = r"(?:authority|power|permission|right|means|way|option|ability|say|mandate)"
 #: What somebody may be unable to do without refusing anything.
 _NO_FAVOUR = (
-    r"(?:find|locate|see|reach|read|hear|tell|identify|recogni[sz]e|verify|imagine|wait|thank|stress|apologi[sz]e|seem|catch|follow"
-    r"|understand|say|be more|help but|believe|speak|express|emphasi[sz]e|undo|complain|think|blame|load|open)"
+    r"(?:find|locate|see|reach|read|hear|tell|identify|recogni[sz]e|verify|imagine|wait|thank|stress|apologi[sz]e|seem"
+    r"|catch"
+    r"|follow|understand|say|be more|help but|believe|speak|express|emphasi[sz]e|undo|complain|think|blame|load|open)"
 )
-_I_MAY_NOT = re.compile(rf"\b(?:i|we)\b(?:.{{0,30}}?)(?:{_MAY_NOT}){_ADVERB}(?!{_NO_FAVOUR}\b)\w+")
-_CONDITION = re.compile(r"\b(?:until|till|unless)\b|\bwithout (?:your|you|a|an|the|knowing|it|that|proof)\b|\bbefore (?:i|you|we|it|that|your|the)\b|\bonly (?:if|once|after|when)\b|\byet\b")
-_MAY_NOT_BE = re.compile(
-    rf"\b(?:can|could|may|will|shall|must|should) {_ADVERB}{_NOT} {_ADVERB}be {_ADVERB}"
-    r"(?!(?:undone|reversed|reverted|undo|restored|recovered|reinstated|found|located|reached|guaranteed|seen|back|there|in|a|long|needed|affected|surprised|able|refused|declined|turned|charged|billed|bothered|asked|contacted)\b)\w+"
+_I_MAY_NOT = any_of(
+    rf"(?:i|we)\b.{{0,30}}?\b(?:(?:can|could|may|must|shall) {_ADVERB}{_NOT}"
+    r"|not (?:\w+ )?(?:able|allowed|permitted|authori[sz]ed|entitled|cleared|in a position) to"
+    rf"|not have (?:the |any )?{_RIGHT} (?:to|for)|(?:have|has) (?:got )?no {_RIGHT} (?:to|over|of)"
+    rf"|lack the {_RIGHT} to)"
+    rf" {_ADVERB}(?!{_NO_FAVOUR}\b)\w+"
 )
-_NOT_GIVEN = re.compile(
-    r"\b(?:not|no longer|never) (?:\w+ly |quite |really |at all )?(?:possible|allowed|permitted|permit|permissible|eligible|an option|on the table|something (?:that )?(?:i|we)"
-    r"|supported|on offer|in my (?:power|gift|hands)|within (?:my|our)|up to me|going to happen|happening|negotiable|a thing (?:i|we|our)"
-    r"|refundable|transferable|exchangeable|returnable|feasible|a decision i|a call i|entitled)\b(?! (?:for you )?to (?:worry|find|tell))"
-    r"|\bdoes not qualify\b|\bdo not qualify\b|\bcan not succeed\b|\b(?:method|card|that|it|code|date) will not (?:do|work)\b"
+_MAY_NOT_BE = any_of(
+    rf"(?:can|could|may|will|shall|must|should) {_ADVERB}{_NOT} {_ADVERB}be {_ADVERB}"
+    r"(?!(?:undone|reversed|reverted|undo|restored|recovered|reinstated|found|located|reached|guaranteed|seen|back"
+    r"|there|in|a|long"
+    r"|needed|affected|surprised|able|refused|declined|turned|charged|billed|bothered|asked|contacted)\b)\w+"
+)
+_NOT_GIVEN = any_of(
+    rf"{_NOT} (?:\w+ly |quite |really |at all )?(?:possible|allowed|permitted|permit|permissible|eligible|an option"
+    rf"|on the table"
+    r"|something (?:that )?(?:i|we)|supported|on offer|in my (?:power|gift|hands)|within (?:my|our)|up to me"
+    r"|going to happen"
+    r"|happening|negotiable|a thing (?:i|we|our)|refundable|transferable|exchangeable|returnable|feasible|a decision i"
+    r"|a call i"
+    r"|entitled)\b(?! (?:for you )?to (?:worry|find|tell))",
+    r"(?:do|does) not qualify\b|can not succeed\b|(?:method|card|that|it|code|date) will not (?:do|work)\b",
 )
 _RULE = (
-    r"(?:polic(?:y|ies)|rules?|terms|conditions|system|fares?|plans?|tariffs?|contract|agreement|regulations?|warranty|guarantee|promise|law|schedule|clause"
-    r"|ticket|class|status|promo|promotion|offer|insurance|procedure|guidelines?|bank|company|department|we|store|shop|software|checkout|hotel|airline)"
+    r"(?:polic(?:y|ies)|rules?|terms|conditions|system|fares?|plans?|tariffs?|contract|agreement|regulations?|warranty"
+    r"|guarantee"
+    r"|promise|law|schedule|clause|ticket|class|status|promo|promotion|offer|insurance|procedure|guidelines?|bank"
+    r"|company"
+    r"|department|we|store|shop|software|checkout|hotel|airline)"
 )
-_PERMITS_NOT = re.compile(
-    rf"\b{_RULE}\b(?: \w+){{0,6}}? (?:do|does|did|will|would|can) {_ADVERB}{_NOT} {_ADVERB}(?:let|{verb('P', 'b')})"
-    rf"|\b{_RULE}\b(?: \w+){{0,5}}? {verb('D', 'sb')}|\b(?:system|airline|bank|company|policy|i|we) not (?:{verb('P', 'b')}|have permission)"
-    r"|\bwe do not do\b|\b(?:rules|policy|law|clause \w+) (?:forbids?|prohibits?|rules? (?:it|that|this) out)\b"
+_PERMITS_NOT = any_of(
+    rf"{_RULE}\b(?: \w+){{0,6}}? (?:do|does|did|will|would|can) {_ADVERB}{_NOT} {_ADVERB}(?:let|{verb('P', 'b')})",
+    rf"{_RULE}\b(?: \w+){{0,5}}? {verb('D', 'sb')}|(?:rules|policy|law|clause \w+) (?:forbids?|prohibits?|rules? (?:it"
+    rf"|that|this) out)\b",
+    rf"(?:system|airline|bank|company|policy|i|we) not (?:{verb('P', 'b')}|have permission)|we do not do\b",
 )
-_DECLINES = re.compile(
-    rf"\b(?:i|we) (?:\w+ )?(?:must|have to|need to|will have to|will|am going to have to|would have to|am obliged to|am forced to) {_ADVERB}{verb('D', 'b')}"
-    rf"|\b(?:i|we) have {_ADVERB}{verb('D', 'n')}|\b(?:is|are|has been|have been|was|were|been) (?:accordingly |hereby |therefore |thus )?(?:declined|refused|rejected|denied|turned down|disallowed|dismissed)\b"
+_DECLINES = any_of(
+    r"(?:i|we) (?:\w+ )?(?:must|have to|need to|will have to|will|am going to have to|would have to|am obliged to"
+    r"|am forced to)"
+    rf" {_ADVERB}{verb('D', 'b')}|(?:i|we) have {_ADVERB}{verb('D', 'n')}",
+    rf"(?:is|are|has been|have been|was|were|been) (?:accordingly |hereby |therefore |thus )?{verb('D', 'n')}",
 )
-_SAYS_NO = re.compile(
-    r"\bout of the question\b|\boff the table\b|\b(?:no|without) exceptions?\b|\b(?:hard|firm|clear|flat) no\b|\bno from (?:me|us)\b|\banswer (?:is|stays|remains|has to be|must be)(?: still| a| the)? (?:no|same)\b"
-    r"|\bagainst (?:our|the|store|company|house|airline|hotel|bank|\w+) (?:polic(?:y|ies)|rules?|terms)\b|\bhands are tied\b|\bt(?:ies|ied) (?:our|my) hands\b|\babove my pay ?grade\b"
-    r"|\b(?:beyond|outside(?: of)?|exceeds) (?:what (?:i|we)|my|our|us)\b|\bnot (?:something|anything|a thing) (?:that )?(?:i|we)\b"
-    r"|\bno way (?:for (?:me|us) )?(?:to|of|around|i|we)\b|\bnothing (?:more |else |further )?(?:that )?(?:i|we) (?:can|could) (?:do|offer)\b"
-    r"|\bthere is no(?: \w+){1,4} (?:that )?(?:i|we) (?:can|could|may)\b|\bnot going to happen\b|\bno can do\b"
-    r"|\b(?:have|had) to say no\b|\b(?:will|would) have to stand\b|\bmore than (?:i|we) (?:can|may)\b"
-    r"|\bno longer (?:something|in a position)\b|\bfinal sale\b|\b(?:is|be) a no\b|\bnot my call\b|\brules (?:it|that|this|you) out\b|\bthere is no (?:room|leeway|provision|possibility)\b"
-    r"|\bi am (?:still )?not going to (?!lie|pretend|have you)\w+|\bafraid not\b"
+_SAYS_NO = a_word_of(
+    r"out of the question|off the table|(?:no|without) exceptions?|(?:hard|firm|clear|flat) no|no from (?:me|us)"
+    r"|no can do"
+    r"|(?:have|had) to say no|(?:is|be) a no|afraid not|final sale|not my call|not going to happen|hands are tied"
+    r"|t(?:ies|ied) (?:our|my) hands|above my pay ?grade",
+    r"answer (?:is|stays|remains|has to be|must be)(?: still| a| the)? (?:no|same)|(?:will|would) have to stand",
+    r"against (?:our|the|store|company|house|\w+) (?:polic(?:y|ies)|rules?|terms)|rules (?:it|that|this|you) out",
+    r"(?:beyond|outside(?: of)?|exceeds) (?:what (?:i|we)|my|our|us)|more than (?:i|we) (?:can|may)",
+    r"not (?:something|anything|a thing) (?:that )?(?:i|we)|no longer (?:something|in a position)",
+    r"no way (?:for (?:me|us) )?(?:to|of|around|i|we)|nothing (?:more |else |further )?(?:that )?(?:i|we) (?:can"
+    r"|could) (?:do|offer)",
+    r"there is no(?: \w+){1,4} (?:that )?(?:i|we) (?:can|could|may)|there is no (?:room|leeway|provision|possibility)",
+    r"i am (?:still )?not going to (?!lie|pretend|have you)\w+",
 )
-_SORRY = re.compile(
-    r"\b(?:unfortunately|regrettably|sadly|afraid (?:that|not|i|we|it|this)|i am afraid|we are afraid|i regret|we regret|regret to)\b"
+#: A no that lasts until something is done.
+_CONDITION = a_word_of(
+    r"until|till|unless|without (?:your|you|a|an|the|knowing|it|that|proof)|before (?:i|you|we|it|that|your|the)"
+    r"|only (?:if|once|after|when)"
 )
-_NO_SORRY = re.compile(r"\bsorry (?:for|about|to (?:hear|keep|bother|make|learn|see)|that|you|if)\b|^\W*(?:(?:i am |we are )?(?:so |very |truly )sorry|sorry)\W*$")
-_ONLY_LOOKS = re.compile(
-    rf"\bnot (?:\w+ ){{0,3}}?{_NO_FAVOUR}\b|\bno (?:\w+ ){{0,3}}(?:found|matching|match|record|result)\b|\bnothing (?:comes|came|shows)\b"
+_IF = a_word_of("if|in case|assuming|whether")
+#: Words of a no that refuses nothing.
+_HARMLESS = a_word_of(
+    r"(?:do|does|will|would|need|should|could) not (?:have|need|worry|hesitate|mind|matter|want to lose|take (?:a"
+    r"|long))",
+    r"not to worry|need not|never ?mind|not at all|whether or not|or not$|why not|^\W*(?:no|none)\W*$|yes or (?:a )?no"
+    r"|no end",
+    r"no (?:problem|trouble|worries|worry|charge|cost|fee|extra|doubt|need|matter|rush|hurry|later than|additional"
+    r"|further"
+    r"|objection|difference|more|set-up|changes?|restrictions?|limits?|one|way back)|nobody",
+    r"not (?:only|yet|just|sure|a penny|affected|be affected|be undone|be reversed|be reinstated|otherwise|any more"
+    r"|close|hang"
+    r"|tell|be long|be able|for long|for much longer|your fault|my desk|change a thing|survive|applied yet|missing"
+    r"|too)",
+    r"not .*\bany ?more|(?:have|has|had|did|was|were|would) not|you (?:\w+ )?(?:do|have|are|were|need|will|would"
+    r"|should|must) not",
+    rf"not (?:\w+ ){{0,2}}?{_NO_FAVOUR}|please (?:\w+ )?do not|^do not|do not (?:want to|doubt|see)",
+    r"nothing (?:has|have|was|is|will be|goes|comes|came|else)",
 )
-#: No, but no refusal.
-_HARMLESS = re.compile(
-    r"\b(?:do|does|will|would|need|should|could) not (?:have|need|worry|hesitate|mind|matter|want to lose|take (?:a|long))\b|\bnot to worry\b|\bneed not\b"
-    r"|\bno (?:problem|trouble|worries|worry|charge|cost|fee|extra|doubt|need|matter|rush|hurry|later than|additional|further|objection|difference|more|set-up|changes?|restrictions?|limits?)\b"
-    r"|\bnot (?:only|yet|just|sure|a penny|affected|be affected|be undone|be reversed|be reinstated|otherwise|any more|close|hang|tell|be long|be able)\b|\b(?:have|has|had|did|was|were|would) not\b|\bnothing (?:has|have|was|is|will be|goes|comes|came|else)\b|\byes or (?:a )?no\b|\bnot your fault\b|\bnot .*\bany ?more\b|\bnot for (?:much )?long\w*\b|\bnot my desk\b|\bnot change a thing\b|\bnot survive\b|\bnot applied yet\b|\bno end\b|\bno way back\b"
-    r"|\bwhether or not\b|\bor not$|\bwhy not\b|^\W*(?:no|none)\W*$|\byou (?:\w+ )?(?:do|have|are|were|need|will|would|should|must) not\b|\b(?:no one|nobody)\b"
-    rf"|\bnot (?:\w+ ){{0,2}}?{_NO_FAVOUR}\b|\bplease (?:\w+ )?do not\b|^do not\b|\bnever mind\b|\bnot at all\b|\bnothing else is\b|\bnot missing\b|\bno way back\b|\bis not too\b"
-    r"|\bdo not (?:want to|doubt|see)\b"
-)
-_NEGATION = re.compile(
-    r"\bnot (?:accept|permit|allow)(?:ed)?\b|\b(?:not|no|never|none|neither|nor|nothing|hardly|lack|non-?\w+able)\b|\b(?:unfortunately|regret\w*|sadly)\b|\b(?:has|have) to (?:stay|stand|remain|go back|come)\b"
+_NEGATION = a_word_of(
+    r"not|no|never|none|neither|nor|nothing|hardly|lack|non-?\w+able|unfortunately|regret\w*|sadly"
+    r"|(?:has|have) to (?:stay|stand|remain|go back|come)"
 )
 #: What a reason for a no is made of.
-_REASON = re.compile(
-    r"\b(?:only(?! (?:once|a few|if|when|after))|solely|exclusively|alone|reserved for|limited to|kept for|closed|closes|sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|too (?:late|far|long|big|old)"
-    r"|must|has to|have to|stopped|final|hidden|blocked|void|forfeit\w*|outside|beyond|stays|remains?|behind us|unsuccessful|ran until|off limits|restricted|excluded|the (?:most|maximum|limit|rule|rules|ceiling)|(?:is|are) (?:out|full|off|gone)|has gone|passed|past"
-    r"|taken\b|used up|ended|ends|ending (?:on|at)|destroyed|fixed|resisted|sole|borne|in the book|or nothing|another matter|counts|need a|need an|gone\b|per (?:customer|person|basket|card|line|stamp)|one \w+ per|breach|law|deadline|as planned|valid|payable|held|occupied|wishful|reserved|staying|sorry|afraid|wish (?:i|it)|out of my (?:control|hands))\b"
+_REASON = a_word_of(
+    r"only(?! (?:once|a few|if|when|after))|solely|sole|exclusively|alone|reserved|limited to|kept for|restricted"
+    r"|excluded"
+    r"|the (?:most|maximum|limit|rules?|ceiling)|per (?:customer|person|basket|card|line|stamp)|one \w+ per|need an?"
+    r"|must|has to"
+    r"|have to",
+    r"closed|closes|sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|ended|ends|ending (?:on|at)"
+    r"|used up|taken"
+    r"|occupied|destroyed|stopped|passed|past|behind us|ran until|(?:is|are) (?:out|full|off|gone)|has gone|gone"
+    r"|deadline"
+    r"|too (?!much trouble)\w+",
+    r"final|fixed|valid|payable|held|hidden|blocked|void|forfeit\w*|outside|beyond|stays|staying|remains?|as planned"
+    r"|off limits"
+    r"|unsuccessful|resisted|borne|breach|law|in the book|or nothing|another matter|counts|wishful|sorry|afraid"
+    r"|wish (?:i|it)"
+    r"|out of my (?:control|hands)",
+)
+_REGRETS = a_word_of(
+    r"unfortunately|regrettably|sadly|afraid (?:that|not|i|we|it|this)|(?:i am|we are) afraid|(?:i|we) regret|regret to"
+)
+_SORRY = a_word_of("sorry|apologi[sz]e")
+#: Sorry for something else than a no.
+_SYMPATHY = any_of(
+    r"sorry (?:for|about|to (?:hear|keep|bother|make|learn|see)|that|you|if)\b",
+    r"^\W*(?:(?:i am |we are )?(?:so |very |truly )sorry|sorry)\W*$",
+)
+_FINDS_NOTHING = a_word_of(
+    rf"not (?:\w+ ){{0,3}}?{_NO_FAVOUR}|no (?:\w+ ){{0,3}}(?:found|matching|match|record|result)|nothing (?:comes|came"
+    rf"|shows)"
 )
 
+#: A message that is about to help, or has found something out.
+_HELPS = a_word_of(
+    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|(?:you|i) (?:can"
+    r"|may|see)"
+    r"|will|shall|going to|found|located|was|were|sorry (?:to|for|about)"
+)
+_OTHER_ACTS = (asks_to_confirm, reports_done, promises_write, announces_hand_over, hands_over, offers_more)
 
-_IF = re.compile(r"\b(?:if|in case|assuming|whether)\b")
 
-
-def _on_condition(clause: Clause) -> bool:
-    """Whether a no holds until something is done: "I can't do that without your confirmation"."""
-    return _CONDITION.search(clause.plain) is not None
-
-
-def _sign(clause: Clause) -> Sign:
-    plain = clause.plain
+def _refuses(clause: Clause) -> Sign:
+    """Whether a clause says no."""
+    plain, tags = clause.plain, clause.tagged
     if clause.asks:
         return False
-    sure = (
-        _I_MAY_NOT.search(plain)
-        or _MAY_NOT_BE.search(plain)
-        or _NOT_GIVEN.search(plain)
-        or _PERMITS_NOT.search(clause.tagged)
-        or _DECLINES.search(clause.tagged)
+    negated = "no" in plain or "never" in plain or "lack" in plain
+    if (
+        (negated and (_I_MAY_NOT.search(plain) or _MAY_NOT_BE.search(plain) or _NOT_GIVEN.search(plain)))
         or _SAYS_NO.search(plain)
-    )
-    if sure:
-        return False if _on_condition(clause) else None if _IF.search(plain) else True
-    return None if _NEGATION.search(_HARMLESS.sub(" ", plain)) else False
-
-
-_SAYS_SORRY = re.compile(r"\b(?:sorry|apologi[sz]e)\b")
-
-
-def _regrets(read: tuple[Clause, ...]) -> Sign:
-    """Whether a sentence regrets what it says: "unfortunately, it has been shipped", "the earrings stay with you, sorry"."""
-    unsure = False
-    for number in {clause.sentence for clause in read if not clause.queried}:
-        said = [clause for clause in read if clause.sentence == number]
-        rest = [clause for clause in said if not _SAYS_SORRY.search(clause.plain)]
-        sorry = any(_SAYS_SORRY.search(_NO_SORRY.sub(" ", clause.plain)) for clause in said)
-        regrets = any(_SORRY.search(clause.plain) for clause in said)
-        if not (regrets or (sorry and any(_sign(clause) is None or _gives_a_reason(clause) for clause in rest))):
-            continue
-        if not any(_on_condition(clause) or _ONLY_LOOKS.search(clause.plain) for clause in said):
-            return True
-        unsure = unsure or not any(_ONLY_LOOKS.search(clause.plain) for clause in said)
-    return None if unsure else False
+        or _PERMITS_NOT.search(tags)
+        or ("D" in tags and _DECLINES.search(tags))
+    ):
+        return False if _CONDITION.search(plain) else None if _IF.search(plain) else True
+    return None if _NEGATION.search(plain) and _NEGATION.search(_HARMLESS.sub(" ", plain)) else False
 
 
 def _gives_a_reason(clause: Clause) -> bool:
-    return not clause.asks and not _CONDITION.search(clause.plain) and _REASON.search(_NO_SORRY.sub(" ", clause.plain)) is not None
+    if clause.asks or _CONDITION.search(clause.plain):
+        return False
+    return _REASON.search(_SYMPATHY.sub(" ", clause.plain)) is not None
 
 
-def _is_no(read: tuple[Clause, ...]) -> bool:
-    """Whether a sentence is just "no"."""
-    count = Counter(clause.sentence for clause in read)
-    return any(clause.plain.strip(" .!") == "no" and count[clause.sentence] == 1 for clause in read)
+def _regrets(sentence: tuple[Clause, ...]) -> Sign:
+    """Whether a sentence regrets what it says: "unfortunately, it has been shipped", "it stays with you, sorry"."""
+    if not any(_REGRETS.search(clause.plain) for clause in sentence):
+        if not any(_SORRY.search(_SYMPATHY.sub(" ", clause.plain)) for clause in sentence):
+            return False
+        rest = [clause for clause in sentence if not _SORRY.search(clause.plain)]
+        if not any(_refuses(clause) is None or _gives_a_reason(clause) for clause in rest):
+            return False
+    if any(_FINDS_NOTHING.search(clause.plain) for clause in sentence):
+        return False
+    return None if any(_CONDITION.search(clause.plain) for clause in sentence) else True
 
 
 @cached_if_short
 def refuses(text: str) -> bool | None:
     """Whether the agent says that it can't, may not or will not do something."""
     read = clauses(text)
-    said = verdict([*map(_sign, read), _regrets(read)])
-    if said is False and (any(map(_gives_a_reason, read)) or _is_no(read)):
+    said = verdict(map(_refuses, read))
+    if said:
+        return True
+    sentences = by_sentence(read)
+    said = verdict([said, *(_regrets(sentence) for sentence in sentences if not sentence[0].queried)])
+    if said is not False:
+        return said
+    just_no = any(len(sentence) == 1 and sentence[0].plain.strip(" .!") == "no" for sentence in sentences)
+    if just_no or any(map(_gives_a_reason, read)):
         # A bare reason may be all that a no consists of, where the message does nothing else.
-        other = asks_to_confirm(text) or reports_done(text) or promises_write(text)
-        return False if other else None
-    return said
+        return False if asks_to_confirm(text) or reports_done(text) or promises_write(text) else None
+    if any(clause.asks or _HELPS.search(clause.plain) for clause in read):
+        return False
+    # So may a statement of any kind: "Sundays are a day of rest for our couriers."
+    return None if all(act(text) is False for act in _OTHER_ACTS) else False

@@ -77,5 +77,3 @@ _REQUEST = re.compile(
     |,\s+please\W*$""",
     re.X,
 )
-
-

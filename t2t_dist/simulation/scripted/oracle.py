@@ -322,7 +322,7 @@ class Oracle:
             if speech.says_yes(self.heard[-1]):
                 break
             yield from self.say(self.phrases.say("confirm_again"))
-        return speech.says_yes(self.heard[-1])
+        return bool(speech.says_yes(self.heard[-1]))
 
     def carry_out(self, call: GoldCall) -> Play:
         """Make the write, and prepare what to say about it afterwards."""

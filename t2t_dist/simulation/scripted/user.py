@@ -190,7 +190,7 @@ class ScriptedUser(UserPlayer):
             return self._leave("bye_transfer")
         asked = [fact for fact in self._facts if speech.asks_for(heard, fact.cues or [fact.label])]
         new = [fact for fact in asked if fact.slot not in self._disclosed]
-        confirm = speech.asks_to_confirm(heard)
+        confirm = bool(speech.asks_to_confirm(heard))
         who = self._asked_who(heard, asked, confirm)
         if self._changes_now(confirm or self._guided, bool(who)):
             self._progress = True
