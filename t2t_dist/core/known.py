@@ -40,6 +40,7 @@ _LEAP_YEAR = 2024
 _TIME = re.compile(r"\b(\d{1,2}):(\d\d)(?::\d\d)?\b(?:\s*([ap])\.?m\b)?")
 _ISO_TIME = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d)t(?=\d\d:\d\d)")
 _CURRENCY = re.compile(r"\s*(?:dollars?|bucks|euros?|pounds?|usd|eur|gbp)\b")
+_PER_CENT = re.compile(r"(?<![\w.,])(\d{1,6}(?:\.\d{1,6})?)\s?(?:%|per\s?cent\b)")
 _RULE = re.compile(r"\br(\d+)\b")
 
 
@@ -79,7 +80,8 @@ def stated(text: str) -> Stated:
         if _is_id(match[0]) or match[0] in codes:
             ids.append(match[0])
             rest = _without(rest, *match.span())
-    numbers = []
+    shares = [spelled(match[1]) for match in _PER_CENT.finditer(rest)]  # no figures of ``told``
+    numbers = [(share, "." in share) for share in shares]
     for figure in figures(rest):
         said = rest[figure.start : figure.end]
         money = "." in figure.value or any(sign in said for sign in "$\u20ac\u00a3")

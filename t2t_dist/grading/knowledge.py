@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from t2t_dist.core.known import Known
+from t2t_dist.core.known import Known, stated
 from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import AGENT
 
@@ -38,6 +38,17 @@ def unseen_figures(turns: Sequence[Turn], told: str) -> list[Unseen]:
                 known.add(text)
         elif turn.seat == AGENT or turn.role == "user":
             known.add(turn.content or "")
+    return found
+
+
+def told_figures(turns: Sequence[Turn]) -> set[str]:
+    """The figures, dates, times and ids in the agent's messages, one spelling each."""
+    found: set[str] = set()
+    for turn in turns:
+        if turn.seat == AGENT and turn.role == "assistant" and turn.content:
+            said = stated(turn.content)
+            found |= {figure for figure, _ in said.figures} | set(said.ids)
+            found |= {str(date) for date in said.dates} | {str(time) for time in said.times}
     return found
 
 

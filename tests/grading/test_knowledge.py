@@ -14,7 +14,7 @@ from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
-from t2t_dist.grading.knowledge import unseen_figures
+from t2t_dist.grading.knowledge import told_figures, unseen_figures
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
@@ -86,3 +86,61 @@ def test_a_result_or_the_prompt_is_a_source_and_what_the_customers_phone_shows_i
     seen_by_customer = Turn("user", "tool", "The speed test shows 180 Mbps.")
     said = Turn("agent", "assistant", "It is due on May 3 for $25.00, a third of $75.00; the test shows 180 Mbps.")
     assert [found.what for found in unseen_figures([shown, seen_by_customer, said], "A fine is $75.")] == ["180"]
+
+
+RESULT = (
+    '{"order_id": "#W5511932", "placed_at": "2026-02-25T15:29:54", "items": [{"price": 40.5}, {"price": 19.25},'
+    ' {"price": 7.0}], "fare": 218.64, "other_fare": 100.14, "data_gb": 30}'
+)
+
+
+def invented(said: str) -> list[str]:
+    """What nothing gives an agent that has one result and hears of $12.34."""
+    turns = [
+        Turn("user", "user", "I paid $12.34 on the 3rd of May."),
+        Turn("agent", "tool", RESULT),
+        Turn("agent", "assistant", said),
+    ]
+    return [figure.what for figure in unseen_figures(turns, "Today is 2026-03-01.")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Order #W5511932 was placed on February 25 at 3:29 pm.",
+        "That was $40.50, and you paid $12.34 on May 3.",
+        "In total that is $66.75.",  # all prices
+        "Both together cost $59.75.",  # some of them
+        "The difference is $118.50.",
+        "Three of them make $57.75.",
+        "There are 3 items, and one moment, please.",
+        "It was placed 4 days ago.",
+    ],
+)
+def test_what_was_seen_or_follows_is_known(said: str) -> None:
+    assert invented(said) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "figures"),
+    [
+        ("I'd charge $27.51 for that.", ["27.51"]),
+        ("It comes on June 9.", ["????-06-09"]),
+        ("It leaves at 7:05 am.", ["07:05"]),
+        ("It is order #W0000001.", ["#w0000001"]),
+        ("You get 13 GB more.", ["13"]),
+        ("It was placed 17 days ago.", ["17"]),
+        ("I'd charge $27.51. Shall I charge the $27.51?", ["27.51"]),
+        ("A fee of 83 % applies.", ["83"]),
+        ("A fee of 82.5% applies.", ["82.5"]),
+        ("I'd charge $27.00 for that.", ["27"]),  # 30 less 3 are counts
+    ],
+)
+def test_what_nothing_gives_is_not(said: str, figures: list[str]) -> None:
+    assert invented(said) == figures
+
+
+def test_numbers_of_any_size_and_no_days_of_the_calendar() -> None:
+    turns = [Turn("agent", "assistant", f"{'9' * 400} on 2026-13-45, you may first wait 1e999 days")]
+    assert len(told_figures(turns)) >= 2
+    assert unseen_figures(turns, "")

@@ -18,7 +18,9 @@ from pydantic import ValidationError
 
 from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.identity import stable_hash
+from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Task
+from t2t_dist.grading.knowledge import told_figures, unseen_figures
 from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import from_row, one_of, turn_of
 
@@ -26,7 +28,6 @@ from ..thresholds import ThresholdResult, failed_thresholds
 from .coherence import Coherence
 from .coverage import Coverage
 from .diversity import Diversity
-from .figures import known_before, unseen
 from .floors import Floors, not_rolled_out
 from .limits import Limit, limit_on, verdicts
 from .measures import MEASURES, Measure, rate, unmeasured
@@ -223,24 +224,23 @@ def _told(reading: PartialRun, most: int, seed: int) -> tuple[int, list[Measure]
     chosen = nsmallest(most, ids, key=lambda one: stable_hash(seed, one))
     if not chosen:
         return 0, [unmeasured("unseen_figures", "no episode passed")]
-    before = known_before(reading.domain)
-    told: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    invented: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    before = agent_prompt(reading.domain)
+    told, invented = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     examples: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     columns = ["episode_id", "agent", "intent", "turns"]
     for batch in reading.batches("episodes", columns, one_of("episode_id", sorted(chosen))):
         for number in range(batch.num_rows):
             (row,) = batch.slice(number, 1).to_pylist()
             key = row["agent"], row["intent"]
-            figures, odd = unseen(before, map(turn_of, row["turns"]))
-            told[key].update(figure.kind for figure in figures)
-            invented[key].update(figure.kind for figure, _ in odd)
+            turns = [turn_of(turn) for turn in row["turns"]]
+            odd = [figure for figure in unseen_figures(turns, before) if not figure.in_call]
+            told[key] += len(told_figures(turns))
+            invented[key] += len(odd)
             room = max(0, _SHOWN - len(examples[key]))
-            examples[key] += [f"{row['episode_id']}: {figure.text}: {text}" for figure, text in odd[:room]]
-    rows = []
-    for key, kinds in sorted(told.items()):
-        detail = ", ".join(f"{kind} {n} of {kinds[kind]}" for kind, n in invented[key].most_common())
-        found = invented[key].total(), kinds.total()
-        rows.append(rate("unseen_figures", *key, *found, detail=detail, examples=examples[key]))
-    rows = [row for row in rows if row.value is not None]
+            examples[key] += [f"{row['episode_id']}: {figure.what}: {turns[figure.turn].content}" for figure in odd[:room]]
+    rows = [
+        rate("unseen_figures", *key, min(invented[key], count), count, examples=examples[key])
+        for key, count in sorted(told.items())
+        if count
+    ]
     return len(chosen), rows or [unmeasured("unseen_figures", "no agent told a figure in a passed episode")]
