@@ -12,8 +12,8 @@ from .sentences import sentences
 
 #: A question about what was listed before it.
 _POINTS_BACK = re.compile(
-    r"\bwhich\s+(?:one|ones|of\s+(?:these|those|them)|would|do|did|should|is\s+it)\b"
-    r"|\bwhat\s+would\s+you\s+(?:prefer|like)\b|\bwhich\?"
+    r"\bwhich\s+(?:one|ones|of\s+(?:these|those|them)|would|do|did|should|is\s+it)\b|\bwhat\s+would\s+you\s+(?:prefer"
+    r"|like)\b|\bwhich\?"
 )
 
 

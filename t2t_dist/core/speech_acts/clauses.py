@@ -79,24 +79,22 @@ def plain_english(text: str) -> str:
 
 _BETWEEN = re.compile(
     r"\s*(?:[;|()\u2600-\u27bf\U0001f300-\U0001faff]|:(?!\d)|--+|\s-\s|\.\.+|,(?!\d)(?:\s+(?:but|and|so|yet)\b)?"
-    r"|\b(?:but|although|though|whereas)\b)\s*"
-    r"|\s+and\s+(?=(?:i|we|you|it|they|there|that|this|the|your)\b)"
+    r"|\b(?:but|although|though|whereas)\b)\s*|\s+and\s+(?=(?:i|we|you|it|they|there|that|this|the|your)\b)"
 )
 _FIRST = r"^(?:and |so |or |then |now )*"
 _PEOPLE = r"i|we|you|he|she|they|the|your"
 _QUESTION = re.compile(
     rf"{_FIRST}(?:shall|should|may|can|could|would|will|do|does|did|is|are|am|was|were|has|have|had|what|which|where"
-    rf"|when|who"
-    r"|whom|why|how|want)\b"
+    rf"|when|who|whom|why|how|want|you (?:want|would like|wish))\b"
 )
 #: The order of words of a question, which makes one without a mark.
 _INVERTED = re.compile(
-    rf"{_FIRST}(?:(?:shall|may|can|could|would|will|is|are|am|was) (?:{_PEOPLE}|it|that|this|there|anything)"
-    rf"|(?:do|does|did|have|has) (?:{_PEOPLE}))\b"
+    rf"{_FIRST}(?:(?:shall|may|can|could|would|will|is|are|am|was) (?:{_PEOPLE}|it|that|this|there|anything)|(?:do"
+    rf"|does|did|have|has) (?:{_PEOPLE}))\b"
 )
 _SUPPOSED = a_word_of(
-    r"if|(?<!at )once(?! (?:more|again))|when|whenever|unless|as soon as|soon as|in case|provided|assuming|whether"
-    r"|as long as",
+    r"if|(?<!at )once(?! (?:more|again)|\W*$)|when|whenever|unless|as soon as|soon as|in case|provided|assuming"
+    r"|whether|as long as",
     r"the (?:moment|minute|second) (?:i|you|we|it|they|the)",
     r"(?:after|before|until|till) (?:i|you|we|it|they|that|this|(?:the|your) \w+ (?:is|are|has|have))",
     r"^(?:should|had|were) (?:you|it|the|your|anything|there|we|i)",

@@ -19,8 +19,8 @@ _DO_IT = (
     r"|do (?:that|this|it|so|these)|make (?:this|that|the|these))"
 )
 _YES = (
-    r"(?:(?:explicit|final|clear|simple|express|formal|verbal|firm|written) )*(?:yes|okay|go-ahead|go ahead|permission"
-    r"|approval|confirmation|consent|assent|blessing|nod|thumbs up|agreement|green light)"
+    r"(?:(?:explicit|final|clear|simple|express|formal|verbal|firm|written) )*(?:yes|okay|go-ahead|go ahead"
+    r"|permission|approval|confirmation|consent|assent|blessing|nod|thumbs up|agreement|green light)"
 )
 _THIS = r"(?:that|this|it|everything|these|those|all|all of (?:this|that|it))"
 _FINE = r"(?:okay|correct|right|fine|alright|all right|acceptable|good|cool|in order)"
@@ -42,9 +42,9 @@ _ASKS = any_of(
     rf"you (?:are )?{_CONTENT} (?:for|with|to)\b|{_FINE} (?:for|with|by) (?:you|{_THIS})\b",
     r"would (?:that|this|it|\w+day) work\b|yes to\b|is it a yes\b|is it correct that you want\b",
     rf"^\W*{_DO_IT}\W*\?|^\W*(?:(?:so|okay|and|great|then|sure) )*you (?:want|would like|wish|are) \w+",
-    r"^\W*(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to|for) )*(?:okay|right|correct|alright|agreed|yes|go"
-    r"|deal|fine"
-    r"|confirm|good|good to go|all right|want me to|shall (?:i|we)|should (?:i|we)|may i|a go|do you)\W*\?",
+    r"^\W*(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to|for) )*(?:okay|right|correct|alright|agreed|yes"
+    r"|go|deal|fine|confirm|good|good to go|all right|want me to|shall (?:i|we)|should (?:i|we)|may i|a go"
+    r"|do you)\W*\?",
 )
 #: Sentences that want a yes without asking.
 _DEMANDS = any_of(
@@ -68,14 +68,11 @@ _DEMANDS = any_of(
 #: What else there is to confirm: "Please confirm your e-mail address" wants a fact, not a yes.
 _A_FACT = (
     r" (?:to me )?(?:(?:(?:your|the|an?|my|if|whether|that|is|are|for|me|full|first|last|new|current|billing|shipping"
-    r"|user"
-    r"|customer|account|order|phone|zip|postal|four|digits|of|reservation|booking|flight|payment|exact|correct"
-    r"|specific|item"
-    r"|product|email|name) )*(?:email|name|zip|code|address|identity|phone|account|user|customer|date|birth|numbers?"
-    r"|ids?"
-    r"|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b"
-    r"|(?:whether |if )(?!you |this |that |it |everything|all |the following|these|the details)"
-    r"|(?:which|what|who|where|when|why|how)\b)"
+    r"|user|customer|account|order|phone|zip|postal|four|digits|of|reservation|booking|flight|payment|exact|correct"
+    r"|specific|item|product|email|name) )*(?:email|name|zip|code|address|identity|phone|account|user|customer|date"
+    r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether "
+    r"|if )(?!you |this |that |it |everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
+    r"|how)\b)"
 )
 _PLEASE_CONFIRM = any_of(
     r"(?:please|kindly|could you|can you|would you|need you to|^\W*(?=confirm\b))"
@@ -103,15 +100,13 @@ _OTHER_QUESTION = a_word_of(
 _LOOKS = any_of(rf"(?:shall|should|may|can|could|like me to|want me to) (?:(?:i|we) )?{_ADVERB}[a-z]++~[LTX]+[a-z]+\b")
 #: A question about what the customer knows, has or did.
 _OF_THEM = a_word_of(
-    r"^(?:and |so |but |okay )*(?:did|was|were|has|have|had|is|are|does|do) (?:you|your|it|that|this|there|the|they|he"
-    r"|she|any\w*)"
-    r"|(?:could|can|would|will|may) (?:you|i)|one moment|(?:him|her|them)self"
+    r"^(?:and |so |but |okay )*(?:did|was|were|has|have|had|is|are|does|do) (?:you|your|it|that|this|there|the|they"
+    r"|he|she|any\w*)|(?:could|can|would|will|may) (?:you|i)|one moment|(?:him|her|them)self"
 )
 _PERHAPS = a_word_of(
     r"confirm\w*|okay|yes|agree\w*|accept\w*|approv\w*|consent\w*|assent|permission|go ahead|go-ahead|proceed|sure"
-    r"|happy|correct|right"
-    r"|fine|(?:shall|should|am) (?:i|we)|may i|mind if|want|wish|would you|like me|^so|good to go|sound\w*|have me"
-    r"|still"
+    r"|happy|correct|right|fine|(?:shall|should|am) (?:i|we)|may i|mind if|want|wish|would you|like me|^so|good to go"
+    r"|sound\w*|have me|still"
 )
 _NAMES_A_YES = a_word_of(r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod")
 #: A yes of somebody else's, one that was given, one that is not wanted.

@@ -21,19 +21,16 @@ _INTERJECTIONS = (
     r"^\W*(?:(?:oh|ah|aw|well|thanks|thank you|and|hm+|ugh|so|then|right|but|quite|very|please|you know what)\b\W*)*?"
 )
 _RIGHT = (
-    r"(?:right|correct|fine|great|perfect|okay|good|acceptable|brilliant|alright|all right"
-    r"|what i (?:want|need|said|asked for|meant)\w*)"
+    r"(?:right|correct|fine|great|perfect|okay|good|acceptable|brilliant|alright|all right|what i (?:want|need|said"
+    r"|asked for|meant)\w*)"
 )
 _YES = a_word_of(
-    rf"{_INTERJECTIONS}(?:yes+|y|aye|sure|surely|certainly|indeed|absolutely|definitely|of course|okay|k|correct|right"
-    rf"|exactly"
-    r"|precisely|confirmed|confirm|affirmative|agreed|accepted|approved|fine|all right|alright|perfect|great|good"
-    r"|very good|deal"
-    r"|please (?:do|go|proceed|continue)|go ahead|go on|go for it|proceed|do it|do that|make it so|by all means|why not"
-    r"|no problem|(?:(?:i|he|she) ha(?:ve|s) )?no objections?|none whatsoever|not at all|you may|you have (?:it|my)"
-    r"|you got it"
-    r"|no doubt|works for me|(?:fine|okay|good) (?:by|with) me|happy to|(?:that|it) will (?:do|work|be)"
-    r"|sounds like a (?:\w+ )?plan)",
+    rf"{_INTERJECTIONS}(?:yes+|y|aye|sure|surely|certainly|indeed|absolutely|definitely|of course|okay|k|correct"
+    rf"|right|exactly|precisely|confirmed|confirm|affirmative|agreed|accepted|approved|fine|all right|alright|perfect"
+    rf"|great|good|very good|deal|please (?:do|go|proceed|continue)|go ahead|go on|go for it|proceed|do it|do that"
+    rf"|make it so|by all means|why not|no problem|(?:(?:i|he|she) ha(?:ve|s) )?no objections?|none whatsoever"
+    rf"|not at all|you may|you have (?:it|my)|you got it|no doubt|works for me|(?:fine|okay|good) (?:by|with) me"
+    rf"|happy to|(?:that|it) will (?:do|work|be)|sounds like a (?:\w+ )?plan)",
     rf"{_INTERJECTIONS}(?:(?:that|it|this|everything|all|\$?\d+)(?: (?:is|would be|will be|all sounds|sounds|looks"
     rf"|works))?"
     rf"(?: \w+)? {_RIGHT}|\w+ (?:works|suits)|sounds (?:very )?{_RIGHT}|looks {_RIGHT})",
@@ -44,8 +41,8 @@ _YES = a_word_of(
 _ASSENT = any_of(
     r"(?:yes|and|so|then|please|sure|okay)\W+(?:please )?(?:go ahead|proceed|let us do (?:it|that))\b|yes\W+please\b"
     r"|so yes\b",
-    r"^\W*(?:go ahead|proceed|go for it)\b|(?<=[.!,] )go ahead\b|by all means\b|let us (?:proceed|go ahead|do (?:it"
-    r"|that))\b",
+    r"^\W*(?:go ahead|proceed|go for it)\b|(?<=[.!,] )(?:go ahead|go for it|do it|proceed)\b|by all means\b"
+    r"|let us (?:proceed|go ahead|do (?:it|that))\b",
     r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|you have my (?:yes|okay|consent|permission|approval)\b",
     r"i (?:hereby )?(?:confirm|authori[sz]e|agree to|consent|give my consent)\b|my consent\b|i want to proceed\b",
 )
@@ -55,9 +52,8 @@ _YES_DO = re.compile(
 )
 _NO = a_word_of(
     r"wait|hold on|hang on|hold your horses|second thought|changed my mind|i will pass|abort|scrap|scratch that|stop"
-    r"|instead"
-    r"|never ?mind|withheld|i would mind|actually|before i|made up my mind|let us not|leave (?:it|that|the)|forget it"
-    r"|anyway",
+    r"|instead|never ?mind|withheld|i would mind|actually|before i|made up my mind|let us not|leave (?:it|that|the)"
+    r"|forget it|anyway",
     r"(?:rather|absolutely|please|certainly|definitely) not|no (?:way|thanks|thank)|make (?:it|that) (?:an?|the|it)?"
     r"|^\W*(?:no|nope)",
     r"(?:do|did|would|could|can|will|am|is|are|has|was) not|not (?:yet|so fast|quite|that|okay|right|agree|accept"
@@ -79,19 +75,15 @@ _FLAT_NO = a_word_of(
 #: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
 _SAYS_A_FACT = a_word_of(
     r"it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i am(?! (?:sure|happy|okay"
-    r"|fine|good)\b)"
-    r"|i have|i did|i was|i will|i need|i would like|i want (?!to proceed|that|it|you to (?:go|do))\w+|there (?:is"
-    r"|are)|the one"
-    r"|still the|number|code|email|zip|one sec|a (?:second|moment)|take your time|let me|since|rules are|good thing"
-    r"|shame|pity"
-    r"|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|\S*[@#]\S*",
+    r"|fine|good)\b)|i have|i did|i was|i will|i need|i would like|i want (?!to proceed|that|it|you to (?:go|do))\w+"
+    r"|there (?:is|are)|the one|still the|number|code|email|zip|one sec|a (?:second|moment)|take your time|let me"
+    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|\S*[@#]\S*",
 )
 _PERHAPS_YES = any_of(
-    r"(?:yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
-    r"|absolutely"
-    r"|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt|no point|objections?"
-    r"|that too|spot on|that is (?:exactly )?it|exactly"
-    r"|would be|i will take|take it|it is|go ahead|go on|go for it|why not|can not stop you)\b",
+    r"(?:yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do"
+    r"|exactly|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt"
+    r"|no point|objections?|that too|spot on|that is (?:exactly )?it|exactly|would be|i will take|take it|it is"
+    r"|go ahead|go on|go for it|why not|can not stop you)\b",
     rf"^\W*(?:(?:ugh|well|so|then|and|oh|please|just|both|quite) )*{verb('CG', 'b')}",
     rf"(?<=[.!,] ){verb('CG', 'b')} (?:it|them|that|me|both|the)\b",
 )
@@ -102,9 +94,8 @@ _HEARD = any_of(
 )
 _AND_NO_MORE = re.compile(
     r"\W*(?:(?:okay|sure|right|fine|perfect|great|good|thanks|thank you|please|then|and|very much|so much|sir|(?:with"
-    r"|by|for|to) me"
-    r"|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) \w+|sounds \w+|works for me|why not"
-    r"|let us \w+ (?:it|that|with that)|exactly|deal|of course|absolutely)\W*)*$"
+    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) \w+|sounds \w+|works for me"
+    r"|why not|let us \w+ (?:it|that|with that)|exactly|deal|of course|absolutely)\W*)*$"
 )
 _THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
 _OPENS_WITH_YES = a_word_of("^(?:yes|sure)")
@@ -154,40 +145,34 @@ def says_yes(text: str, before: str | None = None) -> bool | None:
 #: Has nothing more to ask, or takes leave.
 _LEAVES = a_word_of(
     r"(?:that|this) (?:is|was|will be) (?:all|everything|it)|nothing else|nothing left|no further questions|good ?bye"
-    r"|bye|done here"
-    r"|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
+    r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
     r"|set)(?: thanks?)?\W*$",
     r"^\W*no\W+(?:that|nothing|i am (?:good|fine)|you have been)",
 )
 _YIELDS = a_word_of(
     r"never ?mind|i (?:see|understand)|understood|(?:leave|drop|forget) (?:it|that|everything)|so be it|fair enough"
-    r"|if you say so"
-    r"|no worries|worth a try|i will live|you tried|did (?:what you|your best)|not your fault|is what it is|i give up"
-    r"|i drop"
-    r"|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)|withdraw|not press|not argue with",
+    r"|if you say so|no worries|worth a try|i will live|you tried|did (?:what you|your best)|not your fault"
+    r"|is what it is|i give up|i drop|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)"
+    r"|withdraw|not press|not argue with",
     r"i will (?:just )?(?:keep|leave|pay) it|can not be done it can not|^\W*(?:too bad|a pity|what a pity|shame)"
     r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so)",
 )
 _BARE = re.compile(r"\W*(?:okay|all right|alright|fine|very well|no\W+thank(?:s| you)|no)\W*")
 _GOES_ON = a_word_of(
     r"exception|insists?|really no|just this once|can not you|reconsider|i want|make me|not accept|no sense"
-    r"|must be something"
-    r"|check again|look (?:harder|again)|try again|i demand|ridiculous|i do not (?:care|want|accept)|refund it"
-    r"|apply it|not leaving"
-    r"|emergency|wedding|speak to|instead"
+    r"|must be something|check again|look (?:harder|again)|try again|i demand|ridiculous|i do not (?:care|want"
+    r"|accept)|refund it|apply it|not leaving|emergency|wedding|speak to|instead"
 )
 _NEW_REQUEST = a_word_of(
     r"i would like|i need|i have another|there is (?:something|one)|one more thing|(?:could|can|would) you|(?:what"
-    r"|how) about"
-    r"|give me|rebook|please (?!leave|forget)\w+|wait|but|though|however|yes"
+    r"|how) about|give me|rebook|please (?!leave|forget)\w+|wait|but|though|however|yes"
 )
 _PERHAPS_GIVES_IN = a_word_of(
     r"okay|all right|alright|fine|pity|shame|too bad|whatever|guess|understood|accept|no|nope|right|bye|goodbye|keep"
-    r"|stay|home"
-    r"|rules?|fault|splendid|great|hear you|get it|good (?:day|night|evening)|elsewhere|better than nothing|will do"
-    r"|can not be done|train|thanks anyway|not (?:right )?now|nothing|not that i|appreciate|oh well|thanks for \w+"
-    r"|take care|no choice|hard feelings|then i \w+|(?:i|we) will \w+|then\W*$"
+    r"|stay|home|rules?|fault|splendid|great|hear you|get it|good (?:day|night|evening)|elsewhere|better than nothing"
+    r"|will do|can not be done|train|thanks anyway|not (?:right )?now|nothing|not that i|appreciate|oh well"
+    r"|thanks for \w+|take care|no choice|hard feelings|then i \w+|(?:i|we) will \w+|then\W*$"
 )
 _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")

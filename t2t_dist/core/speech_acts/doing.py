@@ -14,8 +14,7 @@ from .verdict import Sign, verdict
 
 _ADVERB = (
     r"(?:(?:now|just|also|already|only|then|still|all|both|hereby|gladly|once|again|right|away|next|since|too|today"
-    r"|duly"
-    r"|\w+ly) )*+"
+    r"|duly|\w+ly) )*+"
 )
 _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "g"), verb("C", "d")
 #: One that is no noun, as "set" is.
@@ -23,8 +22,7 @@ _PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
 #: "I've taken a look", "put you on hold", "added a note": a verb of change, but nothing has been changed.
 _IDLE = (
     r"(?! (?:a (?:close |quick |good )?(?:look|note)|sure|note|aside|(?:up )?your (?:file|profile|call|case|details)"
-    r"|you on hold"
-    r"|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
+    r"|you on hold|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
     r"|(?:your|the|this|that) (?:comments?|feedback|suggestions?|questions?|complaint|report|idea|point))\b)"
 )
 _NEGATED = a_word_of(
@@ -37,7 +35,7 @@ _I_HAVE = any_of(
     rf"(?:i|we) went(?:~\w+)? ahead and {_ADVERB}{_DID}",
 )
 _I_JUST = any_of(
-    rf"(?:i|we) {_ADVERB}just {_ADVERB}{_DID}{_IDLE}",
+    rf"(?:i|we) (?:\w+ )?just {_ADVERB}{_DID}{_IDLE}",
     rf"(?:i|we) {_DID}{_IDLE}.*\b(?:just now|a (?:moment|minute|second) ago|seconds ago)\b",
 )
 _IS_NOW = any_of(
@@ -54,14 +52,12 @@ _NOW_HAS = any_of(
 )
 _OPENING = (
     r"(?:okay|great|there|perfect|good news|right|and|so|all|now|yes|thanks|thank you|consider (?:it|that)|both are"
-    r"|both have been"
-    r"|(?:it|that|this|everything) (?:is|has been)|it is all|that is all|you are|you are all)"
+    r"|both have been|(?:it|that|this|everything) (?:is|has been)|it is all|that is all|you are|you are all)"
 )
 _DONE = any_of(
     rf"^\W*(?:{_OPENING} ?)*+(?:done|sorted|taken care of|all set|completed?|good to go)\b(?! (?:with|by you))",
     r"(?:is|are|has been|have been) (?:now |all )?(?:taken care of|all done|complete|completed|carried out|dealt with"
-    r"|put through"
-    r"|sorted)\b",
+    r"|put through|sorted)\b",
     r"went (?:right |straight )?through\b(?! (?:twice|on (?:the )?\d))|has gone (?:through|in)\b|done and dusted\b"
     r"|without a hitch\b",
     r"(?:is|was|has been) (?:a success|successful)\b|(?<!that it )(?<!then it )is done\b|^(?:and )?it worked\b",
@@ -84,12 +80,11 @@ _STATUS = a_word_of(_OFTEN_LONG_AGO, r"placed|paid|posted|closed|charged|billed|
 #: When it was done, if not just now; by whom, if not by the agent.
 _LONG_AGO = a_word_of(
     r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier"
-    r"|previously"
-    r"|originally|in the past|back in|at the time|when you|yourself|used to|had|glad|(?:great|good) to hear"
-    r"|unfortunately|sorry|afraid",
+    r"|previously|originally|in the past|back in|at the time|when you|yourself|used to|(?:would|could|might|should"
+    r"|may|must) have|had|glad|(?:great|good) to hear|unfortunately|sorry|afraid",
     r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
-    r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec"
-    r"|mon|tues|wednes|thurs|fri|satur|sun)\w*",
+    r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
+    r"|wednes|thurs|fri|satur|sun)\w*",
 )
 _APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
 _NOT_DONE = a_word_of(
@@ -167,12 +162,12 @@ _GERUND = any_of(
     rf"^\W*(?:(?:okay|great|sure|perfect|got it|right|now|then|so|and|next|on it|first) )*{_CHANGING}{_IDLE}"
 )
 _FINITE = a_word_of(
-    r"is|are|was|can|could|will|would|may|must|costs?|takes?|means?|needs?|requires?|has|have|drops|does|gives?|saves?"
-    r"|deletes?|by"
+    r"is|are|was|can|could|will|would|may|must|costs?|takes?|means?|needs?|requires?|has|have|drops|does|gives?"
+    r"|saves?|deletes?|by"
 )
 _AT_ONCE = re.compile(
     r"\b(?:now|right away|as we speak|this (?:instant|second|minute|moment)|straight (?:off|away)|immediately|at once"
-    r"|in one go|both)\b|\.\.\.?$"
+    r"|in one go)\b|\.\.\.?$"
 )
 _HOLD_ON = a_word_of(
     r"(?:one|a|just a|half a|a few) (?:secs?|seconds?|moment|min|minute|tick)|hang (?:tight|on)|stand by|bear with"

@@ -11,8 +11,7 @@ from .verdict import Sign, verdict
 _PERSON = (
     r"(?:humans?|agents?|person|people|colleagues?|supervisors?|specialists?|managers?|representatives?|reps?|teams?"
     r"|advis[eo]rs?|experts?|operators?|technicians?|desk|department|officers?|staff|somebody|someone|analysts?"
-    r"|librarian"
-    r"|dentist|doctor|nurse|engineer|crew|finance|support|liaison)"
+    r"|librarian|dentist|doctor|nurse|engineer|crew|finance|support|liaison)"
 )
 _TO_WHOM = rf"(?:an?|the|our|my|one of (?:our|my)|another|to) (?:[\w-]+ ){{0,3}}?{_PERSON}"
 _CASE = r"(?:your|this|the) (?:\w+ )?(?:case|call|chat|conversation|request|complaint|matter|issue|query)"
@@ -32,7 +31,8 @@ def _moves(passing: str, putting: str, moving: str) -> tuple[str, ...]:
 
 _PASS = r"(?:transfer|connect|hand|pass|escalate|forward|route|refer|patch|redirect|relay)"
 _PASSING = (
-    r"(?:transferring|connecting|handing|passing|escalating|forwarding|routing|referring|patching|redirecting|relaying)"
+    r"(?:transferring|connecting|handing|passing|escalating|forwarding|routing|referring|patching|redirecting"
+    r"|relaying)"
 )
 _PASSED = r"(?:transferred|connected|handed|passed|escalated|forwarded|routed|referred|patched|redirected|assigned)"
 _NOW = r"(?:now |just |hereby |herewith |accordingly )*"
@@ -55,7 +55,8 @@ _ON_THE_WAY = any_of(
     r"|over)\b",
 )
 _NEVER = (
-    r"not|never|no|if|yesterday|tomorrow|would|could|can|may|should|let me|recommend|suggest|reluctan\w+|always|usually"
+    r"not|never|no|if|yesterday|tomorrow|would|could|can|may|should|let me|recommend|suggest|reluctan\w+|always"
+    r"|usually"
 )
 _NO_CUSTOMER = r"parcel|payment|money|amount|funds|to me|to transfer"
 _NOT_NOW = a_word_of(
@@ -98,7 +99,7 @@ def passes_on(plain: str) -> bool:
 
 
 def _now(clause: Clause) -> Sign:
-    if clause.asks or clause.supposed:
+    if clause.asks or clause.supposed or clause.depends:
         return False
     plain = _WHO_CAN.sub("who", clause.plain)
     if _ON_THE_WAY.search(plain) and not _NOT_NOW.search(plain):

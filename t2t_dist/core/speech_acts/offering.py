@@ -10,8 +10,7 @@ from .verdict import Sign, verdict
 
 _THINGS = (
     r"(?:questions?|requests?|concerns?|issues?|help|way|matters?|things?|assistance|support|queries|query|wish\w*"
-    r"|information"
-    r"|kinds?|type)"
+    r"|information|kinds?|type)"
 )
 _ELSE = any_of(
     r"(?<!or )(?:anything|something|anyone|what|who|how) (?:else|more)\b"
@@ -24,13 +23,12 @@ _ELSE = any_of(
 )
 _AT_ANY_TIME = a_word_of(
     r"do not hesitate|feel free|shout|get in touch|reach out|contact us|write to us|message me|message away|let (?:me"
-    r"|us) know"
-    r"|(?:i am|we are|will be)(?: right| always| still)? (?:here|around)|(?:happy|here) to help|come back|another hand"
-    r"|all the time in the world"
+    r"|us) know|(?:i am|we are|will be)(?: right| always| still)? (?:here|around)|(?:happy|here) to help|come back"
+    r"|another hand|all the time in the world"
 )
 _IN_NEED = any_of(
-    r"(?:if|should)\b.*\b(?:anything|something|another (?:hand|thing|question)|other questions?|further"
-    r"|more (?:help|assistance|questions?|information)|assistance|help|questions?)\b",
+    r"(?:if|should)\b.*\b(?:anything|something|another (?:hand|thing|question)|other questions?|further|more (?:help"
+    r"|assistance|questions?|information)|assistance|help|questions?)\b",
     r"any ?time\b",
 )
 _PERHAPS = a_word_of(
