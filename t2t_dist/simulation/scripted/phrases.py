@@ -19,6 +19,8 @@ Acts = Mapping[str, Sequence[str]]
 #: Ways to talk; the first word of a persona names one.
 STYLES = ("brief", "friendly", "chatty", "formal", "impatient")
 DEFAULT_STYLE = "friendly"
+#: Characters by which two wordings are alike to a listener.
+_ALIKE = 12
 
 
 @lru_cache(maxsize=1)
@@ -51,19 +53,23 @@ class Phrases:
 
     def __init__(self, acts: Acts, rng: random.Random) -> None:
         self._acts, self.rng = acts, rng
-        self._last: dict[str, int] = {}
+        self._last: dict[str, str] = {}
 
     def say(self, act: str, **values: str) -> str:
         """A wording of the act with its ``{fields}`` filled in."""
         return tidy(self.pick(self._acts[act], act).format(**values))
 
     def pick(self, options: Sequence[str], about: str) -> str:
-        """One of the options, not the one drawn last for the same ``about``."""
-        index = int(self.rng.random() * len(options))
-        if self._last.get(about) == index:
-            index = (index + 1) % len(options)
-        self._last[about] = index
-        return options[index]
+        """One of the options; not one that begins like that drawn last for the same ``about``, if another is there."""
+        start = int(self.rng.random() * len(options))
+        last = self._last.get(about)
+        chosen = options[start]
+        if last is not None and chosen[:_ALIKE] == last[:_ALIKE]:
+            others = [options[(start + step) % len(options)] for step in range(1, len(options))]
+            differing = [text for text in others if text[:_ALIKE] != last[:_ALIKE]] or others
+            chosen = differing[0] if differing else chosen
+        self._last[about] = chosen
+        return chosen
 
 
 def in_turn(parts: Iterable[str]) -> str:
