@@ -87,6 +87,7 @@ def card(
     licence: str,
     filters: Sequence[str],
     process: Sequence[str],
+    never_checked: Sequence[str],
     episodes: int,
     left_out: Mapping[str, int],
     audit: Audit | None,
@@ -95,7 +96,8 @@ def card(
 ) -> str:
     """The text of ``README.md``: a header that ``datasets`` reads, and a page for people.
 
-    ``process`` are the checks that had to be kept, ``episodes`` those that are in the files.
+    ``process`` are the checks that had to be kept, ``never_checked`` those of them that no episode has; so many
+    ``episodes`` are in the files.
     """
     files = [{"split": split, "path": PLACES[file].format(split)} for split in splits]
     head = {
@@ -115,6 +117,7 @@ def card(
         licence=licence,
         filters=filters,
         process=process,
+        never_checked=never_checked,
         every_check=set(process) == set(CHECKS),
         episodes=episodes,
         left_out=left_out,

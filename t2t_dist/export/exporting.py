@@ -300,6 +300,7 @@ def _described(
         licence=options.licence or licence_of(configs),
         filters=_in_words(options.filters),
         process=options.filters.process or (),
+        never_checked=[name for name in options.filters.process or () if name not in scan.checked],
         episodes=len(picks),
         left_out=scan.reasons,
         audit=audit,

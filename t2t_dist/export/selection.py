@@ -116,11 +116,12 @@ class Pick(NamedTuple):
 
 @dataclass
 class Scan:
-    """The candidates of all runs, and how many episodes were left out, by reason."""
+    """The candidates of all runs, how many episodes were left out, by reason, and the process checks that any has."""
 
     found: list[EpisodeCandidate] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     seen: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -161,6 +162,7 @@ class Scan:
                 self.left_out[why] += 1
                 continue
             self.seen.add(row["episode_id"])
+            self.checked |= {name for name, kept in (row["process"] or {}).items() if kept is not None}
             about = tasks[row["task_id"]] | entities.of_calls(turns.arguments(place))
             self.found.append(
                 EpisodeCandidate(

@@ -251,7 +251,14 @@ def test_episodes_whose_process_was_not_checked_are_left_out_and_counted(shop: M
     write_run(tmp_path / "some", [*rows_of(tasks), *rows], domain="retail")
     found = made(str(tmp_path / "some"), tmp_path / "a", "sft")
     assert (sum(found.splits.values()), found.left_out) == (len(rows) - 2, {"no process checks stored": 2})
-    assert "| 2 | no process checks stored |" in (tmp_path / "a" / "README.md").read_text()
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "| 2 | no process checks stored |" in card
+    assert "applied to none of them" not in card
+    for _, row in rows[2:]:
+        row["process"]["own_data_only"] = None
+    write_run(tmp_path / "older", [*rows_of(tasks), *rows], domain="retail")
+    made(str(tmp_path / "older"), tmp_path / "c", "sft")
+    assert "\nown_data_only applied to none of them, or was not checked" in (tmp_path / "c" / "README.md").read_text()
     write_run(tmp_path / "none", [*rows_of(tasks[:2]), *rows[:2]], domain="retail")
     with pytest.raises(InputError, match=r"2 no process checks stored \(--process none takes them\)"):
         made(str(tmp_path / "none"), tmp_path / "b", "sft")
