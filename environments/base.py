@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from .files import read_text
 from .language import Language, Said, load_language
-from .rules import Clause, Rule, clauses
+from .rules import Clause, Order, Rule, clauses
 from .splits import own
 from .state import Base, Record, World
 from .tools import AGENT, USER, Call, Kind, Tool, ToolResult, ToolSet
@@ -42,6 +42,7 @@ class Domain:
         summary: one line for ``t2t domains``.
         tool_list: tools, made by decorator (``t2t_dist.environments.tools.tool``).
         rule_list: rules in code, made by decorator (``t2t_dist.environments.rules.rule``).
+        order_list: the policy on the order of calls (``Before``, ``Afterwards``, ``OneAtATime`` of the same module).
         workflow_list: errands of several calls, made by decorator (``t2t_dist.environments.workflows.workflow``).
         customer_type: name of the domain type that identifies a customer (``UserId``).
         transfer_tool: name of the tool that transfers to a human agent, or ``""``.
@@ -54,6 +55,7 @@ class Domain:
     summary: ClassVar[str] = ""
     tool_list: ClassVar[Sequence[Tool]] = ()
     rule_list: ClassVar[Sequence[Rule]] = ()
+    order_list: ClassVar[Sequence[Order]] = ()
     workflow_list: ClassVar[Sequence[Workflow]] = ()
     customer_type: ClassVar[str] = "UserId"
     transfer_tool: ClassVar[str] = ""

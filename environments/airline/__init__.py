@@ -15,6 +15,7 @@ from ..state import Base, Record, World
 from ..tools import Call
 from . import conditions as when
 from . import database, network
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
 
@@ -37,6 +38,7 @@ class Airline(Domain):
     summary: ClassVar[str] = "an airline: bookings, changes, cancellations, bags, compensation"
     tool_list = TOOLS
     rule_list = RULES
+    order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent

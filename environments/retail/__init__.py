@@ -15,6 +15,7 @@ from ..state import Base, Record, World
 from ..tools import Call
 from . import database
 from .conditions import common
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
 
@@ -33,6 +34,7 @@ class Retail(Domain):
     summary: ClassVar[str] = "an online shop: orders, returns, exchanges, payments, addresses"
     tool_list = TOOLS
     rule_list = RULES
+    order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent

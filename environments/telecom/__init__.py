@@ -14,6 +14,7 @@ from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
 from . import database
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
 from .workflows import WORKFLOWS
@@ -35,6 +36,7 @@ class Telecom(Domain):
     summary: ClassVar[str] = "a mobile provider: lines, plans, data, roaming, bills, and the customer's own phone"
     tool_list = TOOLS
     rule_list = RULES
+    order_list = ORDER
     workflow_list = WORKFLOWS
     customer_type: ClassVar[str] = "CustomerId"
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"

@@ -133,7 +133,7 @@ def _check_grader(
         "db": True,
         "forbidden": forbidden,
         "required": bool(required),
-        "refused": forbidden and not required,
+        "refused": rule is not None and not required,
         "communicate": bool(grader.communicate),
     }
     basis = {part for part, counts in parts.items() if counts}
