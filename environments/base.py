@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from .files import read_text
 from .language import Language, Said, load_language
-from .rules import Clause, Rule, clauses
+from .rules import Clause, Order, Rule, clauses
 from .splits import own
 from .state import Base, Record, World
 from .tidy import spoken_dates
@@ -43,6 +43,7 @@ class Domain:
         summary: one line for ``t2t domains``.
         tool_list: tools, made by decorator (``t2t_dist.environments.tools.tool``).
         rule_list: rules in code, made by decorator (``t2t_dist.environments.rules.rule``).
+        order_list: the policy on the order of calls (``Before``, ``Afterwards``, ``OneAtATime`` of the same module).
         workflow_list: errands of several calls, made by decorator (``t2t_dist.environments.workflows.workflow``).
         errand_weights: by errand, how often it is explored, beside the others (1.0): less for one that is possible for
             everybody.
@@ -61,6 +62,7 @@ class Domain:
     summary: ClassVar[str] = ""
     tool_list: ClassVar[Sequence[Tool]] = ()
     rule_list: ClassVar[Sequence[Rule]] = ()
+    order_list: ClassVar[Sequence[Order]] = ()
     workflow_list: ClassVar[Sequence[Workflow]] = ()
     errand_weights: ClassVar[Mapping[str, float]] = {}
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = {}

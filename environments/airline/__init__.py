@@ -15,6 +15,7 @@ from ..state import Base, Record, World
 from ..tools import Call
 from . import beforehand, database, network
 from . import conditions as when
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
 from .wishes import INSTEAD, WEIGHTS
@@ -41,6 +42,7 @@ class Airline(Domain):
     errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
     spoken_types: ClassVar[frozenset[str]] = frozenset({"Origin", "Destination", "TravelDate"})
+    order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent

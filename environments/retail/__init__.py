@@ -15,6 +15,7 @@ from ..state import Base, Record, World
 from ..tools import Call
 from . import beforehand, database
 from .conditions import common
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
 from .wishes import INSTEAD, WEIGHTS
@@ -36,6 +37,7 @@ class Retail(Domain):
     rule_list = RULES
     errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
+    order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent

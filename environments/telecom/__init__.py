@@ -14,6 +14,7 @@ from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
 from . import beforehand, database
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
 from .wishes import INSTEAD, WEIGHTS
@@ -36,6 +37,7 @@ class Telecom(Domain):
     summary: ClassVar[str] = "a mobile provider: lines, plans, data, roaming, bills, and the customer's own phone"
     tool_list = TOOLS
     rule_list = RULES
+    order_list = ORDER
     workflow_list = WORKFLOWS
     errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD

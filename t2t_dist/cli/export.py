@@ -29,7 +29,14 @@ app = typer.Typer()
 #: As the export room has them (a test compares); it loads Arrow, which help must not.
 FORMATS = ("sft", "rl", "preference", "hf", "tau2", "tau2-results")
 STYLES, FILES = ("openai", "hf"), ("jsonl", "parquet")
-CHECKS = ("authenticated_first", "confirmed_before_write", "one_call_at_a_time", "own_data_only", "trigger_first")
+CHECKS = (
+    "authenticated_first",
+    "confirmed_before_write",
+    "one_call_at_a_time",
+    "own_data_only",
+    "trigger_first",
+    "policy_order",
+)
 
 
 @app.command(rich_help_panel=MAKE)

@@ -55,6 +55,7 @@ CODES: dict[str, str] = {
     "fact_not_said": "did not say what the customer wanted to know",
     "not_authenticated": "acted before identifying the customer, or looked into another customer's data",
     "no_confirmation": "did not ask for confirmation before a write",
+    "wrong_order": "made calls in another order than the policy wants",
     "asked_given": "asked for what the customer had already said",
     "other": "ended in the wrong state, and no other cause explains it",
 }
@@ -381,6 +382,8 @@ class _Case:
             yield Finding("not_authenticated", "looked into another customer's data", None, counts)
         if process.get("confirmed_before_write") is False:
             yield Finding("no_confirmation", "wrote without a yes", None, counts)
+        for rule, call in self.replay.out_of_order[:1]:
+            yield Finding("wrong_order", f"{_call(call.name, call.arguments)}: R{rule}", None, counts)
         if ROLE_SWAP in self.flags:
             yield Finding("simulator_fault", "the customer spoke as the agent")
 

@@ -55,6 +55,7 @@ class Replay:
         heard: those that the customer gets.
         world: the final world.
         process: process check -> whether it was kept.
+        out_of_order: the rules about the order of calls that were broken, each with the call that broke it.
         detail: how the replay departed from the transcript; ``None`` if it did not.
     """
 
@@ -63,6 +64,7 @@ class Replay:
     heard: list[str]
     world: World
     process: dict[str, bool]
+    out_of_order: list[tuple[int, Call]]
     detail: str | None = None
 
     @property
@@ -110,8 +112,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             # By place, not by id: engines may use an id again in a later turn.
             if result.content != answers[number].content and detail is None:
                 detail = f"{call.name} answered differently when it was made again"
-            if side == AGENT:
-                checks.call(call.name, result, before)
+            checks.call(call.name, result, before)
             valid = result.arguments is not None
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
@@ -122,7 +123,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
                     place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned, breaks
                 )
             )
-    return Replay(calls, said, heard, world, checks.result(), detail)
+    return Replay(calls, said, heard, world, checks.result(), checks.out_of_order(), detail)
 
 
 def cited_rule(domain: Domain, task: Task) -> Rule | None:

@@ -56,6 +56,7 @@ def test_a_perfect_agent_passes_every_check(made: Made) -> None:
         found = process(made.domain, task, gone_well(made.domain, task))
         assert set(found.values()) == {True}
         assert ("trigger_first" in found) == (task.intent == "changing")
+        assert ("policy_order" in found) == bool(made.domain.order_list)
 
 
 def test_nothing_done_is_nothing_done_wrong(library: Domain, task: Task) -> None:
@@ -251,6 +252,23 @@ def test_a_yes_to_a_does_not_count_for_b(built_in: Made) -> None:
     assert sum(wrong) <= 0.1 * len(wrong)
     assert all(right)
     assert len(right) > 8
+
+
+# -- the policy's order ------------------------------------------------------------------------------------------------
+def test_a_perfect_agent_keeps_the_order_and_one_that_never_looks_does_not(built_in: Made) -> None:
+    domain, broken = built_in.domain, 0
+    for task in built_in.verified("general"):
+        talk, blind = gone_well(domain, task), Transcript(domain)
+        assert process(domain, task, talk)["policy_order"]
+        for call in task.grader.gold:
+            if call.kind == "write":
+                blind.agent("Please do this.").call(call.name, call.arguments, seat=call.requestor or "agent")
+        broken += not process(domain, task, blind)["policy_order"]
+    assert broken > 4
+
+
+def test_a_domain_that_declares_no_order_has_no_such_check(library: Domain, task: Task) -> None:
+    assert "policy_order" not in process(library, task, Transcript(library))
 
 
 # -- one call at a time ------------------------------------------------------------------------------------------------

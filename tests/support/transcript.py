@@ -80,6 +80,8 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
     talk, change = Transcript(domain), task.user.change
     talk.user(task.user.goals[0].request).agent("Who are you, please?").user(task.user.identity[0].answer)
     for call in task.grader.gold:
+        if call.requestor is not None:
+            talk.agent("Please take the next step on your phone.")
         if call.kind != "write" or call.requestor is not None:
             assert not talk.call(call.name, call.arguments, seat=call.requestor or "agent").error
             continue

@@ -77,6 +77,8 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
         ),
         ("Twice", "rules cite the policy", "R3 stands in code twice, first at "),
         ("NoSuchTool", "rules cite the policy", "constrains 'sell_hold', which is no tool; correct the name"),
+        ("LooksWithNothing", "rules cite the policy", "names 'look_at_hold', which is no tool; correct the name"),
+        ("OrdersNothing", "rules cite the policy", "Before of R98 cites a rule that policy.md does not have"),
         ("NotAbsent", "rules cite the policy", "says there is no tool 'cancel_hold', but there is"),
         (
             "AnotherDatabaseEveryTime",
