@@ -168,7 +168,11 @@ CASES: dict[Callable[[str], bool | None], tuple[list[str], list[str], list[str]]
             "If you like, I'll put you through to a colleague.",
             "My colleague transferred you to me.",
         ],
-        ["I'll transfer you to a colleague now.", "Next in the queue: a live agent."],
+        [
+            "I'll transfer you to a colleague now.",
+            "So I'll hand you over to a colleague.",
+            "Next in the queue: a live agent.",
+        ],
     ),
     speech.announces_hand_over: (
         [

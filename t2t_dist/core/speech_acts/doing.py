@@ -32,6 +32,7 @@ _NEGATED = a_word_of(
 # -- done -------------------------------------------------------------------------------------------------------------
 _I_HAVE = any_of(
     rf"(?:i|we) have {_ADVERB}(?:gone(?:~\w+)? (?:ahead|in) and {_ADVERB}|managed to )?{_CHANGED}{_IDLE}",
+    rf"(?:i|we) have {_ADVERB}(?:allowed|forbidden|insured)\b",
     rf"(?:i|we) went(?:~\w+)? ahead and {_ADVERB}{_DID}",
 )
 _I_JUST = any_of(
@@ -56,8 +57,8 @@ _OPENING = (
 )
 _DONE = any_of(
     rf"^\W*(?:{_OPENING} ?)*+(?:done|sorted|taken care of|all set|completed?|good to go)\b(?! (?:with|by you))",
-    r"(?:is|are|has been|have been) (?:now |all )?(?:taken care of|all done|complete|completed|carried out|dealt with"
-    r"|put through|sorted)\b",
+    r"(?:is|are|has been|have been) (?:now |all )?(?:taken care of|all done|all set|complete|completed|carried out"
+    r"|dealt with|put through|sorted)\b",
     r"went (?:right |straight )?through\b(?! (?:twice|on (?:the )?\d))|has gone (?:through|in)\b|done and dusted\b"
     r"|without a hitch\b",
     r"(?:is|was|has been) (?:a success|successful)\b|(?<!that it )(?<!then it )is done\b|^(?:and )?it worked\b",

@@ -60,7 +60,7 @@ _NEVER = (
 )
 _NO_CUSTOMER = r"parcel|payment|money|amount|funds|to me|to transfer"
 _NOT_NOW = a_word_of(
-    _NEVER, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|earlier|consider|(?:will|going to) (?!now)"
+    _NEVER, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|earlier|consider|(?:will|going to)(?! now)"
 )
 _NOT_AT_ALL = a_word_of(_NEVER, _NO_CUSTOMER, "was|were")
 _I_WILL_NOW = any_of(r"i (?:will|am going to|shall)\b.*\bnow\b")

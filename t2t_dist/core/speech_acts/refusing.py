@@ -55,7 +55,8 @@ _DECLINES = any_of(
     r"(?:i|we) (?:\w+ )?(?:must|have to|need to|will have to|will|am going to have to|would have to|am obliged to"
     r"|am forced to)"
     rf" {_ADVERB}{verb('D', 'b')}|(?:i|we) have {_ADVERB}{verb('D', 'n')}",
-    rf"(?:is|are|has been|have been|was|were|been) (?:accordingly |hereby |therefore |thus )?{verb('D', 'n')}",
+    r"(?:is|are|has been|have been|was|were|been) (?:accordingly |hereby |therefore |thus )?"
+    r"(?:declined|refused|rejected|denied|disallowed|dismissed)~D|turned(?:~\w+)? down\b",
 )
 _SAYS_NO = a_word_of(
     r"out of the question|off the table|(?:no|without) exceptions?|(?:hard|firm|clear|flat) no|no from (?:me|us)"
@@ -100,7 +101,7 @@ _NEGATION = a_word_of(
 _REASON = a_word_of(
     r"only(?! (?:once|a few|if|when|after))|solely|sole|exclusively|alone|reserved|limited to|kept for|restricted"
     r"|excluded|the (?:most|maximum|limit|rules?|ceiling)|per (?:customer|person|basket|card|line|stamp)|one \w+ per"
-    r"|need an?|must|has to|have to",
+    r"|need an?|must|has to|forbidden|prohibited",
     r"closed|closes|sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|ended|ends|ending (?:on|at)"
     r"|used up|taken|occupied|destroyed|stopped|passed|past|behind us|ran until|(?:is|are) (?:out|full|off|gone)"
     r"|has gone|gone|deadline|too (?!much trouble)\w+",
@@ -141,7 +142,7 @@ def _refuses(clause: Clause) -> Sign:
         (negated and (_I_MAY_NOT.search(plain) or _MAY_NOT_BE.search(plain) or _NOT_GIVEN.search(plain)))
         or _SAYS_NO.search(plain)
         or _PERMITS_NOT.search(tags)
-        or ("D" in tags and _DECLINES.search(tags))
+        or (("D" in tags or "down" in plain) and _DECLINES.search(tags))
     ):
         return False if _CONDITION.search(plain) else None if _IF.search(plain) else True
     return None if _NEGATION.search(plain) and _NEGATION.search(_HARMLESS.sub(" ", plain)) else False
