@@ -7,7 +7,7 @@ which are final with the template writer; a model's words replace them and have 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from t2t_dist.core.schema import Change, Fact, Goal, UserSide
 from t2t_dist.environments.base import Domain, joined
@@ -38,17 +38,10 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
     """The customer's side of a task, in template words. ``typos``: share of the words of requests that are mistyped."""
     for _ in range(_DRAWS):
         user = _drawn(domain, structure, customer, rng, typos)
-        if check_words(user) is None and not any(clash(text) for text in _spoken(user)):
+        composed = [goal.request for goal in user.goals] + ([user.change.request] if user.change else [])
+        if check_words(user) is None and not any(map(clash, composed)):
             break
     return user
-
-
-def _spoken(user: UserSide) -> Iterator[str]:
-    """What the customer will say."""
-    for goal in user.goals:
-        yield from (goal.request, *goal.questions, *(fact.answer for fact in goal.facts))
-    if user.change is not None:
-        yield user.change.request
 
 
 def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Random, typos: float) -> UserSide:
