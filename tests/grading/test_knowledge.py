@@ -7,17 +7,21 @@ import random
 import re
 from collections.abc import Iterator
 
+import orjson
 import pytest
 
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Task, Turn
+from t2t_dist.core.text_match import normalised
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.knowledge import told_figures, unseen_figures
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
+from t2t_dist.synthesis.intents.grader_side import errands_in
 from tests.support.made import Made
 from tests.support.transcript import Transcript
 
@@ -51,6 +55,49 @@ def test_the_expert_gets_full_marks_and_keeps_to_the_process(
     for task, rollout in episodes:
         outcome = grade(built_in.domain, task, rollout.turns, rollout.termination.value)
         assert (outcome.reward, all(outcome.process.values())) == (1.0, True), (task.task_id, outcome)
+
+
+def asked_first_and_later(domain: Domain, task: Task) -> tuple[int, Call, Call, list[str]] | None:
+    """Of a task that is settled by and by: its goal, the call as it is known at first and as it is known later, and
+    what the customer says in between."""
+    certificate, change = task.certificate, task.user.change
+    if certificate is None or certificate.goal is None:
+        return None
+    later = next(call for call in errands_in(task.grader) if call.goal == certificate.goal)
+    if change is not None and certificate.first_call is not None:
+        first = Call(certificate.first_call.name, certificate.first_call.arguments)
+        return certificate.goal, first, Call(later.name, later.arguments), [change.request]
+    said = {slot: value for slot, value in later.arguments.items() if slot not in certificate.withheld}
+    facts = [fact for fact in task.user.goals[certificate.goal].facts if fact.slot in certificate.withheld]
+    return certificate.goal, Call(later.name, said), Call(later.name, later.arguments), [fact.answer for fact in facts]
+
+
+def test_nothing_is_looked_up_for_what_was_not_said_yet(built_in: Made, episodes: list[tuple[Task, Rollout]]) -> None:
+    domain, looked_up = built_in.domain, 0
+    for task, rollout in episodes:
+        found = asked_first_and_later(domain, task) if task.intent in ("ambiguous", "changing") else None
+        if found is None:
+            continue
+        goal, first, later, says = found
+        world, before = domain.world(), []
+        for errand in errands_in(task.grader):
+            if errand.goal < goal:
+                earlier = Call(errand.name, errand.arguments)
+                before += domain.look_ups(world, earlier, task.customer) or []
+                domain.carry_out(world, earlier)
+        before += domain.look_ups(world, first, task.customer) or []
+        after = [call for call in domain.look_ups(world, later, task.customer) or [] if call not in before]
+        heard = min(
+            place
+            for place, turn in enumerate(rollout.turns)
+            if turn.role == "user" and any(normalised(say) in normalised(turn.content or "") for say in says)
+        )
+        for place, turn in enumerate(rollout.turns):
+            for made in turn.tool_calls:
+                if Call(made.name, orjson.loads(made.arguments)) in after:
+                    looked_up += 1
+                    assert place > heard, (task.task_id, made)
+    assert looked_up >= 10
 
 
 def amounts_said(turns: list[Turn]) -> Iterator[tuple[int, str]]:

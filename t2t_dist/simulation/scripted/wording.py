@@ -166,7 +166,7 @@ class Wording:
         customer = f"The customer, {called}," if called else "The customer"
         text = self.phrases.say("summary", customer=customer, name=name, details=details, reason=self.reason)
         names = [self.words(call.name).name for call in done]
-        return text + (f" Done so far: {joined(names)}." if names else "")
+        return text + (f" Dealt with so far: {joined(names)}." if names else "")
 
 
 def result_of(call: GoldCall) -> dict[str, Any]:
