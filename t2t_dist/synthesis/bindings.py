@@ -92,6 +92,8 @@ class Binder:
 
     ``extra`` gives further values by argument name, such as what the customer states.
     ``accept(slot, value, arguments so far)`` prunes as soon as an argument is bound.
+    ``everywhere``: a value that stands in several records is tried with each of them (every trip from Boston, not one);
+    calls may then come up twice.
     """
 
     def __init__(
@@ -103,8 +105,9 @@ class Binder:
         accept: Accept | None = None,
         rng: random.Random | None = None,
         sizes: dict[str, int] | None = None,
+        everywhere: bool = False,
     ) -> None:
-        self.tool, self.seen, self.extra = tool, seen, extra or {}
+        self.tool, self.seen, self.extra, self.everywhere = tool, seen, extra or {}, everywhere
         self.accept, self.rng, self.sizes = accept, rng, sizes or {}
 
     def calls(self) -> Iterator[dict[str, Any]]:
@@ -165,15 +168,17 @@ class Binder:
         if best < 0:
             return []
         return [
-            (value, self._context(contexts, bound))
+            (value, context)
             for value, contexts, rank in ranked
             if rank >= (1 if best > 0 else 0)
+            for context in self._contexts(type_name, contexts, bound, rank)
         ]
 
-    @staticmethod
-    def _context(contexts: Sequence[Context], bound: Context) -> Context:
-        """The context that agrees best with what is bound: what choosing the value implies."""
-        return max(contexts, key=lambda context: len(context & bound))
+    def _contexts(self, type_name: str, contexts: Sequence[Context], bound: Context, rank: int) -> Sequence[Context]:
+        """The context that agrees best with what is bound: what choosing the value implies. Or all that do."""
+        if not self.everywhere:
+            return [max(contexts, key=lambda context: len(context & bound))]
+        return [context for context in contexts if _rank(type_name, [context], bound) == rank]
 
     def _lists(
         self, slot: str, type_name: str, arguments: dict[str, Any], bound: Context
@@ -254,7 +259,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             specs = tool.parameters
             if any(spec.kind != "scalar" for spec in specs.values()):
                 continue
-            for arguments in list(Binder(tool, seen).calls()):
+            for arguments in list(Binder(tool, seen, everywhere=len(specs) > 1).calls()):
                 if len(made) >= limit:
                     return made
                 if is_new(tool, arguments) and not _says_nothing_new(tool, arguments, seen, graph.listing):
@@ -281,8 +286,9 @@ def dependencies(
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
     A target rests on a call whose result held one of its arguments' values (but for those that customers say), on the
-    look-up of each record it names, and on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
-    that holds most of the arguments, else the first: two reservations with one airport need not both be read.
+    look-up of each record it names, and on what those rest on in turn. Of several calls that held a value, one that is
+    needed anyway is chosen, else the one that holds most of the arguments, else the first: two reservations with one
+    airport need not both be read.
     """
     graph = graph_of(domain)
     needed: set[int] = set()

@@ -78,7 +78,7 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
 def _request(
     domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random, rough: Mapping[str, str] = {}
 ) -> str:
-    """The request in one sentence: stated slots as they are said, withheld ones left vague, or said in the ``rough``."""
+    """The request in one sentence: stated slots as they are said, withheld ones in the ``rough``, or left vague."""
     words = domain.language.tool(call.name)
     stated = {fact.slot: fact.text for fact in facts if fact.stated and fact.says}
     phrases = Blanks(domain.language.plainly(call.name, stated, "my"))
