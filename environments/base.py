@@ -49,7 +49,7 @@ class Domain:
             everybody.
         instead: for an errand, by what else a customer may want in its place, a sentence that says why. Empty: anything
             about the same thing.
-        spoken_types: domain types of values that a customer says themselves, such as where they want to go: a gold needs
+        spoken_types: domain types of values that customers say themselves, such as where they want to go: a gold needs
             no look-up for them.
         customer_type: name of the domain type that identifies a customer (``UserId``).
         transfer_tool: name of the tool that transfers to a human agent, or ``""``.
@@ -117,8 +117,8 @@ class Domain:
         the tool ``calculate``; empty where nothing is to be calculated."""
         return ""
     def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
-        """Whether what the customer knows or wants speaks against having ``first`` done so that ``wanted``, which a rule
-        forbids, becomes possible: it would take a reason that is not theirs, say."""
+        """Whether what the customer knows or wants speaks against having ``first`` done so that ``wanted``, which a
+        rule forbids, becomes possible: it would take a reason that is not theirs, say."""
         return False
 
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:

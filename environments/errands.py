@@ -19,7 +19,7 @@ def is_valid_errand(domain: Domain, world: World, errand: Call, customer: str) -
 
 
 def after_valid(domain: Domain, world: World, errand: Call, customer: str) -> World | None:
-    """A fork of the world on which the errand was carried out; ``None`` if it is not valid (:func:`is_valid_errand`)."""
+    """A fork of the world on which the errand was carried out; ``None`` if it is not valid, see above."""
     fork, changed = world.fork(), False
     for step in domain.steps(fork, errand):
         if domain.breaches(fork, step, customer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import count, islice
 from random import Random
-from typing import Annotated, NamedTuple, NewType
+from typing import Annotated, NamedTuple, NewType, cast
 
 from faker import Faker
 from pydantic import AfterValidator
@@ -49,7 +49,7 @@ def normal_address(address: Address) -> Address:
         tidy["address2"] = f"{_UNITS[found[1].lower()]} {found[2].upper()}"
     if tidy["country"].lower().replace(".", "") in _USA:
         tidy["country"], tidy["state"] = "USA", tidy["state"].upper()
-    return Address(**tidy)  # type: ignore[typeddict-item]
+    return cast(Address, tidy)
 
 
 def normal_email(email: str) -> str:

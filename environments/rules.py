@@ -83,7 +83,7 @@ def rule(
 ) -> Callable[[Check], Rule]:
     """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools.
 
-    ``weight``: how often it is drawn for infeasible tasks, beside the others; more for one that few customers can break.
+    ``weight``: how often it is drawn for infeasible tasks, beside the others; more where few customers can break it.
     """
     return lambda check: Rule(number, tools, enforced, handling, check, weight)
 

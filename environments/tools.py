@@ -191,7 +191,7 @@ class Tool:
 
 
 def _normalisers(hint: Any) -> list[Callable[[Any], Any]]:
-    """The functions that an annotation gives for a value that is valid: ``Annotated[Address, AfterValidator(tidy)]``."""
+    """The functions that an annotation gives for a valid value: ``Annotated[Address, AfterValidator(tidy)]``."""
     if get_origin(hint) is not Annotated:
         return []
     return [cast(Callable[[Any], Any], note.func) for note in get_args(hint)[1:] if isinstance(note, AfterValidator)]

@@ -65,7 +65,7 @@ class PassengerDetails(TypedDict):
 
 
 def _normal_details(details: PassengerDetails) -> PassengerDetails:
-    first, last = (" ".join(details[name].split()) for name in ("first_name", "last_name"))  # type: ignore[literal-required]
+    first, last = (" ".join(details[name].split()) for name in ("first_name", "last_name"))
     try:
         born = date.fromisoformat(details["birth_date"].strip())
     except ValueError:
@@ -189,7 +189,8 @@ class Itinerary(TypedDict):
 
 
 class FlightState(TypedDict):
-    """How a flight stands: scheduled, delayed, departed, arrived or cancelled."""
+    """How a flight stands: scheduled, delayed, departed, arrived or cancelled; its prices for one passenger, and its
+    seats."""
 
     flight_id: FlightId
     origin: str
@@ -198,6 +199,8 @@ class FlightState(TypedDict):
     arrives: str
     status: FlightStatus
     delay_minutes: int
+    prices: Prices
+    seats: Seats
 
 
 class BookingReceipt(TypedDict):

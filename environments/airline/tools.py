@@ -53,8 +53,8 @@ from .rules import RULES
 
 # -- moving money and seats --------------------------------------------------------------------------------------------
 def _move_money(world: World, reservation: Record, amount: float, payment_method_id: str) -> None:
-    """Charge (positive) or refund (negative) on a reservation being edited; a charge is off the balance at once. A refund
-    is under way for days, so that nobody can spend it now."""
+    """Charge (positive) or refund (negative) on a reservation being edited. A charge is off the balance at once; a
+    refund is under way for days, so that nobody can spend it now."""
     if amount == 0:
         return
     kind = "payment" if amount > 0 else "refund"

@@ -86,7 +86,7 @@ def _within_rules(world: World, order: Record) -> bool:
     )
 
 
-@rule(2, *_ON_ORDERS, "modify_user_address", enforced=Enforced.BY_POLICY)
+@rule(2, *_ON_ORDERS, "modify_user_address", enforced=Enforced.BY_POLICY, weight=0.7)
 def own_data_only(world: World, call: Call, customer: str) -> str | None:
     if call.name == "modify_user_address":
         return None if call.arguments.get("user_id") == customer else "that account belongs to somebody else"
@@ -134,7 +134,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _cancel(order, reason)
 
 
-@rule(7, "cancel_pending_order", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+@rule(7, "cancel_pending_order", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER, weight=2.5)
 def supervisor_above_limit(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.under_supervised_total(order) if order else None
@@ -148,7 +148,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _cancel(order, reason)
 
 
-@rule(8, "modify_pending_order_items")
+@rule(8, "modify_pending_order_items", weight=1.5)
 def modify_while_pending_and_once(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.is_untouched(order, "modified") if order else None
@@ -162,7 +162,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _swap("modify_pending_order_items", order, item, variant["item_id"], when.paid_with(order))
 
 
-@rule(9, *_SWAPS)
+@rule(9, *_SWAPS, weight=0.8)
 def same_product_in_stock(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     items = when.items_of(order, call.arguments.get("item_ids", ())) if order else None
@@ -181,7 +181,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _swap(str(tool), order, item, variant["item_id"], when.paid_with(order))
 
 
-@rule(10, *_SWAPS)
+@rule(10, *_SWAPS, weight=5)
 def difference_is_covered(world: World, call: Call, customer: str) -> str | None:
     order, method = _order(world, call), str(call.arguments.get("payment_method_id"))
     items = when.items_of(order, call.arguments.get("item_ids", ())) if order else None
@@ -210,7 +210,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _swap(str(tool), order, item, variant["item_id"], cards[0])
 
 
-@rule(11, "modify_pending_order_payment")
+@rule(11, "modify_pending_order_payment", weight=0.7)
 def other_method_that_covers(world: World, call: Call, customer: str) -> str | None:
     order, method = _order(world, call), str(call.arguments.get("payment_method_id"))
     user = world.get("users", order["user_id"]) if order else None
@@ -234,7 +234,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield Call("modify_pending_order_payment", arguments)
 
 
-@rule(12, "modify_pending_order_address")
+@rule(12, "modify_pending_order_address", weight=1.4)
 def address_while_pending(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.is_pending(order, "its address changed") if order else None
@@ -251,7 +251,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield Call("modify_pending_order_address", {"order_id": order["order_id"], "address": address})
 
 
-@rule(13, *_ADDRESSES, enforced=Enforced.BY_POLICY)
+@rule(13, *_ADDRESSES, enforced=Enforced.BY_POLICY, weight=0.6)
 def domestic_addresses(world: World, call: Call, customer: str) -> str | None:
     address = call.arguments.get("address")
     return when.is_domestic(address) if isinstance(address, dict) else None
@@ -272,7 +272,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield Call("modify_pending_order_address", {"order_id": order["order_id"], "address": address})
 
 
-@rule(14, *_SENDS_BACK)
+@rule(14, *_SENDS_BACK, weight=1.2)
 def send_back_what_was_delivered(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     doing = "returned" if call.name.startswith("return") else "exchanged"
@@ -288,7 +288,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield from islice(_exchange(world, order, order["items"]), 6)
 
 
-@rule(15, *_SENDS_BACK, enforced=Enforced.BY_POLICY)
+@rule(15, *_SENDS_BACK, enforced=Enforced.BY_POLICY, weight=1.6)
 def within_thirty_days(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.within_window(world, order) if order else None
@@ -304,7 +304,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield from islice(_exchange(world, order, items), 6)
 
 
-@rule(16, *_SENDS_BACK, enforced=Enforced.BY_POLICY)
+@rule(16, *_SENDS_BACK, enforced=Enforced.BY_POLICY, weight=1.6)
 def final_sales_stay(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     items = when.items_of(order, call.arguments.get("item_ids", ())) if order else None
@@ -321,7 +321,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield from islice(_exchange(world, order, items), 6)
 
 
-@rule(17, "return_delivered_order_items")
+@rule(17, "return_delivered_order_items", weight=2.5)
 def refund_where_it_came_from(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     user = world.get("users", order["user_id"]) if order else None
@@ -340,7 +340,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                     yield _send_back(order, item, method["payment_method_id"])
 
 
-@rule(18, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER)
+@rule(18, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER, weight=0.4)
 def no_tool_for_it(world: World, call: Call, customer: str) -> str | None:
     return "it needs rights that I don't have"
 

@@ -38,8 +38,8 @@ from .rules import RULES
 
 # -- moving money and stock --------------------------------------------------------------------------------------------
 def _move_money(world: World, order: Record, amount: float, payment_method_id: str) -> None:
-    """Charge (positive) or refund (negative) on an order being edited; a charge is off a gift card at once. A refund is
-    under way for days, to a gift card as well, so that nobody can spend it now."""
+    """Charge (positive) or refund (negative) on an order being edited. A charge is off a gift card at once; a refund is
+    under way for days, so that nobody can spend it now."""
     if amount == 0:
         return
     kind = "payment" if amount > 0 else "refund"

@@ -83,8 +83,8 @@ DUE = ("2026-03-16", "2026-02-16", "2026-01-16", "2025-12-16", "2025-11-16", "20
 def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[str, Any]]], str]:
     """The provider's tables and its time now.
 
-    ``scale`` multiplies the 500 customers; there are three to six lines and as many bills for each. The same seed and scale
-    give the same bytes in any process, in the same order (as long as faker's lists of names are the same).
+    ``scale`` multiplies the 500 customers; there are three to six lines and as many bills for each. The same seed and
+    scale give the same bytes in any process, in the same order (as long as faker's lists of names are the same).
 
     Returns:
         ``{"customers" | "lines" | "plans" | "bills" | "phones": {id: record}}``, records as in :mod:`.records`; and

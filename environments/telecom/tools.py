@@ -117,7 +117,8 @@ def refuel_data(world: World, phone_number: PhoneNumber, gigabytes: Gigabytes) -
 
 @tool(WRITE)
 def enable_roaming(world: World, phone_number: PhoneNumber) -> RoamingReceipt:
-    """Allow roaming on an active line, 14 days after it was last resumed or later. The customer has to switch data roaming on, and restart the phone, as well.
+    """Allow roaming on an active line, if it was not resumed within the last 14 days. The customer has to switch data
+    roaming on, and restart the phone, as well.
 
     Get an explicit yes first.
 

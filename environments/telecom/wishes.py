@@ -24,7 +24,7 @@ WEIGHTS = {
 _OTHER_PHONE = "I took the wrong phone; it's the other one."
 _OTHER_LINE = "I gave you the wrong number."
 
-#: For an errand, what a customer may want instead, and why. Nothing that takes a phone which they have just said is lost.
+#: For an errand, what a customer may want instead, and why. Nobody operates a phone that they have just called lost.
 INSTEAD = {
     "suspend_line": {
         "suspend_line": _OTHER_LINE,

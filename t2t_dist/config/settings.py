@@ -7,7 +7,7 @@ may differ when it is resumed. Descriptions are help texts.
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -194,6 +194,10 @@ class FaultsConfig(Section):
         return any((self.retry, self.switch, self.impossible, self.late))
 
 
+#: A weight beside others, which are 1.
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
 class Config(Section):
     """The whole configuration of a run."""
 
@@ -216,6 +220,11 @@ class Config(Section):
     adaptive: AdaptiveConfig = AdaptiveConfig()
     source: str | None = Field(None, description="run directory to take tasks or trajectories from")
     limit: int | None = Field(None, ge=1, description="how many of them to take; default: all")
+    errand_weights: dict[str, Weight] = Field(
+        {},
+        description="how often errands (tools that write, or workflows) are explored, relative to the domain's own"
+        " weights: {cancel_pending_order: 2, modify_user_address: 0}; default: 1 each",
+    )
     feedback: bool = Field(
         False, description="explore more of what gives tasks within verify.band; runs are then not reproducible"
     )

@@ -58,19 +58,23 @@ class Seen:
     def __contains__(self, item: tuple[str, Any]) -> bool:
         return _hashable(item[1]) in self._by_type.get(item[0], {})
 
-    def related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
+    def related(self, type_name: str, bound: Context, everywhere: bool = False) -> list[tuple[Any, Context]]:
         """Values that agree with what is bound; those with nothing in common with it only if there are no others.
 
-        Each with the context that agrees best: what choosing the value implies.
+        Each with the context that agrees best: what choosing the value implies. ``everywhere``: with each that does.
         """
         ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.values(type_name)]
         best = max((rank for *_, rank in ranked), default=-1)
         if best < 0:
             return []
+        ranked = [item for item in ranked if item[2] >= (1 if best > 0 else 0)]
+        if not everywhere:
+            return [(value, max(contexts, key=lambda one: len(one & bound))) for value, contexts, _ in ranked]
         return [
-            (value, max(contexts, key=lambda context: len(context & bound)))
+            (value, context)
             for value, contexts, rank in ranked
-            if rank >= (1 if best > 0 else 0)
+            for context in contexts
+            if _rank(type_name, [context], bound) == rank
         ]
 
 
@@ -107,6 +111,8 @@ class Binder:
 
     ``extra`` gives further values by argument name, such as what the customer states.
     ``accept(slot, value, arguments so far)`` prunes as soon as an argument is bound.
+    ``everywhere``: a value that stands in several records is tried with each of them (every trip from Boston, not one);
+    calls may then come up twice.
     """
 
     def __init__(
@@ -118,8 +124,9 @@ class Binder:
         accept: Accept | None = None,
         rng: random.Random | None = None,
         sizes: dict[str, int] | None = None,
+        everywhere: bool = False,
     ) -> None:
-        self.tool, self.seen, self.extra = tool, seen, extra or {}
+        self.tool, self.seen, self.extra, self.everywhere = tool, seen, extra or {}, everywhere
         self.accept, self.rng, self.sizes = accept, rng, sizes or {}
 
     def calls(self) -> Iterator[dict[str, Any]]:
@@ -162,7 +169,7 @@ class Binder:
         if spec.kind == "choice":
             found: Iterable[tuple[Any, Context]] = [(choice, frozenset()) for choice in spec.choices]
         elif spec.kind in ("scalar", "struct") and spec.name:  # records of no named type have nothing in common
-            found = self.seen.related(spec.name, bound)
+            found = self.seen.related(spec.name, bound, self.everywhere)
         elif spec.kind == "list" and spec.item.kind == "scalar":
             found = self._lists(slot, spec.item.name, arguments, bound)
         else:
@@ -252,7 +259,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             specs = tool.parameters
             if any(spec.kind != "scalar" for spec in specs.values()):
                 continue
-            for arguments in list(Binder(tool, seen).calls()):
+            for arguments in list(Binder(tool, seen, everywhere=len(specs) > 1).calls()):
                 if len(made) >= limit:
                     return made
                 if is_new(tool, arguments) and not _says_nothing_new(tool, arguments, seen, graph.listing):
@@ -279,8 +286,9 @@ def dependencies(
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
     A target rests on a call whose result held one of its arguments' values (but for those that customers say), on the
-    look-up of each record it names, and on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
-    that holds most of the arguments, else the first: two reservations with one airport need not both be read.
+    look-up of each record it names, and on what those rest on in turn. Of several calls that held a value, one that is
+    needed anyway is chosen, else the one that holds most of the arguments, else the first: two reservations with one
+    airport need not both be read.
     """
     graph = graph_of(domain)
     needed: set[int] = set()

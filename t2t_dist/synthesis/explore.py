@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
@@ -38,6 +40,23 @@ def step_budget(rng: random.Random, most: int = MAX_STEPS) -> int:
 def rules_relied_on(domain: Domain, tool: str) -> list[int]:
     """Numbers of the coded rules that constrain a tool."""
     return [rule.number for rule in domain.rule_list if tool in rule.tools]
+
+
+def check_weights(weights: Mapping[str, float], domain: Domain) -> None:
+    """Raises InputError: a name under ``errand_weights`` is no errand of the domain's, or none is left to explore."""
+    names = [errand.name for errand in domain.errands]
+    for name in weights:
+        if name not in names:
+            near = get_close_matches(name, names, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"its errands are: {', '.join(names)}"
+            raise InputError(f"errand_weights: {domain.name} has no errand '{name}'; {hint}")
+    if names and all(weights.get(name, 1.0) <= 0 for name in names):
+        raise InputError("errand_weights: every errand has the weight 0; leave one of them out")
+
+
+def times(weights: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    """The products of two weights for each errand; 1.0 where one is missing."""
+    return {name: weights.get(name, 1.0) * others.get(name, 1.0) for name in sorted({*weights, *others})}
 
 
 class GraphExplorer:
@@ -71,12 +90,14 @@ class GraphExplorer:
         self._results: list[list[Any]] = []
 
     def _lot(self, errand: Tool | Workflow) -> float:
-        """A random number by which errands are put in order: the greater an errand's weight, the more often it is first.
+        """A random number by which errands are put in order: the greater their weight, the more often they are first.
 
         Errands with more arguments are possible for fewer customers, so they are drawn first more often: else the few
         that are possible for everybody would crowd out the rest. A workflow counts as an errand with many arguments.
         """
-        weight = _rarity(errand) * self.domain.errand_weights.get(errand.name, 1.0) * self._weights.get(errand.name, 1.0)
+        weight = (
+            _rarity(errand) * self.domain.errand_weights.get(errand.name, 1.0) * self._weights.get(errand.name, 1.0)
+        )
         return self.rng.random() ** (1 / weight) if weight > 0 else 0.0
 
     def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
@@ -202,8 +223,10 @@ def _rarity(errand: Tool | Workflow) -> int:
 def explore_graph(
     domain: Domain, customer: str, seed: int, weights: Mapping[str, float] | None = None
 ) -> tuple[list[str], list[Step]]:
-    """Tool names given and steps made, without a model. ``weights``: how much each errand is wanted, beside its weight in
-    the domain; 1.0 by default, and with 0 it is not explored."""
+    """Tool names given and steps made, without a model.
+
+    ``weights``: how much each errand is wanted, times its weight in the domain; 1.0 by default, 0: not at all.
+    """
     explorer = GraphExplorer(domain, customer, random.Random(seed), weights)
     return [tool.name for tool in explorer.tools], explorer.run()
 

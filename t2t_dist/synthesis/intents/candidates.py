@@ -29,7 +29,8 @@ def candidates_for(
     """Every errand of the same name that agrees with what is stated, is valid, and leaves the other errands possible.
 
     ``records`` are what the task puts on record besides. Agreement is by what is *said*: a lamp in another order
-    satisfies "the lamp" as well, and any flight of that route what was only called a flight from there to there. At most :data:`MAX_CANDIDATES`, in the order of the customer's records.
+    satisfies "the lamp" as well, and where a flight is left open but for its route, any flight on that route. At most
+    :data:`MAX_CANDIDATES`, in the order of the customer's records.
 
     Raises:
         TaskRejected: a withheld slot needs no words, or there are too many candidates.

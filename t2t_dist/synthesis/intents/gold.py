@@ -32,7 +32,7 @@ def lookups_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
 
 
 def in_order(domain: Domain, call: Call) -> Call:
-    """The call with its arguments in the tool's order, the first one being what it is about, and in their normal form."""
+    """The call with its arguments in the tool's order, so that the first is what it is about, and in normal form."""
     errand = domain.errand(call.name)
     if errand is None:
         return call

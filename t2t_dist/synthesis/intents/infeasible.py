@@ -1,9 +1,9 @@
 """The intent ``infeasible``: a request, or one part of it, that policy, stock or missing tools forbid.
 
 Certificate: on this world the forbidden call is refused by the tool, or breaks the cited rule, before and after the
-feasible rest; no errand that is allowed would lift the ban (see ``lifting``); the rest replays; the handling comes from the cited rule; the allowed diff is exactly the rest and, where
-the domain keeps such records, the record of that handling. So a lie, a silence, another reason and a needless hand-over
-end in another state.
+feasible rest; nothing that is allowed would lift the ban (``lifting``); the rest replays; the handling comes from the
+cited rule; the allowed diff is exactly the rest and, where the domain keeps such records, the record of that handling.
+So a lie, a silence, another reason and a needless hand-over end in another state.
 """
 
 from __future__ import annotations

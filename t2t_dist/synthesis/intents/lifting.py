@@ -1,10 +1,9 @@
 """Lifting a ban: what can't be done now, but could once the customer has had something else done, is not infeasible.
 
 The search is bounded. It tries errands that the customer's own records lead to, with lists of one element: those about
-a record that the rule looks at, and all of them where it looks at one that they share (the customer's account, a
-product, a flight). Then pairs: an errand that only a rule keeps from lifting the ban, after one (or the feasible rest of
-the request) that lifts that rule; and two of a kind that change the reason for the ban, such as paying the first of two
-bills.
+a record that the rule looks at, and a few about each that shares one with it (a product, a flight). Then sequences: an
+errand that only a rule keeps from lifting the ban, after one (or the feasible rest of the request) that lifts that
+rule; and several of a kind each of which changes the reason for the ban, as paying one overdue bill after the other.
 """
 
 from __future__ import annotations
@@ -19,21 +18,24 @@ from typing import Any, NamedTuple
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.rules import Rule
-from t2t_dist.environments.state import Base, Index, Record, World
+from t2t_dist.environments.state import Index, Record, World
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.environments.workflows import Workflow
 
 from ..bindings import Binder, canonical_json, reachable_values
+from ..entities import strings
 
-#: Calls tried, per errand and thing it is about, and of them for each value of the second argument; and refusals in the
-#: same words after which it is given up.
-_MOST, _EACH, _REFUSED = 24, 4, 6
-#: Errands that change the reason for a ban from which a second one is tried.
-_MOST_NEARER = 3
+#: Calls tried, per errand and thing it is about, and of them with the same second argument: where the rule looks at
+#: that thing, and where it does not.
+_CLOSE, _FAR = (24, 4), (8, 1)
+#: Refusals in the same words after which an errand is given up.
+_REFUSED = 6
+#: Errands that change the reason for a ban after which others of their kind are tried, and how many of them at most.
+_MOST_NEARER, _LONGEST = 3, 4
 
 
 class Tried(NamedTuple):
-    """An errand that a customer could ask for and the tools accept, whether the rules allow it, and the world after it."""
+    """An errand that the tools accept, whether the rules allow it, and the world after it."""
 
     errand: Call
     allowed: bool
@@ -47,10 +49,10 @@ def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Seque
     """
     if call.name not in domain.tools:
         return None
-    world = _Watched(domain.base)
+    own, world = _own(domain, customer), _Watched(domain.world())
     usual = rule.broken_by(world, call, customer)
-    allowed, blocked, nearer = [], [], []
-    for tried in _own(domain, customer).that_may_change(world.seen):
+    blocked, nearer = [], []
+    for tried in own.that_may_change(world.seen):
         if domain.rules_out(world, tried.errand, call, customer):
             continue
         reason = rule.broken_by(tried.world, call, customer)
@@ -61,27 +63,41 @@ def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Seque
             blocked.append(tried.errand)
         elif tried.allowed and reason != usual:
             nearer.append(tried)
-        if tried.allowed:
-            allowed.append(tried)
-    done = _after(domain, rest)
-    pairs = [(before, last) for last in blocked for before in (*done, *_against(domain, last, customer))]
-    pairs += [
-        (before, second.errand)
-        for before in nearer[:_MOST_NEARER]
-        for second in allowed
-        if second.errand.name == before.errand.name
-    ]
-    for before, last in pairs:
-        after = after_valid(domain, before.world, last, customer)
-        if after is not None and _possible(domain, after, call, customer):
-            if not domain.rules_out(world, before.errand, call, customer):
-                return [before.errand, last]
-    return None
+    for last in blocked:
+        for first in (*_after(domain, rest), *_against(domain, last, customer)):
+            after = after_valid(domain, first.world, last, customer)
+            if after is None or domain.rules_out(world, first.errand, call, customer):
+                continue
+            if _possible(domain, after, call, customer):
+                return [first.errand, last]
+    chains = (_one_after_the_other(domain, call, rule, customer, first) for first in nearer[:_MOST_NEARER])
+    return next((chain for chain in chains if chain), None)
+
+
+def _one_after_the_other(domain: Domain, call: Call, rule: Rule, customer: str, first: Tried) -> list[Call]:
+    """Errands of one kind after which the call is possible; empty if the ban does not give way to them."""
+    chain, world = [first.errand], first.world
+    for _ in range(_LONGEST):
+        watched = _Watched(world)
+        reason = rule.broken_by(watched, call, customer)
+        for tried in _own(domain, customer).that_may_change(watched.seen):
+            if tried.errand.name != first.errand.name or tried.errand in chain:
+                continue
+            after = after_valid(domain, world, tried.errand, customer)
+            if after is not None and _possible(domain, after, call, customer):
+                return [*chain, tried.errand]
+            if after is not None and rule.broken_by(after, call, customer) != reason:
+                chain.append(tried.errand)
+                world = after
+                break
+        else:
+            return []
+    return []
 
 
 def _against(domain: Domain, errand: Call, customer: str) -> Iterator[Tried]:
     """Allowed errands that may lift the rules that forbid an errand."""
-    world = _Watched(domain.base)
+    world = _Watched(domain.world())
     for step in domain.steps(world, errand):
         domain.breaches(world, step, customer)
     return (tried for tried in _own(domain, customer).that_may_change(world.seen) if tried.allowed)
@@ -97,12 +113,13 @@ def _after(domain: Domain, rest: Sequence[Call]) -> list[Tried]:
 
 
 class _Watched(World):
-    """A fresh world that notes the keys of the records that are read in it; ``None`` among them: a whole table."""
+    """A copy of a world that notes the keys of the records that are read in it; ``None`` among them: a whole table."""
 
     __slots__ = ("seen",)
 
-    def __init__(self, base: Base) -> None:
-        super().__init__(base)
+    def __init__(self, world: World) -> None:
+        super().__init__(world.base)
+        self.adopt(world)
         self.seen: set[str | None] = set()
 
     def get(self, table: str, key: str) -> Record | None:
@@ -131,19 +148,24 @@ class _Own:
             for slot, spec in islice(errand.parameters.items(), 1)
             for value, _ in self._seen.values(spec.name)
         ]
-        self._subjects = {value for _, _, value in self._groups if value != customer}
-        self._tried: dict[int, list[Tried]] = {}
+        tables = domain.base.tables.values()
+        self._named = {
+            about: {*strings([rows[about] for rows in tables if about in rows])} - {customer}
+            for _, _, about in self._groups
+        }
+        self._tried: dict[tuple[int, tuple[int, int]], list[Tried]] = {}
 
     def that_may_change(self, records: set[str | None]) -> Iterator[Tried]:
         """Those that may change one of these records, by key."""
-        everything = not records <= self._subjects
         for place, (errand, slot, about) in enumerate(self._groups):
-            if everything or about in records:
-                if place not in self._tried:
-                    self._tried[place] = list(self._try_all(errand, slot, about))
-                yield from self._tried[place]
+            close = about in records
+            if close or None in records or not records.isdisjoint(self._named[about]):
+                key = place, _CLOSE if close or (place, _CLOSE) in self._tried else _FAR
+                if key not in self._tried:
+                    self._tried[key] = list(self._try_all(errand, slot, about, *key[1]))
+                yield from self._tried[key]
 
-    def _try_all(self, errand: Tool | Workflow, subject: str, about: object) -> Iterator[Tried]:
+    def _try_all(self, errand: Tool | Workflow, subject: str, about: object, most: int, each: int) -> Iterator[Tried]:
         world, rng, refused = self._domain.world(), random.Random(0), Counter[str]()
         extra = {
             slot: values
@@ -157,10 +179,10 @@ class _Own:
         def wanted(slot: str, value: object, bound: dict[str, Any]) -> bool:
             if slot == subject:
                 return bool(value == about)
-            return second not in bound or tried[canonical_json(bound[second])] < _EACH
+            return second not in bound or tried[canonical_json(bound[second])] < each
 
         bound = Binder(errand, self._seen, extra=extra, accept=wanted, sizes=sizes).calls()
-        for arguments in islice(bound, _MOST):
+        for arguments in islice(bound, most):
             tried[canonical_json(arguments.get(second))] += 1
             result = self._try(world, Call(errand.name, arguments))
             if isinstance(result, Tried):
@@ -174,7 +196,7 @@ class _Own:
         """The errand carried out, or the tool's refusal."""
         domain, fork, allowed, changed = self._domain, world.fork(), True, False
         for step in domain.steps(fork, errand):
-            before = fork.fork()
+            before = fork.fork() if changed else world
             result = domain.execute(fork, step)
             if result.error:
                 return result.content
