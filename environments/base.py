@@ -116,6 +116,7 @@ class Domain:
         """How the amount that a call moves follows from what the look-ups show and the policy says: an expression for
         the tool ``calculate``; empty where nothing is to be calculated."""
         return ""
+
     def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
         """Whether what the customer knows or wants speaks against having ``first`` done so that ``wanted``, which a
         rule forbids, becomes possible: it would take a reason that is not theirs, say."""

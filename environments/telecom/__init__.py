@@ -98,6 +98,7 @@ class Telecom(Domain):
 
     def calculation(self, world: World, call: Call, customer: str) -> str:
         return beforehand.calculation(world, call, customer)
+
     def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
         # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
         return "reason" in first.arguments

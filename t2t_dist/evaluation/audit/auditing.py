@@ -237,7 +237,9 @@ def _told(reading: PartialRun, most: int, seed: int) -> tuple[int, list[Measure]
             told[key] += len(told_figures(turns))
             invented[key] += len(odd)
             room = max(0, _SHOWN - len(examples[key]))
-            examples[key] += [f"{row['episode_id']}: {figure.what}: {turns[figure.turn].content}" for figure in odd[:room]]
+            examples[key] += [
+                f"{row['episode_id']}: {figure.what}: {turns[figure.turn].content}" for figure in odd[:room]
+            ]
     rows = [
         rate("unseen_figures", *key, min(invented[key], count), count, examples=examples[key])
         for key, count in sorted(told.items())
