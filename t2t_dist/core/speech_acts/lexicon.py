@@ -31,7 +31,7 @@ _CHANGE = """
 """
 #: Find out, say, prepare: nothing is changed by it.
 _LOOK = """
-    access advise analyse analyze answer apologise apologize appreciate ask assess assist assume assure await
+    access advise analyse analyze answer apologise apologize appreciate ask assess assist assume assure authenticate await
     begin believe calculate check clarify come compare confirm consider consult continue count describe
     determine dig discover discuss draft examine expect explain explore fetch figure find follow
     gather give glance guarantee guess guide hang happen hear help hope identify imagine inquire inspect
