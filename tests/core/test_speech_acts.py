@@ -432,6 +432,22 @@ def test_the_words_of_a_domain_are_understood(domain: str) -> None:
             assert not speech.asks_to_confirm(said), (rule, text)
 
 
+@pytest.mark.parametrize("name", ["airline", "telecom"])
+def test_what_a_domain_says_of_changes_and_rules_is_understood(name: str) -> None:
+    language = load(name).language
+    for tool in language.tools.values():
+        for text in tool.done:
+            assert speech.reports_done(text) is not False, text
+            assert not speech.refuses(text), text
+        for text in tool.plan:
+            assert not any(act(text) for act in (speech.refuses, speech.reports_done, speech.offers_more)), text
+            assert speech.asks_to_confirm(f"{text} Shall I go ahead?"), text
+    for texts in language.refusals.values():
+        for text in texts:
+            said = text.format(reason="it is not on your account", Reason="It is not on your account")
+            assert speech.refuses(said) or speech.announces_hand_over(said), text
+
+
 def test_the_words_of_the_speakers_are_understood() -> None:
     agent = {act: [text.replace("{", "").replace("}", "") for text in texts] for act, texts in agent_acts().items()}
     for act, recognise in (

@@ -89,16 +89,17 @@ _LONG_AGO = a_word_of(
 )
 _APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
 _NOT_DONE = a_word_of(
-    r"(?:will|would|could|can|may|might|should|must|to|shall) (?:\w+ ){0,2}be",
-    r"being|almost|nearly|about to|going to|draft\w*|then it|would|could|will not|prepared|ready",
+    r"(?:will|would|could|can|may|might|must|to|shall) (?:\w+ ){0,2}be|should (?:\w+ )?be",
+    r"being|almost|nearly|about to|going to|draft\w*|then it|would|could|will not|prepared|ready to|(?:i|we) (?:will"
+    r"|shall|am|are)|let me|^\W*(?:\w+ )?\w+ing (?:it|that|this|the|your|both|you|them)",
 )
 _PERHAPS_SO = any_of(
     r"has (?:now )?(?:left|gone|moved|ended|stopped|started)\b|i did\W*$|not .*\bany ?more\b|here and now\b"
     r"|from now on\b",
     r"(?:is|are) (?:now|off|gone|live|active|yours|history|up and running|no more|back|in place|in your|void|down to"
     r"|all on)\b",
-    r"(?:is|are) (?:[\w-]+ ){1,4}now\b|(?:is|are) on\W*(?:$|the booking)|is (?:on|in)\W*$|it is\W*$|^\W*there\b(?! is"
-    r"| are)",
+    r"(?:is|are) (?:\S+ ){1,4}now\b|(?:is|are) on\W*(?:$|the booking)|is (?:on|in)\W*$|it is\W*$",
+    r"^\W*there\b(?! is| are)|^with that\b|(?:again|now)\W*$",
     r"done\b|sorted\b|gone\b|confirmed\b|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
     r"you are (?:now )?(?:on|down|in)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows) (?:on|in|now"
     r"|that)\b",
@@ -108,7 +109,7 @@ _PERHAPS_DONE = any_of(
     rf"|system) ){_ADVERB}"
     rf"(?<!get )(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
     rf"(?:has|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)|it is (?:through|in|there|up)\b|(?:i|we) have [a-z]+(?:ed"
-    rf"|en)\b(?!~)|i have given\b|^(?:[\w#~-]+ ){{0,4}}{_PARTICIPLE}\W*$",
+    rf"|en)\b(?!~)|i have given\b|^(?!to )(?:[\w#~-]+ ){{0,4}}{_PARTICIPLE}\W*$",
     rf"^\W*(?:[\w#~-]+ ){{0,3}}{_CHANGED} (?:as of|per|at|to|and)\b",
 )
 _IS_CHANGED = any_of(rf"(?:is|are) {_ADVERB}{_CHANGED}")
@@ -122,7 +123,7 @@ def _done(clause: Clause) -> Sign:
     if not (negated or long_ago or clause.depends):
         if _DONE.search(plain) or ("now" in plain and (_IS_NOW.search(tags) or _NOW_HAS.search(plain))):
             return True
-        if changes and (_I_HAVE.search(tags) or _I_JUST.search(tags) or _IS_CHANGED_NOW.search(tags)):
+        if _I_HAVE.search(tags) or (changes and (_I_JUST.search(tags) or _IS_CHANGED_NOW.search(tags))):
             return True
         if changes and _HAS_BEEN.search(tags):
             return None if _HISTORY.search(plain) else True
@@ -130,7 +131,7 @@ def _done(clause: Clause) -> Sign:
             return None if _STATUS.search(plain) else True
     if _NOT_DONE.search(plain) or (negated and not _NO_MORE.search(plain)):
         return False
-    if _PERHAPS_SO.search(plain) or (changes and _I_HAVE.search(tags)):
+    if _PERHAPS_SO.search(plain) or _I_HAVE.search(tags):
         return None
     return None if (_IS_CHANGED if long_ago else _PERHAPS_DONE).search(tags) else False
 

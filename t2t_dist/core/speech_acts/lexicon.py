@@ -31,9 +31,9 @@ _CHANGE = """
 """
 #: Find out, say, prepare: nothing is changed by it.
 _LOOK = """
-    access advise analyse analyze answer apologise apologize appreciate ask assess assist assume assure await
-    begin believe calculate check clarify come compare confirm consider consult continue count describe
-    determine dig discover discuss draft examine expect explain explore fetch figure find follow
+    access advise analyse analyze answer apologise apologize appreciate ask assess assist assume assure
+    authenticate await begin believe calculate check clarify come compare confirm consider consult continue
+    count describe determine dig discover discuss draft examine expect explain explore fetch figure find follow
     gather give glance guarantee guess guide hang happen hear help hope identify imagine inquire inspect
     investigate keep know learn leave list listen locate look mention mind note notice outline peek prepare
     proceed promise provide pull quote read realise realize recall receive recheck recognise recognize recommend
