@@ -124,11 +124,9 @@ def asked(
 
 def _after(clause: str, sentence: str) -> str:
     """The sentence after a clause, if there is one."""
-    return (
-        f"{clause}{sentence if sentence.startswith('I') else sentence[0].lower() + sentence[1:]}"
-        if clause
-        else sentence
-    )
+    if not clause:
+        return sentence
+    return clause + (sentence if sentence.startswith("I") else sentence[0].lower() + sentence[1:])
 
 
 def _in_style(frame: str, do: str) -> str:
