@@ -132,4 +132,4 @@ def joined(read: tuple[Clause, ...]) -> str:
 @cached_if_short
 def in_plain_english(text: str) -> str:
     """The whole text with its short forms written out, in one line."""
-    return " ".join(plain_english(sentence.text) for sentence in sentences(text))
+    return " , ".join(plain_english(sentence.text) for sentence in sentences(text))

@@ -79,13 +79,16 @@ _SAYS_A_FACT = a_word_of(
     r"|there (?:is|are)|the one|still the|number|code|email|zip|one sec|a (?:second|moment)|take your time|let me"
     r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|\S*[@#]\S*",
 )
-_PERHAPS_YES = any_of(
-    r"(?:yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do"
-    r"|exactly|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt"
-    r"|no point|objections?|that too|spot on|that is (?:exactly )?it|exactly|would be|i will take|take it|it is"
-    r"|go ahead|go on|go for it|why not|can not stop you)\b",
+_PERHAPS_YES = a_word_of(
+    r"yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
+    r"|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt|no point"
+    r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
+    r"|can not stop you"
+)
+#: "Remove it.", in tagged words.
+_DO = any_of(
     rf"^\W*(?:(?:ugh|well|so|then|and|oh|please|just|both|quite) )*{verb('CG', 'b')}",
-    rf"(?<=[.!,] ){verb('CG', 'b')} (?:it|them|that|me|both|the)\b",
+    rf"(?<=[.!,] ){verb('CG', 'b')} (?:me|it|them|that|both|the)\b",
 )
 #: What also just says that something was heard: a yes if no more follows than these.
 _HEARD = any_of(
@@ -120,7 +123,7 @@ def _agrees(text: str) -> bool | None:
     asks_at_once = any(clause.asks for clause in read if clause.sentence == read[0].sentence)
     if yes and not (heard or leaves or asks_at_once or _SAYS_A_FACT.search(rest)):
         return True
-    return None if yes or _PERHAPS_YES.search(tags) else False
+    return None if yes or _PERHAPS_YES.search(plain) or _DO.search(tags) else False
 
 
 def says_yes(text: str, before: str | None = None) -> bool | None:

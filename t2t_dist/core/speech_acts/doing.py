@@ -52,8 +52,8 @@ _NOW_HAS = any_of(
     r"(?<!you )(?<!i )(?<!we )will now (?:be (?!able)|go |have |get |receive )",
 )
 _OPENING = (
-    r"(?:okay|great|there|perfect|good news|right|and|so|all|now|yes|thanks|thank you|consider (?:it|that)|both are"
-    r"|both have been|(?:it|that|this|everything) (?:is|has been)|it is all|that is all|you are|you are all)"
+    r"(?:okay|great|there|perfect|good news|right|and|so|all(?! set)|now|yes|thanks|thank you|consider (?:it|that)"
+    r"|both are|both have been|(?:it|that|this|everything) (?:is|has been)|it is all|that is all|you are|you are all)"
 )
 _DONE = any_of(
     rf"^\W*(?:{_OPENING} ?)*+(?:done|sorted|taken care of|all set|completed?|good to go)\b(?! (?:with|by you))",
@@ -91,7 +91,7 @@ _APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
 _NOT_DONE = a_word_of(
     r"(?:will|would|could|can|may|might|must|to|shall) (?:\w+ ){0,2}be|should (?:\w+ )?be",
     r"being|almost|nearly|about to|going to|draft\w*|then it|would|could|will not|prepared|ready to|(?:i|we) (?:will"
-    r"|shall|am|are)|let me|^\W*(?:\w+ )?\w+ing (?:it|that|this|the|your|both|you|them)",
+    r"|shall|am|are)|let me|^\W*(?:\w+ )?\w+ing (?:now|it|that|this|the|your|both|you|them)",
 )
 _PERHAPS_SO = any_of(
     r"has (?:now )?(?:left|gone|moved|ended|stopped|started)\b|i did\W*$|not .*\bany ?more\b|here and now\b"
