@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..state import Record, World
 from ..tools import Call
 from ..workflows import Workflow, workflow
+from .conditions import can_roam
 from .device import has_data, has_signal
 from .records import PhoneNumber
 
@@ -57,6 +58,8 @@ def restore_mobile_data(world: World, phone_number: PhoneNumber) -> Iterator[Cal
     if found is None or found[0]["status"] != "active" or has_data(world, found[1]):
         return
     line, phone = found
+    if phone["abroad"] and not line["roaming"] and can_roam(world, line):
+        return
     on_phone = {"phone_number": phone_number}
     yield from _get_signal(world, phone_number)
     yield Call("check_network_settings", on_phone)
@@ -102,7 +105,7 @@ def set_up_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
     if found is None or found[1]["abroad"] or not has_data(world, found[1]):
         return  # what can't go online at home, can't abroad
     line, phone = found
-    if line["roaming"] and phone["data_roaming"] == "on":
+    if (line["roaming"] and phone["data_roaming"] == "on") or (not line["roaming"] and can_roam(world, line)):
         return
     if not line["roaming"]:
         yield Call("enable_roaming", {"phone_number": phone_number})
