@@ -33,11 +33,7 @@ _GENERAL = stems(
 
 
 class Offers:
-    """One customer's sense of what they asked for.
-
-    Args:
-        side: who they are, and what they ask for.
-    """
+    """One customer's sense of what they asked for; ``side``: who they are, and what they ask for."""
 
     def __init__(self, domain: Domain, side: UserSide) -> None:
         self.domain, self.side = domain, side
@@ -72,7 +68,7 @@ class Offers:
         theirs = len(own & heard)
         others = max((len((deed - own) & heard) for name, deed in known.items() if name not in asked), default=0)
         news = len(stems(" ".join(_NEWS.findall(plan))) - stems(" ".join([request, *(fact.text for fact in facts)])))
-        return others > theirs or news > (1 if details else 0 if not theirs else news)
+        return others > theirs or (news > 1 if details else news > 0 and not theirs)
 
     def _errands(self, facts: Sequence[Fact], request: str) -> list[Tool | Workflow]:
         """The errands that take just these slots; of several those whose requests are most like this one."""
