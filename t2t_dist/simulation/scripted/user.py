@@ -14,8 +14,8 @@ from t2t_dist.environments.tools import Call
 
 from ..players import UserPlayer
 from .device import Devices, results_in_words
-from .plans import Plans
 from .phrases import Phrases, in_turn, user_acts
+from .plans import Plans
 
 #: Answers in a row without progress before the customer leaves.
 PATIENCE = 6

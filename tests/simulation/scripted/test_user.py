@@ -12,8 +12,8 @@ import pytest
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import STOP, TRANSFER, Change, Fact, Goal, Task, Turn, UserSide
 from t2t_dist.simulation.scripted.device import Devices
-from t2t_dist.simulation.scripted.plans import Plans
 from t2t_dist.simulation.scripted.phrases import STYLES, Phrases, agent_acts
+from t2t_dist.simulation.scripted.plans import Plans
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.scripted.wording import Wording
 from t2t_dist.simulation.user_faults import user_faults
