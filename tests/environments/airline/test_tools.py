@@ -302,3 +302,31 @@ def test_a_certificate_is_sent_once_and_pays_a_booking(world: World) -> None:
 def test_what_certificates_are_not_sent(world: World, flight_id: str, amount: float, said: str) -> None:
     arguments = {"reservation_id": "R5", "flight_id": flight_id, "amount": amount}
     assert refused(world, "send_certificate", **arguments).startswith(said)
+
+
+# -- one form ----------------------------------------------------------------------------------------------------------
+def test_passengers_in_any_order_are_the_same_booking() -> None:
+    booked = []
+    for people in (["P1", "P2"], ["P2", "P1"]):
+        world = SMALL.world()
+        arguments = {"user_id": "ada", "outbound_id": "A1/2026-05-20", "cabin": "economy", "insured": "no"}
+        result = do(world, "book_reservation", **arguments, passenger_ids=people, payment_method_id=CARD)
+        assert not result.error, result.content
+        booked.append(world.digest)
+    assert booked[0] == booked[1]
+
+
+def test_a_date_of_birth_is_written_in_one_way(world: World) -> None:
+    details = {"first_name": "Ada", "last_name": "Byron", "birth_date": "May 4, 1990"}
+    said = refused(world, "correct_passenger", reservation_id="R1", passenger_id="P1", details=details)
+    assert "birth_date is written YYYY-MM-DD" in said
+
+
+def test_what_another_cabin_costs_can_be_looked_up(world: World) -> None:
+    """The difference that the customer has to be told before the yes: today's prices less what was paid."""
+    trips = record(world, "reservations", "R1")["trips"]
+    heads = len(record(world, "reservations", "R1")["passengers"])
+    flights = [flight["flight_id"] for trip in trips for flight in trip["flights"]]
+    prices = [do(world, "get_flight_status", flight_id=key).value["prices"]["saver"] for key in flights]
+    result = do(world, "change_cabin", reservation_id="R1", cabin="saver", payment_method_id=CARD)
+    assert result.value["to_refund"] == pytest.approx((sum(trip["price"] for trip in trips) - sum(prices)) * heads)

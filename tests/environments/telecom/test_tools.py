@@ -213,3 +213,9 @@ def test_lines_lost_or_unpaid(world: World) -> None:
     assert breach.rule.number == 8
     assert breach.reason == f"bill B1 of $40.00 is overdue, and the line {OWED} stays suspended as long as it is unpaid"
     assert PROVIDER.breaches(world, Call("resume_line", {"phone_number": PAUSED}), "ann") == []
+
+
+def test_what_a_new_sim_costs_stands_in_the_policy(world: World) -> None:
+    for kind, number in (("plastic SIM", WELL), ("eSIM", AWAY)):
+        price = do(world, "order_sim", phone_number=number, sim_kind=kind).value["price"]
+        assert f"${price:.2f}" in PROVIDER.clauses[17].text

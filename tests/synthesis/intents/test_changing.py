@@ -221,3 +221,15 @@ def test_without_anything_else_to_want_there_is_no_change(desk: Made) -> None:
     made = make(OneHold(), 6)
     assert [task.reasons for task in made.tasks if task.intent == "changing"] == [["no_alternative"]] * 6
     assert not [task for task in desk.tasks if task.reasons == ["no_alternative"]]
+
+
+def test_what_a_customer_changes_to_goes_with_what_they_asked_for(shop: Made) -> None:
+    """The domain says what does, and why."""
+    domain, others = shop.domain, 0
+    for task in shop.verified("changing"):
+        _, change, first, second = parts(task)
+        assert second.name in domain.instead[first.name]
+        if second.name != first.name:
+            others += 1
+            assert domain.instead[first.name][second.name] in change.request
+    assert others > 5
