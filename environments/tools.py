@@ -17,9 +17,10 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import orjson
@@ -102,6 +103,9 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 class Tool:
     """One tool of a domain, made by :func:`tool`."""
+
+    #: By argument: what brings its values into the one form that they have in the state.
+    _normal: Mapping[str, Sequence[Callable[[Any], Any]]] = MappingProxyType({})
 
     def __init__(
         self, function: Callable[..., Any], kind: Kind, side: str = AGENT, blocking: bool = False, timeout: float = 30.0

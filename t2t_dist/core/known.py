@@ -14,8 +14,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import orjson
-
+from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.short_texts import cached_if_short
 
 from .text_match import normalised, spelled
@@ -143,10 +142,11 @@ class Known:
     def add(self, text: str) -> None:
         """Learn from a message, or from a result, which may be JSON."""
         try:
-            self._learn(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            pass
-        if text[:1] not in ("{", "["):
+            value = read_json(text)
+        except Unreadable:
+            value = None
+        self._learn(value)
+        if not isinstance(value, dict | list):
             self._hear(stated(text))
 
     def _learn(self, value: Any) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from t2t_dist.core.known import Known, stated
 from t2t_dist.core.schema import Turn
+from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.tools import AGENT
 
 
@@ -55,8 +54,8 @@ def told_figures(turns: Sequence[Turn]) -> set[str]:
 def _texts(arguments: str) -> Iterator[str]:
     """The values in a call's arguments; all of its text where it is no JSON."""
     try:
-        yield from _scalars(orjson.loads(arguments))
-    except orjson.JSONDecodeError:
+        yield from _scalars(read_json(arguments))
+    except Unreadable:
         yield arguments
 
 

@@ -151,7 +151,7 @@ _LEAVES = a_word_of(
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
     r"|set)(?: thanks?)?\W*$",
-    r"^\W*no\W+(?:that|nothing|i am (?:good|fine)|you have been)",
+    r"^\W*no\W+(?:thank(?:s| you)\W+)?(?:that|nothing|all good|i am (?:good|fine)|you have been)",
 )
 _YIELDS = a_word_of(
     r"never ?mind|i (?:see|understand)|understood|(?:leave|drop|forget) (?:it|that|everything)|so be it|fair enough"

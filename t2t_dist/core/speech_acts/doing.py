@@ -81,7 +81,7 @@ _STATUS = a_word_of(_OFTEN_LONG_AGO, r"placed|paid|posted|closed|charged|billed|
 #: When it was done, if not just now; by whom, if not by the agent.
 _LONG_AGO = a_word_of(
     r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier"
-    r"|previously|originally|in the past|back in|at the time|when you|yourself|used to|(?:would|could|might|should"
+    r"|previously|originally|in the past|back in (?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|at the time|when you|yourself|used to|(?:would|could|might|should"
     r"|may|must) have|had|glad|(?:great|good) to hear|unfortunately|sorry|afraid",
     r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
     r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
