@@ -151,13 +151,14 @@ _LEAVES = a_word_of(
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
     r"|set)(?: thanks?)?\W*$",
-    r"^\W*no\W+(?:that|nothing|i am (?:good|fine)|you have been)",
+    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that|nothing|i am (?:good|fine)"
+    r"|you have been)",
 )
 _YIELDS = a_word_of(
     r"never ?mind|i (?:see|understand)|understood|(?:leave|drop|forget) (?:it|that|everything)|so be it|fair enough"
     r"|if you say so|no worries|worth a try|i will live|you tried|did (?:what you|your best)|not your fault"
     r"|is what it is|i give up|i drop|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)"
-    r"|withdraw|not press|not argue with",
+    r"|withdraw|not press|i accept (?:it|that)(?=\W*$)|(?:okay|all right|alright|fine)\W+whatever\W*$|not argue with",
     r"i will (?:just )?(?:keep|leave|pay) it|can not be done it can not|^\W*(?:too bad|a pity|what a pity|shame)"
     r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so)",
 )
@@ -169,7 +170,7 @@ _GOES_ON = a_word_of(
 )
 _NEW_REQUEST = a_word_of(
     r"i would like|i need|i have another|there is (?:something|one)|one more thing|(?:could|can|would) you|(?:what"
-    r"|how) about|give me|rebook|please (?!leave|forget)\w+|wait|but|though|however|yes"
+    r"|how) about|give me|rebook|please (?!leave|forget)\w+|wait|but(?! i accept)|though|however|yes"
 )
 _PERHAPS_GIVES_IN = a_word_of(
     r"okay|all right|alright|fine|pity|shame|too bad|whatever|guess|understood|accept|no|nope|right|bye|goodbye|keep"
