@@ -6,11 +6,12 @@ from ..payment import worked_out
 from ..state import Record, World
 from ..tools import Call
 from . import conditions as when
+from .rules import NO_TOOL
 
 
 def look_ups(world: World, call: Call, customer: str) -> list[Call]:
     order = _order(world, call, customer)
-    if order is None:
+    if order is None or call.name in NO_TOOL:
         return []
     made = [Call("get_order_details", {"order_id": order["order_id"]})]
     if _can_still_change(order, call):

@@ -8,35 +8,19 @@ more. Pure.
 from __future__ import annotations
 
 import re
-from calendar import month_name
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 
+from t2t_dist.core.naming import BARE, deeds, is_unspoken, is_worded, stems
 from t2t_dist.core.speech_acts import asks_to_confirm, says_yes
 from t2t_dist.core.text_match import mentions, normalised
-from t2t_dist.core.told import figures
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.plain_words import words_of
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call, Kind, Tool
+from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.synthesis.bindings import Seen, canonical_json
 
-#: Share of a value's words that name it where the message names no other value: "the black one" for "black, 500 ml".
-_ENOUGH = 0.6
-#: Letters by which two words are the same: "cancelled" and "cancelling".
-_STEM = 5
-_WORD = re.compile(r"[a-z0-9]+")
-_ISO_DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(\d\d)\b")
-#: "500ml" is "500 ml".
-_UNIT = re.compile(r"(?<=\d)(?=(?:gb|mb|ml|l|kg|g|cm|mm|m|inch|in|w|v|st|nd|rd|th)\b)")
-_EMPTY = frozenset((
-    "a", "an", "the", "of", "for", "to", "in", "on", "at", "by", "and", "or", "with", "from", "your", "my", "s", "how",
-))  # fmt: skip
-#: Values that name nothing by themselves.
-_BARE = frozenset(("yes", "no", "on", "off", "true", "false"))
 _TAKES_BACK = re.compile(
     r"^\W*(?:no\b(?!\W+(?:problem|worries))|nope|wait|stop|hold on|hang on|don't|do not|actually)\b"
 )
@@ -129,7 +113,7 @@ class Confirmations:
         def said(other: Any) -> tuple[str, ...]:
             made = Call(call.name, {**call.arguments, slot: [other] if whole else other})
             says = self.domain.describe(world, made, slot, self.customer).says
-            return () if _BARE.issuperset(map(str.lower, says)) else says
+            return () if BARE.issuperset(map(str.lower, says)) else says
 
         if not value or not (says := said(value)):
             return _Found.NEEDLESS
@@ -140,53 +124,14 @@ class Confirmations:
         own = [part for held in call.arguments.values() for part in (held if isinstance(held, list) else [held])]
         if any((words := said(other)) and mentions(given.asked, words) for other in others if other not in own):
             return _Found.ANOTHER
-        if _is_worded(given.asked, says, value) or _is_worded(given.before, says, value):
+        if is_worded(given.asked, says, value) or is_worded(given.before, says, value):
             return _Found.NAMED
         # A formality, or a code that nobody says: things go by their names.
         is_formality = is_choice and words_of(slot)[-1] == "reason"
-        return _Found.NEEDLESS if is_formality or _is_unspoken(says, self._all) else _Found.UNNAMED
+        return _Found.NEEDLESS if is_formality or is_unspoken(says, self._all) else _Found.UNNAMED
 
     def _is_about(self, given: _Yes, tool: Tool) -> bool:
         """Whether a plan without details is about what the tool does: it says so, or does not say anything else."""
-        deeds, asked = _deeds(self.domain), _stems(given.asked)
-        own = deeds[tool.name]
-        return bool(own & (asked | _stems(given.before))) or not any((deed - own) & asked for deed in deeds.values())
-
-
-@lru_cache(maxsize=16)
-def _deeds(domain: Domain) -> dict[str, set[str]]:
-    """By WRITE tool of the agent's: the words for what it does, without those for what such tools are about."""
-    found, tools = {}, domain.of_kind(Kind.WRITE)
-    things = _stems(" ".join(word for tool in tools for slot in list(tool.parameters)[:1] for word in words_of(slot)))
-    for tool in tools:
-        workflows = [flow.name for flow in domain.workflow_list if tool.name in flow.covers]
-        names = [domain.language.tool(tool).name, *(domain.language.tool(name).name for name in workflows)]
-        found[tool.name] = _stems(" ".join([*words_of(tool.name), *names])) - things
-    return found
-
-
-def _is_worded(text: str, says: Iterable[str], value: Any) -> bool:
-    """Whether the text names a value in words of its own, or as a figure."""
-    if isinstance(value, int | float):
-        line, is_money = normalised(text), "$" in "".join(says)
-        same = [figure for figure in figures(line) if figure.value == f"{value:g}"]
-        if any(("$" in line[figure.start : figure.end]) == is_money for figure in same):
-            return True
-    wanted, heard = _stems(" ".join(says)), _stems(text)
-    # A code, such as a flight's, is said or not; of other words most will do.
-    codes = {word for word in wanted if not word.isalpha() and not word.isdigit()}
-    return bool(wanted) and codes <= heard and len(wanted & heard) >= _ENOUGH * len(wanted)
-
-
-def _is_unspoken(says: Iterable[str], texts: Iterable[str]) -> bool:
-    """Whether a value is a code that nobody has said."""
-    words = _stems(" ".join(says))
-    is_code = all(any(char.isdigit() for char in word) for word in words)
-    return is_code and not words & _stems("\n".join(texts))
-
-
-def _stems(text: str) -> set[str]:
-    """The words of a text, each in the form in which it is the same as its other forms."""
-    spoken = _ISO_DATE.sub(lambda found: f"{month_name[int(found[2])]} {int(found[3])} {found[1]}", normalised(text))
-    words = _WORD.findall(_UNIT.sub(" ", spoken.lower()))
-    return {word[:_STEM] if word.isalpha() else word for word in words if word not in _EMPTY}
+        known, asked = deeds(self.domain), stems(given.asked)
+        own = known[tool.name]
+        return bool(own & (asked | stems(given.before))) or not any((deed - own) & asked for deed in known.values())

@@ -144,4 +144,5 @@ def _instructions(goals: Sequence[Goal], change: Change | None, patience: int, h
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
     times = "once" if patience == 1 else f"{patience} times"
     lines.append(f"If something is refused, insist {times}, then accept it. Take nothing else in its place.")
+    lines.append("If you are offered something else than what you asked for, decline it politely, whenever it comes.")
     return " ".join(lines)

@@ -15,6 +15,7 @@ from t2t_dist.environments.tools import Call
 from ..players import UserPlayer
 from .device import Devices, results_in_words
 from .phrases import Phrases, in_turn, user_acts
+from .plans import Plans
 
 #: Answers in a row without progress before the customer leaves.
 PATIENCE = 6
@@ -55,12 +56,13 @@ class ScriptedUser(UserPlayer):
         side: all it knows. It never sees the grader's side, the agent's tools or their results.
         seed: decides the wordings, and when its questions come.
         devices: its own devices, which it uses when the agent asks it to.
+        plans: its sense of what it asked for; without, it takes any plan for its own that does not name its values.
     """
 
     name = "scripted"
 
-    def __init__(self, side: UserSide, seed: int, devices: Devices | None = None) -> None:
-        self.side = side
+    def __init__(self, side: UserSide, seed: int, devices: Devices | None = None, plans: Plans | None = None) -> None:
+        self.side, self._plans = side, plans
         rng = random.Random(seed)
         self._phrases = Phrases(user_acts(side.persona), rng)
         self._asks_at_once = rng.random() < _ASKS_AT_ONCE
@@ -93,6 +95,8 @@ class ScriptedUser(UserPlayer):
             self._to_do = self._requested_of_them(heard)
         if self._to_do:
             return self._use_device()
+        if self._plans is not None and speech.asks_to_confirm(heard) is not False:
+            await self._plans.recall()
         return Turn(seat="user", role="user", content=self.respond(heard))
 
     def respond(self, heard: str) -> str:
@@ -327,12 +331,12 @@ class ScriptedUser(UserPlayer):
             return self._next_or_leave(heard)
         if self._insisted and _ALTERNATIVE.search(heard):
             return self._phrases.say("decline")
-        if self._means_the_old(heard):
+        if objection := self._objection(heard):
             self._objected += 1
             if self._objected > _REMINDERS:
                 self._refused = True
                 return self._phrases.say("decline")
-            return self._phrases.say("stick", request=self._request)
+            return objection
         open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         wrong = [fact for fact in open_facts if not speech.mentions(heard, fact.says)]
         detailed = any(speech.mentions(heard, fact.says) for fact in self._facts if fact.says)
@@ -343,6 +347,19 @@ class ScriptedUser(UserPlayer):
         self._progress = not self._confirmed
         self._confirmed, self._complained = True, False
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
+
+    def _objection(self, heard: str) -> str:
+        """What they say to a plan that is not what they asked for; empty if it may be."""
+        if self._means_the_old(heard):
+            return self._phrases.say("stick", request=self._request)
+        if self._plans is None:
+            return ""
+        if other := self._plans.otherwise(heard, self._facts):
+            act = "not_said" if all(fact.slot in self._disclosed for fact in other) else "correct"
+            return self._phrases.say(act, answers=in_turn(self._answers(other)))
+        if self._plans.something_else(heard, self._facts, self._request):
+            return self._phrases.say("not_asked", request=self._request)
+        return ""
 
     def _on_done(self, heard: str) -> str:
         if self._means_the_old(heard) or self._complained:

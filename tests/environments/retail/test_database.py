@@ -304,7 +304,7 @@ def test_spread_of_statuses_and_dates(shop: Tables) -> None:
 def test_spread_of_customers(shop: Tables) -> None:
     users = list(shop["users"].values())
     orders = Counter(len(user["orders"]) for user in users)
-    assert list(sorted(orders)) == [3, 4, 5, 6]
+    assert sorted(orders) == [3, 4, 5, 6]
     assert orders[3] > orders[4] > orders[5] > orders[6]
     several = sum(len(user["payment_methods"]) > 1 for user in users)
     assert share(several, len(users)) == pytest.approx(0.55, abs=0.05)

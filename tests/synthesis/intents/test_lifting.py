@@ -30,7 +30,7 @@ def bans(domain: Domain, customers: int, each: int = 3) -> Iterator[tuple[str, R
 
 
 def telecom_with(line: dict[str, object], *bills: tuple[str, float]) -> tuple[Telecom, str, str]:
-    """The provider, one of its customers, and their first line, changed like this; they have these bills and no more."""
+    """The provider, one of its customers, and their first line, changed like this; they have only these bills."""
 
     class Changed(Telecom):
         def database(self, seed: int, scale: float):  # type: ignore[no-untyped-def]
