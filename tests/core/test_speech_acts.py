@@ -91,6 +91,7 @@ CASES: dict[Callable[[str], bool | None], tuple[list[str], list[str], list[str]]
             "Don't worry, nothing has been changed.",
             "Can't you see it?",
             "No problem at all, thank you!",
+            "Please read the status bar of the phone to me.",
             "You won't be charged for it, thanks.",
         ],
         [
