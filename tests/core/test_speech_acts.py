@@ -229,6 +229,7 @@ CASES: dict[Callable[[str], bool | None], tuple[list[str], list[str], list[str]]
             "I don't agree.",
             "Absolutely not.",
             "Please don't.",
+            "Hm, that isn't what I said. It's about order #W1.",
         ],
         ["Yes, but actually use PayPal.", "Sure, it's a.b@c.example.", "Okay thanks, I'll wait.", "Remove it."],
     ),

@@ -70,7 +70,7 @@ _NO_NO = a_word_of(
 _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
-    r"no way|i will pass|not agree|changed my mind",
+    r"no way|i will pass|not agree|changed my mind|(?:is|was) not (?:what|right|correct|it)",
 )
 #: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
 _SAYS_A_FACT = a_word_of(
