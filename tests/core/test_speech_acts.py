@@ -91,6 +91,7 @@ CASES: dict[Callable[[str], bool | None], tuple[list[str], list[str], list[str]]
             "Don't worry, nothing has been changed.",
             "Can't you see it?",
             "No problem at all, thank you!",
+            "Please read the status bar of the phone to me.",
             "You won't be charged for it, thanks.",
         ],
         [
@@ -228,6 +229,7 @@ CASES: dict[Callable[[str], bool | None], tuple[list[str], list[str], list[str]]
             "I don't agree.",
             "Absolutely not.",
             "Please don't.",
+            "Hm, that isn't what I said. It's about order #W1.",
         ],
         ["Yes, but actually use PayPal.", "Sure, it's a.b@c.example.", "Okay thanks, I'll wait.", "Remove it."],
     ),

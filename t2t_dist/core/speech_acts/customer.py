@@ -70,7 +70,7 @@ _NO_NO = a_word_of(
 _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
-    r"no way|i will pass|not agree|changed my mind",
+    r"no way|i will pass|not agree|changed my mind|(?:is|was) not (?:what|right|correct|it)",
 )
 #: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
 _SAYS_A_FACT = a_word_of(
@@ -151,16 +151,16 @@ _LEAVES = a_word_of(
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
     r"|set)(?: thanks?)?\W*$",
-    r"^\W*no\W+(?:thank(?:s| you)\W+)?(?:that|nothing|all (?:good|done|set)|everything is|i am (?:good|fine)|you have been)",
+    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that|nothing|i am (?:good|fine)"
+    r"|you have been)",
 )
 _YIELDS = a_word_of(
     r"never ?mind|i (?:see|understand)|understood|(?:leave|drop|forget) (?:it|that|everything)|so be it|fair enough"
     r"|if you say so|no worries|worth a try|i will live|you tried|did (?:what you|your best)|not your fault"
     r"|is what it is|i give up|i drop|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)"
-    r"|i (?:can |will |do )?accept (?:it|that)\W*$"
-    r"|withdraw|not press|not argue with",
+    r"|withdraw|not press|i accept (?:it|that)(?=\W*$)|(?:okay|all right|alright|fine)\W+whatever\W*$|not argue with",
     r"i will (?:just )?(?:keep|leave|pay) it|can not be done it can not|^\W*(?:too bad|a pity|what a pity|shame)"
-    r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so|whatever)",
+    r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so)",
 )
 _BARE = re.compile(r"\W*(?:okay|all right|alright|fine|very well|no\W+thank(?:s| you)|no)\W*")
 _GOES_ON = a_word_of(

@@ -62,7 +62,7 @@ _DONE = any_of(
     r"went (?:right |straight )?through\b(?! (?:twice|on (?:the )?\d))|has gone (?:through|in)\b|done and dusted\b"
     r"|without a hitch\b",
     r"(?:is|was|has been) (?:a success|successful)\b|(?<!that it )(?<!then it )is done\b|^(?:and )?it worked\b",
-    r"(?:(?:is|are) (?:now )?(?:up and running|in service|active|working)|works?) again\b",
+    r"(?:(?:is|are) (?:up and running|active|online|open|on|off)|works) again\b",
     r"you are (?:all )?(?:set|booked in|booked|sorted|signed up)\b(?! to)|^consider (?:it|that|yourself)\b",
 )
 _HAS_BEEN = any_of(rf"(?:has|have|is) {_ADVERB}been {_ADVERB}(?:{_CHANGED}|let go)")
@@ -82,9 +82,9 @@ _STATUS = a_word_of(_OFTEN_LONG_AGO, r"placed|paid|posted|closed|charged|billed|
 #: When it was done, if not just now; by whom, if not by the agent.
 _LONG_AGO = a_word_of(
     r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier"
-    r"|previously|originally|in the past|back in (?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|at the time"
-    r"|when you|yourself|used to|(?:would|could|might|should|may|must) have|had|glad|(?:great|good) to hear"
-    r"|unfortunately|sorry|afraid",
+    r"|previously|originally|in the past|back in (?:the day|\d+|jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)"
+    r"|at the time|when you|yourself|used to|(?:would|could|might|should|may|must) have|had|glad|(?:great"
+    r"|good) to hear|unfortunately|sorry|afraid",
     r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
     r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
     r"|wednes|thurs|fri|satur|sun)\w*",

@@ -51,9 +51,7 @@ _TELL = """
     alert ask brief call chase contact drop email flag follow forward inform mail message notify pass phone ping
     post raise reach relay remind reply report respond revert ring shoot suggest talk tell text touch write
 """
-_DECLINE = (
-    "bar decline deny disallow dismiss exclude forbid forfeit preclude prevent prohibit refuse reject veto withhold"
-)
+_DECLINE = "decline deny disallow dismiss exclude forbid forfeit preclude prevent prohibit refuse reject veto withhold"
 #: What a rule, a fare or a system does for somebody.
 _PERMIT = """
     accept accommodate allow authorise authorize cover deal enable entitle extend give grant handle honor honour

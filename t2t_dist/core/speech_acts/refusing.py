@@ -47,7 +47,7 @@ _RULE = (
 )
 _PERMITS_NOT = any_of(
     rf"{_RULE}\b(?: \w+){{0,6}}? (?:do|does|did|will|would|can) {_ADVERB}{_NOT} {_ADVERB}(?:let|{verb('P', 'b')})",
-    rf"{_RULE}\b(?: \w+){{0,5}}? {verb('D', 'sb')}|(?:rules|policy|law|clause \w+) (?:forbids?|prohibits?"
+    rf"{_RULE}\b(?: \w+){{0,5}}? {verb('D', 's')}|(?:rules|policy|law|clause \w+) (?:forbids?|prohibits?"
     rf"|rules? (?:it|that|this) out)\b",
     rf"(?:system|airline|bank|company|policy|i|we) not (?:{verb('P', 'b')}|have permission)|we do not do\b",
 )
