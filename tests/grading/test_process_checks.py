@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 from t2t_dist.core.schema import GoldCall, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
-from t2t_dist.simulation.scripted.phrases import Phrases, agent_acts
-from t2t_dist.simulation.scripted.wording import Wording
 from tests.support.made import Made
+from tests.support.plans import plan_of
 from tests.support.transcript import Transcript, gone_well
 
 YES = "Yes, please go ahead."
@@ -239,13 +237,12 @@ def test_a_yes_to_a_does_not_count_for_b(built_in: Made) -> None:
         first, second = certificate.first_call, write_of(task, certificate.goal)
         if second is None or second.goal > 0 or first.name in domain.workflows:
             continue
-        words = Wording(task, domain, Phrases(agent_acts(), random.Random(0)))
-        for plan, found in ((words.plan(first), wrong), (words.plan(second), right)):
+        for planned, found in ((first, wrong), (second, right)):
             talk = Transcript(domain)
             for call in task.grader.gold:
                 if call.requestor is None and call.kind == "read":
                     talk.call(call.name, call.arguments)
-            talk.agent(f"{plan} Shall I go ahead?").user(YES)
+            talk.agent(f"{plan_of(domain, task, planned)} Shall I go ahead?").user(YES)
             made = talk.call(second.name, second.arguments)
             if made.changed:
                 found.append(process(domain, task, talk)["confirmed_before_write"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import random
 import re
 from collections.abc import Callable
 
@@ -12,14 +11,14 @@ import pytest
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import STOP, TRANSFER, Change, Fact, Goal, Task, Turn, UserSide
 from t2t_dist.simulation.scripted.device import Devices
-from t2t_dist.simulation.scripted.phrases import STYLES, Phrases, agent_acts
+from t2t_dist.simulation.scripted.phrases import STYLES
 from t2t_dist.simulation.scripted.plans import Plans
 from t2t_dist.simulation.scripted.user import ScriptedUser
-from t2t_dist.simulation.scripted.wording import Wording
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.intents.grader_side import errands_in
 from tests.simulation.scripted.hand_made import tasks
 from tests.support.made import Made
+from tests.support.plans import plan_of
 
 SEEDS = range(8)
 
@@ -295,10 +294,9 @@ async def test_something_else_is_declined_also_before_any_no(shop: Made, plan: s
 
 async def test_the_experts_own_plans_are_what_they_asked_for(built_in: Made) -> None:
     for task in built_in.verified("general"):
-        words = Wording(task, built_in.domain, Phrases(agent_acts(), random.Random(0)))
-        first = next(call for call in errands_in(task.grader) if call.goal == 0)
-        said = await answer_to(built_in, task, f"{words.plan(first)} {ASKS}")
-        assert speech.says_yes(said), (words.plan(first), said)
+        plan = plan_of(built_in.domain, task, next(call for call in errands_in(task.grader) if call.goal == 0))
+        said = await answer_to(built_in, task, f"{plan} {ASKS}")
+        assert speech.says_yes(said), (plan, said)
 
 
 # -- goals one after the other ---------------------------------------------------------------------------------------

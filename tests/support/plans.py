@@ -1,0 +1,17 @@
+"""What the scripted expert says before it makes a call, without having looked anything up."""
+
+from __future__ import annotations
+
+import random
+
+from t2t_dist.core.known import Known
+from t2t_dist.core.prompts.render import agent_prompt
+from t2t_dist.core.schema import GoldCall, Task
+from t2t_dist.environments.base import Domain
+from t2t_dist.simulation.scripted.phrases import Phrases, agent_acts
+from t2t_dist.simulation.scripted.wording import Wording
+
+
+def plan_of(domain: Domain, task: Task, call: GoldCall) -> str:
+    words = Wording(task, domain, Phrases(agent_acts(), random.Random(0)), Known(agent_prompt(domain)))
+    return words.plan(call, domain.world(), None)
