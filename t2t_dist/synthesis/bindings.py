@@ -8,6 +8,7 @@ with the ``OrderId`` it was seen in. That is enough to enumerate sensible calls 
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -80,7 +81,10 @@ class Seen:
 
 def canonical_json(value: Any) -> bytes:
     """A JSON text that is equal for equal values; usable as a key."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
+    except TypeError:  # a whole number of any size, which tau2's tools take
+        return json.dumps(value, sort_keys=True, default=list).encode()
 
 
 def _hashable(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the scripted expert says before it makes a call, without having looked anything up."""
+"""What the scripted expert says before it makes a call, knowing all that the customer can say, and no result."""
 
 from __future__ import annotations
 
@@ -13,5 +13,9 @@ from t2t_dist.simulation.scripted.wording import Wording
 
 
 def plan_of(domain: Domain, task: Task, call: GoldCall) -> str:
-    words = Wording(task, domain, Phrases(agent_acts(), random.Random(0)), Known(agent_prompt(domain)))
+    known = Known(agent_prompt(domain))
+    facts = [fact for goal in task.user.goals for fact in goal.facts]
+    for fact in [*facts, *(task.user.change.facts if task.user.change is not None else ())]:
+        known.add(f"{fact.text} {' '.join(fact.says)}")
+    words = Wording(task, domain, Phrases(agent_acts(), random.Random(0)), known)
     return words.plan(call, domain.world(), None)

@@ -252,7 +252,7 @@ def test_by_default_no_write_crowds_out_the_others(name: str) -> None:
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ({"cancel_order": 2.0}, "no errand 'cancel_order'; did you mean cancel_pending_order?"),
+        ({"cancel_order": 2.0}, "no errand 'cancel_order'; did you mean cancel_pending_order"),
         ({"x": 1.0}, "no errand 'x'; its errands are: cancel_pending_order, "),
     ],
 )

@@ -60,7 +60,8 @@ class Plans:
         heard = stems(plan) - _GENERAL - things
         own = stems(request).union(*(known[name] for name in asked))
         verbs = Counter(word for name in known for word in stems(words_of(name)[0]))
-        if any(verbs[word] == 1 and word not in own for word in heard):
+        said = any(stems(words_of(name)[0]) & heard for name in asked)  # "suspended until it is resumed" is theirs
+        if not said and any(verbs[word] == 1 and word not in own for word in heard):
             return True
         details = [fact for fact in facts[1:] if fact.says and _is_detail(fact)]
         if any(is_worded(plan, fact.says) for fact in details):
