@@ -163,7 +163,7 @@ async def test_requests_are_mistyped_only_when_that_is_asked_for(shop: Made) -> 
         assert typed.verdict == plain.verdict
         assert typed.certificate == plain.certificate
         changed += [goal.request for goal in typed.user.goals] != [goal.request for goal in plain.user.goals]
-    assert changed > 15
+    assert changed >= 12
 
 
 def test_what_states_a_fact_is_never_mistyped() -> None:
