@@ -18,11 +18,14 @@ _INTERRUPTED, _RESUMABLE = 130, 75
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
+    code = 0
     try:
         _run()
-        _leave(0)
     except SystemExit as end:
-        _leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        if isinstance(end.code, str):
+            raise  # a text of somebody else's, which Python prints
+        code = end.code or 0
+    _leave(code)
 
 
 def _leave(code: int) -> None:

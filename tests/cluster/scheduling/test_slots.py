@@ -152,6 +152,8 @@ class SharesMachine(RuleBasedStateMachine):
         for name in self.leaving:
             self.shares.gone(name)
             del self.workers[name]
+        if not self.workers:  # slots come free when somebody asks for them
+            self.join()
         for _ in range(4):
             for name in self.workers:
                 self.ask_one(name)
@@ -159,11 +161,9 @@ class SharesMachine(RuleBasedStateMachine):
                 self.workers[name].running = self.workers[name].limit  # what was begun before ends
                 self.report_one(name)
                 self.read_one(name)
-        if not self.workers:
-            return  # nobody asks, so nothing is given
         limits = [worker.limit for worker in self.workers.values()]
         assert sum(limits) == self.total == self.shares.taken
-        assert not limits or max(limits) - min(limits) <= 1
+        assert max(limits) - min(limits) <= 1
 
 
 TestShares = SharesMachine.TestCase
