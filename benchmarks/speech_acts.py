@@ -2,9 +2,16 @@
 
     python -m benchmarks.speech_acts [--errors ACT]
 
-For each act that the project recognises, and for facts: precision and recall on the open set and on the one kept aside.
-``--errors`` prints what is recognised wrongly in the open set; of the other no text is ever printed. Prints one JSON
-object.
+For each act that the project recognises, and for facts, on the open set and on the one kept aside:
+
+    precision     of what is called True, the share that performs the act
+    recall        of what performs the act, the share that is not called False
+    sure          of what performs the act, the share that is called True
+    unsure        of all utterances, the share of which the recogniser does not say (None)
+    false         of what is called False, the share that does not perform the act
+
+``agrees_heard`` and ``gives_in_heard`` also get the message that the utterance answers. ``--errors`` prints what is
+recognised wrongly in the open set; of the other no text is ever printed. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -13,23 +20,36 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.told import Meaning, told
 
 UTTERANCES = Path(__file__).with_name("utterances")
 SETS = ("open", "aside")
-#: Act -> who performs it, and what recognises it.
-ACTS: dict[str, tuple[str, Callable[[str], bool]]] = {
-    "refuses": ("agent", speech.refuses),
-    "claims_done": ("agent", speech.reports_done),
-    "announces_write": ("agent", speech.promises_write),
-    "asks_to_confirm": ("agent", speech.asks_to_confirm),
-    "hands_over": ("agent", speech.hands_over),
-    "offers_more": ("agent", speech.offers_more),
-    "agrees": ("customer", speech.says_yes),
-    "gives_in": ("customer", speech.gives_in),
+
+
+class Act(NamedTuple):
+    """Who performs an act, the labels of utterances that do, and what recognises it."""
+
+    speaker: str
+    labels: frozenset[str]
+    recognise: Callable[..., bool | None]
+    heard: bool = False
+
+
+ACTS: dict[str, Act] = {
+    "refuses": Act("agent", frozenset({"refuses"}), speech.refuses),
+    "claims_done": Act("agent", frozenset({"claims_done"}), speech.reports_done),
+    "announces_write": Act("agent", frozenset({"announces_write"}), speech.promises_write),
+    "asks_to_confirm": Act("agent", frozenset({"asks_to_confirm"}), speech.asks_to_confirm),
+    "hands_over": Act("agent", frozenset({"hands_over"}), speech.hands_over),
+    "announces_hand_over": Act("agent", frozenset({"hands_over", "offers_hand_over"}), speech.announces_hand_over),
+    "offers_more": Act("agent", frozenset({"offers_more"}), speech.offers_more),
+    "agrees": Act("customer", frozenset({"agrees"}), speech.says_yes),
+    "agrees_heard": Act("customer", frozenset({"agrees"}), speech.says_yes, heard=True),
+    "gives_in": Act("customer", frozenset({"gives_in"}), speech.gives_in),
+    "gives_in_heard": Act("customer", frozenset({"gives_in"}), speech.gives_in, heard=True),
 }
 FACTS = "facts"
 MEANINGS = {"refund": Meaning.REFUND, "charge": Meaning.CHARGE}
@@ -40,25 +60,33 @@ def rows(which: str, kind: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (UTTERANCES / which / f"{kind}.jsonl").read_text("utf-8").splitlines()]
 
 
-def judged(which: str, act: str) -> Iterator[tuple[str, bool, bool]]:
+def judged(which: str, act: str) -> Iterator[tuple[str, bool, bool | None]]:
     """Text, label and what was recognised, for each row that could perform the act."""
     if act == FACTS:
         for row in rows(which, FACTS):
             meaning = MEANINGS.get(row["fact"]["meaning"], Meaning.ANY)
             yield " / ".join(row["texts"]), row["told"], told(row["texts"], row["fact"]["value"], meaning)
         return
-    speaker, recognise = ACTS[act]
+    speaker, labels, recognise, heard = ACTS[act]
     for row in rows(which, speaker):
-        yield row["text"], act in row["acts"], bool(recognise(row["text"]))
+        given = (row["text"], row["before"]) if heard else (row["text"],)
+        yield row["text"], not labels.isdisjoint(row["acts"]), recognise(*given)
 
 
 def measured(which: str, act: str) -> dict[str, float]:
-    """Counts of one act, with its precision and recall."""
+    """Counts and shares of one act."""
     found = [(label, seen) for _, label, seen in judged(which, act)]
-    both = sum(label and seen for label, seen in found)
-    performed, recognised = sum(label for label, _ in found), sum(seen for _, seen in found)
-    precision, recall = both / max(1, recognised), both / max(1, performed)
-    return {"of": len(found), "performed": performed, "precision": round(precision, 3), "recall": round(recall, 3)}
+    performed = [seen for label, seen in found if label]
+    called_true = [label for label, seen in found if seen]
+    called_false = [label for label, seen in found if seen is False]
+    shares = {
+        "precision": sum(called_true) / max(1, len(called_true)),
+        "recall": 1 - performed.count(False) / max(1, len(performed)),
+        "sure": performed.count(True) / max(1, len(performed)),
+        "unsure": sum(seen is None for _, seen in found) / len(found),
+        "false": called_false.count(False) / max(1, len(called_false)),
+    }
+    return {"of": len(found), "performed": len(performed), **{name: round(share, 3) for name, share in shares.items()}}
 
 
 def main() -> None:
@@ -67,7 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.errors:
         for text, label, seen in judged("open", given.errors):
-            if label != seen:
+            if seen is not None and seen != label:
                 print("missed:" if label else "seen where there is none:", " ".join(text.split()))
     figures = {which: {act: measured(which, act) for act in [*ACTS, FACTS]} for which in SETS}
     print(json.dumps({"benchmark": "speech_acts", **figures}))

@@ -56,18 +56,18 @@ def _greeted(config: Config) -> set[ModelName]:
 def endpoints_of(config: Config) -> list[Endpoint]:
     """The third-party endpoints that a config names."""
     found: dict[tuple[str, str], Endpoint] = {}
-    greeted = _greeted(config)
+    greeted, more = _greeted(config), tuple(config.models.answer.finish_reasons)
     for name, seat in config.check_models():
         parsed = parse_model(name, seat)
         if parsed.url:
             key = api_key_of(config.models.api_key_env)
-            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, key, parsed in greeted)
+            endpoint = Endpoint(parsed.url.rstrip("/"), parsed.what, key, parsed in greeted, more)
             found[(endpoint.url, endpoint.model)] = endpoint
     pools = {parsed.pool for parsed in greeted}
     for name, pool in config.used_pools().items():
         for url in pool.urls:
             key = api_key_of(pool.api_key_env)
-            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, key, name in pools)
+            found[(url, pool.model)] = Endpoint(url.rstrip("/"), pool.model, key, name in pools, more)
     return list(found.values())
 
 

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from .files import read_text
 from .language import Language, Said, load_language
-from .rules import Clause, Rule, clauses
+from .rules import Clause, Order, Rule, clauses
 from .splits import own
 from .state import Base, Record, World
+from .tidy import spoken_dates
 from .tools import AGENT, USER, Call, Kind, Tool, ToolResult, ToolSet
 from .workflows import Workflow
 
@@ -42,7 +43,14 @@ class Domain:
         summary: one line for ``t2t domains``.
         tool_list: tools, made by decorator (``t2t_dist.environments.tools.tool``).
         rule_list: rules in code, made by decorator (``t2t_dist.environments.rules.rule``).
+        order_list: the policy on the order of calls (``Before``, ``Afterwards``, ``OneAtATime`` of the same module).
         workflow_list: errands of several calls, made by decorator (``t2t_dist.environments.workflows.workflow``).
+        errand_weights: by errand, how often it is explored, beside the others (1.0): less for one that is possible for
+            everybody.
+        instead: for an errand, by what else a customer may want in its place, a sentence that says why. Empty: anything
+            about the same thing.
+        spoken_types: domain types of values that customers say themselves, such as where they want to go: a gold needs
+            no look-up for them.
         customer_type: name of the domain type that identifies a customer (``UserId``).
         transfer_tool: name of the tool that transfers to a human agent, or ``""``.
         decline_tool: name of the tool that puts on record that a request can't be done (``make_decline_tool`` of
@@ -54,7 +62,11 @@ class Domain:
     summary: ClassVar[str] = ""
     tool_list: ClassVar[Sequence[Tool]] = ()
     rule_list: ClassVar[Sequence[Rule]] = ()
+    order_list: ClassVar[Sequence[Order]] = ()
     workflow_list: ClassVar[Sequence[Workflow]] = ()
+    errand_weights: ClassVar[Mapping[str, float]] = {}
+    instead: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    spoken_types: ClassVar[frozenset[str]] = frozenset()
     customer_type: ClassVar[str] = "UserId"
     transfer_tool: ClassVar[str] = ""
     decline_tool: ClassVar[str] = ""
@@ -86,11 +98,29 @@ class Domain:
         if spec is not None and spec.name == self.customer_type and value == customer:
             return Said("your account", ())
         texts = list(_spoken(value))
-        return Said(joined(texts), tuple(texts))
+        return Said(spoken_dates(joined(texts)), tuple(texts))
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         """Values of a type that no lookup returns, such as a new address."""
         return []
+
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call] | None:
+        """What an agent looks up before it makes this call for the customer, or refuses it: READ calls, in order.
+
+        The customer's account is known by then. ``call`` lacks what the customer has not said yet: leave out what takes
+        it. ``None``: what the arguments rest on, according to the tools' types.
+        """
+        return None
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        """How the amount that a call moves follows from what the look-ups show and the policy says: an expression for
+        the tool ``calculate``; empty where nothing is to be calculated."""
+        return ""
+
+    def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
+        """Whether what the customer knows or wants speaks against having ``first`` done so that ``wanted``, which a
+        rule forbids, becomes possible: it would take a reason that is not theirs, say."""
+        return False
 
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
@@ -199,9 +229,18 @@ class Domain:
         """Rules that the call would break for this customer on this world."""
         return [
             Breach(rule, reason)
-            for rule in self.rule_list
+            for rule in self._rules_about.get(call.name, ())
             if (reason := rule.broken_by(world, call, customer)) is not None
         ]
+
+    @cached_property
+    def _rules_about(self) -> dict[str, list[Rule]]:
+        """The rules that constrain a tool, in order, by its name."""
+        found: dict[str, list[Rule]] = {}
+        for rule in self.rule_list:
+            for name in dict.fromkeys(rule.tools):
+                found.setdefault(name, []).append(rule)
+        return found
 
     def of_kind(self, kind: Kind) -> list[Tool]:
         """The agent's tools of a kind."""

@@ -42,10 +42,9 @@ class Spec(NamedTuple):
         """All domain types in it."""
         return set(_names(self))
 
-    def scalars(self) -> set[str]:
+    def scalars(self) -> frozenset[str]:
         """All domain types of scalars (such as ids) in it."""
-        own = {self.name} if self.kind == "scalar" else set()
-        return own.union(*(spec.scalars() for _, spec in self.fields)) if self.fields else own
+        return _scalars(self)
 
 
 PLAIN = Spec("plain")
@@ -82,6 +81,12 @@ def spec_of(annotation: Any) -> Spec:
 def _names(spec: Spec) -> frozenset[str]:
     own = frozenset({spec.name} if spec.kind in ("scalar", "struct") and spec.name else ())
     return own.union(*(_names(inner) for _, inner in spec.fields))
+
+
+@lru_cache(maxsize=4096)
+def _scalars(spec: Spec) -> frozenset[str]:
+    own = frozenset({spec.name} if spec.kind == "scalar" else ())
+    return own.union(*(_scalars(inner) for _, inner in spec.fields))
 
 
 def find_values(spec: Spec, value: Any, context: Context = frozenset()) -> Iterator[DomainValue]:

@@ -15,15 +15,20 @@ def requestor_of(domain: Domain, name: str) -> str | None:
 
 def is_valid_errand(domain: Domain, world: World, errand: Call, customer: str) -> bool:
     """Whether all calls are accepted and break no rule, and each WRITE changes the world (tried on a fork)."""
+    return after_valid(domain, world, errand, customer) is not None
+
+
+def after_valid(domain: Domain, world: World, errand: Call, customer: str) -> World | None:
+    """A fork of the world on which the errand was carried out; ``None`` if it is not valid, see above."""
     fork, changed = world.fork(), False
     for step in domain.steps(fork, errand):
         if domain.breaches(fork, step, customer):
-            return False
+            return None
         result = domain.execute(fork, step)
         if result.error or (domain.tools[step.name].kind is Kind.WRITE and not result.changed):
-            return False
+            return None
         changed = changed or result.changed
-    return changed
+    return fork if changed else None
 
 
 def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:

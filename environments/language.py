@@ -27,16 +27,21 @@ from .entities import Spec
 from .files import read_text
 from .short_texts import cached_if_short
 from .tools import USER, Tool, ToolSet, problems
+from .variants import all_variants, variants
 
 #: libyaml's loader is ten times as fast as the Python one; both are safe loaders.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Said(NamedTuple):
-    """The spoken form of a value: ``text`` goes into sentences; each of ``says`` must occur in them."""
+    """The spoken form of a value: ``text`` goes into sentences; each of ``says`` must occur in them.
+
+    ``rough`` is what a customer says of it who leaves it open ("a flight from Boston to Denver"), if that is anything.
+    """
 
     text: str
     says: tuple[str, ...]
+    rough: str = ""
 
 
 class Words(BaseModel):
@@ -70,6 +75,9 @@ class ToolWords(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(description="the errand as a noun phrase: 'cancelling an order'")
     request: list[str] = Field(default_factory=list, description="how customers ask for it; not for their own tools")
+    why: list[str] = Field(
+        default_factory=list, description="why they do: a sentence that may stand before the request"
+    )
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
     done: list[str] = Field(default_factory=list, description="what the agent says it has done")
     tell: list[Tell] = Field(default_factory=list)
@@ -205,6 +213,7 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
     if wrong := list(islice(_wrong_templates(language, slots), 4)):
         raise ValueError(f"{file}: {'; '.join(wrong)}")
     for _, phrases, names in _templates(language, slots):
+        phrases[:] = all_variants(phrases)
         if names == ():  # said as they are: here, too, a doubled brace is one
             phrases[:] = [text.format() for text in phrases]
     return language
@@ -237,6 +246,7 @@ def _templates(
         worded += [(f"{key}.slots.{slot}", words) for slot, words in tool.slots.items()]
         yield f"{key}.name", [tool.name], ()
         yield f"{key}.request", tool.request, own
+        yield f"{key}.why", tool.why, ()
         yield f"{key}.guide", tool.guide, own
         for act, phrases in (("plan", tool.plan), ("done", tool.done)):
             yield f"{key}.{act}", phrases, None if own is None else (*own, "result")
@@ -262,6 +272,10 @@ class _Result:
 
 def _wrong(text: str, names: Collection[str] | None) -> str:
     """Why a phrase can't be filled in; empty if it can."""
+    try:
+        variants(text)
+    except ValueError as error:
+        return str(error)
     try:
         used = [field if (name := re.split(r"[.\[]", field)[0]) != "result" else name for field in placeholders(text)]
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NewType
 
 from .language import Said
@@ -15,6 +16,16 @@ _BRANDS = {"amex": "American Express"}
 def dollars(amount: float) -> float:
     """Rounded to cents; never -0.0."""
     return round(amount + 1e-9, 2) + 0.0
+
+
+def worked_out(plus: Sequence[float], minus: Sequence[float] = (), times: int = 1) -> str:
+    """A sum of money as an expression for the tool ``calculate``: ``2 * (76.02 - 53.10)``. It is never negative."""
+    if sum(plus) < sum(minus):
+        plus, minus = minus, plus
+    text = " + ".join(f"{amount:.2f}" for amount in plus) + "".join(f" - {amount:.2f}" for amount in minus)
+    if times == 1:
+        return text
+    return f"{times} * ({text})" if len(plus) + len(minus) > 1 else f"{times} * {text}"
 
 
 def payment_method(user: Record, payment_method_id: str) -> Record | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from itertools import count, islice
 from random import Random
-from typing import NamedTuple, NewType
+from typing import Annotated, NamedTuple, NewType, cast
 
 from faker import Faker
+from pydantic import AfterValidator
 
 # pydantic reads only this one before Python 3.12.
 from typing_extensions import TypedDict
@@ -30,6 +31,35 @@ class Address(TypedDict):
     state: str
     country: str
     zip: str
+
+
+#: How a flat is written, and what it is written as.
+_UNITS = {"apt": "Apt", "apartment": "Apt", "#": "Apt", "suite": "Suite", "ste": "Suite", "unit": "Unit"}
+_UNIT = re.compile(r"(?:^|,?\s+)(apt|apartment|suite|ste|unit|#)(?![a-z])\.?\s*#?\s*(\w*\d\w*|[a-z])$", re.I)
+_USA = {"us", "usa", "united states", "united states of america", "america"}
+
+
+def normal_address(address: Address) -> Address:
+    """The address in one form, whichever way it was written: the flat in the second line, "Apt 38" for "apartment #38",
+    "USA" for "United States", no spaces or commas to spare."""
+    tidy = {field: " ".join(str(text).split()).strip(" ,.") for field, text in address.items()}
+    if not tidy["address2"] and (found := _UNIT.search(tidy["address1"])) and found.start() > 0:
+        tidy["address1"], tidy["address2"] = tidy["address1"][: found.start()].rstrip(" ,"), found[0].strip(" ,")
+    if found := _UNIT.fullmatch(tidy["address2"]):
+        tidy["address2"] = f"{_UNITS[found[1].lower()]} {found[2].upper()}"
+    if tidy["country"].lower().replace(".", "") in _USA:
+        tidy["country"], tidy["state"] = "USA", tidy["state"].upper()
+    return cast(Address, tidy)
+
+
+def normal_email(email: str) -> str:
+    """The e-mail address in small letters."""
+    return email.strip().lower()
+
+
+#: An address and an e-mail address that a caller writes: however they write it, it is the same argument.
+WrittenAddress = Annotated[Address, AfterValidator(normal_address)]
+WrittenEmail = Annotated[Email, AfterValidator(normal_email)]
 
 
 class Person(NamedTuple):
@@ -72,7 +102,7 @@ class People:
         city, state = rng.choice(self.cities)
         return Address(
             address1=f"{rng.randint(1, 9899)} {rng.choice(self.streets)}",
-            address2=f"{rng.choice(('Apt.', 'Suite'))} {rng.randint(1, 989)}" if rng.random() < 0.3 else "",
+            address2=f"{rng.choice(('Apt', 'Suite'))} {rng.randint(1, 989)}" if rng.random() < 0.3 else "",
             city=city,
             state=state,
             country="USA",
@@ -103,6 +133,15 @@ class People:
             number = str(rng.randint(100, 9999))
         self.emails.add(email)
         return Email(email)
+
+
+def country_said(name: str) -> str:
+    """A country in a sentence: Spain, the United Kingdom."""
+    return (
+        f"the {name}"
+        if re.match(r"United |.* (?:Republic|Islands|Emirates)$|Netherlands|Philippines|Bahamas", name)
+        else name
+    )
 
 
 def plain(name: str) -> str:

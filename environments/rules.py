@@ -3,13 +3,16 @@
 A rule does two things: it checks whether a call breaks it on a given world, and it proposes calls that would break it.
 Infeasible tasks are drawn from these proposals, which makes coverage of the policy measurable; ``t2t check-domain``
 reports a rule that no proposal breaks.
+
+What the policy says about the order of calls is declared beside the rules (:class:`Before`, :class:`Afterwards`,
+:class:`OneAtATime`): it makes no request infeasible, and is a process check of every episode.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -39,8 +42,16 @@ Propose = Callable[[World, str], Iterator[Call]]
 class Rule:
     """A policy rule, made by :func:`rule`."""
 
-    def __init__(self, number: int, tools: tuple[str, ...], enforced: Enforced, handling: Handling, check: Check):
-        self.number, self.tools, self.enforced, self.handling = number, tools, enforced, handling
+    def __init__(
+        self,
+        number: int,
+        tools: tuple[str, ...],
+        enforced: Enforced,
+        handling: Handling,
+        check: Check,
+        weight: float = 1.0,
+    ) -> None:
+        self.number, self.tools, self.enforced, self.handling, self.weight = number, tools, enforced, handling, weight
         self._check = check
         self._propose: Propose | None = None
         self.name = getattr(check, "__name__", f"rule_{number}")
@@ -64,15 +75,96 @@ class Rule:
 
 
 def rule(
-    number: int, *tools: str, enforced: Enforced = Enforced.BY_TOOL, handling: Handling = Handling.REFUSE
+    number: int,
+    *tools: str,
+    enforced: Enforced = Enforced.BY_TOOL,
+    handling: Handling = Handling.REFUSE,
+    weight: float = 1.0,
 ) -> Callable[[Check], Rule]:
-    """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools."""
-    return lambda check: Rule(number, tools, enforced, handling, check)
+    """Decorator: make a rule from a function ``(world, call, customer) -> reason | None`` about these tools.
+
+    ``weight``: how often it is drawn for infeasible tasks, beside the others; more where few customers can break it.
+    """
+    return lambda check: Rule(number, tools, enforced, handling, check, weight)
 
 
 def declinable(rules: Iterable[Rule]) -> list[int]:
     """The numbers of the rules by which a request is refused rather than handed over."""
     return [rule.number for rule in rules if rule.handling is Handling.REFUSE]
+
+
+# -- the order of calls ------------------------------------------------------------------------------------------------
+class Made(NamedTuple):
+    """A call of either side that was accepted; ``messages``: how many the agent had sent by then."""
+
+    call: Call
+    changed: bool
+    messages: int
+
+
+class Before(NamedTuple):
+    """Before one of ``calls`` changes anything, one of ``first`` must have been made. Arguments named in ``same`` are
+    equal where both have them: the phone that was looked at is the one that is changed."""
+
+    rule: int
+    calls: tuple[str, ...]
+    first: tuple[str, ...]
+    same: tuple[str, ...] = ()
+
+    def broken_by(self, made: Sequence[Made]) -> Call | None:
+        """The first call that breaks it."""
+        for place, one in enumerate(made):
+            if one.changed and one.call.name in self.calls and not _holds(made[:place], self.first, self.same, one):
+                return one.call
+        return None
+
+
+class Afterwards(NamedTuple):
+    """After one of ``calls`` has changed something, one of ``then`` must be made at some time. ``same`` as above."""
+
+    rule: int
+    calls: tuple[str, ...]
+    then: tuple[str, ...]
+    same: tuple[str, ...] = ()
+
+    def broken_by(self, made: Sequence[Made]) -> Call | None:
+        """The first call that breaks it."""
+        for place, one in enumerate(made):
+            if one.changed and one.call.name in self.calls and not _holds(made[place:], self.then, self.same, one):
+                return one.call
+        return None
+
+
+class OneAtATime(NamedTuple):
+    """Of ``calls``, which customers make when the agent asks for it, one message asks for one only."""
+
+    rule: int
+    calls: tuple[str, ...]
+
+    def broken_by(self, made: Sequence[Made]) -> Call | None:
+        """The first call that breaks it."""
+        asked: set[int] = set()
+        for one in made:
+            if one.call.name in self.calls:
+                if one.messages in asked:
+                    return one.call
+                asked.add(one.messages)
+        return None
+
+
+Order = Before | Afterwards | OneAtATime
+
+
+def _holds(made: Iterable[Made], names: tuple[str, ...], same: tuple[str, ...], one: Made) -> bool:
+    """Whether one of these calls was made, about the same as ``one``."""
+    mine = one.call.arguments
+    return any(
+        other.call.name in names
+        and all(
+            mine[slot] == other.call.arguments[slot] for slot in same if {slot} <= mine.keys() & other.call.arguments
+        )
+        for other in made
+    )
 
 
 def neighbours(world: World, table: str, customer: str, most: int = 11) -> Iterator[str]:

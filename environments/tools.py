@@ -17,13 +17,14 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar, cast
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from typing_extensions import get_type_hints
 
 from .entities import DomainValue, Spec, find_values, readable, spec_of
@@ -103,6 +104,9 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 class Tool:
     """One tool of a domain, made by :func:`tool`."""
 
+    #: By argument: what brings its values into the one form that they have in the state.
+    _normal: Mapping[str, Sequence[Callable[[Any], Any]]] = MappingProxyType({})
+
     def __init__(
         self, function: Callable[..., Any], kind: Kind, side: str = AGENT, blocking: bool = False, timeout: float = 30.0
     ) -> None:
@@ -118,6 +122,7 @@ class Tool:
         self.required = [p.name for p in parameters if p.default is inspect.Parameter.empty]
         self.parameters: dict[str, Spec] = {name: spec_of(hint) for name, hint in self.hints.items()}
         self.returns: Spec = spec_of(returns)
+        self._normal = {name: found for name, hint in self.hints.items() if (found := _normalisers(hint))}
         fields: dict[str, Any] = {}
         for p in parameters:
             default = ... if p.default is inspect.Parameter.empty else p.default
@@ -131,6 +136,16 @@ class Tool:
     def signature(self) -> str:
         """``name(argument: Type, ...)``, for messages."""
         return f"{self.name}({', '.join(f'{name}: {readable(hint)}' for name, hint in self.hints.items())})"
+
+    def normal(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the tool gets them: in the one form that all ways to write them have."""
+        if not self._normal:
+            return arguments
+        changed = {slot: value for slot, value in arguments.items() if slot in self._normal}
+        for slot in changed:
+            for function in self._normal[slot]:
+                changed[slot] = function(changed[slot])
+        return arguments | changed
 
     def undescribed(self, slot: str = "") -> str:
         """What is wrong where the description of the tool or of an argument is missing, and what to do."""
@@ -177,6 +192,13 @@ class Tool:
             why = "arguments: a number that does not fit into 64 bits, or too many levels"
             raise ToolError(f"{why}. Expected {self.signature()}") from None
         return checked
+
+
+def _normalisers(hint: Any) -> list[Callable[[Any], Any]]:
+    """The functions that an annotation gives for a valid value: ``Annotated[Address, AfterValidator(tidy)]``."""
+    if get_origin(hint) is not Annotated:
+        return []
+    return [cast(Callable[[Any], Any], note.func) for note in get_args(hint)[1:] if isinstance(note, AfterValidator)]
 
 
 def problems(error: ValidationError, most: int = 4) -> str:

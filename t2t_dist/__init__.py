@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # loading typing takes longer than all else here
 if TYPE_CHECKING:
     from typing import Any
 
-    from t2t_dist.api import Rows, Run, evaluate, generate, load_episodes, load_tasks
+    from t2t_dist.api import Rows, Run, audit, evaluate, generate, load_episodes, load_tasks
     from t2t_dist.core.version import __version__
     from t2t_dist.environments.base import Domain, Profile
     from t2t_dist.environments.language import Said
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Where the names are. They are loaded on first use: workers import this package without the functions that start runs,
 #: and a command is ready for Ctrl-C before it loads anything.
 _FROM = {
-    "api": ("Rows", "Run", "evaluate", "generate", "load_episodes", "load_tasks"),
+    "api": ("Rows", "Run", "audit", "evaluate", "generate", "load_episodes", "load_tasks"),
     "core.version": ("__version__",),
     "environments.base": ("Domain", "Profile"),
     "environments.language": ("Said",),
@@ -53,6 +53,7 @@ __all__ = [
     "ToolError",
     "World",
     "__version__",
+    "audit",
     "evaluate",
     "generate",
     "load_episodes",

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +18,16 @@ import pyarrow.dataset as ds
 
 from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
-from t2t_dist.core.errors import InputError
+from t2t_dist.core.errors import DamagedRun, InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.storage.manifest import read_manifest
 from t2t_dist.storage.objects.base import resolved
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+
+if TYPE_CHECKING:
+    from t2t_dist.evaluation.audit.auditing import Audit
 
 
 class Rows:
@@ -104,6 +107,27 @@ def evaluate(
     base = {"domain": earlier.domain, "domain_seed": earlier.domain_seed, "scale": earlier.scale}
     base |= {"source": resolved(run), "verify.reference_trials": 0}
     return _run("evaluate", load_config(config, base | _dotted(settings)), out, notify)
+
+
+def audit(run: str, *, sample: int = 200, seed: int = 0, fail_under: Sequence[str] = ()) -> Audit:
+    """Audit the tasks and episodes of a run, as ``t2t audit`` does.
+
+    Args:
+        sample: tasks to roll agents out on, in this process.
+        fail_under: limits in place of the product's, such as ``prior<=0.7``.
+
+    Raises:
+        InputError: not a run, or a damaged run; a limit that can't be understood.
+    """
+    from t2t_dist.evaluation.audit.auditing import audit_run
+    from t2t_dist.evaluation.audit.limits import parse_limit
+    from t2t_dist.storage.partial_run import PartialRun
+
+    given = [parse_limit(text) for text in fail_under]
+    found = audit_run(PartialRun(run), sample=sample, seed=seed, given=given)
+    if found.damaged:  # no limit is judged by half of a run
+        raise DamagedRun(found.damaged)
+    return found
 
 
 def load_tasks(

@@ -20,6 +20,10 @@ from tests.support.paths import ROOT
 PAGE = ROOT / "docs" / "python.md"
 
 
+def episodes_passed(run: str) -> int:
+    return load_episodes(run, min_reward=1.0, columns=["intent"]).table().num_rows
+
+
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,10 +32,12 @@ def test_the_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S):
         left.append({})
         exec(compile(block, str(PAGE), "exec"), left[-1])
-    made, evaluated, _, episodes, exported = left
+    made, evaluated, _, episodes, audited, exported = left
     assert made["run"].summary["agents"]["scripted:oracle"]["pass"]["general"]["pass^1"] == 1.0
     assert made["run"].path == "runs/first"
     assert len(evaluated["rewards"]) == 4
+    assert (audited["found"].sampled, audited["found"].episodes) == (8, episodes_passed("runs/first"))
+    assert {measure.value for measure in audited["found"].measures if measure.name == "oracle"} == {1.0}
     assert episodes["table"].column_names == ["intent", "agent", "duration"]
     assert episodes["table"].num_rows == sum(evaluated["rewards"])
     assert sum(exported["found"].splits.values()) == load_episodes("runs/first", min_reward=1.0).table().num_rows > 0

@@ -13,10 +13,12 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
+from . import beforehand, database, network
 from . import conditions as when
-from . import database, network
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
+from .wishes import INSTEAD, WEIGHTS
 
 _REASONS = {
     "change of plans": Said("of a change of plans", ("change of plans",)),
@@ -37,6 +39,10 @@ class Airline(Domain):
     summary: ClassVar[str] = "an airline: bookings, changes, cancellations, bags, compensation"
     tool_list = TOOLS
     rule_list = RULES
+    errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
+    instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
+    spoken_types: ClassVar[frozenset[str]] = frozenset({"Origin", "Destination", "TravelDate"})
+    order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent
@@ -92,6 +98,16 @@ class Airline(Domain):
                 return _amount(world, call, value)
         return super().describe(world, call, slot, customer)
 
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
+        return beforehand.look_ups(world, call, customer)
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        return beforehand.calculation(world, call, customer)
+
+    def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
+        # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
+        return "reason" in first.arguments
+
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)
         if user is None:
@@ -99,7 +115,8 @@ class Airline(Domain):
         if type_name == "Amount":
             return sorted(_dues(world, user))
         if type_name == "PassengerDetails":
-            return [_corrected(world, passenger, rng) for passenger in user["passengers"]]
+            # Not the first, the customer: by that name and date of birth they have just been found.
+            return [_corrected(world, passenger, rng) for passenger in user["passengers"][1:]]
         return []
 
 
@@ -123,7 +140,9 @@ def _itinerary(world: World, call: Call, itinerary: str) -> Said:
     trip = when.trip_of(reservation, call.arguments.get("direction")) if reservation else None
     if trip is None or (trip["origin"], trip["destination"]) != (first["origin"], last["destination"]):
         text += f" from {network.city(first['origin'])} to {network.city(last['destination'])}"
-    return Said(f"{text} at {when.clock(first['departs'])} on {day}", (*number_of, day))
+    route = f"{network.city(first['origin'])} to {network.city(last['destination'])}"
+    rough = f"a flight from {route}" if call.name == "book_reservation" else ""
+    return Said(f"{text} at {when.clock(first['departs'])} on {day}", (*number_of, day), rough)
 
 
 def _flight(world: World, flight_id: str) -> Said:
@@ -188,11 +207,11 @@ def _dues(world: World, user: Mapping[str, Any]) -> set[float]:
 
 
 def _corrected(world: World, passenger: Mapping[str, Any], rng: random.Random) -> dict[str, str]:
-    """The same passenger with one correction: another last name or date of birth."""
+    """The same passenger with one correction: a double last name, or another date of birth."""
     details = {key: str(passenger[key]) for key in ("first_name", "last_name", "birth_date")}
     if rng.random() < 0.6:
         other = world.get("users", rng.choice(world.base.keys("users")))
-        details["last_name"] = other["last_name"] if other else "Lindqvist"
+        details["last_name"] += f"-{other['last_name'] if other else 'Lindqvist'}"
     else:
         born = date.fromisoformat(details["birth_date"])
         details["birth_date"] = (born + timedelta(days=rng.choice((-10, -9, -1, 1, 9, 10)))).isoformat()

@@ -163,3 +163,13 @@ def bookings(
 def about(tool: str, reservation: Record, **more: Any) -> Call:
     """A call about a reservation."""
     return Call(tool, {"reservation_id": reservation["reservation_id"], **more})
+
+
+def corrections(reservation: Record) -> Iterator[Call]:
+    """Another date of birth for each passenger but the customer, who was identified by theirs."""
+    for passenger in reservation["passengers"]:
+        born = date.fromisoformat(passenger["birth_date"]) + timedelta(days=1)
+        details = {"first_name": passenger["first_name"], "last_name": passenger["last_name"]}
+        if passenger["passenger_id"] != reservation["passengers"][0]["passenger_id"]:
+            details["birth_date"] = born.isoformat()
+            yield about("correct_passenger", reservation, passenger_id=passenger["passenger_id"], details=details)

@@ -288,11 +288,7 @@ def went_wrong(world: World, reservation: Record, flight_id: Any) -> str | None:
     if compensation_for(flight, 1) > 0:
         return None
     late = flight.get("delay_minutes", 0)
-    how = (
-        f"was {late} minutes late, and we pay from {LONG_DELAY} minutes on"
-        if late
-        else "was neither called off nor late"
-    )
+    how = f"was {late} minutes late, and we pay from two hours on" if late else "was neither called off nor late"
     return f"{flight_said(flight)} {how}"
 
 

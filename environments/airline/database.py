@@ -42,7 +42,7 @@ CLOCK = "2026-05-14T15:00:00"
 NOW = datetime.fromisoformat(CLOCK)
 #: Days with flights before and after today.
 DAYS_BACK, DAYS_AHEAD = 10, 24
-USERS, RESERVATIONS = 500, 1200
+USERS, RESERVATIONS = 500, 2000
 MAX_SCALE = 500
 
 # -- spreads: each maps a value to its share ---------------------------------------------------------------------------
@@ -51,7 +51,7 @@ STAGES: Mapping[Stage, float] = {"upcoming": 0.53, "soon": 0.12, "under way": 0.
 CABINS: Mapping[Cabin, float] = {"saver": 0.27, "economy": 0.51, "business": 0.22}
 MEMBERSHIPS: Mapping[Membership, float] = {"regular": 0.54, "silver": 0.28, "gold": 0.18}
 COMPANIONS = {0: 0.32, 1: 0.28, 2: 0.18, 3: 0.12, 4: 0.06, 5: 0.04}
-RESERVATIONS_A_USER = {1: 0.30, 2: 0.31, 3: 0.21, 4: 0.11, 5: 0.05, 6: 0.02}
+RESERVATIONS_A_USER = {3: 0.42, 4: 0.30, 5: 0.18, 6: 0.10}
 CANCEL_REASONS: Mapping[CancelReason, float] = {"change of plans": 0.6, "illness": 0.25, "bad weather": 0.15}
 
 ROUND_TRIP, INSURED, SAME_PRICE, FROM_HOME, DIRECT = 0.5, 0.32, 0.8, 0.8, 0.5
@@ -67,7 +67,7 @@ GIFT_CARD, CERTIFICATE, PAID_BY_GIFT_CARD = 0.35, 0.30, 0.08
 def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[str, Any]]], str]:
     """The airline's tables and its time now.
 
-    ``scale`` multiplies the 500 users and 1,200 reservations; the flights stay the same. The same seed and scale give
+    ``scale`` multiplies the 500 users and 2,000 reservations; the flights stay the same. The same seed and scale give
     the same bytes in any process, in the same order (as long as faker's lists of names are the same: they may change
     with its version).
 
@@ -83,9 +83,9 @@ def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[s
     schedule = Schedule(_flights(Random(f"{seed}/flights")))
     count = max(1, round(USERS * scale))
     users = _users(Random(f"{seed}/users"), People(seed), count, own(seed))
-    reservations = _reservations(
-        Random(f"{seed}/reservations"), max(count, round(RESERVATIONS * scale)), users, schedule, own(seed)
-    )
+    fewest, most = min(RESERVATIONS_A_USER), max(RESERVATIONS_A_USER)
+    held = min(max(fewest * count, round(RESERVATIONS * scale)), most * count)
+    reservations = _reservations(Random(f"{seed}/reservations"), held, users, schedule, own(seed))
     tables = {
         "users": {user["user_id"]: user for user in users},
         "reservations": {one["reservation_id"]: one for one in reservations},
@@ -268,7 +268,8 @@ def _a_user(rng: Random, count: int, users: int) -> list[int]:
     counts = deal(rng, users, RESERVATIONS_A_USER)
     while (missing := count - sum(counts)) != 0:
         step = 1 if missing > 0 else -1
-        able = [user for user, held in enumerate(counts) if (held < 6 if step > 0 else held > 1)]
+        last = max(RESERVATIONS_A_USER) if step > 0 else min(RESERVATIONS_A_USER)
+        able = [user for user, held in enumerate(counts) if held != last]
         for user in rng.sample(able, min(len(able), abs(missing))):
             counts[user] += step
     return counts

@@ -106,7 +106,8 @@ def get_reservation_details(world: World, reservation_id: ReservationId) -> Rese
 
 @tool(READ)
 def get_flight_status(world: World, flight_id: FlightId) -> FlightState:
-    """Get how one flight stands: scheduled, delayed, departed, arrived or cancelled, and by how much it is late.
+    """Get how one flight stands: scheduled, delayed, departed, arrived or cancelled, and by how much it is late; and by
+    cabin, what it costs one passenger today, and how many seats are left.
 
     Args:
         flight_id: Flight number and date, such as 'MRA214/2026-05-20'.
@@ -121,6 +122,8 @@ def get_flight_status(world: World, flight_id: FlightId) -> FlightState:
         "arrives": flight["arrives"],
         "status": FlightStatus(when.state_of(flight, world.now)),
         "delay_minutes": flight.get("delay_minutes", 0),
+        "prices": flight["prices"],
+        "seats": flight["seats"],
     }
 
 

@@ -5,12 +5,15 @@ All times are those of the airline's own clock: no time zones.
 
 from __future__ import annotations
 
-from typing import Literal, NewType, NotRequired
+from datetime import date
+from typing import Annotated, Literal, NewType, NotRequired
+
+from pydantic import AfterValidator
 
 # pydantic reads only this one before Python 3.12.
 from typing_extensions import TypedDict
 
-from ..payment import PaymentMethodId
+from ..payment import PaymentMethodId, dollars
 from ..people import Address, Email, FirstName, LastName, UserId
 
 BirthDate = NewType("BirthDate", str)
@@ -59,6 +62,21 @@ class PassengerDetails(TypedDict):
     first_name: str
     last_name: str
     birth_date: str
+
+
+def _normal_details(details: PassengerDetails) -> PassengerDetails:
+    first, last = (" ".join(details[name].split()) for name in ("first_name", "last_name"))
+    try:
+        born = date.fromisoformat(details["birth_date"].strip())
+    except ValueError:
+        raise ValueError(f"birth_date is written YYYY-MM-DD, not {details['birth_date']!r}") from None
+    return PassengerDetails(first_name=first, last_name=last, birth_date=born.isoformat())
+
+
+#: What a caller writes: however they write it, it is the same argument.
+WrittenDetails = Annotated[PassengerDetails, AfterValidator(_normal_details)]
+WrittenParty = Annotated[list[PassengerId], AfterValidator(sorted)]
+WrittenAmount = Annotated[Amount, AfterValidator(dollars)]
 
 
 class User(TypedDict):
@@ -171,7 +189,8 @@ class Itinerary(TypedDict):
 
 
 class FlightState(TypedDict):
-    """How a flight stands: scheduled, delayed, departed, arrived or cancelled."""
+    """How a flight stands: scheduled, delayed, departed, arrived or cancelled; its prices for one passenger, and its
+    seats."""
 
     flight_id: FlightId
     origin: str
@@ -180,6 +199,8 @@ class FlightState(TypedDict):
     arrives: str
     status: FlightStatus
     delay_minutes: int
+    prices: Prices
+    seats: Seats
 
 
 class BookingReceipt(TypedDict):

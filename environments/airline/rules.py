@@ -38,7 +38,7 @@ def _alone(world: World, proposed: Iterator[Call], customer: str, mine: Rule) ->
 
 
 # -- whose data --------------------------------------------------------------------------------------------------------
-@rule(2, *_ON_RESERVATIONS, "book_reservation", enforced=Enforced.BY_POLICY)
+@rule(2, *_ON_RESERVATIONS, "book_reservation", enforced=Enforced.BY_POLICY, weight=0.7)
 def own_data_only(world: World, call: Call, customer: str) -> str | None:
     if call.name == "book_reservation":
         return None if call.arguments.get("user_id") == customer else "that account belongs to somebody else"
@@ -50,14 +50,16 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    for other in neighbours(world, "users", customer):
+    for other in neighbours(world, "users", customer, 5):
         for one in calls.ahead(world, other):
             if when.has_grounds(world, one, "change of plans") is None:
                 yield calls.about("cancel_reservation", one, reason="change of plans")
+            yield from calls.corrections(one)
+        yield from _alone(world, _claims(world, other), customer, own_data_only)
 
 
 # -- booking -----------------------------------------------------------------------------------------------------------
-@rule(5, "book_reservation", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+@rule(5, "book_reservation", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER, weight=5)
 def groups_have_a_desk(world: World, call: Call, customer: str) -> str | None:
     return when.is_no_group(calls.passengers_in(world, call))
 
@@ -71,7 +73,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield from _alone(world, found, customer, groups_have_a_desk)
 
 
-@rule(6, "book_reservation", "change_flights", "change_cabin")
+@rule(6, "book_reservation", "change_flights", "change_cabin", weight=0.7)
 def seats_on_flights_to_come(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     if call.name == "book_reservation":
@@ -104,7 +106,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield from (call for call in some if call)
 
 
-@rule(7, *_PAID)
+@rule(7, *_PAID, weight=1.3)
 def payment_covers_it(world: World, call: Call, customer: str) -> str | None:
     if call.name == "book_reservation":
         user = world.get("users", str(call.arguments.get("user_id")))
@@ -134,15 +136,24 @@ def _(world: World, customer: str) -> Iterator[Call]:
         found = [
             *calls.bookings(world, customer, user["passengers"][:2] if user else [], method),
             *(
-                calls.about("change_cabin", one, cabin="business", payment_method_id=method)
+                calls.about(tool, one, payment_method_id=method, **more)
                 for one in calls.ahead(world, customer)
                 if held and held["source"] == "gift_card"
+                for tool, more in _LATER_COSTS
             ),
         ]
         yield from _alone(world, reversed(found), customer, payment_covers_it)
 
 
-@rule(8, "book_reservation", enforced=Enforced.BY_POLICY)
+#: What costs something after a booking.
+_LATER_COSTS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("add_insurance", {}),
+    ("add_checked_bags", {"bags": 3}),
+    ("change_cabin", {"cabin": "business"}),
+)
+
+
+@rule(8, "book_reservation", enforced=Enforced.BY_POLICY, weight=2)
 def children_fly_with_adults(world: World, call: Call, customer: str) -> str | None:
     ways = calls.itineraries_in(world, call)
     leaves = date.fromisoformat(ways[0][0]["departs"][:10]) if ways else world.now.date()
@@ -159,7 +170,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 
 # -- flights and cabins ------------------------------------------------------------------------------------------------
-@rule(9, "change_flights", enforced=Enforced.BY_POLICY)
+@rule(9, "change_flights", enforced=Enforced.BY_POLICY, weight=8)
 def saver_fares_are_fixed(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     return when.is_flexible(reservation) if reservation else None
@@ -203,7 +214,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield from _alone(world, found, customer, trips_that_have_not_left)
 
 
-@rule(12, "change_flights", enforced=Enforced.BY_POLICY)
+@rule(12, "change_flights", enforced=Enforced.BY_POLICY, weight=4)
 def last_day_is_for_gold(world: World, call: Call, customer: str) -> str | None:
     found = calls.trip_in(world, call)
     user = calls.owner_of(world, found[0]) if found else None
@@ -219,7 +230,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
     yield from _alone(world, found, customer, last_day_is_for_gold)
 
 
-@rule(13, "change_cabin", "correct_passenger", "add_checked_bags", "add_insurance")
+@rule(13, "change_cabin", "correct_passenger", "add_checked_bags", "add_insurance", weight=0.8)
 def reservations_not_begun(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     if reservation is None or (call.name == "add_insurance" and reservation["insured"]):
@@ -234,9 +245,11 @@ def _(world: World, customer: str) -> Iterator[Call]:
         if one["cabin"] != "business":
             yield calls.about("change_cabin", one, cabin="business", payment_method_id=card)
         yield calls.about("add_checked_bags", one, bags=1, payment_method_id=card)
+        yield calls.about("add_insurance", one, payment_method_id=card)
+        yield from calls.corrections(one)
 
 
-@rule(14, *_AFTERWARDS, enforced=Enforced.BY_POLICY)
+@rule(14, *_AFTERWARDS, enforced=Enforced.BY_POLICY, weight=2)
 def certificates_pay_bookings(world: World, call: Call, customer: str) -> str | None:
     if calls.amount_in(world, call) == 0:
         return None  # nothing is paid: naming a certificate has no effect
@@ -263,11 +276,13 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 
 # -- passengers, bags, insurance ---------------------------------------------------------------------------------------
-@rule(15, "correct_passenger", enforced=Enforced.BY_POLICY)
+@rule(15, "correct_passenger", enforced=Enforced.BY_POLICY, weight=0.8)
 def seats_are_personal(world: World, call: Call, customer: str) -> str | None:
     reservation, details = calls.reservation_in(world, call), call.arguments.get("details")
-    held = reservation["passengers"] if reservation else ()
-    passenger = next((one for one in held if one["passenger_id"] == call.arguments.get("passenger_id")), None)
+    # As saved in the account: that is who they were before an earlier correction as well.
+    user = calls.owner_of(world, reservation)
+    known = (*(user["passengers"] if user else ()), *(reservation["passengers"] if reservation else ()))
+    passenger = next((one for one in known if one["passenger_id"] == call.arguments.get("passenger_id")), None)
     if passenger is None or not isinstance(details, dict) or not {"first_name", "last_name"} <= details.keys():
         return None
     return when.same_person(passenger, details)
@@ -285,7 +300,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                     yield calls.about("correct_passenger", one, passenger_id=passenger["passenger_id"], details=details)
 
 
-@rule(16, "add_checked_bags")
+@rule(16, "add_checked_bags", weight=2)
 def bags_have_a_limit(world: World, call: Call, customer: str) -> str | None:
     reservation, bags = calls.reservation_in(world, call), call.arguments.get("bags")
     return when.bags_fit(reservation, bags) if reservation and isinstance(bags, int) else None
@@ -299,7 +314,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield calls.about("add_checked_bags", one, bags=bags, payment_method_id=card)
 
 
-@rule(17, "add_insurance", enforced=Enforced.BY_POLICY)
+@rule(17, "add_insurance", enforced=Enforced.BY_POLICY, weight=0.8)
 def insured_in_the_first_day(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     if reservation is None or reservation["insured"] or reservations_not_begun.broken_by(world, call, customer):
@@ -315,19 +330,19 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
-@rule(18, "cancel_reservation")
+@rule(18, "cancel_reservation", weight=1.6)
 def cancel_what_is_left(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     return when.can_cancel(world, reservation) if reservation else None
 
 
-@rule(19, "cancel_reservation", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+@rule(19, "cancel_reservation", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER, weight=2)
 def half_flown_is_for_a_person(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     return when.nothing_flown(world, reservation) if reservation else None
 
 
-@rule(20, "cancel_reservation")
+@rule(20, "cancel_reservation", weight=0.6)
 def cancel_for_a_reason_that_counts(world: World, call: Call, customer: str) -> str | None:
     return when.reason_counts(call.arguments.get("reason"))
 
@@ -380,20 +395,20 @@ def _breaking(world: World, customer: str, mine: Rule, claims: Iterator[Call]) -
             yield call
 
 
-@rule(22, "send_certificate", enforced=Enforced.BY_POLICY)
+@rule(22, "send_certificate", enforced=Enforced.BY_POLICY, weight=5)
 def compensation_has_its_circle(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     user = calls.owner_of(world, reservation)
     return when.may_claim(user, reservation) if user and reservation else None
 
 
-@rule(23, "send_certificate", enforced=Enforced.BY_POLICY)
+@rule(23, "send_certificate", enforced=Enforced.BY_POLICY, weight=1.5)
 def compensation_has_a_cause(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     return when.went_wrong(world, reservation, call.arguments.get("flight_id")) if reservation else None
 
 
-@rule(24, "send_certificate", enforced=Enforced.BY_POLICY)
+@rule(24, "send_certificate", enforced=Enforced.BY_POLICY, weight=4)
 def compensation_has_a_tariff(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     if reservation is None:
@@ -401,7 +416,7 @@ def compensation_has_a_tariff(world: World, call: Call, customer: str) -> str | 
     return when.is_due(world, reservation, call.arguments.get("flight_id"), call.arguments.get("amount"))
 
 
-@rule(25, "send_certificate")
+@rule(25, "send_certificate", weight=12)
 def compensation_is_given_once(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     return when.not_compensated(reservation) if reservation else None
@@ -442,7 +457,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 
 # -- everything else ---------------------------------------------------------------------------------------------------
-@rule(26, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER)
+@rule(26, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER, weight=0.4)
 def no_tool_for_it(world: World, call: Call, customer: str) -> str | None:
     return "it needs rights that I don't have"
 

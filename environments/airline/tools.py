@@ -30,7 +30,6 @@ from .reading import (
     user_of,
 )
 from .records import (
-    Amount,
     BagReceipt,
     BookingReceipt,
     Cabin,
@@ -42,23 +41,26 @@ from .records import (
     FlightId,
     InsuranceReceipt,
     ItineraryId,
-    PassengerDetails,
     PassengerId,
     PassengerReceipt,
     ReservationId,
+    WrittenAmount,
+    WrittenDetails,
+    WrittenParty,
 )
 from .rules import RULES
 
 
 # -- moving money and seats --------------------------------------------------------------------------------------------
 def _move_money(world: World, reservation: Record, amount: float, payment_method_id: str) -> None:
-    """Charge (positive) or refund (negative) on a reservation being edited; balances follow at once."""
+    """Charge (positive) or refund (negative) on a reservation being edited. A charge is off the balance at once; a
+    refund is under way for days, so that nobody can spend it now."""
     if amount == 0:
         return
     kind = "payment" if amount > 0 else "refund"
     reservation["payments"].append({"type": kind, "amount": abs(amount), "payment_method_id": payment_method_id})
     method = payment_method(user_of(world, reservation["user_id"]), payment_method_id)
-    if method is not None and "balance" in method:
+    if amount > 0 and method is not None and "balance" in method:
         edited = payment_method(world.edit("users", reservation["user_id"]), payment_method_id)
         assert edited is not None
         edited["balance"] = dollars(edited["balance"] - amount)
@@ -103,7 +105,7 @@ def book_reservation(
     user_id: UserId,
     outbound_id: ItineraryId,
     cabin: Cabin,
-    passenger_ids: list[PassengerId],
+    passenger_ids: WrittenParty,
     insured: Literal["yes", "no"],
     payment_method_id: PaymentMethodId,
     return_id: str | None = None,
@@ -147,7 +149,7 @@ def book_reservation(
         "cabin": cabin,
         "insured": insured == "yes",
         "checked_bags": 0,
-        "passengers": [dict(saved[one]) for one in passenger_ids],
+        "passengers": [dict(one) for key, one in saved.items() if key in passenger_ids],
         "trips": [
             {
                 "direction": direction,
@@ -256,7 +258,7 @@ def change_cabin(
 
 @tool(WRITE)
 def correct_passenger(
-    world: World, reservation_id: ReservationId, passenger_id: PassengerId, details: PassengerDetails
+    world: World, reservation_id: ReservationId, passenger_id: PassengerId, details: WrittenDetails
 ) -> PassengerReceipt:
     """Correct the details of a passenger of a reservation. Get an explicit yes from the customer first.
 
@@ -367,7 +369,7 @@ def cancel_reservation(world: World, reservation_id: ReservationId, reason: Canc
 
 @tool(WRITE)
 def send_certificate(
-    world: World, reservation_id: ReservationId, flight_id: FlightId, amount: Amount
+    world: World, reservation_id: ReservationId, flight_id: FlightId, amount: WrittenAmount
 ) -> CertificateReceipt:
     """Compensate a customer for a flight that went wrong with a certificate for later bookings. Possible once a
     reservation; look up first how the flight stands, and get an explicit yes from the customer.

@@ -13,10 +13,12 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
-from . import database
+from . import beforehand, database
 from .conditions import common
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
+from .wishes import INSTEAD, WEIGHTS
 
 _REASONS = {
     "no longer needed": "it's no longer needed",
@@ -33,6 +35,9 @@ class Retail(Domain):
     summary: ClassVar[str] = "an online shop: orders, returns, exchanges, payments, addresses"
     tool_list = TOOLS
     rule_list = RULES
+    errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
+    instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
+    order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
     folder: ClassVar[Path] = Path(__file__).parent
@@ -89,6 +94,16 @@ class Retail(Domain):
         if len(found) == 1:
             return Said(f"the {found[0][1]} one", (found[0][1],))
         return Said(joined([f"the {name} in {text}" for name, text in found]), tuple(text for _, text in found))
+
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
+        return beforehand.look_ups(world, call, customer)
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        return beforehand.calculation(world, call, customer)
+
+    def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
+        # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
+        return "reason" in first.arguments
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         if type_name != "Address":

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from ..payment import dollars, payment_method
+from ..people import country_said
 from ..state import Record, World
 
 CANCEL_REASONS = ("no longer needed", "ordered by mistake")
 RETURN_WINDOW_DAYS = 30
 #: Dollars above which a supervisor decides about cancelling an order.
-SUPERVISED_TOTAL = 600.0
+SUPERVISED_TOTAL = 450.0
 COUNTRY = "USA"
 
 
@@ -147,4 +148,6 @@ def is_domestic(address: Record) -> str | None:
     country = address.get("country")
     if country == COUNTRY:
         return None
-    return f"we deliver within the United States only, and the address is in {country or 'another country'}"
+    return (
+        f"we deliver within the United States only, and the address is in {country_said(country or 'another country')}"
+    )

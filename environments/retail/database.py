@@ -32,13 +32,14 @@ from .records import (
 
 #: The shop's time. Never the wall clock: the same seed has to give the same bytes on any day.
 CLOCK = "2026-03-02T09:00:00"
-USERS, ORDERS = 500, 1000
-#: A million orders. More would crowd the seven digits of an order id, and there are no more makers' names.
+USERS, ORDERS = 500, 2000
+#: Two million orders. More would crowd the seven digits of an order id, and there are no more makers' names.
 MAX_SCALE = 1000
 
 # -- spreads: each maps a value to its share ---------------------------------------------------------------------------
 STATUSES: Mapping[OrderStatus, float] = {
-    "pending": 0.38,
+    "pending": 0.34,
+    "pending (items modified)": 0.04,
     "processed": 0.06,
     "shipped": 0.08,
     "delivered": 0.40,
@@ -48,7 +49,7 @@ STATUSES: Mapping[OrderStatus, float] = {
 }
 #: Delivered within the window for returns or before it; the policy draws its line at 30 days.
 RECENTLY = {True: 0.72, False: 0.28}
-ORDERS_A_USER = {1: 0.46, 2: 0.28, 3: 0.14, 4: 0.07, 5: 0.03, 6: 0.012, 7: 0.005, 8: 0.003}
+ORDERS_A_USER = {3: 0.42, 4: 0.30, 5: 0.18, 6: 0.10}
 ITEMS_AN_ORDER = {1: 0.27, 2: 0.31, 3: 0.22, 4: 0.14, 5: 0.06}
 METHODS_A_USER = {1: 0.44, 2: 0.34, 3: 0.17, 4: 0.05}
 CANCEL_REASONS: Mapping[CancelReason, float] = {"no longer needed": 0.6, "ordered by mistake": 0.4}
@@ -59,12 +60,14 @@ TWINS = 0.165
 SAME_PRICE, HOME_ADDRESS, GIFT_CARD_ONLY = 0.85, 0.85, 0.08
 #: Cents on a gift card, as sold and after every order.
 GIFT_LEAST, GIFT_MOST, GIFT_STEP = 10_00, 300_00, 5_00
+#: Gift cards that are almost used up, and the most that these hold: few things can be paid with one.
+GIFT_ALMOST_EMPTY, GIFT_REST = 0.5, 30_00
 
 
 def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[str, Any]]], str]:
     """The shop's tables and its time now.
 
-    ``scale`` multiplies the 500 users and 1,000 orders; above 1 the 50 products grow with its square root. The same
+    ``scale`` multiplies the 500 users and 2,000 orders; above 1 the 50 products grow with its square root. The same
     seed and scale give the same bytes in any process, in the same order (as long as faker's lists of names are the
     same: they may change with its version).
 
@@ -92,7 +95,9 @@ def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[s
         )
         for one in (people.person() for _ in range(count))
     ]
-    orders = _orders(Random(f"{seed}/orders"), max(count, round(ORDERS * scale)), users, people, products, own(seed))
+    fewest, most = min(ORDERS_A_USER), max(ORDERS_A_USER)
+    placed = min(max(fewest * count, round(ORDERS * scale)), most * count)
+    orders = _orders(Random(f"{seed}/orders"), placed, users, people, products, own(seed))
     _pay(Random(f"{seed}/payments"), users, orders, products, own(seed))
     tables = {
         "users": {user["user_id"]: user for user in users},
@@ -196,7 +201,8 @@ def _orders_a_user(rng: Random, count: int, users: int) -> list[int]:
     # The shares come close to the sum; single users make up the rest.
     while (missing := count - sum(counts)) != 0:
         step = 1 if missing > 0 else -1
-        able = [user for user, orders in enumerate(counts) if (orders < 6 if step > 0 else orders > 1)]
+        last = max(ORDERS_A_USER) if step > 0 else min(ORDERS_A_USER)
+        able = [user for user, orders in enumerate(counts) if orders != last]
         for user in rng.sample(able, min(len(able), abs(missing))):
             counts[user] += step
     return counts
@@ -204,7 +210,7 @@ def _orders_a_user(rng: Random, count: int, users: int) -> list[int]:
 
 def _times(rng: Random, status: OrderStatus, recent: bool) -> tuple[datetime, datetime | None]:
     """When an order of this status was placed and delivered, within the last 120 days."""
-    if status == "pending":
+    if status.startswith("pending"):
         return _ago(rng, 0.02, 5), None
     if status == "processed":
         return _ago(rng, 1, 6), None
@@ -348,6 +354,7 @@ def _payment_methods(rng: Random, numbers: Iterator[str], count: int, needed: in
         elif kind == "paypal":
             methods.append(PaymentMethod(payment_method_id=method_id, source="paypal"))
         else:
-            balance = rng.randrange(least, GIFT_MOST + 1, GIFT_STEP) / 100
+            rest = least < GIFT_REST and kinds != ["gift_card"] and rng.random() < GIFT_ALMOST_EMPTY
+            balance = rng.randrange(least, (GIFT_REST if rest else GIFT_MOST) + 1, GIFT_STEP) / 100
             methods.append(PaymentMethod(payment_method_id=method_id, source="gift_card", balance=balance))
     return methods

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NewType, NotRequired
+from typing import Annotated, Literal, NewType, NotRequired
+
+from pydantic import AfterValidator
 
 # pydantic reads only this one before Python 3.12.
 from typing_extensions import TypedDict
@@ -13,6 +15,8 @@ from ..people import Address, Email, FirstName, LastName, UserId
 OrderId = NewType("OrderId", str)
 ItemId = NewType("ItemId", str)
 ProductId = NewType("ProductId", str)
+#: Items as a caller lists them, in whatever order.
+WrittenItems = Annotated[list[ItemId], AfterValidator(sorted)]
 
 OrderStatus = Literal[
     "pending",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from ..rules import Enforced, Handling, Rule, neighbours, rule
@@ -64,6 +65,14 @@ def _send_back(order: Record, item: Record, method: str) -> Call:
     return Call("return_delivered_order_items", arguments)
 
 
+def _exchange(world: World, order: Record, items: Sequence[Record]) -> Iterator[Call]:
+    """Exchanges of these items for other versions in stock, of which the order holds none."""
+    held = {item["item_id"] for item in order["items"]}
+    for item, variant in _in_stock_swaps(world, order):
+        if item in items and variant["item_id"] not in held:
+            yield _swap("exchange_delivered_order_items", order, item, variant["item_id"], when.paid_with(order))
+
+
 def _cancel(order: Record, reason: str = "no longer needed") -> Call:
     return Call("cancel_pending_order", {"order_id": order["order_id"], "reason": reason})
 
@@ -77,7 +86,7 @@ def _within_rules(world: World, order: Record) -> bool:
     )
 
 
-@rule(2, *_ON_ORDERS, "modify_user_address", enforced=Enforced.BY_POLICY)
+@rule(2, *_ON_ORDERS, "modify_user_address", enforced=Enforced.BY_POLICY, weight=0.7)
 def own_data_only(world: World, call: Call, customer: str) -> str | None:
     if call.name == "modify_user_address":
         return None if call.arguments.get("user_id") == customer else "that account belongs to somebody else"
@@ -89,10 +98,14 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
-    for other in neighbours(world, "users", customer):
+    user = world.get("users", customer)
+    for other in neighbours(world, "users", customer, 5):
         for order in _orders(world, other):
             if order["status"] == "pending" and when.under_supervised_total(order) is None:
                 yield _cancel(order)
+            if when.is_pending(order, "") is None and user:
+                arguments = {"order_id": order["order_id"], "address": dict(user["address"])}
+                yield Call("modify_pending_order_address", arguments)
 
 
 @rule(5, "cancel_pending_order")
@@ -121,7 +134,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _cancel(order, reason)
 
 
-@rule(7, "cancel_pending_order", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+@rule(7, "cancel_pending_order", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER, weight=2.5)
 def supervisor_above_limit(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.under_supervised_total(order) if order else None
@@ -135,7 +148,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _cancel(order, reason)
 
 
-@rule(8, "modify_pending_order_items")
+@rule(8, "modify_pending_order_items", weight=1.5)
 def modify_while_pending_and_once(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.is_untouched(order, "modified") if order else None
@@ -145,11 +158,11 @@ def modify_while_pending_and_once(world: World, call: Call, customer: str) -> st
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
         if order["status"] in ("pending (items modified)", "processed"):
-            for item, variant in _in_stock_swaps(world, order):
+            for item, variant in islice(_in_stock_swaps(world, order), 12):
                 yield _swap("modify_pending_order_items", order, item, variant["item_id"], when.paid_with(order))
 
 
-@rule(9, *_SWAPS)
+@rule(9, *_SWAPS, weight=0.8)
 def same_product_in_stock(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     items = when.items_of(order, call.arguments.get("item_ids", ())) if order else None
@@ -168,7 +181,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _swap(str(tool), order, item, variant["item_id"], when.paid_with(order))
 
 
-@rule(10, *_SWAPS)
+@rule(10, *_SWAPS, weight=5)
 def difference_is_covered(world: World, call: Call, customer: str) -> str | None:
     order, method = _order(world, call), str(call.arguments.get("payment_method_id"))
     items = when.items_of(order, call.arguments.get("item_ids", ())) if order else None
@@ -197,7 +210,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _swap(str(tool), order, item, variant["item_id"], cards[0])
 
 
-@rule(11, "modify_pending_order_payment")
+@rule(11, "modify_pending_order_payment", weight=0.7)
 def other_method_that_covers(world: World, call: Call, customer: str) -> str | None:
     order, method = _order(world, call), str(call.arguments.get("payment_method_id"))
     user = world.get("users", order["user_id"]) if order else None
@@ -214,14 +227,14 @@ def other_method_that_covers(world: World, call: Call, customer: str) -> str | N
 def _(world: World, customer: str) -> Iterator[Call]:
     user = world.get("users", customer)
     for order in _orders(world, customer):
-        if user and order["status"] == "pending":
-            for method in user["payment_methods"]:
-                if method["source"] == "gift_card":
-                    arguments = {"order_id": order["order_id"], "payment_method_id": method["payment_method_id"]}
-                    yield Call("modify_pending_order_payment", arguments)
+        for method in user["payment_methods"] if user else ():
+            arguments = {"order_id": order["order_id"], "payment_method_id": method["payment_method_id"]}
+            # To move a payment to where it is would be an odd wish.
+            if order["status"] != "cancelled" and when.is_other_method(order, method["payment_method_id"]) is None:
+                yield Call("modify_pending_order_payment", arguments)
 
 
-@rule(12, "modify_pending_order_address")
+@rule(12, "modify_pending_order_address", weight=1.4)
 def address_while_pending(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.is_pending(order, "its address changed") if order else None
@@ -238,7 +251,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield Call("modify_pending_order_address", {"order_id": order["order_id"], "address": address})
 
 
-@rule(13, *_ADDRESSES, enforced=Enforced.BY_POLICY)
+@rule(13, *_ADDRESSES, enforced=Enforced.BY_POLICY, weight=0.6)
 def domestic_addresses(world: World, call: Call, customer: str) -> str | None:
     address = call.arguments.get("address")
     return when.is_domestic(address) if isinstance(address, dict) else None
@@ -259,7 +272,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield Call("modify_pending_order_address", {"order_id": order["order_id"], "address": address})
 
 
-@rule(14, *_SENDS_BACK)
+@rule(14, *_SENDS_BACK, weight=1.2)
 def send_back_what_was_delivered(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     doing = "returned" if call.name.startswith("return") else "exchanged"
@@ -272,9 +285,10 @@ def _(world: World, customer: str) -> Iterator[Call]:
         if order["status"] in ("processed", "shipped", "return requested", "exchange requested"):
             for item in order["items"]:
                 yield _send_back(order, item, when.paid_with(order))
+            yield from islice(_exchange(world, order, order["items"]), 6)
 
 
-@rule(15, *_SENDS_BACK, enforced=Enforced.BY_POLICY)
+@rule(15, *_SENDS_BACK, enforced=Enforced.BY_POLICY, weight=1.6)
 def within_thirty_days(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     return when.within_window(world, order) if order else None
@@ -284,12 +298,13 @@ def within_thirty_days(world: World, call: Call, customer: str) -> str | None:
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
         if order["status"] == "delivered":
-            for item in order["items"]:
-                if when.not_final_sale(world, [item]) is None:
-                    yield _send_back(order, item, when.paid_with(order))
+            items = [item for item in order["items"] if when.not_final_sale(world, [item]) is None]
+            for item in items:
+                yield _send_back(order, item, when.paid_with(order))
+            yield from islice(_exchange(world, order, items), 6)
 
 
-@rule(16, *_SENDS_BACK, enforced=Enforced.BY_POLICY)
+@rule(16, *_SENDS_BACK, enforced=Enforced.BY_POLICY, weight=1.6)
 def final_sales_stay(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     items = when.items_of(order, call.arguments.get("item_ids", ())) if order else None
@@ -300,11 +315,13 @@ def final_sales_stay(world: World, call: Call, customer: str) -> str | None:
 def _(world: World, customer: str) -> Iterator[Call]:
     for order in _orders(world, customer):
         if order["status"] == "delivered" and when.within_window(world, order) is None:
-            for item in order["items"]:
+            items = [item for item in order["items"] if when.not_final_sale(world, [item]) is not None]
+            for item in items:
                 yield _send_back(order, item, when.paid_with(order))
+            yield from islice(_exchange(world, order, items), 6)
 
 
-@rule(17, "return_delivered_order_items")
+@rule(17, "return_delivered_order_items", weight=2.5)
 def refund_where_it_came_from(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     user = world.get("users", order["user_id"]) if order else None
@@ -323,7 +340,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                     yield _send_back(order, item, method["payment_method_id"])
 
 
-@rule(18, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER)
+@rule(18, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER, weight=0.4)
 def no_tool_for_it(world: World, call: Call, customer: str) -> str | None:
     return "it needs rights that I don't have"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars, payment_method
-from ..people import Address, UserId
+from ..people import UserId, WrittenAddress
 from ..rules import declinable
 from ..state import Record, World
 from ..tools import WRITE, Tool, ToolError, tool
@@ -31,19 +31,21 @@ from .records import (
     OrderId,
     PaymentReceipt,
     ReturnReceipt,
+    WrittenItems,
 )
 from .rules import RULES
 
 
 # -- moving money and stock --------------------------------------------------------------------------------------------
 def _move_money(world: World, order: Record, amount: float, payment_method_id: str) -> None:
-    """Charge (positive) or refund (negative) on an order being edited; a gift card's balance follows at once."""
+    """Charge (positive) or refund (negative) on an order being edited. A charge is off a gift card at once; a refund is
+    under way for days, so that nobody can spend it now."""
     if amount == 0:
         return
     kind = "payment" if amount > 0 else "refund"
     order["payments"].append({"type": kind, "amount": abs(amount), "payment_method_id": payment_method_id})
     method = payment_method(user_of(world, order["user_id"]), payment_method_id)
-    if method is not None and method["source"] == "gift_card":
+    if amount > 0 and method is not None and method["source"] == "gift_card":
         edited = payment_method(world.edit("users", order["user_id"]), payment_method_id)
         assert edited is not None
         edited["balance"] = dollars(edited["balance"] - amount)
@@ -174,7 +176,7 @@ def modify_pending_order_payment(world: World, order_id: OrderId, payment_method
 
 
 @tool(WRITE)
-def modify_pending_order_address(world: World, order_id: OrderId, address: Address) -> AddressReceipt:
+def modify_pending_order_address(world: World, order_id: OrderId, address: WrittenAddress) -> AddressReceipt:
     """Change where a pending order is delivered. Get an explicit yes from the customer first.
 
     Args:
@@ -187,7 +189,7 @@ def modify_pending_order_address(world: World, order_id: OrderId, address: Addre
 
 
 @tool(WRITE)
-def modify_user_address(world: World, user_id: UserId, address: Address) -> AddressReceipt:
+def modify_user_address(world: World, user_id: UserId, address: WrittenAddress) -> AddressReceipt:
     """Change the address of a customer's account; orders already placed keep theirs. Get an explicit yes first.
 
     Args:
@@ -202,7 +204,7 @@ def modify_user_address(world: World, user_id: UserId, address: Address) -> Addr
 # -- delivered orders --------------------------------------------------------------------------------------------------
 @tool(WRITE)
 def return_delivered_order_items(
-    world: World, order_id: OrderId, item_ids: list[ItemId], payment_method_id: PaymentMethodId
+    world: World, order_id: OrderId, item_ids: WrittenItems, payment_method_id: PaymentMethodId
 ) -> ReturnReceipt:
     """Request the return of items of a delivered order. Possible once an order; get an explicit yes first.
 
@@ -219,7 +221,7 @@ def return_delivered_order_items(
     demand(when.can_take_refund(user_of(world, order["user_id"]), order, payment_method_id))
     refund = dollars(sum(item["price"] for item in items))
     order = world.edit("orders", order_id)
-    order["status"], order["returned_items"] = "return requested", sorted(item_ids)
+    order["status"], order["returned_items"] = "return requested", item_ids
     _move_money(world, order, -refund, payment_method_id)
     return {
         "order_id": order_id,

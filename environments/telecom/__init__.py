@@ -13,9 +13,11 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
-from . import database
+from . import beforehand, database
+from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
+from .wishes import INSTEAD, WEIGHTS
 from .workflows import WORKFLOWS
 
 _REASONS = {
@@ -35,7 +37,10 @@ class Telecom(Domain):
     summary: ClassVar[str] = "a mobile provider: lines, plans, data, roaming, bills, and the customer's own phone"
     tool_list = TOOLS
     rule_list = RULES
+    order_list = ORDER
     workflow_list = WORKFLOWS
+    errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
+    instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
     customer_type: ClassVar[str] = "CustomerId"
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"
@@ -87,6 +92,16 @@ class Telecom(Domain):
                 # Known from the customer's identity: there is nothing to ask for.
                 return Said("your account", ())
         return super().describe(world, call, slot, customer)
+
+    def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
+        return beforehand.look_ups(world, call, customer)
+
+    def calculation(self, world: World, call: Call, customer: str) -> str:
+        return beforehand.calculation(world, call, customer)
+
+    def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
+        # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
+        return "reason" in first.arguments
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         customers = world.base.tables["customers"]

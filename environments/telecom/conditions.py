@@ -10,12 +10,15 @@ from datetime import datetime
 from typing import Any, get_args
 
 from ..payment import payment_method
+from ..people import country_said
 from ..state import Record, World
 from .records import CustomerReason
 
 CUSTOMER_REASONS = get_args(CustomerReason)
 #: Days a plan is kept before the next change.
 PLAN_DAYS = 30
+#: Days after a line was resumed before it may roam.
+ROAMING_DAYS = 14
 #: GB that may be added to a line in one billing month.
 MOST_ADDED = 10
 #: Dollars above which the billing team handles the payment of a bill.
@@ -32,6 +35,22 @@ def is_active(line: Record) -> str | None:
 
 def is_suspended(line: Record) -> str | None:
     return f"the line {line['phone_number']} is active" if line["status"] == "active" else None
+
+
+def can_roam(world: World, line: Record) -> str | None:
+    """Active, and not just resumed."""
+    if why := is_active(line):
+        return why
+    resumed = line.get("resumed_on")
+    if resumed is None or (world.now - datetime.fromisoformat(resumed)).days >= ROAMING_DAYS:
+        return None
+    ago = _ago(world, resumed)
+    return f"the line {line['phone_number']} was resumed {ago}, and it can roam {ROAMING_DAYS} days after that"
+
+
+def _ago(world: World, day: str) -> str:
+    days = (world.now - datetime.fromisoformat(day)).days
+    return "today" if days < 1 else "1 day ago" if days == 1 else f"{days} days ago"
 
 
 def reason_counts(reason: Any) -> str | None:
@@ -72,7 +91,7 @@ def plan_kept_long_enough(world: World, line: Record) -> str | None:
     days = (world.now - datetime.fromisoformat(line["plan_since"])).days
     if days >= PLAN_DAYS:
         return None
-    ago = "today" if days < 1 else "1 day ago" if days == 1 else f"{days} days ago"
+    ago = _ago(world, line["plan_since"])
     return f"the plan of {line['phone_number']} was changed {ago}, and a plan is kept for {PLAN_DAYS} days"
 
 
@@ -118,7 +137,8 @@ def no_sim_on_its_way(line: Record) -> str | None:
 
 
 def not_lost_or_stolen(line: Record) -> str | None:
-    if line.get("suspended_for") != "lost or stolen":
+    # Resuming the line does not take the report back: whoever has the phone could ask for that.
+    if line.get("suspended_for") != "lost or stolen" and not line.get("reported_lost"):
         return None
     return f"the line {line['phone_number']} was reported lost or stolen, and our security team checks a new SIM for it"
 
@@ -127,4 +147,5 @@ def is_domestic(address: Record) -> str | None:
     country = address.get("country")
     if country == COUNTRY:
         return None
-    return f"bills go to addresses within the United States only, and this one is in {country or 'another country'}"
+    abroad = country_said(country or "another country")
+    return f"bills go to addresses within the United States only, and this one is in {abroad}"

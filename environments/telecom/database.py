@@ -33,11 +33,11 @@ from .records import (
 CLOCK = "2026-03-02T09:00:00"
 CUSTOMERS = 500
 #: More would crowd the six digits of a phone number, a third of which belong to each split.
-MAX_SCALE = 200
+MAX_SCALE = 120
 
 # -- spreads: each maps a value to its share ---------------------------------------------------------------------------
-LINES_A_CUSTOMER = {1: 0.26, 2: 0.38, 3: 0.24, 4: 0.12}
-BILLS_A_CUSTOMER = {2: 0.3, 3: 0.45, 4: 0.25}
+LINES_A_CUSTOMER = {3: 0.46, 4: 0.30, 5: 0.16, 6: 0.08}
+BILLS_A_CUSTOMER = {3: 0.46, 4: 0.30, 5: 0.16, 6: 0.08}
 METHODS_A_CUSTOMER = {1: 0.35, 2: 0.45, 3: 0.2}
 SUSPENDED: Mapping[SuspensionReason | None, float] = {
     None: 0.78,
@@ -53,6 +53,12 @@ NEWEST: Mapping[BillStatus, float] = {"open": 0.66, "paid": 0.34}
 EARLIER: Mapping[BillStatus, float] = {"paid": 0.9, "overdue": 0.1}
 #: Shares of phones. Several things can be wrong with one.
 AWAY, ALLOWED, ROAMING_ON, SIM_ORDERED, LARGE_BILL = 0.16, 0.4, 0.42, 0.09, 0.12
+#: Large ones among the bills that are overdue: what somebody did not expect is what they do not pay.
+LARGE_OVERDUE = 0.55
+#: Active lines whose phone was reported lost or stolen once.
+REPORTED_LOST = 0.05
+#: Active lines that were resumed within the last two weeks.
+JUST_RESUMED = 0.06
 AIRPLANE, DATA_OFF, LOOSE, SAVER, VPN, RESTART = 0.12, 0.18, 0.10, 0.2, 0.14, 0.06
 NETWORK_MODES = {"automatic": 0.74, "4G only": 0.08, "3G only": 0.18}
 
@@ -70,15 +76,15 @@ PLANS: tuple[tuple[str, float, float | None, float, bool], ...] = (
     ("Lantern", 22.0, 5.0, 5.5, False),
     ("Surfer", 29.0, 12.0, 4.5, False),
 )
-MONTHS = ("February 2026", "January 2026", "December 2025", "November 2025")
-DUE = ("2026-03-16", "2026-02-16", "2026-01-16", "2025-12-16")
+MONTHS = ("February 2026", "January 2026", "December 2025", "November 2025", "October 2025", "September 2025")
+DUE = ("2026-03-16", "2026-02-16", "2026-01-16", "2025-12-16", "2025-11-16", "2025-10-16")
 
 
 def build(seed: int = 0, scale: float = 1.0) -> tuple[dict[str, dict[str, dict[str, Any]]], str]:
     """The provider's tables and its time now.
 
-    ``scale`` multiplies the 500 customers; there are about two lines and three bills for each. The same seed and scale
-    give the same bytes in any process, in the same order (as long as faker's lists of names are the same).
+    ``scale`` multiplies the 500 customers; there are three to six lines and as many bills for each. The same seed and
+    scale give the same bytes in any process, in the same order (as long as faker's lists of names are the same).
 
     Returns:
         ``{"customers" | "lines" | "plans" | "bills" | "phones": {id: record}}``, records as in :mod:`.records`; and
@@ -202,6 +208,10 @@ def _lines(rng: Random, customers: list[Customer], plans: list[Plan], ours: Own)
             )
             if reason:
                 line["suspended_for"] = reason
+            elif rng.random() < JUST_RESUMED:
+                line["resumed_on"] = (_today() - timedelta(days=rng.randint(1, 13))).isoformat()
+            elif rng.random() < REPORTED_LOST:
+                line["reported_lost"] = True
             if rng.random() < SIM_ORDERED:
                 line["sim_ordered"] = rng.choice(("plastic SIM", "eSIM"))
             customer["lines"].append(line["phone_number"])
@@ -237,7 +247,7 @@ def _bills(rng: Random, customers: list[Customer], lines: list[Line], plans: lis
             status: BillStatus = next(newest) if place == 0 else next(earlier)
             if place == 1 and owing:
                 status = "overdue"
-            items = _items(rng, mine, prices)
+            items = _items(rng, mine, prices, LARGE_OVERDUE if status == "overdue" else LARGE_BILL)
             bill = Bill(
                 bill_id=BillId(f"B{next(numbers)}"),
                 customer_id=customer["customer_id"],
@@ -256,7 +266,7 @@ def _bills(rng: Random, customers: list[Customer], lines: list[Line], plans: lis
     return bills
 
 
-def _items(rng: Random, lines: list[Line], plans: Mapping[PlanId, Plan]) -> list[Item]:
+def _items(rng: Random, lines: list[Line], plans: Mapping[PlanId, Plan], large: float) -> list[Item]:
     items = [
         Item(text=f"{plans[line['plan_id']]['name']} plan for {line['phone_number']}", amount=plan["price"])
         for line in lines
@@ -266,7 +276,7 @@ def _items(rng: Random, lines: list[Line], plans: Mapping[PlanId, Plan]) -> list
         items.append(Item(text="Calls to numbers abroad", amount=rng.randint(120, 3_990) / 100))
     if rng.random() < 0.3:
         items.append(Item(text="Instalment for a phone", amount=rng.choice((19.99, 27.5, 34.99, 41.0))))
-    if rng.random() < LARGE_BILL:
+    if rng.random() < large:
         items.append(Item(text="Roaming without a package", amount=rng.randint(19_000, 52_000) / 100))
     return items
 

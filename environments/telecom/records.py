@@ -54,7 +54,10 @@ class Customer(TypedDict):
 
 
 class Line(TypedDict):
-    """A mobile line. ``data_used`` and ``data_added`` (refuels) are of this billing month, ``roaming``: allowed."""
+    """A mobile line. ``data_used`` and ``data_added`` (refuels) are of this billing month, ``roaming``: allowed.
+
+    ``reported_lost``: it was suspended as lost or stolen, and has been resumed since. ``resumed_on``: when it was last.
+    """
 
     phone_number: PhoneNumber
     customer_id: CustomerId
@@ -65,6 +68,8 @@ class Line(TypedDict):
     data_used: float
     data_added: int
     roaming: bool
+    reported_lost: NotRequired[bool]
+    resumed_on: NotRequired[str]
     sim_ordered: NotRequired[SimKind]
 
 

@@ -57,7 +57,7 @@ def _on(tool: str, line: Record, **more: object) -> Call:
     return Call(tool, {"phone_number": line["phone_number"], **more})
 
 
-@rule(2, *_ON_LINES, *_ON_BILLS, *_ON_ACCOUNTS, enforced=Enforced.BY_POLICY)
+@rule(2, *_ON_LINES, *_ON_BILLS, *_ON_ACCOUNTS, enforced=Enforced.BY_POLICY, weight=0.8)
 def own_data_only(world: World, call: Call, customer: str) -> str | None:
     if call.name in _ON_ACCOUNTS:
         return None if call.arguments.get("customer_id") == customer else "that account belongs to somebody else"
@@ -71,15 +71,19 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
 @own_data_only.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for neighbour in neighbours(world, "customers", customer, 5):
-        for line in _lines(world, neighbour):
-            if line["status"] == "active":
-                yield _on("suspend_line", line, reason="lost or stolen")
+        for line in _active(world, neighbour):
+            yield _on("suspend_line", line, reason="lost or stolen")
+            if when.no_sim_on_its_way(line) is None and when.not_lost_or_stolen(line) is None:
+                yield _on("order_sim", line, sim_kind="plastic SIM")
+            plan = world.get("plans", line["plan_id"])
+            if plan and when.is_limited(plan) is None and when.within_added(line, 5) is None:
+                yield _on("refuel_data", line, gigabytes=5)
         for bill in when.bills_of(world, neighbour):
             if "e-mail" not in bill.get("sent_by", ()):
                 yield Call("send_bill", {"bill_id": bill["bill_id"], "channel": "e-mail"})
 
 
-@rule(6, "suspend_line")
+@rule(6, "suspend_line", weight=0.6)
 def suspend_when_active_and_for_a_reason(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     if line is None:
@@ -105,7 +109,7 @@ def _works(world: World, line: Record) -> bool:
     return bool(phone["network_mode"] == "automatic" and phone["data_saver"] == phone["vpn"] == "off")
 
 
-@rule(7, "resume_line")
+@rule(7, "resume_line", weight=1.6)
 def resume_when_suspended(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     return when.is_suspended(line) if line else None
@@ -119,7 +123,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield _on("resume_line", line)
 
 
-@rule(8, "resume_line", enforced=Enforced.BY_POLICY)
+@rule(8, "resume_line", enforced=Enforced.BY_POLICY, weight=10)
 def resume_when_paid_up(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     return when.paid_up(world, line) if line else None
@@ -131,7 +135,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield _on("resume_line", line)
 
 
-@rule(9, "change_plan")
+@rule(9, "change_plan", weight=0.6)
 def change_to_another_plan_on_sale(world: World, call: Call, customer: str) -> str | None:
     line, plan = _line(world, call), _plan(world, call)
     if line is None or plan is None:
@@ -175,7 +179,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _on("change_plan", line, plan_id=plan_id)
 
 
-@rule(12, "refuel_data")
+@rule(12, "refuel_data", weight=1.6)
 def refuel_what_is_limited(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     plan = world.get("plans", line["plan_id"]) if line else None
@@ -207,20 +211,20 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _on("refuel_data", line, gigabytes=gigabytes)
 
 
-@rule(14, "enable_roaming")
+@rule(14, "enable_roaming", weight=1.3)
 def roam_on_active_lines(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
-    return when.is_active(line) if line else None
+    return when.can_roam(world, line) if line else None
 
 
 @roam_on_active_lines.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for line in _lines(world, customer):
-        if line["status"] == "suspended" and not line["roaming"]:
+        if not line["roaming"]:
             yield _on("enable_roaming", line)
 
 
-@rule(16, "enable_roaming", enforced=Enforced.BY_POLICY)
+@rule(16, "enable_roaming", enforced=Enforced.BY_POLICY, weight=3)
 def roam_when_nothing_is_overdue(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     return when.nothing_overdue(world, line, "roaming isn't allowed on any line") if line else None
@@ -229,11 +233,11 @@ def roam_when_nothing_is_overdue(world: World, call: Call, customer: str) -> str
 @roam_when_nothing_is_overdue.proposes
 def _(world: World, customer: str) -> Iterator[Call]:
     for line in _lines(world, customer):
-        if line["status"] == "active" and not line["roaming"]:
+        if not line["roaming"] and when.can_roam(world, line) is None:
             yield _on("enable_roaming", line)
 
 
-@rule(17, "order_sim")
+@rule(17, "order_sim", weight=2)
 def one_sim_at_a_time(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     return when.no_sim_on_its_way(line) if line else None
@@ -246,7 +250,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
             yield _on("order_sim", line, sim_kind="eSIM")
 
 
-@rule(18, "order_sim", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+@rule(18, "order_sim", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER, weight=2.2)
 def security_checks_lost_lines(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
     return when.not_lost_or_stolen(line) if line else None
@@ -260,7 +264,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _on("order_sim", line, sim_kind=kind)
 
 
-@rule(19, "pay_bill")
+@rule(19, "pay_bill", weight=0.7)
 def pay_what_is_due_with_what_is_there(world: World, call: Call, customer: str) -> str | None:
     bill = _bill(world, call)
     owner = world.get("customers", bill["customer_id"]) if bill else None
@@ -282,7 +286,7 @@ def _pay(bill: Record, method: Record) -> Call:
     return Call("pay_bill", {"bill_id": bill["bill_id"], "payment_method_id": method["payment_method_id"]})
 
 
-@rule(20, "pay_bill", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER)
+@rule(20, "pay_bill", enforced=Enforced.BY_POLICY, handling=Handling.TRANSFER, weight=2.5)
 def billing_looks_at_large_bills(world: World, call: Call, customer: str) -> str | None:
     bill = _bill(world, call)
     return when.under_supervised_bill(bill) if bill else None
@@ -297,7 +301,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
                 yield _pay(bill, method)
 
 
-@rule(21, "change_address", enforced=Enforced.BY_POLICY)
+@rule(21, "change_address", enforced=Enforced.BY_POLICY, weight=0.4)
 def domestic_addresses(world: World, call: Call, customer: str) -> str | None:
     return when.is_domestic(call.arguments.get("address") or {})
 
@@ -309,7 +313,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield Call("change_address", {"customer_id": customer, "address": {**address, "zip": zip_code}})
 
 
-@rule(26, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER)
+@rule(26, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER, weight=0.4)
 def no_tool_for_it(world: World, call: Call, customer: str) -> str | None:
     return "it's nothing I can do from here"
 
@@ -320,7 +324,8 @@ def _(world: World, customer: str) -> Iterator[Call]:
         yield Call("dispute_charge", {"bill_id": bill["bill_id"]})
     for line in _lines(world, customer):
         for name in NO_TOOL[1:]:
-            yield _on(name, line)
+            if name != "repair_phone" or line.get("suspended_for") != "lost or stolen":
+                yield _on(name, line)
 
 
 RULES: list[Rule] = [

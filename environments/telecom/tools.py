@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..assistant import calculate, make_decline_tool, think, transfer_to_human_agents
 from ..lookups import demand
 from ..payment import PaymentMethodId, dollars
-from ..people import Address, Email
+from ..people import WrittenAddress, WrittenEmail
 from ..rules import declinable
 from ..state import World
 from ..tools import WRITE, Tool, ToolError, tool
@@ -79,8 +79,9 @@ def resume_line(world: World, phone_number: PhoneNumber) -> LineReceipt:
     """
     demand(when.is_suspended(line_of(world, phone_number)))
     line = world.edit("lines", phone_number)
-    line["status"] = "active"
-    del line["suspended_for"]
+    line["status"], line["resumed_on"] = "active", world.now.date().isoformat()
+    if line.pop("suspended_for") == "lost or stolen":
+        line["reported_lost"] = True
     _needs_restart(world, phone_number)
     return {"phone_number": phone_number, "status": "active"}
 
@@ -116,7 +117,8 @@ def refuel_data(world: World, phone_number: PhoneNumber, gigabytes: Gigabytes) -
 
 @tool(WRITE)
 def enable_roaming(world: World, phone_number: PhoneNumber) -> RoamingReceipt:
-    """Allow roaming on an active line. The customer has to switch data roaming on, and restart the phone, as well.
+    """Allow roaming on an active line, if it was not resumed within the last 14 days. The customer has to switch data
+    roaming on, and restart the phone, as well.
 
     Get an explicit yes first.
 
@@ -124,7 +126,7 @@ def enable_roaming(world: World, phone_number: PhoneNumber) -> RoamingReceipt:
         phone_number: The line's number, such as '555-201-0000'.
     """
     line = line_of(world, phone_number)
-    demand(when.is_active(line))
+    demand(when.can_roam(world, line))
     if line["roaming"]:
         raise ToolError(f"roaming is allowed on the line {phone_number} already; is data roaming on in the phone?")
     world.edit("lines", phone_number)["roaming"] = True
@@ -193,7 +195,7 @@ def send_bill(world: World, bill_id: BillId, channel: Channel) -> CopyReceipt:
 
 
 @tool(WRITE)
-def change_address(world: World, customer_id: CustomerId, address: Address) -> AddressReceipt:
+def change_address(world: World, customer_id: CustomerId, address: WrittenAddress) -> AddressReceipt:
     """Change the postal address of a customer's account. Get an explicit yes first.
 
     Args:
@@ -206,7 +208,7 @@ def change_address(world: World, customer_id: CustomerId, address: Address) -> A
 
 
 @tool(WRITE)
-def change_email(world: World, customer_id: CustomerId, email: Email) -> ContactReceipt:
+def change_email(world: World, customer_id: CustomerId, email: WrittenEmail) -> ContactReceipt:
     """Change the e-mail address of a customer's account. Get an explicit yes first.
 
     Args:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..state import Record, World
 from ..tools import Call
 from ..workflows import Workflow, workflow
+from .conditions import can_roam
 from .device import has_data, has_signal
 from .records import PhoneNumber
 
@@ -50,20 +51,23 @@ def restore_signal(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
 
 @workflow()
 def restore_mobile_data(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
-    """When a phone on an active line has no mobile data, see to its signal first; then mobile data is switched on, and
-    abroad roaming is allowed on the line and data roaming switched on in the phone; a restart where one is needed, and
-    a speed test at the end."""
+    """When a phone on an active line has no mobile data, see to its signal first; then mobile data is switched on, the
+    preferred network becomes automatic, and abroad roaming is allowed on the line and data roaming switched on in the
+    phone; a restart where one is needed, and a speed test at the end."""
     found = _both(world, phone_number)
     if found is None or found[0]["status"] != "active" or has_data(world, found[1]):
         return
     line, phone = found
+    if phone["abroad"] and not line["roaming"] and can_roam(world, line):
+        return
     on_phone = {"phone_number": phone_number}
     yield from _get_signal(world, phone_number)
-    roaming_open = bool(phone["abroad"]) and not (line["roaming"] and phone["data_roaming"] == "on")
-    if phone["mobile_data"] == "off" or roaming_open:
-        yield Call("check_network_settings", on_phone)
+    yield Call("check_network_settings", on_phone)
     if phone["mobile_data"] == "off":
         yield Call("toggle_mobile_data", {**on_phone, "to": "on"})
+    if phone["network_mode"] != "automatic":
+        # Data that comes back at the speed of 3G is hardly back.
+        yield Call("set_network_mode", {**on_phone, "mode": "automatic"})
     if phone["abroad"]:
         if not line["roaming"]:
             yield Call("enable_roaming", on_phone)
@@ -98,10 +102,10 @@ def set_up_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
     """Before a trip roaming is allowed on the line; then let the customer read the network settings to you, and have
     data roaming switched on and the phone restarted, as far as each is needed."""
     found = _both(world, phone_number)
-    if found is None or found[0]["status"] != "active" or found[1]["abroad"]:
-        return
+    if found is None or found[1]["abroad"] or not has_data(world, found[1]):
+        return  # what can't go online at home, can't abroad
     line, phone = found
-    if line["roaming"] and phone["data_roaming"] == "on" and not phone["restart_needed"]:
+    if (line["roaming"] and phone["data_roaming"] == "on") or (not line["roaming"] and can_roam(world, line)):
         return
     if not line["roaming"]:
         yield Call("enable_roaming", {"phone_number": phone_number})
@@ -127,16 +131,27 @@ def end_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
         yield Call("toggle_data_roaming", {"phone_number": phone_number, "to": "off"})
 
 
-@workflow(covers=("resume_line",))
-def bring_line_back(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
-    """A suspended line is resumed; then the customer reads the status bar to you, puts right what is wrong there
-    (airplane mode, a loose SIM), and restarts the phone."""
-    found = _both(world, phone_number)
-    if found is None or found[0]["status"] != "suspended":
+def _resume(world: World, phone_number: str, found_again: bool) -> Iterator[Call]:
+    line = world.get("lines", phone_number)
+    if line is None or line["status"] != "suspended" or (line["suspended_for"] == "lost or stolen") != found_again:
         return
     yield Call("resume_line", {"phone_number": phone_number})
     yield from _get_signal(world, phone_number)
     yield from _restart(world, phone_number)
+
+
+@workflow(covers=("resume_line",))
+def bring_line_back(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """A line that is suspended for an absence or an unpaid bill is resumed; then the customer reads the status bar to
+    you, puts right what is wrong there (airplane mode, a loose SIM), and restarts the phone."""
+    yield from _resume(world, phone_number, found_again=False)
+
+
+@workflow(covers=("resume_line",))
+def bring_found_phone_back(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
+    """The phone of a line that was reported lost or stolen has turned up: the line is resumed; then the customer reads
+    the status bar to you, puts right what is wrong there, and restarts the phone."""
+    yield from _resume(world, phone_number, found_again=True)
 
 
 WORKFLOWS: list[Workflow] = [
@@ -146,4 +161,5 @@ WORKFLOWS: list[Workflow] = [
     set_up_roaming,
     end_roaming,
     bring_line_back,
+    bring_found_phone_back,
 ]

@@ -45,14 +45,12 @@ def _run() -> None:
     from t2t_dist.environments.search_path import search_last
 
     search_last(os.getcwd())  # `python -m` puts it first, and a file there may be named like a module of Python
-    import signal
-
     makes_run = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _RUNS
     try:
         if makes_run:  # until the driver has its own handlers
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-                    signal.signal(number, _interrupt)
+            from t2t_dist.cluster.signals import interrupt
+
+            interrupt()
         from .main import main as start
 
         try:
@@ -65,10 +63,6 @@ def _run() -> None:
         if end.code != _INTERRUPTED:
             raise
         _exit_interrupted(makes_run)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _exit_interrupted(makes_run: bool) -> None:

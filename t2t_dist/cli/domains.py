@@ -80,6 +80,8 @@ def check_domain(
             table.add_row(item.name, result, cell(item.detail))
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
+        if not defects:
+            err_console.print("whether the tasks made on it are worth training on: t2t audit RUN", soft_wrap=True)
         if left := not_run(checks):
             err_console.print(f"not checked, as they need what is missing: {', '.join(left)}", soft_wrap=True)
         summary = {"domain": name, "checks": [item._asdict() for item in checks], "not_checked": left}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from t2t_dist.core.errors import InputError
 
@@ -28,7 +29,14 @@ app = typer.Typer()
 #: As the export room has them (a test compares); it loads Arrow, which help must not.
 FORMATS = ("sft", "rl", "preference", "hf", "tau2", "tau2-results")
 STYLES, FILES = ("openai", "hf"), ("jsonl", "parquet")
-CHECKS = ("authenticated_first", "confirmed_before_write", "one_call_at_a_time", "own_data_only", "trigger_first")
+CHECKS = (
+    "authenticated_first",
+    "confirmed_before_write",
+    "one_call_at_a_time",
+    "own_data_only",
+    "trigger_first",
+    "policy_order",
+)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -59,7 +67,8 @@ def export(
         typer.Option(
             "--process",
             metavar="CHECK",
-            help=f"Only episodes that pass this process check ({', '.join(CHECKS)}); repeatable.",
+            help=f"Only episodes that pass this process check ({', '.join(CHECKS)}), all or none of them; repeatable.",
+            show_default="all for sft and preference, else none",
         ),
     ] = [],
     no_user_faults: Annotated[
@@ -81,6 +90,9 @@ def export(
     ] = "0.9/0.05/0.05",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the splits.")] = 0,
     bare: Annotated[bool, typer.Option("--bare", help="Only the training columns, without provenance.")] = False,
+    audit: Annotated[
+        str | None, typer.Option("--audit", metavar="FILE", help="Figures for the card, of t2t audit RUN --json.")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option("--licence", "--license", metavar="ID", help="Licence for the dataset card.")
     ] = None,
@@ -107,27 +119,36 @@ def export(
             min_reward=min_reward,
             intents=tuple(intent),
             agents=tuple(agent),
-            process=tuple(process),
+            process=tuple(process) or None,
             no_faults=no_user_faults,
             max_turns=max_turns,
             max_tokens=max_tokens,
             per_task=per_task,
             balance=balance,
         )
-        options = Options(format, style or "hf", file, filters, shares, seed, bare, licence)
+        options = Options(format, style or "hf", file, filters, shares, seed, bare, licence, audit)
         result = exported(runs, out, options)
         console = err_console if json else out_console
         rows = ", ".join(f"{n} {split}" for split, n in result.splits.items())
         console.print(f"{sum(result.splits.values())} rows ({rows}) in [bold]{escaped(out)}[/]", soft_wrap=True)
-        if result.left_out:
-            listed = ", ".join(f"{n} {why}" for why, n in result.left_out.items())
-            console.print(f"left out: {escaped(listed)}", soft_wrap=True)
+        _print_left_out(console, result.left_out, asked=bool(process))
         for note in result.notes:
             err_console.print(note_line(note), soft_wrap=True)
         finish(
             {"out": out, "format": format, "splits": result.splits, "left_out": result.left_out, "notes": result.notes},
             json,
         )
+
+
+def _print_left_out(console: Console, left_out: dict[str, int], *, asked: bool) -> None:
+    """What was left out and why; how to keep what failed a process check, unless such a check was ``asked`` for."""
+    if left_out:
+        console.print("left out:")
+    width = max((len(f"{n:,}") for n in left_out.values()), default=0)
+    for why, n in left_out.items():
+        console.print(f"  {n:>{width},}  {escaped(why)}", soft_wrap=True)
+    if not asked and any("process check" in why for why in left_out):
+        console.print("  (--process none exports episodes that fail a process check, too)", soft_wrap=True)
 
 
 def _tau2_tasks(runs: list[str], out: str, intents: list[str], as_json: bool) -> None:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from t2t_dist.config.settings import Config
 from t2t_dist.core.version import __version__
 
-from . import domains, export, imports, report, runs, submit
+from . import audit, domains, export, imports, report, runs, submit
 from .common import (
     CHECK,
     GATE_FAILED,
@@ -444,5 +444,5 @@ def doctor(
             raise typer.Exit(GATE_FAILED)
 
 
-for _module in (imports, export, report, runs, domains, submit):
+for _module in (imports, export, report, audit, runs, domains, submit):
     app.add_typer(_module.app)

@@ -74,6 +74,9 @@ def report(
             console.print(part)
         if data.costs:
             console.print(costs_table(data.costs))
+        if data.audit.missed:
+            line = f"worth training on? {len(data.audit.missed)} limits missed: {', '.join(data.audit.missed)}"
+            console.print(f"[yellow]{escaped(line)}[/]; look: [bold]t2t audit {escaped(run)}[/]", soft_wrap=True)
         for note in data.notes:
             err_console.print(note_line(note), soft_wrap=True)
         summary = data.summary | {"costs": [cost._asdict() for cost in data.costs], "notes": data.notes}

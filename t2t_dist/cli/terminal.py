@@ -66,6 +66,10 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     if summary["failures"]:
         listed = ", ".join(f"{name} {n}" for name, n in summary["failures"].items())
         yield Text(f"failures (no reward; they widen the bounds): {one_line(listed)}", "yellow")
+    if "undecided" in summary:
+        yield Text(
+            f"undecided (no words that code is sure of; they widen the bounds): {summary['undecided']}", "yellow"
+        )
     for message in summary.get("messages", ()):
         head = Text(f"  {message['count']} x {one_line(message['what'])}", "yellow")
         yield head.append(f": {one_line(message['message'])}" if message["message"] else "", "default")
@@ -356,7 +360,7 @@ def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
         yield from _turn(turn)
     broken = [name for name, kept in outcome.process.items() if not kept]
     verdict = Text(
-        f"  {one_line(row['agent'])}: reward {outcome.reward:g}", "bold green" if outcome.reward >= 1 else "bold red"
+        f"  {one_line(row['agent'])}: {outcome.reward_text}", "bold green" if outcome.reward >= 1 else "bold red"
     )
     verdict.append(f", {row['termination']}", "dim")
     for name, why in outcome.detail.items():

@@ -7,7 +7,7 @@ may differ when it is resumed. Descriptions are help texts.
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -99,13 +99,17 @@ class ClusterConfig(Section):
 
 
 class AnswerLimits(Section):
-    """Bounds of one answer of an endpoint; what exceeds one is the failure ``engine_bad_response``."""
+    """Bounds of one answer of an endpoint; what exceeds one is the failure ``engine_bad_response``. So is an answer
+    whose finish reason does not say that it is whole."""
 
     mib: float = Field(8.0, gt=0, description="MiB of an answer, as sent and unpacked, and of a whole conversation")
     content: int = Field(1_000_000, ge=1, description="characters of its text, and of its reasoning")
     calls: int = Field(128, ge=1, description="tool calls in it")
     name: int = Field(1_000, ge=1, description="characters of a tool's name")
     arguments: int = Field(1_000_000, ge=1, description="characters of a call's arguments")
+    finish_reasons: list[str | None] = Field(
+        default_factory=list, description="more words of a server for the end of a whole answer; null: it gives none"
+    )
 
 
 class ModelSettings(Section):
@@ -190,6 +194,10 @@ class FaultsConfig(Section):
         return any((self.retry, self.switch, self.impossible, self.late))
 
 
+#: A weight beside others, which are 1.
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
 class Config(Section):
     """The whole configuration of a run."""
 
@@ -202,6 +210,7 @@ class Config(Section):
     intents: list[Intent] = Field(list(INTENTS), min_length=1, description="intents of the tasks to make")
     explorer: str = Field("graph", description="who explores: graph, openai:MODEL@URL, recorded:FILE")
     writer: str = Field("template", description="who words the tasks: template, openai:..., recorded:...")
+    typos: float = Field(0.0, ge=0, le=0.5, description="share of words that the template writer mistypes in requests")
     judges: list[str] = Field([], description="models that judge each task; default: none")
     agents: list[str] = Field(["scripted:oracle"], min_length=1, description="agents to roll out")
     user: str = Field("scripted", description="the simulated user: scripted, openai:..., recorded:...")
@@ -211,6 +220,11 @@ class Config(Section):
     adaptive: AdaptiveConfig = AdaptiveConfig()
     source: str | None = Field(None, description="run directory to take tasks or trajectories from")
     limit: int | None = Field(None, ge=1, description="how many of them to take; default: all")
+    errand_weights: dict[str, Weight] = Field(
+        {},
+        description="how often errands (tools that write, or workflows) are explored, relative to the domain's own"
+        " weights: {cancel_pending_order: 2, modify_user_address: 0}; default: 1 each",
+    )
     feedback: bool = Field(
         False, description="explore more of what gives tasks within verify.band; runs are then not reproducible"
     )

@@ -287,13 +287,26 @@ class Turn:
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of grading. ``parts`` holds every part computed; ``reward`` is the product of those in the basis."""
+    """The result of grading. ``parts`` holds every part that could be decided; ``reward`` is the product of those in
+    the basis, with 0 for one that could not. ``reward_high`` is the same with 1 for it: the two differ where nobody can
+    say whether the episode passed."""
 
     reward: float
+    reward_high: float
     parts: dict[str, float]
     process: dict[str, bool]
     detail: dict[str, str]
     final: str
+
+    @property
+    def decided(self) -> bool:
+        """Whether the parts that are known say whether the episode passed."""
+        return self.reward == self.reward_high
+
+    @property
+    def reward_text(self) -> str:
+        """The reward for a person: ``reward 1``, or ``reward 0 to 1`` where it is not decided."""
+        return f"reward {self.reward:g}" + ("" if self.decided else f" to {self.reward_high:g}")
 
 
 @dataclass(slots=True)

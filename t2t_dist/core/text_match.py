@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from t2t_dist.environments.short_texts import cached_if_short
 
@@ -54,10 +55,33 @@ def mentions(text: str, says: Iterable[str]) -> bool:
     """Whether the text contains every one of ``says``.
 
     Case, white space and typography do not matter. A string is found as whole words only, and a number never as part
-    of a longer one: ``5 liters`` is not in ``1.5 liters``, ``#W123`` not in ``#W1234``.
+    of a longer one: ``5 liters`` is not in ``1.5 liters``, ``#W123`` not in ``#W1234``. A date is found however people
+    write it: ``2026-05-16`` is in ``May 16, 2026``.
     """
     body = normalised(text)
-    return all(_stands_in(body, normalised(say)) for say in says)
+    return all(_stands_in(body, normalised(say)) or _is_dated(body, say) for say in says)
+
+
+_DATE = re.compile(r"\s*(\d{4})-(\d\d)-(\d\d)\s*")
+_MONTHS = (
+    "jan(?:uary)?", "feb(?:ruary)?", "mar(?:ch)?", "apr(?:il)?", "may", "june?", "july?", "aug(?:ust)?",
+    "sept?(?:ember)?", "oct(?:ober)?", "nov(?:ember)?", "dec(?:ember)?",
+)  # fmt: skip
+
+
+def _is_dated(body: str, say: str) -> bool:
+    """Whether a date stands in the text as people write it."""
+    return len(say) < 16 and _DATE.fullmatch(say) is not None and _date_pattern(say.strip()).search(body) is not None
+
+
+@lru_cache(maxsize=1024)
+def _date_pattern(say: str) -> re.Pattern[str]:
+    year, month, day = (int(part) for part in say.split("-"))
+    name = _MONTHS[(month - 1) % 12]
+    nth = rf"(?:the )?0?{day}(?:st|nd|rd|th)?"
+    return re.compile(
+        rf"(?<![\w/])(?:{name}\.? {nth},? {year}|{nth} (?:of )?{name}\.?,? {year}|0?{month}/0?{day}/{year})(?![\w/])"
+    )
 
 
 def _stands_in(body: str, say: str) -> bool:

@@ -97,6 +97,11 @@ def _of_words(text: str) -> int:
     return total + part
 
 
+def _repeats(text: str, figure: Figure, after: Figure) -> bool:
+    """Twenty (20)."""
+    return after.value == figure.value and text[figure.end : after.start].strip(" $\u20ac\u00a3") == "("
+
+
 @cached_if_short
 def figures(text: str) -> tuple[Figure, ...]:
     """The numbers of a text in lower case, by where they stand: in digits and in words, with cents said apart."""
@@ -106,11 +111,11 @@ def figures(text: str) -> tuple[Figure, ...]:
     found.sort(key=lambda figure: (figure.start, -figure.end))
     whole: list[Figure] = []
     for figure in found:
-        if whole and (figure.start < whole[-1].end or text[whole[-1].end : figure.start].strip() == "("):
+        if whole and (figure.start < whole[-1].end or _repeats(text, whole[-1], figure)):
             continue
         if _NO_SUM.match(text, figure.end):
             continue
-        if "." not in figure.value and int(figure.value) < 100 and (alone := _CENTS_ALONE.match(text, figure.end)):
+        if figure.value.isdigit() and len(figure.value) < 3 and (alone := _CENTS_ALONE.match(text, figure.end)):
             figure = Figure(spelled(f"0.{int(figure.value):02d}"), figure.start, alone.end())
         cents = _CENTS.match(text, figure.end)
         if cents is not None and "." not in figure.value:
@@ -124,7 +129,10 @@ def figures(text: str) -> tuple[Figure, ...]:
 # -- dates -------------------------------------------------------------------------------------------------------------
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
-_MONTH = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
+_MONTH = (
+    r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 _DAY = rf"(\d{{1,2}}|{'|'.join(_ORDINALS)})(?:st|nd|rd|th)?"
 _DATES = (
@@ -136,19 +144,36 @@ _DATES = (
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def _dates(line: str, wanted: str) -> list[tuple[int, int]]:
-    """Where a line in lower case names a date (ISO 8601), with its year or without."""
-    year, month, day = (int(part) for part in wanted.split("-"))
+class NamedDate(NamedTuple):
+    """A date in a text, where it stands; ``year`` is ``None`` where it is not said."""
+
+    year: int | None
+    month: int
+    day: int
+    start: int
+    end: int
+
+
+def dates(line: str) -> list[NamedDate]:
+    """The dates that a text in lower case names, ways of writing one after the other."""
     found = []
     for pattern, (of_year, of_month, of_day) in _DATES:
         for match in pattern.finditer(line):
-            named = match[of_month]
-            if (named.isdigit() and int(named) != month) or (not named.isdigit() and _MONTHS[named] != month):
-                continue
-            on = match[of_day]
-            if (int(on) if on.isdigit() else _ORDINALS.index(on) + 1) == day and match[of_year] in (None, str(year)):
-                found.append(match.span())
+            year, named, on = match[of_year], match[of_month], match[of_day]
+            month = int(named) if named.isdigit() else _MONTHS[named[:3]]
+            day = int(on) if on.isdigit() else _ORDINALS.index(on) + 1
+            found.append(NamedDate(int(year) if year else None, month, day, *match.span()))
     return found
+
+
+def _dates(line: str, wanted: str) -> list[tuple[int, int]]:
+    """Where a line in lower case names a date (ISO 8601), with its year or without."""
+    year, month, day = (int(part) for part in wanted.split("-"))
+    return [
+        (found.start, found.end)
+        for found in dates(line)
+        if (found.month, found.day) == (month, day) and found.year in (None, year)
+    ]
 
 
 # -- how it is said ----------------------------------------------------------------------------------------------------

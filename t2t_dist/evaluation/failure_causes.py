@@ -20,7 +20,7 @@ from t2t_dist.storage.rows import faults_of, one_of, outcome_of, turn_of
 #: Most failed episodes read for a report; of more, a fixed uniform sample is read.
 LIMIT = 2000
 _COLUMNS = ["episode_id", "agent", "intent", "task_id", "trial", "termination", "flags", "turns", "faults"]
-_GRADE = ["reward", "parts", "process", "detail", "final"]
+_GRADE = ["reward", "reward_high", "parts", "process", "detail", "final"]
 
 
 class Cause(NamedTuple):
@@ -73,7 +73,7 @@ def causes_of(
         wanted &= ds.field("intent") == intent
     for batch in reading.batches("failures", ["agent", "intent", "failure"], wanted):
         causes.no_result.update((row["agent"], row["intent"], row["failure"]) for row in batch.to_pylist())
-    wanted &= ds.field("reward") < 1.0
+    wanted &= ds.field("reward_high") < 1.0
     chosen = _chosen(reading, wanted, limit, causes)
     if not chosen or reading.domain is None:
         return causes

@@ -29,7 +29,8 @@ class ResultsTable:
     """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order."""
 
     def __init__(self, table: pa.Table) -> None:
-        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``."""
+        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``. An
+        episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))
@@ -51,7 +52,10 @@ class ResultsTable:
         waiting = 0
         rollouts = pc.field("stage") == "rollout"
         for reader in readers:
-            for name, columns in (("episodes", [*_KEYS, "trajectory_id", "reward"]), ("failures", list(_KEYS))):
+            for name, columns in (
+                ("episodes", [*_KEYS, "trajectory_id", "reward", "reward_high"]),
+                ("failures", list(_KEYS)),
+            ):
                 for batch in reader(name, columns, rollouts):
                     if not batch.num_rows:
                         continue
@@ -156,8 +160,9 @@ class ResultsTable:
 def _counted(rows: pa.Table, graded: bool) -> pa.Table:
     """Rows of a table as counts, one row each."""
     ones, zeros = np.ones(rows.num_rows, np.int64), np.zeros(rows.num_rows, np.int64)
-    passed = (rows["reward"].to_numpy() >= 1.0).astype(np.int64) if graded else zeros
-    counts = {"graded": ones if graded else zeros, "passed": passed, "failed": zeros if graded else ones}
+    low, high = (rows[name].to_numpy() >= 1.0 for name in ("reward", "reward_high")) if graded else (zeros, ones)
+    decided = (low == high).astype(np.int64)
+    counts = {"graded": decided, "passed": low.astype(np.int64), "failed": ones - decided}
     trajectory = rows["trajectory_id"] if graded else pa.nulls(rows.num_rows, pa.string())
     return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, "trajectory": trajectory, **counts})])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.storage.ledger import WALL_SECONDS, LedgerState
+from t2t_dist.storage.ledger import UNDECIDED, WALL_SECONDS, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
@@ -77,7 +77,8 @@ def summary_of(
     {class: n}, agents {agent: {pass, interval, tasks, all}}, domains {domain: {agent: {pass, ...}}}, differences
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
-    if there are several, and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
+    if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the
+    bounds, as failures do), and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
     ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
     summary, or the same where it made no session of the run.
     """
@@ -99,6 +100,8 @@ def summary_of(
         "differences": [c.plain() for c in (*between_agents(results, ks), *between_intents(results, ks))],
         "digest": {table: f"{state.digests.get(table, 0):032x}" for table in ("trajectories", "tasks", "episodes")},
     }
+    if undecided := int(state.counters.get(UNDECIDED, 0)):
+        summary["undecided"] = undecided
     if dropped := counted(state.counters, "dropped"):
         summary["dropped"] = dropped
     if len(results.domains) > 1:

@@ -3,7 +3,8 @@
 In: finished runs and :class:`Options`. Out: a new folder with one file per split, and a dataset card.
 Must not know: how episodes are made or graded, tau2, Ray. Rows depend on the runs and the options alone; what shares a
 customer, a record or a trajectory is never split.
-Read ``exporting.py`` first, then ``selection.py`` (which episodes) and ``formats.py`` (which columns).
+Read ``exporting.py`` first, then ``selection.py`` (which episodes, and why others are left out), ``formats.py`` (which
+columns) and ``card.py``; ``audit.py`` reads the figures of an audit for the card.
 """
 
 from .exporting import Exported, Options, export

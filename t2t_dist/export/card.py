@@ -17,8 +17,10 @@ from jinja2 import Environment, StrictUndefined
 from t2t_dist.config.model_names import is_built_in
 from t2t_dist.config.settings import Config
 from t2t_dist.storage.partial_run import PartialRun
+from t2t_dist.storage.rows import CHECKS
 from t2t_dist.synthesis.intents import REGISTRY
 
+from .audit import Audit
 from .files import PLACES
 from .formats import yaml_features
 
@@ -84,11 +86,19 @@ def card(
     origins: Sequence[Mapping[str, Any]],
     licence: str,
     filters: Sequence[str],
+    process: Sequence[str],
+    never_checked: Sequence[str],
+    episodes: int,
     left_out: Mapping[str, int],
+    audit: Audit | None,
     notes: Sequence[str],
     seed: int,
 ) -> str:
-    """The text of ``README.md``: a header that ``datasets`` reads, and a page for people."""
+    """The text of ``README.md``: a header that ``datasets`` reads, and a page for people.
+
+    ``process`` are the checks that had to be kept, ``never_checked`` those of them that no episode has; so many
+    ``episodes`` are in the files.
+    """
     files = [{"split": split, "path": PLACES[file].format(split)} for split in splits]
     head = {
         "license": licence,
@@ -106,7 +116,12 @@ def card(
         origins=origins,
         licence=licence,
         filters=filters,
-        left_out={why: n for why, n in left_out.items() if n},
+        process=process,
+        never_checked=never_checked,
+        every_check=set(process) == set(CHECKS),
+        episodes=episodes,
+        left_out=left_out,
+        audit=audit,
         notes=notes,
         seed=seed,
         intents=REGISTRY.values(),

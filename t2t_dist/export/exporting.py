@@ -23,20 +23,24 @@ from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.rows import CHECKS
 from t2t_dist.synthesis.entities import Entities
 
+from .audit import Audit, read_audit
 from .card import ExportCounts, card, licence_of, origin_of, public
 from .files import Sink, Spool, open_sink, write_states
 from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
 from .messages import messages_of, opening, tools_of
-from .selection import Filters, Pick, Scan, chosen
+from .selection import EVERY_CHECK, NO_CHECK, Filters, LeftOut, Pick, Scan, chosen
 from .splits import Groups, assign_splits
 
 _NEEDED = (*HEAD, "turns")
 _ANY = Filters()
+#: Formats whose rows (of preference: the chosen side) are to be imitated, so that the way to the reward counts as well.
+_IMITATED = ("sft", "preference")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of an export. ``shares`` are those of train, validation and test."""
+    """The options of an export. ``shares`` are those of train, validation and test; ``audit`` is a file with the
+    figures of an audit, for the card."""
 
     format: str
     style: str = "hf"
@@ -46,6 +50,7 @@ class Options:
     seed: int = 0
     bare: bool = False
     licence: str | None = None
+    audit: str | None = None
 
     def checked(self) -> Options:
         """The options with the format's defaults filled in. Raises InputError."""
@@ -55,11 +60,12 @@ class Options:
             ("style", self.style, STYLES),
             ("file", self.file, ("jsonl", "parquet")),
             *(("intent", intent, INTENTS) for intent in filters.intents),
-            *(("process", check, CHECKS) for check in filters.process),
+            *(("process", check, (*CHECKS, EVERY_CHECK, NO_CHECK)) for check in filters.process or ()),
         ):
             if value not in known:
                 raise InputError(f"--{name} {value}: give {_or(known)}")
-        if self.format in ("sft", "preference"):
+        filters = replace(filters, process=_checks(filters.process, self.format))
+        if self.format in _IMITATED:
             if filters.min_reward is not None and filters.min_reward < 1.0:
                 raise InputError(
                     f"--min-reward {filters.min_reward:g}: {self.format} never holds failing episodes; leave it out,"
@@ -71,6 +77,17 @@ class Options:
         if self.format == "hf" and self.style != "hf":
             raise InputError("--style openai: the format hf has Hugging Face's conversations; take --format sft")
         return replace(self, filters=filters, file="arrow" if self.format == "hf" else self.file)
+
+
+def _checks(asked: Sequence[str] | None, format: str) -> tuple[str, ...]:
+    """The process checks that have to be kept. Raises InputError."""
+    if asked is None:
+        return CHECKS if format in _IMITATED else ()
+    if len(asked) > 1 and not {EVERY_CHECK, NO_CHECK}.isdisjoint(asked):
+        raise InputError(f"--process {EVERY_CHECK} and {NO_CHECK} stand alone; leave the others out")
+    if EVERY_CHECK in asked:
+        return CHECKS
+    return () if NO_CHECK in asked else tuple(asked)
 
 
 @dataclass
@@ -95,6 +112,7 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
             (rl), or no episode that passes the filters.
     """
     options = options.checked()
+    audit = read_audit(options.audit) if options.audit is not None else None
     folder = Path(out)
     if "://" in out or (folder.exists() and not folder.is_dir()):
         raise InputError(f"--out {out}: a folder on this machine is needed")
@@ -108,8 +126,10 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
         scan.run(run.reading, run.entities, options.filters, options.format)
     picks = chosen(scan, options.filters, options.format == "preference")
     if not picks:
-        why = ", ".join(f"{n} {reason}" for reason, n in scan.left_out.most_common() if n) or "there are none"
+        why = ", ".join(f"{n} {reason}" for reason, n in scan.reasons.items()) or "there are none"
         notes = [note for run in sources for note in run.reading.notes]
+        if any(reason.startswith((LeftOut.PROCESS, LeftOut.UNCHECKED)) for reason in scan.reasons):
+            why += f" (--process {NO_CHECK} takes them)"
         raise InputError("; ".join([f"no episode to export: {why}", *notes[:1]]))
     split_of, groups = _split(picks, options)
     try:
@@ -118,9 +138,8 @@ def export(runs: Sequence[str], out: str, options: Options) -> Exported:
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror or error}; give another folder") from None
     try:
-        exported = _written(
-            part, sources, {identity: pick for pick, identity in picks}, split_of, groups, scan, options
-        )
+        by_id = {identity: pick for pick, identity in picks}
+        exported = _written(part, sources, by_id, split_of, groups, scan, options, audit)
         part.chmod(0o755)
         part.rename(folder)  # whole or not at all
     except OSError as error:
@@ -153,6 +172,7 @@ class _Run:
             reading.note(f"its domain has changed since ({changed}): system prompt and tools are the current ones")
         if reading.source is None:
             raise InputError(f"{path}: {reading.notes[-1]}")
+        self.source = reading.source
         self.greeting = reading.config.models.greeting
         self.entities = Entities(reading.config.domain, domain)
 
@@ -176,6 +196,7 @@ def _written(
     groups: Counter[str],
     scan: Scan,
     options: Options,
+    audit: Audit | None,
 ) -> Exported:
     spool = Spool(folder / ".spool", len(picks))
     for place, run in enumerate(sources):
@@ -185,6 +206,7 @@ def _written(
     counts = ExportCounts(largest=max(groups.values()))
     sinks: dict[str, Sink] = {}
     half: tuple[str, dict[str, Any]] | None = None
+    there: set[str] = set()
     for key, number, row in spool.sorted():
         if options.format == "preference":
             if number == 0:
@@ -199,9 +221,14 @@ def _written(
         row["tools"] = tools[row["source"]]
         sinks[split].write({name: row[name] for name in schema.names if name in row})
         counts.rows[split] += 1
+        there.add(key)
     for sink in sinks.values():
         sink.close()
-    return _described(folder, sources, picks, split_of, schema, counts, scan, options)
+    if not there:
+        raise InputError("no episode to export: what was chosen can't be read any more")
+    written = {identity: pick for identity, pick in picks.items() if pick.key in there}
+    scan.left_out[LeftOut.LOST] += len(picks) - len(written)
+    return _described(folder, sources, written, split_of, schema, counts, scan, options, audit)
 
 
 def _spool(spool: Spool, source: int, run: _Run, picks: dict[str, Pick], options: Options) -> None:
@@ -238,6 +265,7 @@ def _described(
     counts: ExportCounts,
     scan: Scan,
     options: Options,
+    audit: Audit | None,
 ) -> Exported:
     """Write the card and, for the format hf, the files that ``load_from_disk`` looks for."""
     groups = Groups()
@@ -257,6 +285,8 @@ def _described(
     for split, share in zip(SPLITS, options.shares, strict=True):
         if split in splits and abs(splits[split] / total - share / whole) > 0.05:
             notes.append(f"{split} is {splits[split] / total:.0%} of the rows instead of {share / whole:.0%}")
+    if audit is not None and not audit.is_of(_paths(sources)):
+        notes.append(f"the audit is of {audit.name}, which is none of these runs")
     configs = [run.reading.config for run in sources if run.reading.config is not None]
     configs += [s.config for run in sources if (s := run.reading.source) is not None and s.config is not None]
     text = card(
@@ -269,20 +299,28 @@ def _described(
         origins=[origin_of(run.reading) for run in sources],
         licence=options.licence or licence_of(configs),
         filters=_in_words(options.filters),
-        left_out=scan.left_out,
+        process=options.filters.process or (),
+        never_checked=[name for name in options.filters.process or () if name not in scan.checked],
+        episodes=len(picks),
+        left_out=scan.reasons,
+        audit=audit,
         notes=notes,
         seed=options.seed,
     )
     (folder / "README.md").write_text(text, "utf-8")
     if options.format == "hf":
         write_states(folder, splits, schema, stable_hash(sorted(picks), options.seed))
-    left_out = {why: n for why, n in scan.left_out.most_common() if n}
-    return Exported("", options.format, splits, left_out, notes)
+    return Exported("", options.format, splits, scan.reasons, notes)
+
+
+def _paths(sources: Sequence[_Run]) -> list[str]:
+    """The runs, and those that their tasks are from."""
+    return [path for run in sources for path in (run.reading.path, run.source.path)]
 
 
 def _in_words(filters: Filters) -> list[str]:
     words = [f"reward at least {filters.min_reward:g}"] if filters.min_reward is not None else []
-    asked = (("intent", filters.intents), ("agent", filters.agents), ("process check", filters.process))
+    asked = (("intent", filters.intents), ("agent", filters.agents), ("process checks", filters.process or ()))
     words += [f"{name} {', '.join(map(public, values))}" for name, values in asked if values]
     words += ["no user faults"] if filters.no_faults else []
     words += [f"at most {filters.max_turns} turns"] if filters.max_turns is not None else []

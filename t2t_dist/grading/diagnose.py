@@ -22,11 +22,12 @@ from t2t_dist.environments.tool_faults import Fault
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.intents.changing import wanted_first
+from t2t_dist.synthesis.intents.grader_side import records_in, writes_in
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
 from .expected import expected
-from .parts import untold
+from .parts import claimed, untold
 from .replay import ReplayedCall, replay
 
 #: Code of a cause -> its meaning, causes before their effects: the first that explains the grade is the primary one.
@@ -36,6 +37,7 @@ CODES: dict[str, str] = {
     "forbidden_call": "issued a call that is forbidden for this task",
     "handed_over": "handed over a request that it had to settle or refuse itself",
     "wrong_reason": "put a refusal on record with another request or another rule",
+    "said_done": "told the customer that it did what it had to refuse",
     "not_on_record": "left what it refused, or should have refused, without a record",
     "acted_before_trigger": "carried out the first request without giving the customer a chance to change it",
     "acted_before_asking": "chose a value that the customer would have given if asked",
@@ -49,9 +51,11 @@ CODES: dict[str, str] = {
     "missing_write": "never made a change that was requested",
     "no_handover": "did not transfer the customer where a rule requires it",
     "extra_write": "made a change that nobody requested",
+    "refusal_not_said": "refused a request without telling the customer",
     "fact_not_said": "did not say what the customer wanted to know",
     "not_authenticated": "acted before identifying the customer, or looked into another customer's data",
     "no_confirmation": "did not ask for confirmation before a write",
+    "wrong_order": "made calls in another order than the policy wants",
     "asked_given": "asked for what the customer had already said",
     "other": "ended in the wrong state, and no other cause explains it",
 }
@@ -131,7 +135,7 @@ class _Case:
         self.expected = expected(domain, task, faults)
         self.replay = replay(domain, task, turns, faults)
         self.calls, self.issued = self.replay.calls, self.replay.issued
-        self.failed = {name for name in own_basis(task) if not outcome.parts.get(name)}
+        self.failed = {name for name in own_basis(task) if outcome.parts.get(name) == 0}
         #: The writes, on both sides, that the customer's first request would take.
         self.first = wanted_first(domain, task, partial(world_of, domain, task))
         #: What the customer had said before each turn.
@@ -230,7 +234,8 @@ class _Case:
             for call in self.issued:
                 if call.is_one_of([pattern]):
                     detail = f"{_call(call.name, call.arguments)} {'was refused' if call.error else 'was accepted'}"
-                    yield Finding("forbidden_call", detail, call.place, bool({"forbidden", "db"} & self.failed))
+                    code = _too_early_or_late(call) if self.first else "forbidden_call"
+                    yield Finding(code, detail, call.place, bool({"forbidden", "db"} & self.failed))
                     break
 
         broken = next((call for call in self.issued if call.breaks_rule and not self._is_listed(call)), None)
@@ -247,7 +252,7 @@ class _Case:
     def _records(self) -> Iterator[Finding]:
         """What is on record about how requests were handled, against the gold."""
         wrong, transfer = "db" in self.failed, self.domain.transfer_tool
-        gold = [call for call in self.task.grader.gold if call.kind == Kind.RECORD.value]
+        gold = records_in(self.task.grader.gold)
         made = [call for call in self.calls if call.kind == Kind.RECORD.value and not call.error]
         extra = [c for c in made if not any(_same(g, c) or g.name == c.name == transfer for g in gold)]
         missing = [g for g in gold if not any(_same(g, c) or g.name == c.name == transfer for c in made)]
@@ -266,7 +271,7 @@ class _Case:
 
     def _writes(self) -> Iterator[Finding]:
         """What each write that is not in the gold stands for, and the gold writes that no other write stands for."""
-        gold = [call for call in self.task.grader.gold if call.kind == Kind.WRITE.value]
+        gold = writes_in(self.task.grader.gold)
         made = [call for call in self.calls if call.kind == Kind.WRITE.value and (call.changed or call.side == AGENT)]
         # A goal with a call that can't be made is left as it is, or done as far as it goes: both are right.
         stuck = {call.goal for call in self.task.grader.gold if self.faults.get(call.name) == Fault.IMPOSSIBLE}
@@ -284,9 +289,10 @@ class _Case:
                 wrong.append(event)  # the agent had the customer do it
         explained: list[GoldCall] = []
         for event in wrong:
-            if self._is_forbidden(event):
-                continue
             finding, call = self._wrong(event, missing, gold)
+            if self._is_forbidden(event):
+                # It was named above; what it stands for was not wanted where a request has to be refused.
+                finding, call = None, call if self.first else None
             if finding is not None:
                 yield finding
             if call is not None:
@@ -313,8 +319,7 @@ class _Case:
             closer = call is None or len(_differing(first, event)) < len(_differing(call, event))
             if closer:
                 instead = next((c for c in missing if c.goal == change.goal), None)
-                code = "ignored_change" if event.change_said else "acted_before_trigger"
-                return Finding(code, shown, event.place), instead
+                return Finding(_too_early_or_late(event), shown, event.place), instead
         if call is None:
             return (Finding("extra_write", shown, event.place) if event.changed else None), None
         stands_for = call if call in missing else None
@@ -364,6 +369,9 @@ class _Case:
                 yield Finding("no_handover", f"{pattern.name} was not called", None, "required" in self.failed)
         if absent := untold(self.expected.communicate, self.replay.heard, grader):
             yield Finding("fact_not_said", ", ".join(absent), None, "communicate" in self.failed)
+        if "refused" in self.failed:
+            claim = claimed(self.replay)
+            yield Finding("said_done", _short(claim)) if claim else Finding("refusal_not_said", "")
 
     # -- manners -------------------------------------------------------------------------------------------------------
     def _process(self) -> Iterator[Finding]:
@@ -374,6 +382,8 @@ class _Case:
             yield Finding("not_authenticated", "looked into another customer's data", None, counts)
         if process.get("confirmed_before_write") is False:
             yield Finding("no_confirmation", "wrote without a yes", None, counts)
+        for rule, call in self.replay.out_of_order[:1]:
+            yield Finding("wrong_order", f"{_call(call.name, call.arguments)}: R{rule}", None, counts)
         if ROLE_SWAP in self.flags:
             yield Finding("simulator_fault", "the customer spoke as the agent")
 
@@ -399,6 +409,11 @@ class _Case:
     def _answer(self, call: ReplayedCall) -> str:
         after = self.turns[call.place + 1] if call.place + 1 < len(self.turns) else None
         return _short(after.content or "") if after is not None and after.role == "tool" else "never answered"
+
+
+def _too_early_or_late(event: ReplayedCall) -> str:
+    """The cause where the customer's first request was carried out."""
+    return "ignored_change" if event.change_said else "acted_before_trigger"
 
 
 def _same(call: GoldCall, event: ReplayedCall) -> bool:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from t2t_dist.core.printing import one_line
 from t2t_dist.core.schema import GraderSide, RecordChange
-from t2t_dist.core.speech_acts import mentions, says_number
+from t2t_dist.core.speech_acts import mentions, refuses, reports_done, says_number
 from t2t_dist.core.told import Meaning, told
+from t2t_dist.environments.rules import Handling
+from t2t_dist.environments.tools import Kind
 from t2t_dist.synthesis.intents.grader_side import fact_text, fields_of
 
 from .expected import Expected
@@ -31,13 +34,16 @@ class Graded(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """The result of one part: 1.0 or 0.0, and what was wrong ("" where there is nothing to say)."""
+    """The result of one part: 1.0, 0.0, or ``None`` where code can't be sure, and what was wrong or what is not certain
+    ("" where there is nothing to say)."""
 
-    value: float
+    value: float | None
     detail: str = ""
 
 
 _PASSED = Mark(1.0)
+#: Characters of a message that a detail quotes.
+_SHOWN = 160
 
 
 def ended(episode: Graded) -> Mark:
@@ -75,6 +81,32 @@ def communicate(episode: Graded) -> Mark:
     return Mark(0.0, f"'{absent[-1]}' was {'said, but not as what it is' if spoken else 'never said'}")
 
 
+def refused(episode: Graded) -> Mark:
+    """The customer was told that what they asked for can't be done, and not that it was.
+
+    What the world records about a refusal is in ``db``; this is what was said about it. Of a task without a request to
+    refuse, or with one to hand over, it asks nothing.
+    """
+    if episode.grader.handling != Handling.REFUSE.value:
+        return _PASSED
+    if claim := claimed(episode.replay):
+        return Mark(0.0, f"says that it was done: {one_line(claim, _SHOWN)}")
+    said = [refuses(text) for text in episode.replay.heard]
+    if any(said):
+        return _PASSED
+    if None in said:
+        text = episode.replay.heard[said.index(None)]
+        return Mark(None, f"not certain whether this refuses: {one_line(text, _SHOWN)}")
+    return Mark(0.0, "the customer was never told that it can't be done")
+
+
+def claimed(replay: Replay) -> str:
+    """The last message that says that something was done in an episode that has changed nothing; "" if none does."""
+    if any(call.changed and call.kind == Kind.WRITE.value for call in replay.calls):
+        return ""  # it may speak of that
+    return next((text for text in reversed(replay.heard) if reports_done(text) and not refuses(text)), "")
+
+
 def process(episode: Graded) -> Mark:
     """Every process check was kept; which one was not is stored beside the parts."""
     return Mark(float(all(episode.replay.process.values())))
@@ -88,6 +120,7 @@ PARTS: dict[str, Callable[[Graded], Mark]] = {
     "required": required,
     "communicate": communicate,
     "process": process,
+    "refused": refused,
 }
 
 

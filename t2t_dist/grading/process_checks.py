@@ -5,29 +5,37 @@ from __future__ import annotations
 from functools import partial
 
 from t2t_dist.core.schema import Task, Turn
-from t2t_dist.core.speech_acts import asks_to_confirm, mentions, normalised, says_yes
+from t2t_dist.core.speech_acts import asks_to_confirm, mentions, normalised
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import Call, Kind, Tool, ToolResult
+from t2t_dist.environments.rules import Made
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import AGENT, Call, Kind, Tool, ToolResult
 from t2t_dist.synthesis.intents import REGISTRY
 from t2t_dist.synthesis.intents.changing import ASKED_TO_CONFIRM
 from t2t_dist.tau2.initial_world import world_of
+
+from .confirmation import Confirmations
 
 
 class ProcessChecks:
     """The process checks of one episode, fed turn by turn and call by call, in order.
 
     ``authenticated_first``: nobody's data was read, and nothing written, before an entry tool named the customer.
-    ``confirmed_before_write``: each write that was accepted follows a question to confirm and a yes to it.
+    ``confirmed_before_write``: each write that was accepted follows a yes to a plan that names it (``confirmation``).
     ``one_call_at_a_time``: no turn makes two calls.
     ``own_data_only``: no call was about anybody but the customer, and no result showed anybody else's data.
+    ``policy_order``: the calls of both sides kept the order that the domain declares (``order_list``), if it does.
 
     An intent may add a check of its own: ``process_check`` of its ``IntentSpec``.
     """
 
     def __init__(self, domain: Domain, task: Task) -> None:
         self.domain, self.task = domain, task
-        self._identified = self._asked = self._confirmed = self._change_said = False
+        self._identified = self._asked = self._change_said = False
         self._replies = 0
+        self._confirmations = Confirmations(domain, task.customer)
+        self._messages = 0
+        self._made: list[Made] = []
         self._result = {
             "authenticated_first": True,
             "confirmed_before_write": True,
@@ -45,11 +53,13 @@ class ProcessChecks:
             self._result["one_call_at_a_time"] = False
         text = turn.content or ""
         if turn.role == "assistant" and turn.seat == "agent" and text and not turn.tool_calls:
-            # What stands beside a call is not answered: the yes before it still holds.
-            self._asked, self._confirmed = asks_to_confirm(text), False
+            # What stands beside a call is not answered.
+            self._asked = bool(asks_to_confirm(text))
+            self._confirmations.agent(text)
+            self._messages += 1
         elif turn.role == "user" and text:
             self._replies += 1
-            self._confirmed = self._asked and says_yes(text)
+            self._confirmations.user(text)
             if self.task.user.change is not None and self._says_change(text):
                 self._change_said = True
 
@@ -69,11 +79,16 @@ class ProcessChecks:
         told = normalised(change.request) in normalised(text)
         return told or (self._asked if change.trigger == ASKED_TO_CONFIRM else self._replies > 1)
 
-    def call(self, name: str, result: ToolResult) -> None:
-        """Look at a call of the agent's and what it gave."""
+    def call(self, name: str, result: ToolResult, before: World) -> None:
+        """Look at a call and what it gave. ``before``: the world as it was then."""
         tool = self.domain.tools.get(name)
         if tool is None or result.error:
             return
+        arguments = result.arguments or {}
+        self._made.append(Made(Call(name, arguments), result.changed, self._messages))
+        if tool.side != AGENT:
+            return
+        self._confirmations.saw(tool, result.value, arguments)
         if (who := self.domain.identified(tool, result.value)) is not None:
             if who == self.task.customer:
                 self._identified = True
@@ -86,9 +101,9 @@ class ProcessChecks:
         if owners - {self.task.customer}:
             self._result["own_data_only"] = False
         if tool.kind is Kind.WRITE and result.changed:
-            if not self._confirmed:
+            if not self._confirmations.covers(before, tool, arguments):
                 self._result["confirmed_before_write"] = False
-            if self._own is not None and self._own.broken_by(Call(name, result.arguments or {}), self._change_said):
+            if self._own is not None and self._own.broken_by(Call(name, arguments), self._change_said):
                 self._result[self._own.name] = False
 
     def _named(self, tool: Tool, result: ToolResult) -> set[str]:
@@ -96,5 +111,13 @@ class ProcessChecks:
         arguments, kind = result.arguments or {}, self.domain.customer_type
         return {str(arguments[slot]) for slot, spec in tool.parameters.items() if spec.name == kind}
 
+    def out_of_order(self) -> list[tuple[int, Call]]:
+        """The rules about the order of calls that were broken, each with the call that broke it."""
+        found = [(order.rule, order.broken_by(self._made)) for order in self.domain.order_list]
+        return [(rule, call) for rule, call in found if call is not None]
+
     def result(self) -> dict[str, bool]:
-        return dict(self._result)
+        result = dict(self._result)
+        if self.domain.order_list:
+            result["policy_order"] = not self.out_of_order()
+        return result

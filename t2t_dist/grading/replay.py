@@ -12,8 +12,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
-from t2t_dist.environments.tools import AGENT, USER, Call, ToolCrash, ToolResult
-from t2t_dist.synthesis.intents.grader_side import fields_of, matches
+from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
+from t2t_dist.synthesis.intents.grader_side import fields_of, matches, subject_of
 from t2t_dist.tau2.initial_world import world_of
 
 from .process_checks import ProcessChecks
@@ -55,6 +55,7 @@ class Replay:
         heard: those that the customer gets.
         world: the final world.
         process: process check -> whether it was kept.
+        out_of_order: the rules about the order of calls that were broken, each with the call that broke it.
         detail: how the replay departed from the transcript; ``None`` if it did not.
     """
 
@@ -63,6 +64,7 @@ class Replay:
     heard: list[str]
     world: World
     process: dict[str, bool]
+    out_of_order: list[tuple[int, Call]]
     detail: str | None = None
 
     @property
@@ -100,7 +102,8 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
                 unread = fields_of(call.arguments)
                 calls.append(ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.change_said))
                 continue
-            before = world.fork() if cited is not None and call.name in cited.tools and side == AGENT else None
+            breakable = cited is not None and side == AGENT and call.name in cited.tools
+            before = world.fork() if breakable or kind == Kind.WRITE.value else world
             try:
                 result = tools.execute(world, call.name, call.arguments, side)
             except ToolCrash as crash:
@@ -109,19 +112,18 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             # By place, not by id: engines may use an id again in a later turn.
             if result.content != answers[number].content and detail is None:
                 detail = f"{call.name} answered differently when it was made again"
-            if side == AGENT:
-                checks.call(call.name, result)
+            checks.call(call.name, result, before)
             valid = result.arguments is not None
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
             said_by_now, planned = checks.change_said, result.made_to_fail
-            breaks = before is not None and breaks_rule(task, cited, before, call.name, result)
+            breaks = breakable and breaks_rule(task, cited, before, call.name, result)
             calls.append(
                 ReplayedCall(
                     place, side, call.name, arguments, kind, valid, result.error, changed, said_by_now, planned, breaks
                 )
             )
-    return Replay(calls, said, heard, world, checks.result(), detail)
+    return Replay(calls, said, heard, world, checks.result(), checks.out_of_order(), detail)
 
 
 def cited_rule(domain: Domain, task: Task) -> Rule | None:
@@ -138,11 +140,6 @@ def breaks_rule(task: Task, cited: Rule | None, before: World, name: str, result
         return False
     if result.error:
         forbidden = task.certificate.forbidden_call if task.certificate is not None else None
-        if forbidden is None or _subject(forbidden.arguments) != _subject(result.arguments):
+        if forbidden is None or subject_of(forbidden.arguments) != subject_of(result.arguments):
             return False
     return cited.broken_by(before, Call(name, result.arguments), task.customer) is not None
-
-
-def _subject(arguments: Mapping[str, Any]) -> Any:
-    """What a call is about: its first argument."""
-    return next(iter(arguments.values()), None)

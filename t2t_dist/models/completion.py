@@ -93,7 +93,7 @@ def parse_completion(data: bytes, id_prefix: str, limits: AnswerLimits = _LIMITS
         if error := error_in(body):
             raise error
         choice = body["choices"][0]
-        ending, finish_reason = _end(choice)
+        ending, finish_reason = _end(choice, limits)
         message = choice["message"]
         content = message.get("content")
         if type(content) is list:
@@ -181,11 +181,12 @@ def error_in(body: dict[str, Any]) -> ErrorInside | None:
     return ErrorInside({"error": said}, partial=True) if said is not None and is_error(said) else None
 
 
-def _end(choice: dict[str, Any]) -> tuple[Ending, Any]:
+def _end(choice: dict[str, Any], limits: AnswerLimits) -> tuple[Ending, Any]:
     """How the answer ended, and its finish reason: ``length`` for each that means it.
 
     Raises:
         BrokenOff, EmptyAnswer: it was not the model that ended it.
+        BadAnswer: whether it was is not known.
     """
     given = choice.get("finish_reason")
     if type(given) is str and given in PLAIN and not ("native_finish_reason" in choice or MORE in choice):
@@ -195,6 +196,13 @@ def _end(choice: dict[str, Any]) -> tuple[Ending, Any]:
         raise BrokenOff(f"the server broke off the answer (finish_reason {quote(reason)})")
     if ending is Ending.WITHHELD:
         raise EmptyAnswer(f"the server withheld the answer (finish_reason {quote(reason)})")
+    if ending is Ending.UNKNOWN:
+        if given not in limits.finish_reasons:
+            raise BadAnswer(
+                f"the server does not say that the answer is whole (finish_reason {quote(reason)};"
+                " models.answer.finish_reasons takes more words that mean it)"
+            )
+        return Ending.COMPLETE, "stop"
     return ending, "length" if ending in (Ending.CUT, Ending.FULL) else given
 
 

@@ -21,6 +21,7 @@ from t2t_dist.environments.files import open_file, read_file
 
 from .chat import ChatModel, Conversation, Reply, Usage
 from .completion import MOST_TOKENS
+from .finish_reasons import was_broken_off
 
 #: How much of the last message is shown, in characters.
 SHOWN = 80
@@ -91,7 +92,8 @@ class RecordedChat:
 
     Of several replies to the same question, the one recorded with the same seed is given; if there is none, ``seed``
     modulo their count picks one in the order of their seeds (the file's order where equal). So the choice depends
-    neither on the order of questions now nor on the order of answers while recording.
+    neither on the order of questions now nor on the order of answers while recording. Replies that their server broke
+    off, which earlier versions recorded, are none.
 
     Raises:
         InputError: the file can't be read, or a line of it is broken; names file and line.
@@ -108,14 +110,15 @@ class RecordedChat:
         """The recorded reply.
 
         Raises:
-            EngineBadResponse: this question was not recorded.
+            EngineBadResponse: this question was not recorded, or all its replies were broken off.
             ContextExceeded: so it was recorded.
         """
         await asyncio.sleep(0)  # like every other model, lets the worker's other episodes run
         answers = self._answers.get(exchange_key(conversation, tools, seat))
         if not answers:
+            kind = "no" if answers is None else "only a half"
             raise EngineBadResponse(
-                f"{self.name} holds no reply for seat {seat} after {len(conversation.parts)} messages,"
+                f"{self.name} holds {kind} reply for seat {seat} after {len(conversation.parts)} messages,"
                 f" the last: {_shown(conversation)!r}"
             )
         answer = next((answer for recorded, answer in answers if recorded == seed), None)
@@ -173,7 +176,9 @@ def _read(path: Path) -> dict[str, _Answers]:
         try:
             exchange = orjson.loads(line)
             answer = exchange["context_exceeded"] if "context_exceeded" in exchange else _decoded(exchange["reply"])
-            by_key.setdefault(exchange["key"], []).append((int(exchange.get("seed", -1)), answer))
+            answers = by_key.setdefault(exchange["key"], [])
+            if isinstance(answer, str) or not was_broken_off(answer.finish_reason):
+                answers.append((int(exchange.get("seed", -1)), answer))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"recording {path}, line {number}: not a recorded exchange ({type(error).__name__}: {error});"

@@ -26,7 +26,7 @@ _ASIDES = 1 << 8
 #: Fields of ``usage``, and characters of a tool's name, beyond which nothing is added.
 _FIELDS, _NAME = 64, 1 << 12
 #: How answers end, from good to bad: of several ends in one stream the worst counts.
-_ENDINGS = (Ending.COMPLETE, Ending.CUT, Ending.FULL, Ending.WITHHELD, Ending.BROKEN)
+_ENDINGS = (Ending.COMPLETE, Ending.CUT, Ending.FULL, Ending.UNKNOWN, Ending.WITHHELD, Ending.BROKEN)
 _END_FIELDS = ("finish_reason", "native_finish_reason", MORE)
 #: A whole number that orjson may not hold.
 LONG_NUMBER = re.compile(rb"\d{19}")

@@ -30,8 +30,8 @@ Finished = Episode | Failure
 
 
 def reward_of(done: Finished) -> float | None:
-    """The reward of a graded episode; ``None`` of a failure."""
-    return done.outcome.reward if isinstance(done, Episode) else None
+    """The reward of a graded episode; ``None`` of a failure, and of one that nobody can say has passed or not."""
+    return done.outcome.reward if isinstance(done, Episode) and done.outcome.decided else None
 
 
 @dataclass(eq=False, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from t2t_dist.core.schema import Episode
+from t2t_dist.storage.ledger import UNDECIDED
 from t2t_dist.storage.rows import episode_row, failure_row
 
 from .episodes import Finished
@@ -27,6 +28,8 @@ class ItemRows:
         if isinstance(done, Episode):
             self.add("episodes", episode_row(done))
             self.counts[f"episodes.{done.stage}"] += 1
+            if not done.outcome.decided and done.stage == "rollout":
+                self.counts[UNDECIDED] += 1
         else:
             self.add("failures", failure_row(done))
             self.counts[f"failures.{done.failure}"] += 1

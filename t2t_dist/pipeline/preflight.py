@@ -21,6 +21,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.text_calls import call_in_text
 from t2t_dist.models.answers import BadAnswer, TooLarge, body_of, is_success, open_session
 from t2t_dist.models.completion import decoded, error_in, quote
+from t2t_dist.models.finish_reasons import Ending, ending_of
 from t2t_dist.models.openai import TURNS_REMEDY, listed_models
 from t2t_dist.models.refusals import refusal_text
 from t2t_dist.storage.objects.base import is_uri
@@ -74,6 +75,8 @@ class Endpoint:
     key: str = ""
     greeted: bool = True
     """It is sent the greeting as the assistant's first message, before any of the user's."""
+    finish_reasons: tuple[str | None, ...] = ()
+    """More words for the end of a whole answer."""
 
 
 def machine(out: str | None) -> list[CheckResult]:
@@ -165,6 +168,13 @@ class _Probe:
         if not _choice(body):
             detail = f"the answer is not a chat completion: {self._quoted(body)}"
             return [*found, CheckResult(f"{name}: one token", "defect", detail)]
+        ending, reason = ending_of(_choice(body))
+        if ending is Ending.UNKNOWN and _choice(body).get("finish_reason") not in self.asked.finish_reasons:
+            detail = (
+                f"{quote(reason)} does not say that an answer is whole, so runs would take none; if it is,"
+                f" set models.answer.finish_reasons=[{quote(reason)}]"
+            )
+            return [*found, CheckResult(f"{name}: finish reason", "defect", detail)]
         usage = _mapping(body.get("usage"))
         cached = "cached_tokens" in _mapping(usage.get("prompt_tokens_details"))
         prompt = usage.get("prompt_tokens")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from t2t_dist.config.domain import domain_errors, load_domain
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Task
+from t2t_dist.core.schema import Outcome, Task
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
@@ -16,6 +17,7 @@ from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.from_tau2 import reimport
+from t2t_dist.tau2.second_verdict import own_basis
 
 
 class ResultChange(NamedTuple):
@@ -81,14 +83,25 @@ def regrade(source: Source) -> tuple[int, list[ResultChange]]:
         turns = [turn_of(turn) for turn in row["turns"]]
         with domain_errors(config.domain):
             now = grade(domain, task, turns, row["termination"], faults_of(row))
-        if now != before:
+        if _of_its_time(now, before, own_basis(task)) != before:
             changed.append(ResultChange(row["episode_id"], _shown(before), _shown(now)))
     return count, changed
 
 
+def _of_its_time(now: Outcome, before: Outcome, basis: Sequence[str]) -> Outcome:
+    """The grade without the parts and process checks that an older run's grades lack and its tasks do not need."""
+    new = now.parts.keys() - before.parts.keys() - {*basis}
+    return replace(
+        now,
+        parts={name: value for name, value in now.parts.items() if name not in new},
+        detail={name: why for name, why in now.detail.items() if name not in new},
+        process={name: kept for name, kept in now.process.items() if name in before.process},
+    )
+
+
 def _shown(outcome: Any) -> str:
     parts = ", ".join(f"{name} {value:g}" for name, value in outcome.parts.items())
-    return f"reward {outcome.reward:g} ({parts})"
+    return f"{outcome.reward_text} ({parts})"
 
 
 def damaged_tables(source: Source) -> Iterator[str]:

@@ -14,7 +14,7 @@ from t2t_dist.environments.tools import ToolCrash
 from t2t_dist.models.metering import stage
 from t2t_dist.storage.rows import to_row
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
-from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
+from t2t_dist.synthesis.explore import explore_graph, judge_trajectory, times
 from t2t_dist.synthesis.explore_llm import LlmExplorer, conversation_key
 from t2t_dist.synthesis.intents.grader_side import errands_in
 from t2t_dist.synthesis.judges import committee
@@ -56,15 +56,16 @@ class Stages:
             seed=seed,
             initial=domain.world().digest,
         )
+        weights = times(config.errand_weights, self.work.feedback_weights)
         try:
             if self.explorer is None:
-                found = await offload(domain, explore_graph, domain, customer, seed, self.work.feedback_weights)
+                found = await offload(domain, explore_graph, domain, customer, seed, weights)
                 trajectory.tools, trajectory.steps = found
                 await asyncio.sleep(0)  # lets the other episodes run between two stretches of computing
             else:
                 async with self.work.slots, _within(config.limits.explore_s, "the exploration"):
                     with stage("explore"):
-                        await self.explorer.explore(domain, trajectory, self.work.feedback_weights)
+                        await self.explorer.explore(domain, trajectory, weights)
             if trajectory.verdict == "kept":
                 trajectory.verdict = await offload(domain, judge_trajectory, domain, trajectory)
         except (EpisodeFailure, ToolCrash) as failure:
@@ -89,7 +90,7 @@ class Stages:
             try:
                 async with self.work.slots, _within(self.config.limits.convert_s, "making the task"):
                     with stage("convert"):
-                        task = await convert_one(self.domain, trajectory, intent, self.writer)
+                        task = await convert_one(self.domain, trajectory, intent, self.writer, self.config.typos)
                     if task.verdict == "verified" and self.judges:
                         with stage("verify"):
                             await self._vote(task)

@@ -17,6 +17,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import seed_of
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
+from t2t_dist.synthesis.explore import check_weights
 from t2t_dist.synthesis.verify import Verifier
 
 from .item_rows import ItemRows
@@ -33,6 +34,7 @@ class Generate(Workload):
         with domain_errors(config.domain):
             self.customers = list(domain.callers)
             entries = domain.entry_tools
+        check_weights(config.errand_weights, domain)
         if not entries:
             lacks = "tool that finds a customer by what they know" if self.customers else "customers"
             raise InputError(f"domain '{config.domain}' has no {lacks}: nothing can be explored on it")

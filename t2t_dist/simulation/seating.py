@@ -36,9 +36,10 @@ def seat_user(models: Models, name: str, side: UserSide, domain: Domain, episode
     """
     if not parse_model(name, "user").is_chat:
         from .scripted.device import devices_of
+        from .scripted.plans import Plans
         from .scripted.user import ScriptedUser
 
-        return ScriptedUser(side, seed, devices_of(domain, side))
+        return ScriptedUser(side, seed, devices_of(domain, side), Plans(domain, side))
     carry = models.carries_reasoning(name, "user")
     return ModelUser(models.chat(name, "user"), side, domain, episode_id, seed=seed, carry_reasoning=carry)
 

@@ -41,6 +41,8 @@ from .objects.base import Storage
 CHECKPOINT_EVERY = 256
 #: The counter of the seconds that a run has taken, over all its sessions.
 WALL_SECONDS = "wall_seconds"
+#: The counter of graded rollouts of which nobody can say whether they passed.
+UNDECIDED = "undecided"
 #: The largest count that is stored.
 _MOST = (1 << 63) - 1
 #: Notes: the numbers of the commits that one takes back; why a driver ended with this one.

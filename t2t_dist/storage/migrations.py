@@ -29,13 +29,18 @@ _ADDED_IN_2: dict[str, tuple[tuple[tuple[str, ...], str, Any], ...]] = {
 
 def to_version_2(name: str, table: pa.Table) -> pa.Table:
     """Adds who makes a call to gold and steps, and what the customer has at hand to the user's side."""
-    for (column, *path), field, kind in _ADDED_IN_2.get(name, ()):
-        place = table.schema.get_field_index(column)
-        array: Any = table.column(column).combine_chunks()
-        if isinstance(array, pa.ChunkedArray):  # how some versions of pyarrow give a column without rows
-            array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-        table = table.set_column(place, column, _added(array, path, field, kind))
+    for path, field, kind in _ADDED_IN_2.get(name, ()):
+        table = _with_field(table, path, field, kind)
     return table
+
+
+def _with_field(table: pa.Table, path: Sequence[str], field: str, kind: Any) -> pa.Table:
+    """The table with one more field in the structs that ``path`` leads to, its first name a column."""
+    column, *inner = path
+    array: Any = table.column(column).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # how some versions of pyarrow give a column without rows
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    return table.set_column(table.schema.get_field_index(column), column, _added(array, inner, field, kind))
 
 
 def _added(array: Any, path: Sequence[str], field: str, kind: Any) -> Any:
@@ -60,10 +65,21 @@ def to_version_3(name: str, table: pa.Table) -> pa.Table:
     return table.append_column(pa.field("faults", pa.string()), pa.nulls(len(table), pa.string()))
 
 
+def to_version_4(name: str, table: pa.Table) -> pa.Table:
+    """Adds to episodes the reward's upper bound, equal to it, and a part and a process check that were not known."""
+    if name != "episodes":
+        return table
+    place = table.schema.get_field_index("reward")
+    table = table.add_column(place + 1, pa.field("reward_high", pa.float64(), nullable=False), table["reward"])
+    for column, field, kind in (("parts", "refused", pa.float64()), ("process", "policy_order", pa.bool_())):
+        table = _with_field(table, (column,), field, kind)
+    return table
+
+
 #: From a schema version to the next: (table name, a shard's rows) -> the same rows.
-MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {1: to_version_2, 2: to_version_3}
+MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {1: to_version_2, 2: to_version_3, 3: to_version_4}
 #: The version that is written. To release the next one, raise this and add the function that lifts this one.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 #: Where the version stands in a shard's schema metadata.
 VERSION_KEY = b"t2t_schema_version"
 

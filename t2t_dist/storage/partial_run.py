@@ -112,6 +112,11 @@ class PartialRun:
         return found
 
     @property
+    def damaged(self) -> str:
+        """What is wrong with the first shard that could not be read so far; empty if all could be."""
+        return next((why for by_shard in self._lost.values() for why in by_shard.values()), "")
+
+    @property
     def unchecked(self) -> list[str]:
         """A note on shards without checksums, if there are any. It limits no figure, so it is none of ``notes``."""
         return self._reader.unchecked_note(self.path)

@@ -21,13 +21,14 @@ M = TypeVar("M", bound=BaseModel)
 Conversion = Callable[[Any], Any]
 
 #: Parts and process checks that a grade may have; each is a struct field, so that filters need no parsing.
-PARTS = ("ended", "db", "forbidden", "required", "communicate", "process")
+PARTS = ("ended", "db", "forbidden", "required", "communicate", "process", "refused")
 CHECKS = (
     "authenticated_first",
     "confirmed_before_write",
     "one_call_at_a_time",
     "own_data_only",
     "trigger_first",
+    "policy_order",
 )
 USAGE = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "t_model")
 
@@ -80,6 +81,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             *_EPISODE_HEAD,
             pa.field("reward", pa.float64(), nullable=False),
+            pa.field("reward_high", pa.float64(), nullable=False),
             pa.field("parts", pa.struct([(name, pa.float64()) for name in PARTS])),
             pa.field("process", pa.struct([(name, pa.bool_()) for name in CHECKS])),
             pa.field("detail", pa.string()),
@@ -200,6 +202,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
     row = {column.name: getattr(episode, column.name) for column in _EPISODE_HEAD}
     row |= {
         "reward": outcome.reward,
+        "reward_high": outcome.reward_high,
         "parts": {name: outcome.parts.get(name) for name in PARTS},
         "process": {name: outcome.process.get(name) for name in CHECKS},
         "detail": orjson.dumps(outcome.detail, option=orjson.OPT_SORT_KEYS).decode(),
@@ -228,6 +231,7 @@ def outcome_of(row: dict[str, Any]) -> Outcome:
     """The grade of a stored episode."""
     return Outcome(
         reward=row["reward"],
+        reward_high=row["reward_high"],
         parts={name: value for name, value in row["parts"].items() if value is not None},
         process={name: value for name, value in row["process"].items() if value is not None},
         detail=orjson.loads(row["detail"]),

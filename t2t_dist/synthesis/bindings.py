@@ -8,6 +8,7 @@ with the ``OrderId`` it was seen in. That is enough to enumerate sensible calls 
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -58,10 +59,32 @@ class Seen:
     def __contains__(self, item: tuple[str, Any]) -> bool:
         return _hashable(item[1]) in self._by_type.get(item[0], {})
 
+    def related(self, type_name: str, bound: Context, everywhere: bool = False) -> list[tuple[Any, Context]]:
+        """Values that agree with what is bound; those with nothing in common with it only if there are no others.
+
+        Each with the context that agrees best: what choosing the value implies. ``everywhere``: with each that does.
+        """
+        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.values(type_name)]
+        best = max((rank for *_, rank in ranked), default=-1)
+        if best < 0:
+            return []
+        ranked = [item for item in ranked if item[2] >= (1 if best > 0 else 0)]
+        if not everywhere:
+            return [(value, max(contexts, key=lambda one: len(one & bound))) for value, contexts, _ in ranked]
+        return [
+            (value, context)
+            for value, contexts, rank in ranked
+            for context in contexts
+            if _rank(type_name, [context], bound) == rank
+        ]
+
 
 def canonical_json(value: Any) -> bytes:
     """A JSON text that is equal for equal values; usable as a key."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=list)
+    except TypeError:  # a whole number of any size, which tau2's tools take
+        return json.dumps(value, sort_keys=True, default=list).encode()
 
 
 def _hashable(value: Any) -> Any:
@@ -92,6 +115,8 @@ class Binder:
 
     ``extra`` gives further values by argument name, such as what the customer states.
     ``accept(slot, value, arguments so far)`` prunes as soon as an argument is bound.
+    ``everywhere``: a value that stands in several records is tried with each of them (every trip from Boston, not one);
+    calls may then come up twice.
     """
 
     def __init__(
@@ -103,13 +128,15 @@ class Binder:
         accept: Accept | None = None,
         rng: random.Random | None = None,
         sizes: dict[str, int] | None = None,
+        everywhere: bool = False,
     ) -> None:
-        self.tool, self.seen, self.extra = tool, seen, extra or {}
+        self.tool, self.seen, self.extra, self.everywhere = tool, seen, extra or {}, everywhere
         self.accept, self.rng, self.sizes = accept, rng, sizes or {}
 
     def calls(self) -> Iterator[dict[str, Any]]:
         """Argument sets, in a fixed order (shuffled when an ``rng`` was given)."""
-        yield from self._bind(list(self.tool.parameters.items()), {}, frozenset())
+        for arguments in self._bind(list(self.tool.parameters.items()), {}, frozenset()):
+            yield self.tool.normal(arguments) if isinstance(self.tool, Tool) else arguments
 
     def _bind(
         self, left: list[tuple[str, Spec]], arguments: dict[str, Any], bound: Context
@@ -146,7 +173,7 @@ class Binder:
         if spec.kind == "choice":
             found: Iterable[tuple[Any, Context]] = [(choice, frozenset()) for choice in spec.choices]
         elif spec.kind in ("scalar", "struct") and spec.name:  # records of no named type have nothing in common
-            found = self._related(spec.name, bound)
+            found = self.seen.related(spec.name, bound, self.everywhere)
         elif spec.kind == "list" and spec.item.kind == "scalar":
             found = self._lists(slot, spec.item.name, arguments, bound)
         else:
@@ -156,23 +183,6 @@ class Binder:
         found = list(found)
         known = {canonical_json(value) for value, _ in found}
         return [*found, *(item for item in given if canonical_json(item[0]) not in known)]
-
-    def _related(self, type_name: str, bound: Context) -> list[tuple[Any, Context]]:
-        """Values that agree with what is bound; those with nothing in common with it only if there are no others."""
-        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.seen.values(type_name)]
-        best = max((rank for *_, rank in ranked), default=-1)
-        if best < 0:
-            return []
-        return [
-            (value, self._context(contexts, bound))
-            for value, contexts, rank in ranked
-            if rank >= (1 if best > 0 else 0)
-        ]
-
-    @staticmethod
-    def _context(contexts: Sequence[Context], bound: Context) -> Context:
-        """The context that agrees best with what is bound: what choosing the value implies."""
-        return max(contexts, key=lambda context: len(context & bound))
 
     def _lists(
         self, slot: str, type_name: str, arguments: dict[str, Any], bound: Context
@@ -193,7 +203,7 @@ class Binder:
                 if len(set(combination)) == len(combination):
                     yield list(combination), nothing
             return
-        pool = [value for value, _ in self._related(type_name, bound)]
+        pool = [value for value, _ in self.seen.related(type_name, bound)]
         for size in [self.sizes[slot]] if slot in self.sizes else range(1, MAX_LIST + 1):
             for chosen in itertools.combinations(pool, size):
                 yield list(chosen), nothing
@@ -213,8 +223,9 @@ def reachable_lookups(domain: Domain, customer: str) -> tuple[Lookup, ...]:
     return tuple(look_around(domain, domain.world(), customer))
 
 
+@lru_cache(maxsize=256)
 def reachable_values(domain: Domain, customer: str) -> Seen:
-    """The values of :func:`reachable_lookups`: all that this customer's records lead to."""
+    """The values of :func:`reachable_lookups`: all that this customer's records lead to. Cached: not to be added to."""
     seen = Seen()
     for lookup in reachable_lookups(domain, customer):
         seen.add(lookup.found)
@@ -227,11 +238,13 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
     made: list[Lookup] = []
     done: set[bytes] = set()
 
-    def make(tool: Tool, arguments: dict[str, Any]) -> bool:
+    def is_new(tool: Tool, arguments: dict[str, Any]) -> bool:
         key = canonical_json([tool.name, arguments])
-        if key in done:
-            return False
+        known = key in done
         done.add(key)
+        return not known
+
+    def make(tool: Tool, arguments: dict[str, Any]) -> bool:
         result = domain.execute(world, Call(tool.name, arguments))
         if result.error:
             return False
@@ -250,11 +263,11 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             specs = tool.parameters
             if any(spec.kind != "scalar" for spec in specs.values()):
                 continue
-            for arguments in list(Binder(tool, seen).calls()):
+            for arguments in list(Binder(tool, seen, everywhere=len(specs) > 1).calls()):
                 if len(made) >= limit:
                     return made
-                if not _says_nothing_new(tool, arguments, seen, graph.listing) and make(tool, arguments):
-                    grown = True
+                if is_new(tool, arguments) and not _says_nothing_new(tool, arguments, seen, graph.listing):
+                    grown = make(tool, arguments) or grown
     return made
 
 
@@ -276,9 +289,10 @@ def dependencies(
 ) -> list[int]:
     """Indices of the calls in ``made`` that the targets rest on (the dependency slice), ascending.
 
-    A target rests on a call whose result held one of its arguments' values, on the look-up of each record it names, and
-    on what those rest on in turn. Of several calls that held a value, one that is needed anyway is chosen, else the one
-    that holds most of the arguments, else the first: two reservations with one airport need not both be read.
+    A target rests on a call whose result held one of its arguments' values (but for those that customers say), on the
+    look-up of each record it names, and on what those rest on in turn. Of several calls that held a value, one that is
+    needed anyway is chosen, else the one that holds most of the arguments, else the first: two reservations with one
+    airport need not both be read.
     """
     graph = graph_of(domain)
     needed: set[int] = set()
@@ -287,7 +301,8 @@ def dependencies(
         tool, arguments, place = todo.pop()
         values = list(domain_values(tool, arguments))
         for type_name, value in values:
-            source = _source(made, needed, type_name, value, values, place)
+            spoken = type_name in domain.spoken_types
+            source = None if spoken else _source(made, needed, type_name, value, values, place)
             for index in (source, _look_up(made, graph.detail_tool(type_name), value)):
                 if index is not None and index not in needed:
                     needed.add(index)

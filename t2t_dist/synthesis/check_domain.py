@@ -115,6 +115,13 @@ def _cited(domain: Domain) -> Iterator[str]:
                 yield f"{rule.where}: {rule.name} constrains '{name}', which is no tool; correct the name"
         if rule.handling is Handling.TRANSFER and not domain.transfer_tool:
             yield f"{rule.where}: {rule.name} wants the customer handed over, but transfer_tool is not set"
+    for order in domain.order_list:
+        names = {name for part in order[1:3] for name in part}
+        what = f"order_list: {type(order).__name__} of R{order.rule}"
+        if order.rule not in domain.clauses:
+            yield f"{domain.where}: {what} cites a rule that policy.md does not have"
+        for name in sorted(names - domain.tools.by_name.keys()):
+            yield f"{domain.where}: {what} names '{name}', which is no tool; correct the name"
     first: dict[int, str] = {}
     for rule in domain.rule_list:
         if first.setdefault(rule.number, rule.where) != rule.where:

@@ -1,6 +1,7 @@
 """Check of a domain's phrasings on its own records: do requests state, answers say and questions ask what they must?
 
-A phrasing that leaves something out is no error when it is read: it loses the tasks that it is drawn for.
+A phrasing that leaves something out is no error when it is read: the writer draws it in vain, and loses the tasks for
+which it finds no other.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import Said, ToolWords, Words
 from t2t_dist.environments.tools import USER, Call
 
+from .asking import Blanks
 from .bindings import Binder, reachable_values
-from .writer_template import Blanks
 
 #: Customers whose calls are put into words, and calls of each kind per customer.
 _CUSTOMERS, _CALLS = 25, 3
@@ -68,23 +69,22 @@ def _defect(file: Path, domain: Domain, words: ToolWords, name: str, slot: str, 
     place = f"tools.{name}.slots.{slot}" if slot in words.slots else f"slots.{slot}"
     silent = _silent(words.request, slot, said.text, said)
     if silent:
-        lost = round(100 * len(silent) / len(words.request))
         return (
             f"{file}: tools.{name}: {len(silent)} of {len(words.request)} requests do not say '{slot}', such as"
-            f" {silent[0]!r}: about {lost} % of its tasks are lost (not_stated); put {{{slot}}} into each"
+            f" {silent[0]!r}: no task is worded with them (not_stated); put {{{slot}}} into each"
         )
     for key, phrases in (("stated", own.stated), ("answer", own.answer)):
         wrong = [text for text in phrases if not mentions(text.format(value=said.text), said.says)]
         if wrong:
             return (
                 f"{file}: {place}.{key}: {len(wrong)} of {len(phrases)} do not say the value, such as {wrong[0]!r}:"
-                f" tasks of {name} that draw it are lost (not_stated); put {{value}} into each"
+                f" no task of {name} is worded with it (not_stated); put {{value}} into each"
             )
     leaking = [text for text in own.vague if mentions(text.format(value=said.text), said.says)]
     if leaking:
         return (
             f"{file}: {place}.vague: {len(leaking)} of {len(own.vague)} give the value away, such as {leaking[0]!r}:"
-            f" tasks of {name} that draw it are lost (leaks_withheld); leave {{value}} out"
+            f" no task of {name} is worded with it (leaks_withheld); leave {{value}} out"
         )
     return None
 

@@ -39,8 +39,13 @@ class Writer(Protocol):
         ...
 
 
-async def convert_one(domain: Domain, trajectory: Trajectory, intent: Intent, writer: Writer | None) -> Task:
-    """One task, certified, or rejected with the reason. ``writer`` is ``None`` for template words."""
+async def convert_one(
+    domain: Domain, trajectory: Trajectory, intent: Intent, writer: Writer | None, typos: float = 0.0
+) -> Task:
+    """One task, certified, or rejected with the reason.
+
+    ``writer`` is ``None`` for template words, in whose requests ``typos`` of the words are mistyped.
+    """
     seed = seed_of(trajectory.trajectory_id, intent, "convert")
     rng = random.Random(seed)
     task = Task(
@@ -58,7 +63,7 @@ async def convert_one(domain: Domain, trajectory: Trajectory, intent: Intent, wr
     structure = await offload(domain, make, intent, domain, trajectory, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
-    _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng))
+    _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:
             task.user = await writer.write(domain, intent, task.user, seed)

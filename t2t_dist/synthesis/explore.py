@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
@@ -40,6 +42,23 @@ def rules_relied_on(domain: Domain, tool: str) -> list[int]:
     return [rule.number for rule in domain.rule_list if tool in rule.tools]
 
 
+def check_weights(weights: Mapping[str, float], domain: Domain) -> None:
+    """Raises InputError: a name under ``errand_weights`` is no errand of the domain's, or none is left to explore."""
+    names = [errand.name for errand in domain.errands]
+    for name in weights:
+        if name not in names:
+            near = get_close_matches(name, names, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"its errands are: {', '.join(names)}"
+            raise InputError(f"errand_weights: {domain.name} has no errand '{name}'; {hint}")
+    if names and all(weights.get(name, 1.0) <= 0 for name in names):
+        raise InputError("errand_weights: every errand has the weight 0; leave one of them out")
+
+
+def times(weights: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    """The products of two weights for each errand; 1.0 where one is missing."""
+    return {name: weights.get(name, 1.0) * others.get(name, 1.0) for name in sorted({*weights, *others})}
+
+
 class GraphExplorer:
     """The explorer without a model: seeded and deterministic; one instance per trajectory.
 
@@ -61,6 +80,7 @@ class GraphExplorer:
         for made in self._within_reach:
             self._seen.add(made.found)
         self.budget = step_budget(rng)
+        self._order = sorted(domain.errands, key=self._lot, reverse=True)
         chosen = self._possible_errands(2)
         self._workflows = [errand for errand, _ in chosen if isinstance(errand, Workflow)]
         steps = [domain.tools[name] for errand, names in chosen if isinstance(errand, Workflow) for name in names]
@@ -69,21 +89,23 @@ class GraphExplorer:
         self._written: set[bytes] = set()
         self._results: list[list[Any]] = []
 
-    def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
-        """Errands that are possible for this customer, each with the tools it takes.
+    def _lot(self, errand: Tool | Workflow) -> float:
+        """A random number by which errands are put in order: the greater their weight, the more often they are first.
 
         Errands with more arguments are possible for fewer customers, so they are drawn first more often: else the few
         that are possible for everybody would crowd out the rest. A workflow counts as an errand with many arguments.
         """
+        weight = (
+            _rarity(errand) * self.domain.errand_weights.get(errand.name, 1.0) * self._weights.get(errand.name, 1.0)
+        )
+        return self.rng.random() ** (1 / weight) if weight > 0 else 0.0
 
-        def lot(errand: Tool | Workflow) -> float:
-            weight: float = _rarity(errand) * self._weights.get(errand.name, 1.0)
-            drawn: float = self.rng.random() ** (1 / weight)
-            return drawn
-
-        order = sorted(self.domain.errands, key=lot, reverse=True)
+    def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:
+        """The first errands that are possible for this customer, each with the tools it takes."""
         found: list[tuple[Tool | Workflow, list[str]]] = []
-        for errand in order:
+        for errand in self._order:
+            if self._weights.get(errand.name, 1.0) <= 0:
+                continue
             if len(found) < count and (arguments := self._valid_arguments(errand, set())) is not None:
                 steps = expanded(self.domain, self.world.fork(), Call(errand.name, arguments))
                 found.append((errand, [step.name for step in steps or ()]))
@@ -94,11 +116,9 @@ class GraphExplorer:
         facts = self.domain.profile(self.world, self.customer).facts
         self._call(self._entry, {name: facts[spec.name] for name, spec in self._entry.parameters.items()})
         wanted = self.rng.choice([1, 1, 2, 2, 3])
-        given = {tool.name for tool in self.tools}
-        writes = [errand for errand in self.domain.errands if errand.name in given]
-        order = {tool.name: place for place, tool in enumerate(self.tools)}
-        for errand in [*self._workflows, *sorted(writes, key=lambda tool: order[tool.name])]:
-            if wanted > 0:
+        given = {tool.name for tool in self.tools} | {workflow.name for workflow in self._workflows}
+        for errand in self._order:
+            if wanted > 0 and errand.name in given and self._weights.get(errand.name, 1.0) > 0:
                 wanted -= self._pursue(errand)
         if not any(step.changed for step in self.steps):
             self._be_refused()
@@ -203,7 +223,10 @@ def _rarity(errand: Tool | Workflow) -> int:
 def explore_graph(
     domain: Domain, customer: str, seed: int, weights: Mapping[str, float] | None = None
 ) -> tuple[list[str], list[Step]]:
-    """Tool names given and steps made, without a model. ``weights``: how much each write is wanted, 1.0 by default."""
+    """Tool names given and steps made, without a model.
+
+    ``weights``: how much each errand is wanted, times its weight in the domain; 1.0 by default, 0: not at all.
+    """
     explorer = GraphExplorer(domain, customer, random.Random(seed), weights)
     return [tool.name for tool in explorer.tools], explorer.run()
 

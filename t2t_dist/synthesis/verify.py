@@ -14,16 +14,16 @@ from t2t_dist.core.identity import stable_hash
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.splits import name_and_split
-from t2t_dist.environments.tools import Kind
 from t2t_dist.storage.have_results import SAID_BY_A_MODEL
 from t2t_dist.storage.source_run import Source
 
 from .convert import certified, reject
+from .intents.grader_side import subject_of, writes_in
 
 
 def duplicate_key(task: Task) -> str:
     """Equal for two tasks that ask the same of the same records in the same way."""
-    writes = [[call.name, call.arguments] for call in task.grader.gold if call.kind == Kind.WRITE.value]
+    writes = [[call.name, call.arguments] for call in writes_in(task.grader.gold)]
     certificate = task.certificate
     special = None
     if certificate is not None:
@@ -37,8 +37,10 @@ def action_key(task: Task) -> str:
 
     Calls that have to be refused count as well: else all tasks without writes would share one key.
     """
-    writes = [[c.name, next(iter(c.arguments.values()), None)] for c in task.grader.gold if c.kind == Kind.WRITE.value]
-    refused = [[p.name, next(iter((p.arguments or {}).values()), None)] for p in task.grader.forbidden]
+    writes = [[call.name, subject_of(call.arguments)] for call in writes_in(task.grader.gold)]
+    # What is forbidden because the customer changes their mind is no request that is refused.
+    listed = [] if task.user.change is not None else task.grader.forbidden
+    refused = [[pattern.name, subject_of(pattern.arguments or {})] for pattern in listed]
     return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused)
 
 

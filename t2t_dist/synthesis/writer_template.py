@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from t2t_dist.core.schema import Change, Fact, Goal, UserSide
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
+from t2t_dist.environments.tidy import clash, tidy
 from t2t_dist.environments.tools import Call
 
+from .asking import asked, mistyped, way
 from .intents.changing import FIRST_REPLY
-from .intents.facts import facts_of, identity_facts, said, sentence
+from .intents.facts import facts_of, identity_facts, said
 from .intents.structure import Structure
+from .wording_check import check_words
 
 #: Personas of customers. The first word is the style that scripted speech follows.
 PERSONAS = (
@@ -27,44 +30,48 @@ PERSONAS = (
     "impatient: you are in a hurry and want this settled soon.",
 )
 
-#: A change of mind about one detail of the same errand.
-_INSTEAD = (
-    "Make it {value} instead.",
-    "Please make that {value}.",
-    "Let's make it {value} after all.",
-)
-#: Said before another errand replaces the first, so that the agent does not carry out both.
-_NO_LONGER = (
-    "I don't want that any more. ",
-    "Forget what I asked for. ",
-    "Leave that as it is. ",
-)
+#: How often words are drawn until they carry the facts and read well.
+_DRAWS = 6
 
 
-def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Random) -> UserSide:
-    """The customer's side of a task, in template words."""
+def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Random, typos: float = 0.0) -> UserSide:
+    """The customer's side of a task, in template words. ``typos``: share of the words of requests that are mistyped."""
+    for _ in range(_DRAWS):
+        user = _drawn(domain, structure, customer, rng, typos)
+        composed = [goal.request for goal in user.goals] + ([user.change.request] if user.change else [])
+        if check_words(user) is None and not any(map(clash, composed)):
+            break
+    return user
+
+
+def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Random, typos: float) -> UserSide:
     world = domain.world()
     profile = domain.profile(world, customer)
     entry = structure.grader.gold[0]
-    identity = identity_facts(domain, world, customer, Call(entry.name, entry.arguments))
+    persona = rng.choice(PERSONAS)
+    style = persona.partition(":")[0]
+    identity = identity_facts(domain, world, customer, Call(entry.name, entry.arguments), rng)
     goals = []
     for planned in structure.goals:
         facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng)
         questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
-        goals.append(Goal(request=_request(domain, planned.call, facts, rng), facts=facts, questions=questions))
+        rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
+        request = asked(domain.language, planned.call.name, facts, style, rng, rough=rough)
+        request = mistyped(request, facts, typos, rng)
+        goals.append(Goal(request=request, facts=facts, questions=questions))
     change = None
     if structure.change is not None:
         number = structure.change.goal
         facts = facts_of(domain, world, structure.change.call, customer, (), rng)
-        request = _changed(domain, world, structure, facts, customer, rng)
+        request = mistyped(_changed(domain, world, structure, facts, customer, style, rng), facts, typos, rng)
         change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts)
     return UserSide(
         name=profile.name,
-        persona=rng.choice(PERSONAS),
+        persona=persona,
         reason_for_call=" ".join(goal.request for goal in goals),
         known_info=_known(profile.name, identity, goals),
         unknown_info=_unknown(domain, identity),
-        task_instructions=_instructions(goals, change, structure.patience),
+        task_instructions=_instructions(goals, change, structure.patience, bool(domain.user_tools)),
         identity=identity,
         goals=goals,
         change=change,
@@ -73,27 +80,14 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
     )
 
 
-def _request(domain: Domain, call: Call, facts: Sequence[Fact], rng: random.Random) -> str:
-    """The request in one sentence: stated slots as they are said, withheld ones left vague."""
-    words = domain.language.tool(call.name)
-    stated = {fact.slot: fact.text for fact in facts if fact.stated and fact.says}
-    phrases = Blanks(domain.language.plainly(call.name, stated, "my"))
-    for fact in facts if call.name in domain.language.tools else ():
-        slot = domain.language.slot(call.name, fact.slot)
-        pattern = rng.choice((slot.stated if fact.stated else slot.vague) or ["{value}"])
-        phrases[fact.slot] = pattern.format(value=fact.text)
-    return sentence(rng.choice(words.request).format_map(phrases))
-
-
-class Blanks(dict[str, str]):
-    """Phrases by slot; empty for a slot that the call leaves out."""
-
-    def __missing__(self, slot: str) -> str:
-        return ""
-
-
 def _changed(
-    domain: Domain, world: World, structure: Structure, facts: Sequence[Fact], customer: str, rng: random.Random
+    domain: Domain,
+    world: World,
+    structure: Structure,
+    facts: Sequence[Fact],
+    customer: str,
+    style: str,
+    rng: random.Random,
 ) -> str:
     """What the customer says instead: only the difference, if the errand stays the same."""
     assert structure.change is not None
@@ -105,8 +99,10 @@ def _changed(
             if said(domain, world, first, fact.slot, customer) != said(domain, world, second, fact.slot, customer)
         ]
         if len(different) == 1:
-            return rng.choice(_INSTEAD).format(value=different[0].text)
-    return rng.choice(_NO_LONGER) + _request(domain, second, facts, rng)
+            return tidy(way("instead", style, rng).format(value=different[0].text))
+    request = asked(domain.language, second.name, facts, style, rng, again=True)
+    why = domain.instead.get(first.name, {}).get(second.name, "")
+    return " ".join(filter(None, (way("no_longer", style, rng), why, request)))
 
 
 def _known(name: str, identity: Sequence[Fact], goals: Sequence[Goal]) -> str:
@@ -126,7 +122,7 @@ def _unknown(domain: Domain, identity: Sequence[Fact]) -> str:
     return f"You do not know any internal ids other than those under what you know.{lost}"
 
 
-def _instructions(goals: Sequence[Goal], change: Change | None, patience: int) -> str:
+def _instructions(goals: Sequence[Goal], change: Change | None, patience: int, has_devices: bool) -> str:
     lines = []
     withheld = [fact for goal in goals for fact in goal.facts if not fact.stated]
     if withheld:
@@ -141,9 +137,12 @@ def _instructions(goals: Sequence[Goal], change: Change | None, patience: int) -
         when = (
             "As soon as the agent has answered your request for the first time"
             if change.trigger == FIRST_REPLY
+            else "When the agent asks you to confirm your request, or to do something on your own device for it"
+            if has_devices
             else "When the agent asks you to confirm your request"
         )
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
     times = "once" if patience == 1 else f"{patience} times"
     lines.append(f"If something is refused, insist {times}, then accept it. Take nothing else in its place.")
+    lines.append("If you are offered something else than what you asked for, decline it politely, whenever it comes.")
     return " ".join(lines)

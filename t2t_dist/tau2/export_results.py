@@ -1,8 +1,8 @@
 """``t2t export --format tau2-results``: an evaluation as a ``results.json`` that tau2's own commands read.
 
 The reward of each simulation is tau2's verdict, so that ``tau2 evaluate-trajs`` confirms it; ours stands under
-``info``. Failed episodes, and those that tau2's evaluator raises an error for, are infrastructure errors, which tau2
-leaves out of its averages.
+``info``. Failed episodes, those with half a reply (see ``models/finish_reasons.py``), and those that tau2's evaluator
+raises an error for are infrastructure errors, which tau2 leaves out of its averages.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from t2t_dist.core.schema import Task, Turn
 from t2t_dist.environments.adapters.tau2.domain import replayable_arguments
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
+from t2t_dist.models.finish_reasons import was_broken_off
 from t2t_dist.storage.rows import turn_of
 from t2t_dist.storage.source_run import Source
 
@@ -116,10 +117,12 @@ def _simulation(domain: Domain, task: Task, row: dict[str, Any]) -> dict[str, An
         made["reward_info"] = {"reward": 0.0, "info": {"note": f"{row['failure']}: {row['message']}"}}
         return made
     found = tau2_verdict(domain, task, turns, row["termination"])
-    if found.reward is None:
+    half = next((turn for turn in turns if was_broken_off(turn.finish_reason)), None)
+    if found.reward is None or half is not None:
         # Where tau2's evaluator raises, its runs store this; evaluate-trajs would give up the whole file.
+        why = f"tau2 gives no verdict: {found.error}" if half is None else f"half a reply: {half.finish_reason}"
         made["termination_reason"] = _INFRASTRUCTURE
-        made["reward_info"] = {"reward": 0.0, "info": {"note": f"tau2 gives no verdict: {found.error}"}}
+        made["reward_info"] = {"reward": 0.0, "info": {"note": why}}
     else:
         made["termination_reason"] = TERMINATIONS.get(row["termination"], "unexpected_error")
         made["reward_info"] = reward_info(found, form_for(domain, task), raw)

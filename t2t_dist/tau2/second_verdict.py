@@ -32,6 +32,7 @@ _OURS = {
     "db": "ours compares the final state with the gold's, whatever tau2's basis",
     "forbidden": "tau2 has no forbidden calls",
     "required": "ours wants the listed calls of the agent's; tau2's ACTION is not in the basis",
+    "refused": "ours wants the customer to hear that it can't be done",
     "communicate": "ours wants numbers and words whole; tau2 looks for a part of a message",
 }
 #: What each of tau2's parts demands beyond ours.
@@ -81,7 +82,7 @@ def verdict_detail(found: Verdict, own: float, parts: Mapping[str, float], basis
 
 
 def _why(found: Verdict, own: float, parts: Mapping[str, float], basis: Sequence[str]) -> str:
-    reasons = [f"{part}: {_OURS[part]}" for part in ("ended", *basis) if part in _OURS and not parts[part]]
+    reasons = [f"{part}: {_OURS[part]}" for part in ("ended", *basis) if part in _OURS and not parts.get(part)]
     reasons += [f"{part}: {_THEIRS[part]}" for part, value in found.parts.items() if not value]
     if found.reward is None:
         reasons.append(found.error)

@@ -7,7 +7,7 @@ from typing import Any
 
 from t2t_dist.core.schema import CallPattern, GoldCall, Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import Kind
+from t2t_dist.synthesis.intents.grader_side import effects_in, writes_in
 
 from .task_format import raw_of
 
@@ -25,8 +25,7 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
     grader, user = task.grader, task.user
     handed_over = [p for p in grader.required if p.name == domain.transfer_tool]
     if task.intent == "infeasible":
-        kinds = (Kind.WRITE.value, Kind.RECORD.value)
-        gold = [call for call in grader.gold if call.kind in kinds and call.name != domain.transfer_tool]
+        gold = [call for call in effects_in(grader.gold) if call.name != domain.transfer_tool]
         basis = ["DB", "ACTION"] if handed_over else ["DB"]
     else:
         gold, basis = grader.gold, ["DB", "COMMUNICATE"]
@@ -65,8 +64,7 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
 
 
 def _purpose(task: Task) -> str:
-    writes = [call.name for call in task.grader.gold if call.kind == Kind.WRITE.value]
-    return ", ".join(writes) or "nothing may be written"
+    return ", ".join(call.name for call in writes_in(task.grader.gold)) or "nothing may be written"
 
 
 def _instructions(task: Task, change: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.evaluation.summary import counted
 
-from .index import MISSED, NO_RESULT, PASSED
+from .index import MISSED, NO_RESULT, PASSED, UNDECIDED
 from .runs import ViewedRun
 
 
@@ -37,7 +37,8 @@ def matrix(run: ViewedRun) -> dict[str, dict[str, Cell]]:
         cells: dict[str, Cell] = {}
         for i, intent in enumerate(names[1]):
             by = {result: int(sums[a, i, r]) for r, result in enumerate(names[2])}
-            passed, missed, without = (by.get(result, 0) for result in (PASSED, MISSED, NO_RESULT))
+            passed, missed = by.get(PASSED, 0), by.get(MISSED, 0)
+            without = by.get(UNDECIDED, 0) + by.get(NO_RESULT, 0)
             if passed + missed + without:
                 cells[intent] = Cell(passed, passed + missed, without)
         if cells:

@@ -188,7 +188,7 @@ class TableIndex:
 
 
 # -- the two lists -----------------------------------------------------------------------------------------------------
-PASSED, MISSED, NO_RESULT = "passed", "not passed", "no result"
+PASSED, MISSED, UNDECIDED, NO_RESULT = "passed", "not passed", "undecided", "no result"
 #: The columns read of each shard.
 EPISODE_COLUMNS = (
     "episode_id",
@@ -200,6 +200,7 @@ EPISODE_COLUMNS = (
     "termination",
     "failure",
     "reward",
+    "reward_high",
     "parts",
     "flags",
     "started",
@@ -215,7 +216,8 @@ def _column(name: str) -> Derive:
 def _result(table: pa.Table) -> Any:
     if "reward" not in table.schema.names:
         return pa.array([NO_RESULT] * len(table), pa.string())
-    return pc.if_else(pc.greater_equal(table["reward"], 1.0), PASSED, MISSED)
+    low, high = (pc.greater_equal(table[name], 1.0) for name in ("reward", "reward_high"))
+    return pc.if_else(low, PASSED, pc.if_else(high, UNDECIDED, MISSED))
 
 
 def _process(table: pa.Table) -> Any:

@@ -18,7 +18,7 @@ from .counts import Cell
 from .episode import ROWS as ROWS
 from .episode import Explanation, ShownEpisode, diagnosed, reasons, show
 from .evidence import drawing, evidence
-from .index import NO_RESULT, PASSED, TableIndex
+from .index import MISSED, PASSED, TableIndex
 from .query import Query
 from .runs import Runs, ViewedRun
 from .search import SearchResult, search
@@ -195,8 +195,8 @@ def results_of(runs: Runs, run: ViewedRun, ids: list[str]) -> dict[str, dict[str
                 cell = sums[line.task_id][line.facets["agent"]]
                 result = line.facets["result"]
                 cell[0] += result == PASSED
-                cell[1] += result != NO_RESULT
-                cell[2] += result == NO_RESULT
+                cell[1] += result in (PASSED, MISSED)
+                cell[2] += result not in (PASSED, MISSED)
     return {task: {agent: Cell(*cell) for agent, cell in sorted(by.items())} for task, by in sums.items()}
 
 
@@ -282,6 +282,7 @@ class EpisodePage:
     task_run: ViewedRun
     shown: ShownEpisode
     passed: bool | None
+    undecided: bool
     parts: list[tuple[str, float, bool]]
     diagnosis: list[Explanation]
     reasons: list[Explanation]
@@ -306,6 +307,7 @@ def episode(runs: Runs, run: ViewedRun, episode_id: str) -> EpisodePage:
     domain = domain_of(run)
     shown = show(row, stored, domain)
     reward = row.get("reward")
+    undecided = reward is not None and reward < 1.0 <= row["reward_high"]
     diagnosis: list[Explanation] = []
     if stored is not None and reward is not None and not isinstance(domain, str) and not shown.unreplayed:
         diagnosis = diagnosed(row, stored, domain)
@@ -317,7 +319,8 @@ def episode(runs: Runs, run: ViewedRun, episode_id: str) -> EpisodePage:
         task=stored,
         task_run=runs.tasks_of(run),
         shown=shown,
-        passed=None if reward is None else reward >= 1.0,
+        passed=None if reward is None or undecided else reward >= 1.0,
+        undecided=undecided,
         parts=[(name, parts[name], name in basis) for name in PARTS if parts.get(name) is not None],
         diagnosis=diagnosis,
         reasons=reasons(row),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.speech_acts import ACTS, FACTS, SETS, UTTERANCES, main, rows
+from benchmarks.speech_acts import ACTS, FACTS, SETS, UTTERANCES, main, measured, rows
 
 AGENT = {
     "refuses", "claims_done", "promises_later", "announces_write", "asks_to_confirm", "hands_over", "offers_hand_over",
@@ -55,8 +55,19 @@ def test_errors_are_shown_of_the_open_set_only(
     main()
     *shown, last = capsys.readouterr().out.splitlines()
     kept_aside = " ".join(" ".join((UTTERANCES / "aside" / f"{k}.jsonl").read_text().split()) for k in ("agent", FACTS))
-    assert len(shown) > 10
+    assert len(shown) > 3
     assert not any(line.partition(": ")[2] in kept_aside for line in shown)
     figures = json.loads(last)
     assert set(figures["aside"]) == {*ACTS, FACTS}
-    assert all(0 <= each["precision"] <= 1 and 0 <= each["recall"] <= 1 for each in figures["aside"].values())
+    shares = ("precision", "recall", "sure", "unsure", "false")
+    assert all(0 <= each[share] <= 1 for each in figures["aside"].values() for share in shares)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_acts_are_recognised_in_the_open_set(act: str) -> None:
+    """A floor: whoever changes a pattern sees here what it costs. An answer alone often doesn't say what it means."""
+    found = measured("open", act)
+    assert found["precision"] >= (0.82 if act in ("agrees", "gives_in") else 0.97)
+    assert found["recall"] >= 0.93
+    assert found["false"] >= 0.96
+    assert found["unsure"] <= 0.3

@@ -151,8 +151,8 @@ def test_a_thing_has_one_name() -> None:
     assert {name: len(found) for name, found in options.items()} == dict.fromkeys(options, 1), options
     runs = {path[0] for path, param in ARGUMENTS if param.metavar == "RUN"}
     assert runs == {
-        "convert", "evaluate", "rollout", "export", "report", "failures", "verify", "regrade", "show", "status", "view",
-        "submit",
+        "audit", "convert", "evaluate", "rollout", "export", "report", "failures", "verify", "regrade", "show",
+        "status", "view", "submit",
     }  # fmt: skip
     assert not {param.opts[0] for _, param in OPTIONS} & {"--tasks", "--source", "--from", "--run"}
 

@@ -16,8 +16,8 @@ from t2t_dist.config.loading import load_config
 from tests.support.fake_endpoint import FakeEndpoint, Message, default_brain, in_thread, text
 from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.made import Made
+from tests.support.patience import until
 from tests.support.runs import rollout_workers
-from tests.support.slow_runs import until
 
 pytestmark = pytest.mark.ray
 

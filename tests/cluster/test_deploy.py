@@ -23,7 +23,7 @@ import yaml
 
 from tests.actors import fake_vllm
 from tests.support.debian import program
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, until
 from tests.support.runs import ROOT, here, start
 
 DEPLOY = ROOT / "cluster" / "deploy"
@@ -92,19 +92,18 @@ def got(url: str) -> Any:
         return json.load(response)
 
 
-def until(found: Callable[[], Any], what: str, driver: subprocess.Popen[str] | None = None) -> Any:
+def seen(found: Callable[[], Any], what: str, driver: subprocess.Popen[str] | None = None) -> Any:
     """What is found in time, while the driver runs."""
-    deadline = time.monotonic() + 100
-    while True:
+
+    def now() -> Any:
         if driver is not None:
             assert driver.poll() is None, driver.communicate()[1]
         try:
-            if result := found():
-                return result
+            return found()
         except (OSError, urllib.error.URLError, KeyError, json.JSONDecodeError):
-            pass
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        time.sleep(0.2)
+            return None
+
+    return until(now, what, 100)
 
 
 def status_of(out: Path) -> dict[str, Any] | None:
@@ -132,7 +131,7 @@ class Prometheus:
             self.process = subprocess.Popen(
                 [program("prometheus", "prometheus"), *flags], cwd=folder, stdout=log, stderr=log
             )
-        found = until(lambda: re.search(r"Listening on.*address=(127\.0\.0\.1:\d+)", self.log.read_text()), "its port")
+        found = seen(lambda: re.search(r"Listening on.*address=(127\.0\.0\.1:\d+)", self.log.read_text()), "its port")
         self.url = f"http://{found[1]}"
 
     def api(self, path: str, **given: Any) -> Any:
@@ -189,7 +188,7 @@ def watched(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (folder / "run.yaml").write_text(yaml.safe_dump(settings))
     driver = start("generate", "--config", folder / "run.yaml", "--out", out)
     try:
-        status = until(lambda: status_of(out), "metrics", driver)
+        status = seen(lambda: status_of(out), "metrics", driver)
         with closing(Prometheus(folder, status["metrics"])) as prometheus:
 
             def scraped() -> dict[str, int]:
@@ -204,18 +203,18 @@ def watched(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
                     if each["state"] == "firing"
                 }
 
-            roles = until(lambda: (found := scraped()) == {"driver": 1, "engine": 2} and found, "both scraped", driver)
+            roles = seen(lambda: (found := scraped()) == {"driver": 1, "engine": 2} and found, "both scraped", driver)
             assert not {name for name, _ in firing()} & {"T2TEngineDown", "T2TPoolDown"}
             with urllib.request.urlopen(f"{status['metrics']}/metrics", timeout=PATIENCE_S) as response:
                 text = response.read().decode()
             shown = here("status", out).stdout
             pids = {each["engine"]: each["pid"] for each in (status_of(out) or status)["engines"]}
             os.kill(pids["mine#0"], signal.SIGKILL)
-            fired = until(lambda: ("T2TEngineDown", "mine#0") in (found := firing()) and found, "the alert", driver)
+            fired = seen(lambda: ("T2TEngineDown", "mine#0") in (found := firing()) and found, "the alert", driver)
             hold.unlink()
             _, stderr = driver.communicate(timeout=PATIENCE_S)
             assert driver.returncode == 0, stderr
-            until(lambda: 1 in prometheus.values('t2t_run_state{state="finished"}', begun), "the last scrape")
+            seen(lambda: 1 in prometheus.values('t2t_run_state{state="finished"}', begun), "the last scrape")
             yield Watched(prometheus, begun, fired, roles, text, shown, stderr)
     finally:
         hold.unlink(missing_ok=True)

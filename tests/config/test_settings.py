@@ -306,3 +306,14 @@ def test_every_setting_says_what_it_is() -> None:
 
     described(Config)
     assert ModelSettings.model_fields.keys() <= {name.removeprefix("models.") for name in leaves(Config)}
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), 2000.0])
+def test_a_weight_of_an_errand_is_a_number_from_0_to_1000(weight: float) -> None:
+    with pytest.raises(InputError, match="errand_weights"):
+        load_config(None, {"errand_weights": {"cancel_pending_order": weight}})
+
+
+def test_weights_of_errands_are_part_of_what_a_run_is() -> None:
+    config = load_config(None, {"errand_weights": {"cancel_pending_order": 2}})
+    assert config.results_part()["errand_weights"] == {"cancel_pending_order": 2.0}

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.environments.language import Language
-from t2t_dist.environments.registry import load
+from t2t_dist.environments.registry import BUILT_IN, load
 from t2t_dist.simulation.scripted.phrases import STYLES, agent_acts, user_acts
 
-CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
+#: Act -> texts that perform it, that don't, and of which the words don't say.
+CASES: dict[Callable[[str], bool | None], tuple[list[str], list[str], list[str]]] = {
     speech.asks_to_confirm: (
         [
             "Shall I go ahead?",
@@ -30,6 +31,12 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "I will cancel order #W1 for $20, OK?",
             "Please confirm the details above.",
             "Would you like to go ahead with the return?",
+            "The seat is $12. Want me to book it?",
+            "Once you say yes, the line is suspended.",
+            "You want the blue one, in size M?",
+            "Should the old card be taken off as well?",
+            "I'm ready to submit it, I only need your okay.",
+            "Type CONFIRM and I'll send it.",
         ],
         [
             "Which payment method should I use?",
@@ -37,12 +44,20 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "Could you confirm which order you mean?",
             "Would you like me to help with anything else?",
             "Would you like me to transfer you to a human agent?",
+            "Transfer to a person? Y/N",
             "May I ask why you'd like to cancel it?",
             "I can confirm that your order has been cancelled.",
-            "Where should the refund go: the PayPal account or the gift card?",
             "Should I look that up for you?",
             "How can I help you today?",
             "What should it be instead? I can offer the red one.",
+            "Your supervisor said yes to it.",
+            "No need to confirm anything.",
+            "Give me a tick, okay?",
+            "Please answer with yes or no: are you the account holder?",
+        ],
+        [
+            "Where should the refund go: the PayPal account or the gift card?",
+            "Should I charge the Visa or the PayPal account?",
         ],
     ),
     speech.refuses: (
@@ -51,16 +66,39 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "Unfortunately, this order has already been shipped.",
             "That isn't possible.",
             "Our policy does not allow returns after 30 days.",
+            "Our policy only allows returns within 30 days, so I can't take it back.",
             "I am **unable** to process that.",
             "I\u2019m afraid that version is out of stock.",
+            "I have declined it.",
+            "Your claim was declined.",
+            "An exchange won't be possible.",
+            "That is not something I can do.",
+            "I'm not allowed to waive that.",
+            "The name can no longer be changed.",
+            "It's out of the question.",
+            "There is nothing more I can do.",
+            "I'm sorry, it's too early for that.",
+            "I must decline to share that.",
         ],
         [
             "I'm sorry to hear that.",
+            "I'm so sorry for your loss.",
             "I can't find an account with that e-mail.",
             "This can't be undone. Shall I proceed?",
             "I can't do that without your confirmation.",
             "Sorry for the wait.",
+            "You don't have to do anything.",
+            "Don't worry, nothing has been changed.",
+            "Can't you see it?",
+            "No problem at all, thank you!",
+            "Please read the status bar of the phone to me.",
+            "You won't be charged for it, thanks.",
+        ],
+        [
+            "Sundays are a day of rest for our couriers.",
+            "One pet per room.",
             "The items of an order can be changed only once.",
+            "Cheques are a thing of the past.",
         ],
     ),
     speech.reports_done: (
@@ -73,22 +111,46 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "Order #W1 is now paid with the PayPal account.",
             "You're all set.",
             "I have made the change.",
+            "We've gone ahead and issued the refund.",
+            "Booking confirmed.",
+            "Insurance: removed.",
+            "I just switched it off.",
         ],
         [
             "I've found your account.",
-            "Your order has been shipped.",
             "Once the order has been cancelled, you get an e-mail.",
-            "It has already been modified once.",
             "I'll cancel it now.",
             "Unfortunately, the items have been modified, so I can't.",
             "I have two options for you.",
             "Thank you, your identity has been verified.",
             "The order hasn't been cancelled.",
+            "I have declined it.",
+            "Has it been cancelled?",
+            "If you return it, it will be refunded.",
+            "It would have been cancelled.",
+            'My colleague told you "I\'ve waived the fee".',
+            "I've transferred you to a colleague.",
+            "I've taken a look at it.",
+            "You had cancelled it yourself.",
+        ],
+        [
+            "Your order has been shipped.",
+            "It has already been modified once.",
+            "The line is suspended.",
+            "There, gone!",
         ],
     ),
     speech.offers_more: (
-        ["Is there anything else I can help you with?", "What else can I do for you?", "Any other questions?"],
-        ["How can I help you today?", "Shall I go ahead?"],
+        [
+            "Is there anything else I can help you with?",
+            "What else can I do for you?",
+            "Any other questions?",
+            "If you need any further assistance, feel free to ask!",
+            "Should anything come up later, we'll be right here.",
+            "Will that be all?",
+        ],
+        ["How can I help you today?", "Shall I go ahead?", "Nothing else is missing."],
+        ["Do you need help with it?", "What else is broken, the lid?"],
     ),
     speech.hands_over: (
         [
@@ -96,12 +158,21 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "YOU ARE BEING TRANSFERRED TO A HUMAN AGENT. PLEASE HOLD ON.",
             "I'm transferring you to a specialist.",
             "I have handed your case over to a colleague.",
+            "Passing you over to Miriam from billing now.",
+            "I'm putting you straight through to our fraud team.",
         ],
         [
-            "Let me transfer you.",
             "Would you like me to transfer you?",
             "I can't transfer you.",
             "The payment has been transferred to your card.",
+            "I could transfer you to a colleague.",
+            "If you like, I'll put you through to a colleague.",
+            "My colleague transferred you to me.",
+        ],
+        [
+            "I'll transfer you to a colleague now.",
+            "So I'll hand you over to a colleague.",
+            "Next in the queue: a live agent.",
         ],
     ),
     speech.announces_hand_over: (
@@ -109,17 +180,32 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "Let me transfer you.",
             "It is too much, so I'll hand you over to a colleague.",
             "Shall I transfer you to a human?",
+            "Would you like to speak with a human agent?",
         ],
-        ["I can't transfer you.", "I'll transfer the payment to your card."],
+        ["I can't transfer you.", "I'll transfer the payment to your card.", "I've switched you to paperless."],
+        ["A specialist decides on that."],
     ),
     speech.promises_write: (
-        ["I'll now process the return.", "I will go ahead and cancel it.", "Let me process that for you."],
+        [
+            "I'll now process the return.",
+            "I will go ahead and cancel it.",
+            "Let me process that for you.",
+            "I'm cancelling it for you right now.",
+            "Moving it to the 22nd, hang tight.",
+            "Let me get that refund issued for you.",
+        ],
         [
             "I'll look that up.",
             "I'll now look up your order.",
             "Shall I cancel it?",
             "Once you confirm, I'll cancel it.",
+            "I'll cancel it, is that okay?",
+            "I won't cancel it.",
+            "I'll send you an e-mail tomorrow.",
+            "I'll raise this with our team.",
+            "I'll transfer you to a colleague.",
         ],
+        ["Cancelling both lines."],
     ),
     speech.says_yes: (
         [
@@ -129,23 +215,41 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
             "Sounds good to me.",
             "Yes, please cancel it, it's no longer needed.",
             "Perfect, thanks, go ahead",
+            "By all means.",
+            "No problem, go for it.",
+            "Yes, cancel it. How much will I get?",
+            "\U0001f44d",
         ],
         [
             "No.",
             "Wait, actually I'd rather return it.",
-            "Yes, but actually use PayPal.",
             "Hold on, I changed my mind.",
             "Not quite: it's the red one.",
             "What is the amount?",
+            "I don't agree.",
+            "Absolutely not.",
+            "Please don't.",
+            "Hm, that isn't what I said. It's about order #W1.",
         ],
+        ["Yes, but actually use PayPal.", "Sure, it's a.b@c.example.", "Okay thanks, I'll wait.", "Remove it."],
     ),
     speech.gives_in: (
-        ["All right, I understand.", "Fine, leave it.", "No, that's all, thanks.", "Never mind. Bye!"],
+        [
+            "All right, I understand.",
+            "Fine, leave it.",
+            "No, that's all, thanks.",
+            "Never mind. Bye!",
+            "I accept your decision.",
+            "No worries, thanks for trying!",
+        ],
         [
             "Is there really no way?",
-            "I understand your rules, but could you make an exception?",
             "I'd like to cancel it.",
+            "Look again.",
+            "I do not accept this.",
+            "Can't you make an exception?",
         ],
+        ["ugh whatever, keep the money", "I understand your rules, but could you help me?"],
     ),
 }
 
@@ -153,14 +257,65 @@ CASES: dict[Callable[[str], bool], tuple[list[str], list[str]]] = {
 @pytest.mark.parametrize(
     ("act", "text", "expected"),
     [
-        (act, text, yes)
+        (act, text, sign)
         for act, cases in CASES.items()
-        for yes, texts in zip((True, False), cases, strict=False)
+        for sign, texts in zip((True, False, None), cases, strict=True)
         for text in texts
     ],
 )
-def test_act_is_recognised(act: Callable[[str], bool], text: str, expected: bool) -> None:
+def test_act_is_recognised(act: Callable[[str], bool | None], text: str, expected: bool | None) -> None:
     assert act(text) is expected
+
+
+@pytest.mark.parametrize("act", CASES)
+def test_case_and_typography_change_nothing(act: Callable[[str], bool | None]) -> None:
+    for texts in CASES[act]:
+        for text in texts:
+            assert act(text.upper()) is act(text), text
+            assert act(text.replace("'", "\u2019").replace(" ", "  ")) is act(text), text
+
+
+#: Base and participle of what companies do, in no domain of ours.
+DEEDS = st.sampled_from(
+    [("unblock", "unblocked"), ("reinstate", "reinstated"), ("reroute", "rerouted"), ("postpone", "postponed"),
+     ("void", "voided"), ("freeze", "frozen"), ("rename", "renamed"), ("halve", "halved"), ("withdraw", "withdrawn")]
+)  # fmt: skip
+THINGS = st.sampled_from(["it", "your subscription", "both lines", "the parcel", "order 88-104"])
+
+
+@given(DEEDS, THINGS, st.sampled_from(["now", "immediately", ""]))
+def test_who_does_what_when_decides_the_act(deed: tuple[str, str], thing: str, when: str) -> None:
+    do, done = deed
+    said = {
+        f"I can't {do} {thing}.": speech.refuses,
+        f"We're not able to {do} {thing}, unfortunately.": speech.refuses,
+        f"I've {done} {thing}.": speech.reports_done,
+        f"I will {do} {thing} {when}.": speech.promises_write,
+        f"Shall I {do} {thing} {when}?": speech.asks_to_confirm,
+        f"Would you like me to {do} {thing}?": speech.asks_to_confirm,
+    }
+    acts = {speech.refuses, speech.reports_done, speech.promises_write, speech.asks_to_confirm}
+    for text, act in said.items():
+        assert act(text) is True, text
+        assert not any(other(text) for other in acts - {act}), text
+    for nothing in (f"I haven't {done} {thing}.", f"If I had {done} {thing}, you'd know.", f"Had you {done} {thing}?"):
+        assert not any(act(nothing) for act in acts), nothing
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "agrees", "gives_in"),
+    [
+        ("Shall I cancel it?", "Yes, I am sure.", True, False),
+        ("Are you the account holder?", "Yes, I am.", False, False),
+        ("Please wait a moment.", "Okay.", None, None),
+        ("I'm sorry, I can't do that.", "Okay.", None, True),
+        ("Shall I book it?", "No, thanks.", False, False),
+        ("Is there anything else?", "No, thanks.", False, True),
+    ],
+)
+def test_an_answer_is_to_what_was_asked(before: str, text: str, agrees: bool | None, gives_in: bool | None) -> None:
+    assert speech.says_yes(text, before) is agrees
+    assert speech.gives_in(text, before) is gives_in
 
 
 @pytest.mark.parametrize(
@@ -203,6 +358,25 @@ def test_mentions(text: str, says: list[str], expected: bool) -> None:
     assert speech.mentions(text, says) is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("May 6, 1980", True),
+        ("I was born on may 6th 1980.", True),
+        ("the 6th of May, 1980", True),
+        ("6 May 1980", True),
+        ("05/06/1980", True),
+        ("1980-05-06", True),
+        ("May 16, 1980", False),
+        ("May 6, 1981", False),
+        ("5/6/19801", False),
+        ("May 6", False),
+    ],
+)
+def test_a_date_is_found_as_people_write_it(text: str, expected: bool) -> None:
+    assert speech.mentions(text, ["1980-05-06"]) is expected
+
+
 words = st.text("abcxyz019", min_size=1, max_size=6)
 
 
@@ -232,15 +406,17 @@ def test_a_minus_counts_only_when_it_is_wanted() -> None:
     assert speech.says_number("a refund of -$5.00", "5.00")
 
 
-def test_the_words_of_the_shop_are_understood() -> None:
+@pytest.mark.parametrize("domain", BUILT_IN)
+def test_the_words_of_a_domain_are_understood(domain: str) -> None:
     """Whatever language.yaml gives a speaker to say is recognised as what it is."""
-    language = load("retail").language
+    language = load(domain, 0, 0.05).language
     slots = {(tool, slot): words for tool, t in language.tools.items() for slot, words in t.slots.items()}
     slots |= {("", slot): words for slot, words in language.slots.items()}
     for (tool, slot), words in slots.items():
         for text in words.ask:
             asked = text.format(options="this one or that one")
-            assert speech.asks_for(asked, words.cues), (tool, slot, asked)
+            # One that lists the options is understood by what it lists.
+            assert "{options}" in text or speech.asks_for(asked, words.cues), (tool, slot, asked)
             assert not speech.asks_to_confirm(asked), (tool, slot, asked)
     for words in language.identity.values():
         for text in words.ask:
@@ -256,6 +432,22 @@ def test_the_words_of_the_shop_are_understood() -> None:
             said = text.format(reason="it is not on your account", Reason="It is not on your account")
             assert speech.refuses(said) or speech.announces_hand_over(said), (rule, text)
             assert not speech.asks_to_confirm(said), (rule, text)
+
+
+@pytest.mark.parametrize("name", ["airline", "telecom"])
+def test_what_a_domain_says_of_changes_and_rules_is_understood(name: str) -> None:
+    language = load(name).language
+    for tool in language.tools.values():
+        for text in tool.done:
+            assert speech.reports_done(text) is not False, text
+            assert not speech.refuses(text), text
+        for text in tool.plan:
+            assert not any(act(text) for act in (speech.refuses, speech.reports_done, speech.offers_more)), text
+            assert speech.asks_to_confirm(f"{text} Shall I go ahead?"), text
+    for texts in language.refusals.values():
+        for text in texts:
+            said = text.format(reason="it is not on your account", Reason="It is not on your account")
+            assert speech.refuses(said) or speech.announces_hand_over(said), text
 
 
 def test_the_words_of_the_speakers_are_understood() -> None:
@@ -313,9 +505,28 @@ def test_long_texts_are_not_kept() -> None:
     assert kept < 8 * 10_000
 
 
-@pytest.mark.parametrize(
-    "text", ["please let me know if " * 50_000, "\ufdfa" * 1_000_000, "transfer you\nto a " * 60_000]
-)
+LONG = {
+    "one phrase": "please let me know if " * 50_000,
+    "one word": "a" * 1_000_000,
+    "expanding": "\ufdfa" * 1_000_000,
+    "lines": "transfer you\nto a " * 60_000,
+    "clauses": "i can, " * 150_000,
+    "sentences": "okay? " * 170_000,
+    "adverbs": "i have now just also " * 50_000,
+    "openings": "would you like me to now please then " * 30_000,
+    "quotes": '"a b ' * 200_000,
+    "brackets": "(" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_a_long_text_is_judged(text: str) -> None:
+    """A pattern that backtracks without end would never come back."""
+    for act in CASES:
+        assert act(text) in (True, False, None)
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_what_is_read_of_a_text_is_bounded(text: str) -> None:
     assert len(speech.normalised(text)) <= 150_000
     read = speech.sentences(text)

@@ -195,3 +195,20 @@ def test_impossible_scales_are_refused(name: str, scale: float) -> None:
     database = import_module(f"t2t_dist.environments.{name}.database")
     with pytest.raises(ValueError, match="scale must be above 0"):
         database.build(0, scale if scale != 1.01 else database.MAX_SCALE * scale)
+
+
+# -- what customers want -----------------------------------------------------------------------------------------------
+@every_domain
+def test_wishes_are_about_errands_and_say_why(name: str) -> None:
+    domain = load(name)
+    errands = {errand.name for errand in domain.errands}
+    assert set(domain.errand_weights) == errands
+    assert min(domain.errand_weights.values()) > 0
+    assert set(domain.instead) == errands
+    for first, others in domain.instead.items():
+        subject = next(iter(domain.errand(first).parameters.values())).name  # type: ignore[union-attr]
+        for other, why in others.items():
+            assert other in errands
+            assert next(iter(domain.errand(other).parameters.values())).name == subject  # type: ignore[union-attr]
+            assert why[0].isupper()
+            assert why.endswith(".")

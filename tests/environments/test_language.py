@@ -106,6 +106,18 @@ def test_a_doubled_brace_is_one_wherever_it_stands(tmp_path: Path) -> None:
     assert language.identity["E"].ask == ["{?"]
 
 
+def test_brackets_with_bars_stand_for_several_phrases(tmp_path: Path) -> None:
+    short = GOOD.replace('["Cancel {order_id}, please."]', '["[Cancel|Stop] {order_id}[, please|]."]')
+    language = load_language(written(tmp_path, short + "greeting: ['[Hello|Hi] {{x}}']"), TOOLS)
+    assert language.greeting == ["Hello {x}", "Hi {x}"]
+    assert language.tool("cancel_order").request == [
+        "Cancel {order_id}, please.",
+        "Cancel {order_id}.",
+        "Stop {order_id}, please.",
+        "Stop {order_id}.",
+    ]
+
+
 def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
     language = load_language(written(tmp_path, GOOD), TOOLS)
     assert language.tool("upgrade_order") == ToolWords(
@@ -154,6 +166,10 @@ def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
         (
             GOOD.replace("{order_id},", "{oder_id},"),
             "tools.cancel_order.request: no placeholder {oder_id}, did you mean {or",
+        ),
+        (
+            GOOD.replace("[Upgrade it.]", f"['{'[a|b]' * 9}']"),
+            "tools.upgrade_order.request: it stands for more than 300",
         ),
         (GOOD.replace("[Upgrade it.]", "['Upgrade {it.']"), "tools.upgrade_order.request: its braces do not match"),
         (GOOD.replace("{reason}.", "{raeson}."), "refusals.3: no placeholder {raeson}, did you mean {reason}?"),

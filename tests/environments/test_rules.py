@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t_dist.environments.rules import Clause, Enforced, Handling, clauses, rule
+from t2t_dist.environments.rules import (
+    Afterwards,
+    Before,
+    Clause,
+    Enforced,
+    Handling,
+    Made,
+    OneAtATime,
+    Order,
+    clauses,
+    rule,
+)
 from t2t_dist.environments.state import Base, World
 from t2t_dist.environments.tools import Call
 
@@ -88,3 +99,35 @@ def test_what_a_rule_says_of_itself() -> None:
     file, _, line = not_above_ten.where.rpartition(":")
     assert file == __file__
     assert int(line) > 1
+
+
+# -- the order of calls ------------------------------------------------------------------------------------------------
+LOOK_FIRST = Before(5, ("fix",), ("look",), ("phone",))
+TEST_LAST = Afterwards(6, ("fix",), ("test",), ("phone",))
+ONE = OneAtATime(7, ("fix", "test"))
+
+
+def made(*calls: str) -> list[Made]:
+    """``"fix A 2"``: the call, its phone, and how many messages came before it; ``"fix A 2 -"`` changed nothing."""
+    parts = [call.split() for call in calls]
+    return [Made(Call(name, {"phone": phone}), len(rest) == 1, int(rest[0])) for name, phone, *rest in parts]
+
+
+@pytest.mark.parametrize(
+    ("order", "calls", "broken"),
+    [
+        (LOOK_FIRST, ["look A 1", "fix A 2"], None),
+        (LOOK_FIRST, ["fix A 1", "look A 2"], "A"),
+        (LOOK_FIRST, ["look A 1", "fix B 2"], "B"),
+        (LOOK_FIRST, ["fix A 1 -"], None),
+        (TEST_LAST, ["fix A 1", "fix A 2", "test A 3"], None),
+        (TEST_LAST, ["fix A 1", "test A 2", "fix A 3"], "A"),
+        (TEST_LAST, ["fix A 1", "test B 2"], "A"),
+        (TEST_LAST, ["look A 1"], None),
+        (ONE, ["fix A 1", "fix A 2", "look A 2"], None),
+        (ONE, ["fix A 1", "test A 1"], "A"),
+    ],
+)
+def test_the_order_of_calls(order: Order, calls: list[str], broken: str | None) -> None:
+    found = order.broken_by(made(*calls))
+    assert (found and found.arguments["phone"]) == broken

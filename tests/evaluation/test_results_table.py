@@ -18,7 +18,8 @@ from t2t_dist.evaluation.results_table import ALL, ResultsTable
 from t2t_dist.evaluation.stats import Trials, chance
 
 _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
-EPISODE = pa.schema([*((name, pa.string()) for name in _NAMES), ("reward", pa.float64())])
+_REWARDS = ("reward", "reward_high")
+EPISODE = pa.schema([*((name, pa.string()) for name in _NAMES), *((name, pa.float64()) for name in _REWARDS)])
 Row = dict[str, Any]
 
 
@@ -29,7 +30,10 @@ def batches_of(rows: list[Row]) -> Any:
         wanted = [row for row in rows if (row["reward"] is None) == (table == "failures")]
         schema = pa.schema([EPISODE.field(name) for name in columns])
         for start in range(0, len(wanted), 3):
-            part = [{name: row[name] for name in columns} for row in wanted[start : start + 3]]
+            part = [
+                {name: row["reward"] if name == "reward_high" and name not in row else row[name] for name in columns}
+                for row in wanted[start : start + 3]
+            ]
             yield pa.RecordBatch.from_pylist(part, schema=schema)
 
     return batches

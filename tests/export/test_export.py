@@ -23,12 +23,14 @@ from t2t_dist.core.schema import INTENTS, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT
 from t2t_dist.export import Exported, Filters, Options, conversation, export
+from t2t_dist.export.selection import LeftOut, chosen
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.rows import from_row
 from t2t_dist.storage.status import StatusFile
-from tests.support.finished_run import rows_of, write_run
+from tests.support.finished_run import failed, rows_of, write_run
 from tests.support.made import Made
 from tests.support.matrix import AGENTS, rolled_out, tasks_of
+from tests.support.runs import ROOT
 
 EACH = 4
 Row = dict[str, Any]
@@ -73,6 +75,10 @@ def all_rows(folder: Path) -> dict[str, list[Row]]:
     return {path.stem: lines(folder, path.stem) for path in folder.glob("*.jsonl")}
 
 
+def checks_broken(row: Row) -> str:
+    return ", ".join(name for name, kept in row["process"].items() if kept is False)
+
+
 def whose(domain: Domain, rows: list[Row], tasks: dict[str, Row]) -> set[str]:
     """By hand, apart from the exporter: trajectories, customers, and their orders that are named or changed."""
     orders = domain.base.tables["orders"]
@@ -99,10 +105,12 @@ def test_sft_has_passing_episodes_only_and_splits_share_nothing(
     assert {name: len(rows) for name, rows in splits.items()} == found.splits
     assert set(splits) == {"train", "validation", "test"}
     written = [row for rows in splits.values() for row in rows]
-    passed = {name for name, row in episodes.items() if row["reward"] == 1.0}
-    assert {row["episode_id"] for row in written} == passed
-    assert 0 < len(passed) == len(written) < len(episodes)
-    assert found.left_out == {"reward too low": len(episodes) - len(passed)}
+    passed = {name: row for name, row in episodes.items() if row["reward"] == 1.0}
+    broken = Counter(broke for row in passed.values() if (broke := checks_broken(row)))
+    assert {row["episode_id"] for row in written} == {name for name, row in passed.items() if not checks_broken(row)}
+    assert 0 < len(written) == len(passed) - broken.total() < len(passed) < len(episodes)
+    why = {f"process check failed: {names}": n for names, n in broken.items()}
+    assert found.left_out == {"reward too low": len(episodes) - len(passed), **why}
     entities = {name: whose(shop.domain, rows, tasks) for name, rows in splits.items()}
     stored = {name: {each for row in rows for each in row["entities"]} for name, rows in splits.items()}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -206,6 +214,115 @@ def test_filters(played: list[tuple[str, Row]], run: str, tmp_path: Path) -> Non
 def _stream(path: Path) -> list[str]:
     with pyarrow.ipc.open_stream(path) as stream:
         return list(stream.read_all().column("episode_id").to_pylist())
+
+
+def test_what_is_to_be_imitated_keeps_the_process_unless_told_otherwise(
+    played: list[tuple[str, Row]], run: str, tmp_path: Path
+) -> None:
+    episodes = {row["episode_id"]: row for table, row in played if table == "episodes"}
+    passed = {name for name, row in episodes.items() if row["reward"] == 1.0}
+    broken = {name for name in passed if checks_broken(episodes[name])}
+    asked = {"none": passed, "trigger_first": passed, "confirmed_before_write": passed - broken, "all": passed - broken}
+    for check, expected in asked.items():
+        made(run, tmp_path / check, "sft", filters=Filters(process=(check,)))
+        assert {row["episode_id"] for rows in all_rows(tmp_path / check).values() for row in rows} == expected
+    said = {check: (tmp_path / check / "README.md").read_text() for check in asked}
+    assert "all process checks are kept" in said["all"]
+    assert "these process checks are kept\nwhere they apply (trigger_first)" in said["trigger_first"]
+    assert "there may be rows that break a\nprocess check" in said["none"]
+    card = said["all"]
+    assert f"{len(passed - broken)} of {len(episodes)} episodes are here." in card
+    assert f"| {len(broken)} | process check failed: confirmed_before_write |" in card
+    assert f"| {len(episodes) - len(passed)} | reward too low |" in card
+    # In pairs it is the chosen side that is imitated.
+    found = made(run, tmp_path / "pairs", "preference", shares=(1.0, 0.0, 0.0))
+    pairs = lines(tmp_path / "pairs")
+    assert not broken & {row["chosen_episode_id"] for row in pairs}
+    assert any(checks_broken(episodes[row["rejected_episode_id"]]) for row in pairs)
+    assert found.left_out["process check failed: confirmed_before_write"] == len(broken)
+    assert 2 * len(pairs) + sum(found.left_out.values()) == len(episodes)
+
+
+def test_episodes_whose_process_was_not_checked_are_left_out_and_counted(shop: Made, tmp_path: Path) -> None:
+    tasks = tasks_of(shop, 1)
+    rows = rolled_out(shop, tasks, AGENTS[:1])
+    rows[0][1]["process"] = None
+    rows[1][1]["process"] = dict.fromkeys(rows[1][1]["process"])
+    write_run(tmp_path / "some", [*rows_of(tasks), *rows], domain="retail")
+    found = made(str(tmp_path / "some"), tmp_path / "a", "sft")
+    assert (sum(found.splits.values()), found.left_out) == (len(rows) - 2, {"no process checks stored": 2})
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "| 2 | no process checks stored |" in card
+    assert "applied to none of them" not in card
+    for _, row in rows[2:]:
+        row["process"]["own_data_only"] = None
+    write_run(tmp_path / "older", [*rows_of(tasks), *rows], domain="retail")
+    made(str(tmp_path / "older"), tmp_path / "c", "sft")
+    assert "\nown_data_only applied to none of them, or was not checked" in (tmp_path / "c" / "README.md").read_text()
+    write_run(tmp_path / "none", [*rows_of(tasks[:2]), *rows[:2]], domain="retail")
+    with pytest.raises(InputError, match=r"2 no process checks stored \(--process none takes them\)"):
+        made(str(tmp_path / "none"), tmp_path / "b", "sft")
+    for format, filters in (("sft", Filters(process=("none",))), ("hf", Filters())):
+        assert sum(made(str(tmp_path / "none"), tmp_path / format, format, filters=filters).splits.values()) == 2
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", "content_filter", "network_error", "gone_fishing"])
+@pytest.mark.parametrize("seat", ["agent", "user"])
+def test_an_episode_with_half_a_reply_is_in_no_format(shop: Made, tmp_path: Path, seat: str, reason: str) -> None:
+    """As runs of earlier versions hold them, graded."""
+    tasks = shop.verified("general")[:2]
+    rows = rolled_out(shop, tasks, AGENTS[:2])
+    for _, row in rows:
+        for number, turn in enumerate(turn for turn in row["turns"] if turn["role"] != "tool"):
+            turn["finish_reason"] = "length" if number % 2 else "stop"
+            if turn["seat"] == "agent":
+                turn["prompt_token_ids"], turn["token_ids"] = [1], [2]
+    half = rows[0][1]
+    next(turn for turn in half["turns"] if turn["seat"] == seat and turn["role"] != "tool")["finish_reason"] = reason
+    write_run(tmp_path / "run", [*rows_of(tasks), *rows], **{"domain": "retail", "models.capture": "tokens"})
+    for format in ("sft", "hf", "rl"):
+        found = made(str(tmp_path / "run"), tmp_path / format, format, filters=Filters(process=("none",)))
+        assert found.left_out["a server broke off a reply in it"] == 1
+        assert "| 1 | a server broke off a reply in it |" in (tmp_path / format / "README.md").read_text()
+        files = [path.read_bytes() for path in (tmp_path / format).rglob("*") if path.is_file()]
+        assert not any(half["episode_id"].encode() in data for data in files)
+        assert any(rows[2][1]["episode_id"].encode() in data for data in files)
+
+
+def test_episodes_without_a_result_are_counted(shop: Made, tmp_path: Path) -> None:
+    tasks = tasks_of(shop, 1)
+    rows = [*rolled_out(shop, tasks, AGENTS[:1]), failed(tasks[0], AGENTS[1]), failed(tasks[1], AGENTS[1])]
+    write_run(tmp_path / "run", [*rows_of(tasks), *rows], domain="retail")
+    found = made(str(tmp_path / "run"), tmp_path / "a", "sft")
+    assert found.left_out == {"no result: a row of failures/": 2}
+    found = made(str(tmp_path / "run"), tmp_path / "b", "sft", filters=Filters(agents=AGENTS[:1]))
+    assert found.left_out == {"another agent": 2}
+
+
+def test_what_is_lost_between_two_passes_is_counted(
+    shop: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = tasks_of(shop, 1)
+    runs = []
+    for name, one in (("here", tasks[:1]), ("lost", tasks[1:])):
+        write_run(tmp_path / name, [*rows_of(one), *rolled_out(shop, one, AGENTS[:1])], domain="retail")
+        runs.append(str(tmp_path / name))
+    (shard,) = (tmp_path / "lost" / "episodes").glob("*.arrow")
+
+    def chosen_then_lost(*given: Any) -> Any:
+        shard.unlink(missing_ok=True)
+        return chosen(*given)
+
+    monkeypatch.setattr("t2t_dist.export.exporting.chosen", chosen_then_lost)
+    found = export(runs, str(tmp_path / "out"), Options("sft"))
+    assert sum(found.splits.values()) == 1
+    assert found.left_out == {"lost with its shard while it was exported": len(tasks) - 1}
+    assert any(shard.name in note for note in found.notes)
+
+
+def test_every_reason_is_explained() -> None:
+    page = (ROOT / "docs" / "export.md").read_text()
+    assert [why for why in LeftOut if f"`{why}" not in page] == []
 
 
 def test_faults_of_the_user_and_long_contexts_are_left_out(shop: Made, tmp_path: Path) -> None:
@@ -377,6 +494,10 @@ def test_a_run_that_is_still_written_or_lost_a_shard(played: list[tuple[str, Row
         ({"format": "rl"}, "has no token ids"),
         ({"format": "sft", "filters": Filters(min_reward=0.5)}, "sft never holds failing episodes"),
         ({"format": "sft", "filters": Filters(process=("politeness",))}, "--process politeness"),
+        (
+            {"format": "sft", "filters": Filters(process=("none", "own_data_only"))},
+            "--process all and none stand alone",
+        ),
         ({"format": "sft", "filters": Filters(intents=("odd",))}, "--intent odd"),
         ({"format": "sft", "filters": Filters(agents=("nobody",))}, "another agent"),
         ({"format": "hf", "style": "openai"}, "--style openai"),
@@ -411,6 +532,12 @@ def test_the_command(run: str, tmp_path: Path) -> None:
     assert summary["splits"] == {name: len(rows) for name, rows in all_rows(out).items()}
     assert set(summary["splits"]) == {"train", "validation", "test"}
     assert len(set(Counter(row["intent"] for rows in all_rows(out).values() for row in rows).values())) == 1
+    done = t2t("--out", tmp_path / "all")
+    few, many = [line for line in done.stdout.splitlines() if line.startswith("  ")][:2][::-1]
+    assert few.endswith("  process check failed: confirmed_before_write")
+    assert many.endswith("  reward too low")
+    assert "--process none" in done.stdout
+    assert "--process none" not in t2t("--out", tmp_path / "asked", "--process", "own_data_only").stdout
     done = t2t("--out", out)
     assert done.exit_code == 2
     assert "is not empty" in done.stderr

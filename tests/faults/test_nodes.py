@@ -22,6 +22,7 @@ from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.faults.cluster import Nodes, workers_on
 from tests.support.brake import Brake
+from tests.support.patience import until
 from tests.support.runs import start, unnamed_shards
 from tests.support.slow_runs import (
     ITEMS,
@@ -30,7 +31,6 @@ from tests.support.slow_runs import (
     items_done,
     resume,
     started,
-    until,
     until_committed,
     until_items,
 )

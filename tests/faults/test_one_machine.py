@@ -19,7 +19,7 @@ from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.support.brake import Brake
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, until
 from tests.support.runs import t2t, t2t_json, unnamed_shards, workers_of
 from tests.support.slow_runs import (
     ITEMS,
@@ -31,7 +31,6 @@ from tests.support.slow_runs import (
     output_of,
     resume,
     started,
-    until,
     until_committed,
 )
 

@@ -18,6 +18,7 @@ from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
 from tests.support import s3_server
 from tests.support.brake import Brake
+from tests.support.patience import until
 from tests.support.runs import environment
 from tests.support.s3_server import KEYS, S3Server
 from tests.support.slow_runs import (
@@ -27,7 +28,6 @@ from tests.support.slow_runs import (
     items_done,
     output_of,
     started,
-    until,
     until_committed,
     until_said,
 )

@@ -92,7 +92,8 @@ def test_a_wrong_argument_is_named() -> None:
     """The customer has told the reason, and the agent takes another."""
     task, (_, order) = cancelling(), pending_order()
     talk = opened(task).agent("Why, please?").user("It's no longer needed.")
-    talk.agent("Shall I go ahead and cancel it?").user("Yes.")
+    talk.call("get_order_details", {"order_id": order})
+    talk.agent(f"Shall I go ahead and cancel order {order}?").user("Yes.")
     talk.call("cancel_pending_order", {"order_id": order, "reason": "ordered by mistake"})
     found = why(small_shop(), task, talk.user("###STOP###"))
     assert found.codes == ["wrong_argument"]
@@ -158,10 +159,11 @@ def test_manners_are_a_cause_only_where_they_count() -> None:
     talk.agent("Done.").user("###STOP###")
     easy = why(small_shop(), task, talk)
     assert easy.primary == ""
-    assert easy.codes == ["not_authenticated", "no_confirmation"]
+    assert easy.codes == ["not_authenticated", "no_confirmation", "wrong_order"]
+    assert said(easy, "wrong_order").endswith(": R7")
     task.grader.basis = ["db", "process"]
     strict = why(small_shop(), task, talk)
-    assert (strict.primary, strict.codes) == ("not_authenticated", ["not_authenticated", "no_confirmation"])
+    assert (strict.primary, strict.codes) == ("not_authenticated", easy.codes)
 
 
 def test_asked_for_what_had_been_told() -> None:

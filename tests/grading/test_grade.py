@@ -14,12 +14,13 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.parts import ENDED, PARTS
 from t2t_dist.storage.rows import PARTS as COLUMNS
+from t2t_dist.synthesis.intents.changing import wanted_first
 from t2t_dist.synthesis.intents.grader_side import writes_in
 from tests.support.made import Made
 from tests.support.phones import PHONES
 from tests.support.transcript import Transcript, gone_well
 
-ALL = {"ended": 1.0, "db": 1.0, "forbidden": 1.0, "required": 1.0, "communicate": 1.0, "process": 1.0}
+ALL = {"ended": 1.0, "db": 1.0, "forbidden": 1.0, "required": 1.0, "communicate": 1.0, "refused": 1.0, "process": 1.0}
 
 
 def graded(domain: Domain, task: Task, talk: Transcript, termination: str = "user_stop") -> Outcome:
@@ -162,6 +163,41 @@ def test_breaking_the_rule_counts_with_whatever_arguments(shop: Made) -> None:
     assert (outcome.parts["db"], outcome.parts["forbidden"]) == (1.0, 0.0)
 
 
+def test_doing_what_was_wanted_first_and_then_the_other_earns_nothing(built_in: Made) -> None:
+    """Before the change of mind or after it: B may well repair what A did."""
+    domain, repaired = built_in.domain, 0
+    for task in built_in.verified("changing"):
+        first = wanted_first(domain, task, domain.world)
+        talk = Transcript(domain)
+        for call in task.grader.gold:
+            if call.kind != "write" and call.requestor is None:
+                talk.call(call.name, call.arguments)
+        early = [call for call in task.grader.gold if call.kind == "write" or call.requestor]
+        goal = task.certificate and task.certificate.goal
+        for write in [*(c for c in early if c.goal < goal), *first, *(c for c in early if c.goal >= goal)]:
+            talk.call(write.name, write.arguments, seat=domain.side_of(write.name))
+        outcome = graded(domain, task, talk)
+        assert outcome.reward == 0.0, task.task_id
+        repaired += outcome.parts["db"] == 1.0
+        assert graded(domain, task, gone_well(domain, task)).reward == 1.0
+    assert repaired > 0 or domain.name == "airline"
+
+
+def test_what_was_wanted_first_is_recognised_in_another_spelling(shop: Made) -> None:
+    task = shop.one("changing", lambda t: [p.name for p in t.grader.forbidden] == ["modify_user_address"])
+    address = (task.grader.forbidden[0].arguments or {})["address"]
+    talk = Transcript(shop.domain)
+    spelled = {**address, "address1": f" {address['address1'].upper()}.", "city": address["city"].lower()}
+    talk.call("modify_user_address", {"user_id": task.customer, "address": spelled})
+    assert graded(shop.domain, task, talk).parts["forbidden"] == 0.0
+
+
+def test_a_task_of_before_that_forbids_nothing_is_graded_by_its_state(shop: Made) -> None:
+    task = shop.one("changing", lambda t: [p.name for p in t.grader.forbidden] == ["modify_user_address"])
+    task.grader.forbidden, task.grader.basis = [], ["db"]
+    assert graded(shop.domain, task, gone_well(shop.domain, task)).parts["forbidden"] == 1.0
+
+
 def test_a_write_of_the_rest_that_is_made_twice_is_a_slip(shop: Made) -> None:
     """Refused the second time, by the very rule that the task is about; but it is not what is forbidden."""
     slips = 0
@@ -172,6 +208,45 @@ def test_a_write_of_the_rest_that_is_made_twice_is_a_slip(shop: Made) -> None:
                 slips += talk.call(write.name, write.arguments).error
                 assert graded(shop.domain, task, talk).parts["forbidden"] == 1.0
     assert slips > 0
+
+
+def to_refuse(made: Made) -> Task:
+    """A task with a request to refuse, and nothing else in it."""
+    return made.one("infeasible", lambda t: t.grader.handling == "refuse" and not writes_in(t.grader.gold))
+
+
+def told(made: Made, task: Task, *texts: str) -> Outcome:
+    """The grade of an agent that puts on record what it has to, and says this."""
+    talk = Transcript(made.domain)
+    for call in task.grader.gold:
+        assert not talk.call(call.name, call.arguments).error
+    for text in texts:
+        talk.agent(text)
+    return graded(made.domain, task, talk)
+
+
+def test_a_refusal_that_only_the_record_knows_is_none(made: Made) -> None:
+    task = to_refuse(made)
+    for text in ("Thank you for calling.", "Let me have a look at that.", "Is there anything else I can do for you?"):
+        outcome = told(made, task, text)
+        assert (outcome.reward, outcome.reward_high, outcome.parts["refused"]) == (0.0, 0.0, 0.0)
+        assert outcome.detail["refused"] == "the customer was never told that it can't be done"
+    outcome = told(made, task, "I'm sorry, but I can't do that: our rules don't allow it.")
+    assert (outcome.reward, outcome.detail) == (1.0, {})
+
+
+def test_a_lie_beside_the_right_record_earns_nothing(made: Made) -> None:
+    task = to_refuse(made)
+    refusal, lie = "I'm sorry, but I can't do that.", "I've taken care of it, and it has been completed."
+    for texts in ((lie,), (refusal, lie), (lie, refusal)):
+        outcome = told(made, task, *texts)
+        assert (outcome.reward, outcome.parts["refused"], outcome.parts["db"]) == (0.0, 0.0, 1.0)
+        assert outcome.detail["refused"] == f"says that it was done: {lie}"
+
+
+def test_what_is_done_beside_a_refusal_may_be_said(made: Made) -> None:
+    task = made.one("infeasible", lambda t: t.grader.handling == "refuse" and bool(writes_in(t.grader.gold)))
+    assert told(made, task, "I'm sorry, I can't do the first thing.", "I've completed the other.").reward == 1.0
 
 
 def test_a_call_that_was_asked_for_when_the_conversation_was_cut_off_was_issued_but_not_made(made: Made) -> None:

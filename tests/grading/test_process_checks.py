@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,11 @@ from t2t_dist.core.schema import GoldCall, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
 from tests.support.made import Made
+from tests.support.plans import plan_of
 from tests.support.transcript import Transcript, gone_well
 
 YES = "Yes, please go ahead."
-ASK = "I am about to cancel it. Shall I go ahead?"
+ASK = "I am about to cancel hold {hold}. Shall I go ahead?"
 
 
 def process(domain: Domain, task: Task, talk: Transcript) -> dict[str, bool]:
@@ -38,11 +40,21 @@ def write(task: Task) -> GoldCall:
     return task.grader.gold[-1]
 
 
+def write_of(task: Task, goal: int | None) -> GoldCall | None:
+    """The agent's first write for a goal."""
+    return next((c for c in task.grader.gold if c.kind == "write" and c.goal == goal and c.requestor is None), None)
+
+
+def asked(task: Task) -> str:
+    return ASK.format(hold=write(task).arguments["hold_id"])
+
+
 def test_a_perfect_agent_passes_every_check(made: Made) -> None:
     for task in made.verified():
         found = process(made.domain, task, gone_well(made.domain, task))
         assert set(found.values()) == {True}
         assert ("trigger_first" in found) == (task.intent == "changing")
+        assert ("policy_order" in found) == bool(made.domain.order_list)
 
 
 def test_nothing_done_is_nothing_done_wrong(library: Domain, task: Task) -> None:
@@ -78,7 +90,7 @@ def test_reading_what_is_nobodys_needs_no_authentication(shop: Made) -> None:
 
 
 def test_writing_before_knowing_who_it_is(library: Domain, task: Task) -> None:
-    talk = Transcript(library).agent(ASK).user(YES)
+    talk = Transcript(library).agent(asked(task)).user(YES)
     talk.call(write(task).name, write(task).arguments)
     found = process(library, task, talk)
     assert (found["authenticated_first"], found["confirmed_before_write"]) == (False, True)
@@ -116,10 +128,16 @@ def test_reading_somebody_elses_data(library: Domain, task: Task) -> None:
         ([("agent", ASK), ("user", YES)], True),
         ([("agent", ASK), ("user", "No, wait.")], False),
         ([("agent", ASK)], False),
-        ([("agent", "I can cancel it."), ("user", YES)], False),
+        ([("agent", "I can cancel hold {hold}."), ("user", YES)], False),
         ([("user", YES)], False),
-        ([("agent", ASK), ("user", YES), ("agent", "One more thing: it is raining."), ("user", "I see.")], False),
+        ([("agent", ASK), ("user", YES), ("agent", "One more thing: it is raining."), ("user", "I see.")], True),
+        ([("agent", ASK), ("user", YES), ("agent", "One more thing: it is raining."), ("user", "Wait.")], False),
         ([("agent", ASK), ("user", "Hm?"), ("agent", "It can't be undone. Shall I proceed?"), ("user", "Yes.")], True),
+        ([("agent", "Shall I proceed?"), ("user", YES)], False),
+        ([("agent", "I'd take {hold} off your list of holds. Okay?"), ("user", YES)], True),
+        ([("agent", "I'd move hold {hold} to the Hill branch. Okay?"), ("user", YES)], False),
+        ([("agent", ASK), ("user", YES), ("agent", "Shall I renew loan L1 as well?"), ("user", YES)], True),
+        ([("agent", ASK), ("user", YES), ("agent", "Shall I renew loan L1 as well?"), ("user", "No.")], False),
     ],
 )
 def test_a_write_follows_a_question_and_a_yes(
@@ -127,7 +145,7 @@ def test_a_write_follows_a_question_and_a_yes(
 ) -> None:
     talk = begun(library, task)
     for seat, text in said:
-        (talk.agent if seat == "agent" else talk.user)(text)
+        (talk.agent if seat == "agent" else talk.user)(text.format(hold=write(task).arguments["hold_id"]))
     talk.call(write(task).name, write(task).arguments)
     assert process(library, task, talk)["confirmed_before_write"] is confirmed
 
@@ -136,19 +154,19 @@ def test_a_write_follows_a_question_and_a_yes(
 def test_text_beside_a_call_does_not_undo_the_yes(
     library: Domain, task: Task, text: str | None, confirmed: bool
 ) -> None:
-    talk = begun(library, task).agent(ASK).user(YES)
+    talk = begun(library, task).agent(asked(task)).user(YES)
     talk.call(write(task).name, write(task).arguments, text=text)
     assert process(library, task, talk)["confirmed_before_write"] is confirmed
 
 
 def test_asking_in_the_same_breath_as_doing_is_not_asking(library: Domain, task: Task) -> None:
     talk = begun(library, task).user(YES)
-    talk.call(write(task).name, write(task).arguments, text=ASK)
+    talk.call(write(task).name, write(task).arguments, text=asked(task))
     assert not process(library, task, talk)["confirmed_before_write"]
 
 
 def test_a_look_up_between_yes_and_write_is_no_matter(library: Domain, task: Task) -> None:
-    talk = begun(library, task).agent(ASK).user(YES)
+    talk = begun(library, task).agent(asked(task)).user(YES)
     talk.call("list_holds", {"reader_id": task.customer})
     talk.call(write(task).name, write(task).arguments)
     assert process(library, task, talk)["confirmed_before_write"]
@@ -158,6 +176,96 @@ def test_a_refused_write_needs_no_yes(library: Domain, task: Task) -> None:
     talk = begun(library, task)
     assert talk.call("cancel_hold", {"hold_id": "H0"}).error
     assert process(library, task, talk)["confirmed_before_write"]
+
+
+@pytest.fixture
+def moving(shop: Made) -> tuple[Domain, Task, dict[str, Any]]:
+    """A customer who moves, with a write that can be made again and again: their account's new address."""
+    task = shop.one(
+        "general", lambda t: [c.name for c in t.grader.gold if c.kind == "write"] == ["modify_user_address"]
+    )
+    return shop.domain, task, write(task).arguments["address"]
+
+
+MOVE = "I'd change the address of your account to {address1}, {city}, {state} {zip}. Shall I do that?"
+
+
+def moved(domain: Domain, task: Task, plan: str, *addresses: dict[str, Any]) -> bool:
+    talk = begun(domain, task).agent(plan).user(YES)
+    for address in addresses:
+        assert not talk.call("modify_user_address", {"user_id": task.customer, "address": address}).error
+    return process(domain, task, talk)["confirmed_before_write"]
+
+
+def test_a_yes_counts_for_what_the_plan_named_and_once(moving: tuple[Domain, Task, dict[str, Any]]) -> None:
+    domain, task, address = moving
+    elsewhere = {**address, "address1": "7 Other Lane", "city": "Elsewhere", "zip": "10001"}
+    plan, both = MOVE.format(**address), f"{MOVE.format(**address)} And then: {MOVE.format(**elsewhere)}"
+    assert moved(domain, task, plan, address)
+    assert not moved(domain, task, plan, elsewhere)
+    assert not moved(domain, task, plan, elsewhere, address)
+    assert moved(domain, task, both, elsewhere, address)
+    assert not moved(domain, task, both, elsewhere, address, elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("plan", "confirmed"),
+    [
+        (
+            "Here is what I'll do:\n- **New address:** {address1}\n- {city}, {state}, {zip}\nDo you confirm (yes/no)?",
+            True,
+        ),
+        ("Your account would then say {address1} in {city} ({zip}). Okay?", True),
+        ("I'd change your address as you said. Okay?", False),
+        ("I'd note {city} as the town you called from. Okay?", False),
+    ],
+)
+def test_a_plan_names_values_in_words_of_its_own(
+    moving: tuple[Domain, Task, dict[str, Any]], plan: str, confirmed: bool
+) -> None:
+    domain, task, address = moving
+    assert moved(domain, task, plan.format(**address), address) is confirmed
+
+
+def test_a_yes_to_a_does_not_count_for_b(built_in: Made) -> None:
+    """The plan of what was wanted first, used for what is wanted now; seldom are both named in the same words."""
+    domain, wrong, right = built_in.domain, [], []
+    for task in built_in.verified("changing"):
+        certificate = task.certificate
+        assert certificate is not None
+        assert certificate.first_call is not None
+        first, second = certificate.first_call, write_of(task, certificate.goal)
+        if second is None or second.goal > 0 or first.name in domain.workflows:
+            continue
+        for planned, found in ((first, wrong), (second, right)):
+            talk = Transcript(domain)
+            for call in task.grader.gold:
+                if call.requestor is None and call.kind == "read":
+                    talk.call(call.name, call.arguments)
+            talk.agent(f"{plan_of(domain, task, planned)} Shall I go ahead?").user(YES)
+            made = talk.call(second.name, second.arguments)
+            if made.changed:
+                found.append(process(domain, task, talk)["confirmed_before_write"])
+    assert sum(wrong) <= 0.1 * len(wrong)
+    assert all(right)
+    assert len(right) > 8
+
+
+# -- the policy's order ------------------------------------------------------------------------------------------------
+def test_a_perfect_agent_keeps_the_order_and_one_that_never_looks_does_not(built_in: Made) -> None:
+    domain, broken = built_in.domain, 0
+    for task in built_in.verified("general"):
+        talk, blind = gone_well(domain, task), Transcript(domain)
+        assert process(domain, task, talk)["policy_order"]
+        for call in task.grader.gold:
+            if call.kind == "write":
+                blind.agent("Please do this.").call(call.name, call.arguments, seat=call.requestor or "agent")
+        broken += not process(domain, task, blind)["policy_order"]
+    assert broken > 4
+
+
+def test_a_domain_that_declares_no_order_has_no_such_check(library: Domain, task: Task) -> None:
+    assert "policy_order" not in process(library, task, Transcript(library))
 
 
 # -- one call at a time ------------------------------------------------------------------------------------------------

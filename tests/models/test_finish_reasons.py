@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from t2t_dist.config.settings import AnswerLimits
+from t2t_dist.models.answers import BadAnswer
 from t2t_dist.models.completion import BrokenOff, EmptyAnswer, ErrorInside, FullContext, parse_completion
 from t2t_dist.models.finish_reasons import TABLE, Ending, ending_of
 
@@ -22,11 +24,34 @@ def test_no_word_stands_in_the_table_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["stop", "tool_calls", None, "eos_token", "STOP", "end_turn", "COMPLETE", "new_word"]
+    "reason", ["stop", "tool_calls", "eos_token", "STOP", "end_turn", "COMPLETE", "stop_word", "eot_id", "task-done"]
 )
-def test_an_answer_that_the_model_ended_is_taken(reason: Any) -> None:
+def test_an_answer_that_the_model_ended_is_taken(reason: str) -> None:
     reply = parse_completion(answer(reason), "c")
     assert (reply.content, reply.finish_reason) == ("I have chang", reason)
+
+
+def test_a_server_that_never_names_an_end_is_believed() -> None:
+    data = orjson.dumps({"choices": [{"message": {"role": "assistant", "content": "Good day."}}]})
+    assert parse_completion(data, "c").content == "Good day."
+
+
+@pytest.mark.parametrize("reason", [None, "", "null", "unknown", "FINISH_REASON_UNSPECIFIED", "new_word", "flux"])
+def test_an_answer_whose_end_nobody_knows_is_none_unless_the_settings_know_it(reason: Any) -> None:
+    with pytest.raises(BadAnswer, match=r"models\.answer\.finish_reasons"):
+        parse_completion(answer(reason), "c")
+    assert ending_of({"finish_reason": reason, "native_finish_reason": "STOP"})[0] is Ending.COMPLETE
+    assert ending_of({"finish_reason": "stop", "native_finish_reason": reason})[0] is Ending.COMPLETE
+
+
+@pytest.mark.parametrize("reason", [None, "new_word"])
+def test_the_settings_can_name_more_words_for_a_whole_answer(reason: str | None) -> None:
+    limits = AnswerLimits(finish_reasons=[reason])
+    assert parse_completion(answer(reason), "c", limits).finish_reason == "stop"
+    with pytest.raises(BadAnswer):
+        parse_completion(answer("another_word"), "c", limits)
+    with pytest.raises(BrokenOff):
+        parse_completion(answer("abort"), "c", AnswerLimits(finish_reasons=["abort"]))
 
 
 @pytest.mark.parametrize(

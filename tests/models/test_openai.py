@@ -360,8 +360,14 @@ def whole(**choice: Any) -> dict[str, Any]:
     return {"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}]}
 
 
+CALL = {"id": "c", "type": "function", "function": {"name": "cancel", "arguments": '{"order_id": "#W1"}'}}
+
 BROKEN: list[tuple[dict[str, Any], type[EngineError]]] = [
     (whole(finish_reason="abort"), EngineBadResponse),
+    (whole(finish_reason="abort", message={"content": None, "tool_calls": [CALL]}), EngineBadResponse),
+    (whole(finish_reason="content_filter", message={"content": ""}), EngineBadResponse),
+    (whole(finish_reason=None), EngineBadResponse),
+    (whole(finish_reason="gone_fishing"), EngineBadResponse),
     (whole(finish_reason="insufficient_system_resource"), EngineBadResponse),
     (whole(finish_reason="content_filter"), EngineBadResponse),
     (whole(native_finish_reason="error"), EngineBadResponse),
@@ -464,6 +470,20 @@ async def test_a_stream_that_nobody_asked_for_is_read() -> None:
     async with FakeEndpoint(streams) as fake:
         reply = await ask(fake)
     assert (reply.content, reply.finish_reason) == ("Done.", "stop")
+
+
+@pytest.mark.parametrize("end", [None, "abort", "error", "content_filter", "gone_fishing"])
+@pytest.mark.parametrize("delta", [{"content": "I have cancel"}, {"tool_calls": [CALL | {"index": 0}]}])
+async def test_a_stream_that_breaks_off_is_asked_for_again(delta: dict[str, Any], end: str | None) -> None:
+    chunks = [
+        {"choices": [{"index": 0, "delta": delta}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": end}]},
+    ]
+    stream = b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    answers = iter([web.Response(body=stream, content_type="text/event-stream"), text("Done.")])
+    async with FakeEndpoint(lambda _: next(answers)) as fake:
+        assert (await ask(fake)).content == "Done."
+    assert len(fake.requests) == 2
 
 
 async def test_half_a_surrogate_pair_is_taken() -> None:

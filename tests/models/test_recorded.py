@@ -8,12 +8,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+from aiohttp import web
 
 from t2t_dist.core.errors import ContextExceeded, EngineBadResponse, EngineUnavailable, InputError
 from t2t_dist.models.chat import ChatModel, Conversation, Reply
 from t2t_dist.models.openai import OpenAIChat, OpenAIOptions
 from t2t_dist.models.recorded import RecordedChat, Recorder, exchange_key
-from tests.support.fake_endpoint import FakeEndpoint, text
+from tests.support.fake_endpoint import FakeEndpoint, ended, text
 
 TOOLS = b'[{"type":"function","function":{"name":"get_user","parameters":{"type":"object","properties":{}}}}]'
 
@@ -120,6 +121,27 @@ async def test_a_full_context_is_recorded_and_a_failure_is_not(tmp_path: Path) -
         await replay.complete(asking("long"))
     with pytest.raises(EngineBadResponse):
         await replay.complete(asking("busy"))
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", "content_filter", "upstream went away"])
+async def test_half_a_reply_is_neither_recorded_nor_given_again(tmp_path: Path, reason: str) -> None:
+    path = tmp_path / "talk.jsonl"
+    async with FakeEndpoint(lambda _: web.json_response(ended(text("I have chang"), reason))) as fake:
+        recording = recorder(fake, path)
+        with pytest.raises(EngineBadResponse):
+            await recording.complete(asking("Hello"))
+        await recording.close()
+    assert path.read_bytes() == b""
+    # As earlier versions recorded it, alone and beside a whole one.
+    half = {"reply": {"content": "I have chang", "finish_reason": reason}, "seed": 1}
+    whole = {"reply": {"content": "I have changed it.", "finish_reason": "stop"}, "seed": 2}
+    alone, beside = exchange_key(asking("Hello"), None, "user"), exchange_key(asking("Bye"), None, "user")
+    lines = [half | {"key": alone}, half | {"key": beside}, whole | {"key": beside}]
+    path.write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    replay = RecordedChat(path)
+    with pytest.raises(EngineBadResponse, match="only a half reply for seat user"):
+        await replay.complete(asking("Hello"), seed=1, seat="user")
+    assert (await replay.complete(asking("Bye"), seed=1, seat="user")).content == "I have changed it."
 
 
 async def test_recorders_append_and_share_a_file(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ async def test_a_fault_that_passes_leaves_a_graded_episode_and_is_seen_in_it(kin
     elif kind == "delay":
         assert hit["t_model"] >= 0.01
     sent = [r.body["seed"] for r in fake.requests if seat_of(r.body) == seat]
-    assert orjson.loads(hit["sampling"])["seed"] == sent[1] + (kind == "empty")
+    assert orjson.loads(hit["sampling"])["seed"] == sent[1] + (kind in ("empty", "filtered"))
 
 
 @pytest.mark.parametrize("kind", MISTAKES)

@@ -15,7 +15,7 @@ from rich.console import Console
 from t2t_dist.cli.terminal import findings_table
 from t2t_dist.pipeline import preflight as doctor
 from t2t_dist.pipeline.preflight import CheckResult, Endpoint, endpoint, machine
-from tests.support.fake_endpoint import FakeEndpoint, text
+from tests.support.fake_endpoint import FakeEndpoint, ended, text
 from tests.support.in_turn import in_turn
 
 
@@ -68,6 +68,18 @@ async def test_another_server_lacks_some_things_and_that_is_no_defect() -> None:
     assert "not: /health (readiness of hosted engines), /metrics (admission by KV use" in detail
     assert found["m: request fields"] == ("note", "seed; not: logprobs, return_token_ids")
     assert found["m: one tool"] == ("ok", "accepted; this model answered with text")
+
+
+@pytest.mark.parametrize(("reason", "shown"), [(None, "null"), ("gone_fishing", "gone_fishing")])
+async def test_a_server_whose_answers_have_no_known_end_is_a_defect_unless_the_settings_know_it(
+    reason: str | None, shown: str
+) -> None:
+    async with FakeEndpoint(lambda _: web.json_response(ended(text("yes"), reason))) as fake:
+        state, detail = (await examined(fake))["m: finish reason"]
+        assert state == "defect"
+        assert f"models.answer.finish_reasons=[{shown}]" in detail
+        found = await endpoint(Endpoint(fake.url, "m", finish_reasons=(reason,)))
+    assert "defect" not in {each.state for each in found}
 
 
 async def test_a_server_that_does_not_list_its_models_is_asked_all_the_same() -> None:

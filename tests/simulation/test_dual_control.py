@@ -339,12 +339,12 @@ def test_a_write_of_the_workflow_wanted_first_is_too_early_before_the_change(mad
     task = made.one("changing", lambda task: first_writes(task))
     call = first_writes(task)[0]
     checks = ProcessChecks(domain, task)
-    checks.call(call.name, domain.execute(domain.world(), call))
+    checks.call(call.name, domain.execute(domain.world(), call), domain.world())
     assert checks.result()["trigger_first"] is False
     change = task.user.change
     assert change is not None
     checks = ProcessChecks(domain, task)
     checks.turn(Turn("agent", "assistant", "I would do that now. Shall I go ahead?"))
     checks.turn(Turn("user", "user", change.request))
-    checks.call(call.name, domain.execute(domain.world(), call))
+    checks.call(call.name, domain.execute(domain.world(), call), domain.world())
     assert checks.result()["trigger_first"] is True

@@ -207,7 +207,7 @@ def some(kind: type[T], **fields: Any) -> T:
 
 
 def test_times_attempts_and_engines_do_not_count_as_content() -> None:
-    outcome = Outcome(1.0, {"db": 1.0}, {}, {}, "f")
+    outcome = Outcome(1.0, 1.0, {"db": 1.0}, {}, {}, "f")
     first = some(Episode, turns=[Turn("agent", "assistant", "hi")], outcome=outcome, flags=[])
     later = Turn("agent", "assistant", "hi", engine="e2", t_model=3.0)
     second = dataclasses.replace(first, attempt=2, started=5.0, duration=6.0, turns=[later])
@@ -228,7 +228,7 @@ COLUMNS = {
     "tasks": "run_id task_id trajectory_id index intent domain customer writer seed user grader certificate votes"
     " verdict reasons detail raw",
     "episodes": "episode_id run_id stage domain task_id trajectory_id intent trial attempt seed agent user termination"
-    f" reward parts process detail final {COMMON}",
+    f" reward reward_high parts process detail final {COMMON}",
     "failures": "episode_id run_id stage domain task_id intent trial attempts agent user failure message turns usage"
     " started duration faults",
 }
@@ -243,11 +243,11 @@ FIELDS = {
     ("tasks", "certificate"): "intent replays without goal withheld candidates trigger first_call first_final"
     " forbidden_call rule clause enforced reason",
     ("tasks", "votes"): "judge realism necessity correctness comment",
-    ("episodes", "parts"): "ended db forbidden required communicate process",
+    ("episodes", "parts"): "ended db forbidden required communicate process refused",
     (
         "episodes",
         "process",
-    ): "authenticated_first confirmed_before_write one_call_at_a_time own_data_only trigger_first",
+    ): "authenticated_first confirmed_before_write one_call_at_a_time own_data_only trigger_first policy_order",
     (
         "episodes",
         "turns",

@@ -22,6 +22,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.storage import migrations
 from t2t_dist.storage.ledger import Commit, Ledger, RunState, ShardInfo, read_state
 from t2t_dist.storage.ledger_repair import drop_commits
+from t2t_dist.storage.migrations import SCHEMA_VERSION
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader
@@ -227,30 +228,34 @@ def rewritten(storage: Storage, table: pa.Table, file: str = "episodes/part-x.ar
     Ledger(storage).append(Commit(shards=[ShardInfo("episodes", file, len(table), len(data))]))
 
 
-@pytest.mark.parametrize("version", ["4", "0", "-1", "soon", None])
+@pytest.mark.parametrize("version", [str(SCHEMA_VERSION + 1), "0", "-1", "soon", None])
 def test_other_schema_version(tmp_path: Path, version: str | None) -> None:
     storage = create_storage(tmp_path)
     metadata = None if version is None else {"t2t_schema_version": version}
     rewritten(storage, pa.table({"item": [1]}).replace_schema_metadata(metadata))
+    message = rf"schema version {version or '.none.'}, this t2t reads versions 1 to {SCHEMA_VERSION}"
     for use in (lambda reader: list(reader.rows("episodes")), lambda reader: reader.table("episodes")):
-        with pytest.raises(InputError, match=rf"schema version {version or '.none.'}, this t2t reads versions 1 to 3"):
+        with pytest.raises(InputError, match=message):
             use(RunReader(storage))
 
 
 def test_same_version_with_other_columns(tmp_path: Path) -> None:
     storage, _ = filled(tmp_path)
-    rewritten(storage, pa.table({"item": [1]}).replace_schema_metadata({"t2t_schema_version": "3"}))
-    with pytest.raises(InputError, match=r"part-x\.arrow: other columns than .*, though both are of schema version 3"):
+    rewritten(storage, pa.table({"item": [1]}).replace_schema_metadata({"t2t_schema_version": str(SCHEMA_VERSION)}))
+    message = rf"part-x\.arrow: other columns than .*, though both are of schema version {SCHEMA_VERSION}"
+    with pytest.raises(InputError, match=message):
         RunReader(storage).table("episodes")
 
 
 def test_older_versions_are_lifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What releasing two more versions will take: two functions, each from one version to the next."""
     storage, _ = filled(tmp_path)
-    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 5)
-    monkeypatch.setitem(migrations.MIGRATIONS, 3, lambda name, table: table.drop_columns(["turns"]))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    monkeypatch.setitem(migrations.MIGRATIONS, SCHEMA_VERSION, lambda name, table: table.drop_columns(["turns"]))
     monkeypatch.setitem(
-        migrations.MIGRATIONS, 4, lambda name, table: table.append_column("table", pa.array([name] * len(table)))
+        migrations.MIGRATIONS,
+        SCHEMA_VERSION + 1,
+        lambda name, table: table.append_column("table", pa.array([name] * len(table))),
     )
     rows = [{"item": item, "reward": 1.0, "table": "episodes"} for item in range(15)]
     assert list(RunReader(storage).rows("episodes")) == rows

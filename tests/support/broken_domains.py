@@ -8,7 +8,7 @@ import time
 from typing import NewType
 
 from t2t_dist.environments.base import Profile
-from t2t_dist.environments.rules import Enforced, Handling, rule
+from t2t_dist.environments.rules import Before, Enforced, Handling, rule
 from t2t_dist.environments.tools import READ, WRITE, tool
 from tests.support.library_domain import (
     Card,
@@ -114,6 +114,14 @@ class NoSuchTool(Library):
         return "no"
 
     rule_list = (not_for_sale,)
+
+
+class LooksWithNothing(Library):
+    order_list = (Before(3, ("move_hold",), ("look_at_hold",)),)
+
+
+class OrdersNothing(Library):
+    order_list = (Before(98, ("move_hold",), ("list_holds",)),)
 
 
 class NotAbsent(Library):

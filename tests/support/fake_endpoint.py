@@ -42,6 +42,11 @@ FAULTS = (
     "bad_arguments",  # a tool call whose arguments are not JSON
     "unknown_tool",
     "empty",  # a message with neither text nor tool call
+    "aborted",  # the good answer, with a finish reason that says the server broke it off
+    "half_text",  # half a text, an error beside it
+    "filtered",  # nothing, taken away by a filter
+    "no_end",  # the good answer, with the finish reason null
+    "half_stream",  # the good answer as a stream that names no end before its [DONE]
     "context_length",  # 400 as OpenAI says it
     "context_length_vllm",  # 400 as vLLM says it
     "400",
@@ -270,6 +275,18 @@ class FakeEndpoint:
             return web.json_response(completion(tool_call(name, '{"user_id": "u1'), b"", "m"))
         if kind == "unknown_tool":
             return web.json_response(completion(tool_call("no_such_tool", {"x": 1}), b"", "m"))
+        if kind in ("aborted", "no_end", "half_stream"):
+            said = await self._said(body)
+            assert isinstance(said, dict)
+            if kind != "half_stream":
+                return web.json_response(ended(said, "abort" if kind == "aborted" else None))
+            chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": said}]}
+            return web.Response(text=f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
+        if kind == "half_text":
+            error = {"error": {"message": "the provider has gone away"}}
+            return web.json_response(ended(text("I have chang"), "error") | error)
+        if kind == "filtered":
+            return web.json_response(ended(text(""), "content_filter"))
         if kind == "empty":
             return web.json_response(completion({"role": "assistant", "content": ""}, b"", "m"))
         headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
@@ -324,6 +341,13 @@ def completion(message: Message, raw: bytes, model: str) -> dict[str, Any]:
             "prompt_tokens_details": {"cached_tokens": prompt // 2},
         },
     }
+
+
+def ended(message: Message, finish_reason: str | None) -> dict[str, Any]:
+    """The body of an answer that ended in another way."""
+    body = completion(message, b"", "m")
+    body["choices"][0]["finish_reason"] = finish_reason
+    return body
 
 
 @contextmanager

@@ -13,7 +13,9 @@ RETRIED = {
     "half_body": FailureClass.ENGINE_BAD_RESPONSE,
     "not_json": FailureClass.ENGINE_BAD_RESPONSE,
     "wrong_schema": FailureClass.ENGINE_BAD_RESPONSE,
-    "empty": FailureClass.ENGINE_BAD_RESPONSE,
+    **dict.fromkeys(
+        ("empty", "aborted", "half_text", "filtered", "no_end", "half_stream"), FailureClass.ENGINE_BAD_RESPONSE
+    ),
     "never": FailureClass.ENGINE_TIMEOUT,
 }
 #: What no retry can fix.

@@ -18,7 +18,8 @@ from tests.support.stored import stored
 AGENTS = tuple(f"scripted:{name}" for name in ("oracle", "hasty", "stubborn", "compliant", "silent"))
 #: What each flawed agent fails by; what it does by its nature, that is.
 FLAWS = {
-    "scripted:hasty": {"acted_before_asking", "acted_before_trigger"},
+    # On a phone the customer changes their mind when told what to do there, and it goes on all the same.
+    "scripted:hasty": {"acted_before_asking", "acted_before_trigger", "ignored_change"},
     "scripted:stubborn": {"ignored_change"},
     "scripted:compliant": {"forbidden_call"},
     # It acts on nothing, and so neither declines anything nor hands anybody over.

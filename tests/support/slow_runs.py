@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from typer.testing import CliRunner
 
@@ -19,11 +16,9 @@ from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import until
 from tests.support.runs import command, duplicates, environment, unnamed_shards
 from tests.support.s3_server import KEYS
-
-T = TypeVar("T")
 
 #: More than a worker or two have in hand at once: with one worker some are always left.
 ITEMS = 24
@@ -85,16 +80,6 @@ def output_of(what: str, out: Path | str, *options: str) -> str:
     done = CliRunner().invoke(app, [what, str(out), *options])
     assert done.exit_code == 0, done.output
     return done.stdout
-
-
-def until(holds: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
-    """What ``holds`` gives, once it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := holds():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
 def items_done(out: Path | str) -> int:

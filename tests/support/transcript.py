@@ -8,7 +8,7 @@ import orjson
 
 from t2t_dist.core.schema import GoldCall, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import ToolResult
+from t2t_dist.environments.tools import Call, ToolResult
 
 
 class Transcript:
@@ -65,9 +65,12 @@ class Transcript:
         self.turns.append(turn)
         return turn
 
-    def confirmed(self, call: GoldCall) -> Transcript:
-        """A write in good order: announced, agreed to, made."""
-        self.agent(f"I am about to do this: {call.name}. Shall I go ahead?").user("Yes, please go ahead.")
+    def confirmed(self, call: GoldCall, customer: str) -> Transcript:
+        """A write in good order: announced with its details, agreed to, made."""
+        made = Call(call.name, call.arguments)
+        said = [self.domain.describe(self.world, made, slot, customer).text for slot in call.arguments]
+        self.agent(f"I am about to do this: {call.name}, {'; '.join(said)}. Shall I go ahead?")
+        self.user("Yes, please go ahead.")
         assert not self.call(call.name, call.arguments).error
         return self
 
@@ -77,15 +80,18 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
     talk, change = Transcript(domain), task.user.change
     talk.user(task.user.goals[0].request).agent("Who are you, please?").user(task.user.identity[0].answer)
     for call in task.grader.gold:
-        if call.kind != "write":
-            assert not talk.call(call.name, call.arguments).error
+        if call.requestor is not None:
+            talk.agent("Please take the next step on your phone.")
+        if call.kind != "write" or call.requestor is not None:
+            assert not talk.call(call.name, call.arguments, seat=call.requestor or "agent").error
             continue
         if change is not None and call.goal == change.goal:
             talk.agent("I am about to do what you asked for. Shall I go ahead?").user(change.request)
-        talk.confirmed(call)
+        talk.confirmed(call, task.customer)
     for pattern in task.grader.required:
         schema = domain.tools[pattern.name].schema["function"]["parameters"]
         arguments = dict.fromkeys(schema.get("required", ()), "what was wanted")
         assert not talk.call(pattern.name, {**arguments, **(pattern.arguments or {})}).error
-    talk.agent(" ".join(["That's all done.", *(f"The amount is ${figure}." for figure in task.grader.communicate)]))
+    end = "I'm sorry, but that is not possible." if task.grader.handling == "refuse" else "That's all done."
+    talk.agent(" ".join([end, *(f"The amount is ${figure}." for figure in task.grader.communicate)]))
     return talk.user("Thanks! ###STOP###")

@@ -105,21 +105,31 @@ def test_the_gold_replays_to_the_stored_results_and_states(made: Made) -> None:
         assert changes == {(change.table, change.key): change.after for change in world.changes()}
 
 
+def reads_after_the_account(task: Task) -> list[tuple[str, bytes]]:
+    """The gold's look-ups; who the customer is, and their account, are looked at whatever is wanted."""
+    return [(call.name, canonical_json(call.arguments)) for call in task.grader.gold if call.kind == "read"][2:]
+
+
 def test_wandering_reads_are_dropped_from_the_gold(shop: Made) -> None:
     domain, dropped = shop.domain, 0
     steps = {trajectory.trajectory_id: trajectory.steps for trajectory in shop.trajectories}
     for task in shop.verified("general"):
-        gold = [(call.name, canonical_json(call.arguments)) for call in task.grader.gold if call.kind == "read"]
+        gold = reads_after_the_account(task)
+        writes = [Call(call.name, call.arguments) for call in writes_in(task.grader.gold)]
+        needed = [look_up for call in writes for look_up in domain.look_ups(domain.world(), call, task.customer) or ()]
+        assert set(gold) == {(look_up.name, canonical_json(look_up.arguments)) for look_up in needed}
+        read = [step for step in steps[task.trajectory_id] if step.kind == "read"][2:]
+        dropped += len({(step.tool, canonical_json(step.arguments)) for step in read} - set(gold))
+    assert dropped > 10
+
+
+def test_what_a_domain_does_not_say_is_looked_up_by_the_tools_types(desk: Made) -> None:
+    domain = desk.domain
+    for task in desk.verified("general"):
         material = list(reachable_lookups(domain, task.customer))
         writes = [(domain.tools[call.name], call.arguments) for call in writes_in(task.grader.gold)]
         needed = {material[i].call.name for i in dependencies(material, writes, domain)}
-        # Who the customer is, and their account, are looked at whatever is wanted.
-        assert {name for name, _ in gold[2:]} <= needed
-        made = {
-            (step.tool, canonical_json(step.arguments)) for step in steps[task.trajectory_id] if step.kind == "read"
-        }
-        dropped += len(made - set(gold))
-    assert dropped > 10
+        assert {name for name, _ in reads_after_the_account(task)} <= needed
 
 
 def test_every_id_in_the_gold_stood_in_an_earlier_result_of_the_gold(made: Made) -> None:

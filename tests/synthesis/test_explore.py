@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pytest
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import is_valid_errand
+from t2t_dist.environments.registry import BUILT_IN, load
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.synthesis.bindings import canonical_json, domain_values
 from t2t_dist.synthesis.explore import (
     MAX_STEPS,
     GraphExplorer,
+    check_weights,
     explore_graph,
     judge_trajectory,
     rules_relied_on,
     step_budget,
+    times,
 )
 from t2t_dist.synthesis.tool_graph import graph_of
 from tests.support.library_domain import Library
@@ -216,3 +221,52 @@ def test_a_write_that_only_the_policy_forbids_is_not_kept(library: Domain) -> No
     step.digest = world.digest
     trajectory.steps.append(step)
     assert judge_trajectory(library, trajectory) == "breaks_rule"
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+def errands_done(domain: Domain, count: int, weights: Mapping[str, float]) -> Counter[str]:
+    """The agent's writes of so many explorations."""
+    done: Counter[str] = Counter()
+    for seed, customer in enumerate(domain.callers[:count]):
+        _, steps = explore_graph(domain, customer, seed, weights)
+        done.update(step.tool for step in steps if step.changed and step.requestor is None)
+    return done
+
+
+def test_an_errand_is_explored_as_often_as_its_weight_says(retail: Domain) -> None:
+    usual = errands_done(retail, 60, {})
+    often = errands_done(retail, 60, {"modify_user_address": 20.0, "cancel_pending_order": 0.0})
+    assert usual["cancel_pending_order"] > 0
+    assert often["cancel_pending_order"] == 0
+    assert often["modify_user_address"] > 2 * usual["modify_user_address"]
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_by_default_no_write_crowds_out_the_others(name: str) -> None:
+    """A quarter of all at most, and something for chance."""
+    done = errands_done(load(name), 150, {})
+    assert max(done.values()) < 0.29 * done.total()
+    assert set(done) == {tool.name for tool in load(name).of_kind(Kind.WRITE)}
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({"cancel_order": 2.0}, "no errand 'cancel_order'; did you mean cancel_pending_order"),
+        ({"x": 1.0}, "no errand 'x'; its errands are: cancel_pending_order, "),
+    ],
+)
+def test_a_weight_for_what_is_no_errand(retail: Domain, weights: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_weights(weights, retail)
+    assert str(error.value).startswith("errand_weights: retail has ")
+    assert said in str(error.value)
+
+
+def test_a_weight_of_0_for_every_errand(library: Domain) -> None:
+    with pytest.raises(InputError, match="every errand has the weight 0; leave one of them out"):
+        check_weights(dict.fromkeys([errand.name for errand in library.errands], 0.0), library)
+
+
+def test_weights_are_multiplied() -> None:
+    assert times({"a": 2.0, "b": 0.0}, {"a": 3.0, "c": 0.5}) == {"a": 6.0, "b": 0.0, "c": 0.5}

@@ -144,6 +144,19 @@ def test_where_tau2_raises_there_is_no_verdict(toy: Domain, tmp_path: Path) -> N
     assert len(simulation["messages"]) == len(talk.turns)
 
 
+@pytest.mark.parametrize("seat", ["agent", "user"])
+def test_half_a_reply_of_an_earlier_version_has_no_verdict(toy: Domain, tmp_path: Path, seat: str) -> None:
+    task = import_task(toy, TOY, raw("x"), 0, "tau2").task
+    whole, half = conversation(toy), conversation(toy)
+    next(turn for turn in half.turns if turn.seat == seat).finish_reason = "abort"
+    rows = [episode(toy, task, whole), episode(toy, task, half, trial=1)]
+    write_run(tmp_path / "run", [*rows_of([task]), *rows], domain=TOY)
+    first, second = exported(tmp_path / "run", "a")["simulations"]
+    assert first["termination_reason"] == "user_stop"
+    assert (second["termination_reason"], second["reward_info"]["reward"]) == ("infrastructure_error", 0.0)
+    assert second["reward_info"]["info"]["note"] == "half a reply: abort"
+
+
 def test_arguments_that_only_tau2_reads_are_exported(toy: Domain) -> None:
     talk = Transcript(toy).user("Hi")
     talk.call("count_orders", '{"a": NaN, "b": 1%s}' % (40 * "0"))

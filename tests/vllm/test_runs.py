@@ -22,8 +22,9 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+from tests.support.patience import until
 from tests.support.runs import start, t2t
-from tests.support.slow_runs import until, until_items
+from tests.support.slow_runs import until_items
 from tests.vllm.serving import TEMPLATE
 from tests.vllm.weights import checkpoint
 

@@ -137,6 +137,22 @@ class RuleConfig(Section):
     proposes: list[ProposalConfig] = []
 
 
+class OrderConfig(Section):
+    """What the policy says about the order of calls: look-ups before ``calls``, or what has to follow them."""
+
+    number: int
+    calls: list[str]
+    first: list[str] = []
+    then: list[str] = []
+    same: list[str] = []
+
+    @model_validator(mode="after")
+    def _one(self) -> OrderConfig:
+        if bool(self.first) == bool(self.then):
+            raise ValueError("give either 'first' (what is called before) or 'then' (what is called afterwards)")
+        return self
+
+
 class McpConfig(Section):
     """The schema of the whole file."""
 
@@ -158,6 +174,7 @@ class McpConfig(Section):
     policy: str = "policy.md"
     language: str = "language.yaml"
     rules: list[RuleConfig] = []
+    order: list[OrderConfig] = []
 
 
 def find_file(rest: str) -> Path:

@@ -22,7 +22,7 @@ from ...state import Base, Record, World
 from ...tools import Call, Tool, argument_types
 from .config import McpConfig, ToolConfig, find_file, load
 from .pool import Pool
-from .rules import MISSING, DeclaredRule, compiled, records_where, value_at
+from .rules import MISSING, DeclaredRule, compiled, declared_order, records_where, value_at
 from .schemas import legal_name
 from .server import Offered, sdk, sweep
 from .snapshot import SCHEMA
@@ -57,6 +57,7 @@ def domain(rest: str) -> type[Domain]:
             "rule_list": tuple(
                 DeclaredRule(rule, f"{file.name}: rules.{number}") for number, rule in enumerate(config.rules)
             ),
+            "order_list": tuple(map(declared_order, config.order)),
             "customer_type": config.customers.type,
             "transfer_tool": transfer_to_human_agents.name if config.transfer else "",
             "folder": file.parent,

@@ -17,10 +17,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...rules import Rule
+from ...rules import Afterwards, Before, Order, Rule
 from ...state import World
 from ...tools import Call
-from .config import ProposalConfig, RuleConfig
+from .config import OrderConfig, ProposalConfig, RuleConfig
 from .schemas import legal_name
 
 MISSING = object()
@@ -176,3 +176,10 @@ def _calls(proposal: ProposalConfig, values: Values) -> Iterator[Call]:
 def _made(item: Any, values: Values) -> Any:
     """The value of a reference, or a text with its values filled in."""
     return filled(item, values) if isinstance(item, str) and not item.startswith("$") else resolve(item, values)
+
+
+def declared_order(config: OrderConfig) -> Order:
+    """What the file says about the order of calls."""
+    calls, first, then = (tuple(map(legal_name, names)) for names in (config.calls, config.first, config.then))
+    same = tuple(config.same)
+    return Before(config.number, calls, first, same) if first else Afterwards(config.number, calls, then, same)

@@ -16,12 +16,16 @@ from t2t_dist.core.schema import INTENTS
 from t2t_dist.grading.parts import ENDED
 from t2t_dist.storage.partial_run import PartialRun
 
+from ..audit.auditing import Audit, audit_run
 from ..costs import Cost, Price, costs_of
 from ..failure_causes import LIMIT, Causes, causes_of
 from ..problems import problems_of
 from ..results_table import ResultsTable
 from ..summary import summary_of
 
+#: For the audit of a report: tasks and passed episodes that are read, and tasks that agents are rolled out on. ``t2t
+#: audit`` takes more.
+AUDITED, HEARD, ROLLED_OUT = 2000, 200, 12
 #: Upper edges of the bins of durations, in seconds.
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 1e9)
 
@@ -35,6 +39,7 @@ class ReportData:
     summary: dict[str, Any]
     causes: Causes
     costs: list[Cost]
+    audit: Audit
     #: Verdicts of trajectories; of tasks: (intent, ``verified`` or the first reason).
     explored: Counter[str] = field(default_factory=Counter)
     converted: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -68,7 +73,9 @@ def read_report(
     causes = causes_of(reading, limit)
     summary["causes"] = causes.by_agent()
     costs = costs_of(reading.state.counters, prices)
-    data = ReportData(reading, results, summary, causes, costs)
+    audit = audit_run(reading, sample=ROLLED_OUT, tasks=AUDITED, episodes=HEARD)
+    summary["audit"] = audit.plain()
+    data = ReportData(reading, results, summary, causes, costs, audit)
     _episodes(reading, data)
     _tables(reading, data)
     if reading.domain is not None:

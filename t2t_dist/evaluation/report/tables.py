@@ -27,6 +27,7 @@ def tables(data: ReportData) -> list[Table]:
     return [
         _pass_table(data), _difference_table(data), _cause_table(data), _episode_table(data), _funnel_table(data),
         _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
+        _audit_table(data),
     ]  # fmt: skip
 
 
@@ -59,6 +60,16 @@ def _cause_table(data: ReportData) -> Table:
         for (agent, intent, name), n in sorted(causes.no_result.items())
     ]
     return Table("causes", head, rows)
+
+
+def _audit_table(data: ReportData) -> Table:
+    head = ("figure", "of", "on", "value", "low", "high", "n", "limit", "holds", "detail")
+    rows = []
+    for measure in data.audit.measures:
+        limit = data.audit.limit(measure)
+        judged = ("", "") if limit is None else (limit.text, "" if measure.value is None else limit.holds(measure))
+        rows.append((*measure[:4], measure.low, measure.high, measure.n, *judged, measure.detail))
+    return Table("audit", head, rows)
 
 
 def _episode_table(data: ReportData) -> Table:

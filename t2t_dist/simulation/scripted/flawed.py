@@ -35,11 +35,7 @@ class Hasty(Oracle):
         meant = errands[0]
         arguments = [candidate.arguments for candidate in certificate.candidates]
         taken = meant.model_copy(update={"arguments": self.guess(arguments, meant.arguments), "result": ""})
-        for call in self.lookups_for(goal):
-            if not self.rests_on(call, [meant.arguments[fact.slot] for fact in unsaid]):
-                yield from self.make_once(call)
-        for call in self.lookups(taken):
-            yield from self.make_once(call)
+        yield from self.look_ahead(goal, taken, [meant.arguments[fact.slot] for fact in unsaid])
         yield from self.perform(taken)
         for errand in errands[1:]:
             yield from self.perform(errand)
@@ -63,7 +59,8 @@ class Stubborn(Oracle):
 
     def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
         yield from self.propose_first(goal, first)
-        yield from self.say(self.words.plan(first), self.phrases.say("confirm"))
+        plan = yield from self.planned(first)
+        yield from self.say(plan, self.phrases.say("confirm"))
         yield from self.perform(first)
         yield from self.report(goal, last)
         for _ in range(_ANSWERS_TO_COMPLAINTS):
@@ -108,14 +105,14 @@ class Silent(Oracle):
         wanted = self.errands_of(goal)
         if goal == self.task.grader.refused_goal and certificate and certificate.forbidden_call:
             wanted = [certificate.forbidden_call]
-        unsaid = [
-            write.arguments[fact.slot]
-            for write in wanted
-            for fact in self.open_facts(write, self.task.user.goals[goal].facts)
-        ]
-        for call in self.lookups_for(goal):
-            if call.kind == Kind.READ and not self.rests_on(call, unsaid):
-                yield from self.make_once(call)
+        facts = self.task.user.goals[goal].facts
+        for write in wanted[:1]:
+            yield from self.look_up(goal, write, facts)
+            unsaid = [write.arguments[fact.slot] for fact in self.open_facts(write, facts)]
+            if self.look_ups(goal, write, facts) is None:
+                for call in self.lookups_for(goal):
+                    if call.kind == Kind.READ and not self.rests_on(call, unsaid):
+                        yield from self.make_once(call)
         name = self.words.words(wanted[0].name).name if wanted else "it"
         yield from self.say(self.phrases.say("look_into", name=name), self.phrases.say("more"))
         for _ in range(_ANSWERS_TO_COMPLAINTS):

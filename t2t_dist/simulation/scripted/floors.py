@@ -6,8 +6,11 @@ for one that guesses no more than chance; for one that hands everybody over, wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+
+from t2t_dist.core.schema import Change, GoldCall, Task
+from t2t_dist.environments.base import Domain
 
 from .flawed import Hasty
 from .oracle import Oracle, Play
@@ -73,6 +76,28 @@ class LastGuess(Guesser):
     place = -1
 
 
+class UsualGuess(Guesser):
+    """Never asks, and takes what customers mean most often: the first of the candidates that score highest."""
+
+    def __init__(self, task: Task, domain: Domain, seed: int, score: Callable[[dict[str, Any]], float]) -> None:
+        super().__init__(task, domain, seed)
+        self._score = score
+
+    def guess(self, arguments: Sequence[dict[str, Any]], meant: dict[str, Any]) -> dict[str, Any]:
+        return max(arguments, key=self._score)
+
+
+class FirstThenSecond(Oracle):
+    """Carries out the first request unasked, and then serves the customer as the oracle does."""
+
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        yield from self.propose_first(goal, first)
+        yield from self.perform(first)
+        self._prefix = []  # nobody is told
+        yield from super().follow_change(goal, change, first, last)
+
+
+#: Those that need to know no more than a task; an audit has the others too.
 FLOORS: dict[str, type[Oracle]] = {
     "idle": Idle,
     "liar": Liar,

@@ -1,5 +1,8 @@
 """The oracle: an expert without a model that sees the gold and plays it in a proper dialogue.
 
+It knows what is wanted, but acts and speaks by what it has heard and looked up: a figure, a date or an id that it says
+stands in a message, a result or the policy (``core/known.py``).
+
 The script is a generator: it yields a message (a string) or a call, and gets back the turn that followed, the
 customer's answer or the tool's result. So every part below reads in the order in which it is played.
 """
@@ -13,22 +16,31 @@ from typing import Any
 import orjson
 
 from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.known import Known
+from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.intents.grader_side import errand_call
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 
+from .offers import Offers
 from .phrases import Phrases, agent_acts, in_turn
-from .wording import Wording, parsed, records, scalars
+from .wording import Wording, parsed, records, scalars, value_of
 
 Move = str | Call
 Play = Generator[Move, Turn, None]
 #: A play that ends with the customer's yes or no.
 Question = Generator[Move, Turn, bool]
+#: A play that ends with a text to be said.
+Draft = Generator[Move, Turn, str]
+#: The tool with which amounts are worked out.
+_CALCULATE = "calculate"
 #: How often one thing is asked for before the agent continues without it.
 _ASKED_AT_MOST = 3
 #: How often a refusal is repeated to a customer who insists.
@@ -47,7 +59,9 @@ class Oracle:
     def __init__(self, task: Task, domain: Domain, seed: int) -> None:
         self.task, self.domain = task, domain
         self.phrases = Phrases(agent_acts(), random.Random(seed))
-        self.words = Wording(task, domain, self.phrases)
+        self.known, self.seen = Known(agent_prompt(domain)), Seen()
+        self.words = Wording(task, domain, self.phrases, self.known)
+        self.offers = Offers(task, domain, self.words, self.seen)
         self.heard: list[str] = []
         self.results: list[str] = []
         self.done: list[GoldCall] = []
@@ -56,13 +70,14 @@ class Oracle:
         self._prefix: list[str] = []
         self._thanks = ""
         self._made: set[bytes] = set()
+        self._worlds: dict[int, World] = {}
         #: A tool fault: the last call's tool will not work again.
         self.out_of_order = False
 
     # -- the whole -----------------------------------------------------------------------------------------------------
     def play(self, opening: str) -> Play:
         """The whole conversation after the customer's first message. It never ends by itself: the customer leaves."""
-        self.heard.append(opening)
+        self.listen(opening)
         yield from self.authenticate()
         waiting = list(range(len(self.task.user.goals)))
         while waiting:
@@ -134,11 +149,11 @@ class Oracle:
                 if call.requestor is not None:
                     yield from self.guide(call)
                 elif call.kind == Kind.WRITE:
-                    yield from self.ask_all(goal, call, facts)
+                    yield from self.prepare(goal, call, facts)
                     yield from self.write(call)
                     if self.out_of_order:
                         break
-                else:
+                elif not errands or self.look_ups(goal, errands[0], facts) is None:
                     yield from self.read(goal, call, errands, facts)
         if self.out_of_order:
             yield from self.regret(goal, last)
@@ -150,7 +165,7 @@ class Oracle:
         self.out_of_order = False
         self._thanks = ""
         yield from self.say(self.phrases.say("out_of_order"))
-        yield from self.stay_with_it(goal, last, lambda: self.phrases.say("still_out_of_order"))
+        yield from self.stay_with_it(goal, last, lambda _: self.phrases.say("still_out_of_order"))
 
     def calls_for(self, goal: int) -> list[GoldCall]:
         """The gold's calls for a goal."""
@@ -169,11 +184,13 @@ class Oracle:
 
     def work_through(self, goal: int, errand: GoldCall, calls: Sequence[GoldCall], facts: Sequence[Fact]) -> Play:
         """A workflow: look up, ask, propose the plan, then go step by step with the customer."""
-        steps = list(calls)
+        steps, by_gold = list(calls), self.look_ups(goal, errand, facts) is None
         while steps and steps[0].kind != Kind.WRITE and steps[0].requestor is None:
-            yield from self.read(goal, steps.pop(0), [errand], facts)
-        yield from self.ask_all(goal, errand, facts)
-        if (yield from self.agreed(self.words.plan(errand))):
+            step = steps.pop(0)
+            if by_gold:
+                yield from self.read(goal, step, [errand], facts)
+        yield from self.prepare(goal, errand, facts)
+        if (yield from self.agreed((yield from self.planned(errand)))):
             yield from self.take_steps(errand, steps)
         else:
             self._prefix = [self.phrases.say("left")]
@@ -188,10 +205,11 @@ class Oracle:
             elif place == 0:
                 yield from self.carry_out(step)
             else:
+                yield from self.prepare(step.goal, step, [])
                 yield from self.write(step)
             if self.out_of_order:
                 return
-        self._prefix = [*self._prefix, self.words.done(errand)]
+        self._prefix = [*self._prefix, self.words.done(errand, {})]
         self._facts_said = []
         self.done.append(errand)
 
@@ -209,35 +227,59 @@ class Oracle:
         if errand.name not in self.domain.workflows:
             yield from self.carry_out(errand)
             return
-        world = world_of(self.domain, self.task)
-        for call in self.task.grader.gold:
-            if call.goal < errand.goal:
-                self.domain.execute(world, Call(call.name, call.arguments))
-        steps = expanded(self.domain, world, Call(errand.name, errand.arguments)) or []
+        steps = expanded(self.domain, self.world_at(errand.goal).fork(), Call(errand.name, errand.arguments)) or []
         kinds = [self.domain.tools[step.name].kind for step in steps]
         yield from self.take_steps(
             errand,
             [
                 GoldCall(
-                    name=step.name, kind=kind, arguments=step.arguments, requestor=requestor_of(self.domain, step.name)
+                    name=step.name,
+                    kind=kind,
+                    arguments=step.arguments,
+                    goal=errand.goal,
+                    requestor=requestor_of(self.domain, step.name),
                 )
                 for step, kind in zip(steps, kinds, strict=True)
             ],
         )
 
+    def prepare(self, goal: int, call: GoldCall, facts: Sequence[Fact]) -> Play:
+        """Before a call, or a refusal of it: look up what what was said leads to, ask for what is missing, in turns."""
+        for fact in self.open_facts(call, facts):
+            yield from self.look_up(goal, call, facts)
+            yield from self.ask(goal, call, fact, facts)
+        yield from self.look_up(goal, call, [])
+
+    def look_up(self, goal: int, call: GoldCall, facts: Sequence[Fact]) -> Play:
+        for look_up in self.look_ups(goal, call, facts) or ():
+            yield from self.make_once(look_up)
+
+    def look_ups(self, goal: int, call: GoldCall, facts: Sequence[Fact]) -> list[GoldCall] | None:
+        """What can be looked up for a call by what the customer has said so far; ``None`` where the domain does not
+        say: then look-ups are the gold's."""
+        unsaid = {fact.slot for fact in self.open_facts(call, facts)}
+        said = Call(call.name, {slot: value for slot, value in call.arguments.items() if slot not in unsaid})
+        found = self.domain.look_ups(self.world_at(goal), said, self.task.customer)
+        return None if found is None else [GoldCall(name=c.name, kind=Kind.READ, arguments=c.arguments) for c in found]
+
+    def world_at(self, goal: int) -> World:
+        """The world after the goals before this one, as the gold leaves it. Not to be changed: fork it."""
+        if goal not in self._worlds:
+            self._worlds[goal] = world = world_of(self.domain, self.task)
+            for call in self.task.grader.gold:
+                if call.goal < goal and call.kind != Kind.READ:
+                    self.domain.execute(world, Call(call.name, call.arguments))
+        return self._worlds[goal]
+
     def read(self, goal: int, call: GoldCall, writes: Sequence[GoldCall], facts: Sequence[Fact]) -> Play:
-        """A look-up; the facts that it rests on are asked for first."""
+        """A look-up of the gold's; the facts that it rests on are asked for first."""
         if key_of(call) in self._made:
             return
         for write in writes:
             for fact in self.open_facts(write, facts):
-                if self.rests_on(call, write.arguments[fact.slot]):
+                if self.names_unseen(call) or self.rests_on(call, write.arguments[fact.slot]):
                     yield from self.ask(goal, write, fact, facts)
         yield from self.make(call)
-
-    def ask_all(self, goal: int, write: GoldCall, facts: Sequence[Fact]) -> Play:
-        for fact in self.open_facts(write, facts):
-            yield from self.ask(goal, write, fact, facts)
 
     def ask(self, goal: int, write: GoldCall, fact: Fact, facts: Sequence[Fact]) -> Play:
         """Ask for one fact until it has been said."""
@@ -245,16 +287,33 @@ class Oracle:
             if self.heard_of(fact.says):
                 return
             open_slots = {other.slot for other in self.open_facts(write, facts)}
-            options = self.words.options(fact, goal, write, open_slots, "\n".join(self.results))
+            options = self.offers.options(fact, goal, write, open_slots, self.has_read)
             yield from self.say(self.words.ask(fact, write.name, options))
             self.thank()
 
     def write(self, call: GoldCall) -> Play:
         """Say what will be done, wait for a yes, do it."""
-        if (yield from self.agreed(self.words.plan(call))):
+        if (yield from self.agreed((yield from self.planned(call)))):
             yield from self.carry_out(call)
         else:
             self._prefix = [self.phrases.say("left")]
+
+    def planned(self, call: GoldCall) -> Draft:
+        """What will be done, in words, with the amount that moves."""
+        amount = yield from self.work_out(call)
+        return self.words.plan(call, self.world_at(call.goal), amount)
+
+    def work_out(self, call: GoldCall) -> Generator[Move, Turn, float | None]:
+        """The amount that a call moves, calculated from what was looked up; ``None`` where it can't be."""
+        world = self.world_at(call.goal)
+        expression = self.domain.calculation(world, Call(call.name, call.arguments), self.task.customer)
+        if not expression or _CALCULATE not in self.domain.tools or self.known.unseen(expression):
+            return None
+        work = GoldCall(name=_CALCULATE, kind=Kind.GENERIC, arguments={"expression": expression})
+        amount = float(self.domain.execute(world, Call(work.name, work.arguments)).value)
+        if amount and not self.known.has_amount(amount):
+            yield from self.make(work)
+        return amount
 
     def agreed(self, plan: str) -> Question:
         """Propose a plan to the customer; whether they said yes."""
@@ -263,16 +322,17 @@ class Oracle:
             if speech.says_yes(self.heard[-1]):
                 break
             yield from self.say(self.phrases.say("confirm_again"))
-        return speech.says_yes(self.heard[-1])
+        return bool(speech.says_yes(self.heard[-1]))
 
     def carry_out(self, call: GoldCall) -> Play:
         """Make the write, and prepare what to say about it afterwards."""
         yield from self.make(call)
         if self.out_of_order:
             return
-        self._prefix = [*self._prefix, self.words.done(call)]
+        result = parsed(self.results[-1])
+        self._prefix = [*self._prefix, self.words.done(call, result)]
         self._facts_said = []
-        for fact, sentence in self.words.tells(call, parsed(self.results[-1])):
+        for fact, sentence in self.words.tells(call, result):
             self._facts_said.append(sentence)
             if fact in self._left_to_tell:
                 self._left_to_tell.remove(fact)
@@ -296,14 +356,15 @@ class Oracle:
         facts = changed_facts(self.task.user.goals[goal].facts, change)
         if not self.has_changed(change):
             yield from self.propose_first(goal, first)
-            yield from self.say(self.words.plan(first), self.phrases.say("confirm"))
+            plan = yield from self.planned(first)
+            yield from self.say(plan, self.phrases.say("confirm"))
             if not self.has_changed(change):
                 if speech.says_yes(self.heard[-1]):
                     # They did not change their mind, so the first request is carried out.
                     yield from self.perform(first)
                     yield from self.report(goal, last)
                     return
-                if (yield from self.agreed(self.words.plan(first))) and not self.has_changed(change):
+                if (yield from self.agreed((yield from self.planned(first)))) and not self.has_changed(change):
                     yield from self.perform(first)
                     yield from self.report(goal, last)
                     return
@@ -311,14 +372,20 @@ class Oracle:
         yield from self.settle(goal, facts, last)
 
     def propose_first(self, goal: int, first: GoldCall) -> Play:
-        """The look-ups of the first request: those of the gold that don't rest on the second one, and its own."""
+        """The look-ups of the first request."""
         before = set(scalars(first.arguments))
         later = [v for errand in self.errands_of(goal) for v in scalars(errand.arguments) if v not in before]
-        for call in self.lookups_for(goal):
-            if not self.rests_on(call, later):
-                yield from self.make_once(call)
-        for call in self.lookups(first):
-            yield from self.make_once(call)
+        yield from self.look_ahead(goal, first, later)
+
+    def look_ahead(self, goal: int, call: GoldCall, unsaid: Sequence[Any]) -> Play:
+        """The look-ups for a call that is not the gold's. By default those of the gold that don't rest on values that
+        were not said, and of the records that the call names."""
+        found = self.look_ups(goal, call, [])
+        for look_up in self.lookups_for(goal) if found is None else found:
+            if found is not None or not (self.names_unseen(look_up) or self.rests_on(look_up, unsaid)):
+                yield from self.make_once(look_up)
+        for look_up in self.lookups(call) if found is None else ():
+            yield from self.make_once(look_up)
 
     def has_changed(self, change: Change) -> bool:
         """Whether the customer has said what they want instead."""
@@ -330,34 +397,40 @@ class Oracle:
 
     # -- what is forbidden ---------------------------------------------------------------------------------------------
     def decline(self, goal: int, last: bool) -> Play:
-        """Look things up, put the refusal on record, give the rule's reason, repeat it while the customer insists."""
+        """Look things up, put the refusal on record, give the rule's reason and what else is possible."""
         yield from self.look_at(goal)
+        forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
+        if forbidden and self.known.unseen(self.words.reason):
+            yield from self.work_out(forbidden)
         for call in self.calls_for(goal):
             if call.kind == Kind.RECORD and call.name != self.domain.transfer_tool:
                 yield from self.make(call)
         self._thanks = ""  # thanks just before a no would sound like mockery
-        yield from self.say(self.words.refusal())
-        if self.task.grader.handling == "transfer":
-            return
-        yield from self.stay_with_it(goal, last, self.words.stand_firm)
+        if self.task.grader.handling == "transfer" or forbidden is None:
+            yield from self.say(self.words.refusal())
+        else:
+            possible = self.offers.alternatives(self.world_at(goal), forbidden)
+            yield from self.say(self.words.refusal(), self.words.possible(possible))
+        if self.task.grader.handling != "transfer":
+            yield from self.stay_with_it(goal, last, self.words.stand_firm)
 
-    def stay_with_it(self, goal: int, last: bool, no: Callable[[], str]) -> Play:
-        """Repeat the refusal while the customer insists."""
-        for _ in range(_FIRM_AT_MOST):
+    def stay_with_it(self, goal: int, last: bool, no: Callable[[int], str]) -> Play:
+        """Say no again while the customer insists; ``no`` gets how often it was said."""
+        for times in range(_FIRM_AT_MOST):
             if (not last and self.has_stated(goal + 1)) or speech.gives_in(self.heard[-1]):
                 return
-            yield from self.say(no(), self.phrases.say("more_later"))
+            yield from self.say(no(times), self.phrases.say("more_later"))
 
     def look_at(self, goal: int) -> Play:
         """The look-ups for a goal that will be refused; missing facts are asked for as for any other goal."""
         forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
         facts = self.task.user.goals[goal].facts
-        targets = [forbidden] if forbidden else []
-        for call in self.task.grader.gold:
-            if call.goal == goal and call.kind == Kind.READ:
-                yield from self.read(goal, call, targets, facts)
-        if forbidden:
-            yield from self.ask_all(goal, forbidden, facts)
+        if forbidden is None or self.look_ups(goal, forbidden, facts) is None:
+            for call in self.calls_for(goal):
+                if call.kind == Kind.READ:
+                    yield from self.read(goal, call, [forbidden] if forbidden else [], facts)
+        if forbidden is not None:
+            yield from self.prepare(goal, forbidden, facts)
 
     def hand_over(self) -> Play:
         tool = self.domain.tools[self.domain.transfer_tool]
@@ -370,8 +443,13 @@ class Oracle:
         """One message, prepared sentences first. The answer is in ``heard[-1]`` afterwards."""
         text = in_turn([self._thanks, *self._prefix, *parts])
         self._prefix, self._thanks = [], ""
+        self.known.add(text)
         answer = yield text
-        self.heard.append(answer.content or "")
+        self.listen(answer.content or "")
+
+    def listen(self, text: str) -> None:
+        self.heard.append(text)
+        self.known.add(text)
 
     def make(self, call: GoldCall) -> Play:
         """One call, repeated where that may help; its result is in ``results[-1]`` afterwards."""
@@ -379,8 +457,15 @@ class Oracle:
         result = yield Call(call.name, call.arguments)
         if result.error and is_passing(result.content or ""):
             result = yield Call(call.name, call.arguments)
-        self.results.append(result.content or "")
+        self.learn(call, result.content or "")
         self.out_of_order = result.error and is_out_of_order(result.content or "")
+
+    def learn(self, call: GoldCall, content: str) -> None:
+        """Take in the result of a call."""
+        self.results.append(content)
+        self.known.add(content)
+        if (tool := self.domain.tools.get(call.name)) is not None:
+            self.seen.add(tool.found(value_of(content), call.arguments))
 
     def make_once(self, call: GoldCall) -> Play:
         if key_of(call) not in self._made:
@@ -391,6 +476,10 @@ class Oracle:
             self._thanks = self.phrases.say("noted")
 
     # -- what is known -------------------------------------------------------------------------------------------------
+    def has_read(self, name: str, arguments: dict[str, Any]) -> bool:
+        """Whether this look-up has been made."""
+        return key_of(GoldCall(name=name, kind=Kind.READ, arguments=arguments)) in self._made
+
     def heard_of(self, says: Sequence[str]) -> bool:
         return speech.mentions("\n".join(self.heard), says)
 
@@ -407,6 +496,10 @@ class Oracle:
         earlier = {say for other in self.task.user.goals[:goal] for fact in other.facts for say in fact.says}
         said = [say for fact in wanted.facts if fact.stated for say in fact.says]
         return any(say not in earlier for say in said) and self.heard_of(said)
+
+    def names_unseen(self, call: GoldCall) -> bool:
+        """Whether a call has an argument that nobody has said and no result has shown."""
+        return bool(self.known.unseen("; ".join(scalars(call.arguments))))
 
     def rests_on(self, call: GoldCall, value: Any) -> bool:
         """Whether choosing this look-up takes knowing ``value``: it names the value itself, or something that a record

@@ -10,18 +10,30 @@ from importlib import resources
 
 import yaml
 
+from t2t_dist.environments.tidy import capitalised, tidy
+from t2t_dist.environments.variants import all_variants
+
+__all__ = ["Phrases", "agent_acts", "capitalised", "either", "in_turn", "tidy", "user_acts"]
+
 Acts = Mapping[str, Sequence[str]]
 #: Ways to talk; the first word of a persona names one.
 STYLES = ("brief", "friendly", "chatty", "formal", "impatient")
 DEFAULT_STYLE = "friendly"
+#: Characters by which two wordings are alike to a listener.
+_ALIKE = 12
 
 
 @lru_cache(maxsize=1)
 def _file() -> tuple[Acts, dict[str, Acts]]:
     text = resources.files(__package__).joinpath("phrases.yaml").read_text("utf-8")
     loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    user = loaded["user"]
-    return loaded["agent"], {style: {**user["any"], **user[style]} for style in STYLES}
+    sides = {style: _acts(acts) for style, acts in [("agent", loaded["agent"]), *loaded["user"].items()]}
+    return sides["agent"], {style: {**sides["any"], **sides[style]} for style in STYLES}
+
+
+def _acts(acts: Acts) -> Acts:
+    """The acts with all that their wordings in short stand for (``environments/variants.py``)."""
+    return {act: all_variants(wordings) for act, wordings in acts.items()}
 
 
 def agent_acts() -> Acts:
@@ -41,64 +53,23 @@ class Phrases:
 
     def __init__(self, acts: Acts, rng: random.Random) -> None:
         self._acts, self.rng = acts, rng
-        self._last: dict[str, int] = {}
+        self._last: dict[str, str] = {}
 
     def say(self, act: str, **values: str) -> str:
         """A wording of the act with its ``{fields}`` filled in."""
         return tidy(self.pick(self._acts[act], act).format(**values))
 
     def pick(self, options: Sequence[str], about: str) -> str:
-        """One of the options, not the one drawn last for the same ``about``."""
-        index = int(self.rng.random() * len(options))
-        if self._last.get(about) == index:
-            index = (index + 1) % len(options)
-        self._last[about] = index
-        return options[index]
-
-
-_BEGIN = re.compile(r"[^\W\d_]")
-
-
-def capitalised(text: str) -> str:
-    """First letter in upper case; a leading e-mail address, number or '#W12' stays as it is."""
-    if text[:1].isupper():
-        return text
-    first = text.split(" ", 1)[0]
-    match = _BEGIN.search(first)
-    if match is None or "@" in first or "#" in first or any(char.isalnum() for char in first[: match.start()]):
-        return text
-    return text[: match.start()] + match[0].upper() + text[match.end() :]
-
-
-_BEFORE_MARK = re.compile(r"\s+([,.;:?!])")
-_DOUBLED = re.compile(r"([.?!])[.]+(?!\S)|,(?=[.;?!])|\b(the|a|an) (?=\2 )", re.I)
-#: Most texts hold none of these and need no fixing.
-_TO_FIX = (
-    "..",
-    "?.",
-    "!.",
-    ",.",
-    ",;",
-    ",?",
-    ",!",
-    " ,",
-    " .",
-    " ;",
-    " :",
-    " ?",
-    " !",
-    "the the ",
-    " a a ",
-    " an an ",
-)
-
-
-def tidy(text: str) -> str:
-    """No doubled spaces, marks or articles; begins with a capital letter."""
-    text = " ".join(text.split())
-    if any(part in text for part in _TO_FIX):
-        text = _DOUBLED.sub(lambda match: match[1] or "", _BEFORE_MARK.sub(r"\1", text))
-    return capitalised(text)
+        """One of the options; not one that begins like that drawn last for the same ``about``, if another is there."""
+        start = int(self.rng.random() * len(options))
+        last = self._last.get(about)
+        chosen = options[start]
+        if last is not None and chosen[:_ALIKE] == last[:_ALIKE]:
+            others = [options[(start + step) % len(options)] for step in range(1, len(options))]
+            differing = [text for text in others if text[:_ALIKE] != last[:_ALIKE]] or others
+            chosen = differing[0] if differing else chosen
+        self._last[about] = chosen
+        return chosen
 
 
 def in_turn(parts: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from t2t_dist.environments.tools import Call
 from ..players import UserPlayer
 from .device import Devices, results_in_words
 from .phrases import Phrases, in_turn, user_acts
+from .plans import Plans
 
 #: Answers in a row without progress before the customer leaves.
 PATIENCE = 6
@@ -55,12 +56,13 @@ class ScriptedUser(UserPlayer):
         side: all it knows. It never sees the grader's side, the agent's tools or their results.
         seed: decides the wordings, and when its questions come.
         devices: its own devices, which it uses when the agent asks it to.
+        plans: its sense of what it asked for; without, it takes any plan for its own that does not name its values.
     """
 
     name = "scripted"
 
-    def __init__(self, side: UserSide, seed: int, devices: Devices | None = None) -> None:
-        self.side = side
+    def __init__(self, side: UserSide, seed: int, devices: Devices | None = None, plans: Plans | None = None) -> None:
+        self.side, self._plans = side, plans
         rng = random.Random(seed)
         self._phrases = Phrases(user_acts(side.persona), rng)
         self._asks_at_once = rng.random() < _ASKS_AT_ONCE
@@ -76,6 +78,7 @@ class ScriptedUser(UserPlayer):
         self._to_do: list[Call] = []
         self._results: list[tuple[Call, Turn]] = []
         self._calling: Call | None = None
+        self._guided = False
         self._calls = 0
         self._begin_goal(0)
 
@@ -92,6 +95,8 @@ class ScriptedUser(UserPlayer):
             self._to_do = self._requested_of_them(heard)
         if self._to_do:
             return self._use_device()
+        if self._plans is not None and speech.asks_to_confirm(heard) is not False:
+            await self._plans.recall()
         return Turn(seat="user", role="user", content=self.respond(heard))
 
     def respond(self, heard: str) -> str:
@@ -112,12 +117,14 @@ class ScriptedUser(UserPlayer):
     # -- their own device --------------------------------------------------------------------------------------------
     def _requested_of_them(self, heard: str) -> list[Call]:
         """The calls that the agent asks for on a device, unless there is something to say first."""
+        self._guided = False
         if self._devices is None or self._at < 0 or speech.hands_over(heard):
             return []
         calls = self._devices.requested_calls(heard, self._facts)
+        self._guided = bool(calls)
         open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         asked = any(speech.asks_for(heard, fact.cues or [fact.label]) for fact in open_facts)
-        return [] if asked or self._changes_now(confirm=False, who=False) else calls
+        return [] if asked or self._changes_now(confirm=self._guided, who=False) else calls
 
     def _use_device(self) -> Turn:
         """One call; the others follow once its result is there."""
@@ -187,13 +194,16 @@ class ScriptedUser(UserPlayer):
             return self._leave("bye_transfer")
         asked = [fact for fact in self._facts if speech.asks_for(heard, fact.cues or [fact.label])]
         new = [fact for fact in asked if fact.slot not in self._disclosed]
-        confirm = speech.asks_to_confirm(heard)
+        confirm = bool(speech.asks_to_confirm(heard))
         who = self._asked_who(heard, asked, confirm)
-        if self._changes_now(confirm, bool(who)):
+        if self._changes_now(confirm or self._guided, bool(who)):
             self._progress = True
             return in_turn([who, self._change_mind()])
         if who or new:
-            return in_turn([who, *self._answers(new), self._question("also_ask")])
+            answers = in_turn(self._answers(new))
+            if new and not who:
+                answers = self._phrases.say("answer", answers=answers)
+            return in_turn([who, answers, self._question("also_ask")])
         if speech.announces_hand_over(heard):
             return self._on_hand_over()
         if speech.refuses(heard) and not self._done:
@@ -321,12 +331,12 @@ class ScriptedUser(UserPlayer):
             return self._next_or_leave(heard)
         if self._insisted and _ALTERNATIVE.search(heard):
             return self._phrases.say("decline")
-        if self._means_the_old(heard):
+        if objection := self._objection(heard):
             self._objected += 1
             if self._objected > _REMINDERS:
                 self._refused = True
                 return self._phrases.say("decline")
-            return self._phrases.say("stick", request=self._request)
+            return objection
         open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         wrong = [fact for fact in open_facts if not speech.mentions(heard, fact.says)]
         detailed = any(speech.mentions(heard, fact.says) for fact in self._facts if fact.says)
@@ -337,6 +347,19 @@ class ScriptedUser(UserPlayer):
         self._progress = not self._confirmed
         self._confirmed, self._complained = True, False
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
+
+    def _objection(self, heard: str) -> str:
+        """What they say to a plan that is not what they asked for; empty if it may be."""
+        if self._means_the_old(heard):
+            return self._phrases.say("stick", request=self._request)
+        if self._plans is None:
+            return ""
+        if other := self._plans.otherwise(heard, self._facts):
+            act = "not_said" if all(fact.slot in self._disclosed for fact in other) else "correct"
+            return self._phrases.say(act, answers=in_turn(self._answers(other)))
+        if self._plans.something_else(heard, self._facts, self._request):
+            return self._phrases.say("not_asked", request=self._request)
+        return ""
 
     def _on_done(self, heard: str) -> str:
         if self._means_the_old(heard) or self._complained:

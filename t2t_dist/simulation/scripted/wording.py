@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from t2t_dist.core import speech_acts as speech
+from t2t_dist.core.known import Known
 from t2t_dist.core.schema import Fact, GoldCall, Task
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.language import ToolWords, Words
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 from t2t_dist.tau2.initial_world import world_of
 
 from .phrases import Phrases, either, in_turn, tidy
 
-#: The most options that a customer is offered.
-MAX_OPTIONS = 6
-
 
 class Wording:
-    """A renderer of calls, on the world as it was at the start; one instance per dialogue."""
+    """A renderer of calls, on the world as it was at the start; one instance per dialogue.
 
-    def __init__(self, task: Task, domain: Domain, phrases: Phrases) -> None:
-        self.task, self.domain, self.phrases = task, domain, phrases
+    Of several ways to put a thing, one is taken that says nothing beyond what is ``known``.
+    """
+
+    def __init__(self, task: Task, domain: Domain, phrases: Phrases, known: Known) -> None:
+        self.task, self.domain, self.phrases, self.known = task, domain, phrases, known
         self.world = world_of(domain, task)
 
     # -- calls -------------------------------------------------------------------------------------------------------
@@ -37,13 +37,23 @@ class Wording:
         """An argument of the call in words."""
         return self.domain.describe(self.world, call, slot, self.task.customer).text
 
-    def plan(self, call: GoldCall) -> str:
-        """What the agent is about to do, with its details."""
-        return self._filled(self.words(call.name).plan, call, result_of(call) or self._result_of_trying(call), "plan")
+    def plan(self, call: GoldCall, world: World, amount: float | None) -> str:
+        """What the agent is about to do on this world, with its details and the amount that moves.
 
-    def done(self, call: GoldCall) -> str:
-        """The report that the call has been made."""
-        return self._filled(self.words(call.name).done, call, result_of(call), "done")
+        ``amount``: the amount, where it could be worked out.
+        """
+        options = self.words(call.name).plan
+        with_result = [option for option in options if "{result" in option]
+        if text := self._chosen(with_result, call, result_of(call) or self._tried(world, call), "plan"):
+            return text
+        text = self._filled([option for option in options if option not in with_result], call, {}, "plan")
+        if not with_result:
+            return text
+        return in_turn([text, self.phrases.say("same_price" if amount == 0 else "amount_later")])
+
+    def done(self, call: GoldCall, result: dict[str, Any]) -> str:
+        """The report that the call has been made, with this result."""
+        return self._filled(self.words(call.name).done, call, result, "done")
 
     def guide(self, call: GoldCall) -> str:
         """The instruction to the customer for a call on a device of their own."""
@@ -59,23 +69,27 @@ class Wording:
         return f" ({'; '.join(texts)})" if texts else ""
 
     def _filled(self, options: Sequence[str], call: GoldCall, result: dict[str, Any], act: str) -> str:
+        if text := self._chosen(options, call, result, act):
+            return text
+        name, details = self.words(call.name).name, self.details(call)
+        return self.phrases.say(act, name=name, details="" if self.known.unseen(details) else details)
+
+    def _chosen(self, options: Sequence[str], call: GoldCall, result: dict[str, Any], act: str) -> str:
+        """One of the options, filled in; empty where none can be, or only with something that is not known."""
         made = Call(call.name, call.arguments)
         values = {slot: self.domain.describe(self.world, made, slot, self.task.customer) for slot in call.arguments}
         slots = {slot: value.text for slot, value in values.items()}
         told = {slot: value.text for slot, value in values.items() if value.says}
         slots |= self.domain.language.plainly(call.name, told, "your", apart=act == "guide")
-        ready = [text for option in options if (text := _fill(option, slots, result)) is not None]
-        if not ready:
-            return self.phrases.say(act, name=self.words(call.name).name, details=self.details(call))
-        return tidy(self.phrases.pick(ready, f"{act} {call.name}"))
+        # Nothing is moved by an amount of 0.
+        held = {field: value for field, value in result.items() if value}
+        filled = [text for option in options if (text := _fill(option, slots, held)) is not None]
+        ready = [text for text in filled if not self.known.unseen(text)]
+        return tidy(self.phrases.pick(ready, f"{act} {call.name}")) if ready else ""
 
-    def _result_of_trying(self, call: GoldCall) -> dict[str, Any]:
-        """The result that a call outside the gold would give, after the goals before it."""
-        world = world_of(self.domain, self.task)
-        for earlier in self.task.grader.gold:
-            if earlier.kind == "write" and earlier.goal < call.goal:
-                self.domain.execute(world, Call(earlier.name, earlier.arguments))
-        value = self.domain.execute(world, Call(call.name, call.arguments)).value
+    def _tried(self, world: World, call: GoldCall) -> dict[str, Any]:
+        """The result that a call outside the gold would give."""
+        value = self.domain.execute(world.fork(), Call(call.name, call.arguments)).value
         return value if isinstance(value, dict) else {}
 
     # -- what the customer wants to know -------------------------------------------------------------------------------
@@ -112,54 +126,14 @@ class Wording:
         chosen = self.phrases.pick(fitting, f"ask {fact.slot}")
         return tidy(chosen.format(options=either(options)))
 
-    def options(self, fact: Fact, goal: int, write: GoldCall, open_slots: set[str], shown: str) -> list[str]:
-        """The possible values of a withheld slot, in words, among those in the results so far (``shown``).
-
-        In the order of a choice's values or of the texts, as a person lists them; empty where there is no real choice
-        to offer.
-        """
-        certificate, slot = self.task.certificate, fact.slot
-        if certificate is None or certificate.goal != goal or slot not in certificate.withheld:
-            return []
-        settled = [name for name in certificate.withheld if name not in open_slots]
-        fitting = [
-            candidate.arguments
-            for candidate in certificate.candidates
-            if slot in candidate.arguments
-            and all(candidate.arguments.get(name) == write.arguments.get(name) for name in settled)
-        ]
-        errand = self.domain.errand(write.name)
-        is_choice = errand is not None and errand.parameters[slot].kind == "choice"
-        seen = [a for a in fitting if is_choice or all(s in shown for s in scalars(a[slot]))]
-        meant = set(self._single(write.name, write.arguments, slot))
-        texts = {text: None for arguments in seen for text in self._single(write.name, arguments, slot)}
-        if not meant or not meant <= set(texts) or len(texts) < 2:
-            return []
-        rng: random.Random = self.phrases.rng
-        others = [text for text in texts if text not in meant]
-        chosen = {*meant, *rng.sample(others, min(len(others), max(0, MAX_OPTIONS - len(meant))))}
-        if errand is not None and is_choice:
-            values = errand.parameters[slot].choices
-            listed = [self.said(Call(write.name, {**write.arguments, slot: value}), slot) for value in values]
-            return [text for text in listed if text in chosen]
-        return sorted(chosen, key=_naturally)
-
-    def _single(self, name: str, arguments: dict[str, Any], slot: str) -> list[str]:
-        """The texts that make up a value's text: one per element of a list, where the list's text is theirs joined."""
-        value = arguments[slot]
-        whole = self.said(Call(name, arguments), slot)
-        if not isinstance(value, list) or len(value) < 2:
-            return [whole]
-        parts = [self.said(Call(name, {**arguments, slot: [element]}), slot) for element in value]
-        return parts if joined(parts) == whole else []
-
     # -- refusing and handing over -------------------------------------------------------------------------------------
     @property
     def reason(self) -> str:
         """Why the forbidden call is forbidden, worded for the middle of a sentence."""
         certificate = self.task.certificate
-        reason = (certificate.reason or certificate.clause) if certificate else None
-        return (reason or "our policy does not allow it").rstrip(". ")
+        found = (certificate.reason, certificate.clause) if certificate else ()
+        known = (reason for reason in found if reason and not self.known.unseen(reason))
+        return next(known, "our policy does not allow it").rstrip(". ")
 
     def refusal(self) -> str:
         """The refusal in the words of the cited rule; announces the hand-over where the rule requires one."""
@@ -173,7 +147,14 @@ class Wording:
             text = in_turn([text, self.phrases.say("hand_over")])
         return text
 
-    def stand_firm(self) -> str:
+    def possible(self, texts: Sequence[str]) -> str:
+        """What could be done instead of what is refused."""
+        return self.phrases.say("possible", texts=either(texts)) if texts else ""
+
+    def stand_firm(self, times: int) -> str:
+        """The refusal again: at first with its reason, then without."""
+        if times:
+            return self.phrases.say("no_more")
         return self.phrases.say("stand_firm", reason=self.reason, Reason=tidy(self.reason))
 
     def summary(self, done: Iterable[GoldCall]) -> str:
@@ -185,7 +166,7 @@ class Wording:
         customer = f"The customer, {called}," if called else "The customer"
         text = self.phrases.say("summary", customer=customer, name=name, details=details, reason=self.reason)
         names = [self.words(call.name).name for call in done]
-        return text + (f" Done so far: {joined(names)}." if names else "")
+        return text + (f" Dealt with so far: {joined(names)}." if names else "")
 
 
 def result_of(call: GoldCall) -> dict[str, Any]:
@@ -193,15 +174,20 @@ def result_of(call: GoldCall) -> dict[str, Any]:
     return parsed(call.result)
 
 
+def value_of(content: str) -> Any:
+    """The result that a text stands for: a record, a list, or the text itself."""
+    if content[:1] not in ("{", "["):
+        return content
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content
+
+
 def parsed(content: str | None) -> dict[str, Any]:
     """A result's text as an object; empty where it is none."""
-    if not content or not content.startswith("{"):
-        return {}
-    try:
-        value: dict[str, Any] = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return {}
-    return value
+    value = value_of(content or "")
+    return value if isinstance(value, dict) else {}
 
 
 def scalars(value: Any) -> Iterator[str]:
@@ -218,12 +204,7 @@ def scalars(value: Any) -> Iterator[str]:
 
 def records(content: str) -> Iterator[set[str]]:
     """The scalars of each record in a result."""
-    if content[:1] not in ("{", "["):
-        return
-    try:
-        todo: list[Any] = [orjson.loads(content)]
-    except orjson.JSONDecodeError:
-        return
+    todo = [value_of(content)]
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
@@ -231,11 +212,6 @@ def records(content: str) -> Iterator[set[str]]:
             todo += [inner for inner in value.values() if isinstance(inner, dict | list)]
         elif isinstance(value, list):
             todo += [inner for inner in value if isinstance(inner, dict | list)]
-
-
-def _naturally(text: str) -> list[tuple[int, str]]:
-    """Sorts B-9 before B-10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def _fill(phrase: str, slots: dict[str, str], result: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from t2t_dist.core.schema import Candidate
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import is_valid_errand
+from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.tools import Call
 
 from ..bindings import Binder, reachable_values
@@ -29,7 +29,8 @@ def candidates_for(
     """Every errand of the same name that agrees with what is stated, is valid, and leaves the other errands possible.
 
     ``records`` are what the task puts on record besides. Agreement is by what is *said*: a lamp in another order
-    satisfies "the lamp" as well. At most :data:`MAX_CANDIDATES`, in the order of the customer's records.
+    satisfies "the lamp" as well, and where a flight is left open but for its route, any flight on that route. At most
+    :data:`MAX_CANDIDATES`, in the order of the customer's records.
 
     Raises:
         TaskRejected: a withheld slot needs no words, or there are too many candidates.
@@ -40,14 +41,13 @@ def candidates_for(
     world = domain.world()
     for call in errands[:number]:
         domain.carry_out(world, call)
-    said = {slot: domain.describe(world, focal, slot, customer).says for slot in focal.arguments}
-    if any(not said[slot] for slot in withheld):
+    said = {slot: domain.describe(world, focal, slot, customer) for slot in focal.arguments}
+    if any(not said[slot].says for slot in withheld):
         raise TaskRejected("no_ambiguity", "what says itself can't be withheld")
 
     def agrees(slot: str, value: Any, arguments: dict[str, Any]) -> bool:
-        return slot in withheld or (
-            domain.describe(world, Call(kind.name, {**arguments, slot: value}), slot, customer).says == said[slot]
-        )
+        other = domain.describe(world, Call(kind.name, {**arguments, slot: value}), slot, customer)
+        return other.rough == said[slot].rough if slot in withheld else other.says == said[slot].says
 
     lists = [slot for slot in withheld if isinstance(focal.arguments[slot], list)]
     sizes = {
@@ -63,13 +63,10 @@ def candidates_for(
         if tries >= _MAX_TRIES:
             raise TaskRejected("too_open", f"more than {_MAX_TRIES} calls could be what the request means")
         call = Call(kind.name, arguments)
-        if not is_valid_errand(domain, world, call, customer):
+        after = after_valid(domain, world, call, customer)
+        if after is None or not all(domain.carry_out(after, later) for later in (*errands[number + 1 :], *records)):
             continue
-        after = world.fork()
-        rest = [call, *errands[number + 1 :], *records]
-        if not all(domain.carry_out(after, later) for later in rest):
-            continue
-        clear = all(domain.describe(world, call, slot, customer).says == said[slot] for slot in withheld)
+        clear = all(domain.describe(world, call, slot, customer).says == said[slot].says for slot in withheld)
         if len(found) == MAX_CANDIDATES:
             raise TaskRejected("too_open", f"more than {MAX_CANDIDATES} calls satisfy the request")
         found.append(Candidate(arguments=arguments, final=after.digest, after_clarification=clear))

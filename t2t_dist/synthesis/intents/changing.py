@@ -1,7 +1,7 @@
 """The intent ``changing``: the customer first wants A, then, at a named trigger, B.
 
 Certificate: the final states of A, of B and the initial one are pairwise different; the gold is B only; the trigger is
-an event that the transcript shows; A is not written before it in a correct run.
+an event that the transcript shows; the calls of A are forbidden, so that A and then B fails too, whatever its state.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
-from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
+from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand
 from t2t_dist.environments.state import World
@@ -28,7 +28,8 @@ from .structure import PlannedChange, PlannedGoal, Structure
 from .trajectory_errands import errands_of
 
 NAME: Final = "changing"
-#: Events in a transcript at which a customer may change their mind.
+#: Events in a transcript at which a customer may change their mind. To be told what to do on one's own device is to be
+#: asked to confirm as well: no agent needs a yes for it.
 ASKED_TO_CONFIRM, FIRST_REPLY = "asked_to_confirm", "first_reply"
 TRIGGERS = (ASKED_TO_CONFIRM, FIRST_REPLY)
 #: Calls tried for B, per tool.
@@ -51,6 +52,11 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
                 grader = grader_of(domain, trajectory, list(enumerate(wanted)))
             except TaskRejected:
                 continue
+            grader.forbidden = forbidden_calls(domain, errands[:number], first, grader.gold)
+            if grader.forbidden:
+                grader.basis.append("forbidden")
+            if both_pass(domain, grader, errands, wanted, number):
+                continue
             trigger = rng.choices(TRIGGERS, (3, 1))[0]
             certificate = Certificate(
                 intent=NAME,
@@ -62,6 +68,34 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             change = PlannedChange(number, trigger, second)
             return Structure(goals, grader, certificate, change)
     raise TaskRejected("no_alternative")
+
+
+def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: Sequence[GoldCall]) -> list[CallPattern]:
+    """Patterns of the agent's calls of A, after the errands before it, without choices that are a formality (a reason).
+
+    A call that the gold makes too is not forbidden.
+    """
+    patterns = []
+    for call in expanded(domain, _after(domain, before), first) or ():
+        tool, alike = domain.tools[call.name], [made.arguments for made in gold if made.name == call.name]
+        if tool.kind is not Kind.WRITE or tool.side != AGENT or call.arguments in alike:
+            continue
+        subject = next(iter(call.arguments), None)
+        kept = {
+            slot: value
+            for slot, value in call.arguments.items()
+            if slot == subject
+            or tool.parameters[slot].kind != "choice"
+            or any(other.get(slot) != value for other in alike)
+        }
+        patterns.append(CallPattern(name=call.name, arguments=kept))
+    return patterns
+
+
+def both_pass(domain: Domain, grader: GraderSide, first: Sequence[Call], second: Sequence[Call], number: int) -> bool:
+    """Whether an agent that does A and then B would pass: nothing of A is forbidden, and B leaves the gold's state."""
+    both = [*first[: number + 1], *second[number:]]
+    return not grader.forbidden and final_state(domain, both) == grader.final
 
 
 def alternatives(
@@ -83,6 +117,8 @@ def alternatives(
     subject = next(iter(first.arguments))
     subject_type = asked.parameters[subject].name
     others = [errand for errand in domain.errands if errand.parameters]
+    if domain.instead:  # what a person changes to depends on what they asked for
+        others = [errand for errand in others if errand.name in domain.instead.get(first.name, {})]
     for errand in rng.sample(others, len(others)):
         slot, spec = next(iter(errand.parameters.items()))
         decided = [name for name, s in errand.parameters.items() if s.kind not in ("choice", "plain")]
@@ -133,15 +169,23 @@ def certify(domain: Domain, task: Task) -> Certificate:
     second = next((call for call in errands if call.goal == stored.goal), None)
     if second is None or Call(second.name, second.arguments) == Call(first.name, first.arguments):
         raise TaskRejected("no_change", "the gold still holds what the customer wanted first")
-    first_final = final_state(domain, [first if call.goal == stored.goal else call for call in errands])
+    before = [Call(call.name, call.arguments) for call in errands if call.goal < stored.goal]
+    wanted_b = [Call(call.name, call.arguments) for call in errands]
+    wanted_a = [*before, Call(first.name, first.arguments), *wanted_b[len(before) + 1 :]]
+    first_final = final_state(domain, wanted_a)
     if first_final is None:
         raise TaskRejected("first_fails", "what the customer wanted first can't be done")
-    if broken := _broken_by_first(domain, task, stored.goal, first, errands):
+    if broken := _broken_by_first(domain, task, before, wanted_a[len(before)]):
         raise TaskRejected("first_fails", f"what the customer wanted first breaks a rule: {broken}")
     if len({first_final, task.grader.final, task.grader.initial}) < 3:
         raise TaskRejected("same_state", "A, B and the initial state are not pairwise different")
+    if task.grader.forbidden != forbidden_calls(domain, before, wanted_a[len(before)], task.grader.gold):
+        raise TaskRejected("not_listed", "what the grader forbids is not what the customer wanted first")
+    if both_pass(domain, task.grader, wanted_a, wanted_b, len(before)):
+        raise TaskRejected("same_state", "A and then B ends as B alone, and no call of A can be forbidden")
     check_facts(domain, task.customer, Call(second.name, second.arguments), change.facts, "the change of mind")
-    check_sides(domain, task, {stored.goal: Call(first.name, first.arguments)})
+    forbidden = bool(task.grader.forbidden)
+    check_sides(domain, task, {stored.goal: Call(first.name, first.arguments)}, forbidden=forbidden)
     return Certificate(
         intent=NAME,
         replays=replays,
@@ -153,14 +197,17 @@ def certify(domain: Domain, task: Task) -> Certificate:
     )
 
 
-def _broken_by_first(domain: Domain, task: Task, goal: int, first: GoldCall, errands: Sequence[GoldCall]) -> str | None:
-    """The rule for which a correct agent would refuse A, instead of asking to confirm it."""
+def _after(domain: Domain, errands: Sequence[Call]) -> World:
     world = domain.world()
     for call in errands:
-        if call.goal == goal:
-            break
-        domain.carry_out(world, Call(call.name, call.arguments))
-    for step in domain.steps(world, Call(first.name, first.arguments)):
+        domain.carry_out(world, call)
+    return world
+
+
+def _broken_by_first(domain: Domain, task: Task, before: Sequence[Call], first: Call) -> str | None:
+    """The rule for which a correct agent would refuse A, instead of asking to confirm it."""
+    world = _after(domain, before)
+    for step in domain.steps(world, first):
         if broken := domain.breaches(world, step, task.customer):
             return f"R{broken[0].rule.number}: {broken[0].reason}"
         domain.execute(world, step)
@@ -204,7 +251,7 @@ def wanted_first(domain: Domain, task: Task, fresh_world: Callable[[], World]) -
 INTENT = IntentSpec(
     name=NAME,
     summary="the customer first wants one thing, then, at a named trigger, another",
-    proof="what the customer wanted first would end in another state",
+    proof="what the customer wanted first is forbidden, and would end in another state",
     make=make,
     certify=certify,
     writer_prompt="""\

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from t2t_dist.core.schema import Fact
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
+from t2t_dist.environments.tidy import spoken_dates, tidy
 from t2t_dist.environments.tools import Call
 
 from ..tool_graph import graph_of
@@ -27,7 +28,7 @@ def facts_of(
                 label=words.label,
                 text=said.text,
                 says=list(said.says),
-                answer=sentence(rng.choice(words.answer or ["{value}"]).format(value=said.text)),
+                answer=tidy(rng.choice(words.answer or ["{value}"]).format(value=said.text)),
                 # A slot that needs no words (whose account it is) answers no question.
                 cues=(list(words.cues) or [words.label]) if said.says else [],
                 stated=slot not in withheld,
@@ -41,7 +42,7 @@ def said(domain: Domain, world: World, call: Call, slot: str, customer: str) -> 
     return domain.describe(world, call, slot, customer).says if slot in call.arguments else None
 
 
-def identity_facts(domain: Domain, world: World, customer: str, entry: Call) -> list[Fact]:
+def identity_facts(domain: Domain, world: World, customer: str, entry: Call, rng: random.Random) -> list[Fact]:
     """What the customer can say about who they are: all that the gold's entry call takes, and no other way in.
 
     A customer whom the gold finds by name and zip code does not know their e-mail address.
@@ -62,14 +63,8 @@ def identity_facts(domain: Domain, world: World, customer: str, entry: Call) -> 
                 label=words.label,
                 text=value,
                 says=[value],
-                answer=sentence(words.answer[0].format(value=value)),
+                answer=tidy(rng.choice(words.answer).format(value=spoken_dates(value))),
                 cues=list(words.cues),
             )
         )
     return facts
-
-
-def sentence(text: str) -> str:
-    """First letter upper-case, spaces tidied."""
-    text = " ".join(text.split())
-    return text[:1].upper() + text[1:]

@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.environments.tools import Call, Kind, Tool
 
 from ..bindings import Lookup, dependencies, reachable_lookups
 from ..tool_graph import graph_of
@@ -32,12 +32,12 @@ def lookups_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
 
 
 def in_order(domain: Domain, call: Call) -> Call:
-    """The call with its arguments in the tool's order: the first one is what it is about."""
+    """The call with its arguments in the tool's order, so that the first is what it is about, and in normal form."""
     errand = domain.errand(call.name)
     if errand is None:
         return call
-    ordered = {slot: call.arguments[slot] for slot in errand.parameters if slot in call.arguments}
-    return Call(call.name, ordered | call.arguments)
+    ordered = {slot: call.arguments[slot] for slot in errand.parameters if slot in call.arguments} | call.arguments
+    return Call(call.name, errand.normal(ordered) if isinstance(errand, Tool) else ordered)
 
 
 def entry_of(domain: Domain, trajectory: Trajectory) -> Call:
@@ -56,17 +56,12 @@ def assemble_gold(
     refused: int | None = None,
     record: Call | None = None,
 ) -> list[GoldCall]:
-    """Gold calls: finding the customer, then for each wanted call the look-ups it rests on and the call itself.
+    """Gold calls: finding the customer, then for each wanted call the look-ups before it and the call itself.
 
-    ``wanted`` pairs a goal's number with a call. Look-ups come from the trajectory and, for calls that are not in it,
-    from what the customer's records lead to; those that nothing rests on are left out (dependency slice). Of the goal
-    ``refused`` only the look-ups are made, and ``record`` in place of the call: it puts on record how that request is
-    handled.
+    ``wanted`` pairs a goal's number with a call. Of the goal ``refused`` only the look-ups are made, and ``record`` in
+    place of the call: it puts on record how that request is handled.
     """
     entry = entry_of(domain, trajectory)
-    entries = {tool.name for tool in graph_of(domain).entry}
-    material = [*lookups_of(domain, trajectory), *reachable_lookups(domain, trajectory.customer)]
-    material = [item for item in material if item.call == entry or item.call.name not in entries]
     chosen: list[tuple[int, Call]] = [(-1, entry)]
     details = graph_of(domain).detail_tool(domain.customer_type)
     if details is not None:
@@ -74,16 +69,16 @@ def assemble_gold(
         chosen.append((-1, Call(details.name, {next(iter(details.parameters)): trajectory.customer})))
     world = domain.world()
     for goal, call in wanted:
-        errand = domain.errand(call.name)
-        if errand is not None:
-            rests_on = [material[i].call for i in dependencies(material, [(errand, call.arguments)], domain)]
-        else:
-            rests_on = list(_lookups_of_values(domain, material, call.arguments.values()))
-        for lookup in rests_on:
+        before = world.fork()
+        steps = _steps_of(domain, world, call) if goal != refused else []
+        for lookup in look_ups_for(domain, trajectory, before, call):
             if all(lookup != earlier for _, earlier in chosen):
                 chosen.append((goal, lookup))
-        if errand is not None and goal != refused:
-            chosen += [(goal, step) for step in _steps_of(domain, world, call)]
+        for step in steps:
+            for lookup in domain.look_ups(before, step, trajectory.customer) or ():
+                if all(lookup != earlier for _, earlier in chosen):
+                    chosen.append((goal, lookup))
+            chosen.append((goal, step))
         if goal == refused and record is not None:
             chosen.append((goal, record))
     return [
@@ -98,10 +93,27 @@ def assemble_gold(
     ]
 
 
+def look_ups_for(domain: Domain, trajectory: Trajectory, world: World, call: Call) -> list[Call]:
+    """What is looked up before a call: what the domain says, else what it rests on.
+
+    That is a slice of the look-ups in the trajectory and of those that the customer's records lead to.
+    """
+    found = domain.look_ups(world, call, trajectory.customer)
+    if found is not None:
+        return found
+    entry, entries = entry_of(domain, trajectory), {tool.name for tool in graph_of(domain).entry}
+    material = [*lookups_of(domain, trajectory), *reachable_lookups(domain, trajectory.customer)]
+    material = [item for item in material if item.call == entry or item.call.name not in entries]
+    errand = domain.errand(call.name)
+    if errand is None:
+        return list(_lookups_of_values(domain, material, call.arguments.values()))
+    return [material[place].call for place in dependencies(material, [(errand, call.arguments)], domain)]
+
+
 def _steps_of(domain: Domain, world: World, errand: Call) -> list[Call]:
-    """The steps of an errand, executed on ``world``; empty for one that only reads."""
+    """The steps of an errand, executed on ``world``; empty for one that only reads, or that nothing can carry out."""
     tool = domain.tools.get(errand.name)
-    if tool is not None and tool.kind is not Kind.WRITE:
+    if domain.errand(errand.name) is None or (tool is not None and tool.kind is not Kind.WRITE):
         return []
     return expanded(domain, world, errand) or []
 

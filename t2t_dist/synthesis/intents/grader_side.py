@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from t2t_dist.core.schema import CallPattern, Errand, GoldCall, GraderSide, RecordChange
+from t2t_dist.core.text_match import normalised
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Kind
@@ -46,10 +48,34 @@ def errand_call(errand: Errand) -> GoldCall:
     return GoldCall(name=errand.name, kind=Kind.WRITE.value, arguments=errand.arguments, goal=errand.goal)
 
 
+def subject_of(arguments: Mapping[str, Any]) -> Any:
+    """What a call is about: its first argument; ``None`` where it has none."""
+    return next(iter(arguments.values()), None)
+
+
 def matches(pattern: CallPattern, name: str, arguments: dict[str, Any]) -> bool:
-    """Same tool, and every listed argument equal; a pattern without arguments matches any call of the tool."""
+    """Same tool, and every listed argument equal in meaning; a pattern without arguments matches any call of the tool.
+
+    Texts are equal whatever their case, spaces and stops, lists whatever their order.
+    """
     listed = pattern.arguments or {}
-    return pattern.name == name and all(arguments.get(key) == value for key, value in listed.items())
+    return pattern.name == name and all(
+        arguments.get(key) == value or _plain(arguments.get(key)) == _plain(value) for key, value in listed.items()
+    )
+
+
+#: Marks that end a word or a line: "12 Elm St." is "12 Elm St".
+_STOPS = re.compile(r"[.,;](?=\s|$)")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return normalised(_STOPS.sub("", value))
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return sorted(map(_plain, value), key=repr)
+    return value
 
 
 def fields_of(result: str) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """The intent ``infeasible``: a request, or one part of it, that policy, stock or missing tools forbid.
 
 Certificate: on this world the forbidden call is refused by the tool, or breaks the cited rule, before and after the
-feasible rest; the rest replays; the handling comes from the cited rule; the allowed diff is exactly the rest and, where
-the domain keeps such records, the record of that handling. So a lie, a silence, another reason and a needless hand-over
-end in another state.
+feasible rest; nothing that is allowed would lift the ban (``lifting``); the rest replays; the handling comes from the
+cited rule; the allowed diff is exactly the rest and, where the domain keeps such records, the record of that handling.
+So a lie, a silence, another reason and a needless hand-over end in another state.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -21,7 +22,8 @@ from t2t_dist.environments.tools import Call, Kind
 from ..bindings import Binder, reachable_values
 from .gold import grader_of, in_order
 from .gold_check import check_gold
-from .grader_side import errands_in, matches, writes_in
+from .grader_side import errands_in, matches, subject_of, writes_in
+from .lifting import lifted_by
 from .rejection import TaskRejected
 from .side_check import check_sides
 from .spec import Colours, IntentSpec
@@ -31,29 +33,52 @@ from .trajectory_errands import errands_of
 NAME: Final = "infeasible"
 #: Share of tasks whose request has a feasible part as well, where the trajectory has one to give.
 _WITH_REST = 0.6
-_PROPOSALS = 12
+#: Calls looked at for each rule.
+_PROPOSALS = 60
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
     """Raises TaskRejected: no rule can be broken by this customer on this world in a way that can be cited."""
-    errands = errands_of(domain, trajectory)
+    errands, customer = errands_of(domain, trajectory), trajectory.customer
     rest = errands if errands and rng.random() < _WITH_REST else []
-    for rule in rng.sample(list(domain.rule_list), len(domain.rule_list)):
+    why = TaskRejected("no_rule_to_break")
+    # The rule is drawn first, so that none is cited more often for the many calls that would break it.
+    for rule in weighted(rng, domain.rule_list):
         if rule.handling is Handling.TRANSFER and not domain.transfer_tool:
             continue  # the handling is not possible here
-        proposals = list(islice(rule.proposals(domain.world(), trajectory.customer), _PROPOSALS))
-        proposals = [in_order(domain, call) for call in proposals]
-        for call in rng.sample(proposals, len(proposals)):
-            feasible = [errand for errand in rest if _subject(errand) != _subject(call)][:2]
+        lifted: list[object] = []
+        for call in _proposals(domain, rule, customer, rng):
+            feasible = [errand for errand in rest if subject_of(errand.arguments) != subject_of(call.arguments)][:2]
             worlds = _worlds(domain, feasible)
-            if worlds is None or any(not stands(domain, world, call, rule, trajectory.customer) for world in worlds):
+            if worlds is None or subject_of(call.arguments) in lifted:
+                continue
+            if any(not stands(domain, world, call, rule, customer) for world in worlds):
+                continue
+            if (first := lifted_by(domain, call, rule, customer, feasible)) is not None:
+                why = _can_be_lifted(rule, call, first)
+                lifted.append(subject_of(call.arguments))
                 continue
             return _structure(domain, trajectory, rule, call, feasible, worlds, rng)
-    raise TaskRejected("no_rule_to_break")
+    raise why
 
 
-def _subject(call: Call) -> object:
-    return next(iter(call.arguments.values()), None)
+def weighted(rng: random.Random, rules: Sequence[Rule]) -> list[Rule]:
+    """The rules in random order, those of greater weight first more often."""
+    return sorted(rules, key=lambda rule: rng.random() ** (1 / rule.weight), reverse=True)
+
+
+def _proposals(domain: Domain, rule: Rule, customer: str, rng: random.Random) -> Iterator[Call]:
+    """Calls that break the rule, in random order: first by tool, so that one with many calls is drawn no more often."""
+    by_tool: dict[str, list[Call]] = {}
+    for call in islice(rule.proposals(domain.world(), customer), _PROPOSALS):
+        by_tool.setdefault(call.name, []).append(in_order(domain, call))
+    for name in rng.sample(list(by_tool), len(by_tool)):
+        yield from rng.sample(by_tool[name], len(by_tool[name]))
+
+
+def _can_be_lifted(rule: Rule, call: Call, first: Sequence[Call]) -> TaskRejected:
+    before = ", then ".join(f"{one.name}({', '.join(map(str, one.arguments.values()))})" for one in first)
+    return TaskRejected("can_be_lifted", f"after {before}, R{rule.number} no longer forbids {call.name}")
 
 
 def _worlds(domain: Domain, rest: list[Call]) -> list[World] | None:
@@ -97,7 +122,7 @@ def _structure(
         domain,
         trajectory,
         list(enumerate(order)),
-        ["db", "forbidden", *(["required"] if required else [])],
+        ["db", "forbidden", "required" if required else "refused"],
         refused=number,
         record=record_of(domain, rule, call),
         forbidden=[_pattern(domain, worlds, call, rule, trajectory.customer)],
@@ -173,6 +198,8 @@ def certify(domain: Domain, task: Task) -> Certificate:
     worlds = _worlds(domain, rest)
     if worlds is None or not all(stands(domain, world, call, rule, task.customer) for world in worlds):
         raise TaskRejected("not_forbidden", f"{call.name} is not what R{rule.number} alone stops on this world")
+    if (first := lifted_by(domain, call, rule, task.customer, rest)) is not None:
+        raise _can_be_lifted(rule, call, first)
     if not any(_matches(pattern, call) for pattern in grader.forbidden):
         raise TaskRejected("not_listed", "the forbidden call is not among those the grader forbids")
     if any(_matches(pattern, write) for pattern in grader.forbidden for write in writes_in(grader.gold)):

@@ -129,7 +129,13 @@ def _check_grader(
         raise TaskRejected("handling_differs", "what the grader forbids, and the rule for it, is not the intent's")
     if any(matches(pattern, call.name, call.arguments) for pattern in grader.forbidden for call in grader.gold):
         raise TaskRejected("rest_forbidden", "the grader forbids a call of the gold")
-    parts = {"db": True, "forbidden": forbidden, "required": bool(required), "communicate": bool(grader.communicate)}
+    parts = {
+        "db": True,
+        "forbidden": forbidden,
+        "required": bool(required),
+        "refused": rule is not None and not required,
+        "communicate": bool(grader.communicate),
+    }
     basis = {part for part, counts in parts.items() if counts}
     if set(grader.basis) - ON_REQUEST != basis:
         raise TaskRejected(

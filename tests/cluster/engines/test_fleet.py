@@ -6,8 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -29,7 +28,7 @@ from tests.actors import fake_vllm
 from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.library_domain import Library
 from tests.support.made import make
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, until
 from tests.support.runs import command, duplicates, environment, here, here_json, start, t2t
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("shared_ray")]
@@ -114,14 +113,6 @@ def paths(out: Path) -> list[list[str]]:
             engines = [turn["engine"] for turn in row["turns"] if turn["seat"] == seat and turn["engine"]]
             found.append([engine for engine, _ in groupby(engines)])
     return [path for path in found if path]
-
-
-def until(found: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        time.sleep(0.2)
-    return result
 
 
 def engines_of(out: Path) -> dict[str, dict[str, Any]]:

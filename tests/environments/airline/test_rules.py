@@ -286,3 +286,17 @@ def test_calls_without_or_with_odd_arguments_are_no_trouble_to_the_rules(tool: s
             assert breach.reason
         assert SMALL.execute(world, Call(tool, arguments)).error
     assert record(world, "reservations", "R1")["status"] == "booked"
+
+
+def test_a_passenger_is_not_replaced_in_two_steps() -> None:
+    world = SMALL.world()
+    renamed = {"first_name": "Ben", "last_name": "Smith", "birth_date": "1985-02-02"}
+    both = {**renamed, "birth_date": "1999-02-02"}
+    on = {"reservation_id": "R1", "passenger_id": "P2"}
+    born = next(one for one in SMALL.base.tables["users"]["ada"]["passengers"] if one["passenger_id"] == "P2")
+    renamed["birth_date"], renamed["first_name"] = born["birth_date"], born["first_name"]
+    both["first_name"] = born["first_name"]
+    assert not SMALL.breaches(world, Call("correct_passenger", {**on, "details": renamed}), "ada")
+    assert not SMALL.execute(world, Call("correct_passenger", {**on, "details": renamed})).error
+    later = SMALL.breaches(world, Call("correct_passenger", {**on, "details": both}), "ada")
+    assert [breach.rule.number for breach in later] == [15]

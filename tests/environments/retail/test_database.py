@@ -58,7 +58,7 @@ def test_products_do_not_depend_on_how_many_customers_there_are(shop: Tables) ->
 # -- sizes -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("scale", "users", "orders", "products"),
-    [(0.001, 1, 1, 50), (0.1, 50, 100, 50), (1, 500, 1000, 50), (3, 1500, 3000, 87)],
+    [(0.001, 1, 3, 50), (0.1, 50, 200, 50), (1, 500, 2000, 50), (3, 1500, 6000, 87)],
 )
 def test_sizes(scale: float, users: int, orders: int, products: int) -> None:
     tables, _ = database.build(scale=scale)
@@ -245,7 +245,7 @@ def check_statuses(tables: Tables) -> None:
     for order in tables["orders"].values():
         status, placed = order["status"], datetime.fromisoformat(order["placed_at"])
         assert timedelta(0) < NOW - placed <= timedelta(days=120)
-        assert (status != "pending") or NOW - placed <= timedelta(days=5)
+        assert not status.startswith("pending") or NOW - placed <= timedelta(days=5)
         arrived = status in ("delivered", "return requested", "exchange requested")
         assert ("delivered_at" in order) == arrived
         assert ("cancel_reason" in order) == (status == "cancelled")
@@ -286,7 +286,8 @@ def test_spread_of_statuses_and_dates(shop: Tables) -> None:
     orders = list(shop["orders"].values())
     found = Counter(order["status"] for order in orders)
     shares = {
-        "pending": 0.38,
+        "pending": 0.34,
+        "pending (items modified)": 0.04,
         "processed": 0.06,
         "shipped": 0.08,
         "delivered": 0.40,
@@ -303,9 +304,8 @@ def test_spread_of_statuses_and_dates(shop: Tables) -> None:
 def test_spread_of_customers(shop: Tables) -> None:
     users = list(shop["users"].values())
     orders = Counter(len(user["orders"]) for user in users)
-    assert set(range(1, 7)) <= set(orders) <= set(range(1, 9))
-    assert orders[1] > orders[2] > orders[3] > orders[4] > orders[5]
-    assert share(orders[7] + orders[8], len(users)) < 0.03
+    assert sorted(orders) == [3, 4, 5, 6]
+    assert orders[3] > orders[4] > orders[5] > orders[6]
     several = sum(len(user["payment_methods"]) > 1 for user in users)
     assert share(several, len(users)) == pytest.approx(0.55, abs=0.05)
     with_card = sum(any(m["source"] != "gift_card" for m in user["payment_methods"]) for user in users)

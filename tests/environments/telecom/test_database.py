@@ -44,6 +44,13 @@ def test_records_refer_to_one_another() -> None:
         assert ("suspended_for" in line) == (line["status"] == "suspended")
 
 
+def test_customers_have_three_to_six_lines_and_bills() -> None:
+    customers = TABLES["customers"].values()
+    for table in ("lines", "bills"):
+        assert sorted({len(customer[table]) for customer in customers}) == [3, 4, 5, 6]
+    assert {bill["status"] for bill in TABLES["bills"].values() if bill["total"] > 250} == {"open", "overdue", "paid"}
+
+
 def test_who_somebody_is_names_one_customer() -> None:
     customers = TABLES["customers"].values()
     assert len({c["contact_number"] for c in customers}) == len(customers)

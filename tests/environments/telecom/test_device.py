@@ -108,6 +108,42 @@ def test_mobile_data_abroad_takes_both_sides(world: World) -> None:
     assert carried_out(world, "restore_mobile_data", AWAY) == []
 
 
+def test_data_that_comes_back_is_not_slow() -> None:
+    """The aim is a phone that can be used: "poor" would be none."""
+    domain, restored = load("telecom", 0, 0.2), 0
+    for number in domain.base.keys("phones"):
+        world = domain.world()
+        steps = Call("restore_mobile_data", {"phone_number": number})
+        shown = [domain.execute(world, step).content for step in domain.steps(world, steps)]
+        if shown:
+            restored += 1
+            assert "it calls that" in shown[-1]
+            assert "poor" not in shown[-1]
+    assert restored > 20
+
+
+def test_roaming_is_set_up_on_phones_that_can_go_online_and_then_works_abroad() -> None:
+    domain, ready = load("telecom", 0, 0.2), 0
+    for number in domain.base.keys("phones"):
+        world = domain.world()
+        for step in domain.steps(world, Call("set_up_roaming", {"phone_number": number})):
+            assert not domain.execute(world, step).error
+        if world.changes():
+            ready += 1
+            world.edit("phones", number)["abroad"] = "Spain"
+            world.seal()
+            phone = world.get("phones", number)
+            assert phone is not None
+            assert has_data(world, phone)
+    assert ready > 5
+
+
+def test_only_a_phone_that_was_found_again_is_operated_after_it_was_lost(world: World) -> None:
+    do(world, "suspend_line", phone_number=WELL, reason="lost or stolen")
+    assert carried_out(world, "bring_line_back", WELL) == []
+    assert carried_out(world, "bring_found_phone_back", WELL)[:2] == ["resume_line", "check_status_bar"]
+
+
 def test_the_other_workflows(world: World) -> None:
     assert carried_out(world, "speed_up_data", BOBS) == [
         "check_network_settings",
@@ -138,7 +174,8 @@ def test_nothing_is_done_where_there_is_nothing_to_do_or_nobody(world: World, wo
 
 def test_workflows_fix_every_phone_and_each_change_is_needed() -> None:
     domain = load("telecom", 0, 0.2)
-    goals = {"restore_signal": has_signal, "restore_mobile_data": has_data, "bring_line_back": has_signal}
+    goals = {"restore_signal": has_signal, "restore_mobile_data": has_data}
+    goals |= dict.fromkeys(("bring_line_back", "bring_found_phone_back"), has_signal)
     done: Counter[str] = Counter()
     for flow in domain.workflow_list:
         for number in domain.base.keys("phones"):

@@ -7,6 +7,7 @@ import pytest
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.rules import Enforced, Handling
+from t2t_dist.environments.telecom import conditions as when
 from t2t_dist.environments.telecom.rules import RULES
 
 
@@ -26,3 +27,12 @@ def test_who_enforces_what() -> None:
         26: Enforced.BY_ABSENCE,
     }
     assert {rule.number for rule in RULES if rule.handling is Handling.TRANSFER} == {18, 20, 26}
+
+
+def test_the_policy_says_what_a_new_sim_costs(telecom: Domain) -> None:
+    """No look-up shows it, and R3 has the agent say it before the customer agrees."""
+    assert when.SIM_PRICES.keys() == {"plastic SIM", "eSIM"}
+    assert all(
+        f"{kind} ${price:.0f}" in telecom.clauses[17].text.replace(" costs", "")
+        for kind, price in when.SIM_PRICES.items()
+    )

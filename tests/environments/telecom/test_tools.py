@@ -85,8 +85,11 @@ def test_suspend_and_resume(world: World) -> None:
     }
     assert "is suspended (lost or stolen)" in refused(world, "suspend_line", phone_number=WELL, reason="long absence")
     do(world, "resume_line", phone_number=WELL)
-    # The line is as before, and the phone takes it up only after a restart.
-    assert changed(world) == {f"phones/{WELL}": {"restart_needed": (False, True)}}
+    # The line is active again, and the phone takes it up only after a restart. That it was lost once is not forgotten.
+    assert changed(world) == {
+        f"lines/{WELL}": {"reported_lost": (None, True), "resumed_on": (None, "2026-03-02")},
+        f"phones/{WELL}": {"restart_needed": (False, True)},
+    }
     assert "is active" in refused(world, "resume_line", phone_number=WELL)
     assert "input should be" in refused(world, "suspend_line", phone_number=WELL, reason="no money")
 
@@ -114,6 +117,9 @@ def test_roaming(world: World) -> None:
     assert settings(world, WELL) == {"restart_needed": True}
     assert "already" in refused(world, "enable_roaming", phone_number=WELL)
     assert "suspended" in refused(world, "enable_roaming", phone_number=PAUSED)
+    do(world, "resume_line", phone_number=PAUSED)
+    said = f"the line {PAUSED} was resumed today, and it can roam 14 days after that"
+    assert refused(world, "enable_roaming", phone_number=PAUSED) == said
     do(world, "disable_roaming", phone_number=WELL)
     assert "anyway" in refused(world, "disable_roaming", phone_number=WELL)
 
@@ -141,6 +147,24 @@ def test_account(world: World) -> None:
     assert fields["email"] == ("ann@example.com", "new@example.com")
     assert fields["address"][1]["city"] == "Bend"
     assert "no customer" in refused(world, "change_address", customer_id="nobody", address=ABROAD)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "other"),
+    [
+        (
+            "change_address",
+            {"address": {**HOME, "address1": "9 Oak Row", "address2": "Apt 38"}},
+            {"address": {**HOME, "address1": "9 Oak Row,  apartment #38", "address2": "", "country": "United States"}},
+        ),
+        ("change_email", {"email": "new@example.com"}, {"email": " New@Example.com"}),
+    ],
+)
+def test_what_means_the_same_is_the_same_state(name: str, arguments: Any, other: Any) -> None:
+    worlds = PROVIDER.world(), PROVIDER.world()
+    for world, said in zip(worlds, (arguments, other), strict=True):
+        do(world, name, customer_id="ann", **said)
+    assert worlds[0].digest == worlds[1].digest
 
 
 # -- rules on this provider --------------------------------------------------------------------------------------------
@@ -180,6 +204,8 @@ def test_lines_lost_or_unpaid(world: World) -> None:
     do(world, "suspend_line", phone_number=WELL, reason="lost or stolen")
     sim = Call("order_sim", {"phone_number": WELL, "sim_kind": "eSIM"})
     assert [breach.rule.number for breach in PROVIDER.breaches(world, sim, "ann")] == [18]
+    do(world, "resume_line", phone_number=WELL)
+    assert [breach.rule.number for breach in PROVIDER.breaches(world, sim, "ann")] == [18]
     world.edit("bills", "B1")["status"] = "overdue"
     world.seal()
     resume = Call("resume_line", {"phone_number": OWED})
@@ -187,3 +213,9 @@ def test_lines_lost_or_unpaid(world: World) -> None:
     assert breach.rule.number == 8
     assert breach.reason == f"bill B1 of $40.00 is overdue, and the line {OWED} stays suspended as long as it is unpaid"
     assert PROVIDER.breaches(world, Call("resume_line", {"phone_number": PAUSED}), "ann") == []
+
+
+def test_what_a_new_sim_costs_stands_in_the_policy(world: World) -> None:
+    for kind, number in (("plastic SIM", WELL), ("eSIM", AWAY)):
+        price = do(world, "order_sim", phone_number=number, sim_kind=kind).value["price"]
+        assert f"${price:.2f}" in PROVIDER.clauses[17].text

@@ -176,7 +176,7 @@ def make_task(
                 questions=list(questions) if index == at else [],
             )
         )
-        for read in reads_for(call):
+        for read in reads_for(call) if call.name in SHOP.tools else ():
             if all((read.name, read.arguments) != (made.name, made.arguments) for made in gold):
                 add(read, index)
         if not (rule is not None and index == at):

@@ -14,7 +14,8 @@ from t2t_dist.core.schema import TRANSFER, Task, Turn
 from t2t_dist.environments.assistant import DESK
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.process_checks import ProcessChecks
-from t2t_dist.simulation.scripted.agents import KINDS, scripted_agent
+from t2t_dist.simulation.scripted.agents import KINDS, ScriptedAgent, scripted_agent
+from t2t_dist.simulation.scripted.floors import FirstThenSecond
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
 from tests.simulation.scripted.hand_made import SHOP, Played, goal_of, play, tasks
@@ -49,7 +50,8 @@ def checks(task: Task, done: Played) -> dict[str, bool]:
     for turn in done.turns:
         watcher.turn(turn)
         for call in turn.tool_calls:
-            watcher.call(call.name, SHOP.tools.execute(world, call.name, call.arguments))
+            before = world.fork()
+            watcher.call(call.name, SHOP.tools.execute(world, call.name, call.arguments), before)
     return watcher.result()
 
 
@@ -180,13 +182,14 @@ async def test_the_change_is_followed_from_a_proposal_of_the_first_wish() -> Non
     assert [first in asked[-1], second in asked[-1]] == [False, True]
 
 
-async def test_a_refusal_gives_the_reason_each_time_and_what_can_be_done_is_done() -> None:
+async def test_a_refusal_gives_its_reason_and_again_when_asked_and_what_can_be_done_is_done() -> None:
     task, done = await played("oracle", "too late")
     assert task.certificate is not None
     assert task.certificate.reason is not None
     refused = [text for text in done.said_by("agent") if speech.refuses(text)]
     assert len(refused) == task.user.patience + 1
-    assert all(task.certificate.reason.lower() in text.lower() for text in refused)
+    # Whoever asks a third time knows it.
+    assert [task.certificate.reason.lower() in text.lower() for text in refused] == [True, True, False]
     assert [call.name for call in done.calls if SHOP.tools[call.name].kind == "write"] == ["cancel_pending_order"]
 
 
@@ -291,6 +294,19 @@ async def test_silent_changes_nothing_and_promises_nothing(name: str) -> None:
     task, done = await played("silent", name)
     assert done.final == task.grader.initial
     assert not any(speech.reports_done(text) or speech.hands_over(text) for text in done.said_by("agent"))
+
+
+async def test_first_then_second_writes_both_and_tells_of_the_second() -> None:
+    task = tasks()["other version"]
+    certificate = task.certificate
+    assert certificate is not None
+    assert certificate.first_call is not None
+    agent = ScriptedAgent("first-then-second", FirstThenSecond(task, SHOP, 0))
+    done = await play(agent, ScriptedUser(task.user, 0))
+    written = [call.arguments for call in done.calls if SHOP.tools[call.name].kind == "write"]
+    assert written[0] == certificate.first_call.arguments
+    reports = [text for text in done.said_by("agent") if speech.reports_done(text)]
+    assert len(reports) <= 1
 
 
 # -- factory ---------------------------------------------------------------------------------------------------------

@@ -160,8 +160,10 @@ async def test_what_a_device_refuses_is_reported_as_such(telecom: Domain) -> Non
     assert "Error" not in ((await user.reply(turns)).content or "")
 
 
-async def test_a_customer_who_is_about_to_change_their_mind_says_so_first(telecom: Domain) -> None:
-    change = {"goal": 0, "trigger": "first_reply", "request": "Forget it, please suspend the line.", "facts": []}
+@pytest.mark.parametrize("trigger", ["first_reply", "asked_to_confirm"])
+async def test_a_customer_who_is_about_to_change_their_mind_says_so_first(telecom: Domain, trigger: str) -> None:
+    """No agent needs a yes to what the customer does: to be told what to do is the moment to think again."""
+    change = {"goal": 0, "trigger": trigger, "request": "Forget it, please suspend the line.", "facts": []}
     user, turns = customer(telecom, change=change), [Turn("agent", "assistant", "Hello!")]
     turns.append(await user.reply(turns))
     turns.append(Turn("agent", "assistant", "Please turn airplane mode off."))

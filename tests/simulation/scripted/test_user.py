@@ -9,12 +9,16 @@ from collections.abc import Callable
 import pytest
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import STOP, TRANSFER, Change, Fact, Goal, Turn, UserSide
+from t2t_dist.core.schema import STOP, TRANSFER, Change, Fact, Goal, Task, Turn, UserSide
 from t2t_dist.simulation.scripted.device import Devices
 from t2t_dist.simulation.scripted.phrases import STYLES
+from t2t_dist.simulation.scripted.plans import Plans
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
+from t2t_dist.synthesis.intents.grader_side import errands_in
 from tests.simulation.scripted.hand_made import tasks
+from tests.support.made import Made
+from tests.support.plans import plan_of
 
 SEEDS = range(8)
 
@@ -98,9 +102,11 @@ def in_order(*lines: str) -> Callable[[str], str]:
 
 def test_it_is_made_of_the_users_side_and_a_seed_only() -> None:
     parameters = inspect.signature(ScriptedUser).parameters
-    own = ("devices", "Devices | None")  # from which it knows only the customer's own tools and words
-    assert [(p.name, p.annotation) for p in parameters.values()] == [("side", "UserSide"), ("seed", "int"), own]
+    # From these it knows only the customer's own tools, words and records.
+    own = [("devices", "Devices | None"), ("plans", "Plans | None")]
+    assert [(p.name, p.annotation) for p in parameters.values()] == [("side", "UserSide"), ("seed", "int"), *own]
     assert list(inspect.signature(Devices).parameters) == ["tools", "language", "at_hand"]
+    assert list(inspect.signature(Plans).parameters) == ["domain", "side"]
 
 
 def test_the_same_seed_says_the_same_and_another_one_something_else() -> None:
@@ -248,6 +254,49 @@ def test_nobody_says_yes_to_a_plan_that_is_not_what_they_want() -> None:
     assert "no longer needed" in said[2]
     assert not speech.says_yes(said[2])
     assert speech.says_yes(said[3])
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+ASKS = "Shall I go ahead?"
+
+
+async def answer_to(made: Made, task: Task, plan: str) -> str:
+    """What the customer says to a plan for their first request, once they have said who they are."""
+    user = ScriptedUser(task.user, 0, None, Plans(made.domain, task.user))
+    turns = [Turn("agent", "assistant", "Hello!")]
+    for text in ("Could you tell me who you are, please?", plan, ""):
+        turns.append(await user.reply(turns))
+        turns.append(Turn("agent", "assistant", text))
+    return turns[-2].content or ""
+
+
+@pytest.mark.parametrize(
+    ("plan", "agrees"),
+    [
+        ("I'd cancel order {order_id} and refund what was paid.", True),
+        ("I can take care of that for you now.", True),
+        ("I'd cancel order #W9999999.", False),
+        ("I'd cancel order {order_id}, as it was {other_reason}.", False),
+        ("I'd change the delivery address of order {order_id} to 7 Elm Street, Boise, ID 83702.", False),
+        ("What I can do is return what came with order {order_id}.", False),
+    ],
+)
+async def test_something_else_is_declined_also_before_any_no(shop: Made, plan: str, agrees: bool) -> None:
+    task = shop.one(
+        "general", lambda t: [c.name for c in t.grader.gold if c.kind == "write"] == ["cancel_pending_order"]
+    )
+    meant = next(call.arguments for call in task.grader.gold if call.kind == "write")
+    reasons = {"no longer needed", "ordered by mistake"} - {meant["reason"]}
+    said = await answer_to(shop, task, f"{plan.format(**meant, other_reason=reasons.pop())} {ASKS}")
+    assert speech.says_yes(said) is agrees, said
+    assert agrees or speech.mentions(said, [meant["order_id"]]) or speech.mentions(said, [meant["reason"]])
+
+
+async def test_the_experts_own_plans_are_what_they_asked_for(built_in: Made) -> None:
+    for task in built_in.verified("general"):
+        plan = plan_of(built_in.domain, task, next(call for call in errands_in(task.grader) if call.goal == 0))
+        said = await answer_to(built_in, task, f"{plan} {ASKS}")
+        assert speech.says_yes(said), (plan, said)
 
 
 # -- goals one after the other ---------------------------------------------------------------------------------------

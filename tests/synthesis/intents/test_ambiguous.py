@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from t2t_dist.core.schema import Candidate, Fact, Task
+from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.synthesis.intents.candidates import MAX_CANDIDATES, candidates_for
 from t2t_dist.synthesis.intents.grader_side import writes_in
 from t2t_dist.synthesis.intents.rejection import TaskRejected
 from t2t_dist.synthesis.wording_check import mentions
-from tests.support.made import Made, verdict
+from tests.support.made import Made, make, verdict
 
 
 def focal(task: Task) -> tuple[Any, list[Fact]]:
@@ -233,3 +234,33 @@ def test_a_stored_candidate_is_not_believed(made: Made) -> None:
     task.certificate = right.model_copy(update={"candidates": right.candidates[:1]}, deep=True)
     assert verdict(made.domain, task) == "verified"
     assert task.certificate != right
+
+
+def test_who_books_a_flight_and_leaves_it_open_says_from_where_to_where() -> None:
+    domain, booked = load("airline"), 0
+    for task in make(domain, 90).verified("ambiguous"):
+        assert task.certificate is not None
+        if "outbound_id" not in task.certificate.withheld:
+            continue
+        booked += 1
+        routes = {
+            domain.describe(
+                domain.world(), Call("book_reservation", candidate.arguments), "outbound_id", task.customer
+            ).rough
+            for candidate in task.certificate.candidates
+        }
+        (route,) = routes
+        assert route.startswith("a flight from ")
+        assert route in task.user.reason_for_call
+    assert booked > 0
+
+
+def test_a_booking_is_looked_up_by_its_route_and_by_no_old_reservation() -> None:
+    domain, alone = load("airline"), 0
+    for task in make(domain, 60).verified("general"):
+        names = [call.name for call in task.grader.gold]
+        if "book_reservation" in names and len(task.user.goals) == 1:
+            alone += 1
+            assert "get_reservation_details" not in names
+            assert {"search_direct_flights", "search_onestop_flights"} & set(names)
+    assert alone > 0

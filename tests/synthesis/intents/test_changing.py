@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.core.schema import Certificate, Change, GoldCall, Task
+from t2t_dist.core.schema import CallPattern, Certificate, Change, GoldCall, GraderSide, Task
+from t2t_dist.environments import registry
+from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.state import Record
-from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.intents.changing import TRIGGERS, alternatives
+from t2t_dist.environments.tools import AGENT, Call
+from t2t_dist.synthesis.intents.changing import TRIGGERS, alternatives, both_pass, forbidden_calls, wanted_first
 from t2t_dist.synthesis.intents.gold_check import final_state
-from t2t_dist.synthesis.intents.grader_side import writes_in
+from t2t_dist.synthesis.intents.grader_side import matches, writes_in
 from t2t_dist.synthesis.wording_check import mentions
 from tests.support.library_domain import Library
 from tests.support.made import Made, make, remake, verdict
@@ -54,6 +56,20 @@ def test_the_opening_is_about_a_and_the_change_about_b(made: Made) -> None:
         held = {fact.slot: fact.says for fact in task.user.goals[change.goal].facts}
         news = [fact for fact in change.facts if held.get(fact.slot) != fact.says]
         assert all(mentions(change.request, fact.says) for fact in news)
+
+
+def test_the_calls_of_a_are_forbidden_and_those_of_b_are_not(built_in: Made) -> None:
+    domain, in_steps = built_in.domain, 0
+    for task in built_in.verified("changing"):
+        forbidden, gold = task.grader.forbidden, task.grader.gold
+        assert not any(matches(pattern, call.name, call.arguments) for pattern in forbidden for call in gold)
+        shared = [Call(call.name, call.arguments) for call in gold]
+        for call in wanted_first(domain, task, domain.world):
+            if domain.side_of(call.name) == AGENT and call not in shared:
+                assert any(matches(pattern, call.name, call.arguments) for pattern in forbidden)
+                in_steps += call.name != parts(task)[2].name
+        assert ("forbidden" in task.grader.basis) == bool(forbidden)
+    assert in_steps > 0 or domain.name != "telecom"
 
 
 def test_every_trigger_comes_up_and_both_kinds_of_change(shop: Made) -> None:
@@ -130,6 +146,9 @@ def say_b_at_once(task: Task) -> None:
         (lambda task: setattr(task.user.change, "facts", []), "facts_differ"),
         (lambda task: task.user.goals[0].facts.append(task.user.goals[0].facts[0]), "facts_differ"),
         (lambda task: task.user.goals.append(task.user.goals[0]), "goals_differ"),
+        (lambda task: setattr(task.grader, "forbidden", []), "not_listed"),
+        (lambda task: task.grader.forbidden.append(CallPattern(name="calculate")), "not_listed"),
+        (lambda task: task.grader.basis.remove("forbidden"), "basis_differs"),
     ],
 )
 def test_sabotage(shop: Made, sabotage: Callable[[Task], object], reason: str) -> None:
@@ -154,6 +173,23 @@ def test_a_wish_that_changes_nothing(shop: Made) -> None:
     address = dict(shop.domain.base.tables["users"][task.customer]["address"])
     certificate.first_call = second.model_copy(update={"arguments": {**second.arguments, "address": address}})
     assert verdict(shop.domain, task) == "same_state"
+
+
+def test_a_wish_that_the_second_one_includes() -> None:
+    """To do both is right then, so the task would prove nothing."""
+    telecom = registry.load("telecom")
+    wanted = {"restore_signal", "restore_mobile_data"}
+    found = 0
+    for customer in telecom.callers[:150]:
+        for phone in telecom.at_hand(telecom.world(), customer).get("phone_number", []):
+            calls = {name: Call(name, {"phone_number": phone}) for name in wanted}
+            if not all(is_valid_errand(telecom, telecom.world(), call, customer) for call in calls.values()):
+                continue
+            first, second = calls["restore_signal"], calls["restore_mobile_data"]
+            gold = GraderSide(gold=[], initial="", final=final_state(telecom, [second]) or "")
+            assert forbidden_calls(telecom, [], first, []) == []
+            found += both_pass(telecom, gold, [first], [second], 0)
+    assert found > 0
 
 
 def test_a_first_wish_that_the_policy_forbids_would_be_refused_instead_of_confirmed(desk: Made) -> None:
@@ -184,3 +220,15 @@ def test_without_anything_else_to_want_there_is_no_change(desk: Made) -> None:
     made = make(OneHold(), 6)
     assert [task.reasons for task in made.tasks if task.intent == "changing"] == [["no_alternative"]] * 6
     assert not [task for task in desk.tasks if task.reasons == ["no_alternative"]]
+
+
+def test_what_a_customer_changes_to_goes_with_what_they_asked_for(shop: Made) -> None:
+    """The domain says what does, and why."""
+    domain, others = shop.domain, 0
+    for task in shop.verified("changing"):
+        _, change, first, second = parts(task)
+        assert second.name in domain.instead[first.name]
+        if second.name != first.name:
+            others += 1
+            assert domain.instead[first.name][second.name] in change.request
+    assert others > 5

@@ -77,7 +77,7 @@ def test_the_handling_is_the_rules(made: Made) -> None:
         assert task.grader.handling == rule.handling.value
         wanted = [CallPattern(name=made.domain.transfer_tool)] if rule.handling is Handling.TRANSFER else []
         assert task.grader.required == wanted
-        assert set(task.grader.basis) == {"db", "forbidden"} | ({"required"} if wanted else set())
+        assert set(task.grader.basis) == {"db", "forbidden", "required" if wanted else "refused"}
         if wanted:  # the conversation ends with it
             assert task.grader.refused_goal == len(task.user.goals) - 1
     assert handlings == set(Handling)

@@ -1,0 +1,88 @@
+"""What customers of the provider want: how often they ask for each errand, what they change their minds to, and why."""
+
+from __future__ import annotations
+
+#: How often an errand is explored, beside the others: less for what everybody can have done.
+WEIGHTS = {
+    "suspend_line": 0.8,
+    "change_plan": 1.0,
+    "refuel_data": 0.8,
+    "order_sim": 0.8,
+    "pay_bill": 1.0,
+    "send_bill": 0.7,
+    "change_address": 0.6,
+    "change_email": 0.6,
+    "restore_signal": 2.0,
+    "restore_mobile_data": 1.0,
+    "speed_up_data": 2.0,
+    "set_up_roaming": 1.0,
+    "end_roaming": 1.0,
+    "bring_line_back": 1.0,
+    "bring_found_phone_back": 1.0,
+}
+
+_OTHER_PHONE = "I took the wrong phone; it's the other one."
+_OTHER_LINE = "I gave you the wrong number."
+
+#: For an errand, what a customer may want instead, and why. Nobody operates a phone that they have just called lost.
+INSTEAD = {
+    "suspend_line": {
+        "suspend_line": _OTHER_LINE,
+        "order_sim": "It's only the SIM that's gone, so a new one will do.",
+        "change_plan": "A cheaper plan will do for the time being.",
+    },
+    "change_plan": {
+        "change_plan": "I've compared the plans again.",
+        "refuel_data": "I only need more data this once.",
+    },
+    "refuel_data": {
+        "refuel_data": "I've thought again about how much I need.",
+        "change_plan": "I'll need that much every month, so another plan is better.",
+    },
+    "order_sim": {
+        "order_sim": "I've thought about the SIM again.",
+        "restore_signal": "Maybe nothing is wrong with the SIM, and it's the phone.",
+    },
+    "pay_bill": {
+        "pay_bill": "I've looked at my papers again.",
+        "send_bill": "I'd like to look at it before I pay.",
+    },
+    "send_bill": {
+        "send_bill": "That's not the bill I was looking for.",
+        "pay_bill": "I've found it, so I may as well pay it.",
+    },
+    "change_address": {
+        "change_address": "I gave you the wrong address.",
+    },
+    "change_email": {
+        "change_email": "I misspelt it.",
+    },
+    "restore_signal": {
+        "restore_signal": _OTHER_PHONE,
+        "order_sim": "I think a new SIM would be simpler.",
+    },
+    "restore_mobile_data": {
+        "restore_mobile_data": _OTHER_PHONE,
+        "refuel_data": "Perhaps it's only that the data is used up.",
+    },
+    "speed_up_data": {
+        "speed_up_data": _OTHER_PHONE,
+        "refuel_data": "Perhaps it's only that the data is used up.",
+        "change_plan": "I've been thinking about a better plan anyway.",
+    },
+    "set_up_roaming": {
+        "set_up_roaming": _OTHER_PHONE,
+        "end_roaming": "Our trip is off, so it should be the other way round.",
+    },
+    "end_roaming": {
+        "end_roaming": _OTHER_PHONE,
+        "set_up_roaming": "We're going away again, so it should be the other way round.",
+    },
+    "bring_line_back": {
+        "bring_line_back": _OTHER_LINE,
+        "change_plan": "First I'd like to pay less for it.",
+    },
+    "bring_found_phone_back": {
+        "bring_found_phone_back": _OTHER_PHONE,
+    },
+}

@@ -1,0 +1,216 @@
+"""Whether a customer says yes, or gives in. Pure.
+
+What an "okay" means depends on what it answers, so both take the agent's message before it, where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from t2t_dist.environments.short_texts import cached_if_short
+
+from .clauses import clauses, in_plain_english
+from .confirming import asks_to_confirm
+from .doing import reports_done
+from .lexicon import a_word_of, any_of, tagged, verb
+from .offering import offers_more
+from .refusing import refuses
+
+# -- yes --------------------------------------------------------------------------------------------------------------
+_INTERJECTIONS = (
+    r"^\W*(?:(?:oh|ah|aw|well|thanks|thank you|and|hm+|ugh|so|then|right|but|quite|very|please|you know what)\b\W*)*?"
+)
+_RIGHT = (
+    r"(?:right|correct|fine|great|perfect|okay|good|acceptable|brilliant|alright|all right|what i (?:want|need|said"
+    r"|asked for|meant)\w*)"
+)
+_YES = a_word_of(
+    rf"{_INTERJECTIONS}(?:yes+|y|aye|sure|surely|certainly|indeed|absolutely|definitely|of course|okay|k|correct"
+    rf"|right|exactly|precisely|confirmed|confirm|affirmative|agreed|accepted|approved|fine|all right|alright|perfect"
+    rf"|great|good|very good|deal|please (?:do|go|proceed|continue)|go ahead|go on|go for it|proceed|do it|do that"
+    rf"|make it so|by all means|why not|no problem|(?:(?:i|he|she) ha(?:ve|s) )?no objections?|none whatsoever"
+    rf"|not at all|you may|you have (?:it|my)|you got it|no doubt|works for me|(?:fine|okay|good) (?:by|with) me"
+    rf"|happy to|(?:that|it) will (?:do|work|be)|sounds like a (?:\w+ )?plan)",
+    rf"{_INTERJECTIONS}(?:(?:that|it|this|everything|all|\$?\d+)(?: (?:is|would be|will be|all sounds|sounds|looks"
+    rf"|works))?"
+    rf"(?: \w+)? {_RIGHT}|\w+ (?:works|suits)|sounds (?:very )?{_RIGHT}|looks {_RIGHT})",
+    r"^\W*i (?:\w+ )?(?:confirm|agree|approve|accept|consent|do|am (?:sure|happy with|okay with|fine with))",
+    r"^\W*i (?:do not (?:mind|see why not)|would not have it any other way)",
+)
+#: An assent that may stand anywhere: "I talked to my wife. So yes, let's do it."
+_ASSENT = any_of(
+    r"(?:yes|and|so|then|please|sure|okay)\W+(?:please )?(?:go ahead|proceed|let us do (?:it|that))\b|yes\W+please\b"
+    r"|so yes\b",
+    r"^\W*(?:go ahead|proceed|go for it)\b|(?<=[.!,] )(?:go ahead|go for it|do it|proceed)\b|by all means\b"
+    r"|let us (?:proceed|go ahead|do (?:it|that))\b",
+    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|you have my (?:yes|okay|consent|permission|approval)\b",
+    r"i (?:hereby )?(?:confirm|authori[sz]e|agree to|consent|give my consent)\b|my consent\b|i want to proceed\b",
+)
+#: "Yes, cancel it": in tagged words.
+_YES_DO = re.compile(
+    rf"(?:^|[.!,] )\W*(?:yes|sure|okay|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} "
+)
+_NO = a_word_of(
+    r"wait|hold on|hang on|hold your horses|second thought|changed my mind|i will pass|abort|scrap|scratch that|stop"
+    r"|instead|never ?mind|withheld|i would mind|actually|before i|made up my mind|let us not|leave (?:it|that|the)"
+    r"|forget it|anyway",
+    r"(?:rather|absolutely|please|certainly|definitely) not|no (?:way|thanks|thank)|make (?:it|that) (?:an?|the|it)?"
+    r"|^\W*(?:no|nope)",
+    r"(?:do|did|would|could|can|will|am|is|are|has|was) not|not (?:yet|so fast|quite|that|okay|right|agree|accept"
+    r"|sure)",
+    r"but|though|except|however|maybe|what about|how about|could you|can you|would you|i demand|let me speak|who do i",
+)
+#: Words of a no that are none: "no problem", "it's no longer needed", "I don't mind".
+_NO_NO = a_word_of(
+    r"no (?:problem|worries|doubt|objections?|longer|need)|not at all|why not|is not (?:needed|necessary)"
+    r"|can not stop you",
+    r"do(?:es)? not (?:see why not|mind|bother me|need (?:it|them|that))|would not have it any other way",
+    r"i am not (?:moving|going anywhere)|but (?:sure|yes|okay|fine|go ahead)",
+)
+_FLAT_NO = a_word_of(
+    r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
+    r"|certainly not)",
+    r"no way|i will pass|not agree|changed my mind|(?:is|was) not (?:what|right|correct|it)",
+)
+#: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
+_SAYS_A_FACT = a_word_of(
+    r"it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i am(?! (?:sure|happy|okay"
+    r"|fine|good)\b)|i have|i did|i was|i will|i need|i would like|i want (?!to proceed|that|it|you to (?:go|do))\w+"
+    r"|there (?:is|are)|the one|still the|number|code|email|zip|one sec|a (?:second|moment)|take your time|let me"
+    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|\S*[@#]\S*",
+)
+_PERHAPS_YES = a_word_of(
+    r"yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
+    r"|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt|no point"
+    r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
+    r"|can not stop you"
+)
+#: "Remove it.", in tagged words.
+_DO = any_of(
+    rf"^\W*(?:(?:ugh|well|so|then|and|oh|please|just|both|quite) )*{verb('CG', 'b')}",
+    rf"(?<=[.!,] ){verb('CG', 'b')} (?:me|it|them|that|both|the)\b",
+)
+#: What also just says that something was heard: a yes if no more follows than these.
+_HEARD = any_of(
+    r"^\W*(?:(?:oh|well)\W+)*(?:okay|k|sure|of course|certainly|right|fine|all right|alright|perfect|great|good"
+    r"|no problem|very good|it is (?:alright|all right|fine|okay))\b"
+)
+_AND_NO_MORE = re.compile(
+    r"\W*(?:(?:okay|sure|right|fine|perfect|great|good|thanks|thank you|please|then|and|very much|so much|sir|(?:with"
+    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) \w+|sounds \w+|works for me"
+    r"|why not|let us \w+ (?:it|that|with that)|exactly|deal|of course|absolutely)\W*)*$"
+)
+_THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
+_OPENS_WITH_YES = a_word_of("^(?:yes|sure)")
+
+
+@cached_if_short
+def _agrees(text: str) -> bool | None:
+    """Whether the words alone agree."""
+    read = clauses(text)
+    plain = in_plain_english(text)
+    tags = tagged(plain)
+    if not read:
+        return _THUMBS_UP.search(text) is not None
+    yes, assents = _YES.search(plain), _ASSENT.search(plain) or _YES_DO.search(tags)
+    rest = _NO_NO.sub(" ", plain)
+    if _NO.search(rest):
+        return None if (yes or assents) and not _FLAT_NO.search(rest) else False
+    heard = _HEARD.search(plain)
+    if assents or (heard and _AND_NO_MORE.match(plain, heard.end())):
+        return True
+    leaves = _LEAVES.search(plain) and not _OPENS_WITH_YES.search(plain)
+    asks_at_once = any(clause.asks for clause in read if clause.sentence == read[0].sentence)
+    if yes and not (heard or leaves or asks_at_once or _SAYS_A_FACT.search(rest)):
+        return True
+    return None if yes or _PERHAPS_YES.search(plain) or _DO.search(tags) else False
+
+
+def says_yes(text: str, before: str | None = None) -> bool | None:
+    """Whether the customer agrees, without taking it back in the same breath.
+
+    ``before``: the agent's message that this answers. A yes agrees only where one was
+    asked for.
+    """
+    said = _agrees(text)
+    if before is None or said is False:
+        return said
+    asked = asks_to_confirm(before)
+    if asked is False:
+        return None if said else False
+    plain = in_plain_english(text)
+    if asked and _OPENS_WITH_YES.search(plain) and "?" not in plain and not _NO.search(_NO_NO.sub(" ", plain)):
+        return True
+    return said
+
+
+# -- giving in --------------------------------------------------------------------------------------------------------
+#: Has nothing more to ask, or takes leave.
+_LEAVES = a_word_of(
+    r"(?:that|this) (?:is|was|will be) (?:all|everything|it)|nothing else|nothing left|no further questions|good ?bye"
+    r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
+    r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
+    r"|set)(?: thanks?)?\W*$",
+    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that|nothing|i am (?:good|fine)"
+    r"|you have been)",
+)
+_YIELDS = a_word_of(
+    r"never ?mind|i (?:see|understand)|understood|(?:leave|drop|forget) (?:it|that|everything)|so be it|fair enough"
+    r"|if you say so|no worries|worth a try|i will live|you tried|did (?:what you|your best)|not your fault"
+    r"|is what it is|i give up|i drop|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)"
+    r"|withdraw|not press|i accept (?:it|that)(?=\W*$)|(?:okay|all right|alright|fine)\W+whatever\W*$|not argue with",
+    r"i will (?:just )?(?:keep|leave|pay) it|can not be done it can not|^\W*(?:too bad|a pity|what a pity|shame)"
+    r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so)",
+)
+_BARE = re.compile(r"\W*(?:okay|all right|alright|fine|very well|no\W+thank(?:s| you)|no)\W*")
+_GOES_ON = a_word_of(
+    r"exception|insists?|really no|just this once|can not you|reconsider|i want|make me|not accept|no sense"
+    r"|must be something|check again|look (?:harder|again)|try again|i demand|ridiculous|i do not (?:care|want"
+    r"|accept)|refund it|apply it|not leaving|emergency|wedding|speak to|instead"
+)
+_NEW_REQUEST = a_word_of(
+    r"i would like|i need|i have another|there is (?:something|one)|one more thing|(?:could|can|would) you|(?:what"
+    r"|how) about|give me|rebook|please (?!leave|forget)\w+|wait|but(?! i accept)|though|however|yes"
+)
+_PERHAPS_GIVES_IN = a_word_of(
+    r"okay|all right|alright|fine|pity|shame|too bad|whatever|guess|understood|accept|no|nope|right|bye|goodbye|keep"
+    r"|stay|home|rules?|fault|splendid|great|hear you|get it|good (?:day|night|evening)|elsewhere|better than nothing"
+    r"|will do|can not be done|train|thanks anyway|not (?:right )?now|nothing|not that i|appreciate|oh well"
+    r"|thanks for \w+|take care|no choice|hard feelings|then i \w+|(?:i|we) will \w+|then\W*$"
+)
+_TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
+_NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
+
+
+@cached_if_short
+def _accepts(text: str) -> bool | None:
+    """Whether the words alone accept a no, or have nothing more to ask."""
+    read = clauses(text)
+    plain = in_plain_english(text)
+    if _BARE.fullmatch(plain):
+        return True
+    asks = any(clause.asks for clause in read)
+    leaves, yields = _LEAVES.search(plain), _YIELDS.search(plain)
+    if _GOES_ON.search(plain):
+        return None if leaves else False
+    if (leaves or yields) and not asks and not _NEW_REQUEST.search(plain):
+        return True
+    perhaps = _PERHAPS_GIVES_IN.search(plain) and (not asks or _TAKES_IT.search(plain))
+    return None if leaves or yields or perhaps else False
+
+
+def gives_in(text: str, before: str | None = None) -> bool | None:
+    """Whether the customer accepts a refusal, or has nothing more to ask.
+
+    ``before``: the agent's message that this answers. Nobody gives in to a plan.
+    """
+    said = _accepts(text)
+    if before is None or said is False:
+        return said
+    more = offers_more(before)
+    if asks_to_confirm(before) and not more and refuses(before) is False:
+        return False
+    plain = in_plain_english(text)
+    if said is None and more and _NO_MORE.search(plain) and "?" not in plain and " but " not in plain:
+        return True
+    return None if said and not more and refuses(before) is False and reports_done(before) is False else said

@@ -1,0 +1,229 @@
+"""Whether an agent reports a change as made, or announces one. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from t2t_dist.environments.short_texts import cached_if_short
+
+from .clauses import Clause, clauses
+from .confirming import asks_to_confirm
+from .handing_over import passes_on
+from .lexicon import a_word_of, any_of, verb
+from .verdict import Sign, verdict
+
+_ADVERB = (
+    r"(?:(?:now|just|also|already|only|then|still|all|both|hereby|gladly|once|again|right|away|next|since|too|today"
+    r"|duly|\w+ly) )*+"
+)
+_CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "g"), verb("C", "d")
+#: One that is no noun, as "set" is.
+_PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
+#: "I've taken a look", "put you on hold", "added a note": a verb of change, but nothing has been changed.
+_IDLE = (
+    r"(?! (?:a (?:close |quick |good )?(?:look|note)|sure|note|aside|(?:up )?your (?:file|profile|call|case|details)"
+    r"|you on hold|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
+    r"|(?:your|the|this|that) (?:comments?|feedback|suggestions?|questions?|complaint|report|idea|point))\b)"
+)
+_NEGATED = a_word_of(
+    r"(?:not|no|never|nothing|nobody|none|neither)(?!\.? ?\d)(?! (?:fee|charge|extra|cost|problem|penny)\b)"
+)
+
+# -- done -------------------------------------------------------------------------------------------------------------
+_I_HAVE = any_of(
+    rf"(?:i|we) have {_ADVERB}(?:gone(?:~\w+)? (?:ahead|in) and {_ADVERB}|managed to )?{_CHANGED}{_IDLE}",
+    rf"(?:i|we) have {_ADVERB}(?:allowed|forbidden|insured)\b",
+    rf"(?:i|we) went(?:~\w+)? ahead and {_ADVERB}{_DID}",
+)
+_I_JUST = any_of(
+    rf"(?:i|we) (?:\w+ )?just {_ADVERB}{_DID}{_IDLE}",
+    rf"(?:i|we) {_DID}{_IDLE}.*\b(?:just now|a (?:moment|minute|second) ago|seconds ago)\b",
+)
+_IS_NOW = any_of(
+    r"(?:is|are) (?:all )?now (?!being|beyond|past|too|over|after|before|going|due|overdue|pending|available|closed"
+    r"|open|shipped~|delivered~|processed~)[a-z]+"
+)
+_IS_CHANGED_NOW = any_of(
+    rf"successfully {_CHANGED}|(?:is|are) {_CHANGED} (?:now|success?fully|in (?:the|our|my) system)\b"
+)
+_NOW_HAS = any_of(
+    r"(?<!you )(?<!i )(?<!we )now (?:has|have|reads?|shows?|carr(?:y|ies)|exists?|sits?|goes|follows?|includes?"
+    r"|belongs?|runs?)\b",
+    r"(?<!you )(?<!i )(?<!we )will now (?:be (?!able)|go |have |get |receive )",
+)
+_OPENING = (
+    r"(?:okay|great|there|perfect|good news|right|and|so|all(?! set)|now|yes|thanks|thank you|consider (?:it|that)"
+    r"|both are|both have been|(?:it|that|this|everything) (?:is|has been)|it is all|that is all|you are|you are all)"
+)
+_DONE = any_of(
+    rf"^\W*(?:{_OPENING} ?)*+(?:done|sorted|taken care of|all set|completed?|good to go)\b(?! (?:with|by you))",
+    r"(?:is|are|has been|have been) (?:now |all )?(?:taken care of|all done|all set|complete|completed|carried out"
+    r"|dealt with|put through|sorted)\b",
+    r"went (?:right |straight )?through\b(?! (?:twice|on (?:the )?\d))|has gone (?:through|in)\b|done and dusted\b"
+    r"|without a hitch\b",
+    r"(?:is|was|has been) (?:a success|successful)\b|(?<!that it )(?<!then it )is done\b|^(?:and )?it worked\b",
+    r"(?:(?:is|are) (?:up and running|active|online|open|on|off)|works) again\b",
+    r"you are (?:all )?(?:set|booked in|booked|sorted|signed up)\b(?! to)|^consider (?:it|that|yourself)\b",
+)
+_HAS_BEEN = any_of(rf"(?:has|have|is) {_ADVERB}been {_ADVERB}(?:{_CHANGED}|let go)")
+_NO_SUBJECT = (
+    r"(?!(?:not|no|never|status|you|i|we|if|to|is|are|was|were|be|been|being|has|have|had|will|can|get|got|by|which"
+    r"|that|also)\b)"
+)
+#: "Booking confirmed", "Insurance: removed".
+_HEADLINE = any_of(
+    r"^\W*(?:(?:great|okay|perfect|good news|there|right|yes|all|and) )*"
+    rf"(?:{_NO_SUBJECT}[\w#~-]+ ){{0,3}}(?!taken){_PARTICIPLE}\W*$"
+)
+#: Participles that as often tell what became of something long ago, after "has been" or alone.
+_OFTEN_LONG_AGO = r"shipped|delivered|dispatched|ordered|opened|used|received|recorded|blocked|locked"
+_HISTORY = a_word_of(_OFTEN_LONG_AGO, r"already (?:been )?\w+|status|history|records?|log|notes?")
+_STATUS = a_word_of(_OFTEN_LONG_AGO, r"placed|paid|posted|closed|charged|billed|sent|suspended|status")
+#: When it was done, if not just now; by whom, if not by the agent.
+_LONG_AGO = a_word_of(
+    r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier"
+    r"|previously|originally|in the past|back in (?:the day|\d+|jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)"
+    r"|at the time|when you|yourself|used to|(?:would|could|might|should|may|must) have|had|glad|(?:great"
+    r"|good) to hear|unfortunately|sorry|afraid",
+    r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
+    r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
+    r"|wednes|thurs|fri|satur|sun)\w*",
+)
+_APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
+_NOT_DONE = a_word_of(
+    r"(?:will|would|could|can|may|might|must|to|shall) (?:\w+ ){0,2}be|should (?:\w+ )?be",
+    r"being|almost|nearly|about to|going to|draft\w*|then it|would|could|will not|prepared|ready to|(?:i|we) (?:will"
+    r"|shall|am|are)|let me|^\W*(?:\w+ )?\w+ing (?:now|it|that|this|the|your|both|you|them)",
+)
+_PERHAPS_SO = any_of(
+    r"has (?:now )?(?:left|gone|moved|ended|stopped|started)\b|i did\W*$|not .*\bany ?more\b|here and now\b"
+    r"|from now on\b",
+    r"(?:is|are) (?:now|off|gone|live|active|yours|history|up and running|no more|back|in place|in your|void|down to"
+    r"|all on)\b",
+    r"(?:is|are) (?:\S+ ){1,4}now\b|(?:is|are) on\W*(?:$|the booking)|is (?:on|in)\W*$|it is\W*$",
+    r"^\W*there\b(?! is| are)|^with that\b|(?:again|now)\W*$",
+    r"done\b|sorted\b|gone\b|confirmed\b|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
+    r"you are (?:now )?(?:on|down|in)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows) (?:on|in|now"
+    r"|that)\b",
+)
+_PERHAPS_DONE = any_of(
+    rf"(?:^|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|also|as|the \w+|your \w+|seat|order"
+    rf"|system) ){_ADVERB}"
+    rf"(?<!get )(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
+    rf"(?:has|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)|it is (?:through|in|there|up)\b|(?:i|we) have [a-z]+(?:ed"
+    rf"|en)\b(?!~)|i have given\b|^(?!to )(?:[\w#~-]+ ){{0,4}}{_PARTICIPLE}\W*$",
+    rf"^\W*(?:[\w#~-]+ ){{0,3}}{_CHANGED} (?:as of|per|at|to|and)\b",
+)
+_IS_CHANGED = any_of(rf"(?:is|are) {_ADVERB}{_CHANGED}")
+_NO_MORE = re.compile(r"\bany ?more\b")
+
+
+def _done(clause: Clause) -> Sign:
+    plain, tags = clause.plain, clause.tagged
+    negated, long_ago = _NEGATED.search(plain) is not None, _LONG_AGO.search(plain) is not None
+    changes = "C" in tags
+    if not (negated or long_ago or clause.depends):
+        if _DONE.search(plain) or ("now" in plain and (_IS_NOW.search(tags) or _NOW_HAS.search(plain))):
+            return True
+        if _I_HAVE.search(tags) or (changes and (_I_JUST.search(tags) or _IS_CHANGED_NOW.search(tags))):
+            return True
+        if changes and _HAS_BEEN.search(tags):
+            return None if _HISTORY.search(plain) else True
+        if changes and _HEADLINE.search(tags):
+            return None if _STATUS.search(plain) else True
+    if _NOT_DONE.search(plain) or (negated and not _NO_MORE.search(plain)):
+        return False
+    if _PERHAPS_SO.search(plain) or _I_HAVE.search(tags):
+        return None
+    return None if (_IS_CHANGED if long_ago else _PERHAPS_DONE).search(tags) else False
+
+
+@cached_if_short
+def reports_done(text: str) -> bool | None:
+    """Whether the agent reports that the request has been carried out."""
+    read = clauses(text)
+    sorry = {clause.sentence for clause in read if _APOLOGY.search(clause.plain)}
+    could = (clause for clause in read if not (clause.asks or clause.supposed or clause.sentence in sorry))
+    said = verdict(False if passes_on(clause.plain) else _done(clause) for clause in could)
+    # A plan tells the new state as well: "Friday at noon it is, two nights. Is that all right?"
+    return None if said and asks_to_confirm(text) else said
+
+
+# -- about to do it ---------------------------------------------------------------------------------------------------
+_ABOUT_TO = r"(?:will|shall|am going to|are going to|am about to|are about to)"
+_GO_AHEAD = rf"(?:(?:go|proceed)(?:~\w+)? (?:ahead )?(?:and |with |to )?{_ADVERB})?"
+_WILL = any_of(
+    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:be )?(?:do )?{_ADVERB}{_GO_AHEAD}(?:be )?(?:{_CHANGE}"
+    rf"|{_CHANGING}){_IDLE}"
+    r"(?! you (?:an?|the|another|some|information|more|know)\b)",
+    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:get|have) (?:that|this|it|the|your|those|these)\b.*{_CHANGED}",
+    r"(?:i|we) (?:\w+ )?(?:will|shall) (?:\w+ )?(?:go(?:~\w+)? ahead|proceed(?:~\w+)?|do (?:that|this|it|so))\b",
+    rf"(?:i am|we are) {_ADVERB}{_CHANGING}{_IDLE}",
+    rf"(?:let me|moment while i|while i|allow me to|(?:seconds?|moment|minute) to) {_ADVERB}{_GO_AHEAD}"
+    rf"(?:{_CHANGE}{_IDLE}|get (?:that|this|the|your|it)\b[^.?]*{_CHANGED}|do (?:that|this|it))",
+)
+_GERUND = any_of(
+    rf"^\W*(?:(?:okay|great|sure|perfect|got it|right|now|then|so|and|next|on it|first) )*{_CHANGING}{_IDLE}"
+)
+_FINITE = a_word_of(
+    r"is|are|was|can|could|will|would|may|must|costs?|takes?|means?|needs?|requires?|has|have|drops|does|gives?"
+    r"|saves?|deletes?|by"
+)
+_AT_ONCE = re.compile(
+    r"\b(?:now|right away|as we speak|this (?:instant|second|minute|moment)|straight (?:off|away)|immediately|at once"
+    r"|in one go)\b|\.\.\.?$"
+)
+_HOLD_ON = a_word_of(
+    r"(?:one|a|just a|half a|a few) (?:secs?|seconds?|moment|min|minute|tick)|hang (?:tight|on)|stand by|bear with"
+    r"|please (?:wait|hold)|wait a (?:little|moment)|sit tight|hold on|back in a"
+)
+_DAY = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|afternoon|evening)"
+_LATER = a_word_of(
+    rf"tomorrow|tonight|later(?! one)|soon|shortly|next (?:week|month|year|\w+day)|(?:by|until|before|this"
+    rf"|come) {_DAY}",
+    r"by (?:noon|the end|next|end|e?mail|post)|within|in (?:the morning|a few|a couple|an hour|\d+ (?:hours|days"
+    r"|minutes))",
+    r"whenever|unless|end of|eventually|first thing|in writing|either way",
+)
+#: What is told to somebody, or looked up: no change.
+_NO_CHANGE = any_of(
+    rf"(?:i|we) {_ADVERB}{_ABOUT_TO} (?:be )?{_ADVERB}{_GO_AHEAD}(?:not|never|only|need|have|try|be"
+    rf"|{verb('LTX', 'bg')})\b",
+    rf"let (?:me|us) {_ADVERB}{_GO_AHEAD}(?:know|{verb('LTX', 'b')})|(?:i am|we are) {_ADVERB}{verb('LTX', 'g')}",
+)
+_TELLS = a_word_of(
+    r"(?:rais(?:e|ing)|bring(?:ing)?|tak(?:e|ing)|put(?:ting)?|submit(?:ting)?) (?:this|that|it|your \w+)"
+    r" (?:with|up|to|before|in front of)"
+)
+_PERHAPS_WILL = any_of(
+    rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
+    rf"|i {_ADVERB}{_CHANGE}|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
+    rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
+    r"on it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
+)
+
+
+def _announces(clause: Clause, held: bool, later: bool) -> Sign:
+    """``held``: the customer is asked to wait. ``later``: the sentence names another time than now."""
+    plain, tags = clause.plain, clause.tagged
+    if ("C" in tags or "G" in tags or "do " in plain) and _WILL.search(tags):
+        return None if clause.queried else not later
+    if "C" in tags and _GERUND.search(tags) and not _FINITE.search(plain):
+        return True if held or _AT_ONCE.search(plain) else None
+    perhaps = _PERHAPS_WILL.search(tags) or (held and _HOLD_ON.search(plain))
+    return None if perhaps and not later and not _NO_CHANGE.search(tags) else False
+
+
+@cached_if_short
+def promises_write(text: str) -> bool | None:
+    """Whether the agent says that it is about to do something: a customer who leaves now leaves too early."""
+    read = clauses(text)
+    held = any(_HOLD_ON.search(clause.plain) for clause in read)
+    later = {clause.sentence for clause in read if _LATER.search(clause.plain)}
+    could = (clause for clause in read if not (clause.asks or clause.depends or _NEGATED.search(clause.plain)))
+    said = verdict(
+        False if sign is not False and (_TELLS.search(clause.plain) or passes_on(clause.plain)) else sign
+        for clause in could
+        for sign in [_announces(clause, held, clause.sentence in later)]
+    )
+    return False if said is not False and asks_to_confirm(text) else said

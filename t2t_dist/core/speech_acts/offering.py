@@ -1,0 +1,67 @@
+"""Whether an agent offers more help. Pure."""
+
+from __future__ import annotations
+
+from t2t_dist.environments.short_texts import cached_if_short
+
+from .clauses import Clause, by_sentence, clauses, joined
+from .lexicon import a_word_of, any_of
+from .verdict import Sign, verdict
+
+_THINGS = (
+    r"(?:questions?|requests?|concerns?|issues?|help|way|matters?|things?|assistance|support|queries|query|wish\w*"
+    r"|information|kinds?|type)"
+)
+_ELSE = any_of(
+    r"(?<!or )(?:anything|something|anyone|what|who|how) (?:else|more)\b"
+    r"(?! (?:is|was|that would|that could|missing|about|in the|in particular|specific|like)\b)",
+    rf"(?:any|some) (?:other|more|further|additional) {_THINGS}\b",
+    r"(?:further|additional|more) (?:assistance|help|questions?|queries|matter)\b|else (?:i|we) can\b",
+    r"more (?:i|we|that i|that we) (?:can|could) (?:do|help|clear)\b|is there anything (?:i|we) (?:can|could)\b",
+    r"(?:can|could|may|shall) i (?:further )?(?:help|assist) you (?:further|with anything|some more)\b",
+    r"(?:will|would|is) that (?:be )?(?:all|everything)\b(?! (?:right|okay|fine|correct))|are we good\b|more for me\b",
+)
+_AT_ANY_TIME = a_word_of(
+    r"do not hesitate|feel free|shout|get in touch|reach out|contact us|write to us|message me|message away|let (?:me"
+    r"|us) know|(?:i am|we are|will be)(?: right| always| still)? (?:here|around)|(?:happy|here) to help|come back"
+    r"|another hand|all the time in the world"
+)
+_IN_NEED = any_of(
+    r"(?:if|should)\b.*\b(?:anything|something|another (?:hand|thing|question)|other questions?|further|more (?:help"
+    r"|assistance|questions?|information)|assistance|help|questions?)\b",
+    r"any ?time\b",
+)
+_PERHAPS = a_word_of(
+    r"else|more|another|any other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
+    r"|everything)|today"
+)
+_NO_OFFER = a_word_of(
+    r"nothing else|no one else|(?:can|may) i help you|besides|missing|more (?:than|expensive)|how (?:can|may) i"
+    r"|so (?:that )?(?:i|we) can|provide|tell me|give me|confirm"
+)
+
+
+@cached_if_short
+def offers(plain: str) -> bool:
+    """Whether a clause in plain words offers more help."""
+    return _ELSE.search(plain) is not None
+
+
+def _sign(clause: Clause) -> Sign:
+    plain = clause.plain
+    if offers(plain):
+        return True if clause.asks or clause.supposed or _AT_ANY_TIME.search(plain) else None
+    return None if clause.asks and _PERHAPS.search(plain) and not _NO_OFFER.search(plain) else False
+
+
+def _at_any_time(sentence: tuple[Clause, ...]) -> bool:
+    """Whether help is offered at any later time, in clauses together: "should something come up, we're right here"."""
+    whole = joined(sentence)
+    return _AT_ANY_TIME.search(whole) is not None and _IN_NEED.search(whole) is not None
+
+
+@cached_if_short
+def offers_more(text: str) -> bool | None:
+    """Whether the agent asks if there is anything else, or offers further help."""
+    read = clauses(text)
+    return True if any(map(_at_any_time, by_sentence(read))) else verdict(map(_sign, read))

@@ -1,0 +1,247 @@
+"""Checks of the customer: a task may be proved and still be one that nobody would come with.
+
+Each check is a function of a task and its domain that yields what is odd, in words; :data:`CHECKS` names them. To add
+one, write the function and its line there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from t2t_dist.core.schema import INTENTS, GoldCall, RecordChange, Task
+from t2t_dist.core.speech_acts import mentions, normalised
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
+from t2t_dist.synthesis.entities import Entities, strings
+from t2t_dist.synthesis.intents.grader_side import changes_of, errands_in
+
+from .measures import Measure, share, unmeasured
+
+#: Odd tasks of one check that are shown, by intent.
+_SHOWN = 3
+
+
+class Customer(NamedTuple):
+    """A task, and what its checks need."""
+
+    task: Task
+    domain: Domain
+    entities: Entities
+
+
+Check = Callable[[Customer], Iterator[str]]
+
+
+# -- the words -----------------------------------------------------------------------------------------------------
+_UNFILLED = re.compile(
+    r"\{[^{}]*\}|\$\{|<[A-Za-z_ ]+>|\[[A-Z_a-z ]+\]|\b(?:None|null|NaN|undefined|TODO)\b|\[\]|\['|\(\s*\)|''|\"\""
+)
+_UNTIDY = re.compile(r"\s[,.;:?!](?!\w)|[?!;:]\.|,[.,;:?!]|(?<!\.)\.\.(?!\.)|\S {2,}\S")
+_DOUBLED = re.compile(r"(?<![\w'])([a-z]+) \1(?=[.,;:?!]?(?:\s|$))")
+_MAY_DOUBLE = frozenset({"that", "had", "bye", "no", "very", "so", "yes", "please"})
+#: Two articles, or one in front of nothing.
+_CLUMSY = re.compile(
+    r"\bthe ones? of the\b|\b(?:a|an|the|my|your|our) (?:a|an|the|my|your|our)\b|\b(?:of of|to to|for for)\b"
+    r"|\b(?:the|an|my|your|and|or|because) ?[.,;?!](?=\s|$)"
+)
+
+
+def _texts(task: Task) -> Iterator[tuple[str, str]]:
+    """What a customer may say or is told, with where it stands."""
+    for number, goal in enumerate(task.user.goals, 1):
+        yield f"request {number}", goal.request
+        yield from ((f"question {number}", question) for question in goal.questions)
+        yield from ((f"answer '{fact.slot}'", fact.answer) for fact in goal.facts if fact.says)
+    if task.user.change is not None:
+        yield "change", task.user.change.request
+    yield from ((f"answer '{fact.slot}'", fact.answer) for fact in task.user.identity)
+    yield "known_info", task.user.known_info
+
+
+def _found(
+    customer: Customer, pattern: re.Pattern[str], lower: bool = False
+) -> Iterator[tuple[str, str, re.Match[str]]]:
+    """Matches in the texts, but not within a value: names and titles are what they are."""
+    values = [fact.text for goal in customer.task.user.goals for fact in goal.facts]
+    values += [fact.text for fact in customer.task.user.change.facts] if customer.task.user.change else []
+    kept = " | ".join(values).lower()
+    for where, text in _texts(customer.task):
+        for match in pattern.finditer(text.lower() if lower else text):
+            if match[0].lower() not in kept:
+                yield where, text, match
+
+
+def unfilled(customer: Customer) -> Iterator[str]:
+    for where, text, match in _found(customer, _UNFILLED):
+        yield f"{where} holds {match[0]!r}: {text}"
+    for number, goal in enumerate(customer.task.user.goals, 1):
+        if not goal.request.strip():
+            yield f"request {number} is empty"
+
+
+def doubled_words(customer: Customer) -> Iterator[str]:
+    for where, text, match in _found(customer, _DOUBLED, lower=True):
+        if match[1] not in _MAY_DOUBLE:
+            yield f"{where} says '{match[0]}': {text}"
+
+
+def clumsy_words(customer: Customer) -> Iterator[str]:
+    for where, text, match in _found(customer, _CLUMSY, lower=True):
+        yield f"{where} says '{match[0]}': {text}"
+    for where, text, match in _found(customer, _UNTIDY):
+        yield f"{where} is untidy at {match[0]!r}: {text}"
+
+
+# -- the facts -----------------------------------------------------------------------------------------------------
+def never_said(customer: Customer) -> Iterator[str]:
+    """Facts that no question can bring out, or whose answer does not hold them."""
+    for number, goal in enumerate(customer.task.user.goals, 1):
+        for fact in goal.facts:
+            if fact.stated and not mentions(f"{goal.request} {' '.join(goal.questions)}", fact.says):
+                yield f"request {number} does not say the {fact.label}: {fact.text}"
+            if not fact.stated and fact.says and not fact.cues:
+                yield f"no question brings out the {fact.label} of request {number}: {fact.text}"
+            if not fact.stated and not mentions(fact.answer, fact.says):
+                yield f"the answer for the {fact.label} of request {number} does not say it: {fact.answer}"
+    user = customer.task.user
+    if user.change is not None and 0 <= user.change.goal < len(user.goals):
+        before = {fact.slot: fact.says for fact in user.goals[user.change.goal].facts}
+        for fact in user.change.facts:
+            if fact.says != before.get(fact.slot) and not mentions(user.change.request, fact.says):
+                yield f"the change does not say the {fact.label}: {fact.text}"
+
+
+def _first_and_second(task: Task) -> tuple[GoldCall, GoldCall] | None:
+    certificate = task.certificate
+    first = certificate.first_call if certificate else None
+    second = next((call for call in errands_in(task.grader) if certificate and call.goal == certificate.goal), None)
+    return None if first is None or second is None else (first, second)
+
+
+def same_change(customer: Customer) -> Iterator[str]:
+    """What the customer changes to is what they wanted before."""
+    user, both = customer.task.user, _first_and_second(customer.task)
+    if user.change is None or not 0 <= user.change.goal < len(user.goals):
+        return
+    goal = user.goals[user.change.goal]
+    if normalised(goal.request) == normalised(user.change.request):
+        yield f"the change repeats the request: {goal.request}"
+    elif both is not None and both[0].name == both[1].name:
+        before, after = ({fact.slot: fact.says for fact in facts} for facts in (goal.facts, user.change.facts))
+        if before == after:
+            yield f"{goal.request} / {user.change.request}"
+
+
+#: An address may change while one talks of it; a date stays what it was.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def corrects_identity(customer: Customer) -> Iterator[str]:
+    """A value that the customer was found by is put right: a date of birth, or whatever a tool *corrects*."""
+    task, domain = customer.task, customer.domain
+    used = {text for call in task.grader.gold if call.goal < 0 for text in strings(call.arguments)}
+    if lasting := _lasting(used, errands_in(task.grader)):
+        yield from _replaced(lasting, task.grader.allowed_diff)
+    both = _first_and_second(task)
+    if both is not None and (lasting := _lasting(used, both[:1])):
+        world = domain.world()
+        domain.carry_out(world, Call(both[0].name, both[0].arguments))
+        yield from _replaced(lasting, changes_of(world))
+
+
+def _lasting(used: set[str], errands: Sequence[GoldCall]) -> set[str]:
+    """Of what the customer was found by, what these errands can't make another value without a contradiction."""
+    return used if any("correct" in call.name for call in errands) else set(filter(_DATE.fullmatch, used))
+
+
+def _replaced(values: set[str], records: Sequence[RecordChange]) -> Iterator[str]:
+    for record in records:
+        after = dict(_leaves(record.after))
+        for path, value in _leaves(record.before):
+            if value in values and (other := after.get(path, value)) != value:
+                yield f"the customer is found by {value} and says that it should be {other}"
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}/{name}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}/{number}")
+    elif isinstance(value, str):
+        yield path, value
+
+
+# -- the records ---------------------------------------------------------------------------------------------------
+def records_of_others(customer: Customer) -> Iterator[str]:
+    """The customer asks with a record that is somebody else's. What a rule forbids is meant to be so."""
+    task, prefix = customer.task, f"{customer.entities.name}/customer/"
+    wanted = errands_in(task.grader)
+    if task.certificate and task.certificate.first_call:
+        wanted = [*wanted, task.certificate.first_call]
+    for call in wanted:
+        for value in strings(call.arguments):
+            owners = {
+                name.removeprefix(prefix)
+                for name in customer.entities.of_calls([orjson.dumps(value).decode()])
+                if name.startswith(prefix)
+            }
+            if owners and task.customer not in owners:
+                yield f"{call.name} of {value}, which is of {', '.join(sorted(owners)[:2])}, not of {task.customer}"
+
+
+def repeated_request(customer: Customer) -> Iterator[str]:
+    asked = Counter(normalised(goal.request) for goal in customer.task.user.goals)
+    yield from (f"asked {n} times: {request}" for request, n in asked.items() if n > 1)
+
+
+#: The checks by name.
+CHECKS: dict[str, Check] = {
+    "unfilled": unfilled,
+    "doubled_words": doubled_words,
+    "clumsy_words": clumsy_words,
+    "never_said": never_said,
+    "same_change": same_change,
+    "corrects_identity": corrects_identity,
+    "records_of_others": records_of_others,
+    "repeated_request": repeated_request,
+}
+
+
+class Coherence:
+    """Tasks in which each check finds something, by intent, with a few of them."""
+
+    def __init__(self, domain: Domain | None) -> None:
+        self._domain = domain
+        self._entities = None if domain is None else Entities(domain.name, domain)
+        self._tasks: Counter[str] = Counter()
+        self._odd: Counter[tuple[str, str]] = Counter()
+        self._examples: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+
+    def add(self, task: Task) -> None:
+        if self._domain is None or self._entities is None:
+            return
+        self._tasks[task.intent] += 1
+        customer = Customer(task, self._domain, self._entities)
+        for name, check in CHECKS.items():
+            for what in check(customer):
+                self._odd[name, task.intent] += 1
+                if len(self._examples[name, task.intent]) < _SHOWN:
+                    self._examples[name, task.intent].append(f"{task.task_id}: {what}")
+                break  # one is enough
+
+    def measures(self) -> Iterator[Measure]:
+        if not self._tasks:
+            yield unmeasured("odd", "there are no tasks" if self._domain else "the domain can't be loaded")
+            return
+        for name in CHECKS:
+            for intent in INTENTS:
+                if self._tasks[intent]:
+                    examples = self._examples[name, intent]
+                    yield share("odd", name, intent, self._odd[name, intent], self._tasks[intent], examples=examples)

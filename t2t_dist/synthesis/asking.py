@@ -1,0 +1,207 @@
+"""Requests in a customer's words: the domain's sentences, asked in the manner of a persona.
+
+A domain's language file says what is asked for ("Could you cancel {order_id}{reason}?"). The beginning is replaced by
+one of the persona (``asking.yaml``): "I was hoping you could cancel ...". Details stand in the sentence, before it or
+after it, as their phrases are made; now and then a sentence says why, or asks whether it can be done. So a domain with
+one sentence for an errand has dozens.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
+
+import yaml
+
+from t2t_dist.core.schema import Fact
+from t2t_dist.environments.language import Language, Words
+from t2t_dist.environments.plain_words import ing_form
+from t2t_dist.environments.short_texts import cached_if_short
+from t2t_dist.environments.tidy import tidy
+from t2t_dist.environments.variants import all_variants
+
+#: Share of requests with a sentence that says why, and of wishes with a sentence after them.
+_WHY, _AFTER = 0.3, 0.15
+#: Share of details that stand in a clause before the request, and in a sentence after it, where they can.
+_FRONT, _BEHIND = 0.3, 0.15
+#: How requests begin, by what follows: a deed of the agent's, one of the customer's, or what the customer is to have.
+_BEGINNINGS = (
+    (
+        "agent",
+        r"(?:could|can|would|will) you (?:please )?|(?:i was hoping|i hope) you could |please "
+        r"|i(?:'d like| would like| need| want) you to ",
+    ),
+    (
+        "thing",
+        r"(?:can|could|may) i (?:have|get) |i(?:'d like| would like| need| want) (?:to have |to get |(?!to |you ))",
+    ),
+    ("customer", r"(?:can|could|may) i |i(?:'d like| would like| need| want| have| was hoping) to "),
+)
+_ASKS = tuple(
+    (kind, re.compile(rf"(?P<lead>(?:for|in|on) [^.?!;:,]+, )?(?:{begin})(?P<do>[^?!;:]+?)(?:, please)?[.?]$", re.I))
+    for kind, begin in _BEGINNINGS
+)
+_SENTENCE = re.compile(r"(?<=[.?!]) +")
+#: Sentences that a clause may stand before: "As it's broken, could you ...".
+_AFTER_CLAUSE = re.compile(r"(?:I|I'd|Could|Can|Would|Please|May|Might)\b")
+
+
+class Manner(NamedTuple):
+    """What is said before, as and after a request: the sentences before, what leads to it ("In {order_id}, "), the kind
+    of its beginning ("" where it has none of them), what follows that, and the sentences after."""
+
+    before: str
+    lead: str
+    kind: str
+    do: str
+    after: str
+
+
+@lru_cache(maxsize=1)
+def _ways() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    text = resources.files(__package__).joinpath("asking.yaml").read_text("utf-8")
+    loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {part: {style: all_variants(ways) for style, ways in by.items()} for part, by in loaded.items()}
+
+
+def way(part: str, style: str, rng: random.Random, after_clause: bool = False) -> str:
+    """One of a persona's ways of putting a part of a request; ``after_clause``: one that goes on after a comma."""
+    by_style = _ways()[part]
+    ways = by_style.get(style) or by_style["friendly"]
+    return rng.choice([text for text in ways if _AFTER_CLAUSE.match(text)] if after_clause else ways)
+
+
+@cached_if_short
+def manner_of(request: str) -> Manner:
+    """A request of a language file, taken apart at its last sentence that begins as requests do."""
+    sentences = _SENTENCE.split(request)
+    for place in range(len(sentences) - 1, -1, -1):
+        for kind, pattern in _ASKS:
+            found = pattern.match(sentences[place])
+            if found is not None and "please" not in found["do"]:
+                before, after = " ".join(sentences[:place]), " ".join(sentences[place + 1 :])
+                return Manner(before, found["lead"] or "", kind, found["do"], after)
+    return Manner(request, "", "", "", "")
+
+
+def asked(
+    language: Language,
+    name: str,
+    facts: Sequence[Fact],
+    style: str,
+    rng: random.Random,
+    *,
+    again: bool = False,
+    rough: Mapping[str, str] = {},
+) -> str:
+    """A request for the call ``name``: stated facts as they are said, the others left vague, or said in the ``rough``.
+
+    ``again``: it takes the place of another request.
+    """
+    words = language.tool(name)
+    manner = manner_of(rng.choice(words.request))
+    sentence = ""
+    if manner.kind:
+        sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead)), manner.do))
+    asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again)
+    places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
+    for fact in facts if name in language.tools else ():
+        places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
+    begin = ""
+    if words.why and not (again or manner.before) and rng.random() < _WHY:
+        begin = rng.choice(words.why)
+    end = ""
+    if rng.random() < _AFTER and not (manner.after or asides.behind):
+        end = _end(manner, sentence, style, rng)
+    before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
+    core = _after(asides.front and f"{asides.front} ", core)
+    return tidy(" ".join((begin, before, core, after, asides.behind, end)))
+
+
+def _after(clause: str, sentence: str) -> str:
+    """The sentence after a clause, if there is one."""
+    if not clause:
+        return sentence
+    return clause + (sentence if sentence.startswith("I") else sentence[0].lower() + sentence[1:])
+
+
+def _in_style(frame: str, do: str) -> str:
+    verb, _, rest = do.partition(" ")
+    if "{doing}" in frame and (" and " in do or not re.fullmatch(r"[a-z]+|\{do\}", verb)):
+        frame = "Could you please {do}?"  # only the first verb would be in the right form
+    doing = "{doing}" if verb == "{do}" else ing_form(verb)  # plain words have both forms
+    return frame.replace("{doing}", f"{doing} {rest}").replace("{do}", do)
+
+
+def _end(manner: Manner, sentence: str, style: str, rng: random.Random) -> str:
+    """A last sentence, where there is room for one: the request is no question and no order."""
+    if manner.kind:
+        is_wish = sentence.endswith(".") and not sentence.startswith(("Please", "Just", "Kindly"))
+        return way("after_wish", style, rng) if is_wish else ""
+    only_says = manner.before.endswith(".") and not re.search(r"\?|\bplease\b|[.!] ", manner.before, re.I)
+    return way("after_matter", style, rng) if only_says else ""
+
+
+class Asides:
+    """The details of one request: in it, in a clause before it, or in a sentence after it, at most one in each.
+
+    Args:
+        room_before: whether a clause can stand before the request.
+        again: the customer has spoken of the matter before, so nothing of it is left vague at first.
+    """
+
+    def __init__(self, room_before: bool, again: bool) -> None:
+        self._room_before, self._again = room_before, again
+        self.front = self.behind = ""
+
+    def phrase(self, words: Words, fact: Fact, rng: random.Random) -> str:
+        """What stands in the request in the fact's place."""
+        vague = rng.choice(words.vague or [""])
+        if not fact.stated:
+            return vague
+        before, after, inside = _by_place(words.stated)
+        if after and not self.behind and not (vague and self._again) and rng.random() < _BEHIND:
+            self.behind = tidy(rng.choice(after).format(value=fact.text))
+            return vague
+        if before and not self.front and self._room_before and rng.random() < _FRONT:
+            self.front = tidy(rng.choice(before).format(value=fact.text))
+            return ""
+        return rng.choice(inside or ["{value}"]).format(value=fact.text)
+
+
+def _by_place(stated: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """A slot's phrases: clauses before a request, sentences after it, and parts of it."""
+    before = [text for text in stated if text.endswith(",")]
+    after = [text for text in stated if text.endswith((".", "!"))]
+    return before, after, [text for text in stated if not text.endswith((",", ".", "!"))]
+
+
+class Blanks(dict[str, str]):
+    """Phrases by slot; empty for a slot that the call leaves out."""
+
+    def __missing__(self, slot: str) -> str:
+        return ""
+
+
+_WORD = re.compile(r"(?<![\w@#$.'/-])[a-z]{4,}(?![\w@'/-]|\.\w)")
+
+
+def mistyped(text: str, facts: Sequence[Fact], share: float, rng: random.Random) -> str:
+    """The text with this share of its plain words mistyped, none of those that state a fact."""
+    if not share:
+        return text
+    stated = {word for fact in facts for value in (fact.text, *fact.says) for word in value.lower().split()}
+
+    def slip(match: re.Match[str]) -> str:
+        word = match[0]
+        if word in stated or rng.random() >= share:
+            return word
+        place = rng.randrange(1, len(word) - 1)
+        swapped = word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+        return rng.choice((swapped, word[:place] + word[place + 1 :], word[:place] + word[place] + word[place:]))
+
+    return _WORD.sub(slip, text)

@@ -1,0 +1,210 @@
+"""Lifting a ban: what can't be done now, but could once the customer has had something else done, is not infeasible.
+
+The search is bounded. It tries errands that the customer's own records lead to, with lists of one element: those about
+a record that the rule looks at, and a few about each that shares one with it (a product, a flight). Then sequences: an
+errand that only a rule keeps from lifting the ban, after one (or the feasible rest of the request) that lifts that
+rule; and several of a kind each of which changes the reason for the ban, as paying one overdue bill after the other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.rules import Rule
+from t2t_dist.environments.state import Index, Record, World
+from t2t_dist.environments.tools import Call, Tool
+from t2t_dist.environments.workflows import Workflow
+
+from ..bindings import Binder, canonical_json, reachable_values
+from ..entities import strings
+
+#: Calls tried, per errand and thing it is about, and of them with the same second argument: where the rule looks at
+#: that thing, and where it does not.
+_CLOSE, _FAR = (24, 4), (8, 1)
+#: Refusals in the same words after which an errand is given up.
+_REFUSED = 6
+#: Errands that change the reason for a ban after which others of their kind are tried, and how many of them at most.
+_MOST_NEARER, _LONGEST = 3, 4
+
+
+class Tried(NamedTuple):
+    """An errand that the tools accept, whether the rules allow it, and the world after it."""
+
+    errand: Call
+    allowed: bool
+    world: World
+
+
+def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Sequence[Call] = ()) -> list[Call] | None:
+    """Errands that break no rule, after which ``call``, which breaks ``rule``, can be made; ``None``: none found.
+
+    ``rest`` is what the customer wants besides, which may be done before.
+    """
+    if call.name not in domain.tools:
+        return None
+    own, world = _own(domain, customer), _Watched(domain.world())
+    usual = rule.broken_by(world, call, customer)
+    blocked, nearer = [], []
+    for tried in own.that_may_change(world.seen):
+        if domain.rules_out(world, tried.errand, call, customer):
+            continue
+        reason = rule.broken_by(tried.world, call, customer)
+        possible = reason is None and _possible(domain, tried.world, call, customer)
+        if possible and tried.allowed:
+            return [tried.errand]
+        if possible:
+            blocked.append(tried.errand)
+        elif tried.allowed and reason != usual:
+            nearer.append(tried)
+    for last in blocked:
+        for first in (*_after(domain, rest), *_against(domain, last, customer)):
+            after = after_valid(domain, first.world, last, customer)
+            if after is None or domain.rules_out(world, first.errand, call, customer):
+                continue
+            if _possible(domain, after, call, customer):
+                return [first.errand, last]
+    chains = (_one_after_the_other(domain, call, rule, customer, first) for first in nearer[:_MOST_NEARER])
+    return next((chain for chain in chains if chain), None)
+
+
+def _one_after_the_other(domain: Domain, call: Call, rule: Rule, customer: str, first: Tried) -> list[Call]:
+    """Errands of one kind after which the call is possible; empty if the ban does not give way to them."""
+    chain, world = [first.errand], first.world
+    for _ in range(_LONGEST):
+        watched = _Watched(world)
+        reason = rule.broken_by(watched, call, customer)
+        for tried in _own(domain, customer).that_may_change(watched.seen):
+            if tried.errand.name != first.errand.name or tried.errand in chain:
+                continue
+            after = after_valid(domain, world, tried.errand, customer)
+            if after is not None and _possible(domain, after, call, customer):
+                return [*chain, tried.errand]
+            if after is not None and rule.broken_by(after, call, customer) != reason:
+                chain.append(tried.errand)
+                world = after
+                break
+        else:
+            return []
+    return []
+
+
+def _against(domain: Domain, errand: Call, customer: str) -> Iterator[Tried]:
+    """Allowed errands that may lift the rules that forbid an errand."""
+    world = _Watched(domain.world())
+    for step in domain.steps(world, errand):
+        domain.breaches(world, step, customer)
+    return (tried for tried in _own(domain, customer).that_may_change(world.seen) if tried.allowed)
+
+
+def _possible(domain: Domain, world: World, call: Call, customer: str) -> bool:
+    return not domain.breaches(world, call, customer) and not domain.execute(world.fork(), call).error
+
+
+def _after(domain: Domain, rest: Sequence[Call]) -> list[Tried]:
+    world = domain.world()
+    return [Tried(rest[-1], True, world)] if rest and all(domain.carry_out(world, errand) for errand in rest) else []
+
+
+class _Watched(World):
+    """A copy of a world that notes the keys of the records that are read in it; ``None`` among them: a whole table."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.base)
+        self.adopt(world)
+        self.seen: set[str | None] = set()
+
+    def get(self, table: str, key: str) -> Record | None:
+        self.seen.add(key)
+        return super().get(table, key)
+
+    def scan(self, table: str) -> Iterator[tuple[str, Record]]:
+        self.seen.add(None)
+        return super().scan(table)
+
+    def lookup(self, index: Index, value: Hashable) -> Iterator[tuple[str, Record]]:
+        self.seen.add(None)
+        return super().lookup(index, value)
+
+
+class _Own:
+    """The errands that a customer's own records lead to, each tried on a fresh world, once it is needed."""
+
+    def __init__(self, domain: Domain, customer: str) -> None:
+        self._domain, self._customer = domain, customer
+        self._seen = reachable_values(domain, customer)
+        #: By errand and what it is about, its first argument.
+        self._groups: list[tuple[Tool | Workflow, str, Any]] = [
+            (errand, slot, value)
+            for errand in domain.errands
+            for slot, spec in islice(errand.parameters.items(), 1)
+            for value, _ in self._seen.values(spec.name)
+        ]
+        tables = domain.base.tables.values()
+        self._named = {
+            about: {*strings([rows[about] for rows in tables if about in rows])} - {customer}
+            for _, _, about in self._groups
+        }
+        self._tried: dict[tuple[int, tuple[int, int]], list[Tried]] = {}
+
+    def that_may_change(self, records: set[str | None]) -> Iterator[Tried]:
+        """Those that may change one of these records, by key."""
+        for place, (errand, slot, about) in enumerate(self._groups):
+            close = about in records
+            if close or None in records or not records.isdisjoint(self._named[about]):
+                key = place, _CLOSE if close or (place, _CLOSE) in self._tried else _FAR
+                if key not in self._tried:
+                    self._tried[key] = list(self._try_all(errand, slot, about, *key[1]))
+                yield from self._tried[key]
+
+    def _try_all(self, errand: Tool | Workflow, subject: str, about: object, most: int, each: int) -> Iterator[Tried]:
+        world, rng, refused = self._domain.world(), random.Random(0), Counter[str]()
+        extra = {
+            slot: values
+            for slot, spec in errand.parameters.items()
+            if (values := self._domain.samples(world, spec.name, self._customer, rng))
+        }
+        sizes = {slot: 1 for slot, spec in errand.parameters.items() if spec.kind == "list"}
+
+        second, tried = next(islice(errand.parameters, 1, None), ""), Counter[bytes]()
+
+        def wanted(slot: str, value: object, bound: dict[str, Any]) -> bool:
+            if slot == subject:
+                return bool(value == about)
+            return second not in bound or tried[canonical_json(bound[second])] < each
+
+        bound = Binder(errand, self._seen, extra=extra, accept=wanted, sizes=sizes).calls()
+        for arguments in islice(bound, most):
+            tried[canonical_json(arguments.get(second))] += 1
+            result = self._try(world, Call(errand.name, arguments))
+            if isinstance(result, Tried):
+                yield result
+            elif refused[result] == _REFUSED:
+                return
+            else:
+                refused[result] += 1
+
+    def _try(self, world: World, errand: Call) -> Tried | str:
+        """The errand carried out, or the tool's refusal."""
+        domain, fork, allowed, changed = self._domain, world.fork(), True, False
+        for step in domain.steps(fork, errand):
+            before = fork.fork() if changed else world
+            result = domain.execute(fork, step)
+            if result.error:
+                return result.content
+            allowed = allowed and not domain.breaches(before, step, self._customer)
+            changed = changed or result.changed
+        return Tried(errand, allowed, fork) if changed else ""
+
+
+@lru_cache(maxsize=64)
+def _own(domain: Domain, customer: str) -> _Own:
+    return _Own(domain, customer)
