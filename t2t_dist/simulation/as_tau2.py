@@ -62,7 +62,7 @@ class Tau2Conversation(Conversation):
     async def _turn(self, speaker: str) -> Turn | None:
         """The next turn; ``None``: the dialogue is too long for the agent's model."""
         if speaker == USER:
-            return await self.users_turn()
+            return await self.users_reply()
         try:
             turn = await self.agent.act(self.turns)
         except ContextExceeded:

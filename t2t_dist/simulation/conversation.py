@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from t2t_dist.config.settings import LimitsConfig
@@ -21,8 +21,9 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, ToolCrash, ToolTimeout
 from t2t_dist.tau2.initial_world import history_of, world_of
 
+from .endings import answers_a_question, is_early, only_goodbyes, split_ending
 from .players import AgentPlayer, UserPlayer
-from .user_faults import EMPTY, user_faults
+from .user_faults import EARLY_ENDING, EMPTY, NEVER_ENDS, user_faults
 
 
 class Termination(StrEnum):
@@ -57,6 +58,8 @@ class RolloutFailed(EpisodeFailure):
 
 
 DEFAULT_LIMITS = LimitsConfig()
+#: How often a user that ends the conversation before the agent could act is asked to go on.
+_ASKED_AGAIN = 3
 
 
 async def roll_out(
@@ -124,6 +127,7 @@ class Conversation:
     transferred: bool = False
     errors: dict[str, int] = field(default_factory=lambda: {AGENT: 0, USER: 0})
     flags: list[str] = field(default_factory=list)
+    ignored: int = 0
 
     def __post_init__(self) -> None:
         self.world = world_of(self.domain, self.task)
@@ -179,6 +183,9 @@ class Conversation:
                         return Termination.TRANSFER
                     if STOP in text or OUT_OF_SCOPE in text:
                         return Termination.USER_STOP
+                if only_goodbyes(turns):
+                    self.flags.append(NEVER_ENDS)
+                    return Termination.USER_STOP
                 speaker = AGENT
             else:
                 if self.transferred:
@@ -189,10 +196,39 @@ class Conversation:
         return Termination.MAX_STEPS
 
     async def users_turn(self) -> Turn:
-        """The user's next turn; after an empty one the user is asked once more.
+        """The user's next turn, where a marker, as it should be written, ends the conversation.
+
+        An ending that leaves the agent no chance to act is ignored: the agent hears what was said beside it. With
+        nothing beside it, the user is asked again.
 
         Raises:
             EpisodeFailure: the user is at fault, so there is nothing to grade the agent by.
+        """
+        for _ in range(1 + _ASKED_AGAIN):
+            turn = await self.users_reply()
+            text, marker = split_ending(turn.content or "")
+            if not marker or turn.tool_calls:
+                return turn
+            early = is_early(self.turns, text, marker)
+            if not early and not answers_a_question(self.turns, text):
+                return replace(turn, content=f"{text} {marker}".lstrip())
+            if early and EARLY_ENDING not in self.flags:
+                self.flags.append(EARLY_ENDING)
+            self.ignored += 1
+            if self.ignored > _ASKED_AGAIN:
+                break
+            if text:
+                return replace(turn, content=text)
+        raise EpisodeFailure(
+            f"{self.user.name} said {marker} again and again before the agent could act",
+            FailureClass.USER_SIMULATOR_FAULT,
+        )
+
+    async def users_reply(self) -> Turn:
+        """The user's next turn as it comes; after an empty one the user is asked again.
+
+        Raises:
+            EpisodeFailure: the user says nothing, or can't.
         """
         try:
             turn = await self.user.reply(self.turns)

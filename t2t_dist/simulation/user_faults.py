@@ -10,14 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import OUT_OF_SCOPE, STOP, TRANSFER, Turn, UserSide
+from t2t_dist.core.schema import Turn, UserSide
+
+from .endings import any_phrase, plain, stops_before_write
 
 STOP_BEFORE_WRITE = "stop_before_promised_write"
 EMPTY = "empty_message"
 ROLE_SWAP = "role_swap"
 LEAK = "leaks_instructions"
 REPEAT = "repeats"
-FLAGS = (STOP_BEFORE_WRITE, EMPTY, ROLE_SWAP, LEAK, REPEAT)
+EARLY_ENDING = "early_ending"
+NEVER_ENDS = "never_ends"
+FLAGS = (STOP_BEFORE_WRITE, EMPTY, EARLY_ENDING, NEVER_ENDS, ROLE_SWAP, LEAK, REPEAT)
+"""``EMPTY``, ``EARLY_ENDING`` (a marker that was ignored) and ``NEVER_ENDS`` are seen by the conversation loop only."""
 
 #: Messages of fewer words may well be repeated ("Yes, please go ahead.").
 REPEAT_WORDS = 8
@@ -25,40 +30,9 @@ REPEAT_WORDS = 8
 LEAK_WORDS = 7
 
 
-def _any(*phrases: str) -> re.Pattern[str]:
-    """Matches any of the phrases (regular expressions), in whole words, in a text normalised by :func:`_plain`."""
-    return re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})(?!\w)")
-
-
-_DO = "(?:go ahead|proceed|process|submit|cancel|change|modify|return|exchange|update|book|do (?:that|this|it))"
-#: The agent's last message asks for agreement to a plan ...
-_ASKS = _any(
-    rf"(?:shall|should|may|can) i (?:now )?(?:{_DO}|continue)",
-    rf"(?:would|do) you (?:like|want) me to {_DO}",
-    r"(?:please|do you|could you|can you) confirm",
-    r"confirm (?:that|if|whether) you",
-    r"(?:say|reply|answer)(?: with)? ['\"]?yes",
-    r"\(yes",
-    r"is (?:that|this|it) (?:ok|okay|all right|alright|correct|right|fine)",
-    r"do you agree",
-)
-#: ... or promise an act that has not been done.
-_PROMISES = _any(
-    rf"(?:i'll|i will|i'm going to|i am going to|i'm about to|let me) (?:now )?(?:just )?(?:{_DO}|take care of)",
-    r"one moment",
-    r"hold on",
-    r"bear with me",
-    r"please wait",
-    r"give me a (?:moment|minute|second)",
-)
-_AGREES = _any(
-    r"yes|yeah|yep|sure|ok|okay|correct|confirmed|i confirm|proceed|go ahead|please do|do it",
-    r"sounds (?:good|right|great)",
-    r"(?:that's|that is) (?:right|correct|fine)",
-)
 _YOURS = r"(?:e-?mail|(?:full |first |last )?name|zip|order (?:number|id)|account|user id)"
 #: What only an agent says.
-_AGENTS_WORDS = _any(
+_AGENTS_WORDS = any_phrase(
     r"how (?:can|may) i (?:help|assist)(?: you)?",
     r"(?:what|anything) else (?:that )?(?:i can|can i|i could) (?:help|assist|do for you)",
     r"(?:can|may) i help you with",
@@ -70,7 +44,7 @@ _AGENTS_WORDS = _any(
 )
 _SPEAKER = re.compile(r"^\W*(?:support )?(?:agent|assistant|representative)\W*:", re.IGNORECASE | re.MULTILINE)
 #: What only somebody who plays a role says.
-_STAGE = _any(
+_STAGE = any_phrase(
     r"(?:my|these|according to the) instructions",
     r"(?:task[ _]instructions|known[ _]info|unknown[ _]info|reason[ _]for[ _]call|system prompt)",
     r"(?:my persona|(?:in|stay in|out of) character|role-?play(?:ing)?)",
@@ -79,17 +53,16 @@ _STAGE = _any(
     r"i(?:'m| am) playing (?:the|a)|i play (?:the|a) customer",
     r"i(?:'m| am| was|'ve been| have been) (?:told|instructed) (?:not to|to only|only to|to pretend|to act)",
 )
-_ENDINGS = (STOP, TRANSFER, OUT_OF_SCOPE)
 
 
 def user_faults(turns: Sequence[Turn], side: UserSide) -> list[str]:
     """The flags of a conversation, in the order of :data:`FLAGS`; :data:`EMPTY` is added by the conversation loop."""
     said = [turn for turn in turns if turn.role != "tool" and turn.content and not turn.tool_calls]
-    words = [(place, _plain(turn.content or "")) for place, turn in enumerate(said) if turn.seat == "user"]
+    words = [(place, plain(turn.content or "")) for place, turn in enumerate(said) if turn.seat == "user"]
     if not words:
         return []
     found = set()
-    if _stops_before_write(said):
+    if stops_before_write(turns):
         found.add(STOP_BEFORE_WRITE)
     secrets = _secrets(side)
     previous = ""
@@ -104,31 +77,12 @@ def user_faults(turns: Sequence[Turn], side: UserSide) -> list[str]:
     return [flag for flag in FLAGS if flag in found]
 
 
-def _plain(text: str) -> str:
-    """Lower case, one line, straight apostrophes, without the markers that end a conversation."""
-    if "###" in text:
-        for ending in _ENDINGS:
-            text = text.replace(ending, "")
-    return " ".join(text.lower().replace("\u2019", "'").split())
-
-
-def _stops_before_write(said: Sequence[Turn]) -> bool:
-    """Whether the last message stops the conversation while agreeing to, or not waiting for, the agent's next write."""
-    if len(said) < 2 or said[-1].seat != "user" or STOP not in (said[-1].content or "") or said[-2].seat != "agent":
-        return False
-    offered = _plain(said[-2].content or "")
-    if _PROMISES.search(offered) and not offered.endswith("?"):
-        return True
-    answer = _plain(said[-1].content or "")
-    return bool(_ASKS.search(offered)) and bool(_AGREES.search(answer)) and not answer.startswith("no")
-
-
 def _echoes(said: Sequence[Turn], place: int, text: str) -> bool:
     """Whether the user repeats the agent's last message."""
     before = said[place - 1] if place else None
     if before is None or before.seat != "agent" or text.count(" ") < 3:
         return False
-    return text == _plain(before.content or "")
+    return text == plain(before.content or "")
 
 
 def _secrets(side: UserSide) -> list[str]:
@@ -138,6 +92,6 @@ def _secrets(side: UserSide) -> list[str]:
         allowed += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
     if side.change is not None:
         allowed += [side.change.request, *(fact.answer for fact in side.change.facts)]
-    tellable = _plain("\n".join(allowed))
-    sentences = (_plain(part).strip(" \"'") for part in re.split(r"[.!?:;\n]+", side.task_instructions))
+    tellable = plain("\n".join(allowed))
+    sentences = (plain(part).strip(" \"'") for part in re.split(r"[.!?:;\n]+", side.task_instructions))
     return [part for part in sentences if part.count(" ") >= LEAK_WORDS - 1 and part not in tellable]

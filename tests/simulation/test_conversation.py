@@ -116,7 +116,7 @@ async def test_a_whole_conversation_with_its_calls_executed_on_a_world_of_its_ow
 
 async def test_the_seed_chooses_the_greeting_and_nothing_else_does() -> None:
     greetings = shop().language.greeting
-    heard = [(await talk(agent("Hm."), user(STOP), seed=seed)).turns[0] for seed in range(len(greetings) * 2)]
+    heard = [(await talk(agent("Hm."), user("Hi", STOP), seed=seed)).turns[0] for seed in range(len(greetings) * 2)]
     assert [turn.content for turn in heard] == greetings * 2
     assert {(turn.seat, turn.role) for turn in heard} == {("agent", "assistant")}
 
@@ -141,9 +141,9 @@ HAND_OVER = ("transfer_to_human_agents", {"summary": "wants the moon"})
 @pytest.mark.parametrize(
     ("agent_lines", "user_lines", "expected", "length"),
     [
-        (["Hm."], [f"Bye {STOP}"], Termination.USER_STOP, 2),
+        (["Hm."], ["Hello", f"Bye {STOP}"], Termination.USER_STOP, 4),
         (["Hm."], ["Hello", OUT_OF_SCOPE], Termination.USER_STOP, 4),
-        (["Hm."], ["Hello", f"Alright. {TRANSFER}"], Termination.TRANSFER, 4),
+        (["I'm transferring you now."], ["Hello", f"Alright. {TRANSFER}"], Termination.TRANSFER, 4),
         ([f"Goodbye. {STOP}"], ["Hello"], Termination.AGENT_STOP, 3),
         ([HAND_OVER, "A colleague takes over."], ["Hello"], Termination.TRANSFER, 5),
         # A few more calls may stand between handing over and saying so.
@@ -352,8 +352,98 @@ async def test_a_cancelled_conversation_leaves_what_was_said_with_the_caller() -
 
 
 async def test_flags_of_the_user_come_with_the_result() -> None:
-    result = await talk(agent("Shall I cancel it (yes/no)?"), user("Cancel it.", f"Yes. {STOP}"))
-    assert result.flags == ["stop_before_promised_write"]
+    result = await talk(agent("I see."), user("Hello, how can I help you?", f"Bye. {STOP}"))
+    assert result.flags == ["role_swap"]
+
+
+# -- how users end it, well and badly ---------------------------------------------------------------------------------
+CANCEL = "Cancel my order, please. I no longer need it."
+PLAN = "I would cancel it. Shall I go ahead (yes/no)?"
+DONE = "That is done. Is there anything else I can do for you?"
+
+
+@pytest.mark.parametrize("first", [f"{CANCEL} {STOP}", f"{CANCEL} Thanks, bye! {STOP}", f"{CANCEL} {OUT_OF_SCOPE}"])
+async def test_an_ending_before_the_agent_spoke_is_ignored_and_its_text_heard(first: str) -> None:
+    result = await talk(agent(PLAN, LOOK, DONE), user(first, "Yes, please.", f"That's all. {STOP}"))
+    assert result.flags == ["early_ending"]
+    assert "###" not in (result.turns[1].content or "")
+    assert CANCEL in (result.turns[1].content or "")
+    assert [turn.content for turn in result.turns if turn.seat == "user"][1:] == ["Yes, please.", f"That's all. {STOP}"]
+
+
+async def test_a_yes_with_a_stop_reaches_the_agent_who_then_acts() -> None:
+    result = await talk(agent(PLAN, LOOK, DONE), user(CANCEL, f"Yes, please go ahead. {STOP}", f"No, thanks. {STOP}"))
+    assert result.flags == ["early_ending"]
+    assert result.turns[3].content == "Yes, please go ahead."
+    assert [call.name for call in result.turns[4].tool_calls] == [LOOK[0]]
+    assert result.termination is Termination.USER_STOP
+
+
+async def test_an_answer_with_a_stop_reaches_the_agent_who_asked() -> None:
+    result = await talk(agent("Which one?", LOOK, DONE), user(CANCEL, f"The blue lamp. {STOP}", f"Bye. {STOP}"))
+    assert [result.turns[3].content, result.flags] == ["The blue lamp.", []]
+    assert any(turn.tool_calls for turn in result.turns)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "No, leave it, then.",
+        "I don't have that. Goodbye.",
+        "Fine, I'll try elsewhere.",
+        "Thank you, that's all.",
+        "I give up.",
+        "",
+    ],
+)
+async def test_a_customer_may_leave_a_question_unanswered(last: str) -> None:
+    result = await talk(agent("What is your order number?"), user(CANCEL, f"{last} {STOP}".strip()))
+    assert (result.termination, len(result.turns), result.flags) == (Termination.USER_STOP, 4, [])
+
+
+@pytest.mark.parametrize("lines", [[STOP], [TRANSFER], [f"{STOP}!"], [CANCEL, STOP], [CANCEL, f"Yes. {TRANSFER}"]])
+async def test_a_user_that_ends_again_and_again_before_the_agent_could_act_is_at_fault(lines: list[Line]) -> None:
+    failed = await failing(agent(PLAN, LOOK, PLAN), user(*lines))
+    assert (failed.failure, failed.flags) == (FailureClass.USER_SIMULATOR_FAULT, ["early_ending"])
+
+
+async def test_an_agent_that_got_a_yes_and_did_nothing_is_graded() -> None:
+    result = await talk(agent(PLAN), user(CANCEL, f"Yes, please. {STOP}"))
+    assert (result.termination, result.flags) == (Termination.USER_STOP, ["early_ending"])
+    assert len(result.turns) == 6
+
+
+@pytest.mark.parametrize("kind", [STOP, TRANSFER, OUT_OF_SCOPE])
+@pytest.mark.parametrize(
+    "write", [str.lower, str.title, lambda x: x.replace("#", "\\#"), "**{}**".format, "{}.".format]
+)
+async def test_a_marker_is_known_however_it_is_written(kind: str, write: Callable[[str], str]) -> None:
+    result = await talk(agent("I'm transferring you now."), user("Hello", f"That is all. {write(kind)}"))
+    assert result.termination is (Termination.TRANSFER if kind == TRANSFER else Termination.USER_STOP)
+    assert (result.turns[-1].content or "").startswith("That is all.")
+    assert (result.turns[-1].content or "").endswith(kind)
+
+
+@pytest.mark.parametrize("text", ["Don't STOP.", "### Order\nStop it", "#1 stop", "Stop it at stop #2, please"])
+async def test_words_that_are_no_marker_end_nothing(text: str) -> None:
+    result = await talk(agent("Hm."), user(text, f"Bye. {STOP}"))
+    assert result.turns[1].content == text
+    assert len(result.turns) == 4
+
+
+async def test_good_byes_without_an_end_are_ended_and_flagged() -> None:
+    goodbyes = [f"Thank you so much, and have a wonderful day{'!' * count}" for count in range(1, 20)]
+    result = await talk(agent(PLAN, LOOK, DONE), user(CANCEL, "Yes, please.", *goodbyes))
+    assert (result.termination, result.flags) == (Termination.USER_STOP, ["never_ends"])
+    assert [turn.content for turn in result.turns if turn.seat == "user"][2:] == goodbyes[:3]
+
+
+@pytest.mark.parametrize(
+    ("agents", "users"), [("One moment, please.", "Thank you."), ("Hm.", "Thanks, I'll wait. Bye")]
+)
+async def test_a_customer_who_waits_does_not_say_good_bye(agents: str, users: str) -> None:
+    result = await talk(agent(agents), user(CANCEL, users), limits=LimitsConfig(max_steps=20))
+    assert (result.termination, result.flags) == (Termination.MAX_STEPS, [])
 
 
 # -- isolation --------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ def talk(*lines: str) -> list[Turn]:
         ("Please confirm (yes/no) that I should exchange it.", "ok ###STOP###"),
         ("I'll now cancel the order for you.", "Thank you, bye ###STOP###"),
         ("One moment, please.", "###STOP###"),
+        ("I'd cancel #W1. Shall I go ahead?", "###STOP###"),
         ("I’m going to process the return. One moment.", "Great. ###STOP###"),
     ],
 )
@@ -49,6 +50,14 @@ def test_ending_before_what_was_promised_is_flagged(agents: str, users: str) -> 
 )
 def test_ending_after_it_or_without_it_is_not(agents: str, users: str) -> None:
     assert user_faults(talk("Cancel it.", agents, users), SIDE) == []
+
+
+def test_an_agent_who_could_have_acted_before_is_not_excused() -> None:
+    ask = "Shall I go ahead?"
+    turns = talk("Cancel it.", ask, "Yes.", ask, "Yes. ###STOP###")
+    assert user_faults(turns, SIDE) == []
+    called = Turn("agent", "assistant", tool_calls=[ToolCall("c", "cancel", "{}")])
+    assert user_faults([*turns[:4], called, *turns[4:]], SIDE) == [STOP_BEFORE_WRITE]
 
 
 @pytest.mark.parametrize(
