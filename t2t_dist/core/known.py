@@ -18,7 +18,7 @@ from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.short_texts import cached_if_short
 
 from .text_match import normalised, spelled
-from .told import dates, figures
+from .told import NUMBER_WORDS, dates, figures
 
 #: Whole numbers up to this need no source: whoever speaks may have counted.
 COUNTED = 12
@@ -34,6 +34,8 @@ _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: Codes of letters alone are known by their capitals.
 _CODE = re.compile(r"\b[A-Z]{6,}\b")
 _SHORTEST_ID = 4
+#: A text without any of these states nothing.
+_COUNTS = re.compile(rf"[\d@#]|{NUMBER_WORDS}")
 _DIGITS = 100
 _LEAP_YEAR = 2024
 _TIME = re.compile(r"\b(\d{1,2}):(\d\d)(?::\d\d)?\b(?:\s*([ap])\.?m\b)?")
@@ -62,6 +64,9 @@ def stated(text: str) -> Stated:
     """The figures, dates, times and ids of a text."""
     codes = [code.lower() for code in _CODE.findall(text)]
     line = _ISO_TIME.sub(" ", normalised(text))
+    tokens = _TOKEN.findall(line)
+    if not codes and not _COUNTS.search(line):
+        return Stated([], [], [], [], tokens)
     rest = line
     named = []
     for found in dates(line):
@@ -76,7 +81,7 @@ def stated(text: str) -> Stated:
         rest = _without(rest, *match.span())
     ids = []
     for match in _TOKEN.finditer(rest):
-        if _is_id(match[0]) or match[0] in codes:
+        if match[0] in codes or (not match[0].isalpha() and _is_id(match[0])):
             ids.append(match[0])
             rest = _without(rest, *match.span())
     shares = [spelled(match[1]) for match in _PER_CENT.finditer(rest)]  # no figures of ``told``
@@ -85,7 +90,7 @@ def stated(text: str) -> Stated:
         said = rest[figure.start : figure.end]
         money = "." in figure.value or any(sign in said for sign in "$\u20ac\u00a3")
         numbers.append((figure.value, money or _CURRENCY.match(rest, figure.end) is not None))
-    return Stated(numbers, named, times, ids, _TOKEN.findall(line))
+    return Stated(numbers, named, times, ids, tokens)
 
 
 @lru_cache(maxsize=16)
@@ -122,90 +127,115 @@ def _cents(figure: str) -> int:
     return int(whole) * 100 + int(f"{part}00"[:2]) if len(whole) < _DIGITS else -1
 
 
+class _Sources(NamedTuple):
+    """What stands in texts and results. Amounts are in hundredths; ``whole``: numbers that may be money or a count."""
+
+    figures: set[str]
+    amounts: set[int]
+    whole: set[int]
+    sums: set[int]
+    dates: set[tuple[int | None, int, int]]
+    times: set[int]
+    tokens: set[str]
+
+    @classmethod
+    def none(cls) -> _Sources:
+        """No sources yet."""
+        return cls(set(), set(), set(), set(), set(), set(), set())
+
+    def hear(self, found: Stated) -> None:
+        """Take in what a text states."""
+        self.tokens.update(found.tokens)
+        self.figures.update(figure for figure, _ in found.figures)
+        self.amounts.update(_cents(figure) for figure, money in found.figures if money)
+        self.dates.update(found.dates)
+        self.times.update(time for time, _ in found.times)
+
+    def read(self, value: Any) -> None:
+        """Take in a JSON value."""
+        if isinstance(value, dict):
+            for inner in value.values():
+                self.read(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                self.read(inner)
+            for amounts in _columns(value):
+                self.sums.update(_sums(amounts))
+        elif isinstance(value, str):
+            self.hear(stated(value))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            figure = spelled(f"{abs(value):.2f}")
+            self.figures.add(figure)
+            (self.amounts if isinstance(value, float) else self.whole).add(_cents(figure))
+
+
+def _sources(text: str) -> _Sources:
+    """What a message holds, or a result, which may be JSON."""
+    found = _Sources.none()
+    try:
+        value = read_json(text)
+    except Unreadable:
+        value = None
+    found.read(value)
+    if not isinstance(value, dict | list):
+        found.hear(stated(text))
+    return found
+
+
+#: The same records are read in many conversations.
+_remembered = lru_cache(maxsize=512)(_sources)
+_REMEMBERED = 8_000
+
+
 class Known:
     """What is known from texts and results. ``told``: what was known from the start; the first date in it is today."""
 
     def __init__(self, told: str = "") -> None:
-        self._figures: set[str] = set()
-        #: In hundredths, as all amounts here; ``_whole`` are whole numbers in results, which may be money or a count.
-        self._amounts: set[int] = set()
-        self._whole: set[int] = set()
-        self._sums: set[int] = set()
-        self._dates: set[tuple[int | None, int, int]] = set()
-        self._times: set[int] = set()
-        self._tokens: set[str] = set()
-        self._today: date | None = None
-        self._hear(found := _stated_at_first(told))
-        self._figures.update(_RULE.findall(normalised(told)))
+        self._from = _Sources.none()
+        self._from.hear(found := _stated_at_first(told))
+        self._from.figures.update(_RULE.findall(normalised(told)))
         self._today = next((date(y, m, d) for y, m, d in found.dates if y is not None), None)
 
     def add(self, text: str) -> None:
         """Learn from a message, or from a result, which may be JSON."""
-        try:
-            value = read_json(text)
-        except Unreadable:
-            value = None
-        self._learn(value)
-        if not isinstance(value, dict | list):
-            self._hear(stated(text))
-
-    def _learn(self, value: Any) -> None:
-        if isinstance(value, dict):
-            for inner in value.values():
-                self._learn(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                self._learn(inner)
-            for amounts in _columns(value):
-                self._sums |= _sums(amounts)
-        elif isinstance(value, str):
-            self._hear(stated(value))
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            figure = spelled(f"{abs(value):.2f}")
-            self._figures.add(figure)
-            (self._amounts if isinstance(value, float) else self._whole).add(_cents(figure))
-
-    def _hear(self, found: Stated) -> None:
-        self._tokens.update(found.tokens)
-        self._figures.update(figure for figure, _ in found.figures)
-        self._amounts.update(_cents(figure) for figure, money in found.figures if money)
-        self._dates.update(found.dates)
-        self._times.update(time for time, _ in found.times)
+        found = _remembered(text) if len(text) <= _REMEMBERED else _sources(text)
+        for known, new in zip(self._from, found, strict=True):
+            known |= new  # type: ignore[operator]
 
     def unseen(self, text: str) -> list[str]:
         """The figures, dates, times and ids of a text that have no source, each once: dates and times in ISO form."""
         found = stated(text)
         named = [f"{y or '????'}-{m:02d}-{d:02d}" for y, m, d in found.dates if not self._has_date(y, m, d)]
         named += [f"{t // 60:02d}:{t % 60:02d}" for t, exact in found.times if not self._has_time(t, exact)]
-        named += [token for token in found.ids if token not in self._tokens]
+        named += [token for token in found.ids if token not in self._from.tokens]
         times = {int(figure) for figure, money in found.figures if not money and len(figure) < _DIGITS} - {0}
         named += [figure for figure, money in found.figures if not self._has_figure(figure, money, times)]
         return list(dict.fromkeys(named))
 
     def _has_date(self, year: int | None, month: int, day: int) -> bool:
-        return any((m, d) == (month, day) and (year is None or y in (None, year)) for y, m, d in self._dates)
+        return any((m, d) == (month, day) and (year is None or y in (None, year)) for y, m, d in self._from.dates)
 
     def _has_time(self, time: int, exact: bool) -> bool:
-        return time in self._times or (not exact and (time + 12 * 60) % (24 * 60) in self._times)
+        return time in self._from.times or (not exact and (time + 12 * 60) % (24 * 60) in self._from.times)
 
     def has_amount(self, amount: float) -> bool:
         """Whether a sum of money stands in a source as it is."""
         return self._has_cents(_cents(f"{abs(amount):.2f}"))
 
     def _has_cents(self, cents: int) -> bool:
-        return cents in self._amounts or cents in self._whole
+        return cents in self._from.amounts or cents in self._from.whole
 
     def _has_figure(self, figure: str, money: bool, times: set[int]) -> bool:
         if self._follows(_cents(figure), times) or (not money and len(figure) < 3 and int(figure) <= COUNTED):
             return True
         if money:
             return self._has_cents(_cents(figure))
-        return figure in self._figures or (len(figure) < _DIGITS and self._is_days_away(int(figure)))
+        return figure in self._from.figures or (len(figure) < _DIGITS and self._is_days_away(int(figure)))
 
     def _follows(self, wanted: int, times: set[int]) -> bool:
         """Whether an amount (cents) is a sum or difference of known ones, or so many times one of them."""
-        known = self._amounts
-        if wanted in self._sums or any(wanted - one in known or wanted + one in known for one in known):
+        known = self._from.amounts
+        if wanted in self._from.sums or any(wanted - one in known or wanted + one in known for one in known):
             return True
         return any(wanted % many == 0 and wanted // many in known for many in times)
 
@@ -213,7 +243,7 @@ class Known:
         """Whether a known date is so many days from today; a part of a day may count or not."""
         if self._today is None:
             return False
-        apart = (abs((self._today - date(y, m, d)).days) for y, m, d in self._dates if y is not None)
+        apart = (abs((self._today - date(y, m, d)).days) for y, m, d in self._from.dates if y is not None)
         return any(days in (away, away - 1) for away in apart)
 
 

@@ -134,6 +134,8 @@ _MONTH = (
     r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
+#: Words by which numbers and days are said, as a pattern.
+NUMBER_WORDS = rf"\b(?:{_WORD}|{'|'.join(_ORDINALS)})"
 _DAY = rf"(\d{{1,2}}|{'|'.join(_ORDINALS)})(?:st|nd|rd|th)?"
 _DATES = (
     (re.compile(r"\b(\d{4})-(\d\d)-(\d\d)(?![\w-])"), (1, 2, 3)),
