@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .record import Record as Record
@@ -120,6 +121,9 @@ class Base:
         return World(self)
 
 
+_moment = lru_cache(maxsize=256)(datetime.fromisoformat)
+
+
 class World:
     """A private copy of a domain's state, copy-on-write."""
 
@@ -135,10 +139,19 @@ class World:
     # -- reading ---------------------------------------------------------------------------------------------------
     def get(self, table: str, key: str) -> Record | None:
         """The record, or ``None``. Read-only: base and sealed records refuse changes."""
+        # Called more often than anything else: written out, where _sealed would do.
         place = (table, key)
-        if place in self._open:
+        if self._open and place in self._open:
             return self._open[place]
-        return self._sealed(place)
+        found = self._top.get(place)
+        if found is None:
+            for layer in reversed(self._layers):
+                if (found := layer.get(place)) is not None:
+                    break
+            else:
+                rows = self.base.tables.get(table)
+                return None if rows is None else rows.get(key)
+        return found.record
 
     def _sealed(self, place: Key) -> Record | None:
         written = self._written(place)
@@ -204,7 +217,7 @@ class World:
         """The world's own time; it changes only when a tool calls :meth:`advance`."""
         record = self.get(META, "clock")
         assert record is not None
-        return datetime.fromisoformat(record["now"])
+        return _moment(record["now"])
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def edit(self, table: str, key: str) -> Record:
