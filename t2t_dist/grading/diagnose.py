@@ -321,6 +321,10 @@ class _Case:
                 instead = next((c for c in missing if c.goal == change.goal), None)
                 return Finding(_too_early_or_late(event), shown, event.place), instead
         if call is None:
+            guessed = self._guessed(event)
+            if guessed:
+                detail = f"{guessed} = {_text(event.arguments.get(guessed))}, before the customer had said it"
+                return Finding("acted_before_asking", f"{event.name}.{detail}", event.place), None
             return (Finding("extra_write", shown, event.place) if event.changed else None), None
         stands_for = call if call in missing else None
         differing = _differing(call, event)
@@ -335,6 +339,18 @@ class _Case:
             for slot in differing
         )
         return Finding("wrong_argument", detail, event.place), stands_for
+
+    def _guessed(self, event: ReplayedCall) -> str:
+        """The slot that a call fills with another value than the customer would have given, unasked; empty if none.
+
+        The call may be a step that only another value asks for: what is wrong with another phone.
+        """
+        for step in self.task.grader.gold:
+            for slot in step.arguments.keys() & event.arguments.keys():
+                fact = self._withheld(step, slot)
+                if fact and event.arguments[slot] != step.arguments[slot] and not self._heard(fact, event):
+                    return slot
+        return ""
 
     def _withheld(self, call: GoldCall, slot: str) -> Fact | None:
         if not 0 <= call.goal < len(self.task.user.goals):

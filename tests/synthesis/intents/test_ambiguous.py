@@ -129,7 +129,7 @@ def test_a_request_with_too_many_meanings_is_not_ambiguous_but_empty(shop: Made)
     domain, codes = shop.domain, set()
     for task in shop.verified("general"):
         for number, call in enumerate(writes := [Call(c.name, c.arguments) for c in writes_in(task.grader.gold)]):
-            if call.name == "exchange_delivered_order_items":
+            if call.name == "modify_pending_order_items":
                 try:
                     found = candidates_for(domain, task.customer, writes, number, list(call.arguments))
                     assert len(found) <= MAX_CANDIDATES
