@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -146,12 +146,12 @@ def corrects_identity(customer: Customer) -> Iterator[str]:
     task, domain = customer.task, customer.domain
     used = {text for call in task.grader.gold if call.goal < 0 for text in strings(call.arguments)}
     if lasting := _lasting(used, errands_in(task.grader)):
-        yield from _replaced(lasting, task.grader.allowed_diff)
+        yield from _replaced(used, lasting, task.grader.allowed_diff)
     both = _first_and_second(task)
     if both is not None and (lasting := _lasting(used, both[:1])):
         world = domain.world()
         domain.carry_out(world, Call(both[0].name, both[0].arguments))
-        yield from _replaced(lasting, changes_of(world))
+        yield from _replaced(used, lasting, changes_of(world))
 
 
 def _lasting(used: set[str], errands: Sequence[GoldCall]) -> set[str]:
@@ -159,12 +159,21 @@ def _lasting(used: set[str], errands: Sequence[GoldCall]) -> set[str]:
     return used if any("correct" in call.name for call in errands) else set(filter(_DATE.fullmatch, used))
 
 
-def _replaced(values: set[str], records: Sequence[RecordChange]) -> Iterator[str]:
+def _replaced(used: set[str], values: set[str], records: Sequence[RecordChange]) -> Iterator[str]:
     for record in records:
-        after = dict(_leaves(record.after))
-        for path, value in _leaves(record.before):
-            if value in values and (other := after.get(path, value)) != value:
+        before, after = dict(_leaves(record.before)), dict(_leaves(record.after))
+        for path, value in before.items():
+            if value in values and (other := after.get(path, value)) != value and _is_who(used, before, path):
                 yield f"the customer is found by {value} and says that it should be {other}"
+
+
+def _is_who(used: set[str], leaves: Mapping[str, str], path: str) -> bool:
+    """Whether what holds this value is who was found: a relative may share the last name, nobody the date of birth."""
+    if _DATE.fullmatch(leaves[path]):
+        return True
+    holder = path.rpartition("/")[0]
+    beside = {value for place, value in leaves.items() if place.rpartition("/")[0] == holder}
+    return len(used & beside) >= min(2, len(used))
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from t2t_dist.core.schema import Fact, RecordChange, Task
+from t2t_dist.environments.registry import load
 from t2t_dist.evaluation.audit.coherence import CHECKS, Coherence
 from t2t_dist.synthesis.intents.grader_side import errands_in
-from tests.support.made import Made
+from tests.support.made import Made, make
 
 
 def placeholder(task: Task, made: Made) -> None:
@@ -144,3 +145,16 @@ def test_an_address_may_be_another_one_from_now_on(shop: Made) -> None:
         ),
     )
     assert found(shop, moves)["corrects_identity"] == (0.0, ())
+
+
+def test_a_relative_of_the_same_last_name_is_somebody_else() -> None:
+    """Who books for the family may have another passenger's name put right; their own is what they were found by."""
+    flights = make(load("airline"), 40)
+    corrects = [task for task in flights.verified() if "correct_passenger" in str(task.grader.gold)]
+    assert corrects
+    assert all(found(flights, task)["corrects_identity"] == (0.0, ()) for task in corrects)
+    task = corrects[0].model_copy(deep=True)
+    person = task.grader.gold[0].arguments
+    before, after = ({"passengers": [{**person, "last_name": name}]} for name in (person["last_name"], "Lind"))
+    task.grader.allowed_diff.append(RecordChange(table="reservations", key="R", before=before, after=after))
+    assert found(flights, task)["corrects_identity"][0] == 1.0
