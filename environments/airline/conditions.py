@@ -311,8 +311,8 @@ def is_due(world: World, reservation: Record, flight_id: Any, amount: Any) -> st
     if not owed or amount == owed:
         return None
     heads = len(reservation["passengers"])
-    people = f"{heads} passenger{'s' if heads > 1 else ''}"
-    return f"what you are due is ${owed:.0f}, that is ${owed / heads:.0f} for each of {people}"
+    each = f", that is ${owed / heads:.0f} for each of {heads} passengers" if heads > 1 else ""
+    return f"what you are due is ${owed:.0f}{each}"
 
 
 def not_compensated(reservation: Record) -> str | None:

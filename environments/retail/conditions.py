@@ -48,26 +48,38 @@ def variant_of(world: World, product_id: str, item_id: str) -> Record | None:
     return next((v for v in product["variants"] if v["item_id"] == item_id), None) if product else None
 
 
+_SAID = {
+    "return requested": "already being returned",
+    "exchange requested": "already being exchanged",
+    "pending (items modified)": "still pending",
+}
+
+
+def _stands(order: Record) -> str:
+    """The order's status in words."""
+    return _SAID.get(order["status"], str(order["status"]))
+
+
 def is_untouched(order: Record, doing: str) -> str | None:
     """Pending, and its items not yet modified."""
     if order["status"] == "pending":
         return None
     if order["status"] == "pending (items modified)":
         return f"the items of order {order['order_id']} were already modified once, so it can't be {doing} any more"
-    return f"order {order['order_id']} is {order['status']}, and only a pending order can be {doing}"
+    return f"order {order['order_id']} is {_stands(order)}, and only a pending order can be {doing}"
 
 
 def is_pending(order: Record, doing: str) -> str | None:
     """Pending, modified or not."""
     if str(order["status"]).startswith("pending"):
         return None
-    return f"order {order['order_id']} is {order['status']}, and only a pending order can have {doing}"
+    return f"order {order['order_id']} is {_stands(order)}, and only a pending order can have {doing}"
 
 
 def is_delivered(order: Record, doing: str) -> str | None:
     if order["status"] == "delivered":
         return None
-    return f"order {order['order_id']} is {order['status']}, and only a delivered order can be {doing}"
+    return f"order {order['order_id']} is {_stands(order)}, and only a delivered order can be {doing}"
 
 
 def reason_counts(reason: Any) -> str | None:

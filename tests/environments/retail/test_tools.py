@@ -333,8 +333,8 @@ def test_pairs_of_an_exchange_are_kept_in_one_order(world: World) -> None:
 def test_an_order_is_returned_or_exchanged_once(world: World) -> None:
     do(world, RETURN, order_id="#W5", item_ids=["11"], payment_method_id=CARD)
     make(world, swap(EXCHANGE, "#W9", ["13"], ["12"], BOBS_CARD))
-    for order_id, status in (("#W5", "return requested"), ("#W9", "exchange requested")):
+    for order_id, stands in (("#W5", "already being returned"), ("#W9", "already being exchanged")):
         said = refused(world, RETURN, order_id=order_id, item_ids=["21"], payment_method_id=CARD)
-        assert said == f"order {order_id} is {status}, and only a delivered order can be returned"
+        assert said == f"order {order_id} is {stands}, and only a delivered order can be returned"
         said = refused(world, EXCHANGE, order_id=order_id, item_ids=["21"], new_item_ids=["22"], payment_method_id=CARD)
-        assert said == f"order {order_id} is {status}, and only a delivered order can be exchanged"
+        assert said == f"order {order_id} is {stands}, and only a delivered order can be exchanged"
