@@ -14,11 +14,16 @@ from t2t_dist.tau2.initial_world import world_of
 
 
 class Expected(NamedTuple):
-    """The result of a correct episode: digests of the right final states, the gold's changes, the facts to be said."""
+    """The result of a correct episode: digests of the right final states, the gold's changes, the facts to be said.
+
+    ``recorded``: a refusal goes on record, so that the state holds it; else ``reason`` is what it has to name.
+    """
 
     finals: tuple[str, ...]
     changes: Sequence[RecordChange]
     communicate: list[str]
+    recorded: bool = True
+    reason: str = ""
 
 
 def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
@@ -28,10 +33,12 @@ def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
     whether it hands the customer over, is its own decision, so all these states are right. A fact that only an
     impossible call would have shown need not be said.
     """
-    grader = task.grader
+    grader, certificate = task.grader, task.certificate
+    recorded = any(call.kind == Kind.RECORD.value for call in grader.gold)
+    reason = f"{certificate.reason or ''} {certificate.clause or ''}" if certificate else ""
     impossible = {name for name, fault in plan.items() if fault == Fault.IMPOSSIBLE}
     if not any(call.name in impossible for call in grader.gold):
-        return Expected((grader.final,), grader.allowed_diff, grader.communicate)
+        return Expected((grader.final,), grader.allowed_diff, grader.communicate, recorded, reason)
     stuck = {call.goal for call in grader.gold if call.name in impossible}
     possible = [call for call in grader.gold if call.name not in impossible]
     untouched = [call for call in possible if call.goal not in stuck]
@@ -49,7 +56,7 @@ def expected(domain: Domain, task: Task, plan: FaultPlan) -> Expected:
     given, left = _shown(writes_in(grader.gold)), _shown(writes_in(possible))
     shown = _shown(possible)
     said = [fact for fact in grader.communicate if fact in (left if fact in given else shown)]
-    return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said)
+    return Expected(tuple(world.digest for world in worlds), changes_of(worlds[0]), said, recorded, reason)
 
 
 def _shown(calls: Sequence[GoldCall]) -> set[str]:

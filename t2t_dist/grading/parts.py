@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from t2t_dist.core.naming import stems
 from t2t_dist.core.printing import one_line
 from t2t_dist.core.schema import GraderSide, RecordChange
 from t2t_dist.core.speech_acts import mentions, refuses, reports_done, says_number
@@ -84,8 +85,9 @@ def communicate(episode: Graded) -> Mark:
 def refused(episode: Graded) -> Mark:
     """The customer was told that what they asked for can't be done, and not that it was.
 
-    What the world records about a refusal is in ``db``; this is what was said about it. Of a task without a request to
-    refuse, or with one to hand over, it asks nothing.
+    What the world records about a refusal is in ``db``; this is what was said about it. Where it records nothing, words
+    are all there is, so they have to name something of the reason as well. Of a task without a request to refuse, or
+    with one to hand over, it asks nothing.
     """
     if episode.grader.handling != Handling.REFUSE.value:
         return _PASSED
@@ -93,11 +95,29 @@ def refused(episode: Graded) -> Mark:
         return Mark(0.0, f"says that it was done: {one_line(claim, _SHOWN)}")
     said = [refuses(text) for text in episode.replay.heard]
     if any(said):
-        return _PASSED
+        if episode.expected.recorded or _names(episode.replay.heard, episode.expected.reason):
+            return _PASSED
+        text = episode.replay.heard[said.index(True)]
+        return Mark(None, f"not certain that this is for the right reason: {one_line(text, _SHOWN)}")
     if None in said:
         text = episode.replay.heard[said.index(None)]
         return Mark(None, f"not certain whether this refuses: {one_line(text, _SHOWN)}")
     return Mark(0.0, "the customer was never told that it can't be done")
+
+
+def _names(heard: Sequence[str], reason: str) -> bool:
+    """Whether what the customer heard names what the reason is about: two of its words, or the one that it has."""
+    wanted = stems(reason) - _OF_ANY_REFUSAL
+    return len(wanted & set().union(*map(stems, heard))) >= min(2, len(wanted))
+
+
+#: What any refusal says, whatever its reason.
+_OF_ANY_REFUSAL = stems(
+    "sorry afraid unfortunately can can't cannot could couldn't not no nothing unable possible impossible allow allowed"
+    " allows may must only policy policies rule rules do done does request requests requested customer customers agent"
+    " anything any please help have has been will won't we our they them their what which when where there here if but"
+    " me us as than before after once more other such each per one two thing things make made give given take want ask"
+)
 
 
 def claimed(replay: Replay) -> str:

@@ -231,8 +231,23 @@ def test_a_refusal_that_only_the_record_knows_is_none(made: Made) -> None:
         outcome = told(made, task, text)
         assert (outcome.reward, outcome.reward_high, outcome.parts["refused"]) == (0.0, 0.0, 0.0)
         assert outcome.detail["refused"] == "the customer was never told that it can't be done"
-    outcome = told(made, task, "I'm sorry, but I can't do that: our rules don't allow it.")
+    outcome = told(made, task, f"I'm sorry, but I can't do that: {reason_of(task)}.")
     assert (outcome.reward, outcome.detail) == (1.0, {})
+
+
+def test_without_a_record_a_refusal_without_its_reason_is_not_certain(made: Made) -> None:
+    task = to_refuse(made)
+    recorded = any(call.kind == "record" for call in task.grader.gold)
+    for text in ("I'm sorry, but I can't do that.", "I'm afraid our rules don't allow it, and there is no exception."):
+        outcome = told(made, task, text)
+        assert (outcome.reward, outcome.reward_high) == ((1.0, 1.0) if recorded else (0.0, 1.0))
+        if not recorded:
+            assert outcome.detail["refused"] == f"not certain that this is for the right reason: {text}"
+
+
+def reason_of(task: Task) -> str:
+    assert task.certificate is not None
+    return task.certificate.reason or ""
 
 
 def test_a_lie_beside_the_right_record_earns_nothing(made: Made) -> None:
@@ -246,7 +261,8 @@ def test_a_lie_beside_the_right_record_earns_nothing(made: Made) -> None:
 
 def test_what_is_done_beside_a_refusal_may_be_said(made: Made) -> None:
     task = made.one("infeasible", lambda t: t.grader.handling == "refuse" and bool(writes_in(t.grader.gold)))
-    assert told(made, task, "I'm sorry, I can't do the first thing.", "I've completed the other.").reward == 1.0
+    no = f"I'm sorry, I can't do the first thing: {reason_of(task)}."
+    assert told(made, task, no, "I've completed the other.").reward == 1.0
 
 
 def test_a_call_that_was_asked_for_when_the_conversation_was_cut_off_was_issued_but_not_made(made: Made) -> None:

@@ -92,6 +92,9 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
         schema = domain.tools[pattern.name].schema["function"]["parameters"]
         arguments = dict.fromkeys(schema.get("required", ()), "what was wanted")
         assert not talk.call(pattern.name, {**arguments, **(pattern.arguments or {})}).error
-    end = "I'm sorry, but that is not possible." if task.grader.handling == "refuse" else "That's all done."
+    end = "That's all done."
+    if task.grader.handling == "refuse":
+        reason = task.certificate.reason if task.certificate else None
+        end = f"I'm sorry, but that is not possible: {reason or 'our rules say so'}."
     talk.agent(" ".join([end, *(f"The amount is ${figure}." for figure in task.grader.communicate)]))
     return talk.user("Thanks! ###STOP###")
