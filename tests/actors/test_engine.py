@@ -23,6 +23,7 @@ from t2t_dist.actors.engine import Engine, EngineFailed
 from t2t_dist.config.engines import PoolConfig
 from t2t_dist.core.errors import InputError
 from tests.actors import fake_vllm
+from tests.support.command_lines import command_of
 from tests.support.paths import ROOT
 from tests.support.patience import PATIENCE_S
 
@@ -40,7 +41,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
     yield engine
     for child in psutil.Process().children(recursive=True):
-        if "fake_vllm" in " ".join(child.cmdline()):
+        if "fake_vllm" in " ".join(command_of(child)):
             child.kill()
 
 
@@ -302,7 +303,7 @@ def test_the_actor_answers_while_it_starts_and_takes_its_server_with_it(tmp_path
     killed = actor("brood stubborn", tmp_path / "more")
     address = ray.get(killed.start.remote())
     processes = [psutil.Process(address.pid), *brood(tmp_path, "more")]
-    next(each for each in processes[0].parents() if "InferenceActor" in " ".join(each.cmdline())).kill()
+    next(each for each in processes[0].parents() if "InferenceActor" in " ".join(command_of(each))).kill()
     assert gone(processes)
 
 

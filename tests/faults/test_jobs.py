@@ -26,6 +26,7 @@ from t2t_dist.cluster.jobs.server import Job, JobServer, NoAnswer, UnknownJob, c
 from t2t_dist.cluster.jobs.watch import LogLines, Watch
 from t2t_dist.core.errors import InputError
 from tests.support.brake import Brake
+from tests.support.command_lines import command_of
 from tests.support.paths import ROOT
 from tests.support.patience import PATIENCE_S
 from tests.support.ray_head import BIN, TOKEN, CutProxy, Head, cut_proxy, environment, free_ports, ray_head
@@ -252,7 +253,7 @@ def test_the_workflow_step_by_step(head: Head, tree: Path, tmp_path: Path) -> No
 
 def driver_of(head: Head, out: Path) -> psutil.Process:
     """The command that Ray started; the driver proper is its child."""
-    found = [p for p in head.processes() if str(out) in p.cmdline() and "t2t_dist.cli" in p.cmdline()]
+    found = [p for p in head.processes() if str(out) in command_of(p) and "t2t_dist.cli" in command_of(p)]
     pids = {process.pid for process in found}
     (top,) = [process for process in found if process.ppid() not in pids]
     return top

@@ -27,6 +27,7 @@ from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.check_domain import check
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph
+from tests.support.command_lines import command_of
 from tests.support.mcp_domains import described, folder_of, gone, guards, made, processes, with_server
 from tests.support.runs import ROOT, environment, t2t_json
 from tests.support.stored import Stored, stored
@@ -95,7 +96,7 @@ async def test_a_server_killed_in_mid_episode_costs_an_attempt_and_leaves_nothin
     (guard,) = guards(tmp_path)
     folder, every = folder_of(guard), [*processes(tmp_path), psutil.Process(int(child.read_text()))]
     assert len(every) >= 3
-    (server,) = [p for p in guard.children(recursive=True) if p.cmdline()[1].endswith("server.py")]
+    (server,) = [p for p in guard.children(recursive=True) if "".join(command_of(p)[1:2]).endswith("server.py")]
     server.kill()
     done = await running
     assert (done.table, done.reward, done.row["attempt"]) == ("episodes", 1.0, 2)
@@ -119,7 +120,7 @@ async def test_a_server_that_hangs_while_a_task_is_made_holds_nobody_up(tmp_path
         assert not running.done()
     (guard,) = guards(tmp_path)
     next(
-        p for p in guard.children(recursive=True) if p.cmdline()[1].endswith("server.py")
+        p for p in guard.children(recursive=True) if "".join(command_of(p)[1:2]).endswith("server.py")
     ).kill()  # and so the call is made again, on another
     done = await running
     assert done.counts["tasks.general"] == 1

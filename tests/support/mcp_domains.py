@@ -16,6 +16,7 @@ import yaml
 from t2t_dist.environments.adapters.mcp.domain import McpDomain
 from t2t_dist.environments.adapters.mcp.domain import domain as adapted
 from t2t_dist.environments.base import Domain
+from tests.support.command_lines import command_of
 from tests.support.paths import ROOT
 from tests.support.patience import PATIENCE_S
 
@@ -83,10 +84,7 @@ def guards(home: Path, owner: psutil.Process | None = None) -> list[psutil.Proce
     """The guards of servers whose files lie in ``home``, of a process, this one by default."""
     found = []
     for child in (owner or psutil.Process()).children():
-        try:
-            line = child.cmdline()
-        except psutil.Error:
-            continue  # it has just ended
+        line = command_of(child)
         if any("process_guard" in part for part in line) and any(str(home) in part for part in line):
             found.append(child)
     return found

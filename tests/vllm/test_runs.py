@@ -22,6 +22,7 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+from tests.support.command_lines import command_of
 from tests.support.patience import until
 from tests.support.runs import start, t2t
 from tests.support.slow_runs import until_items
@@ -83,10 +84,7 @@ def engine_cores(driver: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def is_engine_actor(process: psutil.Process) -> bool:
-    try:
-        return "InferenceActor" in process.cmdline()[0]
-    except (psutil.Error, IndexError):
-        return False
+    return "InferenceActor" in "".join(command_of(process)[:1])
 
 
 def engine_actors(driver: subprocess.Popen[str]) -> list[psutil.Process]:

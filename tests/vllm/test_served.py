@@ -26,6 +26,7 @@ from t2t_dist.models.refusals import says_too_long
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+from tests.support.command_lines import command_of
 from tests.support.finished_run import LIBRARY
 from tests.support.paths import ROOT
 from tests.support.patience import PATIENCE_S
@@ -295,7 +296,7 @@ async def test_killed_servers_leave_nothing_and_start_again(served: Engine, addr
     assert "Paris" in (await asyncio.to_thread(chat, again, CAPITAL))["choices"][0]["message"]["content"]
 
     processes = below(again.pid)
-    (core,) = [process for process in processes if "EngineCore" in " ".join(process.cmdline())]
+    (core,) = [process for process in processes if "EngineCore" in " ".join(command_of(process))]
     core.kill()
     await asyncio.wait_for(served.watch(), PATIENCE_S)  # the API server gives up by itself, with exit code 0
     assert not psutil.wait_procs(processes, timeout=PATIENCE_S)[1]

@@ -25,6 +25,7 @@ from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from tests.actors import fake_vllm
+from tests.support.command_lines import command_of
 from tests.support.finished_run import LIBRARY, rows_of, write_run
 from tests.support.library_domain import Library
 from tests.support.made import make
@@ -135,7 +136,7 @@ def states(engine: dict[str, Any]) -> list[str]:
 
 def actor_of(server: int) -> psutil.Process:
     """The process of the InferenceActor that a server runs under."""
-    return next(each for each in psutil.Process(server).parents() if "InferenceActor" in " ".join(each.cmdline()))
+    return next(each for each in psutil.Process(server).parents() if "InferenceActor" in " ".join(command_of(each)))
 
 
 # -- deaths ------------------------------------------------------------------------------------------------------------
