@@ -28,8 +28,10 @@ Says = tuple[str, ...]
 _GENERAL = stems(
     "like want need please could can shall may should help get make have do does go ahead let tell me we us our all one"
     " any no not there when what which who if as just also now here out up but because about thing things right okay"
-    " again after until them they more change changed changing modify add adding"
+    " again after until them they more change changed changing modify add adding set correct payment paid method"
 )
+#: Words that a request shares with those of its errand; one of fewer ("Make it the other one") names no errand.
+_NAMED = 2
 
 
 class Plans:
@@ -49,13 +51,15 @@ class Plans:
         missing = [fact for fact in facts if fact.says and not mentions(plan, fact.says)]
         return [fact for fact in missing if self._names_another(plan, fact, facts)]
 
-    def something_else(self, plan: str, facts: Sequence[Fact], request: str) -> bool:
-        """Whether the plan is to do something else than the request.
+    def something_else(self, plan: str, facts: Sequence[Fact], request: str, first: str = "") -> bool:
+        """Whether the plan is to do something else than the request; ``first``: what they wanted before, if they have
+        changed their mind.
 
         It is theirs if it names what they decided. Else its words for what is done are compared with theirs and with
         those for whatever else could be done; without any, names and numbers that they never gave are not theirs.
         """
-        known, asked = deeds(self.domain), {errand.name for errand in self._errands(facts, request)}
+        known, errands = deeds(self.domain), self._errands(facts, request, first)
+        asked = {name for errand in errands for name in (errand.name, *getattr(errand, "covers", ()))}
         things = stems(" ".join(f"{' '.join(words_of(fact.slot))} {fact.text}" for fact in facts))
         heard = stems(plan) - _GENERAL - things
         own = stems(request).union(*(known[name] for name in asked))
@@ -71,22 +75,27 @@ class Plans:
         news = len(stems(" ".join(_NEWS.findall(plan))) - stems(" ".join([request, *(fact.text for fact in facts)])))
         return others > theirs or (news > 1 if details else news > 0 and not theirs)
 
-    def _errands(self, facts: Sequence[Fact], request: str) -> list[Tool | Workflow]:
-        """The errands that take just these slots; of several those whose requests are most like this one."""
+    def _errands(self, facts: Sequence[Fact], request: str, first: str = "") -> list[Tool | Workflow]:
+        """The errands that take just these slots, or else some of them; of several those whose requests are most like
+        this one, or the first one where this names none."""
         slots = {fact.slot for fact in facts}
-        fitting = [errand for errand in self.domain.errands if set(errand.required) <= slots <= set(errand.parameters)]
-        words = stems(request)
+        possible = [errand for errand in self.domain.errands if set(errand.required) <= slots]
+        fitting = [errand for errand in possible if slots <= set(errand.parameters)] or possible
+        likeness = [self._likeness(errand, request) for errand in fitting]
+        if first and max(likeness, default=0) < _NAMED:
+            likeness = [self._likeness(errand, first) for errand in fitting]
+        best = max(likeness, default=0)
+        return [errand for errand, alike in zip(fitting, likeness, strict=True) if alike == best]
 
-        def likeness(errand: Tool | Workflow) -> int:
-            requests = self.domain.language.tool(self.domain.tools.get(errand.name) or errand.name).request
-            return max((len(words & stems(text)) for text in requests), default=0)
-
-        best = max(map(likeness, fitting), default=0)
-        return [errand for errand in fitting if likeness(errand) == best]
+    def _likeness(self, errand: Tool | Workflow, request: str) -> int:
+        words = stems(request) - _GENERAL
+        requests = self.domain.language.tool(self.domain.tools.get(errand.name) or errand.name).request
+        return max((len(words & stems(text)) for text in requests), default=0)
 
     def _names_another(self, plan: str, fact: Fact, facts: Sequence[Fact]) -> bool:
         own = {word for say in fact.says for word in _CODE.findall(say)}
-        alike = {word for word in _CODE.findall(plan) if _shape(word) in {_shape(code) for code in own} - {""}}
+        theirs = {word for each in facts for say in each.says for word in _CODE.findall(say)} - own
+        alike = {word for word in _CODE.findall(plan) if _shape(word) in {_shape(code) for code in own} - {""}} - theirs
         if alike and not alike & own:
             return True
         if any(is_worded(plan, [say]) for say in fact.says):
@@ -96,7 +105,8 @@ class Plans:
     def _others(self, fact: Fact, facts: Sequence[Fact]) -> Iterator[Says]:
         """How the other values that a fact could have are said."""
         own = {say for each in facts for say in each.says}
-        for errand in self._errands(facts, "") or self._with_slot(fact.slot):
+        errands = [errand for errand in self._errands(facts, "") if fact.slot in errand.parameters]
+        for errand in errands or self._with_slot(fact.slot):
             arguments = self._arguments(errand, facts)
             for value in self._values(errand.parameters[fact.slot]):
                 says = self._said(errand.name, arguments, fact.slot, value)

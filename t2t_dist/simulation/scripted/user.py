@@ -357,7 +357,8 @@ class ScriptedUser(UserPlayer):
         if other := self._plans.otherwise(heard, self._facts):
             act = "not_said" if all(fact.slot in self._disclosed for fact in other) else "correct"
             return self._phrases.say(act, answers=in_turn(self._answers(other)))
-        if self._plans.something_else(heard, self._facts, self._request):
+        first = self.side.goals[self._at].request if self._changed else ""
+        if self._plans.something_else(heard, self._facts, self._request, first):
             return self._phrases.say("not_asked", request=self._request)
         return ""
 
