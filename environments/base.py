@@ -49,6 +49,8 @@ class Domain:
             everybody.
         instead: for an errand, by what else a customer may want in its place, a sentence that says why. Empty: anything
             about the same thing.
+        slips: errands about how things are, such as a new address. A customer who names another value has not changed
+            their mind but made a slip.
         spoken_types: domain types of values that customers say themselves, such as where they want to go: a gold needs
             no look-up for them.
         customer_type: name of the domain type that identifies a customer (``UserId``).
@@ -66,6 +68,7 @@ class Domain:
     workflow_list: ClassVar[Sequence[Workflow]] = ()
     errand_weights: ClassVar[Mapping[str, float]] = {}
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    slips: ClassVar[frozenset[str]] = frozenset()
     spoken_types: ClassVar[frozenset[str]] = frozenset()
     customer_type: ClassVar[str] = "UserId"
     transfer_tool: ClassVar[str] = ""
@@ -121,6 +124,11 @@ class Domain:
         """Whether what the customer knows or wants speaks against having ``first`` done so that ``wanted``, which a
         rule forbids, becomes possible: it would take a reason that is not theirs, say."""
         return False
+
+    def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
+        """Whether a customer who asked for ``first`` may well want ``second`` in its place, which ``instead`` names for
+        the errand: a flight on another day, but not to another city."""
+        return True
 
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""

@@ -39,6 +39,15 @@ Check = Callable[[World, Call, str], str | None]
 Propose = Callable[[World, str], Iterator[Call]]
 
 
+class Settled(str):
+    """A reason that leaves nothing to be wished, because it is so already: the order is cancelled, the bill paid.
+
+    Nobody insists then, and no other way is offered.
+    """
+
+    __slots__ = ()
+
+
 class Rule:
     """A policy rule, made by :func:`rule`."""
 

@@ -18,7 +18,7 @@ from . import conditions as when
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
-from .wishes import INSTEAD, WEIGHTS
+from .wishes import INSTEAD, SLIPS, WEIGHTS
 
 _REASONS = {
     "change of plans": Said("of a change of plans", ("change of plans",)),
@@ -41,6 +41,7 @@ class Airline(Domain):
     rule_list = RULES
     errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
+    slips: ClassVar[frozenset[str]] = SLIPS
     spoken_types: ClassVar[frozenset[str]] = frozenset({"Origin", "Destination", "TravelDate"})
     order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
@@ -107,6 +108,17 @@ class Airline(Domain):
     def rules_out(self, world: World, first: Call, wanted: Call, customer: str) -> bool:
         # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
         return "reason" in first.arguments
+
+    def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
+        """Whoever wants another flight still goes to the same place; who misread a name has no other date of birth."""
+        if "details" in first.arguments and "details" in second.arguments:
+            one, other = first.arguments["details"], second.arguments["details"]
+            return bool(when.name(one) == when.name(other) or one["birth_date"] == other["birth_date"])
+        slot = next((slot for slot in ("outbound_id", "itinerary_id") if slot in first.arguments), "")
+        if slot not in second.arguments:
+            return True
+        ways = [network.flights_of(world, str(call.arguments[slot])) for call in (first, second)]
+        return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..payment import dollars, payment_method
+from ..rules import Settled
 from ..state import Record, World
 from . import network
 
@@ -237,7 +238,7 @@ def can_still_insure(world: World, reservation: Record) -> str | None:
 def can_cancel(world: World, reservation: Record) -> str | None:
     """Booked, and not all of it flown."""
     if reservation["status"] != "booked":
-        return f"reservation {reservation['reservation_id']} is already cancelled"
+        return Settled(f"reservation {reservation['reservation_id']} is already cancelled")
     states = [state_of(flight, world.now) for flight in flights_in(world, reservation["trips"])]
     if any(state not in ("departed", "arrived") for state in states):
         return None

@@ -48,3 +48,6 @@ INSTEAD = {
         "send_certificate": "That's not the flight I meant.",
     },
 }
+
+#: Errands about how things are: who names another value has made a slip.
+SLIPS = frozenset(("correct_passenger", "send_certificate"))

@@ -18,7 +18,7 @@ from .conditions import common
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
-from .wishes import INSTEAD, WEIGHTS
+from .wishes import INSTEAD, SLIPS, WEIGHTS
 
 _REASONS = {
     "no longer needed": "it's no longer needed",
@@ -37,6 +37,7 @@ class Retail(Domain):
     rule_list = RULES
     errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
+    slips: ClassVar[frozenset[str]] = SLIPS
     order_list = ORDER
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"

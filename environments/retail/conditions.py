@@ -11,6 +11,7 @@ from typing import Any
 
 from ..payment import dollars, payment_method
 from ..people import country_said
+from ..rules import Settled
 from ..state import Record, World
 
 CANCEL_REASONS = ("no longer needed", "ordered by mistake")
@@ -144,7 +145,7 @@ def can_pay(user: Record, payment_method_id: str, amount: float) -> str | None:
 def is_other_method(order: Record, payment_method_id: str) -> str | None:
     if paid_with(order) != payment_method_id:
         return None
-    return f"order {order['order_id']} is already paid with that very method"
+    return Settled(f"order {order['order_id']} is already paid with that very method")
 
 
 def can_take_refund(user: Record, order: Record, payment_method_id: str) -> str | None:

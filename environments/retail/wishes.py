@@ -44,3 +44,6 @@ INSTEAD = {
         "return_delivered_order_items": "I'd rather have the money than another version.",
     },
 }
+
+#: Errands about how things are: who names another value has made a slip.
+SLIPS = frozenset({"modify_user_address"})

@@ -17,7 +17,7 @@ from . import beforehand, database
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
-from .wishes import INSTEAD, WEIGHTS
+from .wishes import INSTEAD, SLIPS, WEIGHTS
 from .workflows import WORKFLOWS
 
 _REASONS = {
@@ -41,6 +41,7 @@ class Telecom(Domain):
     workflow_list = WORKFLOWS
     errand_weights: ClassVar[Mapping[str, float]] = WEIGHTS
     instead: ClassVar[Mapping[str, Mapping[str, str]]] = INSTEAD
+    slips: ClassVar[frozenset[str]] = SLIPS
     customer_type: ClassVar[str] = "CustomerId"
     transfer_tool: ClassVar[str] = "transfer_to_human_agents"
     decline_tool: ClassVar[str] = "decline_request"

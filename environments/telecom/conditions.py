@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from ..payment import payment_method
 from ..people import country_said
+from ..rules import Settled
 from ..state import Record, World
 from .records import CustomerReason
 
@@ -83,7 +84,7 @@ def paid_up(world: World, line: Record) -> str | None:
 
 def can_change_to(line: Record, plan: Record) -> str | None:
     if line["plan_id"] == plan["plan_id"]:
-        return f"the line {line['phone_number']} is on the {plan['name']} plan already"
+        return Settled(f"the line {line['phone_number']} is on the {plan['name']} plan already")
     return None if plan["on_sale"] else f"the {plan['name']} plan is no longer on sale"
 
 
@@ -103,7 +104,7 @@ def holds_what_was_used(line: Record, plan: Record) -> str | None:
 
 
 def is_limited(plan: Record) -> str | None:
-    return f"the {plan['name']} plan has no data limit" if plan["data"] is None else None
+    return Settled(f"the {plan['name']} plan has no data limit") if plan["data"] is None else None
 
 
 def within_added(line: Record, gigabytes: Any) -> str | None:
@@ -115,7 +116,7 @@ def within_added(line: Record, gigabytes: Any) -> str | None:
 
 
 def can_be_paid(bill: Record) -> str | None:
-    return f"bill {bill['bill_id']} is paid already" if bill["status"] == "paid" else None
+    return Settled(f"bill {bill['bill_id']} is paid already") if bill["status"] == "paid" else None
 
 
 def can_pay(customer: Record, payment_method_id: str) -> str | None:
@@ -133,7 +134,7 @@ def under_supervised_bill(bill: Record) -> str | None:
 
 def no_sim_on_its_way(line: Record) -> str | None:
     ordered = line.get("sim_ordered")
-    return f"a new {ordered} for {line['phone_number']} is on its way already" if ordered else None
+    return Settled(f"a new {ordered} for {line['phone_number']} is on its way already") if ordered else None
 
 
 def not_lost_or_stolen(line: Record) -> str | None:

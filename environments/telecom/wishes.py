@@ -86,3 +86,20 @@ INSTEAD = {
         "bring_found_phone_back": _OTHER_PHONE,
     },
 }
+
+#: Errands about how things are: who names another value has made a slip.
+SLIPS = frozenset(
+    (
+        "suspend_line",
+        "change_address",
+        "change_email",
+        "send_bill",
+        "restore_signal",
+        "restore_mobile_data",
+        "speed_up_data",
+        "set_up_roaming",
+        "end_roaming",
+        "bring_line_back",
+        "bring_found_phone_back",
+    )
+)

@@ -95,12 +95,16 @@ class Goal(StoredObject):
 
 
 class Change(StoredObject):
-    """A change of mind about ``goal``: at ``trigger`` the customer says ``request``, which then replaces the goal."""
+    """A change of mind about ``goal``: at ``trigger`` the customer says ``request``, which then replaces the goal.
+
+    ``slip``: they have not changed their mind, but said something wrong before.
+    """
 
     goal: int
     trigger: str
     request: str
     facts: list[Fact] = []
+    slip: bool = False
 
 
 class UserSide(StoredObject):

@@ -64,7 +64,8 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         number = structure.change.goal
         facts = facts_of(domain, world, structure.change.call, customer, (), rng)
         request = mistyped(_changed(domain, world, structure, facts, customer, style, rng), facts, typos, rng)
-        change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts)
+        slip = _is_slip(domain, structure.goals[number].call, structure.change.call)
+        change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts, slip=slip)
     return UserSide(
         name=profile.name,
         persona=persona,
@@ -92,6 +93,7 @@ def _changed(
     """What the customer says instead: only the difference, if the errand stays the same."""
     assert structure.change is not None
     first, second = structure.goals[structure.change.goal].call, structure.change.call
+    why = domain.instead.get(first.name, {}).get(second.name, "")
     if first.name == second.name:
         different = [
             fact
@@ -99,10 +101,16 @@ def _changed(
             if said(domain, world, first, fact.slot, customer) != said(domain, world, second, fact.slot, customer)
         ]
         if len(different) == 1:
-            return tidy(way("instead", style, rng).format(value=different[0].text))
+            only = way("instead", style, rng).format(value=different[0].text)
+            return tidy(f"{why} {only}" if _is_slip(domain, first, second) else only)
     request = asked(domain.language, second.name, facts, style, rng, again=True)
-    why = domain.instead.get(first.name, {}).get(second.name, "")
+    if _is_slip(domain, first, second):
+        return f"{why} {request}"
     return " ".join(filter(None, (way("no_longer", style, rng), why, request)))
+
+
+def _is_slip(domain: Domain, first: Call, second: Call) -> bool:
+    return first.name == second.name and first.name in domain.slips
 
 
 def _known(name: str, identity: Sequence[Fact], goals: Sequence[Goal]) -> str:
@@ -142,7 +150,7 @@ def _instructions(goals: Sequence[Goal], change: Change | None, patience: int, h
             else "When the agent asks you to confirm your request"
         )
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
-    times = "once" if patience == 1 else f"{patience} times"
-    lines.append(f"If something is refused, insist {times}, then accept it. Take nothing else in its place.")
+    insist = {0: "", 1: "insist once, then "}.get(patience, f"insist {patience} times, then ")
+    lines.append(f"If something is refused, {insist}accept it. Take nothing else in its place.")
     lines.append("If you are offered something else than what you asked for, decline it politely, whenever it comes.")
     return " ".join(lines)

@@ -406,7 +406,7 @@ class Oracle:
             if call.kind == Kind.RECORD and call.name != self.domain.transfer_tool:
                 yield from self.make(call)
         self._thanks = ""  # thanks just before a no would sound like mockery
-        if self.task.grader.handling == "transfer" or forbidden is None:
+        if self.task.grader.handling == "transfer" or forbidden is None or self.words.settled:
             yield from self.say(self.words.refusal())
         else:
             possible = self.offers.alternatives(self.world_at(goal), forbidden)

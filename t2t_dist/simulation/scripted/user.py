@@ -174,13 +174,20 @@ class ScriptedUser(UserPlayer):
             self._begin_goal(self._at)
             request = self._request_with_questions()
             if refused:
-                return in_turn([self._phrases.say("give_in"), self._phrases.say("next_anyway", request=request)])
+                return in_turn(
+                    [
+                        self._phrases.say("give_in" if self.side.patience else "settled"),
+                        self._phrases.say("next_anyway", request=request),
+                    ]
+                )
             return self._phrases.say("next" if done else "next_anyway", request=request)
         if self._postponed:
             self._postponed, self._announced = False, True
             return self._phrases.say("hand_over_now")
         if refused:
-            return in_turn([self._phrases.say("give_in"), self._leave("bye_refused")])
+            return in_turn(
+                [self._phrases.say("give_in" if self.side.patience else "settled"), self._leave("bye_refused")]
+            )
         if not done:
             return self._leave("bye_open")
         return self._leave("bye" if speech.offers_more(heard) else "bye_done")
@@ -294,7 +301,7 @@ class ScriptedUser(UserPlayer):
         self._disclosed -= slots
         self._disclosed |= {fact.slot for fact in change.facts if fact.stated}
         self._request = change.request
-        return self._phrases.say("change", request=change.request)
+        return self._phrases.say("slip" if change.slip else "change", request=change.request)
 
     def _means_the_old(self, heard: str) -> bool:
         """Whether the agent still speaks of the first request after the change of mind."""

@@ -12,6 +12,7 @@ from t2t_dist.core.known import Known
 from t2t_dist.core.schema import Fact, GoldCall, Task
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.language import ToolWords, Words
+from t2t_dist.environments.rules import Settled
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 from t2t_dist.tau2.initial_world import world_of
@@ -135,8 +136,20 @@ class Wording:
         known = (reason for reason in found if reason and not self.known.unseen(reason))
         return next(known, "our policy does not allow it").rstrip(". ")
 
+    @property
+    def settled(self) -> bool:
+        """Whether what is forbidden is so already, so that there is nothing to be sorry for."""
+        certificate, domain = self.task.certificate, self.domain
+        if certificate is None or certificate.forbidden_call is None:
+            return False
+        call = Call(certificate.forbidden_call.name, certificate.forbidden_call.arguments)
+        cited = (rule for rule in domain.rule_list if rule.number == certificate.rule)
+        return any(isinstance(rule.broken_by(domain.world(), call, self.task.customer), Settled) for rule in cited)
+
     def refusal(self) -> str:
         """The refusal in the words of the cited rule; announces the hand-over where the rule requires one."""
+        if self.settled:
+            return self.phrases.say("settled", reason=self.reason, Reason=tidy(self.reason))
         rule = self.task.grader.rule
         options = self.domain.language.refusals.get(rule, []) if rule is not None else []
         if not options:

@@ -138,7 +138,10 @@ def alternatives(
             if tries >= _MAX_TRIES:
                 break
             call = Call(errand.name, arguments)
-            if _says_something_else(domain, first, call, customer) and is_valid_errand(domain, world, call, customer):
+            likely = _says_something_else(domain, first, call, customer) and domain.plausible_instead(
+                world, first, call
+            )
+            if likely and is_valid_errand(domain, world, call, customer):
                 yield call
                 break
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.rules import Enforced, Handling, Rule
+from t2t_dist.environments.rules import Enforced, Handling, Rule, Settled
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind
 
@@ -133,8 +133,9 @@ def _structure(
     )
     forbidden = GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=number)
     certificate = Certificate(intent=NAME, goal=number, rule=rule.number, forbidden_call=forbidden)
+    settled = isinstance(rule.broken_by(domain.world(), call, trajectory.customer), Settled)
     goals = [PlannedGoal(c) for c in order]
-    return Structure(goals, grader, certificate, patience=rng.choice([1, 1, 2]))
+    return Structure(goals, grader, certificate, patience=0 if settled else rng.choice([1, 1, 2]))
 
 
 def record_of(domain: Domain, rule: Rule, call: Call) -> Call | None:
