@@ -1,15 +1,15 @@
 """A scripted customer's own devices: which calls the agent asks for, and how their results are said.
 
-The agent asks in words, so a tool is recognised by its cues (``language.yaml``), a choice by the words for it, and the
-object of a call by its name. A tool that reads needs a sentence that asks to look, a tool that writes one that asks for
-a change: "is airplane mode on?" and "please turn airplane mode off" name the same thing.
+The agent asks in words (``instructions.py``), so a tool is recognised by its cues (``language.yaml``), a choice by the
+words for it, and the object of a call by its name. A tool that reads needs a step that asks to look, a tool that writes
+one that asks for a change: "is airplane mode on?" and "please turn airplane mode off" name the same thing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,29 +20,21 @@ from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.language import Language
 from t2t_dist.environments.tools import Call, Kind, Tool
 
-from .phrases import capitalised
+from .instructions import Act, Reader, Step
+from .phrases import capitalised, either
+from .request_words import any_word, is_state_of_it, is_verb, stands_alone
 
-#: Verbs for changing something, for looking, and those that may mean either.
-_CHANGE = (
-    "switch|turn|toggle|set|put|flip|disable|enable|activate|deactivate|restart|reboot|power|reseat|reinsert|re-insert"
-    "|take|remove|insert|change|choose|select|disconnect|connect|push|pull"
-)
-_EITHER = "open|go|run|start|do|try|use|make|see to|tap|swipe|press"
-_LOOK = "check|look|tell|read|see|show|describe|verify|confirm|what|which|whether|let me know|is|are|does|do you"
-#: A request: a polite one, or a sentence that begins with an imperative.
-_REQUEST = re.compile(
-    r"\bplease\b|\b(?:could|can|would|will)\s+you\b|\b(?:need|ask|asking|want|like)\s+you\s+to\b|\byou\s+(?:should|need|have)\s+to\b"
-    r"|\b(?:try|have\s+you|let's|go\s+to|next\s+step)\b"
-    rf"|^(?:now|next|then|first|great|good|okay|ok|thanks|thank\s+you|perfect)?\W*(?:now|next|then|please)?\W*(?:{_CHANGE}|{_EITHER}|check|look)\b"
-)
-#: The agent speaks of its own acts, past, future or possible.
-_OWN = re.compile(
-    r"\b(?:i|we)(?:'ll|'ve|'d|\s+(?:will|have|would|can|could|am|are))\b(?!\s+(?:like|need|ask|want)\s+you\b)"
-)
-_CLAUSE = re.compile(r"[,;:]|\b(?:and|then|or|before|after|so\s+that|if)\b")
-_VERBS = {
-    kind: re.compile(rf"\b(?:{verbs})\b") for kind, verbs in (("change", _CHANGE), ("look", _LOOK), ("either", _EITHER))
-}
+#: What a switch can be set to; the words for it are English and belong to no domain.
+_SWITCH = {"on", "off"}
+#: Calls that one message may ask for. Nobody does more in one go.
+_MOST_CALLS = 20
+
+
+class Understood(NamedTuple):
+    """What a customer understands: the calls to make, and the tools of which it is not clear what is to be done."""
+
+    calls: list[Call]
+    unclear: list[Tool]
 
 
 class Devices:
@@ -57,92 +49,173 @@ class Devices:
         self.tools, self.language, self.at_hand = tools, language, at_hand
         self._kinds = {tool.name: tool.kind for tool in tools}
         self._named: dict[str, str] = {}
+        self._cues = {tool.name: self._cues_of(tool) for tool in tools}
+        self._patterns = {name: any_word(cues) for name, cues in self._cues.items()}
+        writes = [cue for tool in tools if tool.kind is Kind.WRITE for cue in self._cues[tool.name]]
+        reads = [cue for tool in tools if tool.kind is not Kind.WRITE for cue in self._cues[tool.name]]
+        # Cues that begin with a verb are requests as a whole; the others name a thing.
+        things = [cue for cue in writes if "..." not in cue and not is_verb(cue)]
+        shown = [cue for cue in reads if "..." not in cue and not is_verb(cue)]
+        verbs = {cue.split()[0] for tool in tools if tool.name not in language.tools for cue in self._cues[tool.name]}
+        states = [
+            speech.normalised(cue)
+            for tool in tools
+            for slot, spec in tool.parameters.items()
+            for choice in spec.choices or ()
+            for cue in language.slot(tool.name, slot).choices.get(str(choice)) or [str(choice)]
+            if cue not in _SWITCH
+        ]
+        self._reader = Reader(things, shown, set(writes) - set(things), verbs, states)
+
+    def _cues_of(self, tool: Tool) -> list[str]:
+        return [speech.normalised(cue) for cue in self.language.tool(tool).cues] or [tool.name.replace("_", " ")]
 
     def changes(self, call: Call) -> bool:
         """Whether a call is meant to change something."""
         return self._kinds[call.name] is Kind.WRITE
 
     def requested_calls(self, heard: str, facts: Sequence[Fact]) -> list[Call]:
-        """The calls that the agent's message asks the customer to make, in order; mostly none.
+        """The calls that the agent's message asks the customer to make, in order; mostly none."""
+        return self.read(heard, facts).calls
 
-        ``facts`` supply what the message leaves out.
+    def read(self, heard: str, facts: Sequence[Fact]) -> Understood:
+        """What the agent's message asks the customer to do; ``facts`` supply what it leaves out.
+
+        Settings that are only opened on the way to something else are not read out, and where it is not clear what is
+        to be done nothing after it is.
         """
         for slot, values in self.at_hand.items():
             named = [value for value in values if speech.mentions(heard, [value])]
             if len(named) == 1:
                 self._named[slot] = named[0]
+        found: list[tuple[Call, Act]] = []
+        unclear: list[Tool] = []
+        steps = [(step, *each) for step in self._reader.steps(heard) for each in self._calls(step, facts)]
+        for at, (step, tool, call) in enumerate(steps):
+            if call is not None and self._holds(step, tool):
+                found.append((call, step.act))
+            elif step.condition and (look := self._look_at(step.condition, facts)):
+                found.append((look, Act.LOOK))
+            elif any(made.name == tool.name for made, _ in found):
+                continue
+            elif step.condition:
+                unclear.append(tool)
+            elif all(later is not tool or done is None for _, later, done in steps[at:]):
+                unclear.append(tool)
+                break
+        wanted = any(act is not Act.OPEN for _, act in found)
         calls: list[Call] = []
-        for text, asks in speech.sentences(heard):
-            if (asks or _REQUEST.search(text)) and not _OWN.search(text) and not speech.asks_to_confirm(text):
-                for call in self._in_sentence(text, facts):
-                    if call not in calls:
-                        calls.append(call)
-        return calls
+        for call, act in found:
+            on_the_way = wanted and act is Act.OPEN and not self.changes(call)
+            if not on_the_way and not self._just_made(call, calls):
+                calls.append(call)
+        return Understood(calls[:_MOST_CALLS], unclear)
+
+    def _just_made(self, call: Call, calls: Sequence[Call]) -> bool:
+        """Whether making the call again would show or change nothing new."""
+        for made in reversed(calls):
+            if made.name == call.name:
+                return bool(made == call)
+            if self.changes(made) and not self.changes(call):
+                return False
+        return False
+
+    def options(self, tool: Tool) -> str:
+        """The choices that a tool leaves, in words; empty if there are none."""
+        specs = [spec for spec in tool.parameters.values() if spec.kind == "choice"]
+        return either([str(choice) for choice in specs[0].choices]) if specs else ""
 
     def new_goal(self) -> None:
         """Start on another request: values named for the one before no longer count."""
         self._named = {}
 
-    def _in_sentence(self, text: str, facts: Sequence[Fact]) -> Iterator[Call]:
-        """Clause by clause; a clause without a verb inherits that of the one before.
+    # -- one step --------------------------------------------------------------------------------------------------
+    def _calls(self, step: Step, facts: Sequence[Fact]) -> Iterator[tuple[Tool, Call | None]]:
+        """The tools that a step names, in order, each with its call; ``None`` where an argument can't be known."""
+        for tool in self._meant(step):
+            yield tool, self._call(tool, step, facts)
 
-        Settings that are only opened on the way to a change are not read out.
-        """
-        found = list(self._in_clauses(text, facts))
-        changes = any(self.changes(call) for call, _ in found)
-        return (call for call, on_the_way in found if not (changes and on_the_way))
+    def _meant(self, step: Step) -> list[Tool]:
+        """Where cues overlap the longest counts: "toggle data saver mode" is not "toggle data"."""
+        spans = [
+            (match.start(), match.end(), number)
+            for number, tool in enumerate(self.tools)
+            if self._suits(tool, step)
+            for match in self._patterns[tool.name].finditer(step.text)
+            if self._is_whole(match, step, tool)
+        ]
+        kept: list[tuple[int, int, int]] = []
+        for span in sorted(spans, key=lambda span: span[0] - span[1]):
+            if all(span[1] <= start or end <= span[0] for start, end, _ in kept):
+                kept.append(span)
+        return [self.tools[number] for number in dict.fromkeys(number for _, _, number in sorted(kept))]
 
-    def _in_clauses(self, text: str, facts: Sequence[Fact]) -> Iterator[tuple[Call, bool]]:
-        """Calls, each with whether it only reads and nobody asked for what it shows."""
-        verbs: set[str] = set()
-        for clause in _CLAUSE.split(text):
-            verbs = {kind for kind, pattern in _VERBS.items() if pattern.search(clause)} or verbs
-            for tool in sorted(self.tools, key=lambda tool: -self._fits(clause, tool)):
-                wanted = {"change", "either"} if tool.kind is Kind.WRITE else {"look", "either"}
-                # "Turn it off and see whether ..." changes; "look whether it is turned off" only looks.
-                if tool.kind is not Kind.WRITE and "change" in verbs:
-                    continue
-                if wanted & verbs and self._means(clause, tool) and (call := self._call(tool, clause, text, facts)):
-                    yield call, tool.kind is not Kind.WRITE and "look" not in verbs
-                    break
+    def _suits(self, tool: Tool, step: Step) -> bool:
+        reads = tool.kind is not Kind.WRITE
+        if step.act is Act.LOOK:
+            return reads
+        if step.act is Act.CHANGE:
+            return not reads
+        return reads or bool(step.way) or not self.options(tool)
 
-    def _means(self, clause: str, tool: Tool) -> bool:
-        words = self.language.tool(tool)
-        return _holds(clause, words.cues or [tool.name.replace("_", " ")])
+    def _is_whole(self, match: re.Match[str], step: Step, tool: Tool) -> bool:
+        """Whether a cue is more than the beginning or the outside of another request: "restart the router", or "turn
+        the phone's mobile data on", in which "turn ... phone ... on" stands as well."""
+        if not is_verb(match[0]) or (" " in match[0] and match[0] in self._cues[tool.name]):
+            return True
+        if " " not in match[0]:
+            return stands_alone(step.text[match.end() :])
+        return not any(
+            pattern.search(match[0])
+            for name, pattern in self._patterns.items()
+            if name != tool.name and self._kinds[name] is Kind.WRITE
+        )
 
-    def _fits(self, clause: str, tool: Tool) -> int:
-        """How much of a clause the tool's name takes, where it is known by its name alone: "toggle data saver mode" is
-        not "toggle data"."""
-        named = tool.name not in self.language.tools and self._means(clause, tool)
-        return len(tool.name) if named else 0
+    def _holds(self, step: Step, tool: Tool) -> bool:
+        """Whether a step can be taken at once: what a switch was set to before does not matter to the result."""
+        if not step.condition:
+            return True
+        return is_state_of_it(step.condition) or self._patterns[tool.name].search(step.condition) is not None
 
-    def _call(self, tool: Tool, clause: str, text: str, facts: Sequence[Fact]) -> Call | None:
+    def _look_at(self, condition: str, facts: Sequence[Fact]) -> Call | None:
+        """A look at what a condition is about, if the device shows it."""
+        step = Step(condition, condition, Act.LOOK)
+        return next((call for _, call in self._calls(step, facts) if call is not None), None)
+
+    def _call(self, tool: Tool, step: Step, facts: Sequence[Fact]) -> Call | None:
         """``None`` where an argument can't be known."""
         arguments = {}
         for slot, spec in tool.parameters.items():
-            value = self._value(tool.name, slot, spec, (clause, text), facts)
+            value = self._value(tool.name, slot, spec, step, facts)
             if value is not None:
                 arguments[slot] = value
             elif slot in tool.required:
                 return None
         return Call(tool.name, arguments)
 
-    def _value(self, tool: str, slot: str, spec: Spec, texts: Iterable[str], facts: Sequence[Fact]) -> Any:
+    def _value(self, tool: str, slot: str, spec: Spec, step: Step, facts: Sequence[Fact]) -> Any:
+        texts = (step.text, step.whole)
         if spec.kind == "choice":
-            cues = self.language.slot(tool, slot).choices
-            for text in texts:
-                places = {
-                    choice: min(found)
-                    for choice in spec.choices
-                    if (found := _places(text, cues.get(str(choice)) or [str(choice).lower()]))
-                }
-                if places:
-                    return min(places, key=lambda choice: places[choice])
-            return None
+            return self._choice(tool, slot, spec, step)
         own = [say for fact in facts if fact.slot == slot for say in fact.says]
         held = list(self.at_hand.get(slot, ()))
         likely = [value for value in held if value in own] or held or own
         return self._named.get(slot) or next(iter(likely), None) or _named_value(slot, texts)
+
+    def _choice(self, tool: str, slot: str, spec: Spec, step: Step) -> Any:
+        """The choice that the words name; ``None`` if they name none, or several."""
+        cues = self.language.slot(tool, slot).choices
+        if set(spec.choices) == _SWITCH and step.way:
+            return step.way
+        for text in (step.text, step.whole):
+            named = {
+                choice
+                for choice in spec.choices
+                if _holds(text, [cue for cue in cues.get(str(choice)) or [str(choice).lower()] if cue not in _SWITCH])
+            }
+            if named:
+                return named.pop() if len(named) == 1 else None
+        return None
 
 
 def _named_value(slot: str, texts: Iterable[str]) -> str | None:
@@ -175,9 +248,5 @@ def _sentence(content: str) -> str:
 
 
 def _holds(text: str, cues: Iterable[str]) -> bool:
-    return any(_places(text, [cue]) for cue in cues)
-
-
-def _places(text: str, cues: Iterable[str]) -> list[int]:
-    """Positions of the cues in the text, each at the beginning of a word."""
-    return [match.start() for cue in cues for match in re.finditer(rf"(?<!\w){re.escape(cue)}", text)]
+    """Whether any of the cues stands in the text, at the beginning of a word."""
+    return any(re.search(rf"(?<!\w){re.escape(cue)}", text) for cue in cues)

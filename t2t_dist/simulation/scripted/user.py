@@ -10,7 +10,7 @@ import orjson
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import STOP, TRANSFER, Fact, ToolCall, Turn, UserSide
-from t2t_dist.environments.tools import Call
+from t2t_dist.environments.tools import Call, Tool
 
 from ..players import UserPlayer
 from .device import Devices, results_in_words
@@ -79,6 +79,7 @@ class ScriptedUser(UserPlayer):
         self._results: list[tuple[Call, Turn]] = []
         self._calling: Call | None = None
         self._guided = False
+        self._unclear: list[Tool] = []
         self._calls = 0
         self._begin_goal(0)
 
@@ -117,10 +118,10 @@ class ScriptedUser(UserPlayer):
     # -- their own device --------------------------------------------------------------------------------------------
     def _requested_of_them(self, heard: str) -> list[Call]:
         """The calls that the agent asks for on a device, unless there is something to say first."""
-        self._guided = False
+        self._guided, self._unclear = False, []
         if self._devices is None or self._at < 0 or speech.hands_over(heard):
             return []
-        calls = self._devices.requested_calls(heard, self._facts)
+        calls, self._unclear = self._devices.read(heard, self._facts)
         self._guided = bool(calls)
         open_facts = [fact for fact in self._facts if fact.slot not in self._disclosed and fact.says]
         asked = any(speech.asks_for(heard, fact.cues or [fact.label]) for fact in open_facts)
@@ -141,7 +142,15 @@ class ScriptedUser(UserPlayer):
         self._idle, self._before = 0, ""
         wrote = any(self._devices.changes(call) for call, _ in made)
         act = "did_not" if any(turn.error for _, turn in made) else "did" if wrote else "saw"
-        return self._phrases.say(act, results=results_in_words([turn for _, turn in made]))
+        return in_turn([self._phrases.say(act, results=results_in_words([turn for _, turn in made])), self._ask_back()])
+
+    def _ask_back(self) -> str:
+        """A question about the first thing asked for that is not clear; empty if all is."""
+        if self._devices is None or not self._unclear:
+            return ""
+        tool, self._unclear = self._unclear[0], []
+        name, options = self._devices.language.tool(tool).name, self._devices.options(tool)
+        return self._phrases.say("which_way" if options else "what_exactly", name=name, options=options)
 
     # -- where we are ------------------------------------------------------------------------------------------------
     def _begin_goal(self, index: int) -> None:
@@ -219,6 +228,8 @@ class ScriptedUser(UserPlayer):
             return self._on_confirm(heard)
         if asked:
             return in_turn(self._answers(asked))
+        if question := self._ask_back():
+            return question
         if speech.reports_done(heard) and not self._done:
             return self._on_done(heard)
         if self._done:

@@ -160,6 +160,28 @@ async def test_what_a_device_refuses_is_reported_as_such(telecom: Domain) -> Non
     assert "Error" not in ((await user.reply(turns)).content or "")
 
 
+async def test_what_is_not_clear_is_asked_back_and_not_guessed(telecom: Domain) -> None:
+    user, turns = customer(telecom), [Turn("agent", "assistant", "Hello!")]
+    turns.append(await user.reply(turns))
+    turns.append(Turn("agent", "assistant", "Please toggle mobile data."))
+    turn = await user.reply(turns)
+    assert turn.tool_calls == []
+    assert "mobile data" in (turn.content or "")
+    assert "on or off" in (turn.content or "")
+
+
+async def test_what_is_clear_is_done_before_the_rest_is_asked_back(telecom: Domain) -> None:
+    user, turns = customer(telecom), [Turn("agent", "assistant", "Hello!")]
+    turns.append(await user.reply(turns))
+    turns.append(Turn("agent", "assistant", "Turn the VPN off. If that doesn't help, restart the phone."))
+    turn = await user.reply(turns)
+    assert [call.name for call in turn.tool_calls] == ["toggle_vpn"]
+    turns += [turn, Turn("user", "tool", "The VPN is off now.", tool_call_id=turn.tool_calls[0].id)]
+    report = (await user.reply(turns)).content or ""
+    assert "The VPN is off now." in report
+    assert "a restart" in report
+
+
 @pytest.mark.parametrize("trigger", ["first_reply", "asked_to_confirm"])
 async def test_a_customer_who_is_about_to_change_their_mind_says_so_first(telecom: Domain, trigger: str) -> None:
     """No agent needs a yes to what the customer does: to be told what to do is the moment to think again."""

@@ -11,7 +11,7 @@ from t2t_dist.simulation.scripted.phrases import STYLES, Phrases, agent_acts, us
 
 VALUES = {
     "request": "Could you renew it?", "answers": "It's L-12.", "questions": "What does it cost?", "results": "It's on.",
-    "texts": "a plan", "name": "Ada Bly", "value": "5",
+    "texts": "a plan", "name": "Ada Bly", "value": "5", "options": "on or off",
     "reason": "it is late", "Reason": "It is late", "label": "loan", "labels": "name",
     "details": " (L-12)", "customer": "The customer",
 }  # fmt: skip
