@@ -54,7 +54,7 @@ def default_of(setting: str) -> str:
 
 
 _DEFAULTS = Config()
-_ALIKE = ("domain", "trajectories", "limit", "seed", "explorer", "writer", "user", "trials", "until", "rules")
+_ALIKE = ("domain", "trajectories", "limit", "seed", "explorer", "writer", "user", "grader", "trials", "until", "rules")
 #: The settings that options set: by setting, the option's name in a command's function.
 _SET_BY = {name: name for name in _ALIKE} | {
     "agents": "agent",
@@ -121,6 +121,15 @@ Writer = Annotated[
 Judges = Annotated[
     list[str],
     typer.Option("--judge", metavar="MODEL", help=f"Judge that scores each task: {_MODEL}; repeatable."),
+]
+Grader = Annotated[
+    str | None,
+    typer.Option(
+        "--grader",
+        metavar="MODEL",
+        help=f"Model that decides what code can't decide about an episode: {_MODEL}.",
+        show_default="none",
+    ),
 ]
 Intents = Annotated[
     list[str],

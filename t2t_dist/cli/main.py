@@ -27,6 +27,7 @@ from .common import (
     Domain,
     Explorer,
     FailUnder,
+    Grader,
     Intents,
     Json,
     Judges,
@@ -272,6 +273,7 @@ def generate(
     intent: Intents = [],
     agent: Agents = [],
     user: User = None,
+    grader: Grader = None,
     trials: Trials = None,
     until: Annotated[
         str | None,
@@ -332,6 +334,7 @@ def convert(
     intent: Intents = [],
     agent: Agents = [],
     user: User = None,
+    grader: Grader = None,
     trials: Trials = None,
     until: Annotated[str, typer.Option("--until", metavar=one_of(_UNTIL[1:]), help="Last stage.")] = "convert",
     out: Out = None,
@@ -363,6 +366,7 @@ def evaluate(
     intent: Intents = [],
     agent: Agents = [],
     user: User = None,
+    grader: Grader = None,
     trials: Trials = None,
     tool_faults: ToolFaults = None,
     rules: Annotated[
@@ -408,6 +412,7 @@ def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> 
 def doctor(
     agent: Agents = [],
     user: User = None,
+    grader: Grader = None,
     out: Annotated[
         str | None,
         typer.Option(

@@ -29,6 +29,7 @@ _BUILT_IN: dict[str, tuple[str, ...]] = {
     "explorer": ("graph",),
     "writer": ("template",),
     "judge": (),
+    "grader": (),
 }
 _BUILT_IN_KINDS = frozenset(form.partition(":")[0] for forms in _BUILT_IN.values() for form in forms)
 

@@ -214,6 +214,9 @@ class Config(Section):
     judges: list[str] = Field([], description="models that judge each task; default: none")
     agents: list[str] = Field(["scripted:oracle"], min_length=1, description="agents to roll out")
     user: str = Field("scripted", description="the simulated user: scripted, openai:..., recorded:...")
+    grader: str | None = Field(
+        None, description="model that decides what code can't decide about an episode; default: none, it has two bounds"
+    )
     trials: int | Literal["adaptive"] = Field(
         1, description="episodes per task and agent; adaptive: more where the pass rate is least certain"
     )
@@ -274,6 +277,7 @@ class Config(Section):
         wanted = [(agent, "agent") for agent in self.agents] + [(self.user, "user")]
         wanted += [(self.explorer, "explorer"), (self.writer, "writer")]
         wanted += [(judge, "judge") for judge in self.judges]
+        wanted += [(self.grader, "grader")] if self.grader is not None else []
         if self.verify.reference_trials:
             wanted.append((self.verify.reference, "agent"))
         for name, seat in wanted:
@@ -300,7 +304,7 @@ class Config(Section):
     def asks_models(self) -> bool:
         """Whether any seat waits for a model; scripted seats only compute."""
         names = [*self.agents, self.user, self.explorer, self.writer, *self.judges, self.verify.reference]
-        return not all(map(is_built_in, names))
+        return self.grader is not None or not all(map(is_built_in, names))
 
     def results_part(self) -> dict[str, Any]:
         """The settings that change results, flat: ``{"verify.min_mark": 7.0}``.

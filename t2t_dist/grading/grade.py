@@ -8,13 +8,13 @@ can't decide makes two of it: one as if it were 0, one as if it were 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 
 from t2t_dist.core.schema import Outcome, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.tau2 import PART
 from t2t_dist.tau2.second_verdict import has_verdict, own_basis, tau2_verdict, verdict_detail
 
+from .decided import rewards_of
 from .expected import expected
 from .parts import PARTS, Graded
 from .replay import replay
@@ -37,7 +37,7 @@ def grade(
     detail = {} if replayed.detail is None else {"replay": replayed.detail}
     detail |= {name: mark.detail for name, mark in marks.items() if mark.detail}
     basis = own_basis(task)
-    reward, high = (prod(parts.get(name, unsure) for name in ("ended", *basis)) for unsure in (0.0, 1.0))
+    reward, high = rewards_of(parts, basis)
     if has_verdict(domain, task):
         theirs = tau2_verdict(domain, task, turns, termination)
         detail |= verdict_detail(theirs, reward, parts, basis)

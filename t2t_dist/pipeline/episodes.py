@@ -24,6 +24,7 @@ from t2t_dist.simulation.tool_fault_plan import plan_of
 from t2t_dist.tau2.prompts import trial_seed
 
 from .failures import failure_of
+from .grader_seat import SEAT, decide
 
 #: What becomes of an episode: it is graded, or it fails.
 Finished = Episode | Failure
@@ -178,6 +179,9 @@ class EpisodeRunner:
             # The live world and the replayed one differ: the domain is not deterministic, so no grade can be trusted.
             message = f"replaying the transcript led to another state than the conversation did ({outcome.detail})"
             raise RolloutFailed(message, FailureClass.TOOL_CRASH, rollout.turns, rollout.flags)
+        if config.grader is not None and not outcome.decided:
+            model = self.models.chat(config.grader, SEAT)
+            outcome = await decide(model, task, rollout.turns, outcome, seed=seed_of(seed, SEAT))
         return Episode(
             episode_id=identity,
             run_id=self.run_id,

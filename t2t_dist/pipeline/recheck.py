@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from t2t_dist.config.domain import domain_errors, load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Outcome, Task
+from t2t_dist.grading.decided import DECIDED_BY_MODEL, with_decisions
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
@@ -83,6 +84,8 @@ def regrade(source: Source) -> tuple[int, list[ResultChange]]:
         turns = [turn_of(turn) for turn in row["turns"]]
         with domain_errors(config.domain):
             now = grade(domain, task, turns, row["termination"], faults_of(row))
+        if DECIDED_BY_MODEL in before.detail:
+            now = with_decisions(task, now, before.detail[DECIDED_BY_MODEL])
         if _of_its_time(now, before, own_basis(task)) != before:
             changed.append(ResultChange(row["episode_id"], _shown(before), _shown(now)))
     return count, changed
