@@ -35,7 +35,7 @@ _ASKS = any_of(
     r"|you agree\b",
     r"do you (?:\w+ly )?confirm\b(?! (?:your|the (?:email|address|number)))|would you authori[sz]e\b",
     rf"(?:do|does) {_THIS} (?:\w+ ){{0,3}}(?:look|sound|work|suit)\b|(?:sounds?|looks?|all) {_FINE}\b",
-    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want|had in mind|meant"
+    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|had in mind|meant"
     rf"|are after))\b",
     rf"would (?:it|that) be {_FINE}\b|are you (?:\w+ly )?{_CONTENT}\b|(?:would|do) you mind if (?:i|we)\b"
     rf"|any objections?\b",
@@ -108,7 +108,15 @@ _PERHAPS = a_word_of(
     r"|happy|correct|right|fine|(?:shall|should|am) (?:i|we)|may i|mind if|want|wish|would you|like me|^so|good to go"
     r"|sound\w*|have me|still"
 )
-_NAMES_A_YES = a_word_of(r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod")
+_NAMES_A_YES = a_word_of(
+    r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod|your (?:okay|word|wish)"
+    r"|^\W*(?:(?:please|kindly|just|simply|then|so|and) )*(?:write|type|reply|say|tap|press|click|answer|nod)\b.*"
+)
+#: What is confirmed of somebody, or done by somebody else: no change, if none is named.
+_WHO = a_word_of(
+    r"name|surname|birth\w*|e-?mail|phone|account holder|registered|on file|spelled|identity|speaking (?:to|with)"
+    r"|colleague|supervisor|manager|specialist|someone|somebody|technician|get (?:her|him|them)|under that"
+)
 #: A yes of somebody else's, one that was given, one that is not wanted.
 _ELSEWHERE = a_word_of(
     r"(?:supervisor|manager|guests|people|they|he|she|lender|doctor|others|learner|sister|brother|wife"
@@ -124,6 +132,7 @@ _ASKS_WHO = any_of(
     r"^(?:do|did|have) you\b(?! (?:\w+ )?(?:want|wish|agree|confirm|accept|consent|approve|give|like|authori[sz]e"
     r"|assent))",
 )
+_CHANGES = any_of(rf"{verb('C', 'gnd')}|(?:shall|should|may|i|we|will|would|me to) (?:\w+ )?{verb('CG', 'b')}")
 _OR = a_word_of(r"or(?! (?:not|no)\b)")
 _HOLDS_ON = a_word_of(
     r"hang|hold on|hold tight|wait|bear|patien\w+|slow|look\w*|pull\w*|check\w*|(?:a|one) (?:tick|sec|second|moment"
@@ -168,12 +177,16 @@ def _follows_something_else(clause: Clause, before: list[Clause]) -> bool:
 
 def _signs(text: str) -> Iterator[Sign]:
     before: list[Clause] = []
-    for sentence in by_sentence(clauses(text)):
+    read = clauses(text)
+    changes = any(_CHANGES.search(clause.tagged) for clause in read)
+    for sentence in by_sentence(read):
         about_them = any(clause.asks and _ASKS_WHO.search(clause.plain) for clause in sentence)
         for clause in sentence:
             sign = False if about_them else _wants(clause, sentence)
             if sign is not False and (_is_something_else(clause) or _follows_something_else(clause, before)):
                 sign = False
+            if sign and not changes and any(_WHO.search(other.plain) for other in [*before, *sentence]):
+                sign = None
             before = [*before, clause][-_BACK:]
             yield sign
 

@@ -70,7 +70,19 @@ _NO_NO = a_word_of(
 _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
-    r"no way|i will pass|not agree|changed my mind|(?:is|was) not (?:what|right|correct|it)",
+    r"no way|i will pass|not agree|not authori[sz]e|not okay|changed my mind|(?:is|was) not (?:what|right|correct|it)",
+    r"hold off|sleep on it|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
+)
+#: Said of another time, by somebody else, or on a condition.
+_NOT_JUST_YES = a_word_of(
+    r"if|unless|provided|as long as|only|until|(?<!what i )said|says|told|yesterday|last \w+|years? ago|he|she|they|husband|wife|sister"
+    r"|on reflection|shall not|need not|halve|half|rather|same thing|decision|window|rule|policy|again|guess|suppose"
+)
+#: Somebody wants, asks or tells something else than a yes.
+_ELSE = a_word_of(
+    r"i (?:would|want|need|meant|demand|insist|request|maintain|must|typed)|we (?:want|need|would)|could (?:you|we|i)"
+    r"|can (?:you|we|i)|exception|reconsider|really no|policy|come on|look harder|claim|anyway|typo|changed|thanks|thank you"
+    r"|bye|goodbye|that is all|years|last time|sorry|there (?:is|has|must)|make (?:it|that)|hello|hi"
 )
 #: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
 _SAYS_A_FACT = a_word_of(
@@ -83,13 +95,17 @@ _PERHAPS_YES = a_word_of(
     r"yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
     r"|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt|no point"
     r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
-    r"|can not stop you"
+    r"|can not stop you|for me|waiting for|what are we|that is (?:exactly )?it|wonderful|marvellous|lovely|love (?:it|that)|amazing"
+    r"|awesome|excellent|super|cool|fantastic|delighted|glad|gladly|pleased|bring it on|twist my arm|consents|all good"
+    r"|sounds?|ideal|sign me up|count me in|the sooner|get (?:it|that) done|book it|be my guest|as you (?:say|wish|like)"
+    r"|(?:no )?(?:reason|point) (?:not|why)|feel free|green light|thumbs up|why would i not|as good as"
 )
 #: "Remove it.", in tagged words.
 _DO = any_of(
     rf"^\W*(?:(?:ugh|well|so|then|and|oh|please|just|both|quite) )*{verb('CG', 'b')}",
     rf"(?<=[.!,] ){verb('CG', 'b')} (?:me|it|them|that|both|the)\b",
 )
+_DO_THEN = re.compile(rf"[.!,] {verb('CG', 'b')} (?:me|it|them|that|both|the)\b")
 #: What also just says that something was heard: a yes if no more follows than these.
 _HEARD = any_of(
     r"^\W*(?:(?:oh|well)\W+)*(?:okay|k|sure|of course|certainly|right|fine|all right|alright|perfect|great|good"
@@ -104,6 +120,10 @@ _THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
 _OPENS_WITH_YES = a_word_of("^(?:yes|sure)")
 
 
+#: Words of an answer that says more than yes.
+_LONG = 20
+
+
 @cached_if_short
 def _agrees(text: str) -> bool | None:
     """Whether the words alone agree."""
@@ -115,15 +135,26 @@ def _agrees(text: str) -> bool | None:
     yes, assents = _YES.search(plain), _ASSENT.search(plain) or _YES_DO.search(tags)
     rest = _NO_NO.sub(" ", plain)
     if _NO.search(rest):
-        return None if (yes or assents) and not _FLAT_NO.search(rest) else False
+        return None if (yes or assents or _DO_THEN.search(tags)) and not _FLAT_NO.search(rest) else False
     heard = _HEARD.search(plain)
-    if assents or (heard and _AND_NO_MORE.match(plain, heard.end())):
+    on_a_condition = _NOT_JUST_YES.search(rest) is not None
+    if not on_a_condition and (assents or (heard and _AND_NO_MORE.match(plain, heard.end()))):
         return True
     leaves = _LEAVES.search(plain) and not _OPENS_WITH_YES.search(plain)
     asks_at_once = any(clause.asks for clause in read if clause.sentence == read[0].sentence)
-    if yes and not (heard or leaves or asks_at_once or _SAYS_A_FACT.search(rest)):
-        return True
-    return None if yes or _PERHAPS_YES.search(plain) or _DO.search(tags) else False
+    if yes and not (heard or leaves or asks_at_once or on_a_condition or _SAYS_A_FACT.search(rest)):
+        return True if len(plain.split()) <= _LONG else None
+    if yes or _PERHAPS_YES.search(plain) or _DO.search(tags):
+        return None
+    return False if "?" in plain or _ELSE.search(plain) or _SAYS_A_FACT.search(rest) else None
+
+
+@cached_if_short
+def _opposes(text: str) -> bool:
+    """Whether the words do anything but agree to what was asked: say no, ask, or want something else."""
+    plain = in_plain_english(text)
+    rest = _NO_NO.sub(" ", plain)
+    return _NO.search(rest) is not None or "?" in plain or _ELSE.search(rest) is not None
 
 
 def says_yes(text: str, before: str | None = None) -> bool | None:
@@ -133,13 +164,16 @@ def says_yes(text: str, before: str | None = None) -> bool | None:
     asked for.
     """
     said = _agrees(text)
-    if before is None or said is False:
+    if before is None:
         return said
     asked = asks_to_confirm(before)
     if asked is False:
         return None if said else False
+    if said is False:
+        return None if asked and not _opposes(text) else False
     plain = in_plain_english(text)
-    if asked and _OPENS_WITH_YES.search(plain) and "?" not in plain and not _NO.search(_NO_NO.sub(" ", plain)):
+    rest = _NO_NO.sub(" ", plain)
+    if asked and _OPENS_WITH_YES.search(plain) and not ("?" in plain or _NO.search(rest) or _NOT_JUST_YES.search(rest)):
         return True
     return said
 
@@ -150,7 +184,7 @@ _LEAVES = a_word_of(
     r"(?:that|this) (?:is|was|will be) (?:all|everything|it)|nothing else|nothing left|no further questions|good ?bye"
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
-    r"|set)(?: thanks?)?\W*$",
+    r"|set)(?:\W+(?:thanks|thank you))?\W*$|cheers",
     r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that|nothing|i am (?:good|fine)"
     r"|you have been)",
 )
@@ -177,6 +211,9 @@ _PERHAPS_GIVES_IN = a_word_of(
     r"|stay|home|rules?|fault|splendid|great|hear you|get it|good (?:day|night|evening)|elsewhere|better than nothing"
     r"|will do|can not be done|train|thanks anyway|not (?:right )?now|nothing|not that i|appreciate|oh well"
     r"|thanks for \w+|take care|no choice|hard feelings|then i \w+|(?:i|we) will \w+|then\W*$"
+    r"|cheers|anyway|can not blame|trying|tried|worth (?:a|the|asking)|no use|no point|(?:do|does) not matter|could be worse"
+    r"|bad luck|tough luck|moving on|move on|drop|skip|settle|covers|everything|all (?:set|done|good)|helpful|be off"
+    r"|makes sense|expected|figured|thought (?:so|as much)|had to ask|hoped|disappoint\w*|sad|respect|fair|let it"
 )
 _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
@@ -188,15 +225,15 @@ def _accepts(text: str) -> bool | None:
     read = clauses(text)
     plain = in_plain_english(text)
     if _BARE.fullmatch(plain):
-        return True
+        return None
     asks = any(clause.asks for clause in read)
     leaves, yields = _LEAVES.search(plain), _YIELDS.search(plain)
     if _GOES_ON.search(plain):
-        return None if leaves else False
+        return None if leaves or yields else False
     if (leaves or yields) and not asks and not _NEW_REQUEST.search(plain):
         return True
-    perhaps = _PERHAPS_GIVES_IN.search(plain) and (not asks or _TAKES_IT.search(plain))
-    return None if leaves or yields or perhaps else False
+    perhaps = _PERHAPS_GIVES_IN.search(plain) and not asks
+    return None if leaves or yields or perhaps or _TAKES_IT.search(plain) else False
 
 
 def gives_in(text: str, before: str | None = None) -> bool | None:
@@ -207,10 +244,12 @@ def gives_in(text: str, before: str | None = None) -> bool | None:
     said = _accepts(text)
     if before is None or said is False:
         return said
-    more = offers_more(before)
-    if asks_to_confirm(before) and not more and refuses(before) is False:
+    more, no = offers_more(before), refuses(before)
+    if asks_to_confirm(before) and not more and no is False:
         return False
     plain = in_plain_english(text)
+    if said is None and (more or no) and _BARE.fullmatch(plain):
+        return True
     if said is None and more and _NO_MORE.search(plain) and "?" not in plain and " but " not in plain:
         return True
-    return None if said and not more and refuses(before) is False and reports_done(before) is False else said
+    return None if said and not more and no is False and reports_done(before) is False else said

@@ -56,23 +56,45 @@ _ON_THE_WAY = any_of(
 )
 _NEVER = (
     r"not|never|no|if|yesterday|tomorrow|would|could|can|may|should|let me|recommend|suggest|reluctan\w+|always"
-    r"|usually"
+    r"|usually|told|says?|said|why|who|when|once|whenever"
 )
-_NO_CUSTOMER = r"parcel|payment|money|amount|funds|to me|to transfer"
+#: Somebody else did it, or it was at another time.
+_HISTORY = (
+    r"was|were|had|yesterday|earlier|ago|last \w+|at \d\S*|on \w+day|in (?:january|february|march|april|may|june|july"
+    r"|august|september|october|november|december|\d{4})|notes?|log|records?|(?:can |i )see"
+    r"|(?:they|he|she|bot|system|app|clerk|the other agent|my colleague(?: \w+){0,4}) (?:\w+ )?(?:transfer|connect|hand|pass"
+    r"|escalate|forward|route|refer|patch|redirect|move|switch|sent|put)\w*"
+)
+_NO_CUSTOMER = (
+    r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer|airline|archive|accounts?|\$\S+"
+)
 _NOT_NOW = a_word_of(
-    _NEVER, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|earlier|consider|(?:will|going to)(?! now)"
+    _NEVER, _HISTORY, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|consider|(?:will|going to)(?! now)"
 )
-_NOT_AT_ALL = a_word_of(_NEVER, _NO_CUSTOMER, "was|were")
-_I_WILL_NOW = any_of(r"i (?:will|am going to|shall)\b.*\bnow\b")
-_PERHAPS_NOW = any_of(
-    rf"(?:{_PASSING}|{_PASSED}) (?:you|{_CASE})\b|transfer(?:ring|red)?\b|escalated\b|now connected\b"
-    rf"|been brought in(?:to)?\b",
-    r"(?:joining|joins|join|has joined|step(?:s|ping)? (?:in|aside)|takes? (?:it |this )?over|taking over|picks? up)\b",
-    r"over to \w+|queue\b|live agent\b|next voice\b|is typing\b|with you (?:shortly|in a (?:moment|minute)"
-    r"|presently)\b",
-    rf"{_PERSON} (?:is|are) (?!not\b|no\b)|(?:is|are) (?:picking up|on the line|here|with you|there) (?:as|for|now)\b"
-    rf"|as we speak",
-    rf"{_PERSON} (?:\w+ ){{0,4}}(?:coming on|on the (?:line|way)|right now|now)\b",
+_NOT_NOW_OR_THEN = a_word_of(_NO_CUSTOMER, r"not|never|no|if|would|could|should|tomorrow|yesterday")
+_LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
+_I_WILL_NOW = any_of(rf"i (?:will|am going to|shall)\b.*\b{_PASS} you\b.*\bnow\b")
+#: Somebody who may take over, and what they or the customer do then.
+_SOMEBODY = a_word_of(
+    rf"{_PERSON}|managers?|pharmacist|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|bosses|boss"
+    r"|team leads?|lead|tier \w+|bot|assistant|professionals?|counsell?ors?|coordinators?|mentors?|guys|folks|one of us"
+    r"|in charge|human|live|real person"
+)
+_COMES = a_word_of(
+    r"join\w*|take[sn]? (?:it |this |you )?(?:over|on|from|up)|taking (?:it |this |you )?(?:over|on)|step\w* (?:in|aside|up)"
+    r"|pick\w* (?:this |it |you )?up|over to|queued?|is typing|typing|handoff|hand-?over|handed|with you|brought in\w*"
+    r"|bring\w* in|bringing|call\w* in|loop\w*|get\w* (?:you|in)|going over|moved|placed with|routing|routed|redirect\w*"
+    r"|pass\w* (?:you|this|it|your)|transferr?\w*|connect\w*|escalat\w*|put(?:ting)? you|send\w* you|on the line|comes? on"
+    r"|coming on|signs? off|says? (?:hi|hello)|ha(?:s|ve) (?:the|your|this) (?:\w+ )?(?:chat|conversation|case|file)"
+    r"|reading|next voice|see (?:you|the chat)|from here|patch\w*|refer\w* you|direct\w* you|switch\w* you|flip\w* you"
+    r"|speak\w*|talk\w*|a word with|here (?:for|now)|right now|now|as we speak"
+)
+_YOU_ARE_MOVED = a_word_of(
+    rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
+    r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going over)"
+    r"|with you (?:shortly|in a (?:moment|minute)|presently|from here)|in the queue|queue for|hand-?off|handover"
+    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping aside"
+    r"|brought into|transfer|on the line (?:now|for you|with you)|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
 )
 _OFFER = any_of(
     *_moves(_PASS, r"(?:put|get|move|switch|flip|send)", r"(?:switch|flip|move|send|bring|shift)"),
@@ -80,15 +102,14 @@ _OFFER = any_of(
     rf"|connect to you\b",
     rf"hand(?:ed|ing)? over to {_TO_WHOM}\b|(?:speak|talk|talking|speaking|chat|word) (?:to|with) {_TO_WHOM}\b",
     rf"(?:get|bring|fetch|call|loop) (?:you )?(?:in )?{_TO_WHOM}\b|to join us\b",
-    r"be (?:put through|connected|transferred|passed on|passed|handed over|handed|escalated) (?:over )?(?:to|with)\b",
-    r"(?:loop|bring|get) (?:him|her|them|somebody|someone) in\b",
+    rf"(?:you|{_CASE}) (?:\w+ ){{0,2}}?be (?:put through|connected|transferred|passed on|passed|handed over|handed"
+    r"|escalated) (?:over )?(?:to|with)\b",
+    r"(?:loop|bring|get) (?:him|her|them|somebody|someone) in\b|get (?:him|her)\b",
 )
 _PERHAPS_OFFER = a_word_of(
-    r"humans?|supervisor|specialists?|colleagues?|advis[eo]rs?|somebody|someone|analysts?|staff|officers?|live agent"
-    r"|real person|case manager|a word with|get you one|a transfer to"
+    r"a word with|get you one|a transfer to|talk it through|in person|hand you|put you|pass you|over to|by phone"
 )
 _NEGATED = a_word_of("not|no|never|none")
-_LONG_AGO = a_word_of("yesterday|was|were|my colleague|the log")
 _WHO_CAN = a_word_of("(?:who|that|which) (?:can|could|will|may|would)")
 
 
@@ -99,14 +120,15 @@ def passes_on(plain: str) -> bool:
 
 
 def _now(clause: Clause) -> Sign:
-    if clause.asks or clause.supposed or clause.depends:
+    if clause.asks or clause.supposed:
         return False
     plain = _WHO_CAN.sub("who", clause.plain)
     if _ON_THE_WAY.search(plain) and not _NOT_NOW.search(plain):
-        return True
-    if _I_WILL_NOW.search(plain) and _OFFER.search(plain) and not _NEGATED.search(plain):
-        return None
-    return None if _PERHAPS_NOW.search(plain) and not _NOT_AT_ALL.search(plain) else False
+        return None if clause.depends else True
+    if clause.depends:
+        return False
+    perhaps = _YOU_ARE_MOVED.search(plain) or (_SOMEBODY.search(plain) and _COMES.search(plain))
+    return None if (perhaps or _I_WILL_NOW.search(plain)) and not _NOT_NOW_OR_THEN.search(plain) else False
 
 
 @cached_if_short
@@ -116,9 +138,10 @@ def hands_over(text: str) -> bool | None:
 
 
 def _announces(clause: Clause) -> Sign:
-    if passes_on(clause.plain):
-        return not (_NEGATED.search(clause.plain) or _LONG_AGO.search(clause.plain))
-    return None if _PERHAPS_OFFER.search(clause.plain) or _now(clause) is None else False
+    plain = clause.plain
+    if passes_on(plain):
+        return False if _NEGATED.search(plain) else None if _LONG_AGO.search(plain) else True
+    return None if _SOMEBODY.search(plain) or _PERHAPS_OFFER.search(plain) or _now(clause) is None else False
 
 
 @cached_if_short

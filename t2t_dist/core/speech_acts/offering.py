@@ -19,7 +19,7 @@ _ELSE = any_of(
     r"(?:further|additional|more) (?:assistance|help|questions?|queries|matter)\b|else (?:i|we) can\b",
     r"more (?:i|we|that i|that we) (?:can|could) (?:do|help|clear)\b|is there anything (?:i|we) (?:can|could)\b",
     r"(?:can|could|may|shall) i (?:further )?(?:help|assist) you (?:further|with anything|some more)\b",
-    r"(?:will|would|is) that (?:be )?(?:all|everything)\b(?! (?:right|okay|fine|correct))|are we good\b|more for me\b",
+    r"(?:will|would|is) that (?:be )?(?:all|everything)\b(?! (?:right|okay|fine|correct))|are we good\b(?! (?:to|on|with))|more for me\b",
 )
 _AT_ANY_TIME = a_word_of(
     r"do not hesitate|feel free|shout|get in touch|reach out|contact us|write to us|message me|message away|let (?:me"
@@ -31,9 +31,17 @@ _IN_NEED = any_of(
     r"|assistance|questions?|information)|assistance|help|questions?)\b",
     r"any ?time\b",
 )
+#: In a question.
 _PERHAPS = a_word_of(
-    r"else|more|another|any other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
-    r"|everything)|today"
+    r"else|more|another|any other|other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
+    r"|everything)|today|worries|wish\w*|still|left|cover\w*"
+)
+#: In a statement.
+_PERHAPS_TOLD = a_word_of(
+    r"ask away|(?:glad|happy|pleasure|delighted|ready|free|welcome|here|around) to (?:\w+ )?(?:help|assist|answer|ask|write"
+    r"|call|come back)|here for you|(?:right |still |always )here|at your (?:disposal|service)|all day|any ?time"
+    r"|shout|hesitate|drop (?:me|us)|reach out|get in touch|come back|just (?:ask|say|write|type)|fire away|keep them coming"
+    r"|a message away|with (?:other|the other|any other) \w+|whatever (?:else|it is)|anything"
 )
 _NO_OFFER = a_word_of(
     r"nothing else|no one else|(?:can|may) i help you|besides|missing|more (?:than|expensive)|how (?:can|may) i"
@@ -51,7 +59,8 @@ def _sign(clause: Clause) -> Sign:
     plain = clause.plain
     if offers(plain):
         return True if clause.asks or clause.supposed or _AT_ANY_TIME.search(plain) else None
-    return None if clause.asks and _PERHAPS.search(plain) and not _NO_OFFER.search(plain) else False
+    perhaps = _PERHAPS.search(plain) if clause.asks else _PERHAPS_TOLD.search(plain)
+    return None if perhaps and not _NO_OFFER.search(plain) else False
 
 
 def _at_any_time(sentence: tuple[Clause, ...]) -> bool:
