@@ -475,7 +475,7 @@ def test_the_words_of_the_speakers_are_understood() -> None:
                 assert not speech.says_yes(text), (style, act, text)
         for text in acts["insist"]:
             assert not speech.gives_in(text), (style, text)
-        for act, before in (("give_in", agent["refuse"][0]), ("bye", None), ("bye_refused", None)):
+        for act, before in (("give_in", agent["refuse"][0]), ("bye", agent["more"][0]), ("bye_refused", None)):
             for text in acts[act]:
                 assert speech.gives_in(text, before), (style, act, text)
 

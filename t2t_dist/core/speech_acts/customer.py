@@ -64,14 +64,14 @@ _NO = a_word_of(
 _NO_NO = a_word_of(
     r"no (?:problem|worries|doubt|objections?|longer|need)|not at all|why not|is not (?:needed|necessary)"
     r"|can not stop you",
-    r"do(?:es)? not (?:see why not|mind|bother me|need (?:it|them|that))|would not have it any other way",
+    r"(?:do(?:es)?|would) not (?:see why not|mind|bother me|need (?:it|them|that))|would not have it any other way",
     r"i am not (?:moving|going anywhere)|but (?:sure|yes|okay|fine|go ahead)",
 )
 _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
     r"no way|i will pass|not agree|not authori[sz]e|not okay|changed my mind|(?:is|was) not (?:what|right|correct|it)",
-    r"hold off|sleep on it|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
+    r"hold off|not quite|sleep on it|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
 )
 #: Said of another time, by somebody else, or on a condition.
 _NOT_JUST_YES = a_word_of(
@@ -97,7 +97,7 @@ _PERHAPS_YES = a_word_of(
     r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
     r"|can not stop you|for me|waiting for|what are we|that is (?:exactly )?it|wonderful|marvellous|lovely|love (?:it|that)|amazing"
     r"|awesome|excellent|super|cool|fantastic|delighted|glad|gladly|pleased|bring it on|twist my arm|consents|all good"
-    r"|sounds?|ideal|sign me up|count me in|the sooner|get (?:it|that) done|book it|be my guest|as you (?:say|wish|like)"
+    r"|sounds?|ideal|sign me up|count me in|the sooner|affirmative|aye|yh|never been more certain|keep it|go 4 it|authori[sz]\w+|agreeable|put me (?:there|down|on)|get (?:it|that) done|book it|be my guest|as you (?:say|wish|like)"
     r"|(?:no )?(?:reason|point) (?:not|why)|feel free|green light|thumbs up|why would i not|as good as"
 )
 #: "Remove it.", in tagged words.
@@ -135,7 +135,8 @@ def _agrees(text: str) -> bool | None:
     yes, assents = _YES.search(plain), _ASSENT.search(plain) or _YES_DO.search(tags)
     rest = _NO_NO.sub(" ", plain)
     if _NO.search(rest):
-        return None if (yes or assents or _DO_THEN.search(tags)) and not _FLAT_NO.search(rest) else False
+        perhaps = yes or assents or _PERHAPS_YES.search(rest) or _DO_THEN.search(tags)
+        return None if perhaps and not _FLAT_NO.search(rest) else False
     heard = _HEARD.search(plain)
     on_a_condition = _NOT_JUST_YES.search(rest) is not None
     if not on_a_condition and (assents or (heard and _AND_NO_MORE.match(plain, heard.end()))):
@@ -215,6 +216,7 @@ _PERHAPS_GIVES_IN = a_word_of(
     r"|bad luck|tough luck|moving on|move on|drop|skip|settle|covers|everything|all (?:set|done|good)|helpful|be off"
     r"|makes sense|expected|figured|thought (?:so|as much)|had to ask|hoped|disappoint\w*|sad|respect|fair|let it"
 )
+_NOT_SO = a_word_of(r"(?:certainly|absolutely|definitely) not|no way|i do not agree")
 _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
 
@@ -228,7 +230,7 @@ def _accepts(text: str) -> bool | None:
         return None
     asks = any(clause.asks for clause in read)
     leaves, yields = _LEAVES.search(plain), _YIELDS.search(plain)
-    if _GOES_ON.search(plain):
+    if _GOES_ON.search(plain) or _NOT_SO.search(plain):
         return None if leaves or yields else False
     if (leaves or yields) and not asks and not _NEW_REQUEST.search(plain):
         return True
@@ -246,7 +248,7 @@ def gives_in(text: str, before: str | None = None) -> bool | None:
         return said
     more, no = offers_more(before), refuses(before)
     if asks_to_confirm(before) and not more and no is False:
-        return False
+        return None if said else False
     plain = in_plain_english(text)
     if said is None and (more or no) and _BARE.fullmatch(plain):
         return True

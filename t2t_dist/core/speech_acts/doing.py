@@ -120,6 +120,7 @@ _PERHAPS_DONE = any_of(
 )
 #: Nothing of ours, or nothing at all: "you had cancelled it yourself", "I've taken a look".
 _NOT_BY_US = any_of(rf"you (?:had|have) (?!been|now){_ADVERB}{_CHANGED}|(?:taken|had)~\w+ (?:a|another) (?:\w+ )?look")
+_OF_THE_CUSTOMER = a_word_of(r"you|your (?:\w+ )?(?:case|call|chat|request|complaint|issue|query)|this (?:chat|conversation)")
 _NO_MORE = re.compile(r"\bany ?more\b")
 
 
@@ -142,6 +143,13 @@ def _done(clause: Clause, passing: bool) -> Sign:
     return None if _PERHAPS_SO.search(plain) or _PERHAPS_DONE.search(tags) else False
 
 
+def _unless_you_are_passed_on(clause: Clause, sign: Sign) -> Sign:
+    """Money and papers may be "handed over" as well; it is no change that a customer is."""
+    if sign is False or not passes_on(clause.plain):
+        return sign
+    return False if _OF_THE_CUSTOMER.search(clause.plain) else None
+
+
 @cached_if_short
 def reports_done(text: str) -> bool | None:
     """Whether the agent reports that the request has been carried out."""
@@ -149,7 +157,7 @@ def reports_done(text: str) -> bool | None:
     sorry = {clause.sentence for clause in read if _APOLOGY.search(clause.plain)}
     passing = announces_hand_over(text) is not False
     could = (clause for clause in read if not (clause.asks or clause.supposed or clause.sentence in sorry))
-    said = verdict(False if passes_on(clause.plain) else _done(clause, passing) for clause in could)
+    said = verdict(_unless_you_are_passed_on(clause, _done(clause, passing)) for clause in could)
     # A plan tells the new state as well: "Friday at noon it is, two nights. Is that all right?"
     return None if said and asks_to_confirm(text) else said
 
@@ -204,7 +212,7 @@ _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
     rf"|i {_ADVERB}{_CHANGE}|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
     rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
-    r"on it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
+    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|on it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
 )
 
 

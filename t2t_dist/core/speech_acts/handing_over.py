@@ -40,7 +40,7 @@ _NOW = r"(?:now |just |hereby |herewith |accordingly )*"
 _ON_THE_WAY = any_of(
     *_moves(_PASSING, r"(?:putting|getting|sending|flipping)", r"(?:switching|flipping|moving|sending|bringing)"),
     *_moves(_PASSED, r"(?:put|got)", r"(?:switched|flipped|moved|sent|brought)"),
-    r"(?:transferring|connecting|patching) you\b|transferred you\b(?! (?:from|in|to me|to us))"
+    r"(?:transferring|connecting|patching|escalating) you\b|transferred you\b(?! (?:from|in|to me|to us))"
     r"|i (?:am )?transfer you\b",
     r"^\W*(?:(?:okay|sure|alright|great) )*(?:transferring|connecting|escalating)(?: now| you)?\W*$",
     rf"you (?:are|have been|are being|will now be|are going to be) {_NOW}(?:being )?(?:{_PASSED}|put through)\b",
@@ -76,9 +76,11 @@ _LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
 _I_WILL_NOW = any_of(rf"i (?:will|am going to|shall)\b.*\b{_PASS} you\b.*\bnow\b")
 #: Somebody who may take over, and what they or the customer do then.
 _SOMEBODY = a_word_of(
-    rf"{_PERSON}|managers?|pharmacist|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|bosses|boss"
-    r"|team leads?|lead|tier \w+|bot|assistant|professionals?|counsell?ors?|coordinators?|mentors?|guys|folks|one of us"
-    r"|in charge|human|live|real person"
+    rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead|tier \w+"
+    r"|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|solicitors?|professionals?"
+    r"|counsell?ors?|coordinators?|mentors?|coach|tutors?|concierge|receptionists?|assessors?|adjudicators?|ombudsman"
+    r"|directors?|accountants?|mechanics?|brokers?|planners?|registrar|secretary|attendants?|assistants?|duty \w+|unit"
+    r"|owner|contact|buyers?|speakers?|escalations?|hand-?overs?|hand-?offs?"
 )
 _COMES = a_word_of(
     r"join\w*|take[sn]? (?:it |this |you )?(?:over|on|from|up)|taking (?:it |this |you )?(?:over|on)|step\w* (?:in|aside|up)"
@@ -87,14 +89,15 @@ _COMES = a_word_of(
     r"|pass\w* (?:you|this|it|your)|transferr?\w*|connect\w*|escalat\w*|put(?:ting)? you|send\w* you|on the line|comes? on"
     r"|coming on|signs? off|says? (?:hi|hello)|ha(?:s|ve) (?:the|your|this) (?:\w+ )?(?:chat|conversation|case|file)"
     r"|reading|next voice|see (?:you|the chat)|from here|patch\w*|refer\w* you|direct\w* you|switch\w* you|flip\w* you"
-    r"|speak\w*|talk\w*|a word with|here (?:for|now)|right now|now|as we speak"
+    r"|speak\w*|talk\w*|a word with|here (?:for|now)|right now|now|as we speak|yours|with us|looped|picked|herewith|hereby"
+    r"|this instant|at your side|on (?:her|his|their) way|ready for you|waiting for you|forward\w*"
 )
 _YOU_ARE_MOVED = a_word_of(
     rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
     r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going over)"
     r"|with you (?:shortly|in a (?:moment|minute)|presently|from here)|in the queue|queue for|hand-?off|handover"
     r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping aside"
-    r"|brought into|transfer|on the line (?:now|for you|with you)|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
+    r"|brought into|transfer(?:red)? to|transfer in|looped in|forward you|on the line (?:now|for you|with you)|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
 )
 _OFFER = any_of(
     *_moves(_PASS, r"(?:put|get|move|switch|flip|send)", r"(?:switch|flip|move|send|bring|shift)"),
@@ -107,7 +110,7 @@ _OFFER = any_of(
     r"(?:loop|bring|get) (?:him|her|them|somebody|someone) in\b|get (?:him|her)\b",
 )
 _PERHAPS_OFFER = a_word_of(
-    r"a word with|get you one|a transfer to|talk it through|in person|hand you|put you|pass you|over to|by phone"
+    r"a word with|get you one|(?:a|the|this) transfer|talk it through|in person|hand you|put you|pass you|over to|by phone"
 )
 _NEGATED = a_word_of("not|no|never|none")
 _WHO_CAN = a_word_of("(?:who|that|which) (?:can|could|will|may|would)")
