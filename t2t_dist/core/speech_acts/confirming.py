@@ -35,9 +35,10 @@ _ASKS = any_of(
     r"|you agree\b",
     r"do you (?:\w+ly )?confirm\b(?! (?:your|the (?:email|address|number)))|would you authori[sz]e\b",
     rf"(?:do|does) {_THIS} (?:\w+ ){{0,3}}(?:look|sound|work|suit)\b|(?:sounds?|looks?|all) {_FINE}\b",
-    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|had in mind|meant"
+    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|would like|had in mind|meant"
     rf"|are after))\b",
-    rf"would (?:it|that) be {_FINE}\b|are you (?:\w+ly )?{_CONTENT}\b|(?:would|do) you mind if (?:i|we)\b"
+    rf"would (?:it|that) be {_FINE}\b|are you (?:\w+ly )?{_CONTENT} (?:with|for|to|about|that|if|you)\b"
+    r"|are you (?:\w+ly )?(?:sure|certain|positive)\b|(?:would|do) you mind if (?:i|we)\b"
     rf"|any objections?\b",
     rf"you (?:are )?{_CONTENT} (?:for|with|to)\b|{_FINE} (?:for|with|by) (?:you|{_THIS})\b",
     r"would (?:that|this|it|\w+day) work\b|yes to\b|is it a yes\b|is it correct that you want\b",
@@ -53,13 +54,13 @@ _DEMANDS = any_of(
     r"(?<!you )(?<!simply )(?<!just )(?:reply|answer|respond|type|say|write|enter|send) (?:with )?(?:a (?:simple )?)?"
     r"[\"']?(?:yes|confirm|agree|okay)\b",
     r"(?:needs?|await|awaiting|wait for|waiting for|like|want|requires?|get|have to have|hear|missing is|takes|only)"
-    rf" (?:[\w']+ ){{0,3}}?(?:your|an?|the) {_YES}\b(?! (?:code|number|email))|awaiting (?:\w+ )?confirmation\b",
+    rf" (?:[\w']+ ){{0,3}}?(?:your|an?|the) {_YES}\b(?! (?:code|number|e?mail|text|message|letter|sms|slip|link|shortly|soon|by|in))|awaiting (?:\w+ )?confirmation\b",
     rf"you (?:\w+ )?(?:give|gave) (?:me|us) (?:the|your|a) {_YES}\b|^\W*give (?:me|us) (?:the|your|a) {_YES}\b",
     r"please (?:verify|check|review) (?:the|these|this|that|if|all)\b|please state .*\bconsent\b",
     r"say the word\b(?! and (?:i|we) will (?:find|get|fetch))|a (?:simple )?\"?yes\"? from you\b|word from you\b"
     r"|(?:need|have) to hear (?:it|that|you|a)\b",
     r"let (?:me|us) know (?:if|whether|once|when)\b.*\b(?:proceed|go ahead|okay|correct|agree|confirm|works"
-    r"|all right)\b",
+    r"|all right|(?:looks?|sounds?) (?:good|right|fine)|happy with)\b",
     r"(?:once|when|until|if|as soon as|moment|without) you (?:have )?"
     r"(?:confirm(?:ed)?|approved?|agreed?|okay|say (?:yes|so)|tell me yes|give)\b",
     rf"if (?:you are {_CONTENT}|(?:that|this|it|all this|everything) is {_FINE}|this is what you want)\b",
@@ -67,11 +68,11 @@ _DEMANDS = any_of(
 )
 #: What else there is to confirm: "Please confirm your e-mail address" wants a fact, not a yes.
 _A_FACT = (
-    r" (?:to me )?(?:(?:(?:your|the|an?|my|if|whether|that|is|are|for|me|full|first|last|new|current|billing|shipping"
+    r" (?:to me )?(?:the (?:[\w-]+ ){0,2}(?:code|pin|digits)\b|(?:(?:your|the|an?|my|if|whether|that|is|are|for|me|full|first|last|new|current|billing|shipping"
     r"|user|customer|account|order|phone|zip|postal|four|digits|of|reservation|booking|flight|payment|exact|correct"
     r"|specific|item|product|email|name) )*(?:email|name|zip|code|address|identity|phone|account|user|customer|date"
     r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether "
-    r"|if )(?!you |this |that |it |everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
+    r"|if )(?!you (?:would|want|agree|wish|still|accept|are (?:happy|okay|sure|fine|ready))|this |that |it |everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
     r"|how)\b)"
 )
 _PLEASE_CONFIRM = any_of(

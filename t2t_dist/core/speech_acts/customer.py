@@ -97,7 +97,7 @@ _PERHAPS_YES = a_word_of(
     r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
     r"|can not stop you|for me|waiting for|what are we|that is (?:exactly )?it|wonderful|marvellous|lovely|love (?:it|that)|amazing"
     r"|awesome|excellent|super|cool|fantastic|delighted|glad|gladly|pleased|bring it on|twist my arm|consents|all good"
-    r"|sounds?|ideal|sign me up|count me in|the sooner|affirmative|aye|yh|never been more certain|keep it|go 4 it|authori[sz]\w+|agreeable|put me (?:there|down|on)|get (?:it|that) done|book it|be my guest|as you (?:say|wish|like)"
+    r"|sounds?|ideal|sign me up|count me in|the sooner|affirmative|aye|yh|never been more certain|i am in|you bet|let us|suits|i will take|keep it|go 4 it|authori[sz]\w+|agreeable|put me (?:there|down|on)|get (?:it|that) done|book it|be my guest|as you (?:say|wish|like)"
     r"|(?:no )?(?:reason|point) (?:not|why)|feel free|green light|thumbs up|why would i not|as good as"
 )
 #: "Remove it.", in tagged words.
@@ -113,13 +113,16 @@ _HEARD = any_of(
 )
 _AND_NO_MORE = re.compile(
     r"\W*(?:(?:okay|sure|right|fine|perfect|great|good|thanks|thank you|please|then|and|very much|so much|sir|(?:with"
-    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) \w+|sounds \w+|works for me"
+    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) (?:fine|good|right|great|perfect|okay|correct|all right|alright|well)|sounds \w+|works for me"
     r"|why not|let us \w+ (?:it|that|with that)|exactly|deal|of course|absolutely)\W*)*$"
 )
 _THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
 _OPENS_WITH_YES = a_word_of("^(?:yes|sure)")
 
 
+#: "Great, thanks": for what was done, or for what was offered.
+_THANKS = a_word_of("thanks|thank you|thx|cheers")
+_ASKS_FOR_IT = a_word_of("yes|please|do|go|sure|sounds|works|deal|absolutely|of course|exactly")
 #: Words of an answer that says more than yes.
 _LONG = 20
 
@@ -139,7 +142,8 @@ def _agrees(text: str) -> bool | None:
         return None if perhaps and not _FLAT_NO.search(rest) else False
     heard = _HEARD.search(plain)
     on_a_condition = _NOT_JUST_YES.search(rest) is not None
-    if not on_a_condition and (assents or (heard and _AND_NO_MORE.match(plain, heard.end()))):
+    thanked = _THANKS.search(plain) is not None and not _ASKS_FOR_IT.search(plain)
+    if not on_a_condition and (assents or (heard and not thanked and _AND_NO_MORE.match(plain, heard.end()))):
         return True
     leaves = _LEAVES.search(plain) and not _OPENS_WITH_YES.search(plain)
     asks_at_once = any(clause.asks for clause in read if clause.sentence == read[0].sentence)
@@ -148,6 +152,10 @@ def _agrees(text: str) -> bool | None:
     if yes or _PERHAPS_YES.search(plain) or _DO.search(tags):
         return None
     return False if "?" in plain or _ELSE.search(plain) or _SAYS_A_FACT.search(rest) else None
+
+
+#: Of an offer that nobody asked about: "I could give you a voucher."
+_TAKES_AN_OFFER = a_word_of(r"i (?:will|would) (?:take|like|have|accept|love)|i accept|deal|yes please|that would be")
 
 
 @cached_if_short
@@ -169,7 +177,9 @@ def says_yes(text: str, before: str | None = None) -> bool | None:
         return said
     asked = asks_to_confirm(before)
     if asked is False:
-        return None if said else False
+        return None if said or _TAKES_AN_OFFER.search(in_plain_english(text)) else False
+    if asked is None and said:
+        return None
     if said is False:
         return None if asked and not _opposes(text) else False
     plain = in_plain_english(text)

@@ -88,10 +88,10 @@ _LONG_AGO = a_word_of(
     r"|previously|originally|in the past|back in (?:the day|\d+|jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)"
     r"|at the time|when you|yourself|used to|(?:would|could|might|should|may|must) have|had|glad|(?:great"
     r"|good) to hear|unfortunately|sorry|afraid|since \w+|this morning|at \d+|on \w+day",
-    r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
+    r"by (?:your|you|the \w+|an? \w+)|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
     r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
     r"|wednes|thurs|fri|satur|sun)\w*",
-    r"looks? like|seems?|appears?|apparently|(?:i|you) (?:can )?see|records?|notes|history|log|merely|only (?!\d)\w+ed"
+    r"looks? (?:like|to)|seems?|appears?|apparently|(?:i|you) (?:can )?see|records?|notes|history|log|merely|only (?!\d)\w+ed"
     r"|because|so far|in case|identity|verified|verification|as per|told|said|why|(?:he|she|they) (?:has|have)",
 )
 _APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
@@ -208,6 +208,7 @@ _TELLS = a_word_of(
     r"(?:rais(?:e|ing)|bring(?:ing)?|tak(?:e|ing)|put(?:ting)?|submit(?:ting)?) (?:this|that|it|your \w+)"
     r" (?:with|up|to|before|in front of)"
 )
+_PERSON = a_word_of(r"someone|somebody|colleague|supervisor|specialist|manager|agent|team|technician|him|her")
 _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
     rf"|i {_ADVERB}{_CHANGE}|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
@@ -220,11 +221,13 @@ def _announces(clause: Clause, held: bool, later: bool) -> Sign:
     """``held``: the customer is asked to wait. ``later``: the sentence names another time than now."""
     plain, tags = clause.plain, clause.tagged
     if ("C" in tags or "G" in tags or "do " in plain) and _WILL.search(tags):
-        return None if clause.queried else not later
+        if later and not _LATER.search(plain):
+            return True if _AT_ONCE.search(plain) else None
+        return None if clause.queried or _PERSON.search(plain) else not later
     if "C" in tags and _GERUND.search(tags) and not _FINITE.search(plain):
         return True if held or _AT_ONCE.search(plain) else None
     perhaps = _PERHAPS_WILL.search(tags) or (held and _HOLD_ON.search(plain))
-    return None if perhaps and not later and not _NO_CHANGE.search(tags) else False
+    return None if perhaps and not (later and _LATER.search(plain)) and not _NO_CHANGE.search(tags) else False
 
 
 @cached_if_short

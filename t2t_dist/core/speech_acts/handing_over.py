@@ -73,7 +73,10 @@ _NOT_NOW = a_word_of(
 )
 _NOT_NOW_OR_THEN = a_word_of(_NO_CUSTOMER, r"not|never|no|if|would|could|should|tomorrow|yesterday")
 _LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
-_I_WILL_NOW = any_of(rf"i (?:will|am going to|shall)\b.*\b{_PASS} you\b.*\bnow\b")
+_I_WILL_NOW = any_of(
+    rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b|while i {_PASS}"
+    r"|you will (?:now |soon )?be (?:with|speaking|talking|connected|in touch|in good)\b"
+)
 #: Somebody who may take over, and what they or the customer do then.
 _SOMEBODY = a_word_of(
     rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead|tier \w+"
@@ -96,7 +99,7 @@ _YOU_ARE_MOVED = a_word_of(
     rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
     r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going over)"
     r"|with you (?:shortly|in a (?:moment|minute)|presently|from here)|in the queue|queue for|hand-?off|handover"
-    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping aside"
+    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping (?:aside|in|out)"
     r"|brought into|transfer(?:red)? to|transfer in|looped in|forward you|on the line (?:now|for you|with you)|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
 )
 _OFFER = any_of(

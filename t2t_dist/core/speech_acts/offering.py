@@ -14,7 +14,7 @@ _THINGS = (
 )
 _ELSE = any_of(
     r"(?<!or )(?:anything|something|anyone|what|who|how) (?:else|more)\b"
-    r"(?! (?:is|was|that would|that could|missing|about|in the|in particular|specific|like)\b)",
+    r"(?! (?:is|was|that would|that could|missing|about|in the|in particular|specific|like|going on|wrong|happening)\b)",
     rf"(?:any|some) (?:other|more|further|additional) {_THINGS}\b",
     r"(?:further|additional|more) (?:assistance|help|questions?|queries|matter)\b|else (?:i|we) can\b",
     r"more (?:i|we|that i|that we) (?:can|could) (?:do|help|clear)\b|is there anything (?:i|we) (?:can|could)\b",
@@ -34,14 +34,14 @@ _IN_NEED = any_of(
 #: In a question.
 _PERHAPS = a_word_of(
     r"else|more|another|any other|other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
-    r"|everything)|today|worries|wish\w*|still|left|cover\w*"
+    r"|everything)|today|worries|wish\w*|still|left|cover\w*|questions?|a hand|need me|go over|look at"
 )
 #: In a statement.
 _PERHAPS_TOLD = a_word_of(
     r"ask away|(?:glad|happy|pleasure|delighted|ready|free|welcome|here|around) to (?:\w+ )?(?:help|assist|answer|ask|write"
     r"|call|come back)|here for you|(?:right |still |always )here|at your (?:disposal|service)|all day|any ?time"
     r"|shout|hesitate|drop (?:me|us)|reach out|get in touch|come back|just (?:ask|say|write|type)|fire away|keep them coming"
-    r"|a message away|with (?:other|the other|any other) \w+|whatever (?:else|it is)|anything"
+    r"|a message away|with (?:other|the other|any other) \w+|whatever (?:else|it is)|anything|questions?|where to find|i am (?:only )?a \w+ away|need (?:me|us)"
 )
 _NO_OFFER = a_word_of(
     r"nothing else|no one else|(?:can|may) i help you|besides|missing|more (?:than|expensive)|how (?:can|may) i"

@@ -113,6 +113,9 @@ _STOPS = a_word_of(
     r"|the (?:most|maximum|limit|ceiling)|per (?:customer|person|basket|card|household|account|order)|one \w+ per"
     r"|wishful|resisted|i wish|if only|sorry to say|threw it out|locked|day of rest|non-?\w+able|stands|barred|void"
     r"|runs? until|runs? to|bound by|binding|tied|discretion|went the way|hoped|better news|disappoint\w*|however"
+    r"|(?:leave|keep|left|kept) (?:\w+ ){0,4}?(?:in place|as it is|where it is|private)|(?:gets?|allows?|takes?|have) one|was used"
+    r"|(?:you will|you would|would|will) (?:need|have) to|only the \w+|directly|in (?:a|the) branch|the (?:best|least|lowest)"
+    r"|no one|locks?|private|there is not|\w+less|outside|off the (?:cards|table|menu)|wanted to hear"
     r"|only (?:\w+ ){0,3}(?:allow\w*|offer\w*|available|possible|cover\w*|valid|over|above|from)|as planned"
 )
 #: The same, if the message does nothing else.
@@ -124,8 +127,8 @@ _REASON = a_word_of(
 )
 #: A message that is about to help, or has found something out.
 _HELPS = a_word_of(
-    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|(?:you|i) (?:can"
-    r"|may|see)|will|shall|going to|found|located|was|were|sorry (?:to|for|about)"
+    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|you (?:can|may)|i see"
+    r"|(?:i|we|you) (?:will|shall|am going to|are going to)|found|located|sorry (?:to|for|about)"
 )
 _OTHER_ACTS = (asks_to_confirm, reports_done, promises_write, announces_hand_over, hands_over, offers_more)
 
