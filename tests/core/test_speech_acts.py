@@ -469,7 +469,7 @@ def test_the_words_of_the_speakers_are_understood() -> None:
     for style in STYLES:
         acts = user_acts(f"{style}: writes like this")
         for text in acts["agree"]:
-            assert speech.says_yes(text), (style, text)
+            assert speech.says_yes(text, "Shall I go ahead?"), (style, text)
         for act in ("change", "correct", "insist", "stick", "object", "decline"):
             for text in acts[act]:
                 assert not speech.says_yes(text), (style, act, text)

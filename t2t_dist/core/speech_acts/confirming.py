@@ -31,8 +31,8 @@ _ASKS = any_of(
     rf"|we) have your\b",
     rf"(?:would|do) you (?:still )?(?:like|want|wish) (?:(?:me|us) )?(?:to )?{_ADVERB}(?:{_DO_IT}|confirm)\b",
     rf"are you (?:ready|prepared) to {_ADVERB}(?:{_DO_IT}|confirm)\b|good to go on\b|{_FINE} to {_DO_IT}\b",
-    r"do you (?:still |hereby |\w+ly )?(?:agree|approve|accept|consent|assent|authori[sz]e|give)\b|^assent\b"
-    r"|you agree\b",
+    r"do you (?:still |hereby |\w+ly )?(?:agree(?! that)|approve|accept|consent|assent|authori[sz]e|give)\b|^assent\b"
+    r"|you agree\b(?! that)",
     r"do you (?:\w+ly )?confirm\b(?! (?:your|the (?:email|address|number)))|would you authori[sz]e\b",
     rf"(?:do|does) {_THIS} (?:\w+ ){{0,3}}(?:look|sound|work|suit)\b|(?:sounds?|looks?|all) {_FINE}\b",
     rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|would like|had in mind|meant"
@@ -71,7 +71,7 @@ _A_FACT = (
     r" (?:to me )?(?:the (?:[\w-]+ ){0,2}(?:code|pin|digits)\b|(?:(?:your|the|an?|my|if|whether|that|is|are|for|me|full|first|last|new|current|billing|shipping"
     r"|user|customer|account|order|phone|zip|postal|four|digits|of|reservation|booking|flight|payment|exact|correct"
     r"|specific|item|product|email|name) )*(?:email|name|zip|code|address|identity|phone|account|user|customer|date"
-    r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether "
+    r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether |that "
     r"|if )(?!you (?:would|want|agree|wish|still|accept|are (?:happy|okay|sure|fine|ready))|this |that |it |everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
     r"|how)\b)"
 )
@@ -110,7 +110,8 @@ _PERHAPS = a_word_of(
     r"|sound\w*|have me|still"
 )
 _NAMES_A_YES = a_word_of(
-    r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod|your (?:okay|word|wish)"
+    r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod|your (?:okay|word|wish|call)|when you are|up to you|let me know|waiting (?:on|for) you|if you (?:want|would like|wish|say"
+    r"|like|prefer)|give me (?:a|the)|happy to (?:do|make|go|book|set)"
     r"|^\W*(?:(?:please|kindly|just|simply|then|so|and) )*(?:write|type|reply|say|tap|press|click|answer|nod)\b.*"
 )
 #: What is confirmed of somebody, or done by somebody else: no change, if none is named.

@@ -43,12 +43,12 @@ _ASSENT = any_of(
     r"|so yes\b",
     r"^\W*(?:go ahead|proceed|go for it)\b|(?<=[.!,] )(?:go ahead|go for it|do it|proceed)\b|by all means\b"
     r"|let us (?:proceed|go ahead|do (?:it|that))\b",
-    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|you have my (?:yes|okay|consent|permission|approval)\b",
+    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|(?:you have|give (?:you )?|got) ?my (?:full )?(?:yes|okay|consent|permission|approval|blessing|authori[sz]ation)\b",
     r"i (?:hereby )?(?:confirm|authori[sz]e|agree to|consent|give my consent)\b|my consent\b|i want to proceed\b",
 )
 #: "Yes, cancel it": in tagged words.
 _YES_DO = re.compile(
-    rf"(?:^|[.!,] )\W*(?:yes|sure|okay|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} "
+    rf"(?:^|[.!,] )\W*(?:yes|sure|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} "
 )
 _NO = a_word_of(
     r"wait|hold on|hang on|hold your horses|second thought|changed my mind|i will pass|abort|scrap|scratch that|stop"
@@ -71,7 +71,7 @@ _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
     r"no way|i will pass|not agree|not authori[sz]e|not okay|changed my mind|(?:is|was) not (?:what|right|correct|it)",
-    r"hold off|not quite|sleep on it|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
+    r"no to|(?<=[.!] )i say no|(?<=[,;] )no(?! (?:problem|objections?|doubt|worries))|hold off|not quite|sleep on it|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
 )
 #: Said of another time, by somebody else, or on a condition.
 _NOT_JUST_YES = a_word_of(
@@ -88,8 +88,8 @@ _ELSE = a_word_of(
 _SAYS_A_FACT = a_word_of(
     r"it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i am(?! (?:sure|happy|okay"
     r"|fine|good)\b)|i have|i did|i was|i will|i need|i would like|i want (?!to proceed|that|it|you to (?:go|do))\w+"
-    r"|there (?:is|are)|the one|still the|number|code|email|zip|one sec|a (?:second|moment)|take your time|let me"
-    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|\S*[@#]\S*",
+    r"|there (?:is|are)|the one|still the|number|code|email|zip|speaking|this is|one sec|a (?:second|moment)|take your time|let me"
+    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|(?<!\$)[a-z]+\d\w*|\S*[@#]\S*",
 )
 _PERHAPS_YES = a_word_of(
     r"yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
@@ -120,11 +120,16 @@ _THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
 _OPENS_WITH_YES = a_word_of("^(?:yes|sure)")
 
 
-#: "Great, thanks": for what was done, or for what was offered.
-_THANKS = a_word_of("thanks|thank you|thx|cheers")
-_ASKS_FOR_IT = a_word_of("yes|please|do|go|sure|sounds|works|deal|absolutely|of course|exactly")
+#: What "okay" and "great, thanks" lack: those may only say that something was heard.
+_ASKS_FOR_IT = a_word_of("yes|please|do|go|sure|sounds|works|deal|absolutely|of course|exactly|correct|right")
 #: Words of an answer that says more than yes.
 _LONG = 20
+
+
+def _is_just_heard(plain: str) -> bool:
+    """Whether words say no more than that something was heard: a yes, if one was asked for."""
+    heard = _HEARD.search(plain)
+    return heard is not None and _AND_NO_MORE.match(plain, heard.end()) is not None
 
 
 @cached_if_short
@@ -137,33 +142,41 @@ def _agrees(text: str) -> bool | None:
         return _THUMBS_UP.search(text) is not None
     yes, assents = _YES.search(plain), _ASSENT.search(plain) or _YES_DO.search(tags)
     rest = _NO_NO.sub(" ", plain)
+    if _FLAT_NO.search(rest):
+        return False
     if _NO.search(rest):
         perhaps = yes or assents or _PERHAPS_YES.search(rest) or _DO_THEN.search(tags)
-        return None if perhaps and not _FLAT_NO.search(rest) else False
+        return None if perhaps else False
     heard = _HEARD.search(plain)
     on_a_condition = _NOT_JUST_YES.search(rest) is not None
-    thanked = _THANKS.search(plain) is not None and not _ASKS_FOR_IT.search(plain)
-    if not on_a_condition and (assents or (heard and not thanked and _AND_NO_MORE.match(plain, heard.end()))):
+    if assents and not on_a_condition:
         return True
+    if _is_just_heard(plain):
+        return True if _ASKS_FOR_IT.search(plain) else None
     leaves = _LEAVES.search(plain) and not _OPENS_WITH_YES.search(plain)
     asks_at_once = any(clause.asks for clause in read if clause.sentence == read[0].sentence)
     if yes and not (heard or leaves or asks_at_once or on_a_condition or _SAYS_A_FACT.search(rest)):
         return True if len(plain.split()) <= _LONG else None
     if yes or _PERHAPS_YES.search(plain) or _DO.search(tags):
         return None
-    return False if "?" in plain or _ELSE.search(plain) or _SAYS_A_FACT.search(rest) else None
+    return False if "?" in plain or _ELSE.search(rest) or _SAYS_A_FACT.search(rest) else None
 
 
 #: Of an offer that nobody asked about: "I could give you a voucher."
 _TAKES_AN_OFFER = a_word_of(r"i (?:will|would) (?:take|like|have|accept|love)|i accept|deal|yes please|that would be")
 
 
-@cached_if_short
-def _opposes(text: str) -> bool:
+def _opposes(rest: str) -> bool:
     """Whether the words do anything but agree to what was asked: say no, ask, or want something else."""
-    plain = in_plain_english(text)
+    return "?" in rest or _NO.search(rest) is not None or _FLAT_NO.search(rest) is not None or bool(_ELSE.search(rest))
+
+
+def _may_answer(plain: str, before: str) -> bool:
+    """Whether words may take what was offered, or agree to what was asked without being seen to be."""
+    if _is_just_heard(plain) or _TAKES_AN_OFFER.search(plain):
+        return True
     rest = _NO_NO.sub(" ", plain)
-    return _NO.search(rest) is not None or "?" in plain or _ELSE.search(rest) is not None
+    return "?" in before and offers_more(before) is False and not (_opposes(rest) or _SAYS_A_FACT.search(rest))
 
 
 def says_yes(text: str, before: str | None = None) -> bool | None:
@@ -175,15 +188,16 @@ def says_yes(text: str, before: str | None = None) -> bool | None:
     said = _agrees(text)
     if before is None:
         return said
-    asked = asks_to_confirm(before)
+    asked, plain = asks_to_confirm(before), in_plain_english(text)
     if asked is False:
-        return None if said or _TAKES_AN_OFFER.search(in_plain_english(text)) else False
+        return None if said or _may_answer(plain, before) else False
     if asked is None and said:
         return None
-    if said is False:
-        return None if asked and not _opposes(text) else False
-    plain = in_plain_english(text)
     rest = _NO_NO.sub(" ", plain)
+    if said is False:
+        return None if asked and not _opposes(rest) else False
+    if asked and _is_just_heard(plain):
+        return True
     if asked and _OPENS_WITH_YES.search(plain) and not ("?" in plain or _NO.search(rest) or _NOT_JUST_YES.search(rest)):
         return True
     return said
@@ -231,6 +245,10 @@ _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
 
 
+#: Words of an answer that says little.
+_SHORT = 6
+
+
 @cached_if_short
 def _accepts(text: str) -> bool | None:
     """Whether the words alone accept a no, or have nothing more to ask."""
@@ -244,7 +262,8 @@ def _accepts(text: str) -> bool | None:
         return None if leaves or yields else False
     if (leaves or yields) and not asks and not _NEW_REQUEST.search(plain):
         return True
-    perhaps = _PERHAPS_GIVES_IN.search(plain) and not asks
+    short = len(plain.split()) <= _SHORT and not _NEW_REQUEST.search(plain) and not _DO.search(tagged(plain))
+    perhaps = (short or _PERHAPS_GIVES_IN.search(plain)) and not asks
     return None if leaves or yields or perhaps or _TAKES_IT.search(plain) else False
 
 

@@ -11,7 +11,7 @@ import re
 
 from t2t_dist.environments.short_texts import cached_if_short
 
-from .clauses import Clause, clauses
+from .clauses import Clause, clauses, is_terse
 from .confirming import asks_to_confirm
 from .handing_over import announces_hand_over, passes_on
 from .lexicon import a_word_of, any_of, verb
@@ -110,16 +110,22 @@ _PERHAPS_SO = any_of(
     r"^\W*there\b(?! is| are)|^with that\b|(?:again|now)\W*$|now [a-z]+s\b",
     r"done\b|sorted\b|gone\b|confirmed\b|successful\w*|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
     r"you are (?:now )?(?:on|down|in|booked|signed|set)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows"
-    r"|leaves) (?:on|in|now|that|the|at)\b|all (?:set|done|yours)\b|good to go\b|it worked\b",
+    r"|leaves) (?:on|in|now|that|the|at)\b|all (?:set|done|yours)\b|there you (?:go|are)\b|you will not (?:see|be|get|pay)\b|(?:taken|came|come) off\b|good to go\b|it worked\b",
 )
 _PERHAPS_DONE = any_of(
     rf"{_PARTICIPLE}|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|have|has|also) {_ADVERB}(?<!get )"
     rf"(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
     rf"(?:i|we) have {_ADVERB}{verb('X', 'n')}|(?:i|we) (?:have )?{_ADVERB}(?!needed|wanted)[a-z]+ed\b(?!~)|(?:has|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)"
-    r"|i (?:have )?(?:given|gave|got|left|let)\b",
+    r"|i (?:have )?(?:given|gave|got|left|let)\b|^\W*(?:\w+ ){0,3}(?!need)[a-z]{3,}ed\W*$",
 )
 #: Nothing of ours, or nothing at all: "you had cancelled it yourself", "I've taken a look".
 _NOT_BY_US = any_of(rf"you (?:had|have) (?!been|now){_ADVERB}{_CHANGED}|(?:taken|had)~\w+ (?:a|another) (?:\w+ )?look")
+#: What a short message may say instead: no news of a change.
+_SAYS_ELSE = any_of(
+    rf"(?:not|no|never|nothing|will|shall|would|could|can|may|should|must|have to|let|please|thanks?|thank|sorry|hello|hi|if|you (?:are"
+    rf" welcome|have|had|can|need)|i have|there (?:is|are)|costs?|takes|welcome|my pleasure|happy|glad|understood|noted|okay"
+    rf"|got it|of course|sure|yes|certainly|to \w+|{verb('LTXD', 'bsgdn')}|\w+ing)\b"
+)
 _OF_THE_CUSTOMER = a_word_of(r"you|your (?:\w+ )?(?:case|call|chat|request|complaint|issue|query)|this (?:chat|conversation)")
 _NO_MORE = re.compile(r"\bany ?more\b")
 
@@ -156,8 +162,10 @@ def reports_done(text: str) -> bool | None:
     read = clauses(text)
     sorry = {clause.sentence for clause in read if _APOLOGY.search(clause.plain)}
     passing = announces_hand_over(text) is not False
-    could = (clause for clause in read if not (clause.asks or clause.supposed or clause.sentence in sorry))
+    could = [clause for clause in read if not (clause.asks or clause.supposed or clause.sentence in sorry)]
     said = verdict(_unless_you_are_passed_on(clause, _done(clause, passing)) for clause in could)
+    if said is False and is_terse(read) and any(not _SAYS_ELSE.search(clause.tagged) for clause in could):
+        return None
     # A plan tells the new state as well: "Friday at noon it is, two nights. Is that all right?"
     return None if said and asks_to_confirm(text) else said
 
@@ -201,7 +209,7 @@ _LATER = a_word_of(
 #: What is told to somebody, or looked up: no change.
 _NO_CHANGE = any_of(
     rf"(?:i|we) {_ADVERB}{_ABOUT_TO} (?:be )?{_ADVERB}{_GO_AHEAD}(?:not|never|only|need|have|try|be"
-    rf"|{verb('LTX', 'bg')})\b",
+    rf"|{verb('LT', 'bg')}|{verb('X', 'bg')} (?:you|this|that|it|your (?:\w+ )?(?:case|chat|call)))\b",
     rf"let (?:me|us) {_ADVERB}{_GO_AHEAD}(?:know|{verb('LTX', 'b')})|(?:i am|we are) {_ADVERB}{verb('LTX', 'g')}",
 )
 _TELLS = a_word_of(
@@ -211,9 +219,9 @@ _TELLS = a_word_of(
 _PERSON = a_word_of(r"someone|somebody|colleague|supervisor|specialist|manager|agent|team|technician|him|her")
 _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
-    rf"|i {_ADVERB}{_CHANGE}|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
+    rf"|(?:i|we) (?:am |are )?{_ADVERB}{_CHANGE}|^\W*(?:in|off|out|here|up|down) (?:it )?(?:goes?|comes?)\b|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
     rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
-    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|on it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
+    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|on it\b|will do\b|coming (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
 )
 
 

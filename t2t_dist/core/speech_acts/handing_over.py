@@ -80,7 +80,7 @@ _I_WILL_NOW = any_of(
 #: Somebody who may take over, and what they or the customer do then.
 _SOMEBODY = a_word_of(
     rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead|tier \w+"
-    r"|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|solicitors?|professionals?"
+    r"|teammates?|chief|shift lead|associates?|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|solicitors?|professionals?"
     r"|counsell?ors?|coordinators?|mentors?|coach|tutors?|concierge|receptionists?|assessors?|adjudicators?|ombudsman"
     r"|directors?|accountants?|mechanics?|brokers?|planners?|registrar|secretary|attendants?|assistants?|duty \w+|unit"
     r"|owner|contact|buyers?|speakers?|escalations?|hand-?overs?|hand-?offs?"
@@ -93,13 +93,14 @@ _COMES = a_word_of(
     r"|coming on|signs? off|says? (?:hi|hello)|ha(?:s|ve) (?:the|your|this) (?:\w+ )?(?:chat|conversation|case|file)"
     r"|reading|next voice|see (?:you|the chat)|from here|patch\w*|refer\w* you|direct\w* you|switch\w* you|flip\w* you"
     r"|speak\w*|talk\w*|a word with|here (?:for|now)|right now|now|as we speak|yours|with us|looped|picked|herewith|hereby"
-    r"|this instant|at your side|on (?:her|his|their) way|ready for you|waiting for you|forward\w*"
+    r"|this instant|at your side|on (?:her|his|their) way|ready for you|waiting for you|forward\w*|momentarily"
+    r"|shortly|(?:in|just) a (?:moment|minute|second|sec)|continue|help you|assist you|asked|flagged|take care|answer you"
 )
 _YOU_ARE_MOVED = a_word_of(
     rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
     r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going over)"
     r"|with you (?:shortly|in a (?:moment|minute)|presently|from here)|in the queue|queue for|hand-?off|handover"
-    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping (?:aside|in|out)"
+    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping (?:aside|in|out)|next in line|giv(?:e|ing) you (?:to|over)|fetching|transfer (?:is )?(?:complete|started|under way|initiated|accepted)|stay (?:connected|on the line)|reins|your place in|hold (?:while|for)"
     r"|brought into|transfer(?:red)? to|transfer in|looped in|forward you|on the line (?:now|for you|with you)|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
 )
 _OFFER = any_of(

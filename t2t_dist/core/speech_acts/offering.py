@@ -34,19 +34,29 @@ _IN_NEED = any_of(
 #: In a question.
 _PERHAPS = a_word_of(
     r"else|more|another|any other|other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
-    r"|everything)|today|worries|wish\w*|still|left|cover\w*|questions?|a hand|need me|go over|look at"
+    r"|everything)|today|worries|wish\w*|still|left|cover\w*|questions?|a hand|need me|go over|look at|anything|something|all good|otherwise|apart from (?:that|this)"
+    r"|covered|sorted|on your mind"
 )
 #: In a statement.
 _PERHAPS_TOLD = a_word_of(
     r"ask away|(?:glad|happy|pleasure|delighted|ready|free|welcome|here|around) to (?:\w+ )?(?:help|assist|answer|ask|write"
     r"|call|come back)|here for you|(?:right |still |always )here|at your (?:disposal|service)|all day|any ?time"
     r"|shout|hesitate|drop (?:me|us)|reach out|get in touch|come back|just (?:ask|say|write|type)|fire away|keep them coming"
-    r"|a message away|with (?:other|the other|any other) \w+|whatever (?:else|it is)|anything|questions?|where to find|i am (?:only )?a \w+ away|need (?:me|us)"
+    r"|a message away|with (?:other|the other|any other) \w+|whatever (?:else|it is)|anything|questions?|where to find|(?:if|should|whenever) (?:you|there|anything|something) (?:ever )?(?:need|have|think|run|come|crop|change|is)|i am (?:only )?a \w+ away|need (?:me|us)"
 )
 _NO_OFFER = a_word_of(
     r"nothing else|no one else|(?:can|may) i help you|besides|missing|more (?:than|expensive)|how (?:can|may) i"
     r"|so (?:that )?(?:i|we) can|provide|tell me|give me|confirm"
 )
+
+
+#: Of what there may be more: of help, and not of facts.
+_FOR_YOU = a_word_of(
+    r"help\w*|assist\w*|need|want|like|wish|do|for you|today|can|could|may|shall|questions?|concerns?|all|everything|you"
+    r"|any \w+ \w+|(?:anything|something) (?:else|more)\W*$"
+)
+#: "Any loose ends?"
+_IN_SHORT = any_of(r"^\W*(?:any|all|more|okay|good|feel|need|are we|is that|that) ?(?:[\w'-]+ ){0,3}[\w'-]*\W*$")
 
 
 @cached_if_short
@@ -58,8 +68,8 @@ def offers(plain: str) -> bool:
 def _sign(clause: Clause) -> Sign:
     plain = clause.plain
     if offers(plain):
-        return True if clause.asks or clause.supposed or _AT_ANY_TIME.search(plain) else None
-    perhaps = _PERHAPS.search(plain) if clause.asks else _PERHAPS_TOLD.search(plain)
+        return True if (clause.asks and _FOR_YOU.search(plain)) or clause.supposed or _AT_ANY_TIME.search(plain) else None
+    perhaps = _PERHAPS.search(plain) or _IN_SHORT.search(plain) if clause.asks else _PERHAPS_TOLD.search(plain)
     return None if perhaps and not _NO_OFFER.search(plain) else False
 
 

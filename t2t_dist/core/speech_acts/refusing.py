@@ -183,7 +183,7 @@ def refuses(text: str) -> bool | None:
     if any(_gives_a_reason(clause, _REASON) for clause in read):
         # A bare reason may be all that a no consists of, where the message does nothing else.
         return False if before_a_change or reports_done(text) or promises_write(text) else None
-    if any(clause.asks or _HELPS.search(clause.plain) or _HARMLESS.search(clause.plain) for clause in read):
+    if all(clause.asks or _HELPS.search(clause.plain) or _HARMLESS.search(clause.plain) for clause in read):
         return False
     # So may a statement of any kind: "Sundays are a day of rest for our couriers."
     return None if all(act(text) is False for act in _OTHER_ACTS) else False
