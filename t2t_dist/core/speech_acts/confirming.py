@@ -43,7 +43,7 @@ _ASKS = any_of(
     rf"you (?:are )?{_CONTENT} (?:for|with|to)\b|{_FINE} (?:for|with|by) (?:you|{_THIS})\b",
     r"would (?:that|this|it|\w+day) work\b|yes to\b|is it a yes\b|is it correct that you want\b",
     rf"^\W*{_DO_IT}\W*\?|^\W*(?:(?:so|okay|and|great|then|sure) )*you (?:want|would like|wish|are) \w+",
-    r"^\W*(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to|for) )*(?:okay|right|correct|alright|agreed|yes"
+    r"^\W*(?!are you (?:okay|all right|alright|right)\W*\?)(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to|for) )*(?:okay|right|correct|alright|agreed|yes"
     r"|go|deal|fine|confirm|good|good to go|all right|want me to|shall (?:i|we)|should (?:i|we)|may i|a go"
     r"|do you)\W*\?",
 )

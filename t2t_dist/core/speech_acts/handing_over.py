@@ -66,7 +66,7 @@ _HISTORY = (
     r"|escalate|forward|route|refer|patch|redirect|move|switch|sent|put)\w*"
 )
 _NO_CUSTOMER = (
-    r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer|airline|archive|accounts?|\$\S+"
+    r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer (?!you)\w+|airline|archive|accounts?|\$\S+"
 )
 _NOT_NOW = a_word_of(
     _NEVER, _HISTORY, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|consider|(?:will|going to)(?! now)"

@@ -115,7 +115,7 @@ _STOPS = a_word_of(
     r"|runs? until|runs? to|bound by|binding|tied|discretion|went the way|hoped|better news|disappoint\w*|however"
     r"|(?:leave|keep|left|kept) (?:\w+ ){0,4}?(?:in place|as it is|where it is|private)|(?:gets?|allows?|takes?|have) one|was used"
     r"|(?:you will|you would|would|will) (?:need|have) to|only the \w+|directly|in (?:a|the) branch|the (?:best|least|lowest)"
-    r"|no one|locks?|private|there is not|\w+less|outside|off the (?:cards|table|menu)|wanted to hear"
+    r"|no one|locks?|private|capped|cap|quota|full|limit\w*|rules you out|qualif\w+|not accept|were only|was only|there is not|\w+less|outside|off the (?:cards|table|menu)|wanted to hear"
     r"|only (?:\w+ ){0,3}(?:allow\w*|offer\w*|available|possible|cover\w*|valid|over|above|from)|as planned"
 )
 #: The same, if the message does nothing else.
