@@ -73,7 +73,7 @@ _NOT_NOW = a_word_of(
 )
 _NOT_NOW_OR_THEN = a_word_of(_NO_CUSTOMER, r"not|never|no|if|would|could|should|tomorrow|yesterday")
 _LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
-_I_WILL_NOW = any_of(
+_I_WILL = any_of(
     rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b|while i {_PASS}"
     r"|you will (?:now |soon )?be (?:with|speaking|talking|connected|in touch|in good)\b"
 )
@@ -121,37 +121,54 @@ _WHO_CAN = a_word_of("(?:who|that|which) (?:can|could|will|may|would)")
 
 
 @cached_if_short
+def _on_the_way(plain: str) -> bool:
+    return _ON_THE_WAY.search(plain) is not None
+
+
+@cached_if_short
+def _names_somebody(plain: str) -> bool:
+    return _SOMEBODY.search(plain) is not None
+
+
+@cached_if_short
 def passes_on(plain: str) -> bool:
     """Whether a clause in plain words is about passing the customer on to somebody."""
-    return _ON_THE_WAY.search(plain) is not None or _OFFER.search(plain) is not None
+    return _on_the_way(plain) or _OFFER.search(plain) is not None
 
 
 def _now(clause: Clause) -> Sign:
+    plain = clause.plain
     if clause.asks or clause.supposed:
         return False
-    plain = _WHO_CAN.sub("who", clause.plain)
-    if _ON_THE_WAY.search(plain) and not _NOT_NOW.search(plain):
+    if _on_the_way(plain) and not _NOT_NOW.search(_WHO_CAN.sub("who", plain)):
         return None if clause.depends else True
     if clause.depends:
         return False
-    perhaps = _YOU_ARE_MOVED.search(plain) or (_SOMEBODY.search(plain) and _COMES.search(plain))
-    return None if (perhaps or _I_WILL_NOW.search(plain)) and not _NOT_NOW_OR_THEN.search(plain) else False
+    perhaps = _YOU_ARE_MOVED.search(plain) or (_names_somebody(plain) and _COMES.search(plain))
+    if not (perhaps or _I_WILL.search(plain)):
+        return False
+    return False if _NOT_NOW_OR_THEN.search(_WHO_CAN.sub("who", plain)) else None
+
+
+@cached_if_short
+def _signs_of_now(text: str) -> tuple[Sign, ...]:
+    return tuple(map(_now, clauses(text)))
 
 
 @cached_if_short
 def hands_over(text: str) -> bool | None:
     """Whether the agent says that it is handing the customer over now, or has done so."""
-    return verdict(map(_now, clauses(text)))
+    return verdict(_signs_of_now(text))
 
 
-def _announces(clause: Clause) -> Sign:
+def _announces(clause: Clause, now: Sign) -> Sign:
     plain = clause.plain
     if passes_on(plain):
         return False if _NEGATED.search(plain) else None if _LONG_AGO.search(plain) else True
-    return None if _SOMEBODY.search(plain) or _PERHAPS_OFFER.search(plain) or _now(clause) is None else False
+    return None if now is None or _names_somebody(plain) or _PERHAPS_OFFER.search(plain) else False
 
 
 @cached_if_short
 def announces_hand_over(text: str) -> bool | None:
     """Whether the agent says that it will hand the customer over, or asks whether it should."""
-    return verdict(map(_announces, clauses(text)))
+    return verdict(map(_announces, clauses(text), _signs_of_now(text)))

@@ -130,6 +130,8 @@ _HELPS = a_word_of(
     r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|you (?:can|may)|i see"
     r"|(?:i|we|you) (?:will|shall|am going to|are going to)|found|located|sorry (?:to|for|about)"
 )
+#: One of these, or a verb of declining, is in every sure no.
+_NO_WORDS = ("no", "never", "lack", "more than", "hands are", "out of", "above my", "against", "answer")
 _OTHER_ACTS = (asks_to_confirm, reports_done, promises_write, announces_hand_over, hands_over, offers_more)
 
 
@@ -138,8 +140,9 @@ def _refuses(clause: Clause, before_a_change: bool) -> Sign:
     plain, tags = clause.plain, clause.tagged
     if clause.asks:
         return False
-    mine = _I_CAN_NOT.search(tags)
-    if mine or _IT_MAY_NOT.search(tags):
+    says_no = "D" in tags or any(word in plain for word in _NO_WORDS)
+    mine = _I_CAN_NOT.search(tags) if says_no else None
+    if mine or (says_no and _IT_MAY_NOT.search(tags)):
         if _UNTIL_YOU.search(plain):
             return False
         warns = before_a_change and not mine
