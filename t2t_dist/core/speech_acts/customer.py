@@ -192,7 +192,7 @@ def says_yes(text: str, before: str | None = None) -> bool | None:
     if asked is False:
         return None if said or _may_answer(plain, before) else False
     if asked is None and said:
-        return None
+        return True if _ASSENT.search(plain) or _YES_DO.search(tagged(plain)) else None
     rest = _NO_NO.sub(" ", plain)
     if said is False:
         return None if asked and not _opposes(rest) else False

@@ -107,27 +107,29 @@ _NEGATION = a_word_of(
 )
 #: What a reason for a no is made of, whatever else the message does.
 _STOPS = a_word_of(
-    r"closed|sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|used up|destroyed|behind us|too late"
+    r"sold out|fully booked|out of stock|(?:has|have|had|is|are) expired|used up|destroyed|behind us|too late"
     r"|too early|deadline|off limits|beyond|outside|only for|limited to|reserved for|restricted|excluded|solely"
-    r"|exclusively|forbidden|prohibited|forfeit\w*|void|breach|stays?|remains?|stuck|declined|refused|rejected|denied"
+    r"|exclusively|forbidden|prohibited|forfeit\w*|void|breach|stays|stay(?! (?:on|in|with|tuned|here))|remains|stuck|declined|refused|rejected|denied"
     r"|the (?:most|maximum|limit|ceiling)|per (?:customer|person|basket|card|household|account|order)|one \w+ per"
     r"|wishful|resisted|i wish|if only|sorry to say|threw it out|locked|day of rest|non-?\w+able|stands|barred|void"
     r"|runs? until|runs? to|bound by|binding|tied|discretion|went the way|hoped|better news|disappoint\w*|however"
     r"|(?:leave|keep|left|kept) (?:\w+ ){0,4}?(?:in place|as it is|where it is|private)|(?:gets?|allows?|takes?|have) one|was used"
-    r"|(?:you will|you would|would|will) (?:need|have) to|only the \w+|directly|in (?:a|the) branch|the (?:best|least|lowest)"
-    r"|no one|locks?|private|capped|cap|quota|full|limit\w*|rules you out|qualif\w+|not accept|were only|was only|there is not|\w+less|outside|off the (?:cards|table|menu)|wanted to hear"
+    r"|(?:you|it|that|this|they|he|she) (?:will|would) (?:need|have) to|only the \w+|directly|in (?:a|the) branch|the (?:best|least|lowest)"
+    r"|no one|locks?|private|capped|cap|quota|(?:is|are) full|full up|limit\w*|rules you out|qualif\w+|not accept|were only|was only|there is not|\w+less|outside|off the (?:cards|table|menu)|wanted to hear"
     r"|only (?:\w+ ){0,3}(?:allow\w*|offer\w*|available|possible|cover\w*|valid|over|above|from)|as planned"
 )
 #: The same, if the message does nothing else.
 _REASON = a_word_of(
-    r"only(?! (?:once|a few|if|when|after))|sole|alone|reserved|kept for|rules?|card|line|need an?|must|has to|closes"
-    r"|ended|ends|taken|occupied|stopped|passed|past|ran until|(?:is|are) (?:out|full|off|gone)|has gone|gone"
+    r"only(?! (?:once|a few|if|when|after))|sole|alone|reserved|kept for|rules?|need an?|must|has to|closed|closes"
+    r"|ended|ends|taken|occupied|stopped|passed|past|ran until|(?:is|are) (?:out|full|off|gone)|has gone|gone(?! ahead)"
     r"|too (?!much trouble)\w+|final|fixed|valid|payable|held|hidden|blocked|unsuccessful|borne|law|in the book"
     r"|or nothing|another matter|counts|sorry|afraid|out of my (?:control|hands)"
 )
 #: A message that is about to help, or has found something out.
 _HELPS = a_word_of(
-    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|let (?:me|us)|you (?:can|may)|i see"
+    r"yes|sure|of course|certainly|happy|glad|thanks?|thank you|welcome|please|kindly|hello|hi|hey|good (?:day|morning|afternoon"
+    r"|evening|news)|dear|great|perfect|wonderful|got it|understood|noted|okay|all right|alright|right|i understand|i hear you"
+    r"|appreciate|enjoy|take care|goodbye|bye|congratulations|done|all set|let (?:me|us)|you (?:can|may)|i see"
     r"|(?:i|we|you) (?:will|shall|am going to|are going to)|found|located|sorry (?:to|for|about)"
 )
 #: One of these, or a verb of declining, is in every sure no.
@@ -186,7 +188,7 @@ def refuses(text: str) -> bool | None:
     if any(_gives_a_reason(clause, _REASON) for clause in read):
         # A bare reason may be all that a no consists of, where the message does nothing else.
         return False if before_a_change or reports_done(text) or promises_write(text) else None
-    if all(clause.asks or _HELPS.search(clause.plain) or _HARMLESS.search(clause.plain) for clause in read):
+    if all(clause.asks or clause.supposed or _HELPS.search(clause.plain) or _HARMLESS.search(clause.plain) for clause in read):
         return False
     # So may a statement of any kind: "Sundays are a day of rest for our couriers."
     return None if all(act(text) is False for act in _OTHER_ACTS) else False
