@@ -210,7 +210,7 @@ _LEAVES = a_word_of(
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
     r"|set)(?:\W+(?:thanks|thank you))?\W*$|cheers",
-    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that|nothing|i am (?:good|fine)"
+    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that (?:is|was|will be) (?:all|it|everything)|nothing|i am (?:good|fine)"
     r"|you have been)",
 )
 _YIELDS = a_word_of(
@@ -240,6 +240,8 @@ _PERHAPS_GIVES_IN = a_word_of(
     r"|bad luck|tough luck|moving on|move on|drop|skip|settle|covers|everything|all (?:set|done|good)|helpful|be off"
     r"|makes sense|expected|figured|thought (?:so|as much)|had to ask|hoped|disappoint\w*|sad|respect|fair|let it"
 )
+#: To a refusal, or to an offer.
+_NO_LEAVE_IT = a_word_of(r"^\W*(?:no\W+)?leave (?:it|that)")
 _NOT_SO = a_word_of(r"(?:certainly|absolutely|definitely) not|no way|i do not agree")
 _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
@@ -260,7 +262,7 @@ def _accepts(text: str) -> bool | None:
     leaves, yields = _LEAVES.search(plain), _YIELDS.search(plain)
     if _GOES_ON.search(plain) or _NOT_SO.search(plain):
         return None if leaves or yields else False
-    if (leaves or yields) and not asks and not _NEW_REQUEST.search(plain):
+    if (leaves or yields) and not (asks or _NEW_REQUEST.search(plain) or _NO_LEAVE_IT.search(plain)):
         return True
     short = len(plain.split()) <= _SHORT and not _NEW_REQUEST.search(plain) and not _DO.search(tagged(plain))
     perhaps = (short or _PERHAPS_GIVES_IN.search(plain)) and not asks

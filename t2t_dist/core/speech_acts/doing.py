@@ -221,7 +221,7 @@ _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
     rf"|(?:i|we) (?:am |are )?{_ADVERB}{_CHANGE}|^\W*(?:in|off|out|here|up|down) (?:it )?(?:goes?|comes?)\b|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
     rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
-    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|on it\b|will do\b|coming (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
+    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|(?:is|are) (?:now )?being {_CHANGED}|^\W*(?:\w+ )?(?!nothing|anything|something|everything|during)[a-z]{{3,}}ing\b(?!~)|on it\b|will do\b|coming (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
 )
 
 

@@ -77,24 +77,13 @@ _I_WILL = any_of(
     rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b|while i {_PASS}"
     r"|you will (?:now |soon )?be (?:with|speaking|talking|connected|in touch|in good)\b"
 )
-#: Somebody who may take over, and what they or the customer do then.
+#: Somebody who may take over.
 _SOMEBODY = a_word_of(
     rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead|tier \w+"
     r"|teammates?|chief|shift lead|associates?|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|solicitors?|professionals?"
     r"|counsell?ors?|coordinators?|mentors?|coach|tutors?|concierge|receptionists?|assessors?|adjudicators?|ombudsman"
     r"|directors?|accountants?|mechanics?|brokers?|planners?|registrar|secretary|attendants?|assistants?|duty \w+|unit"
     r"|owner|contact|buyers?|speakers?|escalations?|hand-?overs?|hand-?offs?"
-)
-_COMES = a_word_of(
-    r"join\w*|take[sn]? (?:it |this |you )?(?:over|on|from|up)|taking (?:it |this |you )?(?:over|on)|step\w* (?:in|aside|up)"
-    r"|pick\w* (?:this |it |you )?up|over to|queued?|is typing|typing|handoff|hand-?over|handed|with you|brought in\w*"
-    r"|bring\w* in|bringing|call\w* in|loop\w*|get\w* (?:you|in)|going over|moved|placed with|routing|routed|redirect\w*"
-    r"|pass\w* (?:you|this|it|your)|transferr?\w*|connect\w*|escalat\w*|put(?:ting)? you|send\w* you|on the line|comes? on"
-    r"|coming on|signs? off|says? (?:hi|hello)|ha(?:s|ve) (?:the|your|this) (?:\w+ )?(?:chat|conversation|case|file)"
-    r"|reading|next voice|see (?:you|the chat)|from here|patch\w*|refer\w* you|direct\w* you|switch\w* you|flip\w* you"
-    r"|speak\w*|talk\w*|a word with|here (?:for|now)|right now|now|as we speak|yours|with us|looped|picked|herewith|hereby"
-    r"|this instant|at your side|on (?:her|his|their) way|ready for you|waiting for you|forward\w*|momentarily"
-    r"|shortly|(?:in|just) a (?:moment|minute|second|sec)|continue|help you|assist you|asked|flagged|take care|answer you"
 )
 _YOU_ARE_MOVED = a_word_of(
     rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
@@ -144,8 +133,7 @@ def _now(clause: Clause) -> Sign:
         return None if clause.depends else True
     if clause.depends:
         return False
-    perhaps = _YOU_ARE_MOVED.search(plain) or (_names_somebody(plain) and _COMES.search(plain))
-    if not (perhaps or _I_WILL.search(plain)):
+    if not (_names_somebody(plain) or _YOU_ARE_MOVED.search(plain) or _I_WILL.search(plain)):
         return False
     return False if _NOT_NOW_OR_THEN.search(_WHO_CAN.sub("who", plain)) else None
 

@@ -55,8 +55,12 @@ _FOR_YOU = a_word_of(
     r"help\w*|assist\w*|need|want|like|wish|do|for you|today|can|could|may|shall|questions?|concerns?|all|everything|you"
     r"|any \w+ \w+|(?:anything|something) (?:else|more)\W*$"
 )
-#: "Any loose ends?"
-_IN_SHORT = any_of(r"^\W*(?:any|all|more|okay|good|feel|need|are we|is that|that) ?(?:[\w'-]+ ){0,3}[\w'-]*\W*$")
+#: A question that surely is about something else. Of any other, such as "any loose ends?", the words don't say.
+_ASKS_ELSE = a_word_of(
+    r"(?:shall|should|may|can|could|do|am|are) (?:i|we)|(?:would|do|did|have|are|were|will|can|could) you(?: \w+)?|you (?:want|would)"
+    r"|want me|which|where|when|who|whose|how|why|what|your|confirm|correct|right|agree\w*|yes|okay|proceed|go ahead"
+    r"|(?:is|was|are|does|has|have|had|did) (?:it|that|this|these|those|there|the|they|he|she)|or|the \w+|transfer\w*"
+)
 
 
 @cached_if_short
@@ -69,7 +73,7 @@ def _sign(clause: Clause) -> Sign:
     plain = clause.plain
     if offers(plain):
         return True if (clause.asks and _FOR_YOU.search(plain)) or clause.supposed or _AT_ANY_TIME.search(plain) else None
-    perhaps = _PERHAPS.search(plain) or _IN_SHORT.search(plain) if clause.asks else _PERHAPS_TOLD.search(plain)
+    perhaps = _PERHAPS.search(plain) or not _ASKS_ELSE.search(plain) if clause.asks else _PERHAPS_TOLD.search(plain)
     return None if perhaps and not _NO_OFFER.search(plain) else False
 
 
