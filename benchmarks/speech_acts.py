@@ -11,8 +11,8 @@ For each act that the project recognises, and for facts, on the open set and on 
     false         of what is called False, the share that does not perform the act
 
 ``agrees_heard`` and ``gives_in_heard`` also get the message that the utterance answers. ``--errors`` prints what is
-recognised wrongly in the open set; of the other no text is ever printed. A set that is not there is left out. Prints one
-JSON object.
+recognised wrongly in the open set; of the other no text is ever printed. A set that is not there is left
+out. Prints one JSON object.
 """
 
 from __future__ import annotations

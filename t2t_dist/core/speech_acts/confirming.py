@@ -35,7 +35,8 @@ _ASKS = any_of(
     r"|you agree\b(?! that)",
     r"do you (?:\w+ly )?confirm\b(?! (?:your|the (?:email|address|number)))|would you authori[sz]e\b",
     rf"(?:do|does) {_THIS} (?:\w+ ){{0,3}}(?:look|sound|work|suit)\b|(?:sounds?|looks?|all) {_FINE}\b",
-    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|would like|had in mind|meant"
+    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|would like|had in mind"
+    rf"|meant"
     rf"|are after))\b",
     rf"would (?:it|that) be {_FINE}\b|are you (?:\w+ly )?{_CONTENT} (?:with|for|to|about|that|if|you)\b"
     r"|are you (?:\w+ly )?(?:sure|certain|positive)\b|(?:would|do) you mind if (?:i|we)\b"
@@ -43,7 +44,8 @@ _ASKS = any_of(
     rf"you (?:are )?{_CONTENT} (?:for|with|to)\b|{_FINE} (?:for|with|by) (?:you|{_THIS})\b",
     r"would (?:that|this|it|\w+day) work\b|yes to\b|is it a yes\b|is it correct that you want\b",
     rf"^\W*{_DO_IT}\W*\?|^\W*(?:(?:so|okay|and|great|then|sure) )*you (?:want|would like|wish|are) \w+",
-    r"^\W*(?!are you (?:okay|all right|alright|right)\W*\?)(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to|for) )*(?:okay|right|correct|alright|agreed|yes"
+    r"^\W*(?!are you (?:okay|all right|alright|right)\W*\?)(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to"
+    r"|for) )*(?:okay|right|correct|alright|agreed|yes"
     r"|go|deal|fine|confirm|good|good to go|all right|want me to|shall (?:i|we)|should (?:i|we)|may i|a go"
     r"|do you)\W*\?",
 )
@@ -54,7 +56,8 @@ _DEMANDS = any_of(
     r"(?<!you )(?<!simply )(?<!just )(?:reply|answer|respond|type|say|write|enter|send) (?:with )?(?:a (?:simple )?)?"
     r"[\"']?(?:yes|confirm|agree|okay)\b",
     r"(?:needs?|await|awaiting|wait for|waiting for|like|want|requires?|get|have to have|hear|missing is|takes|only)"
-    rf" (?:[\w']+ ){{0,3}}?(?:your|an?|the) {_YES}\b(?! (?:code|number|e?mail|text|message|letter|sms|slip|link|shortly|soon|by|in))|awaiting (?:\w+ )?confirmation\b",
+    rf" (?:[\w']+ ){{0,3}}?(?:your|an?|the) {_YES}\b(?! (?:code|number|e?mail|text|message|letter|sms|slip|link"
+    rf"|shortly|soon|by|in))|awaiting (?:\w+ )?confirmation\b",
     rf"you (?:\w+ )?(?:give|gave) (?:me|us) (?:the|your|a) {_YES}\b|^\W*give (?:me|us) (?:the|your|a) {_YES}\b",
     r"please (?:verify|check|review) (?:the|these|this|that|if|all)\b|please state .*\bconsent\b",
     r"say the word\b(?! and (?:i|we) will (?:find|get|fetch))|a (?:simple )?\"?yes\"? from you\b|word from you\b"
@@ -68,11 +71,14 @@ _DEMANDS = any_of(
 )
 #: What else there is to confirm: "Please confirm your e-mail address" wants a fact, not a yes.
 _A_FACT = (
-    r" (?:to me )?(?:the (?:[\w-]+ ){0,2}(?:code|pin|digits)\b|(?:(?:your|the|an?|my|if|whether|that|is|are|for|me|full|first|last|new|current|billing|shipping"
+    r" (?:to me )?(?:the (?:[\w-]+ ){0,2}(?:code|pin|digits)\b|(?:(?:your|the|an?|my|if|whether|that|is|are|for|me"
+    r"|full|first|last|new|current|billing|shipping"
     r"|user|customer|account|order|phone|zip|postal|four|digits|of|reservation|booking|flight|payment|exact|correct"
     r"|specific|item|product|email|name) )*(?:email|name|zip|code|address|identity|phone|account|user|customer|date"
-    r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether |that "
-    r"|if )(?!you (?:would|want|agree|wish|still|accept|are (?:happy|okay|sure|fine|ready))|this |that |it |everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
+    r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether "
+    r"|that "
+    r"|if )(?!you (?:would|want|agree|wish|still|accept|are (?:happy|okay|sure|fine|ready))|this |that |it "
+    r"|everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
     r"|how)\b)"
 )
 _PLEASE_CONFIRM = any_of(
@@ -110,7 +116,8 @@ _PERHAPS = a_word_of(
     r"|sound\w*|have me|still"
 )
 _NAMES_A_YES = a_word_of(
-    r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod|your (?:okay|word|wish|call)|when you are|up to you|let me know|waiting (?:on|for) you|if you (?:want|would like|wish|say"
+    r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod|your (?:okay|word|wish"
+    r"|call)|when you are|up to you|let me know|waiting (?:on|for) you|if you (?:want|would like|wish|say"
     r"|like|prefer)|give me (?:a|the)|happy to (?:do|make|go|book|set)"
     r"|^\W*(?:(?:please|kindly|just|simply|then|so|and) )*(?:write|type|reply|say|tap|press|click|answer|nod)\b.*"
 )

@@ -43,13 +43,12 @@ _ASSENT = any_of(
     r"|so yes\b",
     r"^\W*(?:go ahead|proceed|go for it)\b|(?<=[.!,] )(?:go ahead|go for it|do it|proceed)\b|by all means\b"
     r"|let us (?:proceed|go ahead|do (?:it|that))\b",
-    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|(?:you have|give (?:you )?|got) ?my (?:full )?(?:yes|okay|consent|permission|approval|blessing|authori[sz]ation)\b",
+    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|(?:you have|give (?:you )?|got) ?my (?:full )?(?:yes"
+    r"|okay|consent|permission|approval|blessing|authori[sz]ation)\b",
     r"i (?:hereby )?(?:confirm|authori[sz]e|agree to|consent|give my consent)\b|my consent\b|i want to proceed\b",
 )
 #: "Yes, cancel it": in tagged words.
-_YES_DO = re.compile(
-    rf"(?:^|[.!,] )\W*(?:yes|sure|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} "
-)
+_YES_DO = re.compile(rf"(?:^|[.!,] )\W*(?:yes|sure|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} ")
 _NO = a_word_of(
     r"wait|hold on|hang on|hold your horses|second thought|changed my mind|i will pass|abort|scrap|scratch that|stop"
     r"|instead|never ?mind|withheld|i would mind|actually|before i|made up my mind|let us not|leave (?:it|that|the)"
@@ -71,33 +70,42 @@ _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
     r"no way|i will pass|not agree|not authori[sz]e|not okay|changed my mind|(?:is|was) not (?:what|right|correct|it)",
-    r"no to|(?<=[.!] )i say no|(?<=[,;] )no(?! (?:problem|objections?|doubt|worries))|hold off|not quite|sleep on it|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
+    r"no to|(?<=[.!] )i say no|(?<=[,;] )no(?! (?:problem|objections?|doubt|worries))|hold off|not quite|sleep on it"
+    r"|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
 )
 #: Said of another time, by somebody else, or on a condition.
 _NOT_JUST_YES = a_word_of(
-    r"if|unless|provided|as long as|only|until|(?<!what i )said|says|told|yesterday|last \w+|years? ago|he|she|they|husband|wife|sister"
+    r"if|unless|provided|as long as|only|until|(?<!what i )said|says|told|yesterday|last \w+|years? ago|he|she|they"
+    r"|husband|wife|sister"
     r"|on reflection|shall not|need not|halve|half|rather|same thing|decision|window|rule|policy|again|guess|suppose"
 )
 #: Somebody wants, asks or tells something else than a yes.
 _ELSE = a_word_of(
     r"i (?:would|want|need|meant|demand|insist|request|maintain|must|typed)|we (?:want|need|would)|could (?:you|we|i)"
-    r"|can (?:you|we|i)|exception|reconsider|really no|policy|come on|look harder|claim|anyway|typo|changed|thanks|thank you"
+    r"|can (?:you|we|i)|exception|reconsider|really no|policy|come on|look harder|claim|anyway|typo|changed|thanks"
+    r"|thank you"
     r"|bye|goodbye|that is all|years|last time|sorry|there (?:is|has|must)|make (?:it|that)|hello|hi"
 )
 #: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
 _SAYS_A_FACT = a_word_of(
-    r"it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i am(?! (?:sure|happy|okay"
+    r"it (?:did|does|has|was)|it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i"
+    r" am(?! (?:sure|happy|okay"
     r"|fine|good)\b)|i have|i did|i was|i will|i need|i would like|i want (?!to proceed|that|it|you to (?:go|do))\w+"
-    r"|there (?:is|are)|the one|still the|number|code|email|zip|speaking|this is|one sec|a (?:second|moment)|take your time|let me"
-    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|(?<!\$)[a-z]+\d\w*|\S*[@#]\S*",
+    r"|there (?:is|are)|the one|still the|number|code|email|zip|speaking|this is|one sec|a (?:second|moment)|take"
+    r" your time|let me"
+    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}"
+    r"|(?<!\$)[a-z]+\d\w*|\S*[@#]\S*",
 )
 _PERHAPS_YES = a_word_of(
     r"yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
     r"|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt|no point"
     r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
-    r"|can not stop you|for me|waiting for|what are we|that is (?:exactly )?it|wonderful|marvellous|lovely|love (?:it|that)|amazing"
+    r"|can not stop you|for me|waiting for|what are we|that is (?:exactly )?it|wonderful|marvellous|lovely|love (?:it"
+    r"|that)|amazing"
     r"|awesome|excellent|super|cool|fantastic|delighted|glad|gladly|pleased|bring it on|twist my arm|consents|all good"
-    r"|sounds?|ideal|sign me up|count me in|the sooner|affirmative|aye|yh|never been more certain|i am in|you bet|let us|suits|i will take|keep it|go 4 it|authori[sz]\w+|agreeable|put me (?:there|down|on)|get (?:it|that) done|book it|be my guest|as you (?:say|wish|like)"
+    r"|sounds?|ideal|sign me up|count me in|the sooner|affirmative|aye|yh|never been more certain|i am in|you bet|let"
+    r" us|suits|i will take|keep it|go 4 it|authori[sz]\w+|agreeable|put me (?:there|down|on)|get (?:it|that) done"
+    r"|book it|be my guest|as you (?:say|wish|like)"
     r"|(?:no )?(?:reason|point) (?:not|why)|feel free|green light|thumbs up|why would i not|as good as"
 )
 #: "Remove it.", in tagged words.
@@ -113,7 +121,8 @@ _HEARD = any_of(
 )
 _AND_NO_MORE = re.compile(
     r"\W*(?:(?:okay|sure|right|fine|perfect|great|good|thanks|thank you|please|then|and|very much|so much|sir|(?:with"
-    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) (?:fine|good|right|great|perfect|okay|correct|all right|alright|well)|sounds \w+|works for me"
+    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) (?:fine|good|right|great"
+    r"|perfect|okay|correct|all right|alright|well)|sounds \w+|works for me"
     r"|why not|let us \w+ (?:it|that|with that)|exactly|deal|of course|absolutely)\W*)*$"
 )
 _THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
@@ -210,7 +219,8 @@ _LEAVES = a_word_of(
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
     r"|set)(?:\W+(?:thanks|thank you))?\W*$|cheers",
-    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that (?:is|was|will be) (?:all|it|everything)|nothing|i am (?:good|fine)"
+    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that (?:is|was|will be) (?:all"
+    r"|it|everything)|nothing|i am (?:good|fine)"
     r"|you have been)",
 )
 _YIELDS = a_word_of(
@@ -219,7 +229,7 @@ _YIELDS = a_word_of(
     r"|is what it is|i give up|i drop|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)"
     r"|withdraw|not press|i accept (?:it|that)(?=\W*$)|(?:okay|all right|alright|fine)\W+whatever\W*$|not argue with",
     r"i will (?:just )?(?:keep|leave|pay) it|can not be done it can not|^\W*(?:too bad|a pity|what a pity|shame)"
-    r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so)",
+    r"|(?:very well|okay|all right|alright|fine)\W+(?:then\W*$|then (?:we|not|i will)|i guess|we|leave|so)",
 )
 _BARE = re.compile(r"\W*(?:okay|all right|alright|fine|very well|no\W+thank(?:s| you)|no)\W*")
 _GOES_ON = a_word_of(
@@ -236,7 +246,8 @@ _PERHAPS_GIVES_IN = a_word_of(
     r"|stay|home|rules?|fault|splendid|great|hear you|get it|good (?:day|night|evening)|elsewhere|better than nothing"
     r"|will do|can not be done|train|thanks anyway|not (?:right )?now|nothing|not that i|appreciate|oh well"
     r"|thanks for \w+|take care|no choice|hard feelings|then i \w+|(?:i|we) will \w+|then\W*$"
-    r"|cheers|anyway|can not blame|trying|tried|worth (?:a|the|asking)|no use|no point|(?:do|does) not matter|could be worse"
+    r"|cheers|anyway|can not blame|trying|tried|worth (?:a|the|asking)|no use|no point|(?:do|does) not matter|could"
+    r" be worse"
     r"|bad luck|tough luck|moving on|move on|drop|skip|settle|covers|everything|all (?:set|done|good)|helpful|be off"
     r"|makes sense|expected|figured|thought (?:so|as much)|had to ask|hoped|disappoint\w*|sad|respect|fair|let it"
 )

@@ -1,7 +1,7 @@
 """Whether an agent reports a change as made, or announces one. Pure.
 
-Sure is only what the speaker, or the company, has just done to the customer's things: "I've cancelled it", "your order
-has been cancelled", "done". What happened at another time, what a record shows, what a thing is like now, and moving the
+Sure is only what the speaker, or the company, has just done to the customer's things: "I've cancelled it", "your
+order has been cancelled", "done". What happened at another time, what a record shows, what a thing is like now, and moving the
 customer on to somebody may be a report or none.
 """
 
@@ -26,7 +26,8 @@ _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "
 _PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
 #: "I've taken a look", "put you on hold", "added a note": a verb of change, but nothing has been changed.
 _IDLE = (
-    r"(?! (?:a (?:close |quick |good )?(?:look|note)|sure|note|aside|(?:up )?your (?:file|profile|call|case|details)"
+    r"(?! (?:a (?:close |quick |good )?(?:look|note)|my mind|sure|note|aside|(?:up )?your (?:file|profile|call|case"
+    r"|details)"
     r"|you on hold|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
     r"|(?:your|the|this|that) (?:comments?|feedback|suggestions?|questions?|complaint|report|idea|point))\b)"
 )
@@ -50,7 +51,8 @@ _IS_CHANGED_NOW = any_of(
 )
 #: What a thing is or has from now on.
 _IS_NOW = any_of(
-    r"(?<!you )(?:is|are) now (?:insured|allowed|forbidden|active again|up and running|back|off|as|ready for the trip|(?:in|on)(?! (?:your|the|a|our|transit|stock|progress|review|line|front"
+    r"(?<!you )(?:is|are) now (?:insured|allowed|forbidden|active again|up and running|back|off|as|ready for the trip"
+    r"|(?:in|on)(?! (?:your|the|a|our|transit|stock|progress|review|line|front"
     r"|process)\b))\b|(?<!you )(?<!i )(?<!we )(?:now has|will now be [a-z]+ed)\b"
 )
 _OPENING = (
@@ -91,7 +93,8 @@ _LONG_AGO = a_word_of(
     r"by (?:your|you|the \w+|an? \w+)|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
     r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
     r"|wednes|thurs|fri|satur|sun)\w*",
-    r"looks? (?:like|to)|seems?|appears?|apparently|(?:i|you) (?:can )?see|records?|notes|history|log|merely|only (?!\d)\w+ed"
+    r"looks? (?:like|to)|seems?|appears?|apparently|(?:i|you) (?:can )?see|records?|notes|history|log|merely|only"
+    r" (?!\d)\w+ed"
     r"|because|so far|in case|identity|verified|verification|as per|told|said|why|(?:he|she|they) (?:has|have)",
 )
 _APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
@@ -110,23 +113,29 @@ _PERHAPS_SO = any_of(
     r"^\W*there\b(?! is| are)|^with that\b|(?:again|now)\W*$|now [a-z]+s\b",
     r"done\b|sorted\b|gone\b|confirmed\b|successful\w*|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
     r"you are (?:now )?(?:on|down|in|booked|signed|set)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows"
-    r"|leaves) (?:on|in|now|that|the|at)\b|all (?:set|done|yours)\b|there you (?:go|are)\b|you will not (?:see|be|get|pay)\b|(?:taken|came|come) off\b|good to go\b|it worked\b",
+    r"|leaves) (?:on|in|now|that|the|at)\b|all (?:set|done|yours)\b|there you (?:go|are)\b|you will not (?:see|be|get"
+    r"|pay)\b|(?:taken|came|come) off\b|good to go\b|it worked\b",
 )
 _PERHAPS_DONE = any_of(
     rf"{_PARTICIPLE}|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|have|has|also) {_ADVERB}(?<!get )"
     rf"(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
-    rf"(?:i|we) have {_ADVERB}{verb('X', 'n')}|(?:i|we) (?:have )?{_ADVERB}(?!needed|wanted)[a-z]+ed\b(?!~)|(?:has|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)"
+    rf"(?:i|we) have {_ADVERB}{verb('X', 'n')}|(?:i|we) (?:have )?{_ADVERB}(?!needed|wanted)[a-z]+ed\b(?!~)|(?:has"
+    rf"|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)"
     r"|i (?:have )?(?:given|gave|got|left|let)\b|^\W*(?:\w+ ){0,3}(?!need)[a-z]{3,}ed\W*$",
 )
 #: Nothing of ours, or nothing at all: "you had cancelled it yourself", "I've taken a look".
 _NOT_BY_US = any_of(rf"you (?:had|have) (?!been|now){_ADVERB}{_CHANGED}|(?:taken|had)~\w+ (?:a|another) (?:\w+ )?look")
 #: What a short message may say instead: no news of a change.
 _SAYS_ELSE = any_of(
-    rf"(?:not|no|never|nothing|will|shall|would|could|can|may|should|must|have to|let|please|thanks?|thank|sorry|hello|hi|if|you (?:are"
-    rf" welcome|have|had|can|need)|i have|there (?:is|are)|costs?|takes|welcome|my pleasure|happy|glad|understood|noted|okay"
+    rf"(?:not|no|never|nothing|will|shall|would|could|can|may|should|must|have to|let|please|thanks?|thank|sorry"
+    rf"|hello|hi|if|you (?:are"
+    rf" welcome|have|had|can|need)|i have|there (?:is|are)|costs?|takes|welcome|my pleasure|happy|glad|understood"
+    rf"|noted|okay"
     rf"|got it|of course|sure|yes|certainly|to \w+|{verb('LTXD', 'bsgdn')}|\w+ing)\b"
 )
-_OF_THE_CUSTOMER = a_word_of(r"you|your (?:\w+ )?(?:case|call|chat|request|complaint|issue|query)|this (?:chat|conversation)")
+_OF_THE_CUSTOMER = a_word_of(
+    r"you|your (?:\w+ )?(?:case|call|chat|request|complaint|issue|query)|this (?:chat|conversation)"
+)
 _NO_MORE = re.compile(r"\bany ?more\b")
 
 
@@ -178,7 +187,8 @@ _WILL = any_of(
     rf"|{_CHANGING}){_IDLE}"
     r"(?! you (?:an?|the|another|some|information|more|know)\b)",
     rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:get|have) (?:that|this|it|the|your|those|these)\b.*{_CHANGED}",
-    r"(?:i|we) (?:\w+ )?(?:will|shall) (?:\w+ )?(?:go(?:~\w+)? ahead\b(?! and)|proceed(?:~\w+)?(?! to)|do (?:that|this|it|so))\b",
+    r"(?:i|we) (?:\w+ )?(?:will|shall) (?:\w+ )?(?:go(?:~\w+)? ahead\b(?! and)|proceed(?:~\w+)?(?! to)|do (?:that"
+    r"|this|it|so))\b",
     rf"(?:i am|we are) {_ADVERB}{_CHANGING}{_IDLE}",
     rf"(?:let me|moment while i|while i|allow me to|(?:seconds?|moment|minute) to) {_ADVERB}{_GO_AHEAD}"
     rf"(?:{_CHANGE}{_IDLE}|get (?:that|this|the|your|it)\b[^.?]*{_CHANGED}|do (?:that|this|it))",
@@ -219,9 +229,13 @@ _TELLS = a_word_of(
 _PERSON = a_word_of(r"someone|somebody|colleague|supervisor|specialist|manager|agent|team|technician|him|her")
 _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
-    rf"|(?:i|we) (?:am |are )?{_ADVERB}{_CHANGE}|^\W*(?:in|off|out|here|up|down) (?:it )?(?:goes?|comes?)\b|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
+    rf"|(?:i|we) (?:am |are )?{_ADVERB}{_CHANGE}|^\W*(?:in|off|out|here|up|down) (?:it )?(?:goes?|comes?)\b|(?:i am"
+    rf"|we are) {_ADVERB}[a-z]+ing\b|let me ",
     rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
-    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|(?:is|are) (?:now )?being {_CHANGED}|^\W*(?:\w+ )?(?!nothing|anything|something|everything|during)[a-z]{{3,}}ing\b(?!~)|on it\b|will do\b|coming (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
+    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|(?:is|are) (?:now )?being {_CHANGED}"
+    rf"|^\W*(?:\w+ )?(?!nothing|anything|something|everything|during)[a-z]{{3,}}ing\b(?!~)|on it\b|will do\b|coming"
+    rf" (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b"
+    rf"|here (?:we go|goes)\b",
 )
 
 

@@ -62,11 +62,13 @@ _NEVER = (
 _HISTORY = (
     r"was|were|had|yesterday|earlier|ago|last \w+|at \d\S*|on \w+day|in (?:january|february|march|april|may|june|july"
     r"|august|september|october|november|december|\d{4})|notes?|log|records?|(?:can |i )see"
-    r"|(?:they|he|she|bot|system|app|clerk|the other agent|my colleague(?: \w+){0,4}) (?:\w+ )?(?:transfer|connect|hand|pass"
+    r"|(?:they|he|she|bot|system|app|clerk|the other agent|my colleague(?: \w+){0,4}) (?:\w+ )?(?:transfer|connect"
+    r"|hand|pass"
     r"|escalate|forward|route|refer|patch|redirect|move|switch|sent|put)\w*"
 )
 _NO_CUSTOMER = (
-    r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer (?!you)\w+|airline|archive|accounts?|\$\S+"
+    r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer (?!you)\w+"
+    r"|airline|archive|accounts?|\$\S+"
 )
 _NOT_NOW = a_word_of(
     _NEVER, _HISTORY, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|consider|(?:will|going to)(?! now)"
@@ -74,23 +76,30 @@ _NOT_NOW = a_word_of(
 _NOT_NOW_OR_THEN = a_word_of(_NO_CUSTOMER, r"not|never|no|if|would|could|should|tomorrow|yesterday")
 _LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
 _I_WILL = any_of(
-    rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b|while i {_PASS}"
+    rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b"
+    rf"|while i {_PASS}"
     r"|you will (?:now |soon )?be (?:with|speaking|talking|connected|in touch|in good)\b"
 )
 #: Somebody who may take over.
 _SOMEBODY = a_word_of(
-    rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead|tier \w+"
-    r"|teammates?|chief|shift lead|associates?|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?|lawyers?|solicitors?|professionals?"
+    rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead"
+    rf"|tier \w+"
+    r"|teammates?|chief|shift lead|associates?|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?"
+    r"|lawyers?|solicitors?|professionals?"
     r"|counsell?ors?|coordinators?|mentors?|coach|tutors?|concierge|receptionists?|assessors?|adjudicators?|ombudsman"
     r"|directors?|accountants?|mechanics?|brokers?|planners?|registrar|secretary|attendants?|assistants?|duty \w+|unit"
     r"|owner|contact|buyers?|speakers?|escalations?|hand-?overs?|hand-?offs?"
 )
 _YOU_ARE_MOVED = a_word_of(
     rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
-    r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going over)"
+    r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going"
+    r" over)"
     r"|with you (?:shortly|in a (?:moment|minute)|presently|from here)|in the queue|queue for|hand-?off|handover"
-    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up|stepping (?:aside|in|out)|next in line|giv(?:e|ing) you (?:to|over)|fetching|transfer (?:is )?(?:complete|started|under way|initiated|accepted)|stay (?:connected|on the line)|reins|your place in|hold (?:while|for)"
-    r"|brought into|transfer(?:red)? to|transfer in|looped in|forward you|on the line (?:now|for you|with you)|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
+    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up"
+    r"|stepping (?:aside|in|out)|next in line|giv(?:e|ing) you (?:to|over)|fetching|transfer (?:is )?(?:complete"
+    r"|started|under way|initiated|accepted)|stay (?:connected|on the line)|reins|your place in|hold (?:while|for)"
+    r"|brought into|transfer(?:red)? to|transfer in|looped in|forward you|on the line (?:now|for you|with you)"
+    r"|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
 )
 _OFFER = any_of(
     *_moves(_PASS, r"(?:put|get|move|switch|flip|send)", r"(?:switch|flip|move|send|bring|shift)"),
@@ -103,7 +112,8 @@ _OFFER = any_of(
     r"(?:loop|bring|get) (?:him|her|them|somebody|someone) in\b|get (?:him|her)\b",
 )
 _PERHAPS_OFFER = a_word_of(
-    r"a word with|get you one|(?:a|the|this) transfer|talk it through|in person|hand you|put you|pass you|over to|by phone"
+    r"a word with|get you one|(?:a|the|this) transfer|talk it through|in person|hand you|put you|pass you|over to|by"
+    r" phone"
 )
 _NEGATED = a_word_of("not|no|never|none")
 _WHO_CAN = a_word_of("(?:who|that|which) (?:can|could|will|may|would)")

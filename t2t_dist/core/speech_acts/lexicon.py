@@ -18,8 +18,8 @@ _CHANGE = """
     divide double downgrade drop edit effect enable end enrol enroll enter erase exchange execute exempt
     expedite extend file fill finalise finalize fix flip fold free freeze get grant halt halve hit hold honor
     honour initiate insert install issue jot knock launch lengthen lift link liquidate lock log lower make mark
-    merge migrate modify move nudge open opt order organise organize overwrite pair park patch pause pay place pop port postpone
-    press process prolong purchase purge push put raise reactivate realign rearrange reassign rebill rebook
+    merge migrate modify move nudge open opt order organise organize overwrite pair park patch pause pay place pop
+    port postpone press process prolong purchase purge push put raise reactivate realign rearrange reassign rebill rebook
     recalculate recharge reconnect record recredit rectify redirect redo reduce refill refresh refund register
     reimburse reinstate reissue release relist reload relocate remit remove rename renew rent reopen reorder
     replace reprint request reroute reschedule rescind resend reserve reset reship resize restart restock
