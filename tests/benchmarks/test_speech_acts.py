@@ -71,4 +71,4 @@ def test_acts_are_recognised_in_the_open_set(act: str) -> None:
     assert found["precision"] >= (0.95 if act in ("agrees", "gives_in") else 0.98)
     assert found["recall"] >= 0.97
     assert found["false"] >= 0.98
-    assert found["unsure"] <= (0.5 if act in ("agrees", "gives_in") else 0.4)
+    assert found["unsure"] <= (0.5 if act in ("agrees", "gives_in", "refuses") else 0.4)

@@ -1,8 +1,8 @@
 """Whether an agent reports a change as made, or announces one. Pure.
 
 Sure is only what the speaker, or the company, has just done to the customer's things: "I've cancelled it", "your
-order has been cancelled", "done". What happened at another time, what a record shows, what a thing is like now, and moving the
-customer on to somebody may be a report or none.
+order has been cancelled", "done". What happened at another time, what a record shows, what a thing is like now, and
+moving the customer on to somebody may be a report or none.
 """
 
 from __future__ import annotations

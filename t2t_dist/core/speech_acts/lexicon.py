@@ -19,7 +19,8 @@ _CHANGE = """
     expedite extend file fill finalise finalize fix flip fold free freeze get grant halt halve hit hold honor
     honour initiate insert install issue jot knock launch lengthen lift link liquidate lock log lower make mark
     merge migrate modify move nudge open opt order organise organize overwrite pair park patch pause pay place pop
-    port postpone press process prolong purchase purge push put raise reactivate realign rearrange reassign rebill rebook
+    port postpone
+    press process prolong purchase purge push put raise reactivate realign rearrange reassign rebill rebook
     recalculate recharge reconnect record recredit rectify redirect redo reduce refill refresh refund register
     reimburse reinstate reissue release relist reload relocate remit remove rename renew rent reopen reorder
     replace reprint request reroute reschedule rescind resend reserve reset reship resize restart restock
