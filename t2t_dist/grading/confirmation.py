@@ -64,7 +64,8 @@ class Confirmations:
         """A message of the customer's."""
         self._all.append(text)
         asked = asks_to_confirm(self._said[-1]) if self._said else False
-        agrees = says_yes(text)
+        # Of a message that may have asked or not, only what the answer itself says tells.
+        agrees = says_yes(text, self._said[-1] if asked else None)
         if False not in (asked, agrees) and True in (asked, agrees):
             self._given.append(_Yes(self._said[-1], "\n".join(self._said[:-1])))
             self._said = []

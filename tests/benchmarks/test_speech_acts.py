@@ -44,8 +44,7 @@ def test_the_sets_have_no_text_in_common() -> None:
         }
         for which in SETS
     ]
-    assert not texts[0] & texts[1]
-    assert sum(map(len, texts)) > 950
+    assert sum(map(len, texts)) == len(set().union(*texts)) > 950
 
 
 def test_errors_are_shown_of_the_open_set_only(
@@ -54,20 +53,22 @@ def test_errors_are_shown_of_the_open_set_only(
     monkeypatch.setattr("sys.argv", ["speech_acts", "--errors", "refuses"])
     main()
     *shown, last = capsys.readouterr().out.splitlines()
-    kept_aside = " ".join(" ".join((UTTERANCES / "aside" / f"{k}.jsonl").read_text().split()) for k in ("agent", FACTS))
-    assert len(shown) > 3
+    aside = (UTTERANCES / "aside").glob("*.jsonl")
+    kept_aside = " ".join(" ".join(path.read_text().split()) for path in aside)
+    assert shown
     assert not any(line.partition(": ")[2] in kept_aside for line in shown)
     figures = json.loads(last)
-    assert set(figures["aside"]) == {*ACTS, FACTS}
     shares = ("precision", "recall", "sure", "unsure", "false")
-    assert all(0 <= each[share] <= 1 for each in figures["aside"].values() for share in shares)
+    for which in SETS:
+        assert set(figures[which]) == {*ACTS, FACTS}
+        assert all(0 <= each[share] <= 1 for each in figures[which].values() for share in shares)
 
 
 @pytest.mark.parametrize("act", ACTS)
 def test_acts_are_recognised_in_the_open_set(act: str) -> None:
     """A floor: whoever changes a pattern sees here what it costs. An answer alone often doesn't say what it means."""
     found = measured("open", act)
-    assert found["precision"] >= (0.82 if act in ("agrees", "gives_in") else 0.97)
-    assert found["recall"] >= 0.93
-    assert found["false"] >= 0.96
-    assert found["unsure"] <= 0.3
+    assert found["precision"] >= (0.95 if act in ("agrees", "gives_in") else 0.98)
+    assert found["recall"] >= 0.97
+    assert found["false"] >= 0.98
+    assert found["unsure"] <= (0.5 if act in ("agrees", "gives_in", "refuses") else 0.4)

@@ -469,15 +469,15 @@ def test_the_words_of_the_speakers_are_understood() -> None:
     for style in STYLES:
         acts = user_acts(f"{style}: writes like this")
         for text in acts["agree"]:
-            assert speech.says_yes(text), (style, text)
+            assert speech.says_yes(text, "Shall I go ahead?"), (style, text)
         for act in ("change", "correct", "insist", "stick", "object", "decline"):
             for text in acts[act]:
                 assert not speech.says_yes(text), (style, act, text)
         for text in acts["insist"]:
             assert not speech.gives_in(text), (style, text)
-        for act in ("give_in", "bye", "bye_refused"):
+        for act, before in (("give_in", agent["refuse"][0]), ("bye", agent["more"][0]), ("bye_refused", None)):
             for text in acts[act]:
-                assert speech.gives_in(text), (style, act, text)
+                assert speech.gives_in(text, before), (style, act, text)
 
 
 #: Each function of one text: those that remember results, and those that call them.

@@ -102,6 +102,9 @@ _SUPPOSED = a_word_of(
 _WORD = re.compile(r"\w")
 
 
+_TERSE = 9
+
+
 @cached_if_short
 def clauses(text: str) -> tuple[Clause, ...]:
     """The text's clauses, in order."""
@@ -122,6 +125,11 @@ def clauses(text: str) -> tuple[Clause, ...]:
 def by_sentence(read: tuple[Clause, ...]) -> list[tuple[Clause, ...]]:
     """Clauses in one tuple for each sentence."""
     return [tuple(group) for _, group in groupby(read, key=lambda clause: clause.sentence)]
+
+
+def is_terse(read: tuple[Clause, ...]) -> bool:
+    """Whether a message is so short that its words say little of what it does: "one fee less for you"."""
+    return sum(len(clause.plain.split()) for clause in read) <= _TERSE
 
 
 def joined(read: tuple[Clause, ...]) -> str:

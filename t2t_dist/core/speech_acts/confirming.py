@@ -31,18 +31,21 @@ _ASKS = any_of(
     rf"|we) have your\b",
     rf"(?:would|do) you (?:still )?(?:like|want|wish) (?:(?:me|us) )?(?:to )?{_ADVERB}(?:{_DO_IT}|confirm)\b",
     rf"are you (?:ready|prepared) to {_ADVERB}(?:{_DO_IT}|confirm)\b|good to go on\b|{_FINE} to {_DO_IT}\b",
-    r"do you (?:still |hereby |\w+ly )?(?:agree|approve|accept|consent|assent|authori[sz]e|give)\b|^assent\b"
-    r"|you agree\b",
+    r"do you (?:still |hereby |\w+ly )?(?:agree(?! that)|approve|accept|consent|assent|authori[sz]e|give)\b|^assent\b"
+    r"|you agree\b(?! that)",
     r"do you (?:\w+ly )?confirm\b(?! (?:your|the (?:email|address|number)))|would you authori[sz]e\b",
     rf"(?:do|does) {_THIS} (?:\w+ ){{0,3}}(?:look|sound|work|suit)\b|(?:sounds?|looks?|all) {_FINE}\b",
-    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want|had in mind|meant"
+    rf"(?:is|are) {_THIS} (?:\w+ ){{0,3}}?(?:{_FINE}|a (?:yes|go|deal)|what you (?:want(?:ed)?|would like|had in mind"
+    rf"|meant"
     rf"|are after))\b",
-    rf"would (?:it|that) be {_FINE}\b|are you (?:\w+ly )?{_CONTENT}\b|(?:would|do) you mind if (?:i|we)\b"
+    rf"would (?:it|that) be {_FINE}\b|are you (?:\w+ly )?{_CONTENT} (?:with|for|to|about|that|if|you)\b"
+    r"|are you (?:\w+ly )?(?:sure|certain|positive)\b|(?:would|do) you mind if (?:i|we)\b"
     rf"|any objections?\b",
     rf"you (?:are )?{_CONTENT} (?:for|with|to)\b|{_FINE} (?:for|with|by) (?:you|{_THIS})\b",
     r"would (?:that|this|it|\w+day) work\b|yes to\b|is it a yes\b|is it correct that you want\b",
     rf"^\W*{_DO_IT}\W*\?|^\W*(?:(?:so|okay|and|great|then|sure) )*you (?:want|would like|wish|are) \w+",
-    r"^\W*(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to|for) )*(?:okay|right|correct|alright|agreed|yes"
+    r"^\W*(?!are you (?:okay|all right|alright|right)\W*\?)(?:(?:so|and|or|then|is|that|this|it|all|are|we|you|on|to"
+    r"|for) )*(?:okay|right|correct|alright|agreed|yes"
     r"|go|deal|fine|confirm|good|good to go|all right|want me to|shall (?:i|we)|should (?:i|we)|may i|a go"
     r"|do you)\W*\?",
 )
@@ -53,13 +56,14 @@ _DEMANDS = any_of(
     r"(?<!you )(?<!simply )(?<!just )(?:reply|answer|respond|type|say|write|enter|send) (?:with )?(?:a (?:simple )?)?"
     r"[\"']?(?:yes|confirm|agree|okay)\b",
     r"(?:needs?|await|awaiting|wait for|waiting for|like|want|requires?|get|have to have|hear|missing is|takes|only)"
-    rf" (?:[\w']+ ){{0,3}}?(?:your|an?|the) {_YES}\b(?! (?:code|number|email))|awaiting (?:\w+ )?confirmation\b",
+    rf" (?:[\w']+ ){{0,3}}?(?:your|an?|the) {_YES}\b(?! (?:code|number|e?mail|text|message|letter|sms|slip|link"
+    rf"|shortly|soon|by|in))|awaiting (?:\w+ )?confirmation\b",
     rf"you (?:\w+ )?(?:give|gave) (?:me|us) (?:the|your|a) {_YES}\b|^\W*give (?:me|us) (?:the|your|a) {_YES}\b",
     r"please (?:verify|check|review) (?:the|these|this|that|if|all)\b|please state .*\bconsent\b",
     r"say the word\b(?! and (?:i|we) will (?:find|get|fetch))|a (?:simple )?\"?yes\"? from you\b|word from you\b"
     r"|(?:need|have) to hear (?:it|that|you|a)\b",
     r"let (?:me|us) know (?:if|whether|once|when)\b.*\b(?:proceed|go ahead|okay|correct|agree|confirm|works"
-    r"|all right)\b",
+    r"|all right|(?:looks?|sounds?) (?:good|right|fine)|happy with)\b",
     r"(?:once|when|until|if|as soon as|moment|without) you (?:have )?"
     r"(?:confirm(?:ed)?|approved?|agreed?|okay|say (?:yes|so)|tell me yes|give)\b",
     rf"if (?:you are {_CONTENT}|(?:that|this|it|all this|everything) is {_FINE}|this is what you want)\b",
@@ -67,11 +71,14 @@ _DEMANDS = any_of(
 )
 #: What else there is to confirm: "Please confirm your e-mail address" wants a fact, not a yes.
 _A_FACT = (
-    r" (?:to me )?(?:(?:(?:your|the|an?|my|if|whether|that|is|are|for|me|full|first|last|new|current|billing|shipping"
+    r" (?:to me )?(?:the (?:[\w-]+ ){0,2}(?:code|pin|digits)\b|(?:(?:your|the|an?|my|if|whether|that|is|are|for|me"
+    r"|full|first|last|new|current|billing|shipping"
     r"|user|customer|account|order|phone|zip|postal|four|digits|of|reservation|booking|flight|payment|exact|correct"
     r"|specific|item|product|email|name) )*(?:email|name|zip|code|address|identity|phone|account|user|customer|date"
     r"|birth|numbers?|ids?|digits|method|reason|size|colou?r|dates?|option|reference|surname|spelling)\b|(?:whether "
-    r"|if )(?!you |this |that |it |everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
+    r"|that "
+    r"|if )(?!you (?:would|want|agree|wish|still|accept|are (?:happy|okay|sure|fine|ready))|this |that |it "
+    r"|everything|all |the following|these|the details)|(?:which|what|who|where|when|why"
     r"|how)\b)"
 )
 _PLEASE_CONFIRM = any_of(
@@ -108,7 +115,17 @@ _PERHAPS = a_word_of(
     r"|happy|correct|right|fine|(?:shall|should|am) (?:i|we)|may i|mind if|want|wish|would you|like me|^so|good to go"
     r"|sound\w*|have me|still"
 )
-_NAMES_A_YES = a_word_of(r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod")
+_NAMES_A_YES = a_word_of(
+    r"confirm(?:ation)?|whether you|yes|consent|assent|approv\w+|go-ahead|blessing|the nod|your (?:okay|word|wish"
+    r"|call)|when you are|up to you|let me know|waiting (?:on|for) you|if you (?:want|would like|wish|say"
+    r"|like|prefer)|give me (?:a|the)|happy to (?:do|make|go|book|set)"
+    r"|^\W*(?:(?:please|kindly|just|simply|then|so|and) )*(?:write|type|reply|say|tap|press|click|answer|nod)\b.*"
+)
+#: What is confirmed of somebody, or done by somebody else: no change, if none is named.
+_WHO = a_word_of(
+    r"name|surname|birth\w*|e-?mail|phone|account holder|registered|on file|spelled|identity|speaking (?:to|with)"
+    r"|colleague|supervisor|manager|specialist|someone|somebody|technician|get (?:her|him|them)|under that"
+)
 #: A yes of somebody else's, one that was given, one that is not wanted.
 _ELSEWHERE = a_word_of(
     r"(?:supervisor|manager|guests|people|they|he|she|lender|doctor|others|learner|sister|brother|wife"
@@ -124,6 +141,7 @@ _ASKS_WHO = any_of(
     r"^(?:do|did|have) you\b(?! (?:\w+ )?(?:want|wish|agree|confirm|accept|consent|approve|give|like|authori[sz]e"
     r"|assent))",
 )
+_CHANGES = any_of(rf"{verb('C', 'gnd')}|(?:shall|should|may|i|we|will|would|me to) (?:\w+ )?{verb('CG', 'b')}")
 _OR = a_word_of(r"or(?! (?:not|no)\b)")
 _HOLDS_ON = a_word_of(
     r"hang|hold on|hold tight|wait|bear|patien\w+|slow|look\w*|pull\w*|check\w*|(?:a|one) (?:tick|sec|second|moment"
@@ -168,12 +186,16 @@ def _follows_something_else(clause: Clause, before: list[Clause]) -> bool:
 
 def _signs(text: str) -> Iterator[Sign]:
     before: list[Clause] = []
-    for sentence in by_sentence(clauses(text)):
+    read = clauses(text)
+    changes = any(_CHANGES.search(clause.tagged) for clause in read)
+    for sentence in by_sentence(read):
         about_them = any(clause.asks and _ASKS_WHO.search(clause.plain) for clause in sentence)
         for clause in sentence:
             sign = False if about_them else _wants(clause, sentence)
             if sign is not False and (_is_something_else(clause) or _follows_something_else(clause, before)):
                 sign = False
+            if sign and not changes and any(_WHO.search(other.plain) for other in [*before, *sentence]):
+                sign = None
             before = [*before, clause][-_BACK:]
             yield sign
 

@@ -43,13 +43,12 @@ _ASSENT = any_of(
     r"|so yes\b",
     r"^\W*(?:go ahead|proceed|go for it)\b|(?<=[.!,] )(?:go ahead|go for it|do it|proceed)\b|by all means\b"
     r"|let us (?:proceed|go ahead|do (?:it|that))\b",
-    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|you have my (?:yes|okay|consent|permission|approval)\b",
+    r"please (?:do (?:so|it|that)|go ahead|proceed|continue)\b|(?:you have|give (?:you )?|got) ?my (?:full )?(?:yes"
+    r"|okay|consent|permission|approval|blessing|authori[sz]ation)\b",
     r"i (?:hereby )?(?:confirm|authori[sz]e|agree to|consent|give my consent)\b|my consent\b|i want to proceed\b",
 )
 #: "Yes, cancel it": in tagged words.
-_YES_DO = re.compile(
-    rf"(?:^|[.!,] )\W*(?:yes|sure|okay|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} "
-)
+_YES_DO = re.compile(rf"(?:^|[.!,] )\W*(?:yes|sure|exactly|correct|right)\W+(?:please\W+)?(?!take~){verb('CG', 'b')} ")
 _NO = a_word_of(
     r"wait|hold on|hang on|hold your horses|second thought|changed my mind|i will pass|abort|scrap|scratch that|stop"
     r"|instead|never ?mind|withheld|i would mind|actually|before i|made up my mind|let us not|leave (?:it|that|the)"
@@ -64,32 +63,57 @@ _NO = a_word_of(
 _NO_NO = a_word_of(
     r"no (?:problem|worries|doubt|objections?|longer|need)|not at all|why not|is not (?:needed|necessary)"
     r"|can not stop you",
-    r"do(?:es)? not (?:see why not|mind|bother me|need (?:it|them|that))|would not have it any other way",
+    r"(?:do(?:es)?|would) not (?:see why not|mind|bother me|need (?:it|them|that))|would not have it any other way",
     r"i am not (?:moving|going anywhere)|but (?:sure|yes|okay|fine|go ahead)",
 )
 _FLAT_NO = a_word_of(
     r"^\W*(?:no|nope|stop|wait|abort|do not|please do not|i (?:do|can|will) not|hold on|hang on|absolutely not"
     r"|certainly not)",
-    r"no way|i will pass|not agree|changed my mind|(?:is|was) not (?:what|right|correct|it)",
+    r"no way|i will pass|not agree|not authori[sz]e|not okay|changed my mind|(?:is|was) not (?:what|right|correct|it)",
+    r"no to|(?<=[.!] )i say no|(?<=[,;] )no(?! (?:problem|objections?|doubt|worries))|hold off|not quite|sleep on it"
+    r"|not (?:yet|so fast|now)|let us not|rather not|abort|withheld|scrap|scratch that|second thought",
+)
+#: Said of another time, by somebody else, or on a condition.
+_NOT_JUST_YES = a_word_of(
+    r"if|unless|provided|as long as|only|until|(?<!what i )said|says|told|yesterday|last \w+|years? ago|he|she|they"
+    r"|husband|wife|sister"
+    r"|on reflection|shall not|need not|halve|half|rather|same thing|decision|window|rule|policy|again|guess|suppose"
+)
+#: Somebody wants, asks or tells something else than a yes.
+_ELSE = a_word_of(
+    r"i (?:would|want|need|meant|demand|insist|request|maintain|must|typed)|we (?:want|need|would)|could (?:you|we|i)"
+    r"|can (?:you|we|i)|exception|reconsider|really no|policy|come on|look harder|claim|anyway|typo|changed|thanks"
+    r"|thank you"
+    r"|bye|goodbye|that is all|years|last time|sorry|there (?:is|has|must)|make (?:it|that)|hello|hi"
 )
 #: A yes to a question about a fact, a thank-you, a new request: nothing is agreed to.
 _SAYS_A_FACT = a_word_of(
-    r"it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i am(?! (?:sure|happy|okay"
+    r"it (?:did|does|has|was)|it is(?! (?:fine|good|correct|okay|right|great|perfect|a yes|all right|alright)\b)|i"
+    r" am(?! (?:sure|happy|okay"
     r"|fine|good)\b)|i have|i did|i was|i will|i need|i would like|i want (?!to proceed|that|it|you to (?:go|do))\w+"
-    r"|there (?:is|are)|the one|still the|number|code|email|zip|one sec|a (?:second|moment)|take your time|let me"
-    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}|\S*[@#]\S*",
+    r"|there (?:is|are)|the one|still the|number|code|email|zip|speaking|this is|one sec|a (?:second|moment)|take"
+    r" your time|let me"
+    r"|since|rules are|good thing|shame|pity|my (?!yes|okay|go-ahead|consent|permission|pleasure)\w+|\d{4,}"
+    r"|(?<!\$)[a-z]+\d\w*|\S*[@#]\S*",
 )
 _PERHAPS_YES = a_word_of(
     r"yes|y|sure|okay|perfect|right|correct|agree\w*|accept\w*|confirm\w*|confrim|approve|consent|please do|exactly"
     r"|absolutely|definitely|of course|deal|happy|works|suits|obliged|brilliant|surer|certain|no doubt|no point"
     r"|objections?|that too|spot on|that is it|would be|i will take|take it|it is|go ahead|go on|go for it|why not"
-    r"|can not stop you"
+    r"|can not stop you|for me|waiting for|what are we|that is (?:exactly )?it|wonderful|marvellous|lovely|love (?:it"
+    r"|that)|amazing"
+    r"|awesome|excellent|super|cool|fantastic|delighted|glad|gladly|pleased|bring it on|twist my arm|consents|all good"
+    r"|sounds?|ideal|sign me up|count me in|the sooner|affirmative|aye|yh|never been more certain|i am in|you bet|let"
+    r" us|suits|i will take|keep it|go 4 it|authori[sz]\w+|agreeable|put me (?:there|down|on)|get (?:it|that) done"
+    r"|book it|be my guest|as you (?:say|wish|like)"
+    r"|(?:no )?(?:reason|point) (?:not|why)|feel free|green light|thumbs up|why would i not|as good as"
 )
 #: "Remove it.", in tagged words.
 _DO = any_of(
     rf"^\W*(?:(?:ugh|well|so|then|and|oh|please|just|both|quite) )*{verb('CG', 'b')}",
     rf"(?<=[.!,] ){verb('CG', 'b')} (?:me|it|them|that|both|the)\b",
 )
+_DO_THEN = re.compile(rf"[.!,] {verb('CG', 'b')} (?:me|it|them|that|both|the)\b")
 #: What also just says that something was heard: a yes if no more follows than these.
 _HEARD = any_of(
     r"^\W*(?:(?:oh|well)\W+)*(?:okay|k|sure|of course|certainly|right|fine|all right|alright|perfect|great|good"
@@ -97,11 +121,24 @@ _HEARD = any_of(
 )
 _AND_NO_MORE = re.compile(
     r"\W*(?:(?:okay|sure|right|fine|perfect|great|good|thanks|thank you|please|then|and|very much|so much|sir|(?:with"
-    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) \w+|sounds \w+|works for me"
+    r"|by|for|to) me|do (?:it|that)|go ahead|yes|(?:that|it) (?:is|sounds|works|would be) (?:fine|good|right|great"
+    r"|perfect|okay|correct|all right|alright|well)|sounds \w+|works for me"
     r"|why not|let us \w+ (?:it|that|with that)|exactly|deal|of course|absolutely)\W*)*$"
 )
 _THUMBS_UP = re.compile("[\U0001f44d\U0001f44c\u2714\u2705]")
 _OPENS_WITH_YES = a_word_of("^(?:yes|sure)")
+
+
+#: What "okay" and "great, thanks" lack: those may only say that something was heard.
+_ASKS_FOR_IT = a_word_of("yes|please|do|go|sure|sounds|works|deal|absolutely|of course|exactly|correct|right")
+#: Words of an answer that says more than yes.
+_LONG = 20
+
+
+def _is_just_heard(plain: str) -> bool:
+    """Whether words say no more than that something was heard: a yes, if one was asked for."""
+    heard = _HEARD.search(plain)
+    return heard is not None and _AND_NO_MORE.match(plain, heard.end()) is not None
 
 
 @cached_if_short
@@ -114,16 +151,41 @@ def _agrees(text: str) -> bool | None:
         return _THUMBS_UP.search(text) is not None
     yes, assents = _YES.search(plain), _ASSENT.search(plain) or _YES_DO.search(tags)
     rest = _NO_NO.sub(" ", plain)
+    if _FLAT_NO.search(rest):
+        return False
     if _NO.search(rest):
-        return None if (yes or assents) and not _FLAT_NO.search(rest) else False
+        perhaps = yes or assents or _PERHAPS_YES.search(rest) or _DO_THEN.search(tags)
+        return None if perhaps else False
     heard = _HEARD.search(plain)
-    if assents or (heard and _AND_NO_MORE.match(plain, heard.end())):
+    on_a_condition = _NOT_JUST_YES.search(rest) is not None
+    if assents and not on_a_condition:
         return True
+    if _is_just_heard(plain):
+        return True if _ASKS_FOR_IT.search(plain) else None
     leaves = _LEAVES.search(plain) and not _OPENS_WITH_YES.search(plain)
     asks_at_once = any(clause.asks for clause in read if clause.sentence == read[0].sentence)
-    if yes and not (heard or leaves or asks_at_once or _SAYS_A_FACT.search(rest)):
+    if yes and not (heard or leaves or asks_at_once or on_a_condition or _SAYS_A_FACT.search(rest)):
+        return True if len(plain.split()) <= _LONG else None
+    if yes or _PERHAPS_YES.search(plain) or _DO.search(tags):
+        return None
+    return False if "?" in plain or _ELSE.search(rest) or _SAYS_A_FACT.search(rest) else None
+
+
+#: Of an offer that nobody asked about: "I could give you a voucher."
+_TAKES_AN_OFFER = a_word_of(r"i (?:will|would) (?:take|like|have|accept|love)|i accept|deal|yes please|that would be")
+
+
+def _opposes(rest: str) -> bool:
+    """Whether the words do anything but agree to what was asked: say no, ask, or want something else."""
+    return "?" in rest or _NO.search(rest) is not None or _FLAT_NO.search(rest) is not None or bool(_ELSE.search(rest))
+
+
+def _may_answer(plain: str, before: str) -> bool:
+    """Whether words may take what was offered, or agree to what was asked without being seen to be."""
+    if _is_just_heard(plain) or _TAKES_AN_OFFER.search(plain):
         return True
-    return None if yes or _PERHAPS_YES.search(plain) or _DO.search(tags) else False
+    rest = _NO_NO.sub(" ", plain)
+    return "?" in before and offers_more(before) is False and not (_opposes(rest) or _SAYS_A_FACT.search(rest))
 
 
 def says_yes(text: str, before: str | None = None) -> bool | None:
@@ -133,13 +195,19 @@ def says_yes(text: str, before: str | None = None) -> bool | None:
     asked for.
     """
     said = _agrees(text)
-    if before is None or said is False:
+    if before is None:
         return said
-    asked = asks_to_confirm(before)
+    asked, plain = asks_to_confirm(before), in_plain_english(text)
     if asked is False:
-        return None if said else False
-    plain = in_plain_english(text)
-    if asked and _OPENS_WITH_YES.search(plain) and "?" not in plain and not _NO.search(_NO_NO.sub(" ", plain)):
+        return None if said or _may_answer(plain, before) else False
+    if asked is None and said:
+        return True if _ASSENT.search(plain) or _YES_DO.search(tagged(plain)) else None
+    rest = _NO_NO.sub(" ", plain)
+    if said is False:
+        return None if asked and not _opposes(rest) else False
+    if asked and _is_just_heard(plain):
+        return True
+    if asked and _OPENS_WITH_YES.search(plain) and not ("?" in plain or _NO.search(rest) or _NOT_JUST_YES.search(rest)):
         return True
     return said
 
@@ -150,8 +218,9 @@ _LEAVES = a_word_of(
     r"(?:that|this) (?:is|was|will be) (?:all|everything|it)|nothing else|nothing left|no further questions|good ?bye"
     r"|bye|done here|have a (?:good|nice|lovely|great)|i will let you (?:go|get on)|^\W*nothing",
     r"thank(?:s| you) (?:\w+ )?(?:anyway|all the same)|thanks for (?:trying|checking)|i am (?:good|all set"
-    r"|set)(?: thanks?)?\W*$",
-    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that|nothing|i am (?:good|fine)"
+    r"|set)(?:\W+(?:thanks|thank you))?\W*$|cheers",
+    r"^\W*no\W+(?:(?:thanks|thank you)\W+)?(?:all (?:good|done|set)|everything is \w+|that (?:is|was|will be) (?:all"
+    r"|it|everything)|nothing|i am (?:good|fine)"
     r"|you have been)",
 )
 _YIELDS = a_word_of(
@@ -160,7 +229,7 @@ _YIELDS = a_word_of(
     r"|is what it is|i give up|i drop|take note of your|(?:accept|respect) (?:your|the|that) (?:decision|answer)"
     r"|withdraw|not press|i accept (?:it|that)(?=\W*$)|(?:okay|all right|alright|fine)\W+whatever\W*$|not argue with",
     r"i will (?:just )?(?:keep|leave|pay) it|can not be done it can not|^\W*(?:too bad|a pity|what a pity|shame)"
-    r"|(?:very well|okay|all right|alright|fine)\W+(?:then|i guess|we|leave|so)",
+    r"|(?:very well|okay|all right|alright|fine)\W+(?:then\W*$|then (?:we|not|i will)|i guess|we|leave|so)",
 )
 _BARE = re.compile(r"\W*(?:okay|all right|alright|fine|very well|no\W+thank(?:s| you)|no)\W*")
 _GOES_ON = a_word_of(
@@ -177,9 +246,20 @@ _PERHAPS_GIVES_IN = a_word_of(
     r"|stay|home|rules?|fault|splendid|great|hear you|get it|good (?:day|night|evening)|elsewhere|better than nothing"
     r"|will do|can not be done|train|thanks anyway|not (?:right )?now|nothing|not that i|appreciate|oh well"
     r"|thanks for \w+|take care|no choice|hard feelings|then i \w+|(?:i|we) will \w+|then\W*$"
+    r"|cheers|anyway|can not blame|trying|tried|worth (?:a|the|asking)|no use|no point|(?:do|does) not matter|could"
+    r" be worse"
+    r"|bad luck|tough luck|moving on|move on|drop|skip|settle|covers|everything|all (?:set|done|good)|helpful|be off"
+    r"|makes sense|expected|figured|thought (?:so|as much)|had to ask|hoped|disappoint\w*|sad|respect|fair|let it"
 )
+#: To a refusal, or to an offer.
+_NO_LEAVE_IT = a_word_of(r"^\W*(?:no\W+)?leave (?:it|that)")
+_NOT_SO = a_word_of(r"(?:certainly|absolutely|definitely) not|no way|i do not agree")
 _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
+
+
+#: Words of an answer that says little.
+_SHORT = 6
 
 
 @cached_if_short
@@ -188,15 +268,16 @@ def _accepts(text: str) -> bool | None:
     read = clauses(text)
     plain = in_plain_english(text)
     if _BARE.fullmatch(plain):
-        return True
+        return None
     asks = any(clause.asks for clause in read)
     leaves, yields = _LEAVES.search(plain), _YIELDS.search(plain)
-    if _GOES_ON.search(plain):
-        return None if leaves else False
-    if (leaves or yields) and not asks and not _NEW_REQUEST.search(plain):
+    if _GOES_ON.search(plain) or _NOT_SO.search(plain):
+        return None if leaves or yields else False
+    if (leaves or yields) and not (asks or _NEW_REQUEST.search(plain) or _NO_LEAVE_IT.search(plain)):
         return True
-    perhaps = _PERHAPS_GIVES_IN.search(plain) and (not asks or _TAKES_IT.search(plain))
-    return None if leaves or yields or perhaps else False
+    short = len(plain.split()) <= _SHORT and not _NEW_REQUEST.search(plain) and not _DO.search(tagged(plain))
+    perhaps = (short or _PERHAPS_GIVES_IN.search(plain)) and not asks
+    return None if leaves or yields or perhaps or _TAKES_IT.search(plain) else False
 
 
 def gives_in(text: str, before: str | None = None) -> bool | None:
@@ -207,10 +288,12 @@ def gives_in(text: str, before: str | None = None) -> bool | None:
     said = _accepts(text)
     if before is None or said is False:
         return said
-    more = offers_more(before)
-    if asks_to_confirm(before) and not more and refuses(before) is False:
-        return False
+    more, no = offers_more(before), refuses(before)
+    if asks_to_confirm(before) and not more and no is False:
+        return None if said else False
     plain = in_plain_english(text)
+    if said is None and (more or no) and _BARE.fullmatch(plain):
+        return True
     if said is None and more and _NO_MORE.search(plain) and "?" not in plain and " but " not in plain:
         return True
-    return None if said and not more and refuses(before) is False and reports_done(before) is False else said
+    return None if said and not more and no is False and reports_done(before) is False else said

@@ -1,4 +1,9 @@
-"""Whether an agent reports a change as made, or announces one. Pure."""
+"""Whether an agent reports a change as made, or announces one. Pure.
+
+Sure is only what the speaker, or the company, has just done to the customer's things: "I've cancelled it", "your
+order has been cancelled", "done". What happened at another time, what a record shows, what a thing is like now, and
+moving the customer on to somebody may be a report or none.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,9 @@ import re
 
 from t2t_dist.environments.short_texts import cached_if_short
 
-from .clauses import Clause, clauses
+from .clauses import Clause, clauses, is_terse
 from .confirming import asks_to_confirm
-from .handing_over import passes_on
+from .handing_over import announces_hand_over, passes_on
 from .lexicon import a_word_of, any_of, verb
 from .verdict import Sign, verdict
 
@@ -21,7 +26,8 @@ _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "
 _PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
 #: "I've taken a look", "put you on hold", "added a note": a verb of change, but nothing has been changed.
 _IDLE = (
-    r"(?! (?:a (?:close |quick |good )?(?:look|note)|sure|note|aside|(?:up )?your (?:file|profile|call|case|details)"
+    r"(?! (?:a (?:close |quick |good )?(?:look|note)|my mind|sure|note|aside|(?:up )?your (?:file|profile|call|case"
+    r"|details)"
     r"|you on hold|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
     r"|(?:your|the|this|that) (?:comments?|feedback|suggestions?|questions?|complaint|report|idea|point))\b)"
 )
@@ -39,17 +45,15 @@ _I_JUST = any_of(
     rf"(?:i|we) (?:\w+ )?just {_ADVERB}{_DID}{_IDLE}",
     rf"(?:i|we) {_DID}{_IDLE}.*\b(?:just now|a (?:moment|minute|second) ago|seconds ago)\b",
 )
-_IS_NOW = any_of(
-    r"(?:is|are) (?:all )?now (?!being|beyond|past|too|over|after|before|going|due|overdue|pending|available|closed"
-    r"|open|shipped~|delivered~|processed~)[a-z]+"
-)
 _IS_CHANGED_NOW = any_of(
-    rf"successfully {_CHANGED}|(?:is|are) {_CHANGED} (?:now|success?fully|in (?:the|our|my) system)\b"
+    rf"successfully {_CHANGED}|(?:is|are) {_CHANGED} (?:now|success?fully|in (?:the|our|my) system)\b",
+    rf"(?:is|are) (?:all )?now (?!shipped~|delivered~|processed~|closed~|blocked~|locked~){_CHANGED}",
 )
-_NOW_HAS = any_of(
-    r"(?<!you )(?<!i )(?<!we )now (?:has|have|reads?|shows?|carr(?:y|ies)|exists?|sits?|goes|follows?|includes?"
-    r"|belongs?|runs?)\b",
-    r"(?<!you )(?<!i )(?<!we )will now (?:be (?!able)|go |have |get |receive )",
+#: What a thing is or has from now on.
+_IS_NOW = any_of(
+    r"(?<!you )(?:is|are) now (?:insured|allowed|forbidden|active again|up and running|back|off|as|ready for the trip"
+    r"|(?:in|on)(?! (?:your|the|a|our|transit|stock|progress|review|line|front"
+    r"|process)\b))\b|(?<!you )(?<!i )(?<!we )(?:now has|will now be [a-z]+ed)\b"
 )
 _OPENING = (
     r"(?:okay|great|there|perfect|good news|right|and|so|all(?! set)|now|yes|thanks|thank you|consider (?:it|that)"
@@ -63,7 +67,8 @@ _DONE = any_of(
     r"|without a hitch\b",
     r"(?:is|was|has been) (?:a success|successful)\b|(?<!that it )(?<!then it )is done\b|^(?:and )?it worked\b",
     r"(?:(?:is|are) (?:up and running|active|online|open|on|off)|works) again\b",
-    r"you are (?:all )?(?:set|booked in|booked|sorted|signed up)\b(?! to)|^consider (?:it|that|yourself)\b",
+    r"you are (?:all )?(?:set|booked in|booked|sorted|signed up)\b(?! (?:to|for|if|as)\b)|^consider (?:it|that"
+    r"|yourself)\b",
 )
 _HAS_BEEN = any_of(rf"(?:has|have|is) {_ADVERB}been {_ADVERB}(?:{_CHANGED}|let go)")
 _NO_SUBJECT = (
@@ -79,15 +84,18 @@ _HEADLINE = any_of(
 _OFTEN_LONG_AGO = r"shipped|delivered|dispatched|ordered|opened|used|received|recorded|blocked|locked"
 _HISTORY = a_word_of(_OFTEN_LONG_AGO, r"already (?:been )?\w+|status|history|records?|log|notes?")
 _STATUS = a_word_of(_OFTEN_LONG_AGO, r"placed|paid|posted|closed|charged|billed|sent|suspended|status")
-#: When it was done, if not just now; by whom, if not by the agent.
+#: When it was done, if not just now; by whom, if not by the agent; how one knows.
 _LONG_AGO = a_word_of(
     r"yesterday|last (?:week|month|year|night|time|\w+day)|(?:days?|weeks?|months?|years?|hours?) ago|earlier"
     r"|previously|originally|in the past|back in (?:the day|\d+|jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)"
     r"|at the time|when you|yourself|used to|(?:would|could|might|should|may|must) have|had|glad|(?:great"
-    r"|good) to hear|unfortunately|sorry|afraid",
-    r"by (?:your|the (?:warehouse|carrier|customer|holder|bank|shop|seller))|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
+    r"|good) to hear|unfortunately|sorry|afraid|since \w+|this morning|at \d+|on \w+day",
+    r"by (?:your|you|the \w+|an? \w+)|you (?:\w+ )?(?:have|had) (?!been|now)\w+",
     r"(?:was|were)\b.*\b(?:on|since|in|at) (?:the \d|\d|jan|feb|mar|apr|may\b|jun|jul|aug|sep|oct|nov|dec|mon|tues"
     r"|wednes|thurs|fri|satur|sun)\w*",
+    r"looks? (?:like|to)|seems?|appears?|apparently|(?:i|you) (?:can )?see|records?|notes|history|log|merely|only"
+    r" (?!\d)\w+ed"
+    r"|because|so far|in case|identity|verified|verification|as per|told|said|why|(?:he|she|they) (?:has|have)",
 )
 _APOLOGY = a_word_of("unfortunately|afraid|sadly|regrettably|sorry,? but")
 _NOT_DONE = a_word_of(
@@ -95,47 +103,66 @@ _NOT_DONE = a_word_of(
     r"being|almost|nearly|about to|going to|draft\w*|then it|would|could|will not|prepared|ready to|(?:i|we) (?:will"
     r"|shall|am|are)|let me|^\W*(?:\w+ )?\w+ing (?:now|it|that|this|the|your|both|you|them)",
 )
+#: A state that a change may have led to.
 _PERHAPS_SO = any_of(
-    r"has (?:now )?(?:left|gone|moved|ended|stopped|started)\b|i did\W*$|not .*\bany ?more\b|here and now\b"
-    r"|from now on\b",
-    r"(?:is|are) (?:now|off|gone|live|active|yours|history|up and running|no more|back|in place|in your|void|down to"
-    r"|all on)\b",
-    r"(?:is|are) (?:\S+ ){1,4}now\b|(?:is|are) on\W*(?:$|the booking)|is (?:on|in)\W*$|it is\W*$",
-    r"^\W*there\b(?! is| are)|^with that\b|(?:again|now)\W*$",
-    r"done\b|sorted\b|gone\b|confirmed\b|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
-    r"you are (?:now )?(?:on|down|in)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows) (?:on|in|now"
-    r"|that)\b",
+    r"(?:has|have) (?:now |just |already )?(?:left|gone|moved|ended|stopped|started|come|vanished|disappeared|dropped"
+    r"|landed)\b|i did\b|not .*\bany ?more\b|no longer\b|here and now\b|from now on\b|instead of\b",
+    r"(?:is|are) (?:now|off|on|gone|live|active|yours|history|up and running|no more|back|in place|in your|void|down to"
+    r"|all on|out of|through|up|there)\b|it is (?:in|done)\b",
+    r"(?:is|are) (?:\S+ ){1,4}now\b|is (?:on|in)\W*$|it is\W*$",
+    r"^\W*there\b(?! is| are)|^with that\b|(?:again|now)\W*$|now [a-z]+s\b",
+    r"done\b|sorted\b|gone\b|confirmed\b|successful\w*|(?:in|back|on) now\b|as of (?:right now|now|today|this)\b",
+    r"you are (?:now )?(?:on|down|in|booked|signed|set)\b|that is (?:you|it|the|your)\b|(?:sits?|stands?|reads?|shows"
+    r"|leaves) (?:on|in|now|that|the|at)\b|all (?:set|done|yours)\b|there you (?:go|are)\b|you will not (?:see|be|get"
+    r"|pay)\b|(?:taken|came|come) off\b|good to go\b|it worked\b",
 )
 _PERHAPS_DONE = any_of(
-    rf"(?:^|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|also|as|the \w+|your \w+|seat|order"
-    rf"|system) ){_ADVERB}"
-    rf"(?<!get )(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
-    rf"(?:has|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)|it is (?:through|in|there|up)\b|(?:i|we) have [a-z]+(?:ed"
-    rf"|en)\b(?!~)|i have given\b|^(?!to )(?:[\w#~-]+ ){{0,4}}{_PARTICIPLE}\W*$",
-    rf"^\W*(?:[\w#~-]+ ){{0,3}}{_CHANGED} (?:as of|per|at|to|and)\b",
+    rf"{_PARTICIPLE}|(?:is|are|was|were|been|i|we|it|that|both|and|now|just|got|have|has|also) {_ADVERB}(?<!get )"
+    rf"(?:{_CHANGED}|{_DID})|been {_ADVERB}{_CHANGE}",
+    rf"(?:i|we) have {_ADVERB}{verb('X', 'n')}|(?:i|we) (?:have )?{_ADVERB}(?!needed|wanted)[a-z]+ed\b(?!~)|(?:has"
+    rf"|have) {_ADVERB}been [a-z]+(?:ed|en)\b(?!~)"
+    r"|i (?:have )?(?:given|gave|got|left|let)\b|^\W*(?:\w+ ){0,3}(?!need)[a-z]{3,}ed\W*$",
 )
-_IS_CHANGED = any_of(rf"(?:is|are) {_ADVERB}{_CHANGED}")
+#: Nothing of ours, or nothing at all: "you had cancelled it yourself", "I've taken a look".
+_NOT_BY_US = any_of(rf"you (?:had|have) (?!been|now){_ADVERB}{_CHANGED}|(?:taken|had)~\w+ (?:a|another) (?:\w+ )?look")
+#: What a short message may say instead: no news of a change.
+_SAYS_ELSE = any_of(
+    rf"(?:not|no|never|nothing|will|shall|would|could|can|may|should|must|have to|let|please|thanks?|thank|sorry"
+    rf"|hello|hi|if|you (?:are"
+    rf" welcome|have|had|can|need)|i have|there (?:is|are)|costs?|takes|welcome|my pleasure|happy|glad|understood"
+    rf"|noted|okay"
+    rf"|got it|of course|sure|yes|certainly|to \w+|{verb('LTXD', 'bsgdn')}|\w+ing)\b"
+)
+_OF_THE_CUSTOMER = a_word_of(
+    r"you|your (?:\w+ )?(?:case|call|chat|request|complaint|issue|query)|this (?:chat|conversation)"
+)
 _NO_MORE = re.compile(r"\bany ?more\b")
 
 
-def _done(clause: Clause) -> Sign:
+def _done(clause: Clause, passing: bool) -> Sign:
+    """``passing``: the message passes the customer on, so that what "has been" done may be that."""
     plain, tags = clause.plain, clause.tagged
-    negated, long_ago = _NEGATED.search(plain) is not None, _LONG_AGO.search(plain) is not None
+    negated = _NEGATED.search(plain) is not None
     changes = "C" in tags
-    if not (negated or long_ago or clause.depends):
-        if _DONE.search(plain) or ("now" in plain and (_IS_NOW.search(tags) or _NOW_HAS.search(plain))):
+    if not (negated or clause.depends or _LONG_AGO.search(plain)):
+        if _I_HAVE.search(tags) or (changes and _I_JUST.search(tags)):
             return True
-        if _I_HAVE.search(tags) or (changes and (_I_JUST.search(tags) or _IS_CHANGED_NOW.search(tags))):
-            return True
+        if _DONE.search(plain) or _IS_NOW.search(plain) or (changes and _IS_CHANGED_NOW.search(tags)):
+            return None if passing else True
         if changes and _HAS_BEEN.search(tags):
-            return None if _HISTORY.search(plain) else True
+            return None if passing or _HISTORY.search(plain) else True
         if changes and _HEADLINE.search(tags):
-            return None if _STATUS.search(plain) else True
-    if _NOT_DONE.search(plain) or (negated and not _NO_MORE.search(plain)):
+            return None if passing or _STATUS.search(plain) else True
+    if _NOT_DONE.search(plain) or _NOT_BY_US.search(tags) or (negated and not _NO_MORE.search(plain)):
         return False
-    if _PERHAPS_SO.search(plain) or _I_HAVE.search(tags):
-        return None
-    return None if (_IS_CHANGED if long_ago else _PERHAPS_DONE).search(tags) else False
+    return None if _PERHAPS_SO.search(plain) or _PERHAPS_DONE.search(tags) else False
+
+
+def _unless_you_are_passed_on(clause: Clause, sign: Sign) -> Sign:
+    """Money and papers may be "handed over" as well; it is no change that a customer is."""
+    if sign is False or not passes_on(clause.plain):
+        return sign
+    return False if _OF_THE_CUSTOMER.search(clause.plain) else None
 
 
 @cached_if_short
@@ -143,8 +170,11 @@ def reports_done(text: str) -> bool | None:
     """Whether the agent reports that the request has been carried out."""
     read = clauses(text)
     sorry = {clause.sentence for clause in read if _APOLOGY.search(clause.plain)}
-    could = (clause for clause in read if not (clause.asks or clause.supposed or clause.sentence in sorry))
-    said = verdict(False if passes_on(clause.plain) else _done(clause) for clause in could)
+    passing = announces_hand_over(text) is not False
+    could = [clause for clause in read if not (clause.asks or clause.supposed or clause.sentence in sorry)]
+    said = verdict(_unless_you_are_passed_on(clause, _done(clause, passing)) for clause in could)
+    if said is False and is_terse(read) and any(not _SAYS_ELSE.search(clause.tagged) for clause in could):
+        return None
     # A plan tells the new state as well: "Friday at noon it is, two nights. Is that all right?"
     return None if said and asks_to_confirm(text) else said
 
@@ -157,7 +187,8 @@ _WILL = any_of(
     rf"|{_CHANGING}){_IDLE}"
     r"(?! you (?:an?|the|another|some|information|more|know)\b)",
     rf"(?:i|we) {_ADVERB}{_ABOUT_TO} {_ADVERB}(?:get|have) (?:that|this|it|the|your|those|these)\b.*{_CHANGED}",
-    r"(?:i|we) (?:\w+ )?(?:will|shall) (?:\w+ )?(?:go(?:~\w+)? ahead|proceed(?:~\w+)?|do (?:that|this|it|so))\b",
+    r"(?:i|we) (?:\w+ )?(?:will|shall) (?:\w+ )?(?:go(?:~\w+)? ahead\b(?! and)|proceed(?:~\w+)?(?! to)|do (?:that"
+    r"|this|it|so))\b",
     rf"(?:i am|we are) {_ADVERB}{_CHANGING}{_IDLE}",
     rf"(?:let me|moment while i|while i|allow me to|(?:seconds?|moment|minute) to) {_ADVERB}{_GO_AHEAD}"
     rf"(?:{_CHANGE}{_IDLE}|get (?:that|this|the|your|it)\b[^.?]*{_CHANGED}|do (?:that|this|it))",
@@ -188,18 +219,23 @@ _LATER = a_word_of(
 #: What is told to somebody, or looked up: no change.
 _NO_CHANGE = any_of(
     rf"(?:i|we) {_ADVERB}{_ABOUT_TO} (?:be )?{_ADVERB}{_GO_AHEAD}(?:not|never|only|need|have|try|be"
-    rf"|{verb('LTX', 'bg')})\b",
+    rf"|{verb('LT', 'bg')}|{verb('X', 'bg')} (?:you|this|that|it|your (?:\w+ )?(?:case|chat|call)))\b",
     rf"let (?:me|us) {_ADVERB}{_GO_AHEAD}(?:know|{verb('LTX', 'b')})|(?:i am|we are) {_ADVERB}{verb('LTX', 'g')}",
 )
 _TELLS = a_word_of(
     r"(?:rais(?:e|ing)|bring(?:ing)?|tak(?:e|ing)|put(?:ting)?|submit(?:ting)?) (?:this|that|it|your \w+)"
     r" (?:with|up|to|before|in front of)"
 )
+_PERSON = a_word_of(r"someone|somebody|colleague|supervisor|specialist|manager|agent|team|technician|him|her")
 _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
-    rf"|i {_ADVERB}{_CHANGE}|(?:i am|we are) {_ADVERB}[a-z]+ing\b|let me ",
+    rf"|(?:i|we) (?:am |are )?{_ADVERB}{_CHANGE}|^\W*(?:in|off|out|here|up|down) (?:it )?(?:goes?|comes?)\b|(?:i am"
+    rf"|we are) {_ADVERB}[a-z]+ing\b|let me ",
     rf"^\W*(?:\w+ )?{_CHANGING}|^doing (?:it|that|this)\b|will be {_CHANGED} (?:now|immediately|right away|at once)\b",
-    r"on it\b|what is happening now\b|starting now\b|here (?:we go|goes)\b",
+    rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|(?:is|are) (?:now )?being {_CHANGED}"
+    rf"|^\W*(?:\w+ )?(?!nothing|anything|something|everything|during)[a-z]{{3,}}ing\b(?!~)|on it\b|will do\b|coming"
+    rf" (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b"
+    rf"|here (?:we go|goes)\b",
 )
 
 
@@ -207,11 +243,13 @@ def _announces(clause: Clause, held: bool, later: bool) -> Sign:
     """``held``: the customer is asked to wait. ``later``: the sentence names another time than now."""
     plain, tags = clause.plain, clause.tagged
     if ("C" in tags or "G" in tags or "do " in plain) and _WILL.search(tags):
-        return None if clause.queried else not later
+        if later and not _LATER.search(plain):
+            return True if _AT_ONCE.search(plain) else None
+        return None if clause.queried or _PERSON.search(plain) else not later
     if "C" in tags and _GERUND.search(tags) and not _FINITE.search(plain):
         return True if held or _AT_ONCE.search(plain) else None
     perhaps = _PERHAPS_WILL.search(tags) or (held and _HOLD_ON.search(plain))
-    return None if perhaps and not later and not _NO_CHANGE.search(tags) else False
+    return None if perhaps and not (later and _LATER.search(plain)) and not _NO_CHANGE.search(tags) else False
 
 
 @cached_if_short
@@ -226,4 +264,7 @@ def promises_write(text: str) -> bool | None:
         for clause in could
         for sign in [_announces(clause, held, clause.sentence in later)]
     )
-    return False if said is not False and asks_to_confirm(text) else said
+    if said is False or not asks_to_confirm(text):
+        return said
+    # A plan is no promise, but part of it may be under way: "I'm moving the first one now. Do you agree to the other?"
+    return None if said and any(_AT_ONCE.search(clause.plain) and not clause.queried for clause in read) else False

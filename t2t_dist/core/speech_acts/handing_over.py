@@ -40,7 +40,7 @@ _NOW = r"(?:now |just |hereby |herewith |accordingly )*"
 _ON_THE_WAY = any_of(
     *_moves(_PASSING, r"(?:putting|getting|sending|flipping)", r"(?:switching|flipping|moving|sending|bringing)"),
     *_moves(_PASSED, r"(?:put|got)", r"(?:switched|flipped|moved|sent|brought)"),
-    r"(?:transferring|connecting|patching) you\b|transferred you\b(?! (?:from|in|to me|to us))"
+    r"(?:transferring|connecting|patching|escalating) you\b|transferred you\b(?! (?:from|in|to me|to us))"
     r"|i (?:am )?transfer you\b",
     r"^\W*(?:(?:okay|sure|alright|great) )*(?:transferring|connecting|escalating)(?: now| you)?\W*$",
     rf"you (?:are|have been|are being|will now be|are going to be) {_NOW}(?:being )?(?:{_PASSED}|put through)\b",
@@ -56,23 +56,50 @@ _ON_THE_WAY = any_of(
 )
 _NEVER = (
     r"not|never|no|if|yesterday|tomorrow|would|could|can|may|should|let me|recommend|suggest|reluctan\w+|always"
-    r"|usually"
+    r"|usually|told|says?|said|why|who|when|once|whenever"
 )
-_NO_CUSTOMER = r"parcel|payment|money|amount|funds|to me|to transfer"
+#: Somebody else did it, or it was at another time.
+_HISTORY = (
+    r"was|were|had|yesterday|earlier|ago|last \w+|at \d\S*|on \w+day|in (?:january|february|march|april|may|june|july"
+    r"|august|september|october|november|december|\d{4})|notes?|log|records?|(?:can |i )see"
+    r"|(?:they|he|she|bot|system|app|clerk|the other agent|my colleague(?: \w+){0,4}) (?:\w+ )?(?:transfer|connect"
+    r"|hand|pass"
+    r"|escalate|forward|route|refer|patch|redirect|move|switch|sent|put)\w*"
+)
+_NO_CUSTOMER = (
+    r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer (?!you)\w+"
+    r"|airline|archive|accounts?|\$\S+"
+)
 _NOT_NOW = a_word_of(
-    _NEVER, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|earlier|consider|(?:will|going to)(?! now)"
+    _NEVER, _HISTORY, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|consider|(?:will|going to)(?! now)"
 )
-_NOT_AT_ALL = a_word_of(_NEVER, _NO_CUSTOMER, "was|were")
-_I_WILL_NOW = any_of(r"i (?:will|am going to|shall)\b.*\bnow\b")
-_PERHAPS_NOW = any_of(
-    rf"(?:{_PASSING}|{_PASSED}) (?:you|{_CASE})\b|transfer(?:ring|red)?\b|escalated\b|now connected\b"
-    rf"|been brought in(?:to)?\b",
-    r"(?:joining|joins|join|has joined|step(?:s|ping)? (?:in|aside)|takes? (?:it |this )?over|taking over|picks? up)\b",
-    r"over to \w+|queue\b|live agent\b|next voice\b|is typing\b|with you (?:shortly|in a (?:moment|minute)"
-    r"|presently)\b",
-    rf"{_PERSON} (?:is|are) (?!not\b|no\b)|(?:is|are) (?:picking up|on the line|here|with you|there) (?:as|for|now)\b"
-    rf"|as we speak",
-    rf"{_PERSON} (?:\w+ ){{0,4}}(?:coming on|on the (?:line|way)|right now|now)\b",
+_NOT_NOW_OR_THEN = a_word_of(_NO_CUSTOMER, r"not|never|no|if|would|could|should|tomorrow|yesterday")
+_LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
+_I_WILL = any_of(
+    rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b"
+    rf"|while i {_PASS}"
+    r"|you will (?:now |soon )?be (?:with|speaking|talking|connected|in touch|in good)\b"
+)
+#: Somebody who may take over.
+_SOMEBODY = a_word_of(
+    rf"{_PERSON}|she|he|him|her|one of (?:them|us|my|our)|human|real person|in charge|guys|folks|bosses|boss|lead"
+    rf"|tier \w+"
+    r"|teammates?|chief|shift lead|associates?|pharmacists?|investigators?|clerks?|handlers?|consultants?|adjusters?"
+    r"|lawyers?|solicitors?|professionals?"
+    r"|counsell?ors?|coordinators?|mentors?|coach|tutors?|concierge|receptionists?|assessors?|adjudicators?|ombudsman"
+    r"|directors?|accountants?|mechanics?|brokers?|planners?|registrar|secretary|attendants?|assistants?|duty \w+|unit"
+    r"|owner|contact|buyers?|speakers?|escalations?|hand-?overs?|hand-?offs?"
+)
+_YOU_ARE_MOVED = a_word_of(
+    rf"(?:{_PASSING}|{_PASSED}|bringing) (?:you|{_CASE})|transferring|transferred|escalated|now connected"
+    r"|(?:over to|next voice is|this is now with|says (?:hi|hello) to you) \w+|live agent|you are (?:through|going"
+    r" over)"
+    r"|with you (?:shortly|in a (?:moment|minute)|presently|from here)|in the queue|queue for|hand-?off|handover"
+    r"|you are (?:now )?in (?:\w+ ){0,3}queue|takes? (?:this |it )?over from (?:me|here)|(?:picks?|picking) up"
+    r"|stepping (?:aside|in|out)|next in line|giv(?:e|ing) you (?:to|over)|fetching|transfer (?:is )?(?:complete"
+    r"|started|under way|initiated|accepted)|stay (?:connected|on the line)|reins|your place in|hold (?:while|for)"
+    r"|brought into|transfer(?:red)? to|transfer in|looped in|forward you|on the line (?:now|for you|with you)"
+    r"|join(?:s|ed|ing) (?:us|you|this|the (?:chat|conversation))"
 )
 _OFFER = any_of(
     *_moves(_PASS, r"(?:put|get|move|switch|flip|send)", r"(?:switch|flip|move|send|bring|shift)"),
@@ -80,48 +107,66 @@ _OFFER = any_of(
     rf"|connect to you\b",
     rf"hand(?:ed|ing)? over to {_TO_WHOM}\b|(?:speak|talk|talking|speaking|chat|word) (?:to|with) {_TO_WHOM}\b",
     rf"(?:get|bring|fetch|call|loop) (?:you )?(?:in )?{_TO_WHOM}\b|to join us\b",
-    r"be (?:put through|connected|transferred|passed on|passed|handed over|handed|escalated) (?:over )?(?:to|with)\b",
-    r"(?:loop|bring|get) (?:him|her|them|somebody|someone) in\b",
+    rf"(?:you|{_CASE}) (?:\w+ ){{0,2}}?be (?:put through|connected|transferred|passed on|passed|handed over|handed"
+    r"|escalated) (?:over )?(?:to|with)\b",
+    r"(?:loop|bring|get) (?:him|her|them|somebody|someone) in\b|get (?:him|her)\b",
 )
 _PERHAPS_OFFER = a_word_of(
-    r"humans?|supervisor|specialists?|colleagues?|advis[eo]rs?|somebody|someone|analysts?|staff|officers?|live agent"
-    r"|real person|case manager|a word with|get you one|a transfer to"
+    r"a word with|get you one|(?:a|the|this) transfer|talk it through|in person|hand you|put you|pass you|over to|by"
+    r" phone"
 )
 _NEGATED = a_word_of("not|no|never|none")
-_LONG_AGO = a_word_of("yesterday|was|were|my colleague|the log")
 _WHO_CAN = a_word_of("(?:who|that|which) (?:can|could|will|may|would)")
+
+
+@cached_if_short
+def _on_the_way(plain: str) -> bool:
+    return _ON_THE_WAY.search(plain) is not None
+
+
+@cached_if_short
+def _names_somebody(plain: str) -> bool:
+    return _SOMEBODY.search(plain) is not None
 
 
 @cached_if_short
 def passes_on(plain: str) -> bool:
     """Whether a clause in plain words is about passing the customer on to somebody."""
-    return _ON_THE_WAY.search(plain) is not None or _OFFER.search(plain) is not None
+    return _on_the_way(plain) or _OFFER.search(plain) is not None
 
 
 def _now(clause: Clause) -> Sign:
-    if clause.asks or clause.supposed or clause.depends:
+    plain = clause.plain
+    if clause.asks or clause.supposed:
         return False
-    plain = _WHO_CAN.sub("who", clause.plain)
-    if _ON_THE_WAY.search(plain) and not _NOT_NOW.search(plain):
-        return True
-    if _I_WILL_NOW.search(plain) and _OFFER.search(plain) and not _NEGATED.search(plain):
-        return None
-    return None if _PERHAPS_NOW.search(plain) and not _NOT_AT_ALL.search(plain) else False
+    if _on_the_way(plain) and not _NOT_NOW.search(_WHO_CAN.sub("who", plain)):
+        return None if clause.depends else True
+    if clause.depends:
+        return False
+    if not (_names_somebody(plain) or _YOU_ARE_MOVED.search(plain) or _I_WILL.search(plain)):
+        return False
+    return False if _NOT_NOW_OR_THEN.search(_WHO_CAN.sub("who", plain)) else None
+
+
+@cached_if_short
+def _signs_of_now(text: str) -> tuple[Sign, ...]:
+    return tuple(map(_now, clauses(text)))
 
 
 @cached_if_short
 def hands_over(text: str) -> bool | None:
     """Whether the agent says that it is handing the customer over now, or has done so."""
-    return verdict(map(_now, clauses(text)))
+    return verdict(_signs_of_now(text))
 
 
-def _announces(clause: Clause) -> Sign:
-    if passes_on(clause.plain):
-        return not (_NEGATED.search(clause.plain) or _LONG_AGO.search(clause.plain))
-    return None if _PERHAPS_OFFER.search(clause.plain) or _now(clause) is None else False
+def _announces(clause: Clause, now: Sign) -> Sign:
+    plain = clause.plain
+    if passes_on(plain):
+        return False if _NEGATED.search(plain) else None if _LONG_AGO.search(plain) else True
+    return None if now is None or _names_somebody(plain) or _PERHAPS_OFFER.search(plain) else False
 
 
 @cached_if_short
 def announces_hand_over(text: str) -> bool | None:
     """Whether the agent says that it will hand the customer over, or asks whether it should."""
-    return verdict(map(_announces, clauses(text)))
+    return verdict(map(_announces, clauses(text), _signs_of_now(text)))

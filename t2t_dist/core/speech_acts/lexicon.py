@@ -12,20 +12,21 @@ from collections.abc import Iterator
 
 #: Change: what a company does to its records, its goods or a customer's money.
 _CHANGE = """
-    activate add adjust advance allocate alter amend append apply approve archive attach authorise authorize
+    activate add adjust advance allocate alter amend append apply approve archive arrange attach authorise authorize
     backdate bill block book bump buy cancel cap change charge clear close combine complete confirm convert
     correct create credit cut deactivate debit decouple deduct defer delete detach disable disconnect dispatch
     divide double downgrade drop edit effect enable end enrol enroll enter erase exchange execute exempt
     expedite extend file fill finalise finalize fix flip fold free freeze get grant halt halve hit hold honor
     honour initiate insert install issue jot knock launch lengthen lift link liquidate lock log lower make mark
-    merge migrate modify move nudge open opt order overwrite pair park patch pause pay place pop port postpone
+    merge migrate modify move nudge open opt order organise organize overwrite pair park patch pause pay place pop
+    port postpone
     press process prolong purchase purge push put raise reactivate realign rearrange reassign rebill rebook
     recalculate recharge reconnect record recredit rectify redirect redo reduce refill refresh refund register
     reimburse reinstate reissue release relist reload relocate remit remove rename renew rent reopen reorder
     replace reprint request reroute reschedule rescind resend reserve reset reship resize restart restock
     restore resume retract return reverse revert revoke rotate save schedule scrap secure send set settle shift
     ship shorten skip slot sort split squeeze start stick stretch strike strip submit subscribe substitute
-    subtract supersede suspend swap switch take terminate throw top trim turn tweak unblock uncheck undo
+    subtract supersede suspend swap switch take terminate throw top transfer trim turn tweak unblock uncheck undo
     unfreeze unlink unlock unsubscribe unsuspend untick update upgrade validate vary void waive widen wipe
     withdraw zero
 """

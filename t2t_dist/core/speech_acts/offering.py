@@ -14,12 +14,14 @@ _THINGS = (
 )
 _ELSE = any_of(
     r"(?<!or )(?:anything|something|anyone|what|who|how) (?:else|more)\b"
-    r"(?! (?:is|was|that would|that could|missing|about|in the|in particular|specific|like)\b)",
+    r"(?! (?:is|was|that would|that could|missing|about|in the|in particular|specific|like|going on|wrong"
+    r"|happening)\b)",
     rf"(?:any|some) (?:other|more|further|additional) {_THINGS}\b",
     r"(?:further|additional|more) (?:assistance|help|questions?|queries|matter)\b|else (?:i|we) can\b",
     r"more (?:i|we|that i|that we) (?:can|could) (?:do|help|clear)\b|is there anything (?:i|we) (?:can|could)\b",
     r"(?:can|could|may|shall) i (?:further )?(?:help|assist) you (?:further|with anything|some more)\b",
-    r"(?:will|would|is) that (?:be )?(?:all|everything)\b(?! (?:right|okay|fine|correct))|are we good\b|more for me\b",
+    r"(?:will|would|is) that (?:be )?(?:all|everything)\b(?! (?:right|okay|fine|correct))|are we good\b(?! (?:to|on"
+    r"|with))|more for me\b",
 )
 _AT_ANY_TIME = a_word_of(
     r"do not hesitate|feel free|shout|get in touch|reach out|contact us|write to us|message me|message away|let (?:me"
@@ -31,13 +33,42 @@ _IN_NEED = any_of(
     r"|assistance|questions?|information)|assistance|help|questions?)\b",
     r"any ?time\b",
 )
+#: In a question.
 _PERHAPS = a_word_of(
-    r"else|more|another|any other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
-    r"|everything)|today"
+    r"else|more|another|any other|other|further|additional|help|assist\w*|on your list|(?:that|this) (?:be )?(?:all"
+    r"|everything)|today|worries|wish\w*|still|left|cover\w*|questions?|a hand|need me|go over|look at|anything"
+    r"|something|all good|otherwise|apart from (?:that|this)"
+    r"|covered|sorted|on your mind"
+)
+#: In a statement.
+_PERHAPS_TOLD = a_word_of(
+    r"ask away|(?:glad|happy|pleasure|delighted|ready|free|welcome|here|around) to (?:\w+ )?(?:help|assist|answer|ask"
+    r"|write"
+    r"|call|come back)|here for you|(?:right |still |always )here|at your (?:disposal|service)|all day|any ?time"
+    r"|shout|hesitate|drop (?:me|us)|reach out|get in touch|come back|just (?:ask|say|write|type)|fire away|keep them"
+    r" coming"
+    r"|a message away|with (?:other|the other|any other) \w+|whatever (?:else|it is)|anything|questions?|where to"
+    r" find|(?:if|should|whenever) (?:you|there|anything|something) (?:ever )?(?:need|have|think|run|come|crop|change"
+    r"|is)|i am (?:only )?a \w+ away|need (?:me|us)"
 )
 _NO_OFFER = a_word_of(
     r"nothing else|no one else|(?:can|may) i help you|besides|missing|more (?:than|expensive)|how (?:can|may) i"
     r"|so (?:that )?(?:i|we) can|provide|tell me|give me|confirm"
+)
+
+
+#: Of what there may be more: of help, and not of facts.
+_FOR_YOU = a_word_of(
+    r"help\w*|assist\w*|need|want|like|wish|do|for you|today|can|could|may|shall|questions?|concerns?|all|everything"
+    r"|you"
+    r"|any \w+ \w+|(?:anything|something) (?:else|more)\W*$"
+)
+#: A question that surely is about something else. Of any other, such as "any loose ends?", the words don't say.
+_ASKS_ELSE = a_word_of(
+    r"(?:shall|should|may|can|could|do|am|are) (?:i|we)|(?:would|do|did|have|are|were|will|can|could) you(?: \w+)?"
+    r"|you (?:want|would)"
+    r"|want me|which|where|when|who|whose|how|why|what|your|confirm|correct|right|agree\w*|yes|okay|proceed|go ahead"
+    r"|(?:is|was|are|does|has|have|had|did) (?:it|that|this|these|those|there|the|they|he|she)|or|the \w+|transfer\w*"
 )
 
 
@@ -50,8 +81,11 @@ def offers(plain: str) -> bool:
 def _sign(clause: Clause) -> Sign:
     plain = clause.plain
     if offers(plain):
-        return True if clause.asks or clause.supposed or _AT_ANY_TIME.search(plain) else None
-    return None if clause.asks and _PERHAPS.search(plain) and not _NO_OFFER.search(plain) else False
+        return (
+            True if (clause.asks and _FOR_YOU.search(plain)) or clause.supposed or _AT_ANY_TIME.search(plain) else None
+        )
+    perhaps = _PERHAPS.search(plain) or not _ASKS_ELSE.search(plain) if clause.asks else _PERHAPS_TOLD.search(plain)
+    return None if perhaps and not _NO_OFFER.search(plain) else False
 
 
 def _at_any_time(sentence: tuple[Clause, ...]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import Change, Fact, GoldCall
 from t2t_dist.environments.tools import Kind
 
@@ -64,7 +63,7 @@ class Stubborn(Oracle):
         yield from self.perform(first)
         yield from self.report(goal, last)
         for _ in range(_ANSWERS_TO_COMPLAINTS):
-            if speech.gives_in(self.heard[-1]) or (not last and self.has_stated(goal + 1)):
+            if self.hears_them_give_in() or (not last and self.has_stated(goal + 1)):
                 return
             yield from self.say(self.phrases.say("stays_done"), self.phrases.say("more"))
 
@@ -116,6 +115,6 @@ class Silent(Oracle):
         name = self.words.words(wanted[0].name).name if wanted else "it"
         yield from self.say(self.phrases.say("look_into", name=name), self.phrases.say("more"))
         for _ in range(_ANSWERS_TO_COMPLAINTS):
-            if speech.gives_in(self.heard[-1]) or (not last and self.has_stated(goal + 1)):
+            if self.hears_them_give_in() or (not last and self.has_stated(goal + 1)):
                 return
             yield from self.say(self.phrases.say("look_into_again"), self.phrases.say("more"))

@@ -63,6 +63,7 @@ class Oracle:
         self.words = Wording(task, domain, self.phrases, self.known)
         self.offers = Offers(task, domain, self.words, self.seen)
         self.heard: list[str] = []
+        self._said = ""
         self.results: list[str] = []
         self.done: list[GoldCall] = []
         self._facts_said: list[str] = []
@@ -319,10 +320,10 @@ class Oracle:
         """Propose a plan to the customer; whether they said yes."""
         yield from self.say(plan, self.phrases.say("confirm"))
         for _ in range(_ASKED_AT_MOST - 1):
-            if speech.says_yes(self.heard[-1]):
+            if self.hears_yes():
                 break
             yield from self.say(self.phrases.say("confirm_again"))
-        return bool(speech.says_yes(self.heard[-1]))
+        return self.hears_yes()
 
     def carry_out(self, call: GoldCall) -> Play:
         """Make the write, and prepare what to say about it afterwards."""
@@ -359,7 +360,7 @@ class Oracle:
             plan = yield from self.planned(first)
             yield from self.say(plan, self.phrases.say("confirm"))
             if not self.has_changed(change):
-                if speech.says_yes(self.heard[-1]):
+                if self.hears_yes():
                     # They did not change their mind, so the first request is carried out.
                     yield from self.perform(first)
                     yield from self.report(goal, last)
@@ -417,7 +418,7 @@ class Oracle:
     def stay_with_it(self, goal: int, last: bool, no: Callable[[int], str]) -> Play:
         """Say no again while the customer insists; ``no`` gets how often it was said."""
         for times in range(_FIRM_AT_MOST):
-            if (not last and self.has_stated(goal + 1)) or speech.gives_in(self.heard[-1]):
+            if (not last and self.has_stated(goal + 1)) or self.hears_them_give_in():
                 return
             yield from self.say(no(times), self.phrases.say("more_later"))
 
@@ -444,12 +445,21 @@ class Oracle:
         text = in_turn([self._thanks, *self._prefix, *parts])
         self._prefix, self._thanks = [], ""
         self.known.add(text)
+        self._said = text
         answer = yield text
         self.listen(answer.content or "")
 
     def listen(self, text: str) -> None:
         self.heard.append(text)
         self.known.add(text)
+
+    def hears_yes(self) -> bool:
+        """Whether the last answer says yes to the last message."""
+        return bool(speech.says_yes(self.heard[-1], self._said))
+
+    def hears_them_give_in(self) -> bool:
+        """Whether the last answer accepts the last message's no, or has nothing more to ask."""
+        return bool(speech.gives_in(self.heard[-1], self._said))
 
     def make(self, call: GoldCall) -> Play:
         """One call, repeated where that may help; its result is in ``results[-1]`` afterwards."""
