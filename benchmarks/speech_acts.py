@@ -62,6 +62,11 @@ def rows(which: str, kind: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (UTTERANCES / which / f"{kind}.jsonl").read_text("utf-8").splitlines()]
 
 
+def has(which: str, act: str) -> bool:
+    """Whether a set holds rows for an act."""
+    return (UTTERANCES / which / f"{ACTS[act].speaker if act in ACTS else FACTS}.jsonl").exists()
+
+
 def judged(which: str, act: str) -> Iterator[tuple[str, bool, bool | None]]:
     """Text, label and what was recognised, for each row that could perform the act."""
     if act == FACTS:
@@ -99,7 +104,7 @@ def main() -> None:
         for text, label, seen in judged("open", given.errors):
             if seen is not None and seen != label:
                 print("missed:" if label else "seen where there is none:", " ".join(text.split()))
-    figures = {which: {act: measured(which, act) for act in [*ACTS, FACTS]} for which in SETS}
+    figures = {which: {act: measured(which, act) for act in [*ACTS, FACTS] if has(which, act)} for which in SETS}
     print(json.dumps({"benchmark": "speech_acts", **figures}))
 
 
