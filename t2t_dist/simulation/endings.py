@@ -116,10 +116,10 @@ def stops_before_write(turns: Sequence[Turn]) -> bool:
 
 def _awaits(turns: Sequence[Turn], places: Sequence[int]) -> bool:
     """Whether, after an agent's message and the user's answer, it is for the agent to act."""
-    agents, users = (turns[place] for place in places)
-    if (agents.seat, users.seat) != ("agent", "user"):
+    asking, answering = (turns[place] for place in places)
+    if (asking.seat, answering.seat) != ("agent", "user"):
         return False
-    offered, answer = plain(agents.content or ""), plain(users.content or "")
+    offered, answer = plain(asking.content or ""), plain(answering.content or "")
     if _PROMISES.search(offered) and not offered.endswith("?"):
         return True
     agrees = not answer or (_AGREES.search(answer) and not answer.startswith("no"))

@@ -24,27 +24,22 @@ def test_each_act_is_performed_often_and_looked_like_as_often(which: str, speake
         assert set(row["acts"]) <= acts, row
         assert not set(row["acts"]) & set(row["near"]), row
         assert row["text"].strip()
-    assert all(sum(act in row["acts"] for row in found) >= 14 for act in acts)
+    for act in (act for act in ACTS.values() if act.speaker == speaker):
+        assert sum(not act.labels.isdisjoint(row["acts"]) for row in found) >= 40, act.labels
     assert sum(bool(row["near"]) for row in found) >= len(found) / 2
 
 
-@pytest.mark.parametrize("which", SETS)
-def test_facts_are_told_and_not_told(which: str) -> None:
-    found = rows(which, FACTS)
+def test_facts_are_told_and_not_told() -> None:
+    found = rows("open", FACTS)
     assert 0.4 <= sum(row["told"] for row in found) / len(found) <= 0.6
     assert {row["fact"]["meaning"] for row in found} == {"refund", "charge", "balance", "count", "date", "text"}
 
 
 def test_the_sets_have_no_text_in_common() -> None:
-    texts = [
-        {
-            json.dumps(row.get("text") or row["texts"])
-            for kind in ("agent", "customer", FACTS)
-            for row in rows(which, kind)
-        }
-        for which in SETS
+    messages = [
+        {(row["before"], row["text"]) for kind in ("agent", "customer") for row in rows(which, kind)} for which in SETS
     ]
-    assert sum(map(len, texts)) == len(set().union(*texts)) > 950
+    assert sum(map(len, messages)) == len(set().union(*messages)) > 2_000
 
 
 def test_errors_are_shown_of_the_open_set_only(
@@ -60,7 +55,7 @@ def test_errors_are_shown_of_the_open_set_only(
     figures = json.loads(last)
     shares = ("precision", "recall", "sure", "unsure", "false")
     for which in SETS:
-        assert set(figures[which]) == {*ACTS, FACTS}
+        assert set(figures[which]) - {FACTS} == set(ACTS)
         assert all(0 <= each[share] <= 1 for each in figures[which].values() for share in shares)
 
 

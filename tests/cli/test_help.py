@@ -162,7 +162,7 @@ def test_convert_and_explore_have_the_options_of_generate_that_apply() -> None:
         command: {p.opts[0] for path, p in OPTIONS if path == (command,)}
         for command in ("generate", "explore", "convert")
     }
-    roll_out = {"--agent", "--user", "--trials", "--fail-under"}
+    roll_out = {"--agent", "--user", "--grader", "--trials", "--fail-under"}
     assert of["generate"] - of["explore"] == {"--writer", "--judge", "--intent", "--until", *roll_out}
     assert of["generate"] - of["convert"] == {"--domain", "--trajectories", "--explorer"}
 

@@ -71,7 +71,7 @@ def test_every_script_sits_in_the_agents_seat() -> None:
 
 
 def test_every_seat_lists_its_forms() -> None:
-    assert set(SEATS) == {"agent", "user", "explorer", "writer", "judge"}
+    assert set(SEATS) == {"agent", "user", "explorer", "writer", "judge", "grader"}
     for forms in SEATS.values():
         assert forms[-len(CHAT_FORMS) :] == CHAT_FORMS
 

@@ -49,10 +49,11 @@ def test_a_task_without_an_effect_is_passed_by_whoever_does_nothing(shop: Made) 
     assert {v.threshold for v in verdicts(list(found.values())) if not v.passed} == {"floor<=0", "oracle>=1"}
 
 
-def test_a_refusal_that_leaves_no_record_is_passed_by_whoever_refuses(desk: Made) -> None:
-    """The library has no tool to put a refusal on record: the audit says so."""
+def test_whoever_refuses_without_a_reason_gets_nothing_where_no_record_holds_it(desk: Made) -> None:
+    """The library has no tool to put a refusal on record: its words have to name something of the reason."""
     refused = [t for t in desk.verified("infeasible") if t.grader.handling == "refuse" and len(t.user.goals) == 1]
-    assert (of(desk, refused[:3])["floor[naysayer, infeasible]"].value or 0) > 0
+    assert refused
+    assert of(desk, refused[:3])["floor[naysayer, infeasible]"].value == 0
 
 
 def test_the_gold_in_one_place_is_found_by_who_guesses_there(desk: Made) -> None:

@@ -232,18 +232,18 @@ def test_a_store_that_is_away_is_waited_for(
 def test_in_the_end_it_is_given_up_once_and_reported(
     s3: str, server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("T2T_STORE_PATIENCE_S", "1.6")
+    monkeypatch.setenv("T2T_STORE_PATIENCE_S", "3.0")
     storage, tries = create_storage(s3), list[int]()
     assert isinstance(storage, S3Storage)
     put = storage._client.put_object
     monkeypatch.setattr(storage._client, "put_object", lambda **of: (tries.append(1), put(**of)))
     server.down()
     try:
-        for expected in (3, 1):  # at 0, 0.5 and 1.5 s; then no more waiting, or the end of a run would never come
+        for most in (3, 1):  # at 0, 0.5 and 1.5 s, if they fail at once; then no more waiting, or no run would ever end
             tries.clear()
             with pytest.raises(StoreUnavailable, match=r"could not be reached for .* run the same command once it can"):
                 storage.replace("a", b"1")
-            assert len(tries) == expected
+            assert min(most, 2) <= len(tries) <= most
         tries.clear()
         with pytest.raises(StoreUnavailable):
             storage.replace("status.json", b"{}", wait=False)
