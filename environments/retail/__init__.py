@@ -68,7 +68,7 @@ class Retail(Domain):
             case "item_ids":
                 return _items(world, call, value)
             case "new_item_ids":
-                return self._versions(value)
+                return self._versions(value, call.arguments.get("item_ids") or [])
             case "payment_method_id":
                 return said_method(world.get("users", customer), value)
             case "reason":
@@ -89,12 +89,18 @@ class Retail(Domain):
             for variant in product["variants"]
         }
 
-    def _versions(self, item_ids: list[str]) -> Said:
-        """Versions by their options, which differ between the versions of one product."""
+    def _versions(self, item_ids: list[str], replaced: list[str]) -> Said:
+        """Versions by their options, which differ between the versions of one product; with what each replaces where two
+        items of one product are replaced."""
         found = [self._options.get(item_id, ("item", item_id)) for item_id in item_ids]
         if len(found) == 1:
             return Said(f"the {found[0][1]} one", (found[0][1],))
-        return Said(joined([f"the {name} in {text}" for name, text in found]), tuple(text for _, text in found))
+        names = [name for name, _ in found]
+        texts = [f"the {name} in {text}" for name, text in found]
+        for place, item_id in enumerate(replaced[: len(found)]):
+            if names.count(names[place]) > 1 and item_id in self._options:
+                texts[place] += f" for the {self._options[item_id][1]} one"
+        return Said(joined(texts), tuple(text for _, text in found))
 
     def look_ups(self, world: World, call: Call, customer: str) -> list[Call]:
         return beforehand.look_ups(world, call, customer)
