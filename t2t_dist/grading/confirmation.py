@@ -74,7 +74,7 @@ class Confirmations:
 
     def saw(self, tool: Tool, value: Any, arguments: dict[str, Any]) -> None:
         """A result that the agent has seen: what else a slot could hold."""
-        self._seen.add(tool.found(value, arguments))
+        self._seen.add_once_needed(lambda: tool.found(value, arguments))
 
     def covers(self, world: World, tool: Tool, arguments: dict[str, Any]) -> bool:
         """Whether a yes was given for this write, and not used for it before. ``world``: as it was before the call."""

@@ -41,6 +41,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._by_type: dict[str, dict[Any, tuple[Any, list[Context]]]] = {}
+        self._later: list[Callable[[], Iterable[DomainValue]]] = []
 
     def add(self, found: Iterable[DomainValue]) -> None:
         for item in found:
@@ -49,15 +50,25 @@ class Seen:
             if item.context not in contexts:
                 contexts.append(item.context)
 
+    def add_once_needed(self, found: Callable[[], Iterable[DomainValue]]) -> None:
+        """As :meth:`add`, but found only when somebody looks: of most results nobody asks what they hold."""
+        self._later.append(found)
+
+    def _known(self) -> dict[str, dict[Any, tuple[Any, list[Context]]]]:
+        later, self._later = self._later, []
+        for found in later:
+            self.add(found())
+        return self._by_type
+
     def values(self, type_name: str) -> list[tuple[Any, list[Context]]]:
-        return list(self._by_type.get(type_name, {}).values())
+        return list(self._known().get(type_name, {}).values())
 
     def contexts(self, type_name: str, value: Any) -> list[Context]:
-        found = self._by_type.get(type_name, {}).get(_hashable(value))
+        found = self._known().get(type_name, {}).get(_hashable(value))
         return found[1] if found else []
 
     def __contains__(self, item: tuple[str, Any]) -> bool:
-        return _hashable(item[1]) in self._by_type.get(item[0], {})
+        return _hashable(item[1]) in self._known().get(item[0], {})
 
     def related(self, type_name: str, bound: Context, everywhere: bool = False) -> list[tuple[Any, Context]]:
         """Values that agree with what is bound; those with nothing in common with it only if there are no others.

@@ -475,7 +475,7 @@ class Oracle:
         self.results.append(content)
         self.known.add(content)
         if (tool := self.domain.tools.get(call.name)) is not None:
-            self.seen.add(tool.found(value_of(content), call.arguments))
+            self.seen.add_once_needed(lambda: tool.found(value_of(content), call.arguments))
 
     def make_once(self, call: GoldCall) -> Play:
         if key_of(call) not in self._made:

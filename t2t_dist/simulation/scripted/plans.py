@@ -89,8 +89,7 @@ class Plans:
 
     def _likeness(self, errand: Tool | Workflow, request: str) -> int:
         words = stems(request) - _GENERAL
-        requests = self.domain.language.tool(self.domain.tools.get(errand.name) or errand.name).request
-        return max((len(words & stems(text)) for text in requests), default=0)
+        return max((len(words & asked) for asked in _asked_for(self.domain, errand.name)), default=0)
 
     def _names_another(self, plan: str, fact: Fact, facts: Sequence[Fact]) -> bool:
         own = {word for say in fact.says for word in _CODE.findall(say)}
@@ -170,6 +169,12 @@ def _is_detail(fact: Fact) -> bool:
 
 #: A number other than of money, or a name.
 _NEWS = re.compile(r"(?<![$\w.,#])\d[\w-]*|(?<=[a-z,;] )[A-Z][A-Za-z]+")
+
+
+@lru_cache(maxsize=256)
+def _asked_for(domain: Domain, name: str) -> list[set[str]]:
+    """The words of each of an errand's usual requests."""
+    return [stems(text) for text in domain.language.tool(domain.tools.get(name) or name).request]
 
 
 def _customer_of(domain: Domain, side: UserSide) -> str:

@@ -210,7 +210,7 @@ class ScriptedUser(UserPlayer):
             return self._leave("bye_transfer")
         asked = [fact for fact in self._facts if speech.asks_for(heard, fact.cues or [fact.label])]
         new = [fact for fact in asked if fact.slot not in self._disclosed]
-        confirm = bool(speech.asks_to_confirm(heard))
+        confirm = self._is_asked_to_confirm(heard)
         who = self._asked_who(heard, asked, confirm)
         if self._changes_now(confirm or self._guided, bool(who)):
             self._progress = True
@@ -241,6 +241,14 @@ class ScriptedUser(UserPlayer):
         if self._idle and not speech.promises_write(heard):
             return self._phrases.say("nudge")
         return self._phrases.say("ack")
+
+    def _is_asked_to_confirm(self, heard: str) -> bool:
+        """Whether the agent asks for a yes; where its words don't say, a question that names what they want does."""
+        asks = speech.asks_to_confirm(heard)
+        if asks is not None:
+            return asks
+        own = (fact.says for fact in self._facts if fact.says and fact.slot in self._disclosed)
+        return heard.rstrip().endswith("?") and any(speech.mentions(heard, says) for says in own)
 
     def _question(self, act: str) -> str:
         """Their questions, if they have not asked them yet."""
@@ -376,7 +384,9 @@ class ScriptedUser(UserPlayer):
             act = "not_said" if all(fact.slot in self._disclosed for fact in other) else "correct"
             return self._phrases.say(act, answers=in_turn(self._answers(other)))
         first = self.side.goals[self._at].request if self._changed else ""
-        if self._plans.something_else(heard, self._facts, self._request, first):
+        # What is done with their own device are steps of a plan that they have agreed to.
+        a_step = self._confirmed and self._devices is not None
+        if not a_step and self._plans.something_else(heard, self._facts, self._request, first):
             return self._phrases.say("not_asked", request=self._request)
         return ""
 

@@ -85,8 +85,12 @@ class Wording:
         # Nothing is moved by an amount of 0.
         held = {field: value for field, value in result.items() if value}
         filled = [text for option in options if (text := _fill(option, slots, held)) is not None]
-        ready = [text for text in filled if not self.known.unseen(text)]
-        return tidy(self.phrases.pick(ready, f"{act} {call.name}")) if ready else ""
+        while filled:
+            text = self.phrases.pick(filled, f"{act} {call.name}")
+            if not self.known.unseen(text):
+                return tidy(text)
+            filled.remove(text)
+        return ""
 
     def _tried(self, world: World, call: GoldCall) -> dict[str, Any]:
         """The result that a call outside the gold would give."""
