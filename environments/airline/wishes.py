@@ -33,7 +33,7 @@ INSTEAD = {
     },
     "add_checked_bags": {
         "add_checked_bags": "I've counted our luggage again.",
-        "change_cabin": "We'd rather be more comfortable than take so much.",
+        "change_cabin": "The luggage will do; it's the cabin I'd like to change.",
     },
     "add_insurance": {
         "add_insurance": "I'd rather pay for it in another way.",
@@ -42,7 +42,6 @@ INSTEAD = {
     "cancel_reservation": {
         "cancel_reservation": "That's not the one I meant.",
         "change_flights": "We could go on another flight, I think.",
-        "change_cabin": "We'll go after all, but in another cabin.",
     },
     "send_certificate": {
         "send_certificate": "That's not the flight I meant.",

@@ -90,8 +90,8 @@ class Retail(Domain):
         }
 
     def _versions(self, item_ids: list[str], replaced: list[str]) -> Said:
-        """Versions by their options, which differ between the versions of one product; with what each replaces where two
-        items of one product are replaced."""
+        """Versions by their options, which differ between the versions of one product; with what each of them replaces
+        where two items of one product are replaced."""
         found = [self._options.get(item_id, ("item", item_id)) for item_id in item_ids]
         if len(found) == 1:
             return Said(f"the {found[0][1]} one", (found[0][1],))

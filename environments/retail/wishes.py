@@ -16,21 +16,21 @@ WEIGHTS = {
 #: For an errand, what a customer may want instead, and why.
 INSTEAD = {
     "cancel_pending_order": {
-        "modify_pending_order_items": "It would do for me in another version.",
-        "modify_pending_order_address": "I do need it, only somewhere else.",
-        "modify_pending_order_payment": "I do want it, I'd only like to pay for it in another way.",
+        "modify_pending_order_items": "I'd rather keep the order, only in another version.",
+        "modify_pending_order_address": "I'd rather keep the order, only send it somewhere else.",
+        "modify_pending_order_payment": "I'd rather keep the order, only pay for it in another way.",
     },
     "modify_pending_order_items": {
         "modify_pending_order_items": "I've looked at the other versions again.",
-        "cancel_pending_order": "No version of it is quite what I need.",
+        "cancel_pending_order": "I'd rather not have the order at all now.",
     },
     "modify_pending_order_payment": {
         "modify_pending_order_payment": "I'd rather use another one of my payment methods.",
-        "cancel_pending_order": "It's too much money for me at the moment.",
+        "cancel_pending_order": "I'd rather not have the order at all now.",
     },
     "modify_pending_order_address": {
         "modify_pending_order_address": "There will be nobody at that address.",
-        "cancel_pending_order": "It would come too late for me, wherever it goes.",
+        "cancel_pending_order": "I'd rather not have the order at all now.",
     },
     "modify_user_address": {
         "modify_user_address": "I gave you the wrong address.",

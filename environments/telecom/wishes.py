@@ -41,7 +41,7 @@ INSTEAD = {
     },
     "order_sim": {
         "order_sim": "I've thought about the SIM again.",
-        "restore_signal": "Maybe nothing is wrong with the SIM, and it's the phone.",
+        "restore_signal": "The phone finds no network, and perhaps it isn't the SIM at all.",
     },
     "pay_bill": {
         "pay_bill": "I've looked at my papers again.",

@@ -48,6 +48,10 @@ _ABOUT_MONEY = re.compile(r"\b(?:how much|amount|money|refund|pay|cost|price|cha
 _MONEY = re.compile(r"\d[.,]\d\d\b")
 _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another option|other option)", re.I)
 
+#: What is offered with a refusal: it is declined before they insist.
+_OFFERED = re.compile(r"\b(?:would be possible|would work|could do|can offer|is possible) ", re.I)
+_THANKS = re.compile(r"\bthank", re.I)
+
 
 class ScriptedUser(UserPlayer):
     """A customer that states what it may, answers questions, changes its mind at the trigger, insists, then gives in.
@@ -183,23 +187,22 @@ class ScriptedUser(UserPlayer):
             self._begin_goal(self._at)
             request = self._request_with_questions()
             if refused:
-                return in_turn(
-                    [
-                        self._phrases.say("give_in" if self.side.patience else "settled"),
-                        self._phrases.say("next_anyway", request=request),
-                    ]
-                )
+                return in_turn([self._give_in(), self._phrases.say("next_anyway", request=request)])
             return self._phrases.say("next" if done else "next_anyway", request=request)
         if self._postponed:
             self._postponed, self._announced = False, True
             return self._phrases.say("hand_over_now")
         if refused:
-            return in_turn(
-                [self._phrases.say("give_in" if self.side.patience else "settled"), self._leave("bye_refused")]
-            )
+            said, bye = self._give_in(), self._leave("bye_refused")
+            for _ in range(_REMINDERS):  # nobody gives thanks twice in one breath
+                bye = self._leave("bye_refused") if _THANKS.search(said) and _THANKS.search(bye) else bye
+            return in_turn([said, bye])
         if not done:
             return self._leave("bye_open")
         return self._leave("bye" if speech.offers_more(heard) else "bye_done")
+
+    def _give_in(self) -> str:
+        return self._phrases.say("give_in" if self.side.patience else "settled")
 
     def _leave(self, act: str) -> str:
         return f"{self._phrases.say(act)} {TRANSFER if act == 'bye_transfer' else STOP}"
@@ -348,7 +351,8 @@ class ScriptedUser(UserPlayer):
         if self._insisted < self.side.patience:
             self._insisted += 1
             self._progress = True
-            return self._phrases.say("insist")
+            offered = self._insisted == 1 and _OFFERED.search(heard)
+            return in_turn([self._phrases.say("decline_other") if offered else "", self._phrases.say("insist")])
         self._refused = True
         return self._next_or_leave(heard)
 
