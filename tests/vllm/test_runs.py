@@ -22,6 +22,7 @@ import pytest
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
+from tests.support.command_lines import below as all_below
 from tests.support.command_lines import command_of
 from tests.support.patience import until
 from tests.support.runs import start, t2t
@@ -56,27 +57,13 @@ def of_model(out: Path) -> Iterator[dict[str, Any]]:
 
 def servers(*, below: int) -> list[psutil.Process]:
     """Processes of a vLLM below a process: API servers, engine cores, workers."""
-    mine = []
-    for process in psutil.Process(below).children(recursive=True):
-        try:
-            line = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-        if "VLLM::" in line or "vllm.entrypoints" in line:
-            mine.append(process)
-    return mine
+    lines = {process: " ".join(command_of(process)) for process in all_below(below)}
+    return [process for process, line in lines.items() if "VLLM::" in line or "vllm.entrypoints" in line]
 
 
 def of_kind(processes: list[psutil.Process], kind: str) -> list[psutil.Process]:
-    found = []
-    for process in processes:
-        try:
-            line = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-        if kind in line and "guard.py" not in line:
-            found.append(process)
-    return found
+    lines = {process: " ".join(command_of(process)) for process in processes}
+    return [process for process, line in lines.items() if kind in line and "guard.py" not in line]
 
 
 def engine_cores(driver: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -88,19 +75,17 @@ def is_engine_actor(process: psutil.Process) -> bool:
 
 
 def engine_actors(driver: subprocess.Popen[str]) -> list[psutil.Process]:
-    return [p for p in psutil.Process(driver.pid).children(recursive=True) if is_engine_actor(p)]
+    return [process for process in all_below(driver.pid) if is_engine_actor(process)]
 
 
 def server_and_core(driver: subprocess.Popen[str]) -> list[psutil.Process] | None:
     """Of two engines, the API server of one and the engine core of the other, if both run at present."""
-    try:
-        found = [servers(below=actor.pid) for actor in engine_actors(driver)]
-    except psutil.NoSuchProcess:
-        return None
-    if len(found) != 2:
-        return None
-    pair = [*of_kind(found[0], "vllm.entrypoints")[:1], *of_kind(found[1], "VLLM::EngineCore")[:1]]
-    return pair if len(pair) == 2 else None
+    found = [servers(below=actor.pid) for actor in engine_actors(driver)]
+    running = [(of_kind(of, "vllm.entrypoints"), of_kind(of, "VLLM::EngineCore")) for of in found]
+    if driver.poll() is not None:
+        raise AssertionError(f"the run is over; its actors ran {[list(map(command_of, of)) for of in found]}")
+    whole = [(servers, cores) for servers, cores in running if servers and cores]
+    return [whole[0][0][0], whole[1][1][0]] if len(whole) == 2 else None
 
 
 def status(out: Path) -> dict[str, Any]:
@@ -201,8 +186,8 @@ def test_nothing_outlives_its_owner(tasks: Path, tmp_path: Path) -> None:
             until(partial(engine_cores, driver), "an engine core")
         mine = [servers(below=driver.pid) for driver in runs]
         assert all(mine)
-        trees = [process for driver in runs for process in psutil.Process(driver.pid).children(recursive=True)]
-        raylet = of_kind(psutil.Process(runs[1].pid).children(recursive=True), "raylet/raylet")[0]
+        trees = [process for driver in runs for process in all_below(driver.pid)]
+        raylet = of_kind(all_below(runs[1].pid), "raylet/raylet")[0]
         runs[0].send_signal(signal.SIGKILL)
         raylet.kill()
         until(lambda: not any(process.is_running() for process in [*mine[0], *mine[1]]), "the end of their processes")
