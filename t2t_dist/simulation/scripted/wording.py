@@ -123,6 +123,8 @@ class Wording:
     def ask(self, fact: Fact, tool: str, options: Sequence[str]) -> str:
         """The question for a slot, with the options to choose from, if any."""
         words: Words = self.domain.language.slot(tool, fact.slot)
+        if self.known.unseen("; ".join(options)):
+            options = ()  # they are said with what nobody has looked up: how late a flight was
         fitting = [text for text in words.ask if ("{options}" in text) == bool(options)]
         if not fitting:
             fitting = [text for text in words.ask if "{options}" not in text]
