@@ -59,7 +59,7 @@ def is_early(turns: Sequence[Turn], text: str, marker: str) -> bool:
     before it said anything, between a yes and what the yes was for, by a hand-over that nobody made."""
     if not any(turn.seat == "user" and turn.role == "user" for turn in turns):
         return True
-    heard = next((turn.content or "" for turn in reversed(turns) if _is_said(turn) and turn.seat == "agent"), "")
+    heard = _last_said(turns, "agent")
     if marker == TRANSFER:
         return not speech.hands_over(heard)
     return stops_before_write([*turns, Turn("user", "user", f"{text} {marker}")])
@@ -67,7 +67,7 @@ def is_early(turns: Sequence[Turn], text: str, marker: str) -> bool:
 
 def answers_a_question(turns: Sequence[Turn], text: str) -> bool:
     """Whether a text that comes with a marker answers the agent, and not by a no or a good-bye."""
-    heard = next((turn.content or "" for turn in reversed(turns) if _is_said(turn) and turn.seat == "agent"), "")
+    heard = _last_said(turns, "agent")
     if "?" not in heard or speech.offers_more(heard) or not text:
         return False
     words = plain(text)
@@ -78,8 +78,7 @@ def answers_a_question(turns: Sequence[Turn], text: str) -> bool:
 
 def _repeats(turns: Sequence[Turn], words: str) -> bool:
     """Whether the user says the same again that the agent has just answered; not of short messages."""
-    last = next((turn.content for turn in reversed(turns) if turn.seat == "user" and _is_said(turn)), None)
-    return words.count(" ") >= 7 and words.rstrip("!. ") == plain(last or "").rstrip("!. ")
+    return words.count(" ") >= 7 and words.rstrip("!. ") == plain(_last_said(turns, "user")).rstrip("!. ")
 
 
 def only_goodbyes(turns: Sequence[Turn]) -> bool:
@@ -124,6 +123,11 @@ def _awaits(turns: Sequence[Turn], places: Sequence[int]) -> bool:
         return True
     agrees = not answer or (_AGREES.search(answer) and not answer.startswith("no"))
     return bool(agrees and _ASKS.search(offered))
+
+
+def _last_said(turns: Sequence[Turn], seat: str) -> str:
+    """The last message of a side that the other got; empty if there is none."""
+    return next((turn.content or "" for turn in reversed(turns) if turn.seat == seat and _is_said(turn)), "")
 
 
 def _is_said(turn: Turn) -> bool:

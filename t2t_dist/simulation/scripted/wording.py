@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -142,7 +143,7 @@ class Wording:
         known = (reason for reason in found if reason and not self.known.unseen(reason))
         return next(known, "our policy does not allow it").rstrip(". ")
 
-    @property
+    @cached_property
     def settled(self) -> bool:
         """Whether what is forbidden is so already, so that there is nothing to be sorry for."""
         certificate, domain = self.task.certificate, self.domain
