@@ -30,7 +30,7 @@ _TOKEN = re.compile(rf"{_EMAIL}|#?[a-z0-9]+(?:[-_][a-z0-9]+)*")
 #: "60gb", "20th", "30-day": no ids.
 _MEASURE = re.compile(r"\d+[a-z]{1,3}|\d+(?:-[a-z]+)+")
 _LONG_NUMBER = re.compile(r"\d(?:-?\d){6,}")
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: Codes of letters alone are known by their capitals.
 _CODE = re.compile(r"\b[A-Z]{6,}\b")
 _SHORTEST_ID = 4
@@ -162,14 +162,22 @@ class _Sources(NamedTuple):
             for amounts in _columns(value):
                 self.sums.update(_sums(amounts))
         elif isinstance(value, str):
-            if value.isalpha() and value.islower() and value.isascii() and not _COUNTS.match(value):
-                self.tokens.add(value)  # "delivered": most values are like that
-            else:
-                self.hear(stated(value))
+            self._read_text(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             figure = spelled(f"{abs(value):.2f}")
             self.figures.add(figure)
             (self.amounts if isinstance(value, float) else self.whole).add(_cents(figure))
+
+
+    def _read_text(self, value: str) -> None:
+        # Most values are a word or a date alone; so they need not be searched.
+        if value.isalpha() and value.isascii() and not _COUNTS.match(word := value.lower()):
+            self.tokens.add(word)
+        elif _ISO_DATE.fullmatch(value) and _is_date(*(day := (int(value[:4]), int(value[5:7]), int(value[8:])))):
+            self.tokens.add(value)
+            self.dates.add(day)
+        else:
+            self.hear(stated(value))
 
 
 def _sources(text: str) -> _Sources:

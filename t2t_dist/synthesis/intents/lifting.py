@@ -11,9 +11,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
@@ -34,12 +35,19 @@ _REFUSED = 6
 _MOST_NEARER, _LONGEST = 3, 4
 
 
-class Tried(NamedTuple):
-    """An errand that the tools accept, whether the rules allow it, and the world after it."""
+@dataclass
+class Tried:
+    """An errand that the tools accept, and the world after it."""
 
     errand: Call
-    allowed: bool
     world: World
+    domain: Domain
+    customer: str
+
+    @cached_property
+    def allowed(self) -> bool:
+        """Whether the rules allow it, in a fresh world. Few are asked, and it takes as long as the errand itself."""
+        return after_valid(self.domain, self.domain.world(), self.errand, self.customer) is not None
 
 
 def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Sequence[Call] = ()) -> list[Call] | None:
@@ -49,7 +57,18 @@ def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Seque
     """
     if call.name not in domain.tools:
         return None
-    own, world = _own(domain, customer), _Watched(domain.world())
+    own = _own(domain, customer)
+    # A certificate asks again what its making has asked.
+    asked = canonical_json([[one.name, one.arguments] for one in (call, *rest)]), rule.number
+    if asked not in own.answers:
+        own.answers[asked] = _lifted_by(domain, own, call, rule, customer, rest)
+    return own.answers[asked]
+
+
+def _lifted_by(
+    domain: Domain, own: _Own, call: Call, rule: Rule, customer: str, rest: Sequence[Call]
+) -> list[Call] | None:
+    world = _Watched(domain.world())
     usual = rule.broken_by(world, call, customer)
     blocked, nearer = [], []
     for tried in own.that_may_change(world.seen):
@@ -61,15 +80,15 @@ def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Seque
             return [tried.errand]
         if possible:
             blocked.append(tried.errand)
-        elif tried.allowed and reason != usual:
+        elif reason != usual and tried.allowed:
             nearer.append(tried)
     for last in blocked:
-        for first in (*_after(domain, rest), *_against(domain, last, customer)):
-            after = after_valid(domain, first.world, last, customer)
-            if after is None or domain.rules_out(world, first.errand, call, customer):
+        for first, then in (*_after(domain, rest), *_against(domain, last, customer)):
+            after = after_valid(domain, then, last, customer)
+            if after is None or domain.rules_out(world, first, call, customer):
                 continue
             if _possible(domain, after, call, customer):
-                return [first.errand, last]
+                return [first, last]
     chains = (_one_after_the_other(domain, call, rule, customer, first) for first in nearer[:_MOST_NEARER])
     return next((chain for chain in chains if chain), None)
 
@@ -95,21 +114,22 @@ def _one_after_the_other(domain: Domain, call: Call, rule: Rule, customer: str, 
     return []
 
 
-def _against(domain: Domain, errand: Call, customer: str) -> Iterator[Tried]:
-    """Allowed errands that may lift the rules that forbid an errand."""
+def _against(domain: Domain, errand: Call, customer: str) -> Iterator[tuple[Call, World]]:
+    """Allowed errands that may lift the rules that forbid an errand, each with the world after it."""
     world = _Watched(domain.world())
     for step in domain.steps(world, errand):
         domain.breaches(world, step, customer)
-    return (tried for tried in _own(domain, customer).that_may_change(world.seen) if tried.allowed)
+    return ((one.errand, one.world) for one in _own(domain, customer).that_may_change(world.seen) if one.allowed)
 
 
 def _possible(domain: Domain, world: World, call: Call, customer: str) -> bool:
     return not domain.breaches(world, call, customer) and not domain.execute(world.fork(), call).error
 
 
-def _after(domain: Domain, rest: Sequence[Call]) -> list[Tried]:
+def _after(domain: Domain, rest: Sequence[Call]) -> list[tuple[Call, World]]:
+    """The last of the rest, with the world after all of it."""
     world = domain.world()
-    return [Tried(rest[-1], True, world)] if rest and all(domain.carry_out(world, errand) for errand in rest) else []
+    return [(rest[-1], world)] if rest and all(domain.carry_out(world, errand) for errand in rest) else []
 
 
 class _Watched(World):
@@ -154,6 +174,8 @@ class _Own:
             for _, _, about in self._groups
         }
         self._tried: dict[tuple[int, tuple[int, int]], list[Tried]] = {}
+        #: What :func:`lifted_by` has found, by its other arguments.
+        self.answers: dict[tuple[bytes, int], list[Call] | None] = {}
 
     def that_may_change(self, records: set[str | None]) -> Iterator[Tried]:
         """Those that may change one of these records, by key."""
@@ -194,15 +216,13 @@ class _Own:
 
     def _try(self, world: World, errand: Call) -> Tried | str:
         """The errand carried out, or the tool's refusal."""
-        domain, fork, allowed, changed = self._domain, world.fork(), True, False
+        domain, fork, changed = self._domain, world.fork(), False
         for step in domain.steps(fork, errand):
-            before = fork.fork() if changed else world
             result = domain.execute(fork, step)
             if result.error:
                 return result.content
-            allowed = allowed and not domain.breaches(before, step, self._customer)
             changed = changed or result.changed
-        return Tried(errand, allowed, fork) if changed else ""
+        return Tried(errand, fork, domain, self._customer) if changed else ""
 
 
 @lru_cache(maxsize=64)
