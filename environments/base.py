@@ -130,6 +130,11 @@ class Domain:
         the errand: a flight on another day, but not to another city."""
         return True
 
+    def plausible(self, world: World, call: Call, customer: str) -> bool:
+        """Whether a customer may well ask for this in this world, where what they asked for before is done: nobody
+        books a flight for a day on which they are on another trip."""
+        return True
+
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
         return {}

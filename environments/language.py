@@ -36,12 +36,14 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Said(NamedTuple):
     """The spoken form of a value: ``text`` goes into sentences; each of ``says`` must occur in them.
 
-    ``rough`` is what a customer says of it who leaves it open ("a flight from Boston to Denver"), if that is anything.
+    ``rough`` is what a customer says of it who leaves it open ("a flight from Boston to Denver"), if that is anything;
+    ``own``: what they say in place of ``text``, where that differs: "me (Ada Bly)".
     """
 
     text: str
     says: tuple[str, ...]
     rough: str = ""
+    own: str = ""
 
 
 class Words(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from itertools import count, islice
 from random import Random
 from typing import Annotated, NamedTuple, NewType, cast
@@ -50,6 +51,21 @@ def normal_address(address: Address) -> Address:
     if tidy["country"].lower().replace(".", "") in _USA:
         tidy["country"], tidy["state"] = "USA", tidy["state"].upper()
     return cast(Address, tidy)
+
+
+def new_addresses(known: Sequence[Mapping[str, str]], customer: str) -> list[dict[str, str]]:
+    """Where a customer may move to: two places, each with two numbers of its street, so that one can be a slip.
+
+    Made from the streets and towns of others, so that they look real; the same for a customer every time.
+    """
+    rng, found = Random(f"addresses of {customer}"), []
+    for _ in range(2):
+        street, town = rng.choice(known), rng.choice(known)
+        name = street["address1"].partition(" ")[2]
+        flat = rng.choice(("", "", f"Apt {rng.randint(1, 40)}"))
+        for number in rng.sample(range(1, 981), 2):
+            found.append({**town, "address1": f"{number} {name}", "address2": flat})
+    return found
 
 
 def normal_email(email: str) -> str:

@@ -48,6 +48,15 @@ class Settled(str):
     __slots__ = ()
 
 
+class Impossible(str):
+    """A reason that nobody could make an exception to, because it is a fact: sold out, already left.
+
+    A customer may doubt it, and asks for no exception.
+    """
+
+    __slots__ = ()
+
+
 class Rule:
     """A policy rule, made by :func:`rule`."""
 

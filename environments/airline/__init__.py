@@ -24,7 +24,7 @@ _REASONS = {
     "change of plans": Said("of a change of plans", ("change of plans",)),
     "flight cancelled": Said("the flight was called off", ("flight was called off",)),
     "illness": Said("of an illness in the family", ("illness",)),
-    "bad weather": Said("of the bad weather there", ("bad weather",)),
+    "bad weather": Said("of the bad weather", ("bad weather",)),
     # Not among the reasons that count.
     "cheaper fare elsewhere": Said("I found a cheaper fare elsewhere", ("cheaper fare elsewhere",)),
     "visa refused": Said("I was refused a visa", ("refused a visa",)),
@@ -120,6 +120,10 @@ class Airline(Domain):
         ways = [network.flights_of(world, str(call.arguments[slot])) for call in (first, second)]
         return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1
 
+    def plausible(self, world: World, call: Call, customer: str) -> bool:
+        """Nobody books or moves a flight for a time at which one of the passengers is on another trip."""
+        return not when.are_elsewhere(world, call, customer)
+
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)
         if user is None:
@@ -175,7 +179,10 @@ def _passengers(world: World, call: Call, value: list[str] | str, customer: str)
     holder = reservation or world.get("users", customer)
     names = {one["passenger_id"]: when.name(one) for one in (holder["passengers"] if holder else ())}
     said = [names.get(one, one) for one in (value if isinstance(value, list) else [value])]
-    return Said(joined(said), tuple(said))
+    user = world.get("users", customer)
+    self = when.name(user) if user else ""
+    own = [f"me ({one})" if one == self else one for one in said]
+    return Said(joined(said), tuple(said), own=joined(own))
 
 
 def _details(world: World, call: Call, details: Mapping[str, Any]) -> Said:

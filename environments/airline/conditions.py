@@ -10,8 +10,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..payment import dollars, payment_method
-from ..rules import Settled
+from ..rules import Impossible, Settled
 from ..state import Record, World
+from ..tools import Call
 from . import network
 
 CABINS = network.CABINS
@@ -85,12 +86,13 @@ def can_board(world: World, flights: Sequence[Record], cabin: str, heads: int) -
     for flight in flights:
         state = state_of(flight, world.now)
         if state == "cancelled":
-            return f"{flight_said(flight)} was called off"
+            return Impossible(f"{flight_said(flight)} was called off")
         if state in ("departed", "arrived"):
-            return f"{flight_said(flight)} has already left"
+            return Impossible(f"{flight_said(flight)} has already left")
         if flight["seats"][cabin] < heads:
             left = flight["seats"][cabin]
-            return f"{flight_said(flight)} has {left or 'no'} {cabin} seat{'' if left == 1 else 's'} left"
+            seats = f"{cabin} seat{'' if left == 1 else 's'}"
+            return Impossible(f"{flight_said(flight)} has {left or 'no'} {seats} left")
     return None
 
 
@@ -106,7 +108,7 @@ def accompanied(passengers: Sequence[Mapping[str, Any]], on: date) -> str | None
     youngest = min(ages, key=lambda pair: pair[0], default=None)
     if youngest is None or youngest[0] >= CHILD or any(years >= ADULT for years, _ in ages):
         return None
-    return f"{name(youngest[1])} is {youngest[0]}, and nobody of {ADULT} or older flies along"
+    return f"no adult is booked with {name(youngest[1])}, who is {youngest[0]}"
 
 
 def is_no_group(passengers: Sequence[Any]) -> str | None:
@@ -136,14 +138,14 @@ def is_booked(reservation: Record, doing: str) -> str | None:
 def trip_is_ahead(world: World, reservation: Record, trip: Record) -> str | None:
     if not has_left(world, trip):
         return None
-    return f"the {trip['direction']} flight of reservation {reservation['reservation_id']} has already left"
+    return Impossible(f"the {trip['direction']} flight of reservation {reservation['reservation_id']} has already left")
 
 
 def not_begun(world: World, reservation: Record) -> str | None:
     """None of the reservation's flights has departed."""
     if not any(has_left(world, trip) for trip in reservation["trips"]):
         return None
-    return f"a flight of reservation {reservation['reservation_id']} has already left"
+    return Impossible(f"a flight of reservation {reservation['reservation_id']} has already left")
 
 
 def is_flexible(reservation: Record) -> str | None:
@@ -166,16 +168,50 @@ def same_way(reservation: Record, trip: Record, flights: Sequence[Record]) -> st
         new, old = ((network.city(a), network.city(b)) for a, b in (where, (trip["origin"], trip["destination"])))
         return f"the new flight goes from {new[0]} to {new[1]}, and the trip from {old[0]} to {old[1]}"
     if [flight["flight_id"] for flight in flights] == [flight["flight_id"] for flight in trip["flights"]]:
-        return f"{flight_said(flights[0])} is the very flight that is booked"
+        return Settled(f"{flight_said(flights[0])} is the very flight that is booked")
     for other in reservation["trips"]:
         if other["direction"] != trip["direction"] and not _in_turn(trip["direction"], flights, other["flights"]):
-            return "the way back would begin earlier than the way there ends"
+            return Impossible("the way back would begin earlier than the way there ends")
     return None
 
 
 def _in_turn(direction: str, flights: Sequence[Record], others: Sequence[Record]) -> bool:
     first, second = (flights, others) if direction == "outbound" else (others, flights)
     return str(first[-1]["arrives"]) < str(second[0]["departs"])
+
+
+def are_elsewhere(world: World, call: Call, customer: str) -> bool:
+    """Whether a passenger of a booking, or of flights that are moved, is on another of the customer's trips by then."""
+    slots = ("outbound_id", "itinerary_id", "return_id")
+    found = [network.flights_of(world, str(call.arguments[slot])) for slot in slots if call.arguments.get(slot)]
+    flights = [flight for flights in found for flight in flights or ()]
+    user = world.get("users", customer)
+    if not flights or user is None:
+        return False
+    changed = world.get("reservations", str(call.arguments.get("reservation_id")))
+    if changed is None:
+        ids = call.arguments.get("passenger_ids") or ()
+        names = {name(one) for one in user["passengers"] if one["passenger_id"] in ids}
+    else:
+        names = {name(one) for one in changed["passengers"]}
+        kept = [trip for trip in changed["trips"] if trip["direction"] != call.arguments.get("direction")]
+        flights += flights_in(world, kept)
+    begin, end = _span(flights)
+    for reservation_id in user["reservations"]:
+        other = world.get("reservations", reservation_id)
+        if other is None or other["status"] != "booked" or (changed and reservation_id == changed["reservation_id"]):
+            continue
+        there = flights_in(world, other["trips"])
+        if there and names & {name(one) for one in other["passengers"]}:
+            first, last = _span(there)
+            if first <= end and begin <= last:
+                return True
+    return False
+
+
+def _span(flights: Sequence[Record]) -> tuple[str, str]:
+    """When the first of some flights leaves, and the last arrives."""
+    return min(flight["departs"] for flight in flights), max(flight["arrives"] for flight in flights)
 
 
 # -- money -------------------------------------------------------------------------------------------------------------
@@ -186,7 +222,7 @@ def can_pay(user: Record, payment_method_id: str, amount: float) -> str | None:
         return f"payment method {payment_method_id} is not on the account"
     if "balance" in method and method["balance"] < amount:
         what = method["source"].replace("_", " ")
-        return f"the {what} holds ${method['balance']:.2f}, which does not cover ${amount:.2f}"
+        return Impossible(f"the {what} holds ${method['balance']:.2f}, which does not cover ${amount:.2f}")
     return None
 
 
@@ -242,7 +278,7 @@ def can_cancel(world: World, reservation: Record) -> str | None:
     states = [state_of(flight, world.now) for flight in flights_in(world, reservation["trips"])]
     if any(state not in ("departed", "arrived") for state in states):
         return None
-    return f"all flights of reservation {reservation['reservation_id']} have already left"
+    return Impossible(f"all flights of reservation {reservation['reservation_id']} have already left")
 
 
 def nothing_flown(world: World, reservation: Record) -> str | None:

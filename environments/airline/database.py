@@ -12,7 +12,7 @@ from ..payment import PaymentMethodId, dollars
 from ..people import People, Person
 from ..splits import Own, own
 from .conditions import CLOSE, FEE_PER_BAG, INSURANCE, compensation_for, free_bags, may_claim
-from .network import AIRPORTS, HUBS, connects, miles, routes
+from .network import AIRPORTS, HUBS, connects, is_detour, miles, routes
 from .records import (
     BirthDate,
     BookedFlight,
@@ -173,6 +173,7 @@ class Schedule:
         return [
             [first, second]
             for hub in HUBS
+            if not is_detour(origin, hub, destination)
             for first in self._by_route.get((origin, hub, when), ())
             for second in self._by_route.get((hub, destination, when), ())
             if connects(cast("dict[str, Any]", first), cast("dict[str, Any]", second))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
@@ -55,6 +56,8 @@ _BETWEEN_CITIES = (
 )  # fmt: skip
 #: Minutes between two flights that connect.
 LEAST_STOP, LONGEST_STOP = 45, 240
+#: A connection over more than this many times the direct distance, and so many miles more, is a detour.
+_DETOUR, _SPARE_MILES = 2.0, 300
 #: Maximum number of connections in a search.
 _CONNECTIONS = 6
 
@@ -75,6 +78,12 @@ def miles(origin: str, destination: str) -> float:
     north, east = radians(b.latitude - a.latitude), radians(b.longitude - a.longitude)
     chord = sin(north / 2) ** 2 + cos(radians(a.latitude)) * cos(radians(b.latitude)) * sin(east / 2) ** 2
     return 7918 * asin(sqrt(chord))
+
+
+@cache
+def is_detour(origin: str, via: str, destination: str) -> bool:
+    """Whether nobody would fly this way."""
+    return miles(origin, via) + miles(via, destination) > _DETOUR * miles(origin, destination) + _SPARE_MILES
 
 
 def city(code: str) -> str:
@@ -112,6 +121,8 @@ def with_one_stop(world: World, origin: str, destination: str, day: str) -> Iter
     """Connections of one day, by arrival; with the shortest stop for each first flight."""
     found = []
     for _, first in world.lookup(FROM, (origin, day)):
+        if is_detour(origin, first["destination"], destination):
+            continue
         onward = world.lookup(BETWEEN, (first["destination"], destination, day))
         able = [second for _, second in onward if connects(first, second)]
         if able:

@@ -21,27 +21,27 @@ INSTEAD = {
     },
     "change_flights": {
         "change_flights": "That one doesn't suit me after all.",
-        "cancel_reservation": "We won't go at all, as it looks now.",
+        "cancel_reservation": "It looks as if the trip is off altogether.",
     },
     "change_cabin": {
         "change_cabin": "I've thought about the cabin again.",
-        "add_checked_bags": "The seats are fine as they are, it's only the luggage.",
-        "cancel_reservation": "We won't go at all, as it looks now.",
+        "add_checked_bags": "I can live with the seats, but I do need more luggage.",
+        "cancel_reservation": "It looks as if the trip is off altogether.",
     },
     "correct_passenger": {
         "correct_passenger": "I misread that.",
     },
     "add_checked_bags": {
         "add_checked_bags": "I've counted our luggage again.",
-        "change_cabin": "The luggage will do; it's the cabin I'd like to change.",
+        "change_cabin": "I can travel light, but I'd like other seats.",
     },
     "add_insurance": {
         "add_insurance": "I'd rather pay for it in another way.",
-        "cancel_reservation": "We won't go at all, as it looks now.",
+        "cancel_reservation": "It looks as if the trip is off altogether.",
     },
     "cancel_reservation": {
         "cancel_reservation": "That's not the one I meant.",
-        "change_flights": "We could go on another flight, I think.",
+        "change_flights": "Another flight would do, I think.",
     },
     "send_certificate": {
         "send_certificate": "That's not the flight I meant.",

@@ -12,6 +12,7 @@ from ..base import Domain, Profile, joined
 from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
+from ..people import new_addresses
 from ..tools import Call
 from . import beforehand, database
 from .conditions import common
@@ -115,13 +116,36 @@ class Retail(Domain):
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         if type_name != "Address":
             return []
-        # Another customer's street in another customer's town: realistic, and different every time.
-        users = world.base.tables["users"]
-        keys = list(users)
-        street, town = users[rng.choice(keys)]["address"], users[rng.choice(keys)]["address"]
-        number, _, name = str(street["address1"]).partition(" ")
-        moved = f"{1 + (int(number) if number.isdigit() else 7) * 3 % 980} {name}"
-        return [{**town, "address1": moved, "address2": rng.choice(["", "", f"Apt {rng.randint(1, 40)}"])}]
+        found = new_addresses(self._addresses, customer)
+        return rng.sample(found, len(found))
+
+    @cached_property
+    def _addresses(self) -> list[dict[str, str]]:
+        return [user["address"] for user in self.base.tables["users"].values()]
+
+    def plausible(self, world: World, call: Call, customer: str) -> bool:
+        """Nobody has an order sent to where they have just said that they no longer live."""
+        home, before = (where.get("users", customer) for where in (world, World(world.base)))
+        if home is None or before is None:
+            return True
+        if call.name == "modify_pending_order_address":
+            moved = home["address"] != before["address"]
+            return not (moved and call.arguments["address"] == before["address"])
+        if call.name == "modify_user_address":
+            orders = [
+                (where.get("orders", order_id) or {}).get("address")
+                for order_id in home["orders"]
+                for where in (world, World(world.base))
+            ]
+            sent_on = [now for now, then in zip(orders[::2], orders[1::2], strict=True) if now != then]
+            return home["address"] not in sent_on
+        return True
+
+    def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
+        """Who gave the wrong address for their account got a number wrong, not the town."""
+        if first.name == second.name == "modify_user_address":
+            return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
+        return True
 
 
 def _items(world: World, call: Call, item_ids: list[str]) -> Said:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..payment import dollars, payment_method
 from ..people import country_said
-from ..rules import Settled
+from ..rules import Impossible, Settled
 from ..state import Record, World
 
 CANCEL_REASONS = ("no longer needed", "ordered by mistake")
@@ -117,12 +117,12 @@ def not_final_sale(world: World, items: Sequence[Record]) -> str | None:
 def can_swap(world: World, item: Record, new_item_id: str) -> str | None:
     """The new item is another version of the same product, and in stock."""
     if new_item_id == item["item_id"]:
-        return f"the new {common(item['name'])} is the very version that was ordered"
+        return Settled(f"the new {common(item['name'])} is the very version that was ordered")
     variant = variant_of(world, item["product_id"], new_item_id)
     if variant is None:
-        return f"item {new_item_id} is not a version of the {common(item['name'])}"
+        return Impossible(f"item {new_item_id} is not a version of the {common(item['name'])}")
     if variant["stock"] < 1:
-        return f"the {', '.join(variant['options'].values())} {common(item['name'])} is out of stock"
+        return Impossible(f"the {', '.join(variant['options'].values())} {common(item['name'])} is out of stock")
     return None
 
 
@@ -138,7 +138,7 @@ def can_pay(user: Record, payment_method_id: str, amount: float) -> str | None:
     if method is None:
         return f"payment method {payment_method_id} is not on the account"
     if method["source"] == "gift_card" and method["balance"] < amount:
-        return f"the gift card holds ${method['balance']:.2f}, which does not cover ${amount:.2f}"
+        return Impossible(f"the gift card holds ${method['balance']:.2f}, which does not cover ${amount:.2f}")
     return None
 
 

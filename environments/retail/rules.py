@@ -261,8 +261,8 @@ def domestic_addresses(world: World, call: Call, customer: str) -> str | None:
 def _(world: World, customer: str) -> Iterator[Call]:
     abroad = (
         ("27 Maple Row", "", "Toronto", "ON", "Canada", "M5V 2T6"),
-        ("8 Calle Mayor", "Apt 3", "Madrid", "MD", "Spain", "28013"),
-        ("14 Harbour Lane", "", "Bristol", "BS", "United Kingdom", "BS1 4DJ"),
+        ("8 Calle Mayor", "Apt 3", "Madrid", "", "Spain", "28013"),
+        ("14 Harbour Lane", "", "Bristol", "", "United Kingdom", "BS1 4DJ"),
     )
     for line in abroad:
         address = dict(zip(("address1", "address2", "city", "state", "country", "zip"), line, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from ..base import Domain, Profile
 from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
+from ..people import new_addresses
 from ..tools import Call
 from . import beforehand, database
 from .order import ORDER
@@ -112,12 +114,19 @@ class Telecom(Domain):
             at = rng.choice(("com", "org", "net"))
             return [f"{rng.choice((f'{last}.{first}', f'{first[:1]}{last}'))}{rng.randint(1, 99)}@example.{at}"]
         if type_name == "Address":
-            # Another customer's street in another customer's town: realistic, and different every time.
-            keys = world.base.keys("customers")
-            street, town = customers[rng.choice(keys)]["address"], customers[rng.choice(keys)]["address"]
-            name = str(street["address1"]).partition(" ")[2]
-            return [{**town, "address1": f"{rng.randint(1, 980)} {name}", "address2": ""}]
+            found = new_addresses(self._addresses, customer)
+            return rng.sample(found, len(found))
         return []
+
+    @cached_property
+    def _addresses(self) -> list[dict[str, str]]:
+        return [customer["address"] for customer in self.base.tables["customers"].values()]
+
+    def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
+        """Who gave a wrong address got a number wrong, not the town."""
+        if first.name == second.name == "change_address":
+            return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
+        return True
 
 
 def _address(address: dict[str, str]) -> Said:

@@ -35,7 +35,7 @@ def is_active(line: Record) -> str | None:
 
 
 def is_suspended(line: Record) -> str | None:
-    return f"the line {line['phone_number']} is active" if line["status"] == "active" else None
+    return Settled(f"the line {line['phone_number']} is active already") if line["status"] == "active" else None
 
 
 def can_roam(world: World, line: Record) -> str | None:
@@ -46,7 +46,7 @@ def can_roam(world: World, line: Record) -> str | None:
     if resumed is None or (world.now - datetime.fromisoformat(resumed)).days >= ROAMING_DAYS:
         return None
     ago = _ago(world, resumed)
-    return f"the line {line['phone_number']} was resumed {ago}, and it can roam {ROAMING_DAYS} days after that"
+    return f"the line {line['phone_number']} was resumed {ago}, and roaming becomes possible {ROAMING_DAYS} days after that"
 
 
 def _ago(world: World, day: str) -> str:
@@ -128,7 +128,7 @@ def can_pay(customer: Record, payment_method_id: str) -> str | None:
 def under_supervised_bill(bill: Record) -> str | None:
     if bill["total"] <= SUPERVISED_BILL:
         return None
-    limit = f"one above ${SUPERVISED_BILL:.0f} is looked at by our billing team first"
+    limit = f"bills above ${SUPERVISED_BILL:.0f} are looked at by our billing team first"
     return f"bill {bill['bill_id']} comes to ${bill['total']:.2f}, and {limit}"
 
 

@@ -21,7 +21,7 @@ WEIGHTS = {
     "bring_found_phone_back": 1.0,
 }
 
-_OTHER_PHONE = "I took the wrong phone; it's the other one."
+_OTHER_PHONE = "I mixed up two of our phones."
 _OTHER_LINE = "I gave you the wrong number."
 
 #: For an errand, what a customer may want instead, and why. Nobody operates a phone that they have just called lost.
@@ -48,7 +48,7 @@ INSTEAD = {
         "send_bill": "I'd like to look at it before I pay.",
     },
     "send_bill": {
-        "send_bill": "That's not the bill I was looking for.",
+        "send_bill": "I gave you the wrong bill.",
         "pay_bill": "I've found it, so I may as well pay it.",
     },
     "change_address": {

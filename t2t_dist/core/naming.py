@@ -16,7 +16,7 @@ from t2t_dist.environments.plain_words import words_of
 from t2t_dist.environments.tools import Kind, Tool
 from t2t_dist.environments.workflows import Workflow
 
-from .text_match import normalised
+from .text_match import mentions, normalised
 from .told import figures
 
 #: Share of a value's words that name it: "12 Elm Street in Boise" for "12 Elm Street, Boise, ID 83702".
@@ -24,6 +24,7 @@ _ENOUGH = 0.6
 #: Letters by which two words are the same: "cancelled" and "cancelling".
 _STEM = 5
 _WORD = re.compile(r"[a-z0-9]+")
+_DOUBLE_NAME = re.compile(r"\b[A-Z][a-z]+-[A-Z][a-z]+\b")
 _ISO_DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(\d\d)\b")
 #: "500ml" is "500 ml".
 _UNIT = re.compile(r"(?<=\d)(?=(?:gb|mb|ml|l|kg|g|cm|mm|m|inch|in|w|v|st|nd|rd|th)\b)")
@@ -38,9 +39,12 @@ BARE = frozenset(("yes", "no", "on", "off", "true", "false"))
 
 def stems(text: str) -> set[str]:
     """The words of a text, each in the form that it shares with its other forms; dates are taken apart."""
+    return {_singular(word)[:_STEM] if word.isalpha() else word for word in _words(text) if word not in _EMPTY}
+
+
+def _words(text: str) -> list[str]:
     spoken = _ISO_DATE.sub(lambda found: f"{month_name[int(found[2])]} {int(found[3])} {found[1]}", normalised(text))
-    words = _WORD.findall(_UNIT.sub(" ", spoken.lower()))
-    return {_singular(word)[:_STEM] if word.isalpha() else word for word in words if word not in _EMPTY}
+    return _WORD.findall(_UNIT.sub(" ", spoken.lower()))
 
 
 def _singular(word: str) -> str:
@@ -56,11 +60,14 @@ def is_worded(text: str, says: Iterable[str], value: Any = None) -> bool:
         if any(("$" in line[figure.start : figure.end]) == is_money for figure in same):
             return True
     wanted, heard = stems(said), stems(text)
-    # A code, such as a flight's, is said or not, and of numbers one has to be; of other words most will do.
-    numbers = {word for word in wanted if word.isdigit()}
-    if numbers and not numbers & (heard | {figure.value for figure in figures(normalised(text))}):
+    # A code, such as a flight's, is said or not, and so are the first number (a house's; a year may go without saying)
+    # and a double name; of other words most will do.
+    numbers = [word for word in _words(said) if word.isdigit()]
+    if numbers and numbers[0] not in heard | {figure.value for figure in figures(normalised(text))}:
         return False
-    codes = {word for word in wanted - numbers if not word.isalpha()}
+    if not mentions(text, _DOUBLE_NAME.findall(said)):
+        return False
+    codes = {word for word in wanted.difference(numbers) if not word.isalpha()}
     return bool(wanted) and codes <= heard and len(wanted & heard) >= _ENOUGH * len(wanted)
 
 

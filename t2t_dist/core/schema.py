@@ -120,6 +120,7 @@ class UserSide(StoredObject):
     goals: list[Goal]
     change: Change | None = None
     patience: int = Field(1, description="how often the customer insists before giving in to a refusal")
+    pleads: bool = Field(True, description="whether they then ask for an exception; if not, they doubt that it is so")
     at_hand: Annotated[dict[str, Any] | None, AS_JSON] = Field(
         None, description="what the customer's own tools can be used on, by argument name"
     )

@@ -175,7 +175,10 @@ class GraphExplorer:
             if self._subject(errand, arguments) in written:
                 continue
             tried += 1
-            if is_valid_errand(self.domain, self.world, Call(errand.name, arguments), self.customer):
+            call = Call(errand.name, arguments)
+            if self.domain.plausible(self.world, call, self.customer) and is_valid_errand(
+                self.domain, self.world, call, self.customer
+            ):
                 return arguments
             if tried >= _TRIES:
                 break

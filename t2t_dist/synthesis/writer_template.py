@@ -72,11 +72,12 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         reason_for_call=" ".join(goal.request for goal in goals),
         known_info=_known(profile.name, identity, goals),
         unknown_info=_unknown(domain, identity),
-        task_instructions=_instructions(goals, change, structure.patience, bool(domain.user_tools)),
+        task_instructions=_instructions(goals, change, structure, bool(domain.user_tools)),
         identity=identity,
         goals=goals,
         change=change,
         patience=structure.patience,
+        pleads=structure.pleads,
         at_hand=domain.at_hand(world, customer) or None,
     )
 
@@ -101,8 +102,9 @@ def _changed(
             if said(domain, world, first, fact.slot, customer) != said(domain, world, second, fact.slot, customer)
         ]
         if len(different) == 1:
-            only = way("instead", style, rng).format(value=different[0].text)
-            return tidy(f"{why} {only}" if _is_slip(domain, first, second) else only)
+            is_slip = _is_slip(domain, first, second)
+            only = way("meant" if is_slip else "instead", style, rng).format(value=different[0].text)
+            return tidy(f"{why} {only}" if is_slip else only)
     request = asked(domain.language, second.name, facts, style, rng, again=True)
     if _is_slip(domain, first, second):
         return f"{why} {request}"
@@ -130,7 +132,7 @@ def _unknown(domain: Domain, identity: Sequence[Fact]) -> str:
     return f"You do not know any internal ids other than those under what you know.{lost}"
 
 
-def _instructions(goals: Sequence[Goal], change: Change | None, patience: int, has_devices: bool) -> str:
+def _instructions(goals: Sequence[Goal], change: Change | None, structure: Structure, has_devices: bool) -> str:
     lines = []
     withheld = [fact for goal in goals for fact in goal.facts if not fact.stated]
     if withheld:
@@ -150,7 +152,10 @@ def _instructions(goals: Sequence[Goal], change: Change | None, patience: int, h
             else "When the agent asks you to confirm your request"
         )
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
+    patience = structure.patience
     insist = {0: "", 1: "insist once, then "}.get(patience, f"insist {patience} times, then ")
+    if patience and not structure.pleads:
+        insist = "ask once whether that is really so, then "
     lines.append(f"If something is refused, {insist}accept it. Take nothing else in its place.")
     lines.append("If you are offered something else than what you asked for, decline it politely, whenever it comes.")
     return " ".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import tracemalloc
 from collections.abc import Callable
 
@@ -434,6 +436,26 @@ def test_the_words_of_a_domain_are_understood(domain: str) -> None:
             assert not speech.asks_to_confirm(said), (rule, text)
 
 
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_yes_to_any_plan_is_understood_and_a_question_beside_it_takes_nothing_back(name: str) -> None:
+    tools, rng = load(name).language.tools.values(), random.Random(7)
+    confirm, plans = agent_acts()["confirm"], [text for tool in tools for text in tool.plan]
+    customers = [user_acts(style) for style in STYLES]
+    yeses = sorted({text for acts in customers for text in acts["agree"]})
+    beside = sorted({text for acts in customers for text in acts["ask_to_be_sure"]})
+    questions = sorted({text for tool in tools for tell in tool.tell for text in tell.ask})
+    for plan in plans:
+        planned = re.sub(r"\{[^}]*\}", "9", plan)
+        for ask in confirm:
+            assert speech.asks_to_confirm(f"{planned} {ask}"), (plan, ask)
+            yes, and_asks = rng.choice(yeses), rng.choice(beside).format(questions=rng.choice(questions))
+            assert speech.says_yes(yes, f"{planned} {ask}"), (yes, plan, ask)
+            assert speech.says_yes(f"{yes} {and_asks}", f"{planned} {ask}"), (yes, and_asks, plan, ask)
+    no = rng.choice(questions)
+    assert not speech.says_yes(f"No, thanks. {no}", f"{planned} {ask}")
+    assert not speech.says_yes(f"Yes. {no} Could you make it the other one instead?", f"{planned} {ask}")
+
+
 @pytest.mark.parametrize("name", ["airline", "telecom"])
 def test_what_a_domain_says_of_changes_and_rules_is_understood(name: str) -> None:
     language = load(name).language
@@ -459,6 +481,8 @@ def test_the_words_of_the_speakers_are_understood() -> None:
         ("done", speech.reports_done),
         ("refuse", speech.refuses),
         ("stand_firm", speech.refuses),
+        ("no_exception", speech.refuses),
+        ("sure", speech.refuses),
         ("hand_over", speech.announces_hand_over),
         ("handed_over", speech.hands_over),
     ):
@@ -470,10 +494,10 @@ def test_the_words_of_the_speakers_are_understood() -> None:
         acts = user_acts(f"{style}: writes like this")
         for text in acts["agree"]:
             assert speech.says_yes(text, "Shall I go ahead?"), (style, text)
-        for act in ("change", "correct", "insist", "stick", "object", "decline"):
+        for act in ("change", "change_too", "slip", "slip_too", "correct", "insist", "doubt", "stick", "object", "decline"):
             for text in acts[act]:
                 assert not speech.says_yes(text), (style, act, text)
-        for text in acts["insist"]:
+        for text in [*acts["insist"], *acts["doubt"]]:
             assert not speech.gives_in(text), (style, text)
         for act, before in (("give_in", agent["refuse"][0]), ("bye", agent["more"][0]), ("bye_refused", None)):
             for text in acts[act]:

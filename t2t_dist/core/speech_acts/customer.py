@@ -15,6 +15,7 @@ from .doing import reports_done
 from .lexicon import a_word_of, any_of, tagged, verb
 from .offering import offers_more
 from .refusing import refuses
+from .sentences import sentences
 
 # -- yes --------------------------------------------------------------------------------------------------------------
 _INTERJECTIONS = (
@@ -188,12 +189,36 @@ def _may_answer(plain: str, before: str) -> bool:
     return "?" in before and offers_more(before) is False and not (_opposes(rest) or _SAYS_A_FACT.search(rest))
 
 
+#: "And how much is it?", and what leads to it: who asks so beside a yes does not take it back.
+_ONLY_ASKS = re.compile(
+    r"\W*(?:(?:and|but|oh|also|so|just|only|good|well)\W+)*"
+    r"(?:how (?:much|many)\b|what (?:is|was|are|will|would|does|do|amount|exactly)\b|what's\b"
+    r"|(?:please )?tell me (?:how|what|the)\b|(?:i would|i'd) like to know\b|(?:is|will) (?:that|it) (?:be )?more\b"
+    r"|do i (?:get|have to|pay)\b"
+    r"|(?:(?:i have|there is|there's|for me to know)\W+)?(?:just |only )?(?:a|one)(?: more| other| last)? (?:question|thing)\b)"
+)
+_ASKS_FOR_MORE = re.compile(r"\b(?:instead|if|unless|could|can|rather|another|other than|different)\b")
+
+
+def _without_questions(text: str) -> str:
+    """The text without the sentences in which somebody only asks for a figure."""
+    kept = [s.text for s in sentences(text) if not _ONLY_ASKS.match(s.text) or _ASKS_FOR_MORE.search(s.text)]
+    return " ".join(kept)
+
+
 def says_yes(text: str, before: str | None = None) -> bool | None:
     """Whether the customer agrees, without taking it back in the same breath.
 
     ``before``: the agent's message that this answers. A yes agrees only where one was
     asked for.
     """
+    said = _says_yes(text, before)
+    if said or not (rest := _without_questions(text)):
+        return said
+    return said if len(rest) == len(text) else (_says_yes(rest, before) or said)
+
+
+def _says_yes(text: str, before: str | None) -> bool | None:
     said = _agrees(text)
     if before is None:
         return said

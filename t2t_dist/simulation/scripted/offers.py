@@ -48,16 +48,18 @@ class Offers:
             return []
         settled = {name: value for name, value in write.arguments.items() if name not in open_slots}
         spec = errand.parameters[slot]
-        fitting = [
+        possible = [
             candidate.arguments
             for candidate in certificate.candidates
             if slot in candidate.arguments
             and all(candidate.arguments.get(name) == settled[name] for name in certificate.withheld if name in settled)
-            and (spec.kind == "choice" or self._has_seen(spec, candidate.arguments[slot]))
         ]
+        fitting = [one for one in possible if spec.kind == "choice" or self._has_seen(spec, one[slot])]
         unread = [
             {**write.arguments, slot: value} for value in self._unread(spec, settled, errand.parameters, has_read)
         ]
+        if len(fitting) < len(possible) and not unread:
+            return []  # to name some would be to say that there are no others
         texts = [text for arguments in [*fitting, *unread] for text in self._single(write.name, arguments, slot)]
         texts = list(dict.fromkeys(texts))
         if not 2 <= len(texts) <= MAX_OPTIONS:

@@ -166,7 +166,7 @@ class Oracle:
         self.out_of_order = False
         self._thanks = ""
         yield from self.say(self.phrases.say("out_of_order"))
-        yield from self.stay_with_it(goal, last, lambda _: self.phrases.say("still_out_of_order"))
+        yield from self.stay_with_it(goal, last, lambda *_: self.phrases.say("still_out_of_order"))
 
     def calls_for(self, goal: int) -> list[GoldCall]:
         """The gold's calls for a goal."""
@@ -415,12 +415,12 @@ class Oracle:
         if self.task.grader.handling != "transfer":
             yield from self.stay_with_it(goal, last, self.words.stand_firm)
 
-    def stay_with_it(self, goal: int, last: bool, no: Callable[[int], str]) -> Play:
-        """Say no again while the customer insists; ``no`` gets how often it was said."""
+    def stay_with_it(self, goal: int, last: bool, no: Callable[[int, str], str]) -> Play:
+        """Say no again while the customer insists; ``no`` gets how often it was said, and what they say to it."""
         for times in range(_FIRM_AT_MOST):
             if (not last and self.has_stated(goal + 1)) or self.hears_them_give_in():
                 return
-            yield from self.say(no(times), self.phrases.say("more_later"))
+            yield from self.say(no(times, self.heard[-1]), self.phrases.say("more_later"))
 
     def look_at(self, goal: int) -> Play:
         """The look-ups for a goal that will be refused; missing facts are asked for as for any other goal."""

@@ -51,6 +51,16 @@ _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another optio
 #: What is offered with a refusal: it is declined before they insist.
 _OFFERED = re.compile(r"\b(?:would be possible|would work|could do|can offer|is possible) ", re.I)
 _THANKS = re.compile(r"\bthank", re.I)
+#: "I hope you can help me. Can you help me settle it?" How often another opening is drawn then.
+_ASKS_FOR_HELP_TWICE, _DRAWS = re.compile(r"\bhelp\b.*\bhelp\b", re.I), 4
+#: A question that asks for a favour, so that one says "of course" to it: not "which one would you like?".
+_FAVOUR = re.compile(
+    r"\b(?:(?:could|can|would|will) you (?:please |kindly )?(?:tell|give|name|spell|say|share|let|confirm|provide|mind)"
+    r"|(?:may|could|can|might) i (?:please )?(?:ask|have|get|know))\b",
+    re.I,
+)
+#: An answer that has words of its own before it.
+_OPENED = re.compile(r"(?:well|honestly|to be honest|frankly|simply|yes|no|because|the reason)\b", re.I)
 
 
 class ScriptedUser(UserPlayer):
@@ -108,7 +118,12 @@ class ScriptedUser(UserPlayer):
         """The customer's answer to one message of the agent; the first one opens the conversation."""
         if self._at < 0:
             self._at = 0
-            return self._phrases.say("open", request=self._request_with_questions())
+            request = self._request_with_questions()
+            for _ in range(_DRAWS):
+                opening = self._phrases.say("open", request=request)
+                if not _ASKS_FOR_HELP_TWICE.search(opening):
+                    break
+            return opening
         self._progress = False
         self._money_heard = self._money_heard or _MONEY.search(heard) is not None
         said = self._react(heard)
@@ -217,11 +232,11 @@ class ScriptedUser(UserPlayer):
         who = self._asked_who(heard, asked, confirm)
         if self._changes_now(confirm or self._guided, bool(who)):
             self._progress = True
-            return in_turn([who, self._change_mind()])
+            return in_turn([who, self._change_mind(beside=who)])
         if who or new:
             answers = in_turn(self._answers(new))
             if new and not who:
-                answers = self._phrases.say("answer", answers=answers)
+                answers = self._answered(heard, answers)
             return in_turn([who, answers, self._question("also_ask")])
         if speech.announces_hand_over(heard):
             return self._on_hand_over()
@@ -259,6 +274,14 @@ class ScriptedUser(UserPlayer):
             return ""
         self._questions_asked = True
         return self._phrases.say(act, questions=in_turn(_without_and(self.side.goals[self._at].questions)))
+
+    def _answered(self, heard: str, answers: str) -> str:
+        """The answers with words before them that suit the question: a "sure" to "could you tell me", none to "which"."""
+        if _OPENED.match(answers):
+            return answers
+        asked = [sentence.text for sentence in speech.sentences(heard) if sentence.asks]
+        favour = bool(asked) and _FAVOUR.search(asked[-1]) is not None
+        return self._phrases.say("answer_gladly" if favour else "answer", answers=answers)
 
     def _answers(self, facts: Sequence[Fact]) -> list[str]:
         """The answers; a fact that is said for the first time is progress."""
@@ -313,17 +336,19 @@ class ScriptedUser(UserPlayer):
             return False
         return change.trigger == "first_reply" or (confirm and not who)
 
-    def _change_mind(self) -> str:
+    def _change_mind(self, beside: str) -> str:
+        """What they want instead; ``beside``: an answer that stands before it in the same message."""
         change = self.side.change
         assert change is not None
         self._changed = True
         slots = {fact.slot for fact in change.facts}
         self._replaced = [fact for fact in self._facts if fact.slot in slots]
-        self._facts = [*change.facts, *(fact for fact in self._facts if fact.slot not in slots)]
+        self._facts = list(change.facts)  # all of what they want now: a reason for the first is none for this
         self._disclosed -= slots
         self._disclosed |= {fact.slot for fact in change.facts if fact.stated}
         self._request = change.request
-        return self._phrases.say("slip" if change.slip else "change", request=change.request)
+        act = "slip" if change.slip else "change"
+        return self._phrases.say(f"{act}_too" if beside else act, request=change.request)
 
     def _means_the_old(self, heard: str) -> bool:
         """Whether the agent still speaks of the first request after the change of mind."""
@@ -352,7 +377,8 @@ class ScriptedUser(UserPlayer):
             self._insisted += 1
             self._progress = True
             offered = self._insisted == 1 and _OFFERED.search(heard)
-            return in_turn([self._phrases.say("decline_other") if offered else "", self._phrases.say("insist")])
+            plea = self._phrases.say("insist" if self.side.pleads else "doubt")
+            return in_turn([self._phrases.say("decline_other") if offered else "", plea])
         self._refused = True
         return self._next_or_leave(heard)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,10 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.tau2.initial_world import world_of
 
 from .phrases import Phrases, either, in_turn, tidy
+
+#: What customers say to a no: they ask for an exception, or whether it is really so.
+_EXCEPTION = re.compile(r"\bexceptions?\b|\bjust this once\b", re.I)
+_DOUBT = re.compile(r"\b(?:are you (?:\w+ )?(?:sure|certain)|really (?:so|the case)|mistake|doubt)\b", re.I)
 
 
 class Wording:
@@ -171,11 +176,12 @@ class Wording:
         """What could be done instead of what is refused."""
         return self.phrases.say("possible", texts=either(texts)) if texts else ""
 
-    def stand_firm(self, times: int) -> str:
-        """The refusal again: at first with its reason, then without."""
+    def stand_firm(self, times: int, plea: str) -> str:
+        """The refusal again, as an answer to what they said: at first with its reason, then without."""
         if times:
             return self.phrases.say("no_more")
-        return self.phrases.say("stand_firm", reason=self.reason, Reason=tidy(self.reason))
+        act = "no_exception" if _EXCEPTION.search(plea) else "sure" if _DOUBT.search(plea) else "stand_firm"
+        return self.phrases.say(act, reason=self.reason, Reason=tidy(self.reason))
 
     def summary(self, done: Iterable[GoldCall]) -> str:
         """The summary for the colleague who takes over."""

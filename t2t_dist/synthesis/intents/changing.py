@@ -7,11 +7,14 @@ an event that the transcript shows; the calls of A are forbidden, so that A and 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.errands import expanded, is_valid_errand
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
@@ -126,7 +129,16 @@ def alternatives(
         if spec.name != subject_type:
             continue
 
-        def wanted(name: str, value: Any, _: dict[str, Any], slot: str = slot, same: bool = same_subject) -> bool:
+        def wanted(
+            name: str,
+            value: Any,
+            _: dict[str, Any],
+            slot: str = slot,
+            same: bool = same_subject,
+            only: str | None = None,
+        ) -> bool:
+            if only is not None and name != only and value != first.arguments.get(name):
+                return False
             return name != slot or (value == first.arguments[subject]) == same
 
         extra = {
@@ -134,16 +146,35 @@ def alternatives(
             for name, s in errand.parameters.items()
             if (values := domain.samples(world, s.name, customer, rng))
         }
-        for tries, arguments in enumerate(Binder(errand, seen, extra=extra, accept=wanted, rng=rng).calls()):
-            if tries >= _MAX_TRIES:
+        for only in _changed_slots(errand.parameters, first, errand.name, same_subject, rng):
+            accept = partial(wanted, only=only)
+            bound = Binder(errand, seen, extra=extra, accept=accept, rng=rng).calls()
+            calls = (Call(errand.name, arguments) for arguments in islice(bound, _MAX_TRIES))
+            fitting = (call for call in calls if _is_likely(domain, world, first, call, customer))
+            if (found := next(fitting, None)) is not None:
+                yield found
                 break
-            call = Call(errand.name, arguments)
-            likely = _says_something_else(domain, first, call, customer) and domain.plausible_instead(
-                world, first, call
-            )
-            if likely and is_valid_errand(domain, world, call, customer):
-                yield call
-                break
+
+
+def _changed_slots(
+    parameters: Mapping[str, Spec], first: Call, name: str, same_subject: bool, rng: random.Random
+) -> list[str | None]:
+    """Which argument alone is changed, one after the other; ``None``: any. People rarely change all at once."""
+    if name != first.name:
+        return [None]
+    subject = next(iter(parameters))
+    others = [slot for slot in parameters if slot != subject]
+    return [*(rng.sample(others, len(others)) if same_subject else [subject]), None]
+
+
+def _is_likely(domain: Domain, world: World, first: Call, call: Call, customer: str) -> bool:
+    """Whether a customer who asked for ``first`` may want this in its place, and can have it."""
+    return (
+        _says_something_else(domain, first, call, customer)
+        and domain.plausible_instead(world, first, call)
+        and domain.plausible(world, call, customer)
+        and is_valid_errand(domain, world, call, customer)
+    )
 
 
 def _says_something_else(domain: Domain, first: Call, second: Call, customer: str) -> bool:

@@ -21,14 +21,14 @@ def facts_of(
     facts = []
     for slot in call.arguments:
         said = domain.describe(world, call, slot, customer)
-        words = domain.language.slot(call.name, slot)
+        words, text = domain.language.slot(call.name, slot), said.own or said.text
         facts.append(
             Fact(
                 slot=slot,
                 label=words.label,
-                text=said.text,
+                text=text,
                 says=list(said.says),
-                answer=tidy(rng.choice(words.answer or ["{value}"]).format(value=said.text)),
+                answer=tidy(rng.choice(words.answer or ["{value}"]).format(value=text)),
                 # A slot that needs no words (whose account it is) answers no question.
                 cues=(list(words.cues) or [words.label]) if said.says else [],
                 stated=slot not in withheld,

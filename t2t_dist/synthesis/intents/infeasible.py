@@ -15,7 +15,7 @@ from typing import Final
 
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.rules import Enforced, Handling, Rule, Settled
+from t2t_dist.environments.rules import Enforced, Handling, Impossible, Rule, Settled
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind
 
@@ -53,6 +53,8 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             if worlds is None or subject_of(call.arguments) in lifted:
                 continue
             if any(not stands(domain, world, call, rule, customer) for world in worlds):
+                continue
+            if not domain.plausible(worlds[-1], call, customer):
                 continue
             if (first := lifted_by(domain, call, rule, customer, feasible)) is not None:
                 why = _can_be_lifted(rule, call, first)
@@ -133,9 +135,12 @@ def _structure(
     )
     forbidden = GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=number)
     certificate = Certificate(intent=NAME, goal=number, rule=rule.number, forbidden_call=forbidden)
-    settled = isinstance(rule.broken_by(domain.world(), call, trajectory.customer), Settled)
+    why = rule.broken_by(domain.world(), call, trajectory.customer)
+    patience = rng.choice([1, 1, 2])
+    if isinstance(why, Settled | Impossible):  # nobody asks again and again for what can't be
+        patience = 1 if isinstance(why, Impossible) else 0
     goals = [PlannedGoal(c) for c in order]
-    return Structure(goals, grader, certificate, patience=0 if settled else rng.choice([1, 1, 2]))
+    return Structure(goals, grader, certificate, patience=patience, pleads=not isinstance(why, Settled | Impossible))
 
 
 def record_of(domain: Domain, rule: Rule, call: Call) -> Call | None:

@@ -39,3 +39,5 @@ class Structure:
     certificate: Certificate
     change: PlannedChange | None = None
     patience: int = 1
+    #: Whether they ask for an exception when something is refused.
+    pleads: bool = True

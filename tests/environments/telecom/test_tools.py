@@ -118,7 +118,7 @@ def test_roaming(world: World) -> None:
     assert "already" in refused(world, "enable_roaming", phone_number=WELL)
     assert "suspended" in refused(world, "enable_roaming", phone_number=PAUSED)
     do(world, "resume_line", phone_number=PAUSED)
-    said = f"the line {PAUSED} was resumed today, and it can roam 14 days after that"
+    said = f"the line {PAUSED} was resumed today, and roaming becomes possible 14 days after that"
     assert refused(world, "enable_roaming", phone_number=PAUSED) == said
     do(world, "disable_roaming", phone_number=WELL)
     assert "anyway" in refused(world, "disable_roaming", phone_number=WELL)
