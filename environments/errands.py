@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .base import Domain
 from .state import World
 from .tools import AGENT, Call, Kind
@@ -29,6 +31,18 @@ def after_valid(domain: Domain, world: World, errand: Call, customer: str) -> Wo
             return None
         changed = changed or result.changed
     return fork if changed else None
+
+
+def are_plausible(domain: Domain, errands: Sequence[Call], customer: str) -> bool:
+    """Whether a customer may well ask for all of these, one after the other; a refused one changes nothing."""
+    world = domain.world()
+    for errand in errands:
+        if not domain.plausible(world, errand, customer):
+            return False
+        fork = world.fork()
+        if domain.carry_out(fork, errand):
+            world = fork
+    return True
 
 
 def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:

@@ -121,8 +121,9 @@ class Airline(Domain):
         return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
-        """Nobody books or moves a flight for a time at which one of the passengers is on another trip."""
-        return not when.are_elsewhere(world, call, customer)
+        """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags
+        on one that was called off, or knows the weather of next month."""
+        return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)

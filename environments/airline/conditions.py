@@ -26,6 +26,8 @@ FEE_PER_BAG, INSURANCE = 39.90, 29.90
 CLOSE = timedelta(hours=24)
 #: How long after booking insurance can be added, and anything be cancelled.
 FRESH = timedelta(hours=24)
+#: How far ahead people talk about the weather.
+FORECAST = timedelta(days=4)
 #: Dollars for one passenger, and the minutes from which a delay counts.
 FOR_CANCELLED, FOR_DELAYED, LONG_DELAY = 100.0, 50.0, 120
 MOST_COMPENSATION = 1000.0
@@ -166,7 +168,7 @@ def same_way(reservation: Record, trip: Record, flights: Sequence[Record]) -> st
     where = (flights[0]["origin"], flights[-1]["destination"])
     if where != (trip["origin"], trip["destination"]):
         new, old = ((network.city(a), network.city(b)) for a, b in (where, (trip["origin"], trip["destination"])))
-        return f"the new flight goes from {new[0]} to {new[1]}, and the trip from {old[0]} to {old[1]}"
+        return f"the new flight has to go from {old[0]} to {old[1]}, too, and this one goes from {new[0]} to {new[1]}"
     if [flight["flight_id"] for flight in flights] == [flight["flight_id"] for flight in trip["flights"]]:
         return Settled(f"{flight_said(flights[0])} is the very flight that is booked")
     for other in reservation["trips"]:
@@ -178,6 +180,20 @@ def same_way(reservation: Record, trip: Record, flights: Sequence[Record]) -> st
 def _in_turn(direction: str, flights: Sequence[Record], others: Sequence[Record]) -> bool:
     first, second = (flights, others) if direction == "outbound" else (others, flights)
     return str(first[-1]["arrives"]) < str(second[0]["departs"])
+
+
+def is_out_of_place(world: World, call: Call) -> bool:
+    """Whether nobody would ask for this: anything for flights that were called off, but to cancel or to move them; to
+    cancel for the weather long before it is known."""
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    if reservation is None:
+        return False
+    flights = flights_in(world, reservation["trips"])
+    if call.name in ("change_cabin", "correct_passenger", "add_checked_bags", "add_insurance"):
+        return any(flight["cancelled"] for flight in flights)
+    if call.arguments.get("reason") == "bad weather":
+        return all(datetime.fromisoformat(flight["departs"]) - world.now > FORECAST for flight in flights)
+    return False
 
 
 def are_elsewhere(world: World, call: Call, customer: str) -> bool:

@@ -459,7 +459,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 # -- everything else ---------------------------------------------------------------------------------------------------
 @rule(26, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER, weight=0.4)
 def no_tool_for_it(world: World, call: Call, customer: str) -> str | None:
-    return "it's nothing I can do from here"
+    return "it can't be done from here"
 
 
 @no_tool_for_it.proposes

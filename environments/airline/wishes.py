@@ -49,4 +49,4 @@ INSTEAD = {
 }
 
 #: Errands about how things are: who names another value has made a slip.
-SLIPS = frozenset(("correct_passenger", "send_certificate"))
+SLIPS = frozenset(("cancel_reservation", "correct_passenger", "send_certificate"))

@@ -66,7 +66,7 @@ def is_untouched(order: Record, doing: str) -> str | None:
     if order["status"] == "pending":
         return None
     if order["status"] == "pending (items modified)":
-        return f"the items of order {order['order_id']} were already modified once, so it can't be {doing} any more"
+        return f"order {order['order_id']} has had its items changed once, so it can't be {doing} any more"
     return f"order {order['order_id']} is {_stands(order)}, and only a pending order can be {doing}"
 
 

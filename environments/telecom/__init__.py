@@ -16,6 +16,7 @@ from ..state import Base, Record, World
 from ..people import new_addresses
 from ..tools import Call
 from . import beforehand, database
+from . import conditions as when
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
@@ -23,11 +24,13 @@ from .wishes import INSTEAD, SLIPS, WEIGHTS
 from .workflows import WORKFLOWS
 
 _REASONS = {
-    "lost or stolen": "it was lost or stolen",
-    "long absence": "there'll be a long absence",
-    "saving money this month": "I'd be saving money this month",
-    "too many unwanted calls": "there are too many unwanted calls",
-    "kept from the children": "it should be kept from the children",
+    "lost or stolen": Said("it was lost or stolen", ("lost or stolen",)),
+    "long absence": Said(
+        "you'll be away for a long time", ("away for a long time",), own="I'll be away for a long time"
+    ),
+    "saving money this month": Said("it's about saving money this month", ("saving money this month",)),
+    "too many unwanted calls": Said("there are too many unwanted calls", ("too many unwanted calls",)),
+    "kept from the children": Said("it should be kept from the children", ("kept from the children",)),
 }
 _SIMS = {"plastic SIM": "a plastic SIM", "eSIM": "an eSIM"}
 
@@ -84,7 +87,7 @@ class Telecom(Domain):
             case "payment_method_id":
                 return said_method(world.get("customers", customer), value)
             case "reason":
-                return Said(_REASONS.get(value, str(value)), (str(value),))
+                return _REASONS.get(value, Said(str(value), (str(value),)))
             case "sim_kind":
                 return Said(_SIMS.get(value, str(value)), (str(value),))
             case "channel":
@@ -122,10 +125,19 @@ class Telecom(Domain):
     def _addresses(self) -> list[dict[str, str]]:
         return [customer["address"] for customer in self.base.tables["customers"].values()]
 
+    def plausible(self, world: World, call: Call, customer: str) -> bool:
+        """Nobody buys more data who has plenty left."""
+        line = world.get("lines", str(call.arguments.get("phone_number"))) if call.name == "refuel_data" else None
+        return line is None or when.is_running_out(world, line)
+
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
-        """Who gave a wrong address got a number wrong, not the town."""
+        """Who gave a wrong address got a number wrong, not the town; who needs more data does not want a plan with less."""
         if first.name == second.name == "change_address":
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
+        if (first.name, second.name) == ("refuel_data", "change_plan"):  # they need more every month
+            line = world.get("lines", str(first.arguments["phone_number"])) or {}
+            old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), second.arguments["plan_id"]))
+            return bool(old and new and (new["data"] is None or new["data"] > (old["data"] or 0)))
         return True
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from ..payment import payment_method
 from ..people import country_said
-from ..rules import Settled
+from ..rules import Impossible, Settled
 from ..state import Record, World
 from .records import CustomerReason
 
@@ -31,7 +31,7 @@ COUNTRY = "USA"
 def is_active(line: Record) -> str | None:
     if line["status"] == "active":
         return None
-    return f"the line {line['phone_number']} is suspended ({line['suspended_for']})"
+    return Impossible(f"the line {line['phone_number']} is suspended ({line['suspended_for']})")
 
 
 def is_suspended(line: Record) -> str | None:
@@ -132,9 +132,18 @@ def under_supervised_bill(bill: Record) -> str | None:
     return f"bill {bill['bill_id']} comes to ${bill['total']:.2f}, and {limit}"
 
 
-def no_sim_on_its_way(line: Record) -> str | None:
+def is_running_out(world: World, line: Record, share: float = 0.6) -> bool:
+    """Whether this share of the month's data is used, or it is without a limit."""
+    plan = world.get("plans", line["plan_id"])
+    return plan is None or plan["data"] is None or line["data_used"] >= share * (plan["data"] + line["data_added"])
+
+
+def no_sim_on_its_way(line: Record, kind: object = None) -> str | None:
     ordered = line.get("sim_ordered")
-    return Settled(f"a new {ordered} for {line['phone_number']} is on its way already") if ordered else None
+    if not ordered:
+        return None
+    there = f"a new {ordered} for {line['phone_number']} is on its way already"
+    return Settled(there) if kind in (None, ordered) else f"{there}, and a line gets one new SIM at a time"
 
 
 def not_lost_or_stolen(line: Record) -> str | None:

@@ -186,9 +186,9 @@ def reseat_sim(world: World, phone_number: PhoneNumber) -> str:
         phone_number: Which of your phones, by its number.
     """
     if phone_of(world, phone_number)["sim"] == "in place":
-        return "The SIM card sits tight now, as it did before."
+        return "The SIM card is firmly in place, as it was before."
     world.edit("phones", phone_number).update(sim="in place", restart_needed=True)
-    return "The SIM card was loose and sits tight now. The phone wants to be restarted."
+    return "The SIM card was loose; it's firmly in place now. The phone asks for a restart."
 
 
 @tool(WRITE, side=USER)

@@ -240,7 +240,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 @rule(17, "order_sim", weight=2)
 def one_sim_at_a_time(world: World, call: Call, customer: str) -> str | None:
     line = _line(world, call)
-    return when.no_sim_on_its_way(line) if line else None
+    return when.no_sim_on_its_way(line, call.arguments.get("sim_kind")) if line else None
 
 
 @one_sim_at_a_time.proposes
@@ -315,7 +315,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 @rule(26, *NO_TOOL, enforced=Enforced.BY_ABSENCE, handling=Handling.TRANSFER, weight=0.4)
 def no_tool_for_it(world: World, call: Call, customer: str) -> str | None:
-    return "it's nothing I can do from here"
+    return "it can't be done from here"
 
 
 @no_tool_for_it.proposes

@@ -155,7 +155,7 @@ def order_sim(world: World, phone_number: PhoneNumber, sim_kind: SimKind) -> Sim
         phone_number: The line's number, such as '555-201-0000'.
         sim_kind: A plastic SIM is sent by post, an eSIM by e-mail.
     """
-    demand(when.no_sim_on_its_way(line_of(world, phone_number)))
+    demand(when.no_sim_on_its_way(line_of(world, phone_number), sim_kind))
     world.edit("lines", phone_number)["sim_ordered"] = sim_kind
     return {"phone_number": phone_number, "sim_kind": sim_kind, "price": when.SIM_PRICES[sim_kind]}
 
@@ -190,7 +190,7 @@ def send_bill(world: World, bill_id: BillId, channel: Channel) -> CopyReceipt:
     edited = world.edit("bills", bill_id)
     edited["sent_by"] = sorted([*edited.get("sent_by", ()), channel])
     home = customer["address"]
-    sent_to = customer["email"] if channel == "e-mail" else f"{home['address1']}, {home['city']}"
+    sent_to = customer["email"] if channel == "e-mail" else ", ".join(filter(None, (home["address1"], home["address2"], home["city"])))
     return {"bill_id": bill_id, "channel": channel, "sent_to": sent_to}
 
 

@@ -55,7 +55,7 @@ INSTEAD = {
         "change_address": "I gave you the wrong address.",
     },
     "change_email": {
-        "change_email": "I misspelt it.",
+        "change_email": "I gave you an old one.",
     },
     "restore_signal": {
         "restore_signal": _OTHER_PHONE,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..state import Record, World
 from ..tools import Call
 from ..workflows import Workflow, workflow
-from .conditions import can_roam
+from .conditions import can_roam, is_running_out
 from .device import has_data, has_signal
 from .records import PhoneNumber
 
@@ -20,6 +20,12 @@ def _both(world: World, phone_number: str) -> tuple[Record, Record] | None:
     """The line and its phone; ``None`` if one is missing."""
     line, phone = world.get("lines", phone_number), world.get("phones", phone_number)
     return None if line is None or phone is None else (line, phone)
+
+
+def _is_used_up(world: World, line: Record) -> bool:
+    """Whether no data is left, so that settings won't help."""
+    plan = world.get("plans", line["plan_id"])
+    return plan is not None and plan["data"] is not None and is_running_out(world, line, 1.0)
 
 
 def _get_signal(world: World, phone_number: str) -> Iterator[Call]:
@@ -55,7 +61,7 @@ def restore_mobile_data(world: World, phone_number: PhoneNumber) -> Iterator[Cal
     preferred network becomes automatic, and abroad roaming is allowed on the line and data roaming switched on in the
     phone; a restart where one is needed, and a speed test at the end."""
     found = _both(world, phone_number)
-    if found is None or found[0]["status"] != "active" or has_data(world, found[1]):
+    if found is None or found[0]["status"] != "active" or has_data(world, found[1]) or _is_used_up(world, found[0]):
         return
     line, phone = found
     if phone["abroad"] and not line["roaming"] and can_roam(world, line):
@@ -82,7 +88,7 @@ def speed_up_data(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
     """When mobile data works but is slow, the preferred network becomes automatic, data saver and VPN are switched off,
     as far as each is needed, and a speed test follows."""
     found = _both(world, phone_number)
-    if found is None or not has_data(world, found[1]):
+    if found is None or not has_data(world, found[1]) or _is_used_up(world, found[0]):
         return
     phone, on_phone = found[1], {"phone_number": phone_number}
     brakes = [setting for setting in ("data_saver", "vpn") if phone[setting] == "on"]
@@ -104,6 +110,8 @@ def set_up_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
     found = _both(world, phone_number)
     if found is None or found[1]["abroad"] or not has_data(world, found[1]):
         return  # what can't go online at home, can't abroad
+    if found[1]["network_mode"] != "automatic":
+        return  # whoever sees that setting would change it as well
     line, phone = found
     if (line["roaming"] and phone["data_roaming"] == "on") or (not line["roaming"] and can_roam(world, line)):
         return

@@ -95,7 +95,8 @@ def _changed(
     assert structure.change is not None
     first, second = structure.goals[structure.change.goal].call, structure.change.call
     why = domain.instead.get(first.name, {}).get(second.name, "")
-    if first.name == second.name:
+    # Beside another answer the difference alone would not be understood.
+    if first.name == second.name and structure.change.trigger != FIRST_REPLY:
         different = [
             fact
             for fact in facts

@@ -16,9 +16,12 @@ import orjson
 import pytest
 
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.registry import BUILT_IN, load
 from t2t_dist.environments.rules import Enforced, Rule
 from t2t_dist.environments.tools import AGENT, WRITE, Call, ToolError
+from t2t_dist.synthesis.intents.grader_side import errands_in
+from tests.support.made import Made
 from tests.support.paths import ROOT
 
 #: The most proposals of a rule that are looked at, of two a customer.
@@ -195,6 +198,18 @@ def test_impossible_scales_are_refused(name: str, scale: float) -> None:
     database = import_module(f"t2t_dist.environments.{name}.database")
     with pytest.raises(ValueError, match="scale must be above 0"):
         database.build(0, scale if scale != 1.01 else database.MAX_SCALE * scale)
+
+
+def test_all_that_a_customer_asks_for_is_plausible(built_in: Made) -> None:
+    domain = built_in.domain
+    for task in built_in.verified():
+        errands = [Call(call.name, call.arguments) for call in errands_in(task.grader)]
+        if task.intent == "infeasible":
+            assert task.certificate is not None
+            assert task.certificate.forbidden_call is not None
+            forbidden = task.certificate.forbidden_call
+            errands.insert(task.certificate.goal or 0, Call(forbidden.name, forbidden.arguments))
+        assert are_plausible(domain, errands, task.customer), task.task_id
 
 
 # -- what customers want -----------------------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ class Offers:
             if slot in candidate.arguments
             and all(candidate.arguments.get(name) == settled[name] for name in certificate.withheld if name in settled)
         ]
+        if spec.kind == "list" and _is_subject(errand.parameters, slot):
+            # Whatever the record holds: which of it can be returned was not looked at yet.
+            bound = self._named(settled, errand.parameters)
+            held = self.seen.related(spec.item.name, bound) if bound else ()
+            possible += [{**write.arguments, slot: [value]} for value, _ in held]
         fitting = [one for one in possible if spec.kind == "choice" or self._has_seen(spec, one[slot])]
         unread = [
             {**write.arguments, slot: value} for value in self._unread(spec, settled, errand.parameters, has_read)
@@ -86,11 +91,14 @@ class Offers:
         detail = graph.detail_tool(spec.name) if spec.kind == "scalar" else None
         if detail is None:
             return
-        named = {slot: value for slot, value in settled.items() if graph.detail_tool(specs[slot].name)}
-        bound = frozenset((specs[slot].name, value) for slot, value in named.items())
-        for value, _ in self.seen.related(spec.name, bound):
+        for value, _ in self.seen.related(spec.name, self._named(settled, specs)):
             if not has_read(detail.name, {next(iter(detail.parameters)): value}):
                 yield value
+
+    def _named(self, settled: dict[str, Any], specs: dict[str, Spec]) -> frozenset[tuple[str, Any]]:
+        """The records that the customer has named, with their types."""
+        graph = graph_of(self.domain)
+        return frozenset((specs[n].name, value) for n, value in settled.items() if graph.detail_tool(specs[n].name))
 
     def _single(self, name: str, arguments: dict[str, Any], slot: str) -> list[str]:
         """The texts that make up a value's text: one per element of a list, where the list's text is theirs joined."""

@@ -19,8 +19,8 @@ Acts = Mapping[str, Sequence[str]]
 #: Ways to talk; the first word of a persona names one.
 STYLES = ("brief", "friendly", "chatty", "formal", "impatient")
 DEFAULT_STYLE = "friendly"
-#: Characters by which two wordings are alike to a listener.
-_ALIKE = 12
+#: Characters at their beginning, and at their end, by which two wordings are alike to a listener.
+_ALIKE, _ALIKE_AT_THE_END = 12, 20
 
 
 @lru_cache(maxsize=1)
@@ -60,16 +60,20 @@ class Phrases:
         return tidy(self.pick(self._acts[act], act).format(**values))
 
     def pick(self, options: Sequence[str], about: str) -> str:
-        """One of the options; not one that begins like that drawn last for the same ``about``, if another is there."""
+        """One of the options; not one like that drawn last for the same ``about``, if another is there."""
         start = int(self.rng.random() * len(options))
         last = self._last.get(about)
         chosen = options[start]
-        if last is not None and chosen[:_ALIKE] == last[:_ALIKE]:
+        if last is not None and _are_alike(chosen, last):
             others = [options[(start + step) % len(options)] for step in range(1, len(options))]
-            differing = [text for text in others if text[:_ALIKE] != last[:_ALIKE]] or others
+            differing = [text for text in others if not _are_alike(text, last)] or others
             chosen = differing[0] if differing else chosen
         self._last[about] = chosen
         return chosen
+
+
+def _are_alike(one: str, other: str) -> bool:
+    return one[:_ALIKE] == other[:_ALIKE] or one[-_ALIKE_AT_THE_END:] == other[-_ALIKE_AT_THE_END:]
 
 
 def in_turn(parts: Iterable[str]) -> str:

@@ -402,7 +402,8 @@ class ScriptedUser(UserPlayer):
         self._disclosed |= {fact.slot for fact in open_facts if fact not in wrong}
         self._progress = not self._confirmed
         self._confirmed, self._complained = True, False
-        return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
+        told = _MONEY.search(heard) and any(map(_ABOUT_MONEY.search, self.side.goals[self._at].questions))
+        return in_turn([self._phrases.say("agree"), "" if told else self._question("ask_to_be_sure")])
 
     def _objection(self, heard: str) -> str:
         """What they say to a plan that is not what they asked for; empty if it may be."""

@@ -15,8 +15,10 @@ from typing import Final
 from t2t_dist.core.schema import Candidate, Certificate, Task, Trajectory
 from t2t_dist.core.speech_acts import mentions
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.tools import Call
 
+from ..bindings import canonical_json
 from .candidates import candidates_for
 from .gold import choose_tells, grader_of
 from .gold_check import check_gold
@@ -42,8 +44,10 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
                 customer = trajectory.customer
                 meant = drawn(errands, number, candidates_for(domain, customer, errands, number, withheld), rng)
                 candidates = candidates_for(domain, customer, meant, number, withheld)
-                check_candidates(candidates)
+                check_candidates(candidates, withheld)
                 check_kept_back(domain, customer, meant, number, withheld, candidates)
+                if not are_plausible(domain, meant, customer):
+                    raise TaskRejected("implausible", "nobody would ask for this after what they asked for before")
                 grader = grader_of(domain, trajectory, list(enumerate(meant)))
             except TaskRejected as refused:
                 why = refused
@@ -109,10 +113,13 @@ def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
     return [group for group in groups if all(slot in call.arguments for slot in group)]
 
 
-def check_candidates(candidates: Sequence[Candidate]) -> None:
-    """Raises TaskRejected unless the opening leaves two outcomes, and the clarification one."""
+def check_candidates(candidates: Sequence[Candidate], withheld: Sequence[str]) -> None:
+    """Raises TaskRejected unless the opening leaves two outcomes, and a choice in each slot, and the clarification one."""
     if len({candidate.final for candidate in candidates}) < 2:
         raise TaskRejected("no_ambiguity", "every call that satisfies the request leads to the same state")
+    for slot in withheld:
+        if len({canonical_json(candidate.arguments.get(slot)) for candidate in candidates}) < 2:
+            raise TaskRejected("no_ambiguity", f"{slot} can only be one thing, so nobody would ask for it")
     clear = [candidate for candidate in candidates if candidate.after_clarification]
     if len(clear) != 1:
         raise TaskRejected("not_unique", f"{len(clear)} calls satisfy the request after the clarification")
@@ -127,7 +134,7 @@ def certify(domain: Domain, task: Task) -> Certificate:
     check_sides(domain, task, open_goal=stored.goal)
     errands = [Call(call.name, call.arguments) for call in errands_in(task.grader)]
     candidates = candidates_for(domain, task.customer, errands, stored.goal, stored.withheld)
-    check_candidates(candidates)
+    check_candidates(candidates, stored.withheld)
     check_kept_back(domain, task.customer, errands, stored.goal, stored.withheld, candidates)
     right = next(candidate for candidate in candidates if candidate.after_clarification)
     if right.final != task.grader.final:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
-from t2t_dist.environments.errands import expanded, is_valid_errand
+from t2t_dist.environments.errands import are_plausible, expanded, is_valid_errand
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
 
@@ -50,6 +50,8 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             wanted = [*errands[:number], second, *errands[number + 1 :]]
             final_a, final_b = final_state(domain, errands), final_state(domain, wanted)
             if final_a is None or final_b is None or len({final_a, final_b, domain.world().digest}) < 3:
+                continue
+            if not are_plausible(domain, wanted, trajectory.customer):
                 continue
             try:
                 grader = grader_of(domain, trajectory, list(enumerate(wanted)))
@@ -172,7 +174,6 @@ def _is_likely(domain: Domain, world: World, first: Call, call: Call, customer: 
     return (
         _says_something_else(domain, first, call, customer)
         and domain.plausible_instead(world, first, call)
-        and domain.plausible(world, call, customer)
         and is_valid_errand(domain, world, call, customer)
     )
 

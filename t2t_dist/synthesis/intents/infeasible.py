@@ -15,6 +15,7 @@ from typing import Final
 
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.rules import Enforced, Handling, Impossible, Rule, Settled
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind
@@ -54,7 +55,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
                 continue
             if any(not stands(domain, world, call, rule, customer) for world in worlds):
                 continue
-            if not domain.plausible(worlds[-1], call, customer):
+            if not are_plausible(domain, [*feasible, call], customer):
                 continue
             if (first := lifted_by(domain, call, rule, customer, feasible)) is not None:
                 why = _can_be_lifted(rule, call, first)

@@ -449,3 +449,37 @@ def test_its_messages_read_well_and_hold_no_instructions(style: str, seed: int) 
             assert text.strip()
             assert not re.search(r"\.\.|[?!]\.| [,.?!]|  |\{|\}|\b(\w+) \1\b", text), text
             assert text[0].isupper() or "@" in text.split()[0], text
+
+
+# -- words that fit what they answer -----------------------------------------------------------------------------------
+ASSENT = re.compile(r"(?:oh, |ah, |yes, )?(?:sure|of course|certainly|gladly|yes|okay|with pleasure)\b", re.I)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_of_course_is_an_answer_to_a_favour_and_not_to_which(style: str) -> None:
+    def answers(question: str) -> list[str]:
+        people = [ScriptedUser(side(persona=f"{style}: and so on"), seed) for seed in range(40)]
+        return [talk(user, in_order(question), most=2)[1] for user in people]
+
+    assert not [said for said in answers("What is the reason?") if ASSENT.match(said)]
+    asked = [said for said in answers("Could you tell me the reason?") if "no longer needed" in said]
+    assert len(asked) == 40
+
+
+def test_a_slip_beside_an_answer_is_one_in_the_request() -> None:
+    """An e-mail address is not taken back by what follows it."""
+    change = Change(goal=0, trigger="first_reply", request="It's order #W2.", facts=[order_fact("#W2")], slip=True)
+    for seed in SEEDS:
+        said = talk(ScriptedUser(side(change=change), seed), in_order("May I have your e-mail address?"), most=2)[1]
+        between = said[said.index("a@b.com") : said.index("It's order #W2.")]
+        assert re.search(r"request|asked for|wrote before", between), said
+
+
+def test_who_is_refused_for_a_fact_doubts_it_and_asks_for_no_exception() -> None:
+    no = "I'm sorry, I can't do that. It is sold out."
+    pleads, doubts = side(), side().model_copy(update={"pleads": False})
+    asked = [
+        {talk(ScriptedUser(who, seed), in_order(no), most=2)[1] for seed in range(40)} for who in (pleads, doubts)
+    ]
+    assert any("exception" in said for said in asked[0])
+    assert not [said for said in asked[1] if re.search(r"exception|just this once|way|anything you can", said)]

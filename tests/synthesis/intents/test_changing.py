@@ -222,6 +222,16 @@ def test_without_anything_else_to_want_there_is_no_change(desk: Made) -> None:
     assert not [task for task in desk.tasks if task.reasons == ["no_alternative"]]
 
 
+def test_a_change_within_an_errand_is_of_one_thing_where_it_can_be(built_in: Made) -> None:
+    """People rarely change all at once: then nothing would be left of the request."""
+    changed = []
+    for task in built_in.verified("changing"):
+        _, _, first, second = parts(task)
+        if first.name == second.name:
+            changed.append(sum(second.arguments.get(slot) != value for slot, value in first.arguments.items()))
+    assert changed.count(1) >= 0.9 * len(changed) > 4
+
+
 def test_what_a_customer_changes_to_goes_with_what_they_asked_for(shop: Made) -> None:
     """The domain says what does, and why."""
     domain, others = shop.domain, 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task
-from t2t_dist.environments.rules import Enforced, Handling
+from t2t_dist.environments.rules import Enforced, Handling, Impossible, Settled
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.intents import make
 from t2t_dist.synthesis.intents.grader_side import effects_in, matches, writes_in
@@ -28,6 +28,17 @@ def parts(task: Task) -> tuple[Certificate, Call]:
 
 def rule_of(made: Made, task: Task) -> Any:
     return next(rule for rule in made.domain.rule_list if rule.number == parts(task)[0].rule)
+
+
+def test_nobody_asks_for_an_exception_to_a_fact(built_in: Made) -> None:
+    pleading = 0
+    for task in built_in.verified("infeasible"):
+        call, rule = parts(task)[1], rule_of(built_in, task)
+        why = rule.broken_by(built_in.domain.world(), call, task.customer)
+        assert task.user.pleads != isinstance(why, Settled | Impossible)
+        assert (task.user.patience == 0) == isinstance(why, Settled)
+        pleading += task.user.pleads
+    assert 0 < pleading < len(built_in.verified("infeasible"))
 
 
 # -- what every task is ------------------------------------------------------------------------------------------------
