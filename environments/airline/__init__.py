@@ -195,9 +195,9 @@ def _details(world: World, call: Call, details: Mapping[str, Any]) -> Said:
     held = reservation["passengers"] if reservation else ()
     passenger = next((one for one in held if one["passenger_id"] == passenger_id), None)
     if passenger and passenger["birth_date"] == details["birth_date"]:
-        return Said(f"{name} as the name", (name,))
+        return Said(f"the name {name}", (name,))
     if passenger and when.name(passenger) == name:
-        return Said(f"{on} as the date of birth", (on,))
+        return Said(f"the date of birth {on}", (on,))
     return Said(f"{name}, born on {on}", (name, on))
 
 

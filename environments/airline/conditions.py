@@ -26,6 +26,8 @@ FEE_PER_BAG, INSURANCE = 39.90, 29.90
 CLOSE = timedelta(hours=24)
 #: How long after booking insurance can be added, and anything be cancelled.
 FRESH = timedelta(hours=24)
+#: How long after a flight somebody may still ask for another one, or for their money.
+MISSED = timedelta(hours=24)
 #: How far ahead people talk about the weather.
 FORECAST = timedelta(days=4)
 #: Dollars for one passenger, and the minutes from which a delay counts.
@@ -140,14 +142,14 @@ def is_booked(reservation: Record, doing: str) -> str | None:
 def trip_is_ahead(world: World, reservation: Record, trip: Record) -> str | None:
     if not has_left(world, trip):
         return None
-    return Impossible(f"the {trip['direction']} flight of reservation {reservation['reservation_id']} has already left")
+    return f"the {trip['direction']} flight of reservation {reservation['reservation_id']} has already left"
 
 
 def not_begun(world: World, reservation: Record) -> str | None:
     """None of the reservation's flights has departed."""
     if not any(has_left(world, trip) for trip in reservation["trips"]):
         return None
-    return Impossible(f"a flight of reservation {reservation['reservation_id']} has already left")
+    return f"a flight of reservation {reservation['reservation_id']} has already left"
 
 
 def is_flexible(reservation: Record) -> str | None:
@@ -160,7 +162,7 @@ def not_too_close(world: World, user: Record, trip: Record) -> str | None:
         return None
     if datetime.fromisoformat(trip["flights"][0]["departs"]) - world.now >= CLOSE:
         return None
-    return "it leaves in less than 24 hours, and so late only gold members can change their flights"
+    return "the flight leaves in less than 24 hours, and so late only gold members can change flights"
 
 
 def same_way(reservation: Record, trip: Record, flights: Sequence[Record]) -> str | None:
@@ -183,12 +185,14 @@ def _in_turn(direction: str, flights: Sequence[Record], others: Sequence[Record]
 
 
 def is_out_of_place(world: World, call: Call) -> bool:
-    """Whether nobody would ask for this: anything for flights that were called off, but to cancel or to move them; to
-    cancel for the weather long before it is known."""
+    """Whether nobody would ask for this: anything but compensation for a trip that is over, more for flights that were
+    called off, or to cancel for the weather long before it is known."""
     reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
     if reservation is None:
         return False
     flights = flights_in(world, reservation["trips"])
+    if call.name != "send_certificate" and world.now - datetime.fromisoformat(_span(flights)[1]) > MISSED:
+        return True
     if call.name in ("change_cabin", "correct_passenger", "add_checked_bags", "add_insurance"):
         return any(flight["cancelled"] for flight in flights)
     if call.arguments.get("reason") == "bad weather":
@@ -283,7 +287,7 @@ def is_fresh(world: World, reservation: Record) -> bool:
 def can_still_insure(world: World, reservation: Record) -> str | None:
     if is_fresh(world, reservation):
         return None
-    return f"it was booked on {day(reservation['booked_at'])}, and insurance is sold in the first 24 hours only"
+    return f"the reservation was booked on {day(reservation['booked_at'])}, and insurance is sold in the first 24 hours only"
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
@@ -294,7 +298,7 @@ def can_cancel(world: World, reservation: Record) -> str | None:
     states = [state_of(flight, world.now) for flight in flights_in(world, reservation["trips"])]
     if any(state not in ("departed", "arrived") for state in states):
         return None
-    return Impossible(f"all flights of reservation {reservation['reservation_id']} have already left")
+    return f"all flights of reservation {reservation['reservation_id']} have already left"
 
 
 def nothing_flown(world: World, reservation: Record) -> str | None:
@@ -319,11 +323,10 @@ def has_grounds(world: World, reservation: Record, reason: Any) -> str | None:
         return "none of its flights was called off"
     if is_fresh(world, reservation) or reservation["cabin"] == "business":
         return None
+    late = "the reservation was made more than 24 hours ago, it is not a business fare"
     if reason in ("illness", "bad weather"):
-        if reservation["insured"]:
-            return None
-        return "it was booked more than 24 hours ago, it is not a business fare, and it is not insured"
-    return "it was booked more than 24 hours ago, it is not a business fare, and insurance does not pay for this reason"
+        return None if reservation["insured"] else f"{late}, and it is not insured"
+    return f"{late}, and insurance does not pay for this reason"
 
 
 # -- compensation ------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from .wishes import INSTEAD, SLIPS, WEIGHTS
 from .workflows import WORKFLOWS
 
 _REASONS = {
-    "lost or stolen": Said("it was lost or stolen", ("lost or stolen",)),
+    "lost or stolen": Said("it was lost or stolen", ("lost",), own="I've lost it"),
     "long absence": Said(
         "you'll be away for a long time", ("away for a long time",), own="I'll be away for a long time"
     ),
@@ -126,9 +126,12 @@ class Telecom(Domain):
         return [customer["address"] for customer in self.base.tables["customers"].values()]
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
-        """Nobody buys more data who has plenty left."""
-        line = world.get("lines", str(call.arguments.get("phone_number"))) if call.name == "refuel_data" else None
-        return line is None or when.is_running_out(world, line)
+        """Nobody buys more data who has plenty left, or a SIM for a line that is to rest."""
+        line = world.get("lines", str(call.arguments.get("phone_number")))
+        if line is None:
+            return True
+        rests = call.name == "order_sim" and line.get("suspended_for") == "long absence"
+        return not rests and (call.name != "refuel_data" or when.is_running_out(world, line))
 
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
         """Who gave a wrong address got a number wrong, not the town; who needs more data does not want a plan with less."""

@@ -148,7 +148,7 @@ def no_sim_on_its_way(line: Record, kind: object = None) -> str | None:
 
 def not_lost_or_stolen(line: Record) -> str | None:
     # Resuming the line does not take the report back: whoever has the phone could ask for that.
-    if line.get("suspended_for") != "lost or stolen" and not line.get("reported_lost"):
+    if line.get("suspended_for") != "lost or stolen" and not line.get("lost_before"):
         return None
     return f"the line {line['phone_number']} was reported lost or stolen, and our security team checks a new SIM for it"
 

@@ -211,7 +211,7 @@ def _lines(rng: Random, customers: list[Customer], plans: list[Plan], ours: Own)
             elif rng.random() < JUST_RESUMED:
                 line["resumed_on"] = (_today() - timedelta(days=rng.randint(1, 13))).isoformat()
             elif rng.random() < REPORTED_LOST:
-                line["reported_lost"] = True
+                line["lost_before"] = True
             if rng.random() < SIM_ORDERED:
                 line["sim_ordered"] = rng.choice(("plastic SIM", "eSIM"))
             customer["lines"].append(line["phone_number"])

@@ -56,7 +56,7 @@ class Customer(TypedDict):
 class Line(TypedDict):
     """A mobile line. ``data_used`` and ``data_added`` (refuels) are of this billing month, ``roaming``: allowed.
 
-    ``reported_lost``: it was suspended as lost or stolen, and has been resumed since. ``resumed_on``: when it was last.
+    ``lost_before``: it was suspended as lost or stolen, and has been resumed since. ``resumed_on``: when it was last.
     """
 
     phone_number: PhoneNumber
@@ -68,7 +68,7 @@ class Line(TypedDict):
     data_used: float
     data_added: int
     roaming: bool
-    reported_lost: NotRequired[bool]
+    lost_before: NotRequired[bool]
     resumed_on: NotRequired[str]
     sim_ordered: NotRequired[SimKind]
 

@@ -81,7 +81,7 @@ def resume_line(world: World, phone_number: PhoneNumber) -> LineReceipt:
     line = world.edit("lines", phone_number)
     line["status"], line["resumed_on"] = "active", world.now.date().isoformat()
     if line.pop("suspended_for") == "lost or stolen":
-        line["reported_lost"] = True
+        line["lost_before"] = True
     _needs_restart(world, phone_number)
     return {"phone_number": phone_number, "status": "active"}
 

@@ -8,9 +8,11 @@ from .clauses import Clause, clauses
 from .lexicon import a_word_of, any_of
 from .verdict import Sign, verdict
 
+#: A place where people work, and no piece of furniture.
+_DESK = r"(?<!standing )(?<!writing )(?<!computer )desk(?! (?:lamp|chair|pad|mat|fan|clock|organi[sz]er|drawer)s?\b)"
 _PERSON = (
     r"(?:humans?|agents?|person|people|colleagues?|supervisors?|specialists?|managers?|representatives?|reps?|teams?"
-    r"|advis[eo]rs?|experts?|operators?|technicians?|desk|department|officers?|staff|somebody|someone|analysts?"
+    rf"|advis[eo]rs?|experts?|operators?|technicians?|{_DESK}|department|officers?|staff|somebody|someone|analysts?"
     r"|librarian|dentist|doctor|nurse|engineer|crew|finance|support|liaison)"
 )
 _TO_WHOM = rf"(?:an?|the|our|my|one of (?:our|my)|another|to) (?:[\w-]+ ){{0,3}}?{_PERSON}"

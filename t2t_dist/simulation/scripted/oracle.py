@@ -348,7 +348,7 @@ class Oracle:
         elif self.has_stated(goal + 1):
             return
         yield from self.say(self.phrases.say("more"))
-        if last and self._facts_said and "?" in self.heard[-1]:
+        if last and self._facts_said and speech.asks_anything(self.heard[-1]):
             yield from self.say(*self._facts_said, self.phrases.say("more"))
 
     # -- a change of mind ----------------------------------------------------------------------------------------------

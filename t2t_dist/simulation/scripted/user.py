@@ -209,8 +209,10 @@ class ScriptedUser(UserPlayer):
             return self._phrases.say("hand_over_now")
         if refused:
             said, bye = self._give_in(), self._leave("bye_refused")
-            for _ in range(_REMINDERS):  # nobody gives thanks twice in one breath
-                bye = self._leave("bye_refused") if _THANKS.search(said) and _THANKS.search(bye) else bye
+            for _ in range(_DRAWS):  # nobody gives thanks twice in one breath, or says "I see" twice
+                if not (_THANKS.search(said) and _THANKS.search(bye)) and said[:4] != bye[:4]:
+                    break
+                bye = self._leave("bye_refused")
             return in_turn([said, bye])
         if not done:
             return self._leave("bye_open")
@@ -270,7 +272,8 @@ class ScriptedUser(UserPlayer):
 
     def _question(self, act: str) -> str:
         """Their questions, if they have not asked them yet."""
-        if self._questions_asked:
+        asked = self.side.goals[self._at].questions
+        if self._questions_asked or (self._money_heard and all(map(_ABOUT_MONEY.search, asked))):
             return ""
         self._questions_asked = True
         return self._phrases.say(act, questions=in_turn(_without_and(self.side.goals[self._at].questions)))
@@ -377,8 +380,12 @@ class ScriptedUser(UserPlayer):
             self._insisted += 1
             self._progress = True
             offered = self._insisted == 1 and _OFFERED.search(heard)
-            plea = self._phrases.say("insist" if self.side.pleads else "doubt")
-            return in_turn([self._phrases.say("decline_other") if offered else "", plea])
+            if not offered:
+                return self._phrases.say("insist" if self.side.pleads else "doubt")
+            if self.side.pleads:
+                return in_turn([self._phrases.say("decline_other"), self._phrases.say("only_this")])
+            self._refused = True
+            return in_turn([self._phrases.say("decline_other"), self._next_or_leave(heard)])
         self._refused = True
         return self._next_or_leave(heard)
 
@@ -402,8 +409,7 @@ class ScriptedUser(UserPlayer):
         self._disclosed |= {fact.slot for fact in open_facts if fact not in wrong}
         self._progress = not self._confirmed
         self._confirmed, self._complained = True, False
-        told = _MONEY.search(heard) and any(map(_ABOUT_MONEY.search, self.side.goals[self._at].questions))
-        return in_turn([self._phrases.say("agree"), "" if told else self._question("ask_to_be_sure")])
+        return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
 
     def _objection(self, heard: str) -> str:
         """What they say to a plan that is not what they asked for; empty if it may be."""

@@ -87,7 +87,7 @@ def test_suspend_and_resume(world: World) -> None:
     do(world, "resume_line", phone_number=WELL)
     # The line is active again, and the phone takes it up only after a restart. That it was lost once is not forgotten.
     assert changed(world) == {
-        f"lines/{WELL}": {"reported_lost": (None, True), "resumed_on": (None, "2026-03-02")},
+        f"lines/{WELL}": {"lost_before": (None, True), "resumed_on": (None, "2026-03-02")},
         f"phones/{WELL}": {"restart_needed": (False, True)},
     }
     assert "is active" in refused(world, "resume_line", phone_number=WELL)
