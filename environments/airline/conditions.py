@@ -29,7 +29,7 @@ FRESH = timedelta(hours=24)
 #: How long after a flight somebody may still ask for another one, or for their money.
 MISSED = timedelta(hours=24)
 #: How far ahead people talk about the weather.
-FORECAST = timedelta(days=4)
+FORECAST = timedelta(days=7)
 #: Dollars for one passenger, and the minutes from which a delay counts.
 FOR_CANCELLED, FOR_DELAYED, LONG_DELAY = 100.0, 50.0, 120
 MOST_COMPENSATION = 1000.0
@@ -326,7 +326,7 @@ def has_grounds(world: World, reservation: Record, reason: Any) -> str | None:
     late = "the reservation was made more than 24 hours ago, it is not a business fare"
     if reason in ("illness", "bad weather"):
         return None if reservation["insured"] else f"{late}, and it is not insured"
-    return f"{late}, and insurance does not pay for this reason"
+    return f"{late}, and {'insurance does not pay for this reason' if reservation['insured'] else 'it is not insured'}"
 
 
 # -- compensation ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import zip_longest
 
 from ..payment import payment_method
-from ..rules import Enforced, Handling, Rule, neighbours, rule
+from ..rules import Enforced, Handling, Impossible, Rule, neighbours, rule
 from ..state import World
 from ..tools import Call
 from . import calls, network
@@ -45,7 +45,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     if reservation is None or reservation["user_id"] == customer:
         return None
-    return f"reservation {reservation['reservation_id']} is not on your account"
+    return Impossible(f"reservation {reservation['reservation_id']} is not on your account")
 
 
 @own_data_only.proposes
@@ -200,7 +200,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
     yield from _alone(world, iter(found), customer, same_places_in_turn)
 
 
-@rule(11, "change_flights")
+@rule(11, "change_flights", weight=3)
 def trips_that_have_not_left(world: World, call: Call, customer: str) -> str | None:
     found = calls.trip_in(world, call)
     return when.trip_is_ahead(world, *found) if found else None

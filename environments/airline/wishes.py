@@ -21,12 +21,12 @@ INSTEAD = {
     },
     "change_flights": {
         "change_flights": "That one doesn't suit me after all.",
-        "cancel_reservation": "It looks as if the trip is off altogether.",
+        "cancel_reservation": "It looks as if the trip won't happen at all.",
     },
     "change_cabin": {
         "change_cabin": "I've thought about the cabin again.",
         "add_checked_bags": "I can live with the seats, but I do need more luggage.",
-        "cancel_reservation": "It looks as if the trip is off altogether.",
+        "cancel_reservation": "It looks as if the trip won't happen at all.",
     },
     "correct_passenger": {
         "correct_passenger": "I misread that.",
@@ -37,7 +37,7 @@ INSTEAD = {
     },
     "add_insurance": {
         "add_insurance": "I'd rather pay for it in another way.",
-        "cancel_reservation": "It looks as if the trip is off altogether.",
+        "cancel_reservation": "It looks as if the trip won't happen at all.",
     },
     "cancel_reservation": {
         "cancel_reservation": "That's not the one I meant.",

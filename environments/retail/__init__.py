@@ -145,6 +145,8 @@ class Retail(Domain):
         """Who gave the wrong address for their account got a number wrong, not the town."""
         if first.name == second.name == "modify_user_address":
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
+        if first.name != second.name and "item_ids" in first.arguments and "item_ids" in second.arguments:
+            return bool(first.arguments["item_ids"] == second.arguments["item_ids"])
         if second.name == "cancel_pending_order":  # somebody who has just chosen another version ordered by no mistake
             return bool(second.arguments["reason"] == "no longer needed")
         return True

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from ..rules import Enforced, Handling, Rule, neighbours, rule
+from ..rules import Enforced, Handling, Impossible, Rule, neighbours, rule
 from ..state import Record, World
 from ..tools import Call
 from . import conditions as when
@@ -93,7 +93,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
     order = _order(world, call)
     if order is None or order["user_id"] == customer:
         return None
-    return f"order {order['order_id']} is not on your account"
+    return Impossible(f"order {order['order_id']} is not on your account")
 
 
 @own_data_only.proposes

@@ -24,7 +24,7 @@ from .wishes import INSTEAD, SLIPS, WEIGHTS
 from .workflows import WORKFLOWS
 
 _REASONS = {
-    "lost or stolen": Said("it was lost or stolen", ("lost",), own="I've lost it"),
+    "lost or stolen": Said("it was lost or stolen", ("lost",), own="I've lost the phone"),
     "long absence": Said(
         "you'll be away for a long time", ("away for a long time",), own="I'll be away for a long time"
     ),

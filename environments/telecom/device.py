@@ -45,7 +45,10 @@ def check_status_bar(world: World, phone_number: PhoneNumber) -> str:
     Args:
         phone_number: Which of your phones, by its number.
     """
-    phone = phone_of(world, phone_number)
+    return _status_bar(world, phone_of(world, phone_number))
+
+
+def _status_bar(world: World, phone: Record) -> str:
     if phone["airplane_mode"] == "on":
         return "There is a little airplane at the top, and no signal bars."
     if phone["sim"] == "loose":
@@ -118,7 +121,10 @@ def toggle_airplane_mode(world: World, phone_number: PhoneNumber, to: Switch) ->
         phone_number: Which of your phones, by its number.
         to: 'on' or 'off'.
     """
-    return _switch(world, phone_number, "airplane_mode", to, "Airplane mode")
+    phone = phone_of(world, phone_number)
+    said = _switch(world, phone_number, "airplane_mode", to, "Airplane mode")
+    is_news = to == "off" and phone["airplane_mode"] == "on"
+    return f"{said} {_status_bar(world, {**phone, 'airplane_mode': to})}" if is_news else said
 
 
 @tool(WRITE, side=USER)
@@ -199,8 +205,9 @@ def reboot_phone(world: World, phone_number: PhoneNumber) -> str:
         phone_number: Which of your phones, by its number.
     """
     phone_of(world, phone_number)
-    world.edit("phones", phone_number)["restart_needed"] = False
-    return "The phone has restarted."
+    phone = world.edit("phones", phone_number)
+    phone["restart_needed"] = False
+    return f"The phone has restarted. {_status_bar(world, phone)}"
 
 
 DEVICE_TOOLS: list[Tool] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..rules import Enforced, Handling, Rule, neighbours, rule
+from ..rules import Enforced, Handling, Impossible, Rule, neighbours, rule
 from ..state import Record, World
 from ..tools import Call
 from . import conditions as when
@@ -65,7 +65,7 @@ def own_data_only(world: World, call: Call, customer: str) -> str | None:
     if record is None or record["customer_id"] == customer:
         return None
     what = f"bill {record['bill_id']}" if call.name in _ON_BILLS else f"the line {record['phone_number']}"
-    return f"{what} is not on your account"
+    return Impossible(f"{what} is not on your account")
 
 
 @own_data_only.proposes

@@ -130,10 +130,9 @@ def end_roaming(world: World, phone_number: PhoneNumber) -> Iterator[Call]:
     found = _both(world, phone_number)
     if found is None or found[0]["status"] != "active" or found[1]["abroad"]:
         return
-    if not found[0]["roaming"] and found[1]["data_roaming"] == "off":
-        return
-    if found[0]["roaming"]:
-        yield Call("disable_roaming", {"phone_number": phone_number})
+    if not found[0]["roaming"]:
+        return  # what is over can't be ended
+    yield Call("disable_roaming", {"phone_number": phone_number})
     yield Call("check_network_settings", {"phone_number": phone_number})
     if found[1]["data_roaming"] == "on":
         yield Call("toggle_data_roaming", {"phone_number": phone_number, "to": "off"})

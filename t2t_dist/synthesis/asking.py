@@ -103,7 +103,9 @@ def asked(
     ``again``: it takes the place of another request.
     """
     words = language.tool(name)
-    manner = manner_of(rng.choice(words.request))
+    manners = [manner_of(text) for text in words.request]
+    # Who has said why they want something else does not say what is the matter as well.
+    manner = rng.choice([one for one in manners if not (again and one.before)] or manners)
     sentence = ""
     if manner.kind:
         sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead)), manner.do))
