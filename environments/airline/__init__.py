@@ -27,7 +27,7 @@ _REASONS = {
     "bad weather": Said("of the bad weather", ("bad weather",)),
     # Not among the reasons that count.
     "cheaper fare elsewhere": Said("I found a cheaper fare elsewhere", ("cheaper fare elsewhere",)),
-    "visa refused": Said("I was refused a visa", ("refused a visa",)),
+    "booked twice": Said("I booked it twice by mistake", ("booked it twice",)),
     "unhappy with the seats": Said("I'm unhappy with the seats", ("unhappy with the seats",)),
 }
 
@@ -123,6 +123,8 @@ class Airline(Domain):
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags
         on one that was called off, or knows the weather of next month."""
+        if call.name == "book_reservation" and when.has_new_certificate(world, call, customer):
+            return False  # which of the two would be meant?
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:

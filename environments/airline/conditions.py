@@ -200,6 +200,14 @@ def is_out_of_place(world: World, call: Call) -> bool:
     return False
 
 
+def has_new_certificate(world: World, call: Call, customer: str) -> bool:
+    """Whether a certificate is to pay, and the customer has got another one since they called."""
+    user, before = (where.get("users", customer) for where in (world, World(world.base)))
+    if user is None or before is None or no_certificate(user, str(call.arguments.get("payment_method_id"))) is None:
+        return False
+    return bool(len(user["payment_methods"]) > len(before["payment_methods"]))
+
+
 def are_elsewhere(world: World, call: Call, customer: str) -> bool:
     """Whether a passenger of a booking, or of flights that are moved, is on another of the customer's trips by then."""
     slots = ("outbound_id", "itinerary_id", "return_id")
@@ -242,7 +250,7 @@ def can_pay(user: Record, payment_method_id: str, amount: float) -> str | None:
         return f"payment method {payment_method_id} is not on the account"
     if "balance" in method and method["balance"] < amount:
         what = method["source"].replace("_", " ")
-        return Impossible(f"the {what} holds ${method['balance']:.2f}, which does not cover ${amount:.2f}")
+        return Impossible(f"the {what} holds ${method['balance']:.2f}, and ${amount:.2f} is to be paid")
     return None
 
 
@@ -287,7 +295,8 @@ def is_fresh(world: World, reservation: Record) -> bool:
 def can_still_insure(world: World, reservation: Record) -> str | None:
     if is_fresh(world, reservation):
         return None
-    return f"the reservation was booked on {day(reservation['booked_at'])}, and insurance is sold in the first 24 hours only"
+    booked = day(reservation["booked_at"])
+    return f"the reservation was booked on {booked}, and insurance is sold in the first 24 hours only"
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------

@@ -377,7 +377,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 def _(world: World, customer: str) -> Iterator[Call]:
     for one in calls.ahead(world, customer):
         if when.has_grounds(world, one, "change of plans") is None:
-            for reason in ("cheaper fare elsewhere", "visa refused", "unhappy with the seats"):
+            for reason in ("cheaper fare elsewhere", "booked twice", "unhappy with the seats"):
                 yield calls.about("cancel_reservation", one, reason=reason)
 
 

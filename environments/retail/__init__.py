@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from ..base import Domain, Profile, joined
 from ..language import Said
 from ..payment import said_method
-from ..state import Base, Record, World
 from ..people import new_addresses
+from ..state import Base, Record, World
 from ..tools import Call
 from . import beforehand, database
 from .conditions import common

@@ -138,7 +138,7 @@ def can_pay(user: Record, payment_method_id: str, amount: float) -> str | None:
     if method is None:
         return f"payment method {payment_method_id} is not on the account"
     if method["source"] == "gift_card" and method["balance"] < amount:
-        return Impossible(f"the gift card holds ${method['balance']:.2f}, which does not cover ${amount:.2f}")
+        return Impossible(f"the gift card holds ${method['balance']:.2f}, and ${amount:.2f} is to be paid")
     return None
 
 

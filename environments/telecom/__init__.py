@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from ..base import Domain, Profile
 from ..language import Said
 from ..payment import said_method
-from ..state import Base, Record, World
 from ..people import new_addresses
+from ..state import Base, Record, World
 from ..tools import Call
 from . import beforehand, database
 from . import conditions as when
@@ -30,7 +30,9 @@ _REASONS = {
     ),
     "saving money this month": Said("it's about saving money this month", ("saving money this month",)),
     "too many unwanted calls": Said("there are too many unwanted calls", ("too many unwanted calls",)),
-    "kept from the children": Said("it should be kept from the children", ("kept from the children",)),
+    "quiet week": Said(
+        "you would like a quiet week without it", ("quiet week",), own="I'd like a quiet week without it"
+    ),
 }
 _SIMS = {"plastic SIM": "a plastic SIM", "eSIM": "an eSIM"}
 
@@ -134,7 +136,7 @@ class Telecom(Domain):
         return not rests and (call.name != "refuel_data" or when.is_running_out(world, line))
 
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
-        """Who gave a wrong address got a number wrong, not the town; who needs more data does not want a plan with less."""
+        """Who gave a wrong address got a number wrong, not the town; who needs more data wants no plan with less."""
         if first.name == second.name == "change_address":
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
         if (first.name, second.name) == ("refuel_data", "change_plan"):  # they need more every month

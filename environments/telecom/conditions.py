@@ -46,7 +46,8 @@ def can_roam(world: World, line: Record) -> str | None:
     if resumed is None or (world.now - datetime.fromisoformat(resumed)).days >= ROAMING_DAYS:
         return None
     ago = _ago(world, resumed)
-    return f"the line {line['phone_number']} was resumed {ago}, and roaming becomes possible {ROAMING_DAYS} days after that"
+    number = line["phone_number"]
+    return f"the line {number} was resumed {ago}, and roaming becomes possible {ROAMING_DAYS} days after that"
 
 
 def _ago(world: World, day: str) -> str:
@@ -71,7 +72,12 @@ def nothing_overdue(world: World, line: Record, doing: str) -> str | None:
     """No bill of the line's customer is overdue."""
     for bill in bills_of(world, line["customer_id"]):
         if bill["status"] == "overdue":
-            return f"bill {bill['bill_id']} of ${bill['total']:.2f} is overdue, and {doing} as long as it is unpaid"
+            until = (
+                "as long as it is unpaid"
+                if under_supervised_bill(bill) is None
+                else "until our billing team settles it"
+            )
+            return f"bill {bill['bill_id']} of ${bill['total']:.2f} is overdue, and {doing} {until}"
     return None
 
 

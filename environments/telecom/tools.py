@@ -190,7 +190,11 @@ def send_bill(world: World, bill_id: BillId, channel: Channel) -> CopyReceipt:
     edited = world.edit("bills", bill_id)
     edited["sent_by"] = sorted([*edited.get("sent_by", ()), channel])
     home = customer["address"]
-    sent_to = customer["email"] if channel == "e-mail" else ", ".join(filter(None, (home["address1"], home["address2"], home["city"])))
+    sent_to = (
+        customer["email"]
+        if channel == "e-mail"
+        else ", ".join(filter(None, (home["address1"], home["address2"], home["city"])))
+    )
     return {"bill_id": bill_id, "channel": channel, "sent_to": sent_to}
 
 

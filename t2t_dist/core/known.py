@@ -168,7 +168,6 @@ class _Sources(NamedTuple):
             self.figures.add(figure)
             (self.amounts if isinstance(value, float) else self.whole).add(_cents(figure))
 
-
     def _read_text(self, value: str) -> None:
         # Most values are a word or a date alone; so they need not be searched.
         if value.isalpha() and value.isascii() and not _COUNTS.match(word := value.lower()):

@@ -494,7 +494,18 @@ def test_the_words_of_the_speakers_are_understood() -> None:
         acts = user_acts(f"{style}: writes like this")
         for text in acts["agree"]:
             assert speech.says_yes(text, "Shall I go ahead?"), (style, text)
-        for act in ("change", "change_too", "slip", "slip_too", "correct", "insist", "doubt", "stick", "object", "decline"):
+        for act in (
+            "change",
+            "change_too",
+            "slip",
+            "slip_too",
+            "correct",
+            "insist",
+            "doubt",
+            "stick",
+            "object",
+            "decline",
+        ):
             for text in acts[act]:
                 assert not speech.says_yes(text), (style, act, text)
         for text in [*acts["insist"], *acts["doubt"]]:

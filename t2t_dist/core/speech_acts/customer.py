@@ -195,7 +195,8 @@ _ONLY_ASKS = re.compile(
     r"(?:how (?:much|many)\b|what (?:is|was|are|will|would|does|do|amount|exactly)\b|what's\b"
     r"|(?:please )?tell me (?:how|what|the)\b|(?:i would|i'd) like to know\b|(?:is|will) (?:that|it) (?:be )?more\b"
     r"|do i (?:get|have to|pay)\b"
-    r"|(?:(?:i have|there is|there's|for me to know)\W+)?(?:just |only )?(?:a|one)(?: more| other| last)? (?:question|thing)\b)"
+    r"|(?:(?:i have|there is|there's|for me to know)\W+)?(?:just |only )?(?:a|one)(?: more| other| last)?"
+    r" (?:question|thing)\b)"
 )
 _ASKS_FOR_MORE = re.compile(r"\b(?:instead|if|unless|could|can|rather|another|other than|different)\b")
 

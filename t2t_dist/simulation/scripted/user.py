@@ -279,7 +279,7 @@ class ScriptedUser(UserPlayer):
         return self._phrases.say(act, questions=in_turn(_without_and(self.side.goals[self._at].questions)))
 
     def _answered(self, heard: str, answers: str) -> str:
-        """The answers with words before them that suit the question: a "sure" to "could you tell me", none to "which"."""
+        """The answers with words before them that suit the question: no "sure" where it asks which."""
         if _OPENED.match(answers):
             return answers
         asked = [sentence.text for sentence in speech.sentences(heard) if sentence.asks]

@@ -197,7 +197,7 @@ def test_a_gift_card_must_hold_the_difference(world: World) -> None:
     do(world, "modify_pending_order_payment", order_id="#W1", payment_method_id=GIFT)
     assert balance(world) == 4.0
     said = refused(world, MODIFY, order_id="#W1", item_ids=["11"], new_item_ids=["12"], payment_method_id=GIFT)
-    assert said == "the gift card holds $4.00, which does not cover $14.50"
+    assert said == "the gift card holds $4.00, and $14.50 is to be paid"
     assert make(world, swap(MODIFY, "#W1", ["21"], ["22"], GIFT)).changed
     assert balance(world) == 2.0
 
@@ -226,7 +226,7 @@ def test_modify_payment(world: World) -> None:
     [
         ("#W1", CARD, "order #W1 is already paid with that very method"),
         ("#W1", BOBS_CARD, f"payment method {BOBS_CARD} is not on the account"),
-        ("#W3", GIFT, "the gift card holds $40.00, which does not cover $650.00"),
+        ("#W3", GIFT, "the gift card holds $40.00, and $650.00 is to be paid"),
         ("#W4", PAYPAL, "order #W4 is shipped, and only a pending order can be paid in another way"),
     ],
 )

@@ -64,7 +64,17 @@ def test_switches(world: World, tool: str, setting: str, name: str) -> None:
     assert world.digest == PROVIDER.world().digest
     assert do(world, tool, phone_number=WELL, to=other).content == f"{name} is {other} now."
     assert settings(world, WELL) == {setting: other}
+
     assert "input should be" in refused(world, tool, phone_number=WELL, to="maybe")
+
+
+def test_what_brings_the_signal_back_shows_it(world: World) -> None:
+    """Nobody has to ask for the status bar again."""
+    do(world, "toggle_airplane_mode", phone_number=WELL, to="on")
+    said = do(world, "toggle_airplane_mode", phone_number=WELL, to="off").content
+    assert said == f"Airplane mode is off now. {do(world, 'check_status_bar', phone_number=WELL).content}"
+    said = do(world, "reboot_phone", phone_number=AWAY).content
+    assert said == f"The phone has restarted. {do(world, 'check_status_bar', phone_number=AWAY).content}"
 
 
 def test_sim_and_restart(world: World) -> None:

@@ -478,8 +478,6 @@ def test_a_slip_beside_an_answer_is_one_in_the_request() -> None:
 def test_who_is_refused_for_a_fact_doubts_it_and_asks_for_no_exception() -> None:
     no = "I'm sorry, I can't do that. It is sold out."
     pleads, doubts = side(), side().model_copy(update={"pleads": False})
-    asked = [
-        {talk(ScriptedUser(who, seed), in_order(no), most=2)[1] for seed in range(40)} for who in (pleads, doubts)
-    ]
+    asked = [{talk(ScriptedUser(who, seed), in_order(no), most=2)[1] for seed in range(40)} for who in (pleads, doubts)]
     assert any("exception" in said for said in asked[0])
     assert not [said for said in asked[1] if re.search(r"exception|just this once|way|anything you can", said)]
