@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,10 +21,10 @@ from .tools import TOOLS
 from .wishes import INSTEAD, SLIPS, WEIGHTS
 
 _REASONS = {
-    "change of plans": Said("of a change of plans", ("change of plans",)),
+    "change of plans": Said("there was a change of plans", ("change of plans",)),
     "flight cancelled": Said("the flight was called off", ("flight was called off",)),
-    "illness": Said("of an illness in the family", ("illness",)),
-    "bad weather": Said("of the bad weather", ("bad weather",)),
+    "illness": Said("there is an illness in the family", ("illness",)),
+    "bad weather": Said("bad weather is expected", ("bad weather",)),
     # Not among the reasons that count.
     "cheaper fare elsewhere": Said("I found a cheaper fare elsewhere", ("cheaper fare elsewhere",)),
     "booked twice": Said("I booked it twice by mistake", ("booked it twice",)),
@@ -123,7 +123,7 @@ class Airline(Domain):
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags
         on one that was called off, or knows the weather of next month."""
-        if call.name == "book_reservation" and when.has_new_certificate(world, call, customer):
+        if when.has_new_certificate(world, call, customer):
             return False  # which of the two would be meant?
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
@@ -172,7 +172,12 @@ def _flight(world: World, flight_id: str) -> Said:
     says = (flight["flight_number"], when.day(flight["departs"]))
     if flight["cancelled"]:
         return Said(f"{when.flight_said(flight)}, which was called off", says)
-    late = f", which was {flight['delay_minutes']} minutes late" if "delay_minutes" in flight else ""
+    is_on = datetime.fromisoformat(flight["departs"]) > world.now
+    late = (
+        f", which {'is' if is_on else 'was'} {flight['delay_minutes']} minutes late"
+        if "delay_minutes" in flight
+        else ""
+    )
     return Said(f"{when.flight_said(flight)}{late}", says)
 
 

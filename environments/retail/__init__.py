@@ -124,10 +124,13 @@ class Retail(Domain):
         return [user["address"] for user in self.base.tables["users"].values()]
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
-        """Nobody has an order sent to where they have just said that they no longer live."""
+        """Nobody has an order sent to where they have just said that they no longer live, or cancels what is there."""
         home, before = (where.get("users", customer) for where in (world, World(world.base)))
         if home is None or before is None:
             return True
+        if call.name == "cancel_pending_order":
+            order = world.get("orders", str(call.arguments["order_id"]))
+            return order is None or order["status"] != "delivered"  # that is sent back
         if call.name == "modify_pending_order_address":
             moved = home["address"] != before["address"]
             return not (moved and call.arguments["address"] == before["address"])

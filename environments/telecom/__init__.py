@@ -136,13 +136,16 @@ class Telecom(Domain):
         return not rests and (call.name != "refuel_data" or when.is_running_out(world, line))
 
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
-        """Who gave a wrong address got a number wrong, not the town; who needs more data wants no plan with less."""
+        """Who gave a wrong address got a number wrong, not the town; a change of plan is for what they want."""
         if first.name == second.name == "change_address":
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
-        if (first.name, second.name) == ("refuel_data", "change_plan"):  # they need more every month
-            line = world.get("lines", str(first.arguments["phone_number"])) or {}
+        if first.name != second.name == "change_plan":
+            line = world.get("lines", str(second.arguments["phone_number"])) or {}
             old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), second.arguments["plan_id"]))
-            return bool(old and new and (new["data"] is None or new["data"] > (old["data"] or 0)))
+            if first.name == "refuel_data":
+                return bool(old and new and (new["data"] is None or new["data"] > (old["data"] or 0)))
+            if first.name in ("suspend_line", "bring_line_back"):
+                return bool(old and new and new["price"] < old["price"])
         return True
 
 

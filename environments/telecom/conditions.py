@@ -75,7 +75,7 @@ def nothing_overdue(world: World, line: Record, doing: str) -> str | None:
             until = (
                 "as long as it is unpaid"
                 if under_supervised_bill(bill) is None
-                else "until our billing team settles it"
+                else "until it is settled with our billing team"
             )
             return f"bill {bill['bill_id']} of ${bill['total']:.2f} is overdue, and {doing} {until}"
     return None

@@ -59,7 +59,7 @@ INSTEAD = {
     },
     "restore_signal": {
         "restore_signal": _OTHER_PHONE,
-        "order_sim": "I think a new SIM would be simpler.",
+        "order_sim": "Perhaps it's the SIM, so I'd rather have a new one.",
     },
     "restore_mobile_data": {
         "restore_mobile_data": _OTHER_PHONE,

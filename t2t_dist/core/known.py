@@ -29,6 +29,8 @@ _EMAIL = r"[a-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+"
 _TOKEN = re.compile(rf"{_EMAIL}|#?[a-z0-9]+(?:[-_][a-z0-9]+)*")
 #: "60gb", "20th", "30-day": no ids.
 _MEASURE = re.compile(r"\d+[a-z]{1,3}|\d+(?:-[a-z]+)+")
+#: "address1": what a field is called.
+_FIELD = re.compile(r"[a-z]{6,}[1-9]")
 _LONG_NUMBER = re.compile(r"\d(?:-?\d){6,}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: Codes of letters alone are known by their capitals.
@@ -114,7 +116,7 @@ def _without(text: str, start: int, end: int) -> str:
 def _is_id(token: str) -> bool:
     if "@" in token or token.startswith("#"):
         return True
-    if _MEASURE.fullmatch(token) or _ISO_DATE.fullmatch(token):
+    if _MEASURE.fullmatch(token) or _ISO_DATE.fullmatch(token) or _FIELD.fullmatch(token):
         return False
     if _LONG_NUMBER.fullmatch(token):
         return True

@@ -131,9 +131,8 @@ class Offers:
                 and is_valid_errand(self.domain, world, call, self.task.customer)
             ]
             if texts := [text for text in dict.fromkeys(texts) if not self.words.known.unseen(text)]:
-                meant = set(self.words.said(Call(forbidden.name, forbidden.arguments), slot).split())
-                nearest = sorted(texts, key=lambda text: (-len(meant & set(text.split())), _naturally(text)))
-                return nearest[:_MAX_ALTERNATIVES]
+                meant = self.words.said(Call(forbidden.name, forbidden.arguments), slot)
+                return sorted(texts, key=lambda text: _distance(text, meant))[:_MAX_ALTERNATIVES]
         return []
 
 
@@ -144,6 +143,12 @@ def _is_subject(specs: dict[str, Spec], slot: str) -> bool:
     if spec.kind == "list":
         return next(name for name, other in specs.items() if other == spec) == slot
     return spec.kind not in ("scalar", "choice") or set(spec.choices) == {"yes", "no"}
+
+
+def _distance(text: str, meant: str) -> tuple[int, int, list[tuple[int, str]]]:
+    """How far a text is from what was meant: by its words, and by its first number."""
+    one, other = (next((int(number) for number in re.findall(r"\d+", said)), 0) for said in (text, meant))
+    return -len(set(text.split()) & set(meant.split())), abs(one - other), _naturally(text)
 
 
 def _naturally(text: str) -> list[tuple[int, str]]:

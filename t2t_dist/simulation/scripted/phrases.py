@@ -20,7 +20,7 @@ Acts = Mapping[str, Sequence[str]]
 STYLES = ("brief", "friendly", "chatty", "formal", "impatient")
 DEFAULT_STYLE = "friendly"
 #: Characters at their beginning, and at their end, by which two wordings are alike to a listener.
-_ALIKE, _ALIKE_AT_THE_END = 12, 20
+_ALIKE, _ALIKE_AT_THE_END = 12, 12
 
 
 @lru_cache(maxsize=1)

@@ -383,6 +383,7 @@ class ScriptedUser(UserPlayer):
             if not offered:
                 return self._phrases.say("insist" if self.side.pleads else "doubt")
             if self.side.pleads:
+                self._insisted = self.side.patience  # that said all there is to say
                 return in_turn([self._phrases.say("decline_other"), self._phrases.say("only_this")])
             self._refused = True
             return in_turn([self._phrases.say("decline_other"), self._next_or_leave(heard)])

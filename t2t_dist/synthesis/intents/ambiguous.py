@@ -53,7 +53,8 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
                 why = refused
                 continue
             goals = [PlannedGoal(call, withheld if i == number else ()) for i, call in enumerate(meant)]
-            choose_tells(domain, grader, goals, rng, {number: asked_of_all(domain, meant, number, candidates)})
+            # Nobody asks what it costs who has not said what it is.
+            choose_tells(domain, grader, goals, rng, quiet={number})
             certificate = Certificate(intent=NAME, goal=number, withheld=list(withheld), candidates=candidates)
             return Structure(goals, grader, certificate)
     raise why
@@ -91,19 +92,6 @@ def check_kept_back(
             says = domain.describe(world, Call(name, candidate.arguments), slot, customer).says
             if says and mentions(told, says):
                 raise TaskRejected("no_ambiguity", f"another request names what {slot} could be")
-
-
-def asked_of_all(domain: Domain, errands: Sequence[Call], number: int, candidates: Sequence[Candidate]) -> set[str]:
-    """The fields of a result that hold something whichever candidate is meant: a question about another one ("how much
-    do I get back?") would say which it is."""
-    world, name = domain.world(), errands[number].name
-    for call in errands[:number]:
-        domain.carry_out(world, call)
-    results = [domain.execute(world.fork(), Call(name, candidate.arguments)).value for candidate in candidates]
-    held = [
-        {field for field, value in found.items() if value} if isinstance(found, dict) else set() for found in results
-    ]
-    return set.intersection(*held) if held else set()
 
 
 def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:

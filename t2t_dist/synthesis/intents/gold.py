@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
@@ -179,21 +179,21 @@ def choose_tells(
     grader: GraderSide,
     goals: list[PlannedGoal],
     rng: random.Random,
-    fields: Mapping[int, Collection[str]] = {},
+    quiet: Collection[int] = (),
 ) -> None:
     """Let the customer ask, now and then, for a figure in a write's result; the agent then has to state it.
 
-    ``fields``: by goal, the only fields of the result that may be asked for.
+    ``quiet``: goals about which nothing is asked.
     """
     for number, goal in enumerate(goals):
-        if goal.call.name in domain.workflows:
+        if goal.call.name in domain.workflows or number in quiet:
             continue
         tells = domain.language.tool(goal.call.name).tell
         gold = next((c for c in grader.gold if c.goal == number and c.kind == Kind.WRITE.value), None)
         if not tells or gold is None or rng.random() < 0.5:
             continue
         result = fields_of(gold.result)
-        possible = [tell for tell in tells if result.get(tell.field) and tell.field in fields.get(number, result)]
+        possible = [tell for tell in tells if result.get(tell.field)]
         if possible:
             tell = rng.choice(possible)
             value = fact_text(result[tell.field])
