@@ -21,7 +21,7 @@ _SIGNS = {
 }
 _ROUNDING = 1e-9
 #: Measures that miss a limit only where the whole of their interval does: a sample by chance does better than chance.
-_BY_INTERVAL = frozenset({"guess"})
+_BY_INTERVAL = frozenset({"guess", "prior"})
 
 
 class Limit(NamedTuple):

@@ -14,7 +14,7 @@ import orjson
 from t2t_dist.core.schema import Task
 from t2t_dist.synthesis.intents.grader_side import errands_in
 
-from .measures import Measure, share, unmeasured
+from .measures import Measure, rate, share, unmeasured
 
 #: A slot withheld in fewer tasks says nothing of what is usual.
 _FEWEST = 20
@@ -77,7 +77,7 @@ class Priors:
                 continue
             ((value, most),) = counts.most_common(1)
             detail = f"{value.decode()[:60]}, of {len(self._possible[tool, slot])} values"
-            yield share("prior", f"{tool}.{slot}", _AMBIGUOUS, most, counts.total(), detail=detail)
+            yield rate("prior", f"{tool}.{slot}", _AMBIGUOUS, most, counts.total(), detail=detail)
         if left:
             why = f"{left} of {len(by_slot)} slots are not: withheld in fewer than {_FEWEST} tasks, or with one value"
             yield unmeasured("prior", why)

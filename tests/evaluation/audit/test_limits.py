@@ -37,6 +37,14 @@ def test_a_guess_may_be_lucky_but_not_surely_better_than_chance() -> None:
     assert failed([rate("guess", "guess-first", "ambiguous", 70, 100, chance=0.5)]) != []
 
 
+def test_a_value_may_be_the_commonest_by_chance_but_not_surely_the_usual_one() -> None:
+    """Of two even values one makes up over 0.6 of twenty tasks in every fourth run."""
+    by_chance = rate("prior", "suspend_line.reason", "ambiguous", 13, 20)
+    assert by_chance.value == pytest.approx(0.65)
+    assert failed([by_chance]) == []
+    assert failed([rate("prior", "suspend_line.reason", "ambiguous", 17, 20)]) != []
+
+
 def test_what_was_not_measured_neither_passes_nor_fails_unless_a_limit_was_asked_for() -> None:
     missing = unmeasured("prior", "nothing is withheld")
     assert verdicts([missing]) == []
