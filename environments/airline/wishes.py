@@ -25,7 +25,6 @@ INSTEAD = {
     },
     "change_cabin": {
         "change_cabin": "I've thought about the cabin again.",
-        "add_checked_bags": "On second thoughts, more luggage is what I need.",
         "cancel_reservation": "It looks as if the trip won't happen at all.",
     },
     "correct_passenger": {
@@ -33,7 +32,7 @@ INSTEAD = {
     },
     "add_checked_bags": {
         "add_checked_bags": "I've counted our luggage again.",
-        "change_cabin": "I can travel light, but I'd like to fly in another class.",
+        "cancel_reservation": "It looks as if the trip won't happen at all.",
     },
     "add_insurance": {
         "add_insurance": "I'd rather pay for it in another way.",

@@ -150,6 +150,8 @@ class Retail(Domain):
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
         if first.name != second.name and "item_ids" in first.arguments and "item_ids" in second.arguments:
             return bool(first.arguments["item_ids"] == second.arguments["item_ids"])
+        if first.name == second.name and "item_ids" in first.arguments:  # the same thing is among what they send back
+            return not set(first.arguments["item_ids"]).isdisjoint(second.arguments["item_ids"])
         if second.name == "cancel_pending_order":  # somebody who has just chosen another version ordered by no mistake
             return bool(second.arguments["reason"] == "no longer needed")
         return True

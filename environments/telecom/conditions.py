@@ -138,7 +138,7 @@ def under_supervised_bill(bill: Record) -> str | None:
     return f"bill {bill['bill_id']} comes to ${bill['total']:.2f}, and {limit}"
 
 
-def is_running_out(world: World, line: Record, share: float = 0.6) -> bool:
+def is_running_out(world: World, line: Record, share: float = 0.75) -> bool:
     """Whether this share of the month's data is used, or it is without a limit."""
     plan = world.get("plans", line["plan_id"])
     return plan is None or plan["data"] is None or line["data_used"] >= share * (plan["data"] + line["data_added"])

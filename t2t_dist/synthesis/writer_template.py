@@ -103,13 +103,14 @@ def _changed(
             if said(domain, world, first, fact.slot, customer) != said(domain, world, second, fact.slot, customer)
         ]
         if len(different) == 1:
-            is_slip = _is_slip(domain, first, second)
-            only = way("meant" if is_slip else "instead", style, rng).format(value=different[0].text)
-            return tidy(f"{why} {only}" if is_slip else only)
+            only = "meant" if _is_slip(domain, first, second) else "instead"
+            return tidy(way(only, style, rng).format(value=different[0].text))
     request = asked(domain.language, second.name, facts, style, rng, again=True)
-    if _is_slip(domain, first, second):
-        return f"{why} {request}"
-    return " ".join(filter(None, (way("no_longer", style, rng), why, request)))
+    if first.name == second.name:
+        return f"{why} {request}" if _is_slip(domain, first, second) else request
+    # Beside an answer they have said already that they want something else.
+    gone = way("no_longer", style, rng) if structure.change.trigger != FIRST_REPLY else ""
+    return " ".join(filter(None, (gone, why, request)))
 
 
 def _is_slip(domain: Domain, first: Call, second: Call) -> bool:
