@@ -114,6 +114,9 @@ class Airline(Domain):
         if "details" in first.arguments and "details" in second.arguments:
             one, other = first.arguments["details"], second.arguments["details"]
             return bool(when.name(one) == when.name(other) or one["birth_date"] == other["birth_date"])
+        parties = [set(call.arguments.get("passenger_ids") or ()) for call in (first, second)]
+        if all(parties) and parties[0].isdisjoint(parties[1]):
+            return False  # somebody of them still goes
         slot = next((slot for slot in ("outbound_id", "itinerary_id") if slot in first.arguments), "")
         if slot not in second.arguments:
             return True

@@ -16,7 +16,7 @@ WEIGHTS = {
 #: For an errand, what a customer may want instead, and why.
 INSTEAD = {
     "cancel_pending_order": {
-        "modify_pending_order_items": "I'd rather keep the order, only in another version.",
+        "modify_pending_order_items": "I'd rather keep the order, with something changed in it.",
         "modify_pending_order_address": "I'd rather keep the order, only send it somewhere else.",
         "modify_pending_order_payment": "I'd rather keep the order, only pay for it in another way.",
     },

@@ -95,8 +95,7 @@ def _changed(
     assert structure.change is not None
     first, second = structure.goals[structure.change.goal].call, structure.change.call
     why = domain.instead.get(first.name, {}).get(second.name, "")
-    # Beside another answer the difference alone would not be understood.
-    if first.name == second.name and structure.change.trigger != FIRST_REPLY:
+    if first.name == second.name:
         different = [
             fact
             for fact in facts
@@ -104,13 +103,20 @@ def _changed(
         ]
         if len(different) == 1:
             only = "meant" if _is_slip(domain, first, second) else "instead"
-            return tidy(way(only, style, rng).format(value=different[0].text))
+            said_so = way(only, style, rng).format(value=different[0].text)
+            # Beside another answer it would not be clear what is spoken of.
+            beside = structure.change.trigger == FIRST_REPLY
+            return tidy(f"{_about(different[0])} {said_so}" if beside else said_so)
     request = asked(domain.language, second.name, facts, style, rng, again=True)
     if first.name == second.name:
         return f"{why} {request}" if _is_slip(domain, first, second) else request
     # Beside an answer they have said already that they want something else.
     gone = way("no_longer", style, rng) if structure.change.trigger != FIRST_REPLY else ""
     return " ".join(filter(None, (gone, why, request)))
+
+
+def _about(fact: Fact) -> str:
+    return f"It's about {'' if fact.label.startswith('which') else 'the '}{fact.label}."
 
 
 def _is_slip(domain: Domain, first: Call, second: Call) -> bool:
