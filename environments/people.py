@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from itertools import count, islice
 from random import Random
 from typing import Annotated, NamedTuple, NewType, cast
@@ -15,6 +14,7 @@ from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
 from .splits import own
+from .state import Base
 
 UserId = NewType("UserId", str)
 Email = NewType("Email", str)
@@ -53,14 +53,14 @@ def normal_address(address: Address) -> Address:
     return cast(Address, tidy)
 
 
-def new_addresses(known: Sequence[Mapping[str, str]], customer: str) -> list[dict[str, str]]:
+def new_addresses(base: Base, table: str, customer: str) -> list[dict[str, str]]:
     """Where a customer may move to: two places, each with two numbers of its street, so that one can be a slip.
 
-    Made from the streets and towns of others, so that they look real; the same for a customer every time.
+    Made from the streets and towns of others in the table, so that they look real; the same for a customer every time.
     """
     rng, found = Random(f"addresses of {customer}"), []
     for _ in range(2):
-        street, town = rng.choice(known), rng.choice(known)
+        street, town = (base.tables[table][rng.choice(base.keys(table))]["address"] for _ in range(2))
         name = street["address1"].partition(" ")[2]
         flat = rng.choice(("", "", f"Apt {rng.randint(1, 40)}"))
         for number in rng.sample(range(1, 981), 2):

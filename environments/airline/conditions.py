@@ -186,7 +186,7 @@ def _in_turn(direction: str, flights: Sequence[Record], others: Sequence[Record]
 
 def is_out_of_place(world: World, call: Call) -> bool:
     """Whether nobody would ask for this: anything but compensation for a trip that is over, more for flights that were
-    called off, to cancel for the weather long before it is known, or to put somebody else in their own place."""
+    called off, a correction of their own name, or to cancel for the weather long before it is known."""
     reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
     if reservation is None:
         return False
@@ -194,16 +194,18 @@ def is_out_of_place(world: World, call: Call) -> bool:
     if call.name != "send_certificate" and world.now - datetime.fromisoformat(_span(flights)[1]) > MISSED:
         return True
     if call.name in ("change_cabin", "correct_passenger", "add_checked_bags", "add_insurance"):
-        return any(flight["cancelled"] for flight in flights)
+        return any(flight["cancelled"] for flight in flights) or _corrects_themselves(world, call, reservation)
     if call.arguments.get("reason") == "bad weather":
         begun = any(state_of(flight, world.now) in ("departed", "arrived") for flight in flights)
         return begun or all(datetime.fromisoformat(flight["departs"]) - world.now > FORECAST for flight in flights)
-    wanted = call.arguments.get("passenger_id")
+    return False
+
+
+def _corrects_themselves(world: World, call: Call, reservation: Record) -> bool:
+    """Whether the customer's own entry is to be corrected, by whose name they have just been found."""
+    wanted, own = call.arguments.get("passenger_id"), world.get("users", str(reservation["user_id"]))
     passenger = next((one for one in reservation["passengers"] if one["passenger_id"] == wanted), None)
-    # Nobody makes somebody else of themselves.
-    details = call.arguments.get("details")
-    own = world.get("users", str(reservation["user_id"]))
-    return bool(passenger and own and isinstance(details, dict) and name(passenger) == name(own))
+    return bool(passenger and own and name(passenger) == name(own))
 
 
 def has_new_certificate(world: World, call: Call, customer: str) -> bool:

@@ -116,16 +116,13 @@ class Retail(Domain):
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         if type_name != "Address":
             return []
-        found = new_addresses(self._addresses, customer)
+        found = new_addresses(world.base, "users", customer)
         return rng.sample(found, len(found))
-
-    @cached_property
-    def _addresses(self) -> list[dict[str, str]]:
-        return [user["address"] for user in self.base.tables["users"].values()]
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody has an order sent to where they have just said that they no longer live, or cancels what is there."""
-        home, before = (where.get("users", customer) for where in (world, World(world.base)))
+        at_first = World(world.base)
+        home, before = world.get("users", customer), at_first.get("users", customer)
         if home is None or before is None:
             return True
         if call.name == "cancel_pending_order":
@@ -135,12 +132,8 @@ class Retail(Domain):
             moved = home["address"] != before["address"]
             return not (moved and call.arguments["address"] == before["address"])
         if call.name == "modify_user_address":
-            orders = [
-                (where.get("orders", order_id) or {}).get("address")
-                for order_id in home["orders"]
-                for where in (world, World(world.base))
-            ]
-            sent_on = [now for now, then in zip(orders[::2], orders[1::2], strict=True) if now != then]
+            orders = [(world.get("orders", order), at_first.get("orders", order)) for order in home["orders"]]
+            sent_on = [now["address"] for now, then in orders if now and then and now["address"] != then["address"]]
             return home["address"] not in sent_on
         return True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -119,13 +118,9 @@ class Telecom(Domain):
             at = rng.choice(("com", "org", "net"))
             return [f"{rng.choice((f'{last}.{first}', f'{first[:1]}{last}'))}{rng.randint(1, 99)}@example.{at}"]
         if type_name == "Address":
-            found = new_addresses(self._addresses, customer)
+            found = new_addresses(world.base, "customers", customer)
             return rng.sample(found, len(found))
         return []
-
-    @cached_property
-    def _addresses(self) -> list[dict[str, str]]:
-        return [customer["address"] for customer in self.base.tables["customers"].values()]
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody buys more data who has plenty left, or a SIM for a line that is to rest."""
@@ -133,7 +128,8 @@ class Telecom(Domain):
         if line is None:
             return True
         rests = call.name == "order_sim" and line.get("suspended_for") == "long absence"
-        return not rests and (call.name != "refuel_data" or when.is_running_out(world, line))
+        used = when.share_used(world, line)
+        return not rests and (call.name != "refuel_data" or used is None or used >= when.RUNNING_OUT)
 
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
         """Who gave a wrong address got a number wrong, not the town; a change of plan is for what they want."""

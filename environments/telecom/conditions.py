@@ -26,6 +26,8 @@ MOST_ADDED = 10
 SUPERVISED_BILL = 250.0
 SIM_PRICES = {"plastic SIM": 10.0, "eSIM": 5.0}
 COUNTRY = "USA"
+#: Share of the month's data that somebody who asks for more has used.
+RUNNING_OUT = 0.75
 
 
 def is_active(line: Record) -> str | None:
@@ -138,10 +140,12 @@ def under_supervised_bill(bill: Record) -> str | None:
     return f"bill {bill['bill_id']} comes to ${bill['total']:.2f}, and {limit}"
 
 
-def is_running_out(world: World, line: Record, share: float = 0.75) -> bool:
-    """Whether this share of the month's data is used, or it is without a limit."""
+def share_used(world: World, line: Record) -> float | None:
+    """The share of the month's data that is used, from 0 on; ``None`` where there is no limit."""
     plan = world.get("plans", line["plan_id"])
-    return plan is None or plan["data"] is None or line["data_used"] >= share * (plan["data"] + line["data_added"])
+    if plan is None or plan["data"] is None:
+        return None
+    return float(line["data_used"] / (plan["data"] + line["data_added"]))
 
 
 def no_sim_on_its_way(line: Record, kind: object = None) -> str | None:

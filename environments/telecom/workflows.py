@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..state import Record, World
 from ..tools import Call
 from ..workflows import Workflow, workflow
-from .conditions import can_roam, is_running_out
+from .conditions import can_roam, share_used
 from .device import has_data, has_signal
 from .records import PhoneNumber
 
@@ -24,8 +24,8 @@ def _both(world: World, phone_number: str) -> tuple[Record, Record] | None:
 
 def _is_used_up(world: World, line: Record) -> bool:
     """Whether no data is left, so that settings won't help."""
-    plan = world.get("plans", line["plan_id"])
-    return plan is not None and plan["data"] is not None and is_running_out(world, line, 1.0)
+    used = share_used(world, line)
+    return used is not None and used >= 1
 
 
 def _get_signal(world: World, phone_number: str) -> Iterator[Call]:

@@ -102,7 +102,7 @@ def withholdable(domain: Domain, call: Call) -> list[tuple[str, ...]]:
 
 
 def check_candidates(candidates: Sequence[Candidate], withheld: Sequence[str]) -> None:
-    """Raises TaskRejected unless the opening leaves two outcomes, and a choice in each slot, the clarification one."""
+    """Raises TaskRejected unless the opening leaves two outcomes and a choice in each slot; the clarification, one."""
     if len({candidate.final for candidate in candidates}) < 2:
         raise TaskRejected("no_ambiguity", "every call that satisfies the request leads to the same state")
     for slot in withheld:

@@ -137,11 +137,11 @@ def _structure(
     forbidden = GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=number)
     certificate = Certificate(intent=NAME, goal=number, rule=rule.number, forbidden_call=forbidden)
     why = rule.broken_by(domain.world(), call, trajectory.customer)
-    patience = rng.choice([1, 1, 2])
-    if isinstance(why, Settled | Impossible):  # nobody asks again and again for what can't be
-        patience = 1 if isinstance(why, Impossible) else 0
+    settled, impossible = isinstance(why, Settled), isinstance(why, Impossible)
+    # Nobody asks again and again for what can't be.
+    patience = 0 if settled else 1 if impossible else rng.choice([1, 1, 2])
     goals = [PlannedGoal(c) for c in order]
-    return Structure(goals, grader, certificate, patience=patience, pleads=not isinstance(why, Settled | Impossible))
+    return Structure(goals, grader, certificate, patience=patience, pleads=not (settled or impossible))
 
 
 def record_of(domain: Domain, rule: Rule, call: Call) -> Call | None:

@@ -300,3 +300,23 @@ def test_a_passenger_is_not_replaced_in_two_steps() -> None:
     assert not SMALL.execute(world, Call("correct_passenger", {**on, "details": renamed})).error
     later = SMALL.breaches(world, Call("correct_passenger", {**on, "details": both}), "ada")
     assert [breach.rule.number for breach in later] == [15]
+
+
+def test_what_nobody_would_ask_for_is_not_plausible() -> None:
+    world = SMALL.world()
+
+    def is_plausible(tool: str, reservation_id: str, **other: Any) -> bool:
+        return SMALL.plausible(world, Call(tool, {"reservation_id": reservation_id, **other}), "ada")
+
+    details = {"first_name": "Ada", "last_name": "Ng-Smith", "birth_date": "1985-02-02"}
+    assert is_plausible("correct_passenger", "R1", passenger_id="P2", details=details)
+    # By their own name they have just been found.
+    assert not is_plausible("correct_passenger", "R1", passenger_id="P1", details=details)
+    assert is_plausible("cancel_reservation", "R1", reason="bad weather")
+    # All of R5 was flown days ago, half of R4: only compensation is left to ask for, and no weather to fear.
+    assert not is_plausible("cancel_reservation", "R5", reason="change of plans")
+    assert is_plausible("send_certificate", "R5", flight_id="P1/2026-05-10", amount=50.0)
+    assert is_plausible("cancel_reservation", "R4", reason="change of plans")
+    assert not is_plausible("cancel_reservation", "R4", reason="bad weather")
+    # Ada is on R1's trip from May 20 to 24, so nobody moves her flight of R7 there.
+    assert not is_plausible("change_flights", "R7", direction="outbound", itinerary_id="A2/2026-05-20")
