@@ -272,7 +272,9 @@ def _(world: World, customer: str) -> Iterator[Call]:
             ),
             *calls.flight_changes(world, customer, ahead, method),
         ]
-        yield from _alone(world, iter(found), customer, certificates_pay_bookings)
+        # Of money that comes back, nobody wonders how they pay it.
+        paid = (call for call in found if (calls.amount_in(world, call) or 0.0) > 0)
+        yield from _alone(world, paid, customer, certificates_pay_bookings)
 
 
 # -- passengers, bags, insurance ---------------------------------------------------------------------------------------

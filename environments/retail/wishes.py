@@ -16,9 +16,9 @@ WEIGHTS = {
 #: For an errand, what a customer may want instead, and why.
 INSTEAD = {
     "cancel_pending_order": {
-        "modify_pending_order_items": "I'd rather keep the order, with something changed in it.",
-        "modify_pending_order_address": "I'd rather keep the order, only send it somewhere else.",
-        "modify_pending_order_payment": "I'd rather keep the order, only pay for it in another way.",
+        "modify_pending_order_items": "I could use it after all, with something changed in it.",
+        "modify_pending_order_address": "My sister would take it, so it only has to go somewhere else.",
+        "modify_pending_order_payment": "I could use it after all, but I'd like to pay in another way.",
     },
     "modify_pending_order_items": {
         "modify_pending_order_items": "I've looked at the other versions again.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ _REASONS = {
         "you'll be away for a long time", ("away for a long time",), own="I'll be away for a long time"
     ),
     "saving money this month": Said("it's about saving money this month", ("saving money this month",)),
-    "too many unwanted calls": Said("there are too many unwanted calls", ("too many unwanted calls",)),
+    "hardly ever used": Said("it's hardly ever used", ("hardly ever used",)),
     "quiet week": Said(
         "you would like a quiet week without it", ("quiet week",), own="I'd like a quiet week without it"
     ),
@@ -123,10 +124,14 @@ class Telecom(Domain):
         return []
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
-        """Nobody buys more data who has plenty left, or a SIM for a line that is to rest."""
+        """Nobody buys more data who has plenty left, a SIM for a line that is to rest, or a plan that costs more and
+        holds no more."""
         line = world.get("lines", str(call.arguments.get("phone_number")))
         if line is None:
             return True
+        if call.name == "change_plan":
+            old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
+            return not (old and new) or new["price"] <= old["price"] or _data(new) > _data(old)
         rests = call.name == "order_sim" and line.get("suspended_for") == "long absence"
         used = when.share_used(world, line)
         return not rests and (call.name != "refuel_data" or used is None or used >= when.RUNNING_OUT)
@@ -143,6 +148,10 @@ class Telecom(Domain):
             if first.name in ("suspend_line", "bring_line_back"):
                 return bool(old and new and new["price"] < old["price"])
         return True
+
+
+def _data(plan: Record) -> float:
+    return inf if plan["data"] is None else float(plan["data"])
 
 
 def _address(address: dict[str, str]) -> Said:

@@ -56,7 +56,7 @@ def _status_bar(world: World, phone: Record) -> str:
     if not has_signal(world, phone):
         return "It says 'No service' at the top."
     if not has_data(world, phone):
-        return "There are signal bars, but nothing like 4G or 5G beside them."
+        return "There are signal bars, with nothing beside them."
     return f"There are signal bars and '{_network(phone)}' beside them."
 
 

@@ -95,7 +95,7 @@ def suspend_when_active_and_for_a_reason(world: World, call: Call, customer: str
 def _(world: World, customer: str) -> Iterator[Call]:
     for line in _lines(world, customer):
         if line["status"] == "active":
-            for reason in ("saving money this month", "too many unwanted calls", "quiet week"):
+            for reason in ("saving money this month", "hardly ever used", "quiet week"):
                 yield _on("suspend_line", line, reason=reason)
         elif line["suspended_for"] == "unpaid bill":
             yield _on("suspend_line", line, reason="long absence")

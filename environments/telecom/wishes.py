@@ -28,7 +28,7 @@ _OTHER_LINE = "I gave you the wrong number."
 INSTEAD = {
     "suspend_line": {
         "suspend_line": _OTHER_LINE,
-        "order_sim": "It's only the SIM that's gone, so a new one will do.",
+        "order_sim": "I've just found the phone; only the SIM is gone, so a new one will do.",
         "change_plan": "A cheaper plan will do for the time being.",
     },
     "change_plan": {
@@ -41,7 +41,7 @@ INSTEAD = {
     },
     "order_sim": {
         "order_sim": "I've thought about the SIM again.",
-        "restore_signal": "The phone finds no network, and perhaps it isn't the SIM at all.",
+        "restore_signal": "The phone can't find a network, and perhaps it isn't the SIM at all.",
     },
     "pay_bill": {
         "pay_bill": "I've looked at my papers again.",

@@ -85,7 +85,7 @@ def test_sim_and_restart(world: World) -> None:
     assert "No service" in do(world, "check_status_bar", phone_number=AWAY).content
     assert do(world, "reboot_phone", phone_number=AWAY).changed
     assert do(world, "reboot_phone", phone_number=AWAY).changed is False
-    assert "nothing like 4G or 5G" in do(world, "check_status_bar", phone_number=AWAY).content
+    assert "nothing beside them" in do(world, "check_status_bar", phone_number=AWAY).content
     assert "no phone with the number 1" in refused(world, "reboot_phone", phone_number="1")
 
 
