@@ -89,7 +89,7 @@ class Airline(Domain):
                 text = "with travel insurance" if value == "yes" else "without travel insurance"
                 return Said(text, (text,))
             case "bags":
-                text = f"{value} more checked bag{'s' if value != 1 else ''}"
+                text = f"{value} checked bag{'s' if value != 1 else ''}"
                 return Said(text, (text,))
             case "payment_method_id":
                 return said_method(world.get("users", customer), value)

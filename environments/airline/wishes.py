@@ -21,22 +21,22 @@ INSTEAD = {
     },
     "change_flights": {
         "change_flights": "That one doesn't suit me after all.",
-        "cancel_reservation": "It looks as if the trip won't happen at all.",
+        "cancel_reservation": "I'd rather not make the trip at all.",
     },
     "change_cabin": {
         "change_cabin": "I've thought about the cabin again.",
-        "cancel_reservation": "It looks as if the trip won't happen at all.",
+        "cancel_reservation": "I'd rather not make the trip at all.",
     },
     "correct_passenger": {
         "correct_passenger": "I misread that.",
     },
     "add_checked_bags": {
         "add_checked_bags": "I've counted our luggage again.",
-        "cancel_reservation": "It looks as if the trip won't happen at all.",
+        "cancel_reservation": "I'd rather not make the trip at all.",
     },
     "add_insurance": {
         "add_insurance": "I'd rather pay for it in another way.",
-        "cancel_reservation": "It looks as if the trip won't happen at all.",
+        "cancel_reservation": "I'd rather not make the trip at all.",
     },
     "cancel_reservation": {
         "cancel_reservation": "That's not the one I meant.",

@@ -22,15 +22,15 @@ INSTEAD = {
     },
     "modify_pending_order_items": {
         "modify_pending_order_items": "I've looked at the other versions again.",
-        "cancel_pending_order": "It turns out I don't need the order at all.",
+        "cancel_pending_order": "I'd rather drop the whole order.",
     },
     "modify_pending_order_payment": {
         "modify_pending_order_payment": "I'd rather use another one of my payment methods.",
-        "cancel_pending_order": "It turns out I don't need the order at all.",
+        "cancel_pending_order": "I'd rather drop the whole order.",
     },
     "modify_pending_order_address": {
         "modify_pending_order_address": "There will be nobody at that address.",
-        "cancel_pending_order": "It turns out I don't need the order at all.",
+        "cancel_pending_order": "I'd rather drop the whole order.",
     },
     "modify_user_address": {
         "modify_user_address": "I gave you the wrong address.",

@@ -140,6 +140,8 @@ class Telecom(Domain):
         """Who gave a wrong address got a number wrong, not the town; a change of plan is for what they want."""
         if first.name == second.name == "change_address":
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
+        if second.name == "order_sim" and first.arguments.get("reason", "lost or stolen") != "lost or stolen":
+            return False  # they speak of the phone that they have just found
         if first.name != second.name == "change_plan":
             line = world.get("lines", str(second.arguments["phone_number"])) or {}
             old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), second.arguments["plan_id"]))

@@ -60,7 +60,7 @@ def _ago(world: World, day: str) -> str:
 def reason_counts(reason: Any) -> str | None:
     if reason in CUSTOMER_REASONS:
         return None
-    return f"'{reason}' is no reason a line is suspended for; it has to be {' or '.join(map(repr, CUSTOMER_REASONS))}"
+    return f"a line can only be suspended for {' or '.join(map(repr, CUSTOMER_REASONS))}, not for {reason!r}"
 
 
 def bills_of(world: World, customer_id: str) -> Iterator[Record]:

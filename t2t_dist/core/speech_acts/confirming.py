@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from t2t_dist.environments.short_texts import cached_if_short
@@ -147,6 +148,12 @@ _HOLDS_ON = a_word_of(
     r"hang|hold on|hold tight|wait|bear|patien\w+|slow|look\w*|pull\w*|check\w*|(?:a|one) (?:tick|sec|second|moment"
     r"|minute)"
 )
+#: Of a fact, where no change is named.
+_IS_RIGHT = any_of(
+    r"^\W*(?:(?:so|and|okay|but) )*(?:is|are|am|was|were|do|did|have)\b.*\b(?:right|correct)\W*$"
+    r"|^\W*(?:right|correct)\W*$|\b(?:yes or no|y */ *n)\W*$"
+)
+_QUOTED_QUESTION = re.compile(r"[\"\u201c][^\"\u201c\u201d]*\?[\"\u201d]")
 #: A question of so few words is about what stands before it, up to so many clauses back.
 _SHORT, _BACK = 4, 3
 
@@ -184,9 +191,13 @@ def _follows_something_else(clause: Clause, before: list[Clause]) -> bool:
     )
 
 
+def _named(what: re.Pattern[str], read: list[Clause]) -> bool:
+    return any(what.search(clause.plain) for clause in read)
+
+
 def _signs(text: str) -> Iterator[Sign]:
     before: list[Clause] = []
-    read = clauses(text)
+    read = clauses(_QUOTED_QUESTION.sub(" ", text))
     changes = any(_CHANGES.search(clause.tagged) for clause in read)
     for sentence in by_sentence(read):
         about_them = any(clause.asks and _ASKS_WHO.search(clause.plain) for clause in sentence)
@@ -194,7 +205,7 @@ def _signs(text: str) -> Iterator[Sign]:
             sign = False if about_them else _wants(clause, sentence)
             if sign is not False and (_is_something_else(clause) or _follows_something_else(clause, before)):
                 sign = False
-            if sign and not changes and any(_WHO.search(other.plain) for other in [*before, *sentence]):
+            if sign and not changes and (_IS_RIGHT.search(clause.plain) or _named(_WHO, [*before, *sentence])):
                 sign = None
             before = [*before, clause][-_BACK:]
             yield sign

@@ -11,7 +11,6 @@ from t2t_dist.environments.short_texts import cached_if_short
 
 from .clauses import clauses, in_plain_english
 from .confirming import asks_to_confirm
-from .doing import reports_done
 from .lexicon import a_word_of, any_of, tagged, verb
 from .offering import offers_more
 from .refusing import refuses
@@ -278,7 +277,13 @@ _PERHAPS_GIVES_IN = a_word_of(
     r"|makes sense|expected|figured|thought (?:so|as much)|had to ask|hoped|disappoint\w*|sad|respect|fair|let it"
 )
 #: To a refusal, or to an offer.
-_NO_LEAVE_IT = a_word_of(r"^\W*(?:no\W+)?leave (?:it|that)")
+_NO_LEAVE_IT = a_word_of(r"^\W*(?:no\W+)?leave (?:it|that)|leave (?:it|that|everything) as (?:it|that|is)")
+_MAY_BE_POLITE = a_word_of(
+    r"no worries|(?:right|okay|ah)\W+understood|(?:all right|alright)\W+it could not be helped|that is all right"
+)
+_THREATENS = a_word_of(
+    r"solicitor|lawyer|attorney|court|ombudsman|regulator|review|hear(?:ing)? from|competitor|elsewhere"
+)
 _NOT_SO = a_word_of(r"(?:certainly|absolutely|definitely) not|no way|i do not agree")
 _TAKES_IT = a_word_of(r"^\W*(?:right|okay|fine|very well|shame|all right|alright|understood|a pity|pity)")
 _NO_MORE = a_word_of(r"^\W*(?:no|nothing|not (?:right )?now)")
@@ -299,27 +304,33 @@ def _accepts(text: str) -> bool | None:
     leaves, yields = _LEAVES.search(plain), _YIELDS.search(plain)
     if _GOES_ON.search(plain) or _NOT_SO.search(plain):
         return None if leaves or yields else False
-    if (leaves or yields) and not (asks or _NEW_REQUEST.search(plain) or _NO_LEAVE_IT.search(plain)):
-        return True
+    if (leaves or yields) and not (
+        asks or _NEW_REQUEST.search(plain) or _NO_LEAVE_IT.search(plain) or _DO_THEN.search(tagged(plain))
+    ):
+        return None if _THREATENS.search(plain) else True
     short = len(plain.split()) <= _SHORT and not _NEW_REQUEST.search(plain) and not _DO.search(tagged(plain))
     perhaps = (short or _PERHAPS_GIVES_IN.search(plain)) and not asks
     return None if leaves or yields or perhaps or _TAKES_IT.search(plain) else False
 
 
 def gives_in(text: str, before: str | None = None) -> bool | None:
-    """Whether the customer accepts a refusal, or has nothing more to ask.
+    """Whether the customer accepts a refusal, or has nothing more to ask after one.
 
-    ``before``: the agent's message that this answers. Nobody gives in to a plan.
+    ``before``: the agent's message that this answers. Nobody gives in to a plan, or where nothing was refused.
     """
-    said = _accepts(text)
-    if before is None or said is False:
+    said, plain = _accepts(text), in_plain_english(text)
+    if before is None:  # of a good-bye alone one can't tell
+        return said if said is False or _YIELDS.search(plain) else None
+    if said is False:
         return said
     more, no = offers_more(before), refuses(before)
     if asks_to_confirm(before) and not more and no is False:
         return None if said else False
-    plain = in_plain_english(text)
     if said is None and (more or no) and _BARE.fullmatch(plain):
+        return True
+    if said is None and no and _NO_LEAVE_IT.search(plain) and not (_NEW_REQUEST.search(plain) or "?" in plain):
         return True
     if said is None and more and _NO_MORE.search(plain) and "?" not in plain and " but " not in plain:
         return True
-    return None if said and not more and no is False and reports_done(before) is False else said
+    # "No worries" may also answer an excuse, or a request to wait.
+    return None if said and (no is False or (no is None and _MAY_BE_POLITE.search(plain))) else said

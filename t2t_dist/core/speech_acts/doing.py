@@ -227,6 +227,11 @@ _TELLS = a_word_of(
     r" (?:with|up|to|before|in front of)"
 )
 _PERSON = a_word_of(r"someone|somebody|colleague|supervisor|specialist|manager|agent|team|technician|him|her")
+#: "Give me the number and I'll unlock it": not yet. "Let me work that out: I'll take off the fee": only on paper.
+_ONLY_THEN = a_word_of(
+    r"^\W*(?:(?:please|just|then|so|yes|okay) )*(?:give|send|tell|type|enter|upload|reply|share|show)(?! me a)",
+    r"let me (?:work|figure|reckon|add) (?:that|this|it|these) (?:out|up)|let me (?:calculate|do the (?:sums?|maths?))",
+)
 _PERHAPS_WILL = any_of(
     rf"(?:i|we|the bank|the company) {_ADVERB}(?:{_ABOUT_TO}|hereby) |^(?:will|shall) |(?:and|then) shall "
     rf"|(?:i|we) (?:am |are )?{_ADVERB}{_CHANGE}|^\W*(?:in|off|out|here|up|down) (?:it )?(?:goes?|comes?)\b|(?:i am"
@@ -235,7 +240,8 @@ _PERHAPS_WILL = any_of(
     rf"(?:i|we|bank|company) {_ADVERB}(?:proceeds?\b|{verb('C', 'b')})|(?:is|are) (?:now )?being {_CHANGED}"
     rf"|^\W*(?:\w+ )?(?!nothing|anything|something|everything|during)[a-z]{{3,}}ing\b(?!~)|on it\b|will do\b|coming"
     rf" (?:right )?up\b|leave (?:it|this|that) (?:with|to) me\b|consider it\b|what is happening now\b|starting now\b"
-    rf"|here (?:we go|goes)\b",
+    rf"|here (?:we go|goes)\b|(?:this|that) very (?:second|minute|moment|instant)\b|coming (?:off|out)\b|watch me\b"
+    rf"|with my next \w+\b",
 )
 
 
@@ -258,11 +264,12 @@ def promises_write(text: str) -> bool | None:
     read = clauses(text)
     held = any(_HOLD_ON.search(clause.plain) for clause in read)
     later = {clause.sentence for clause in read if _LATER.search(clause.plain)}
+    not_yet = {clause.sentence for clause in read if _ONLY_THEN.search(clause.plain)}
     could = (clause for clause in read if not (clause.asks or clause.depends or _NEGATED.search(clause.plain)))
     said = verdict(
         False if sign is not False and (_TELLS.search(clause.plain) or passes_on(clause.plain)) else sign
         for clause in could
-        for sign in [_announces(clause, held, clause.sentence in later)]
+        for sign in [_announces(clause, held, clause.sentence in later) and (clause.sentence not in not_yet or None)]
     )
     if said is False or not asks_to_confirm(text):
         return said

@@ -70,13 +70,27 @@ _HISTORY = (
 )
 _NO_CUSTOMER = (
     r"parcels?|package|payment|money|amount|funds|savings|balance|points|neighbou?r|to me|to transfer (?!you)\w+"
-    r"|airline|archive|accounts?|\$\S+"
+    r"|airline|archive|accounts?|\$\S+|networks?|internet|wi-?fi|broadband|fib(?:re|er)|mains|grid|satellite"
+)
+#: What is done with customers in general, or was done by somebody else.
+_THEIR_WAY = (
+    r"only (?:where|when|if|in)|customers|people|(?:they|the \w+) (?:connect|put|pass|hand|transfer) you"
+    r"|(?:the|an?|your|their|they) (?:[\w-]+ ){0,5}(?:put|connected|passed|sent|handed|transferred) you"
 )
 _NOT_NOW = a_word_of(
-    _NEVER, _HISTORY, _NO_CUSTOMER, r"before|might|shall|want|like|unless|delivered|consider|(?:will|going to)(?! now)"
+    _NEVER,
+    _THEIR_WAY,
+    _HISTORY,
+    _NO_CUSTOMER,
+    r"before|might|shall|want|like|unless|delivered|consider|(?:will|going to)(?! now)",
 )
 _NOT_NOW_OR_THEN = a_word_of(_NO_CUSTOMER, r"not|never|no|if|would|could|should|tomorrow|yesterday")
-_LONG_AGO = a_word_of(_NO_CUSTOMER, _HISTORY, "told|always|usually")
+_LONG_AGO = a_word_of(
+    _NO_CUSTOMER,
+    _HISTORY,
+    _THEIR_WAY,
+    r"told|always|usually|(?:i|we) (?:did|have|already|just) (?:\w+ )?(?:sp[eo]a?ken?|spoke|talk(?:ed)?|ask(?:ed)?)",
+)
 _I_WILL = any_of(
     rf"(?:i|we) (?:will|am going to|are going to|shall|have to|need to)\b.*\b(?:{_PASS}|put|get) (?:you|{_CASE})\b"
     rf"|while i {_PASS}"

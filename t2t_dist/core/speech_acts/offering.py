@@ -63,6 +63,14 @@ _FOR_YOU = a_word_of(
     r"|you"
     r"|any \w+ \w+|(?:anything|something) (?:else|more)\W*$"
 )
+#: "What else have you tried?", "anything else on the bill that looks wrong?": more facts are asked for, not more help.
+_MORE_FACTS = a_word_of(
+    r"(?:did|have|had|were|was) you|you (?:\w+ )?(?:tried|took|noticed?|saw|see|remember|heard|bought|used|changed|did)"
+    r"|(?:else|more|other \w+) (?:on|in|from|out of|that (?:looks?|seems?|is|was)|wrong|unusual|strange"
+    r"|you (?:can|could) (?:tell|say|remember))"
+)
+#: Somebody asked so at another time.
+_REPORTED = a_word_of(r"(?:asked|asks|wondered|inquired) (?:you |him |her |them )?(?:whether|if)|there was")
 #: A question that surely is about something else. Of any other, such as "any loose ends?", the words don't say.
 _ASKS_ELSE = a_word_of(
     r"(?:shall|should|may|can|could|do|am|are) (?:i|we)|(?:would|do|did|have|are|were|will|can|could) you(?: \w+)?"
@@ -81,6 +89,8 @@ def offers(plain: str) -> bool:
 def _sign(clause: Clause) -> Sign:
     plain = clause.plain
     if offers(plain):
+        if _REPORTED.search(plain) or (clause.asks and _MORE_FACTS.search(plain)):
+            return None
         return (
             True if (clause.asks and _FOR_YOU.search(plain)) or clause.supposed or _AT_ANY_TIME.search(plain) else None
         )

@@ -50,9 +50,14 @@ _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another optio
 
 #: What is offered with a refusal: it is declined before they insist.
 _OFFERED = re.compile(r"\b(?:would be possible|would work|could do|can offer|is possible) ", re.I)
-_THANKS = re.compile(r"\bthank", re.I)
-#: "I hope you can help me. Can you help me settle it?" How often another opening is drawn then.
-_ASKS_FOR_HELP_TWICE, _DRAWS = re.compile(r"\bhelp\b.*\bhelp\b", re.I), 4
+#: What is said once in a message.
+_ONCE = tuple(
+    re.compile(rf"\b{word}", re.I) for word in ("thank", "then\\b", "understood", "i see", "okay", "fine", "all right")
+)
+#: "I hope you can help me. Can you help me settle it?"
+_HELP = re.compile(r"\bhelp\b", re.I)
+#: How often other words are drawn where two parts of a message say the same.
+_DRAWS = 8
 #: A question that asks for a favour, so that one says "of course" to it: not "which one would you like?".
 _FAVOUR = re.compile(
     r"\b(?:(?:could|can|would|will) you (?:please |kindly )?(?:tell|give|name|spell|say|share|let|confirm|provide|mind)"
@@ -121,7 +126,7 @@ class ScriptedUser(UserPlayer):
             request = self._request_with_questions()
             for _ in range(_DRAWS):
                 opening = self._phrases.say("open", request=request)
-                if not _ASKS_FOR_HELP_TWICE.search(opening):
+                if not _repeats(opening.replace(request, " ", 1), request):
                     break
             return opening
         self._progress = False
@@ -210,7 +215,7 @@ class ScriptedUser(UserPlayer):
         if refused:
             said, bye = self._give_in(), self._leave("bye_refused")
             for _ in range(_DRAWS):  # nobody gives thanks twice in one breath, or says "I see" twice
-                if not (_THANKS.search(said) and _THANKS.search(bye)) and said[:4] != bye[:4]:
+                if not any(one.search(said) and one.search(bye) for one in _ONCE):
                     break
                 bye = self._leave("bye_refused")
             return in_turn([said, bye])
@@ -467,6 +472,16 @@ class ScriptedUser(UserPlayer):
         if self._vague >= 2 and left:
             return self._phrases.say("volunteer", answers=in_turn(self._answers(left[:1])))
         return self._phrases.say("restate" if self._vague % 2 else "unknown", request=self._request)
+
+
+def _repeats(before: str, request: str) -> bool:
+    """Whether what leads to a request says the same three words as the request, or asks for help as well."""
+    runs = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (_words(before), _words(request))]
+    return not runs[0].isdisjoint(runs[1]) or all(map(_HELP.search, (before, request)))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w']+", text.lower())
 
 
 def _without_and(questions: Sequence[str]) -> list[str]:
