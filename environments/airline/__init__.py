@@ -20,6 +20,8 @@ from .rules import RULES
 from .tools import TOOLS
 from .wishes import INSTEAD, SLIPS, WEIGHTS
 
+#: Reasons that come and go with what somebody wants; ``None``: no reason is given.
+_FOR_NOW = {None, "change of plans"}
 _REASONS = {
     "change of plans": Said("there was a change of plans", ("change of plans",)),
     "flight cancelled": Said("the flight was called off", ("flight was called off",)),
@@ -110,9 +112,12 @@ class Airline(Domain):
         return "reason" in first.arguments
 
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
-        """Whoever wants another flight still goes to the same place; nobody takes one double name for another, or falls
-        ill between two messages."""
-        if first.name != second.name and second.arguments.get("reason") not in (None, "change of plans"):
+        """Whoever wants another flight still goes to the same place, in no more hops; nobody takes one double name for
+        another, falls ill between two messages, or gets well."""
+        if (
+            first.name != second.name
+            and not {first.arguments.get("reason"), second.arguments.get("reason")} <= _FOR_NOW
+        ):
             return False
         if "details" in first.arguments and "details" in second.arguments:
             one, other = first.arguments["details"], second.arguments["details"]
@@ -124,7 +129,9 @@ class Airline(Domain):
         if slot not in second.arguments:
             return True
         ways = [network.flights_of(world, str(call.arguments[slot])) for call in (first, second)]
-        return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1
+        return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1 and len(ways[1]) <= len(
+            ways[0]
+        )
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags

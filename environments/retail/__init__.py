@@ -97,7 +97,7 @@ class Retail(Domain):
         if len(found) == 1:
             return Said(f"the {found[0][1]} one", (found[0][1],))
         names = [name for name, _ in found]
-        texts = [f"the {name} in {text}" for name, text in found]
+        texts = [f"the {text} {name}" for name, text in found]
         for place, item_id in enumerate(replaced[: len(found)]):
             if names.count(names[place]) > 1 and item_id in self._options:
                 texts[place] += f" for the {self._options[item_id][1]} one"
@@ -120,11 +120,14 @@ class Retail(Domain):
         return rng.sample(found, len(found))
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
-        """Nobody has an order sent to where they have just said that they no longer live, or cancels what is there."""
+        """Nobody has an order sent to where they have just said that they no longer live, or cancels what is there,
+        or sends one thing back to get just the same."""
         at_first = World(world.base)
         home, before = world.get("users", customer), at_first.get("users", customer)
         if home is None or before is None:
             return True
+        if not set(call.arguments.get("new_item_ids") or ()).isdisjoint(call.arguments.get("item_ids") or ()):
+            return False
         if call.name == "cancel_pending_order":
             order = world.get("orders", str(call.arguments["order_id"]))
             return order is None or order["status"] != "delivered"  # that is sent back

@@ -28,7 +28,9 @@ _REASONS = {
     "long absence": Said(
         "you'll be away for a long time", ("away for a long time",), own="I'll be away for a long time"
     ),
-    "saving money this month": Said("it's about saving money this month", ("saving money this month",)),
+    "saving money this month": Said(
+        "you would like to be saving money this month", ("saving money this month",), own="I'm saving money this month"
+    ),
     "hardly ever used": Said("it's hardly ever used", ("hardly ever used",)),
     "quiet week": Said(
         "you would like a quiet week without it", ("quiet week",), own="I'd like a quiet week without it"
@@ -142,6 +144,8 @@ class Telecom(Domain):
             return bool(first.arguments["address"]["zip"] == second.arguments["address"]["zip"])
         if second.name == "order_sim" and first.arguments.get("reason", "lost or stolen") != "lost or stolen":
             return False  # they speak of the phone that they have just found
+        if second.name == "change_plan" and first.arguments.get("reason") == "lost or stolen":
+            return False
         if first.name != second.name == "change_plan":
             line = world.get("lines", str(second.arguments["phone_number"])) or {}
             old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), second.arguments["plan_id"]))

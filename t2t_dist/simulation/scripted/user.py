@@ -54,8 +54,8 @@ _OFFERED = re.compile(r"\b(?:would be possible|would work|could do|can offer|is 
 _ONCE = tuple(
     re.compile(rf"\b{word}", re.I) for word in ("thank", "then\\b", "understood", "i see", "okay", "fine", "all right")
 )
-#: "I hope you can help me. Can you help me settle it?"
-_HELP = re.compile(r"\bhelp\b", re.I)
+#: Letters of a word that strikes when it comes again: "I need this sorted out. I need that sorted."
+_LONG = 6
 #: How often other words are drawn where two parts of a message say the same.
 _DRAWS = 8
 #: A question that asks for a favour, so that one says "of course" to it: not "which one would you like?".
@@ -65,7 +65,9 @@ _FAVOUR = re.compile(
     re.I,
 )
 #: An answer that has words of its own before it.
-_OPENED = re.compile(r"(?:well|honestly|to be honest|frankly|simply|yes|no|because|the reason)\b", re.I)
+_OPENED = re.compile(
+    r"(?:well|honestly|to be honest|frankly|simply|yes|no|(?:(?:it|that)'s )?because|the reason)\b", re.I
+)
 
 
 class ScriptedUser(UserPlayer):
@@ -475,13 +477,11 @@ class ScriptedUser(UserPlayer):
 
 
 def _repeats(before: str, request: str) -> bool:
-    """Whether what leads to a request says the same three words as the request, or asks for help as well."""
-    runs = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (_words(before), _words(request))]
-    return not runs[0].isdisjoint(runs[1]) or all(map(_HELP.search, (before, request)))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.lower())
+    """Whether what leads to a request says the same three words as the request, or a long word of it."""
+    first, second = (re.findall(r"[\w']+", text.lower()) for text in (before, request))
+    runs = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (first, second)]
+    long = [{word for word in words if len(word) >= _LONG or word == "help"} for words in (first, second)]
+    return not (runs[0].isdisjoint(runs[1]) and long[0].isdisjoint(long[1]))
 
 
 def _without_and(questions: Sequence[str]) -> list[str]:

@@ -19,8 +19,8 @@ def test_of_two_items_of_one_product_it_is_said_which_becomes_which() -> None:
     options = {v["item_id"]: ", ".join(v["options"].values()) for p in products[:2] for v in p["variants"]}
     (a, b, c, d), (other, another) = ids[0][:4], ids[1][:2]
     both = said([a, b], [c, d])
-    assert f"in {options[c]} for the {options[a]} one" in both
-    assert f"in {options[d]} for the {options[b]} one" in both
+    assert f"the {options[c]} t-shirt for the {options[a]} one" in both
+    assert f"the {options[d]} t-shirt for the {options[b]} one" in both
     assert both != said([b, a], [c, d])
     assert " for the " not in said([a, other], [c, another])
     assert said([a], [c]) == f"the {options[c]} one"
