@@ -216,7 +216,7 @@ def measure(run: Path, rows: int, rounds: int) -> dict[str, Any]:
             look()
             filters = {urlencode(each): browser.median(listed, rounds, **each) for each in FILTERS}
             look()
-            text = browser.get(listed, **FILTERS[2])[1]
+            text = browser.get(listed, **FILTERS[0])[1]
             episode = re.search(rf'href="(/run/{run.name}/episode/[^"?]+)', text)
             task = re.search(r"<code>(task-[^<]+)</code>", text)
             assert episode is not None
