@@ -128,7 +128,7 @@ class Airline(Domain):
         slot = next((slot for slot in ("outbound_id", "itinerary_id") if slot in first.arguments), "")
         if slot not in second.arguments:
             return True
-        ways = [network.flights_of(world, str(call.arguments[slot])) for call in (first, second)]
+        ways = [network.flights_of(world, str(call.arguments[slot])) or [] for call in (first, second)]
         return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1 and len(ways[1]) <= len(
             ways[0]
         )
