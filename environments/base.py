@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,6 +104,11 @@ class Domain:
         texts = list(_spoken(value))
         return Said(spoken_dates(joined(texts)), tuple(texts))
 
+    def say_field(self, kind: str, path: str, value: Any) -> str:
+        """How customers say a value by which they tell records of a type apart (``records`` of the language file): the
+        city of an airport's code."""
+        return str(value)
+
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         """Values of a type that no lookup returns, such as a new address."""
         return []
@@ -203,6 +209,14 @@ class Domain:
     def world(self) -> World:
         """A fresh world."""
         return World(self.base)
+
+    def variant(self, records: Mapping[tuple[str, str], Record]) -> Domain:
+        """The same domain on a database in which some records, by table and key, are others."""
+        other = copy.copy(self)
+        for name in ("callers", "parts", "fingerprint"):
+            other.__dict__.pop(name, None)
+        other.__dict__["base"] = self.base.replaced(records)
+        return other
 
     def execute(self, world: World, call: Call, side: str | None = None) -> ToolResult:
         """Execute a call on a world; ``side`` is by default the side that has the tool."""

@@ -95,6 +95,33 @@ class ToolWords(BaseModel):
     )
 
 
+class FieldWords(BaseModel):
+    """How a record is told from others by one of its fields. A phrase that is a clause ("that arrived last") follows
+    the noun, any other stands before it; in ``named`` phrases, the value stands for the noun ("the {value}")."""
+
+    model_config = ConfigDict(extra="forbid")
+    most: list[str] = Field(default_factory=list, description="for the greatest value: 'latest'")
+    least: list[str] = Field(default_factory=list, description="for the smallest value: 'oldest'")
+    each: dict[str, list[str]] = Field(default_factory=dict, description="by value: for a record that has it")
+    above: dict[str, list[str]] = Field(
+        default_factory=dict, description="by bound, for one with more: {0: [in stock]}"
+    )
+    any: list[str] = Field(default_factory=list, description="for a record that has the value {value}")
+    contains: list[str] = Field(default_factory=list, description="for one in whose list {value} stands")
+    named: list[str] = Field(default_factory=list, description="in place of the noun: '{value}'")
+    itself: list[str] = Field(default_factory=list, description="for the value: 'my home address'")
+
+
+class RecordWords(BaseModel):
+    """How customers speak of the records of one type: "my latest pending order"."""
+
+    model_config = ConfigDict(extra="forbid")
+    noun: str = Field(description="what one is called: 'order'")
+    all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
+    whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
+    fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
+
+
 class Language(BaseModel):
     """All phrasings of a domain."""
 
@@ -104,6 +131,9 @@ class Language(BaseModel):
     slots: dict[str, Words] = Field(default_factory=dict, description="defaults by argument name")
     tools: dict[str, ToolWords] = Field(default_factory=dict)
     refusals: dict[int, list[str]] = Field(default_factory=dict, description="by rule number; {reason}")
+    records: dict[str, RecordWords] = Field(
+        default_factory=dict, description="by type: how customers refer to a record that they don't name"
+    )
 
     def slot(self, tool: str, name: str) -> Words:
         """The phrasings of an argument: the tool's own, else the domain's, else plain ones."""
@@ -255,6 +285,20 @@ def _templates(
         for tell in tool.tell:
             yield f"{key}.tell.ask", tell.ask, ()
             yield f"{key}.tell.say", tell.say, ("value",)
+    for kind, record in language.records.items():
+        yield f"records.{kind}.all", record.all, ()
+        for path, field in record.fields.items():
+            key = f"records.{kind}.fields.{path}"
+            for part, phrases in (
+                ("most", field.most),
+                ("least", field.least),
+                *field.each.items(),
+                *field.above.items(),
+            ):
+                yield f"{key}.{part}", phrases, ()
+            yield f"{key}.itself", field.itself, ()
+            for part, phrases in (("any", field.any), ("contains", field.contains), ("named", field.named)):
+                yield f"{key}.{part}", phrases, ("value",)
     for key, words in worded:
         yield f"{key}.label", [words.label], ()
         yield f"{key}.ask", words.ask, () if key.startswith("identity.") else ("options",)

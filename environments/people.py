@@ -40,6 +40,25 @@ _UNIT = re.compile(r"(?:^|,?\s+)(apt|apartment|suite|ste|unit|#)(?![a-z])\.?\s*#
 _USA = {"us", "usa", "united states", "united states of america", "america"}
 
 
+_STATES = dict(
+    pair.split(" ", 1)
+    for line in """\
+AL Alabama, AK Alaska, AZ Arizona, AR Arkansas, CA California, CO Colorado, CT Connecticut, DE Delaware
+DC Washington D.C., FL Florida, GA Georgia, HI Hawaii, ID Idaho, IL Illinois, IN Indiana, IA Iowa, KS Kansas
+KY Kentucky, LA Louisiana, ME Maine, MD Maryland, MA Massachusetts, MI Michigan, MN Minnesota, MS Mississippi
+MO Missouri, MT Montana, NE Nebraska, NV Nevada, NH New Hampshire, NJ New Jersey, NM New Mexico, NY New York
+NC North Carolina, ND North Dakota, OH Ohio, OK Oklahoma, OR Oregon, PA Pennsylvania, RI Rhode Island
+SC South Carolina, SD South Dakota, TN Tennessee, TX Texas, UT Utah, VT Vermont, VA Virginia, WA Washington
+WV West Virginia, WI Wisconsin, WY Wyoming""".splitlines()
+    for pair in line.split(", ")
+)
+
+
+def state_name(code: str) -> str:
+    """A state by its name; the code itself where it is none."""
+    return _STATES.get(code, code)
+
+
 def normal_address(address: Address) -> Address:
     """The address in one form, whichever way it was written: the flat in the second line, "Apt 38" for "apartment #38",
     "USA" for "United States", no spaces or commas to spare."""

@@ -116,6 +116,23 @@ class Base:
             found = self._keys[table] = list(self.tables.get(table, {}))
         return found
 
+    def replaced(self, records: Mapping[Key, Record]) -> Base:
+        """A base in which these records, which exist, are others. It shares all else with this one."""
+        other = Base.__new__(Base)
+        other.tables = dict(self.tables)
+        other._hashes, other._digest = dict(self._hashes), self.digest
+        for (table, key), record in records.items():
+            if other.tables[table] is self.tables[table]:
+                other.tables[table] = dict(self.tables[table])
+            other.tables[table][key] = freeze(record)
+            new = record_hash(table, key, record)
+            other._digest = (other._digest + new - self.hash_of(table, key)) % _MODULUS
+            other._hashes[(table, key)] = new
+        changed = {table for table, _ in records}
+        other._found = {index: found for index, found in self._found.items() if index.table not in changed}
+        other._keys, other._positions = self._keys, self._positions
+        return other
+
     def world(self) -> World:
         """A fresh world: O(1)."""
         return World(self)

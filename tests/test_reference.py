@@ -15,7 +15,16 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from t2t_dist.environments.base import Domain, Profile
-from t2t_dist.environments.language import Language, Said, Tell, ToolWords, Words, load_language
+from t2t_dist.environments.language import (
+    FieldWords,
+    Language,
+    RecordWords,
+    Said,
+    Tell,
+    ToolWords,
+    Words,
+    load_language,
+)
 from t2t_dist.environments.rules import Rule, rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, ToolSet, tool
@@ -27,6 +36,10 @@ INSTANCE = {
     World: ["base: Base"],
     Domain: ["seed: int", "scale: float", "tools: ToolSet", "workflows: dict[str, Workflow]"],
 }
+
+
+#: What language.yaml consists of.
+MODELS: tuple[type[BaseModel], ...] = (Language, ToolWords, Words, Tell, RecordWords, FieldWords)
 
 
 def page(name: str) -> str:
@@ -105,7 +118,7 @@ def entries(section: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("model", [Language, ToolWords, Words, Tell])
+@pytest.mark.parametrize("model", MODELS)
 def test_every_key_is_on_the_page_with_its_default(model: type[BaseModel]) -> None:
     listed = entries(model.__name__)
     assert list(listed) == list(model.model_fields)
@@ -119,7 +132,7 @@ def test_the_example_is_whole_and_works() -> None:
     example, device = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.S))
     Language.model_validate(example)
     used = keys(Language.model_validate(example)) | keys(Language.model_validate(device))
-    assert used == {(model, name) for model in (Language, ToolWords, Words, Tell) for name in model.model_fields}
+    assert used == {(model, name) for model in MODELS for name in model.model_fields}
 
 
 def keys(value: BaseModel) -> set[tuple[type[BaseModel], str]]:

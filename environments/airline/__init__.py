@@ -140,6 +140,9 @@ class Airline(Domain):
             return False  # which of the two would be meant?
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
+    def say_field(self, kind: str, path: str, value: Any) -> str:
+        return network.city(value) if path == "trips.destination" else str(value)
+
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)
         if user is None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ..base import Domain, Profile, joined
 from ..language import Said
 from ..payment import said_method
-from ..people import new_addresses
+from ..people import new_addresses, state_name
 from ..state import Base, Record, World
 from ..tools import Call
 from . import beforehand, database
@@ -80,6 +80,11 @@ class Retail(Domain):
                 # Known from the customer's identity: there is nothing to ask for.
                 return Said("your account", ())
         return super().describe(world, call, slot, customer)
+
+    def say_field(self, kind: str, path: str, value: Any) -> str:
+        if path == "address.state":
+            return state_name(value)
+        return common(value) if path in ("name", "items.name", "items") else str(value)
 
     @cached_property
     def _options(self) -> dict[str, tuple[str, str]]:

@@ -54,7 +54,10 @@ def default_of(setting: str) -> str:
 
 
 _DEFAULTS = Config()
-_ALIKE = ("domain", "trajectories", "limit", "seed", "explorer", "writer", "user", "grader", "trials", "until", "rules")
+_ALIKE = (
+    "domain", "trajectories", "limit", "seed", "difficulty", "explorer", "writer", "user", "grader", "trials", "until",
+    "rules",
+)  # fmt: skip
 #: The settings that options set: by setting, the option's name in a command's function.
 _SET_BY = {name: name for name in _ALIKE} | {
     "agents": "agent",
@@ -116,6 +119,16 @@ Writer = Annotated[
         metavar="MODEL",
         help=f"Writer of the task texts: template, {_MODEL}.",
         show_default=default_of("writer"),
+    ),
+]
+Difficulty = Annotated[
+    int | None,
+    typer.Option(
+        "--difficulty",
+        min=1,
+        max=5,
+        help="How much of what they want customers describe in place of naming it, from 1 (nothing) to 5 (all).",
+        show_default=default_of("difficulty"),
     ),
 ]
 Judges = Annotated[

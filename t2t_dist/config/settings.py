@@ -211,6 +211,12 @@ class Config(Section):
     explorer: str = Field("graph", description="who explores: graph, openai:MODEL@URL, recorded:FILE")
     writer: str = Field("template", description="who words the tasks: template, openai:..., recorded:...")
     typos: float = Field(0.0, ge=0, le=0.5, description="share of words that the template writer mistypes in requests")
+    difficulty: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="how much of what they want customers describe, so that it has to be looked up; 1: none",
+    )
     judges: list[str] = Field([], description="models that judge each task; default: none")
     agents: list[str] = Field(["scripted:oracle"], min_length=1, description="agents to roll out")
     user: str = Field("scripted", description="the simulated user: scripted, openai:..., recorded:...")

@@ -74,7 +74,8 @@ class Fact(StoredObject):
     """Something the customer knows.
 
     ``says`` are the strings that a text must contain to state it. ``stated`` facts are in the request from the start;
-    the others are given when asked for (recognised by ``cues``), with the sentence ``answer``.
+    the others are given when asked for (recognised by ``cues``), with the sentence ``answer``. What is ``described`` is
+    said by what it is ("my latest order"), and not by its value, which the customer has not at hand.
     """
 
     slot: str
@@ -84,6 +85,7 @@ class Fact(StoredObject):
     answer: str
     cues: list[str] = []
     stated: bool = True
+    described: bool | None = None
 
 
 class Goal(StoredObject):
@@ -180,6 +182,10 @@ class GraderSide(StoredObject):
     rule: int | None = None
     handling: str | None = None
     errands: list[Errand] | None = None
+    requests: Annotated[dict[str, Any] | None, AS_JSON] = Field(
+        None,
+        description="by goal: what the customer means, as an expression, where not all is said by its value",
+    )
 
 
 # -- task: the certificate ---------------------------------------------------------------------------------------------
@@ -189,6 +195,20 @@ class Candidate(StoredObject):
     arguments: Arguments
     final: str
     after_clarification: bool
+
+
+class Twin(StoredObject):
+    """A world in which the same words mean something else: a few of its records differ, and so does the gold.
+
+    ``goal``, ``slot``: whose meaning changes; ``value``: what it is there; ``final``: the state there after the goal's
+    call with this value.
+    """
+
+    goal: int
+    slot: str
+    records: list[RecordChange]
+    value: Json
+    final: str
 
 
 class Certificate(StoredObject):
@@ -208,6 +228,7 @@ class Certificate(StoredObject):
     clause: str | None = None
     enforced: str | None = None
     reason: str | None = None
+    twins: list[Twin] | None = Field(None, description="for each value that is described: a world where it is another")
 
 
 class Vote(StoredObject):

@@ -76,10 +76,46 @@ def to_version_4(name: str, table: pa.Table) -> pa.Table:
     return table
 
 
+_CHANGE: Any = pa.struct(
+    [("table", pa.string()), ("key", pa.string()), ("before", pa.string()), ("after", pa.string())]
+)
+_TWINS: Any = pa.list_(
+    pa.struct(
+        [
+            ("goal", pa.int64()),
+            ("slot", pa.string()),
+            ("records", pa.list_(_CHANGE)),
+            ("value", pa.string()),
+            ("final", pa.string()),
+        ]
+    )
+)
+#: Version 5, what customers describe without naming it.
+_ADDED_IN_5: tuple[tuple[tuple[str, ...], str, Any], ...] = (
+    (("user", "identity"), "described", pa.bool_()),
+    (("user", "goals", "facts"), "described", pa.bool_()),
+    (("user", "change", "facts"), "described", pa.bool_()),
+    (("grader",), "requests", pa.string()),
+    (("certificate",), "twins", _TWINS),
+)
+
+
+def to_version_5(name: str, table: pa.Table) -> pa.Table:
+    """Adds to tasks what is described: facts that are, their meaning, and their twin worlds."""
+    for path, field, kind in _ADDED_IN_5 if name == "tasks" else ():
+        table = _with_field(table, path, field, kind)
+    return table
+
+
 #: From a schema version to the next: (table name, a shard's rows) -> the same rows.
-MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {1: to_version_2, 2: to_version_3, 3: to_version_4}
+MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {
+    1: to_version_2,
+    2: to_version_3,
+    3: to_version_4,
+    4: to_version_5,
+}
 #: The version that is written. To release the next one, raise this and add the function that lifts this one.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 #: Where the version stands in a shard's schema metadata.
 VERSION_KEY = b"t2t_schema_version"
 

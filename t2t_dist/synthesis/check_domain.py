@@ -20,6 +20,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError,
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
+from .requests.describe import record_types
 from .tool_graph import graph_of
 
 #: Customers tried before something is reported as unreachable.
@@ -304,6 +305,16 @@ def _words(domain: Domain) -> Iterator[str]:
                 if field not in fields:
                     what = f"{{result[{field}]}}, not a field of its result: the phrase is never used"
                     yield f"{domain.folder / 'language.yaml'}: tools.{name}.{act} names {what}"
+    shapes = record_types(domain)
+    for kind, record in domain.language.records.items():
+        where = f"{domain.folder / 'language.yaml'}: records.{kind}"
+        if kind not in shapes:
+            there = ", ".join(sorted(shapes)) or "none"
+            yield f"{where}: no tool's result has records of this type; there are: {there}"
+            continue
+        for path in record.fields:
+            if path.partition(".")[0] not in shapes[kind]:
+                yield f"{where}.fields.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
     for number in domain.language.refusals:
         if number not in domain.clauses:
             yield f"{domain.folder / 'language.yaml'}: refusals cite R{number}, which policy.md does not have"

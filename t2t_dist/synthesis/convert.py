@@ -14,9 +14,11 @@ from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 
+from .describe_goals import describe_goals
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
+from .requests.denote import SHARES
 from .wording_check import check_words
 from .writer_template import skeleton
 
@@ -40,11 +42,17 @@ class Writer(Protocol):
 
 
 async def convert_one(
-    domain: Domain, trajectory: Trajectory, intent: Intent, writer: Writer | None, typos: float = 0.0
+    domain: Domain,
+    trajectory: Trajectory,
+    intent: Intent,
+    writer: Writer | None,
+    typos: float = 0.0,
+    difficulty: int = 1,
 ) -> Task:
     """One task, certified, or rejected with the reason.
 
-    ``writer`` is ``None`` for template words, in whose requests ``typos`` of the words are mistyped.
+    ``writer`` is ``None`` for template words, in whose requests ``typos`` of the words are mistyped. ``difficulty``:
+    from 1, where customers name what they want, to 5, where they describe all that can be described.
     """
     seed = seed_of(trajectory.trajectory_id, intent, "convert")
     rng = random.Random(seed)
@@ -63,6 +71,8 @@ async def convert_one(
     structure = await offload(domain, make, intent, domain, trajectory, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
+    if SHARES[difficulty]:
+        await offload(domain, describe_goals, domain, trajectory.customer, structure, SHARES[difficulty], rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:

@@ -53,7 +53,7 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
     identity = identity_facts(domain, world, customer, Call(entry.name, entry.arguments), rng)
     goals = []
     for planned in structure.goals:
-        facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng)
+        facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng, planned.described)
         questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
         rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
         request = asked(domain.language, planned.call.name, facts, style, rng, rough=rough)

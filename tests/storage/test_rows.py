@@ -239,9 +239,10 @@ FIELDS = {
     (
         "tasks",
         "grader",
-    ): "gold initial final allowed_diff forbidden required communicate basis refused_goal rule handling errands",
+    ): "gold initial final allowed_diff forbidden required communicate basis refused_goal rule handling errands"
+    " requests",
     ("tasks", "certificate"): "intent replays without goal withheld candidates trigger first_call first_final"
-    " forbidden_call rule clause enforced reason",
+    " forbidden_call rule clause enforced reason twins",
     ("tasks", "votes"): "judge realism necessity correctness comment",
     ("episodes", "parts"): "ended db forbidden required communicate process refused",
     (

@@ -50,16 +50,16 @@ def explored(domain: Domain, index: int, seed: int | None = None) -> Trajectory:
     return trajectory
 
 
-async def converted(domain: Domain, trajectory: Trajectory) -> list[Task]:
+async def converted(domain: Domain, trajectory: Trajectory, difficulty: int = 1) -> list[Task]:
     """A task per intent, in template words."""
-    return [await convert_one(domain, trajectory, intent, None) for intent in INTENTS]
+    return [await convert_one(domain, trajectory, intent, None, difficulty=difficulty) for intent in INTENTS]
 
 
-def make(domain: Domain, count: int) -> Made:
+def make(domain: Domain, count: int, difficulty: int = 1) -> Made:
     """``count`` explorations and the tasks of those kept."""
     found = [explored(domain, index) for index in range(count)]
     kept = [trajectory for trajectory in found if trajectory.verdict == "kept"]
-    tasks = [task for trajectory in kept for task in asyncio.run(converted(domain, trajectory))]
+    tasks = [task for trajectory in kept for task in asyncio.run(converted(domain, trajectory, difficulty))]
     return Made(domain, kept, tasks)
 
 

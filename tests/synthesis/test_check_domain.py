@@ -169,6 +169,11 @@ def test_a_policy_without_numbers(folder: Path) -> None:
             "'sell_hold' is no tool, no workflow, and no rule forbids it",
         ),
         ("refusals: {98: [No.]}", "refusals cite R98, which policy.md does not have"),
+        ("records: {Lone: {noun: loan}}", "records.Lone: no tool's result has records of this type; there are: Hold"),
+        (
+            "records: {Hold: {noun: hold, fields: {titel.x: {most: [last]}}}}",
+            "records.Hold.fields.titel.x: Hold has no such field; it has: hold_id, branch",
+        ),
         (
             "tools: {move_hold: {name: moving, request: [Move it.], tell: [{field: fee, ask: [x], say: ['{value}']}]}}",
             "tools.move_hold tells 'fee', not a field of its result",

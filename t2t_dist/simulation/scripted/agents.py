@@ -15,7 +15,7 @@ from t2t_dist.core.schema import Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 
 from ..players import AgentPlayer
-from .flawed import Compliant, Hasty, Silent, Stubborn
+from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Stubborn
 from .floors import FLOORS
 from .oracle import Oracle, Play
 
@@ -49,6 +49,8 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "stubborn": Stubborn,
     "compliant": Compliant,
     "silent": Silent,
+    "literal": Literal,
+    "one_look": OneLook,
     **FLOORS,
 }
 #: The names that may follow ``scripted:`` in an agent's name.

@@ -7,6 +7,7 @@ from typing import Any
 
 from t2t_dist.core.schema import Change, Fact, GoldCall
 from t2t_dist.environments.tools import Kind
+from t2t_dist.synthesis.requests.denote import first_guess
 
 from .oracle import Oracle, Play, Question
 
@@ -50,6 +51,39 @@ class Hasty(Oracle):
             return
         yield from self.propose_first(goal, first)
         yield from self.perform(first)
+        yield from self.report(goal, last)
+
+
+class Literal(Oracle):
+    """Understands values, and no descriptions: asks for what was described, and leaves it when it hears the same."""
+
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        described = [fact for fact in self.task.user.goals[goal].facts if fact.described]
+        errands = self.errands_of(goal)
+        if not described or not errands:
+            yield from super().settle(goal, facts, last)
+            return
+        yield from self.say(self.words.ask(described[0], errands[0].name, []))
+        yield from self.say(self.phrases.say("left"), self.phrases.say("more"))
+        for _ in range(_ANSWERS_TO_COMPLAINTS):
+            if not last and self.has_stated(goal + 1):
+                return
+            yield from self.say(self.phrases.say("left"), self.phrases.say("more"))
+
+
+class OneLook(Oracle):
+    """Looks at the first record that may be meant, and takes it."""
+
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        request, errands = self._requests.get(goal), self.errands_of(goal)
+        if request is None or not errands:
+            yield from super().settle(goal, facts, last)
+            return
+        world, customer = self.world_at(goal), self.task.customer
+        first = first_guess(self.domain, world, customer, request)
+        taken = errands[0].model_copy(update={"arguments": errands[0].arguments | first, "result": ""})
+        yield from self.look_ahead(goal, taken, [])
+        yield from self.perform(taken)
         yield from self.report(goal, last)
 
 

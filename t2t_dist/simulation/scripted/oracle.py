@@ -26,6 +26,8 @@ from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.intents.grader_side import errand_call
+from t2t_dist.synthesis.requests.check import requests_of
+from t2t_dist.synthesis.requests.evaluate import meaning_of
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 
@@ -72,6 +74,7 @@ class Oracle:
         self._thanks = ""
         self._made: set[bytes] = set()
         self._worlds: dict[int, World] = {}
+        self._requests = requests_of(task.grader)
         #: A tool fault: the last call's tool will not work again.
         self.out_of_order = False
 
@@ -141,6 +144,7 @@ class Oracle:
     # -- one goal ------------------------------------------------------------------------------------------------------
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         """Look up, ask, confirm, write, report."""
+        yield from self.find_out(goal)
         calls = self.calls_for(goal)
         errands = self.errands_of(goal)
         if any(errand.name in self.domain.workflows for errand in errands):
@@ -160,6 +164,19 @@ class Oracle:
             yield from self.regret(goal, last)
         else:
             yield from self.report(goal, last)
+
+    def find_out(self, goal: int) -> Play:
+        """Look up what the customer describes without naming it, and say what that comes to."""
+        request = self._requests.get(goal)
+        if request is None:
+            return
+        world, customer = self.world_at(goal), self.task.customer
+        meaning = meaning_of(self.domain, world, customer, request)
+        for call in meaning.look_ups:
+            yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
+        for fact in self.task.user.goals[goal].facts:
+            if fact.described:
+                self._prefix.append(self.words.meant(fact, meaning.calls[0]))
 
     def regret(self, goal: int, last: bool) -> Play:
         """A tool that is needed does not work: say so, and repeat it while the customer insists."""

@@ -48,7 +48,7 @@ class Plans:
 
     def otherwise(self, plan: str, facts: Sequence[Fact]) -> list[Fact]:
         """The facts for which the plan names another value, and not the customer's."""
-        missing = [fact for fact in facts if fact.says and not mentions(plan, fact.says)]
+        missing = [fact for fact in facts if fact.says and not (fact.described or mentions(plan, fact.says))]
         return [fact for fact in missing if self._names_another(plan, fact, facts)]
 
     def something_else(self, plan: str, facts: Sequence[Fact], request: str, first: str = "") -> bool:
@@ -68,6 +68,8 @@ class Plans:
         if not said and any(verbs[word] == 1 and word not in own for word in heard):
             return True
         details = [fact for fact in facts[1:] if fact.says and _is_detail(fact)]
+        if any(fact.described for fact in facts):
+            return False  # they have not at hand what the plan names
         if any(is_worded(plan, fact.says) for fact in details):
             return False
         theirs = len(own & heard)

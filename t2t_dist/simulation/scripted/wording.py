@@ -25,6 +25,10 @@ from .phrases import Phrases, either, in_turn, tidy
 _EXCEPTION = re.compile(r"\bexceptions?\b|\bjust this once\b", re.I)
 _DOUBT = re.compile(r"\b(?:are you (?:\w+ )?(?:sure|certain)|really (?:so|the case)|mistake|doubt)\b", re.I)
 
+#: A customer's words, said by the agent.
+_TURNS = {"my": "your", "I": "you", "you": "we", "me": "you"}
+_TURNED = re.compile(rf"\b(?:{'|'.join(_TURNS)})\b")
+
 
 class Wording:
     """A renderer of calls, on the world as it was at the start; one instance per dialogue.
@@ -43,6 +47,13 @@ class Wording:
     def said(self, call: Call, slot: str) -> str:
         """An argument of the call in words."""
         return self.domain.describe(self.world, call, slot, self.task.customer).text
+
+    def meant(self, fact: Fact, call: Call) -> str:
+        """What a described fact comes to: "your latest order: that is order #W1"."""
+        thing = _TURNED.sub(lambda found: _TURNS[found[0]], fact.text)
+        return self.phrases.say(
+            "meant", thing=thing, Thing=thing[:1].upper() + thing[1:], value=self.said(call, fact.slot)
+        )
 
     def plan(self, call: GoldCall, world: World, amount: float | None) -> str:
         """What the agent is about to do on this world, with its details and the amount that moves.

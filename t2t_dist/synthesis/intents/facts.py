@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from t2t_dist.core.schema import Fact
 from t2t_dist.environments.base import Domain
@@ -15,23 +16,33 @@ from ..tool_graph import graph_of
 
 
 def facts_of(
-    domain: Domain, world: World, call: Call, customer: str, withheld: Sequence[str], rng: random.Random
+    domain: Domain,
+    world: World,
+    call: Call,
+    customer: str,
+    withheld: Sequence[str],
+    rng: random.Random,
+    described: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Fact]:
-    """What the customer knows about a call's arguments, slot by slot."""
+    """What the customer knows about a call's arguments, slot by slot. ``described``: those that they say in other words
+    than by their value."""
     facts = []
     for slot in call.arguments:
         said = domain.describe(world, call, slot, customer)
-        words, text = domain.language.slot(call.name, slot), said.own or said.text
+        words, text, says = domain.language.slot(call.name, slot), said.own or said.text, list(said.says)
+        if slot in described:
+            text, says = described[slot], [described[slot]]
         facts.append(
             Fact(
                 slot=slot,
                 label=words.label,
                 text=text,
-                says=list(said.says),
+                says=says,
                 answer=tidy(rng.choice(words.answer or ["{value}"]).format(value=text)),
                 # A slot that needs no words (whose account it is) answers no question.
-                cues=(list(words.cues) or [words.label]) if said.says else [],
+                cues=(list(words.cues) or [words.label]) if says else [],
                 stated=slot not in withheld,
+                described=slot in described or None,
             )
         )
     return facts

@@ -10,9 +10,10 @@ from t2t_dist.core.schema import Errand, GoldCall, GraderSide, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call, Kind, Tool
+from t2t_dist.environments.tools import Call, Kind
 
 from ..bindings import Lookup, dependencies, reachable_lookups
+from ..normal_calls import in_order
 from ..tool_graph import graph_of
 from .grader_side import changes_of, fact_text, fields_of
 from .rejection import TaskRejected
@@ -29,15 +30,6 @@ def lookups_of(domain: Domain, trajectory: Trajectory) -> list[Lookup]:
         if not result.error and tool.kind is Kind.READ:
             made.append(Lookup(call, list(tool.found(result.value, call.arguments))))
     return made
-
-
-def in_order(domain: Domain, call: Call) -> Call:
-    """The call with its arguments in the tool's order, so that the first is what it is about, and in normal form."""
-    errand = domain.errand(call.name)
-    if errand is None:
-        return call
-    ordered = {slot: call.arguments[slot] for slot in errand.parameters if slot in call.arguments} | call.arguments
-    return Call(call.name, errand.normal(ordered) if isinstance(errand, Tool) else ordered)
 
 
 def entry_of(domain: Domain, trajectory: Trajectory) -> Call:

@@ -109,7 +109,9 @@ def _check_workflows(domain: Domain, task: Task) -> None:
 def check_facts(domain: Domain, customer: str, call: Call, facts: Sequence[Fact], what: str) -> None:
     """The facts are how the customer would say the call's arguments, slot by slot. Raises TaskRejected."""
     world = domain.world()
-    said = {slot: list(domain.describe(world, call, slot, customer).says) for slot in call.arguments}
+    # What is described has a proof of its own: requests/check.py.
+    described = {fact.slot: fact.says for fact in facts if fact.described}
+    said = {slot: list(domain.describe(world, call, slot, customer).says) for slot in call.arguments} | described
     held = {fact.slot: fact.says for fact in facts}
     if said != held or len(facts) != len(held):
         differ = sorted({*said, *held} - {slot for slot in said if said[slot] == held.get(slot)})

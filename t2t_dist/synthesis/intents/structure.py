@@ -19,6 +19,8 @@ class PlannedGoal:
     call: Call
     withheld: tuple[str, ...] = ()
     tells: list[tuple[Tell, str]] = field(default_factory=list)
+    #: By argument, the words by which it is described in place of its value.
+    described: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

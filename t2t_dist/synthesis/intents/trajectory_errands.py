@@ -11,7 +11,7 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
 
 from ..bindings import Binder, Seen, reachable_values
-from .gold import in_order
+from ..normal_calls import in_order
 from .rejection import TaskRejected
 
 

@@ -1,0 +1,133 @@
+"""Describing what a task's customers want in place of naming it: how hard a request is to read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from t2t_dist.core.schema import Twin
+from t2t_dist.core.text_match import mentions
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
+
+from ..bindings import canonical_json
+from . import language as lang
+from .describe import descriptions, named_parts
+from .evaluate import NoMeaning, meaning_of
+from .shown import Universe, first_look, look_at
+from .twins import find_twin, world_before
+from .words import phrase
+
+#: By difficulty: the share of arguments that are described where they can be.
+SHARES: Mapping[int, float] = {1: 0.0, 2: 0.4, 3: 0.8, 4: 0.95, 5: 1.0}
+#: Descriptions of one argument that are tried until one has a twin world.
+_MOST_TRIED = 4
+
+
+class Described(NamedTuple):
+    """One goal's request as an expression; by argument its words and a twin world; and the look-ups that it takes."""
+
+    request: lang.Do
+    words: dict[str, str]
+    twins: list[Twin]
+    look_ups: list[Call]
+
+
+def described(
+    domain: Domain,
+    customer: str,
+    goal: int,
+    call: Call,
+    before: Sequence[Call],
+    withheld: Collection[str],
+    share: float,
+    rng: random.Random,
+) -> Described | None:
+    """A goal with some of its arguments described, ``None`` where none can be, or none is drawn.
+
+    ``before``: the errands of the goals before it; ``withheld``: what is not to be described; ``share``: of the other
+    arguments that can be described, how many are.
+    """
+    slots = [slot for slot in call.arguments if rng.random() < share and slot not in withheld]
+    if not slots:
+        return None
+    world = world_before(domain, before)
+    universe = look_at(domain, world, customer) if before else first_look(domain, customer)
+    request = lang.Do(errand=call.name, arguments={s: lang.Given(value=v) for s, v in call.arguments.items()})
+    kept_back = [domain.describe(world, call, slot, customer).says for slot in withheld]
+    words: dict[str, str] = {}
+    twins: list[Twin] = []
+    for slot in slots:
+        for value in _drawn(descriptions(domain, customer, universe, call, slot), rng):
+            one = _with(domain, universe, request, call, slot, value)
+            try:
+                means = meaning_of(domain, world, customer, one, universe).calls == [call]
+                twin = find_twin(domain, customer, universe, one, goal, slot, before) if means else None
+            except NoMeaning:
+                continue
+            text = phrase(domain, value, rng)
+            if twin is None or any(mentions(text, [say]) for says in kept_back for say in says):
+                continue
+            request, words[slot] = one, text
+            twins.append(twin)
+            break
+    if not words:
+        return None
+    # What was described later may change what is meant in an earlier twin world.
+    twins = [twin for s in words if (twin := find_twin(domain, customer, universe, request, goal, s, before))]
+    if len(twins) < len(words):
+        return None
+    return Described(request, words, twins, meaning_of(domain, world, customer, request, universe).look_ups)
+
+
+def first_guess(domain: Domain, world: World, customer: str, request: lang.Do) -> dict[str, Any]:
+    """The arguments that somebody takes who looks at the first record of each kind that is described."""
+    universe, found = look_at(domain, world, customer), {}
+    for slot, value in request.arguments.items():
+        if isinstance(value, lang.FieldOf) and (held := universe.of(value.of.among.kind)):
+            found[slot] = held[0].record[value.field]
+    return found
+
+
+def _drawn(found: Sequence[lang.Node], rng: random.Random) -> list[lang.Node]:
+    """Some of the descriptions, simple ones mostly first."""
+    depths: dict[int, list[lang.Node]] = {}
+    for one in found:
+        depths.setdefault(sum(isinstance(node, lang.Test) for node in lang.nodes(one)), []).append(one)
+    ordered = [one for _, alike in sorted(depths.items()) for one in rng.sample(alike, len(alike))]
+    return ordered[:_MOST_TRIED]
+
+
+def _with(domain: Domain, universe: Universe, request: lang.Do, call: Call, slot: str, value: lang.Node) -> lang.Do:
+    """The request with one argument described. Parts of the record that it names are then parts of whatever record is
+    meant: "the lamp" of "my latest order"."""
+    arguments: dict[str, lang.Node] = {**request.arguments, slot: value}
+    errand = domain.errand(call.name)
+    specs = errand.parameters if errand is not None else {}
+    for other, spec in specs.items():
+        given = arguments.get(other)
+        if spec.kind == "list" and isinstance(given, lang.Given) and isinstance(value, lang.FieldOf):
+            arguments[other] = named_parts(domain, universe, spec.item.name, value, call.arguments[slot], given)
+    linked = {name: _linked(domain, one, arguments, call) for name, one in arguments.items()}
+    return request.model_copy(update={"arguments": linked})
+
+
+def _linked(domain: Domain, value: lang.Node, arguments: Mapping[str, lang.Node], call: Call) -> lang.Node:
+    """The value with other arguments' descriptions in place of the ids that it names."""
+    if not isinstance(value, lang.FieldOf | lang.FieldsOf):
+        return value
+    known = {
+        canonical_json(call.arguments[slot]): one
+        for slot, one in arguments.items()
+        if isinstance(one, lang.FieldOf) and slot in call.arguments and one is not value
+    }
+
+    def replace(node: lang.Node) -> lang.Node:
+        if isinstance(node, lang.Test) and isinstance(node.value, lang.Given):
+            meant = known.get(canonical_json(node.value.value))
+            return node if meant is None else node.model_copy(update={"value": meant})
+        return lang.rebuilt(node, replace)
+
+    return replace(value)

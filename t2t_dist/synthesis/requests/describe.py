@@ -1,0 +1,356 @@
+"""Descriptions: expressions that denote a given value, as a customer would refer to it.
+
+After the idea of referring expressions (Dale and Reiter 1995): of what a record is told from its like by, one or two
+fields are chosen that together leave this record only. What a field can be used for is what the domain has words for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import Spec
+from t2t_dist.environments.language import FieldWords
+from t2t_dist.environments.tools import Call
+
+from . import language as lang
+from .evaluate import NoMeaning, record_of, value_of
+from .shown import Shown, Universe, values_at
+
+#: Fields that are combined at most to tell a record from its like.
+_MOST_TESTS = 2
+
+
+def descriptions(domain: Domain, customer: str, universe: Universe, call: Call, slot: str) -> list[lang.Node]:
+    """Expressions that denote an argument of a call, the simplest first; none gives it away."""
+    errand = domain.errand(call.name)
+    specs = errand.parameters if errand is not None else {}
+    spec, value = specs.get(slot), call.arguments.get(slot)
+    if spec is None or value is None:
+        return []
+    if spec.kind in ("scalar", "struct") and spec.name:
+        found = list(_elsewhere(domain, customer, universe, specs, call, slot, value))
+        return found + list(_of_one(domain, customer, universe, spec.name, value))
+    if spec.kind == "list" and spec.item.kind == "scalar" and isinstance(value, list):
+        return list(_of_several(domain, customer, universe, specs, call, slot, value))
+    return []
+
+
+@lru_cache(maxsize=16)
+def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
+    """By domain type of an id, the records that it identifies: ``{type: {kind: field}}``.
+
+    A record is identified by its first field, if that is a scalar of a domain type.
+    """
+    found: dict[str, dict[str, str]] = {}
+
+    def visit(spec: Spec) -> None:
+        if spec.kind == "struct" and spec.name and spec.fields:
+            first, inner = spec.fields[0]
+            if inner.kind == "scalar":
+                found.setdefault(inner.name, {})[spec.name] = first
+        for _, inner in spec.fields:
+            visit(inner)
+
+    for tool in domain.tools:
+        visit(tool.returns)
+    return found
+
+
+def _of_one(domain: Domain, customer: str, universe: Universe, type_name: str, value: Any) -> Iterator[lang.Node]:
+    for kind, own in identities(domain).get(type_name, {}).items():
+        for record in told_apart(domain, customer, universe, kind, own, value):
+            yield lang.FieldOf(of=record, field=own)
+
+
+def told_apart(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    kind: str,
+    own: str,
+    value: Any,
+    within: lang.Record | None = None,
+    alike: Sequence[Shown] | None = None,
+) -> Iterator[lang.Record]:
+    """The ways to tell one record from the others of its kind; ``own``: the field that identifies it."""
+    words = domain.language.records.get(kind)
+    among = universe.of(kind) if alike is None else alike
+    meant = [one for one in among if one.record.get(own) == value]
+    if words is None or len(meant) != 1 or len(among) < 2:
+        return
+    tests = [test for path, each in words.fields.items() for test in _tests(meant[0].record, path, each)]
+    ranks = [
+        (path, order)
+        for path, each in words.fields.items()
+        for order, phrases in (("most", each.most), ("least", each.least))
+        if phrases and values_at(meant[0].record, path) and sum(bool(values_at(o.record, path)) for o in among) > 1
+    ]
+    for count in range(_MOST_TESTS + 1):
+        for where in combinations(tests, count):
+            held = lang.Records(kind=kind, within=within, where=where)
+            options = [lang.Record(among=held)] if where else []
+            if count < _MOST_TESTS:
+                options += [lang.Record(among=held, by=path, order=order) for path, order in ranks]
+            for record in options:
+                try:
+                    found = value_of(domain, domain.world(), customer, lang.FieldOf(of=record, field=own), universe)
+                except NoMeaning:
+                    continue
+                if found == value and not _is_idle(domain, customer, universe, record):
+                    yield record
+
+
+def _tests(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterator[lang.Test]:
+    values = values_at(record, path)
+    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    for bound in words.above:
+        if len(values) == 1 and isinstance(values[0], int | float) and values[0] > float(bound):
+            yield lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))
+    if words.contains:
+        yield from (lang.Test(field=path, relation="contains", value=lang.Given(value=value)) for value in flat)
+    elif len(values) == 1 and (words.any or words.named or words.each.get(key_of(values[0]))):
+        yield lang.Test(field=path, value=lang.Given(value=values[0]))
+
+
+def key_of(value: Any) -> str:
+    """A field's value as a key of ``each`` in the words of a domain."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_idle(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> bool:
+    """Whether a test of a description rules out nothing, or leaves nothing to choose from by order."""
+    where = record.among.where
+    for left_out in range(len(where)):
+        fewer = record.among.model_copy(update={"where": (*where[:left_out], *where[left_out + 1 :])})
+        if _same(domain, customer, universe, record, record.model_copy(update={"among": fewer})):
+            return True
+    return (
+        record.by is not None
+        and bool(where)
+        and _same(domain, customer, universe, record, lang.Record(among=record.among))
+    )
+
+
+def _same(domain: Domain, customer: str, universe: Universe, one: lang.Record, other: lang.Record) -> bool:
+    try:
+        return record_of(domain, customer, universe, one) is record_of(domain, customer, universe, other)
+    except NoMeaning:
+        return False
+
+
+def _of_several(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    specs: Mapping[str, Spec],
+    call: Call,
+    slot: str,
+    value: list[Any],
+) -> Iterator[lang.Node]:
+    """The elements of a record that another argument of the call names: all, all but some, the dearest."""
+    for kind, own in identities(domain).get(specs[slot].item.name, {}).items():
+        for other, spec in specs.items():
+            if other == slot or spec.kind != "scalar" or other not in call.arguments:
+                continue
+            for holder, holder_id in identities(domain).get(spec.name, {}).items():
+                around = [one for one in universe.of(holder) if one.record.get(holder_id) == call.arguments[other]]
+                held = [one for one in universe.of(kind) if around and one.is_within(around[0])]
+                if len(held) < 2:
+                    continue
+                within = lang.Record(
+                    among=lang.Records(
+                        kind=holder,
+                        where=(lang.Test(field=holder_id, value=lang.Given(value=call.arguments[other])),),
+                    )
+                )
+                yield from _parts(domain, customer, universe, kind, own, within, held, value)
+    if len(value) == 1:
+        yield from _versions(domain, customer, universe, specs, call, slot, value[0])
+
+
+def _elsewhere(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    specs: Mapping[str, Spec],
+    call: Call,
+    slot: str,
+    value: Any,
+) -> Iterator[lang.Node]:
+    """The field of a record that holds the value, though it does not identify it: the address of the account, the card
+    that something was paid with. The record is the only one of its kind, or within what another argument names."""
+    type_name = specs[slot].name
+    for kind, fields in holders(domain).get(type_name, {}).items():
+        words = domain.language.records[kind].fields if kind in domain.language.records else {}
+        for path in (path for path in fields if path in words and words[path].itself):
+            for within in [None, *_named_records(domain, universe, specs, call, slot)]:
+                node = lang.FieldOf(of=lang.Record(among=lang.Records(kind=kind, within=within)), field=path)
+                try:
+                    if value_of(domain, domain.world(), customer, node, universe) == value:
+                        yield node
+                except NoMeaning:
+                    continue
+
+
+def record_types(domain: Domain) -> dict[str, list[str]]:
+    """The fields of each type of record that results hold."""
+    found: dict[str, list[str]] = {}
+
+    def visit(spec: Spec) -> None:
+        if spec.kind == "struct" and spec.name:
+            found[spec.name] = [name for name, _ in spec.fields]
+        for _, inner in spec.fields:
+            visit(inner)
+
+    for tool in domain.tools:
+        visit(tool.returns)
+    return found
+
+
+@lru_cache(maxsize=16)
+def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """By domain type, the fields of records that hold such a value without being identified by it:
+    ``{type: {kind: [field]}}``."""
+    found: dict[str, dict[str, list[str]]] = {}
+
+    def visit(spec: Spec) -> None:
+        if spec.kind == "struct" and spec.name:
+            for place, (name, inner) in enumerate(spec.fields):
+                is_identity = place == 0 and inner.kind == "scalar"
+                if inner.kind in ("scalar", "struct") and inner.name and not is_identity:
+                    fields = found.setdefault(inner.name, {}).setdefault(spec.name, [])
+                    if name not in fields:
+                        fields.append(name)
+        for _, inner in spec.fields:
+            visit(inner)
+
+    for tool in domain.tools:
+        visit(tool.returns)
+    return found
+
+
+def values_like(domain: Domain, universe: Universe, kind: str, field: str) -> Iterator[Any]:
+    """The values of the type that a field has, wherever the records that are shown hold one."""
+    for type_name, kinds in holders(domain).items():
+        if field in kinds.get(kind, ()):
+            places = [(name, own) for name, own in identities(domain).get(type_name, {}).items()]
+            places += [(name, path) for name, paths in kinds.items() for path in paths]
+            for name, path in places:
+                yield from (one.record[path] for one in universe.of(name) if one.record.get(path) is not None)
+
+
+def _named_records(
+    domain: Domain, universe: Universe, specs: Mapping[str, Spec], call: Call, slot: str
+) -> Iterator[lang.Record]:
+    """The records that other arguments of a call name."""
+    for other, spec in specs.items():
+        if other != slot and spec.kind == "scalar" and other in call.arguments:
+            for kind, own in identities(domain).get(spec.name, {}).items():
+                if any(one.record.get(own) == call.arguments[other] for one in universe.of(kind)):
+                    where = lang.Test(field=own, value=lang.Given(value=call.arguments[other]))
+                    yield lang.Record(among=lang.Records(kind=kind, where=(where,)))
+
+
+def _versions(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    specs: Mapping[str, Spec],
+    call: Call,
+    slot: str,
+    value: Any,
+) -> Iterator[lang.Node]:
+    """One of the choices that a record leads to which another argument names: the cheapest version of that product."""
+    for kind, own in identities(domain).get(specs[slot].item.name, {}).items():
+        meant = [one for one in universe.of(kind) if one.record.get(own) == value and one.inside is not None]
+        if len(meant) != 1 or meant[0].inside is None:
+            continue
+        holder = meant[0].inside
+        holder_id = _own_field(domain, holder.kind)
+        alike = [one for one in universe.of(kind) if one.is_within(holder)]
+        for source, field in _leading_to(domain, universe, specs, call, slot, holder, holder_id):
+            same = lang.Test(field=holder_id, value=lang.FieldOf(of=source, field=field))
+            within = lang.Record(among=lang.Records(kind=holder.kind, where=(same,)))
+            for record in told_apart(domain, customer, universe, kind, own, value, within, alike):
+                if record.by is not None:
+                    yield lang.FieldOf(of=record, field=own)
+
+
+def _own_field(domain: Domain, kind: str) -> str:
+    return next((kinds[kind] for kinds in identities(domain).values() if kind in kinds), "")
+
+
+def _leading_to(
+    domain: Domain,
+    universe: Universe,
+    specs: Mapping[str, Spec],
+    call: Call,
+    slot: str,
+    holder: Shown,
+    holder_id: str,
+) -> Iterator[tuple[lang.Record, str]]:
+    """The records named by a list of one element that name the holder, and in which field: the item, by its product."""
+    for other, spec in specs.items():
+        given = call.arguments.get(other)
+        if other == slot or spec.kind != "list" or not isinstance(given, list) or len(given) != 1:
+            continue
+        for kind, own in identities(domain).get(spec.item.name, {}).items():
+            for within in _named_records(domain, universe, specs, call, slot):
+                where = lang.Test(field=own, value=lang.Given(value=given[0]))
+                source = lang.Record(among=lang.Records(kind=kind, within=within, where=(where,)))
+                for one in universe.of(kind):
+                    if one.record.get(own) == given[0] and holder_id in one.record and kind != holder.kind:
+                        if one.record[holder_id] == holder.record.get(holder_id):
+                            yield source, holder_id
+                        break
+
+
+def _parts(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    kind: str,
+    own: str,
+    within: lang.Record,
+    held: Sequence[Shown],
+    value: list[Any],
+) -> Iterator[lang.Node]:
+    words = domain.language.records.get(kind)
+    if words is None:
+        return
+    everything = lang.Records(kind=kind, within=within)
+    left = [one for one in held if one.record.get(own) not in value]
+    if not left and words.all:
+        yield lang.FieldsOf(of=everything, field=own)
+    if len(value) == 1:
+        for record in told_apart(domain, customer, universe, kind, own, value[0], within, held):
+            if record.by is not None:
+                yield lang.FieldOf(of=record, field=own)
+    if len(left) == 1 and len(value) > 1 and words.all:
+        for record in told_apart(domain, customer, universe, kind, own, left[0].record.get(own), within, held):
+            if record.by is None:
+                yield lang.FieldsOf(of=everything.model_copy(update={"but": record.among}), field=own)
+
+
+def named_parts(
+    domain: Domain, universe: Universe, type_name: str, holder: lang.FieldOf, holder_id: Any, given: lang.Given
+) -> lang.Node:
+    """Parts of a record by their names, where the domain has names for them and these parts are the only ones so named;
+    else as they are given."""
+    for kind, own in identities(domain).get(type_name, {}).items():
+        words = domain.language.records.get(kind)
+        for path in (path for path, each in words.fields.items() if each.named) if words is not None else ():
+            meant = [one for one in universe.of(kind) if one.record.get(own) in given.value and one.inside is not None]
+            around = [one for one in meant if one.inside is not None and holder_id in one.inside.record.values()]
+            names = [name for one in around for name in values_at(one.record, path)]
+            if not around or around[0].inside is None:
+                continue
+            where = lang.Test(field=holder.field, value=lang.Given(value=holder_id))
+            within = lang.Record(among=lang.Records(kind=around[0].inside.kind, where=(where,)))
+            named = lang.Test(field=path, relation="one of", value=lang.Given(value=names))
+            return lang.FieldsOf(of=lang.Records(kind=kind, within=within, where=(named,)), field=own)
+    return given

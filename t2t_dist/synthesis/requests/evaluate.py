@@ -1,0 +1,259 @@
+"""What an expression means in a world: its values, the errands it asks for, and the look-ups that this takes.
+
+Records are those that tools show (``shown.py``); errands are tried on forks of the world. So the meaning is what a
+careful agent finds out, and not what a private view of the database says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import add, mul, sub
+from typing import Any
+
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.payment import dollars
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call, Kind
+
+from ..bindings import canonical_json
+from ..normal_calls import in_order
+from . import language as lang
+from .shown import Shown, Universe, look_at, values_at
+
+
+class NoMeaning(Exception):
+    """An expression has no value in this world. ``code``: ``none``, ``several``, ``absent`` (a field that the record
+    lacks), ``no number`` or ``refused`` (an errand whose result is asked for)."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail
+
+
+@dataclass
+class Meaning:
+    """What a request comes to: ``calls`` to be carried out one after the other, ``facts`` to be said, and the
+    ``look_ups`` that show what both rest on, in the order in which they are needed."""
+
+    calls: list[Call] = field(default_factory=list)
+    facts: list[Any] = field(default_factory=list)
+    look_ups: list[Call] = field(default_factory=list)
+
+
+def meaning_of(
+    domain: Domain, world: World, customer: str, request: lang.Node, universe: Universe | None = None
+) -> Meaning:
+    """The meaning of a request in a world, which is not changed. ``universe``: what tools show there, if it is known.
+
+    Raises:
+        NoMeaning: it has none, or more than one.
+    """
+    found = universe if universe is not None else look_at(domain, world, customer)
+    evaluation = _Evaluation(domain, world, customer, found)
+    evaluation.carry_out(request)
+    return evaluation.meaning
+
+
+def value_of(domain: Domain, world: World, customer: str, value: lang.Node, universe: Universe) -> Any:
+    """The value of an expression. Raises NoMeaning."""
+    return _Evaluation(domain, world, customer, universe).value(value)
+
+
+class _Evaluation:
+    def __init__(self, domain: Domain, world: World, customer: str, universe: Universe) -> None:
+        self.domain, self.customer, self.universe = domain, customer, universe
+        self.world = world.fork()
+        self.meaning = Meaning()
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+    def carry_out(self, request: lang.Node) -> None:
+        match request:
+            case lang.Do():
+                self._done(self._call(request))
+            case lang.Each():
+                for one in self.records(request.among):
+                    given = {slot: self.value(value) for slot, value in request.arguments.items()}
+                    self._done(Call(request.errand, {request.slot: _only(one, request.field), **given}))
+            case lang.If():
+                branch = request.then if self._holds(request.condition) else request.otherwise
+                if branch is not None:
+                    self.carry_out(branch)
+            case lang.FirstPossible():
+                for option in request.options:
+                    if self._after(option) is not None:
+                        return self.carry_out(option)
+            case lang.Best():
+                self.carry_out(self._best(request))
+            case lang.Tell():
+                self.meaning.facts.append(self.value(request.value))
+            case _:
+                raise TypeError(f"{type(request).__name__} is no request")
+
+    def _call(self, request: lang.Do) -> Call:
+        errand, arguments = self.domain.errand(request.errand), {}
+        for slot, node in request.arguments.items():
+            value = self.value(node)
+            spec = errand.parameters.get(slot) if errand is not None else None
+            is_one_of_list = spec is not None and spec.kind == "list" and not isinstance(value, list)
+            arguments[slot] = [value] if is_one_of_list else value
+        return in_order(self.domain, Call(request.errand, arguments))
+
+    def _done(self, call: Call) -> None:
+        self.meaning.calls.append(call)
+        self.domain.carry_out(self.world, call)
+
+    def _after(self, request: lang.Do) -> World | None:
+        """The world after an errand, ``None`` where it is not possible, or asks for what does not exist."""
+        try:
+            return after_valid(self.domain, self.world, self._call(request), self.customer)
+        except NoMeaning:
+            return None
+
+    def _best(self, request: lang.Best) -> lang.Do:
+        offers = [option for option in request.options if self._after(option) is not None]
+        if not offers:
+            raise NoMeaning("none", "no option is possible")
+        worth = [_number(self._outcome(option, request.field)) for option in offers]
+        best = min(worth) if request.order == "least" else max(worth)
+        if worth.count(best) > 1:
+            raise NoMeaning("several", f"{worth.count(best)} options have {best:g} in {request.field}")
+        return offers[worth.index(best)]
+
+    # -- conditions ----------------------------------------------------------------------------------------------------
+    def _holds(self, condition: lang.Node) -> bool:
+        match condition:
+            case lang.Exists():
+                return bool(self.records(condition.among))
+            case lang.Compares():
+                return _compares(self.value(condition.left), condition.relation, self.value(condition.right))
+            case lang.Possible():
+                return self._after(condition.of) is not None
+        raise TypeError(f"{type(condition).__name__} is no condition")
+
+    # -- values --------------------------------------------------------------------------------------------------------
+    def value(self, node: lang.Node) -> Any:
+        match node:
+            case lang.Given():
+                return node.value
+            case lang.FieldOf():
+                return _only(self.record(node.of), node.field)
+            case lang.FieldsOf():
+                return _once(_only(one, node.field) for one in self.records(node.of))
+            case lang.Count():
+                return len(self.records(node.of))
+            case lang.Total():
+                return dollars(sum(_number(_only(one, node.field)) for one in self.records(node.of)))
+            case lang.Outcome():
+                return self._outcome(node.of, node.field)
+            case lang.Arithmetic():
+                left, right = _number(self.value(node.left)), _number(self.value(node.right))
+                return dollars(_SIGNS[node.sign](left, right))
+        raise TypeError(f"{type(node).__name__} is no value")
+
+    def _outcome(self, request: lang.Do, path: str) -> Any:
+        """A field of the result of an errand that is tried: that of its last write."""
+        world, call = self.world.fork(), self._call(request)
+        value = None
+        for step in self.domain.steps(world, call):
+            result = self.domain.execute(world, step)
+            if result.error or self.domain.breaches(world, step, self.customer):
+                raise NoMeaning("refused", f"{step.name}: {result.content}")
+            if self.domain.tools[step.name].kind is Kind.WRITE:
+                value = result.value
+        found = values_at(value, path) if isinstance(value, Mapping) else []
+        if len(found) != 1:
+            raise NoMeaning("absent", f"{call.name} gives no {path}")
+        return found[0]
+
+    # -- records -------------------------------------------------------------------------------------------------------
+    def record(self, node: lang.Record) -> Shown:
+        held = self.records(node.among)
+        for test in node.prefer:
+            held = [one for one in held if self._passes(one, test)] or held
+        if node.by is not None:
+            held = self._in_order(held, node.by, node.order)[node.place - 1 :][:1]
+        if len(held) != 1:
+            raise NoMeaning("several" if held else "none", f"{len(held)} records of {node.among.kind}")
+        return held[0]
+
+    def _in_order(self, held: Sequence[Shown], path: str, order: lang.Order) -> list[Shown]:
+        """The records that have the field, in its order; a record that ties with another has no place in it."""
+        keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
+        values = [key for key, _ in keys]
+        if len({isinstance(value, str) for value in values}) > 1 or any(isinstance(v, list | Mapping) for v in values):
+            raise NoMeaning("no number", f"{path} has no order")
+        ordered = sorted(keys, key=lambda pair: pair[0], reverse=order == "most")
+        if len(set(values)) < len(values):
+            raise NoMeaning("several", f"two records are equal in {path}")
+        return [one for _, one in ordered]
+
+    def records(self, node: lang.Records) -> list[Shown]:
+        held = self.universe.of(node.kind)
+        if node.within is not None:
+            around = self.record(node.within)
+            held = [one for one in held if one.is_within(around)]
+        for one in held:
+            if one.call not in self.meaning.look_ups:
+                self.meaning.look_ups.append(one.call)
+        held = [one for one in held if all(self._passes(one, test) for test in node.where)]
+        if node.but is not None:
+            others = self.records(node.but)
+            held = [one for one in held if not any(one is other for other in others)]
+        return held
+
+    def _passes(self, one: Shown, test: lang.Test) -> bool:
+        found, value = values_at(one.record, test.field), self.value(test.value)
+        if test.relation == "contains":
+            return any(_equal(item, value) for item in found)
+        if len(found) != 1:
+            return test.relation == "is not"
+        if test.relation == "one of":
+            return any(_equal(found[0], item) for item in value)
+        return _compares(found[0], test.relation, value)
+
+
+_SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul}
+
+
+def _compares(left: Any, relation: str, right: Any) -> bool:
+    if relation in ("is", "is not"):
+        return _equal(left, right) is (relation == "is")
+    if isinstance(left, str) and isinstance(right, str):  # dates and times
+        return left < right if relation == "less" else left > right
+    first, second = _number(left), _number(right)
+    return first < second if relation == "less" else first > second
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return left.casefold() == right.casefold()
+    return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise NoMeaning("no number", f"{value!r} is no number")
+    return float(value)
+
+
+def _only(one: Shown, path: str) -> Any:
+    found = values_at(one.record, path)
+    if len(found) != 1:
+        raise NoMeaning("absent" if not found else "several", f"{one.kind} has {len(found)} values in {path}")
+    return found[0]
+
+
+def _once(values: Iterable[Any]) -> list[Any]:
+    return list({canonical_json(value): value for value in values}.values())
+
+
+def record_of(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> Shown:
+    """The record that an expression denotes among those that are shown. Raises NoMeaning."""
+    return _Evaluation(domain, domain.world(), customer, universe).record(record)
+
+
+def records_of(domain: Domain, customer: str, universe: Universe, records: lang.Records) -> list[Shown]:
+    """The records of a set. Raises NoMeaning: what they are within, or a value of a test, is none."""
+    return _Evaluation(domain, domain.world(), customer, universe).records(records)

@@ -1,0 +1,288 @@
+"""Requests as expressions: what a customer means, where they do not say it by its value.
+
+"Return everything from my last order but the lamp" names no id. Its meaning is an expression over records: which order,
+which of its items. The words are chosen for it, its value is found by looking things up, and the agent has to do the
+same. An expression says *what* is meant and knows no domain: records, their fields and the errands are names.
+
+All nodes are JSON, tagged by ``node``, and are stored in the rows of tasks (docs/requests.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+#: Where a value stands in a record: ``status``, ``address.state``, ``options.color``.
+Path = Annotated[str, Field(min_length=1, max_length=120)]
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+#: ``contains`` is for lists: one of its elements has the value in the rest of the path ("with a lamp in it");
+#: ``one of`` takes a list of values.
+Relation = Literal["is", "is not", "one of", "contains", "less", "more"]
+Order = Literal["least", "most"]
+#: A stored expression comes from outside: it has no more nodes than this.
+MAX_NODES = 200
+
+
+class Node(BaseModel):
+    """Base of all nodes. They are values: frozen, equal if their parts are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# -- records and values ------------------------------------------------------------------------------------------------
+class Test(Node):
+    """A condition on a field of a record."""
+
+    field: Path
+    relation: Relation = "is"
+    value: Value
+
+
+class Records(Node):
+    """The records of a kind that the customer's data leads to: those ``within`` another record, that pass every test,
+    ``but`` those."""
+
+    node: Literal["records"] = "records"
+    kind: Name
+    within: Record | None = None
+    where: tuple[Test, ...] = ()
+    but: Records | None = None
+
+
+class Record(Node):
+    """One record of a set: its only one; or the first by ``prefer`` (of the records that pass most of the first tests
+    of the list, test by test), or by a field's order, counted from ``place`` 1."""
+
+    node: Literal["record"] = "record"
+    among: Records
+    by: Path | None = None
+    order: Order = "most"
+    place: int = Field(1, ge=1, le=9)
+    prefer: tuple[Test, ...] = ()
+
+
+class Given(Node):
+    """A value that the customer states as it is."""
+
+    node: Literal["given"] = "given"
+    value: Any
+
+
+class FieldOf(Node):
+    """What stands in a field of a record."""
+
+    node: Literal["field"] = "field"
+    of: Record
+    field: Path
+
+
+class FieldsOf(Node):
+    """What stands in a field of each record of a set, as a list."""
+
+    node: Literal["fields"] = "fields"
+    of: Records
+    field: Path
+
+
+class Count(Node):
+    """How many records a set has."""
+
+    node: Literal["count"] = "count"
+    of: Records
+
+
+class Total(Node):
+    """The sum of a field over a set."""
+
+    node: Literal["total"] = "total"
+    of: Records
+    field: Path
+
+
+class Outcome(Node):
+    """What a field of the result would be if an errand were carried out: a price, a refund."""
+
+    node: Literal["outcome"] = "outcome"
+    of: Do
+    field: Path
+
+
+class Arithmetic(Node):
+    """A sum, a difference or a product of two numbers."""
+
+    node: Literal["arithmetic"] = "arithmetic"
+    sign: Literal["+", "-", "*"]
+    left: Value
+    right: Value
+
+
+Value = Annotated[
+    Given | FieldOf | FieldsOf | Count | Total | Outcome | Arithmetic,
+    Field(discriminator="node"),
+]
+
+
+# -- conditions --------------------------------------------------------------------------------------------------------
+class Exists(Node):
+    """At least one record is in a set."""
+
+    node: Literal["exists"] = "exists"
+    among: Records
+
+
+class Compares(Node):
+    """A value compares so with another."""
+
+    node: Literal["compares"] = "compares"
+    left: Value
+    relation: Literal["is", "is not", "less", "more"]
+    right: Value
+
+
+class Possible(Node):
+    """An errand can be carried out: the tools accept it and no rule forbids it."""
+
+    node: Literal["possible"] = "possible"
+    of: Do
+
+
+Condition = Annotated[Exists | Compares | Possible, Field(discriminator="node")]
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+class Do(Node):
+    """An errand with its arguments."""
+
+    node: Literal["do"] = "do"
+    errand: Name
+    arguments: dict[Name, Value]
+
+
+class Each(Node):
+    """An errand for each record of a set, whose ``field`` is the argument ``slot``."""
+
+    node: Literal["each"] = "each"
+    among: Records
+    field: Path
+    slot: Name
+    errand: Name
+    arguments: dict[Name, Value] = {}
+
+
+class If(Node):
+    """One request or another; without ``otherwise``, one or nothing."""
+
+    node: Literal["if"] = "if"
+    condition: Condition
+    then: Request
+    otherwise: Request | None = None
+
+
+class FirstPossible(Node):
+    """The first of several errands that can be carried out; nothing where none can."""
+
+    node: Literal["first possible"] = "first possible"
+    options: tuple[Do, ...] = Field(min_length=2, max_length=5)
+
+
+class Best(Node):
+    """Of several errands, the one whose result has the least or the most in a field."""
+
+    node: Literal["best"] = "best"
+    options: tuple[Do, ...] = Field(min_length=2, max_length=5)
+    field: Path
+    order: Order
+
+
+class Tell(Node):
+    """A question: the agent says a value, and changes nothing for it."""
+
+    node: Literal["tell"] = "tell"
+    value: Value
+
+
+Request = Annotated[Do | Each | If | FirstPossible | Best | Tell, Field(discriminator="node")]
+
+for _model in Node.__subclasses__():
+    _model.model_rebuild()
+
+_REQUEST: TypeAdapter[Do | Each | If | FirstPossible | Best | Tell] = TypeAdapter(Request)
+
+
+def read(value: Any) -> Do | Each | If | FirstPossible | Best | Tell:
+    """A request from its JSON. Raises ValueError: it is none, or has more than :data:`MAX_NODES` nodes."""
+    try:
+        request = _REQUEST.validate_python(value)
+    except RecursionError:
+        raise ValueError("a request is nested too deeply") from None
+    if sum(1 for _ in nodes(request)) > MAX_NODES:
+        raise ValueError(f"a request has more than {MAX_NODES} nodes")
+    return request
+
+
+def stored(request: Node) -> dict[str, Any]:
+    """A node as JSON: its tag, and what differs from the default."""
+    return {
+        name: _plain(value)
+        for name, field in type(request).model_fields.items()
+        if (value := getattr(request, name)) != field.default or name == "node"
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Node):
+        return stored(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return value
+
+
+def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with each node directly below it changed."""
+    return node.model_copy(update={name: _changed(getattr(node, name), change) for name in type(node).model_fields})
+
+
+def _changed(value: Any, change: Callable[[Node], Node]) -> Any:
+    if isinstance(value, Node):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(_changed(one, change) for one in value)
+    if isinstance(value, dict):
+        return {key: _changed(one, change) for key, one in value.items()}
+    return value
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A node and all below it, outermost first."""
+    yield node
+    for name in type(node).model_fields:
+        yield from _inside(getattr(node, name))
+
+
+def _inside(value: Any) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield from nodes(value)
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _inside(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _inside(one)
+
+
+def depth(node: Node) -> int:
+    """Levels of a request: 1 for one whose values are all given."""
+    below = [depth(one) for name in type(node).model_fields for one in _children(getattr(node, name))]
+    own = 0 if isinstance(node, Test | Given) else 1
+    return own + max(below, default=0)
+
+
+def _children(value: Any) -> list[Node]:
+    if isinstance(value, Node):
+        return [value]
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+    return [one for one in values if isinstance(one, Node)]

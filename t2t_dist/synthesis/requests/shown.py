@@ -1,0 +1,113 @@
+"""The records that tools show a customer's agent: what an expression is evaluated on.
+
+An agent sees no tables, it sees results. Every dict of a named type in a result is a record (``Order``, ``OrderItem``),
+with the look-up that shows it and the records around it. Nothing is declared for it: types come from the tools'
+annotations, and where there are none, records are named by the field or the tool that holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import PLAIN, Spec
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
+
+from ..bindings import canonical_json, look_around
+
+
+class Shown(NamedTuple):
+    """A record as a look-up shows it; ``inside``: the record that holds it, if one does."""
+
+    kind: str
+    record: Mapping[str, Any]
+    call: Call
+    inside: Shown | None
+
+    def is_within(self, other: Shown) -> bool:
+        """Whether ``other`` holds this record, directly or not."""
+        around = self.inside
+        while around is not None:
+            if around is other:
+                return True
+            around = around.inside
+        return False
+
+
+class Universe:
+    """All records that a customer's own data leads to, by kind, in the order in which look-ups show them."""
+
+    def __init__(self, shown: Sequence[Shown]) -> None:
+        self.by_kind: dict[str, list[Shown]] = {}
+        for one in shown:
+            self.by_kind.setdefault(one.kind, []).append(one)
+
+    def of(self, kind: str) -> list[Shown]:
+        return self.by_kind.get(kind, [])
+
+
+def look_at(domain: Domain, world: World, customer: str) -> Universe:
+    """The records that READ tools show in a world, starting from who the customer is."""
+    shown: list[Shown] = []
+    for lookup in look_around(domain, world, customer):
+        result = domain.execute(world, lookup.call)
+        if not result.error:
+            tool = domain.tools[lookup.call.name]
+            shown += _records(tool.returns, result.value, lookup.call, None, _named(tool.name))
+    return Universe(list(_once(shown)))
+
+
+@lru_cache(maxsize=128)
+def first_look(domain: Domain, customer: str) -> Universe:
+    """:func:`look_at` of a fresh world; cached, because all tasks of a customer ask for it."""
+    return look_at(domain, domain.world(), customer)
+
+
+def _records(spec: Spec, value: Any, call: Call, inside: Shown | None, name: str) -> Iterator[Shown]:
+    if isinstance(value, Mapping):
+        fields = dict(spec.fields) if spec.kind == "struct" else {}
+        here = inside
+        if spec.kind == "struct" or spec is PLAIN:
+            here = Shown(spec.name or name, value, call, inside)
+            yield here
+        for key, inner in value.items():
+            below = spec.item if spec.kind == "map" else fields.get(key, PLAIN)
+            if isinstance(inner, Mapping | list):
+                yield from _records(below, inner, call, here, key)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _records(spec.item if spec.kind == "list" else PLAIN, one, call, inside, name)
+
+
+def _once(shown: Sequence[Shown]) -> Iterator[Shown]:
+    """Each record once: one that two look-ups show alike, in no other record, is the same."""
+    seen: set[bytes] = set()
+    for one in shown:
+        if one.inside is None:
+            key = canonical_json([one.kind, one.record])
+            if key in seen:
+                continue
+            seen.add(key)
+        yield one
+
+
+def _named(tool: str) -> str:
+    """What the result of a tool without types is called: ``loan`` for ``get_loan_details``."""
+    words = [word for word in tool.split("_") if word not in ("get", "list", "find", "search", "details", "all", "by")]
+    return "_".join(words) or tool
+
+
+def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
+    """What stands at a path; of a list on the way, all its elements. Empty where the record lacks it."""
+    found: list[Any] = [record]
+    for part in path.split("."):
+        step: list[Any] = []
+        for value in found:
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, Mapping) and one.get(part) is not None:
+                    step.append(one[part])
+        found = step
+    return found

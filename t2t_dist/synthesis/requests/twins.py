@@ -1,0 +1,230 @@
+"""Twin worlds: a small change of the database after which the same words mean something else.
+
+A description that had the same value whatever the records say would prove nothing about looking things up. So each one
+comes with a world in which a few records differ, its value is another, and what was right before is wrong: an agent
+that guesses, or remembers, is right in one of the two at most.
+
+Two records exchange all but their ids, so that each stays as consistent as it was. Where ids say what a record is, two
+of them exchange the value of the field by which they are ranked; of several records, one is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from t2t_dist.core.schema import RecordChange, Twin
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.record import thaw
+from t2t_dist.environments.state import Record, World
+from t2t_dist.environments.tools import Call
+
+from . import language as lang
+from .describe import identities, values_like
+from .evaluate import NoMeaning, meaning_of, record_of, records_of
+from .shown import Shown, Universe
+
+Edits = dict[tuple[str, str], Record]
+#: Records with which the one that is meant is exchanged, at most.
+_MOST_PARTNERS = 6
+
+
+class Place(NamedTuple):
+    """Where a record stands: ``path`` leads to it from the record of a table."""
+
+    table: str
+    key: str
+    path: tuple[str | int, ...]
+
+
+def find_twin(
+    domain: Domain, customer: str, universe: Universe, request: lang.Do, goal: int, slot: str, before: Sequence[Call]
+) -> Twin | None:
+    """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found."""
+    for edits in _edits(domain, customer, universe, request.arguments[slot]):
+        found = in_twin(domain, customer, edits, request, before)
+        if found is None:
+            continue
+        call, final, other_final = found
+        own = meaning_of(domain, world_before(domain, before), customer, request, universe).calls[0].arguments[slot]
+        if call.arguments[slot] != own and final != other_final:
+            records = [
+                RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
+                for (table, key), record in sorted(edits.items())
+            ]
+            return Twin(goal=goal, slot=slot, records=records, value=call.arguments[slot], final=final)
+    return None
+
+
+def in_twin(
+    domain: Domain, customer: str, edits: Mapping[tuple[str, str], Record], request: lang.Do, before: Sequence[Call]
+) -> tuple[Call, str, str | None] | None:
+    """What a request means in a world with other records: its call, the final state of it, and that of the call it
+    means here (``None`` where that is not possible there). ``None`` where it means nothing that can be done."""
+    twin = domain.variant(edits)
+    world = twin.world()
+    if not all(twin.carry_out(world, call) for call in before):
+        return None
+    here = world_before(domain, before)
+    try:
+        call = meaning_of(twin, world, customer, request).calls[0]
+        usual = meaning_of(domain, here, customer, request).calls[0]
+    except NoMeaning:
+        return None
+    after = after_valid(twin, world, call, customer)
+    if after is None:
+        return None
+    other = after_valid(twin, world, usual, customer)
+    return call, after.digest, None if other is None else other.digest
+
+
+def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) -> Iterator[Edits]:
+    match value:
+        case lang.FieldOf() if value.field != _identity(domain, value.of.among.kind):
+            yield from _replaced(domain, universe, record_of(domain, customer, universe, value.of), value.field)
+        case lang.FieldOf():
+            record = value.of
+            meant = record_of(domain, customer, universe, record)
+            others = [one for one in records_of(domain, customer, universe, _untested(record)) if one is not meant]
+            partners = others[:_MOST_PARTNERS]
+            for other in partners:
+                yield from _identities_exchanged(domain, meant, other)
+            path = record.by.split(".") if record.by is not None else []
+            for other in partners if path else ():
+                yield from _exchanged(domain, meant, other, path)
+        case lang.FieldsOf():
+            for one in records_of(domain, customer, universe, value.of):
+                yield from _left_out(domain, one)
+
+
+def _untested(record: lang.Record) -> lang.Records:
+    return record.among.model_copy(update={"where": ()})
+
+
+# -- changes -----------------------------------------------------------------------------------------------------------
+def _exchanged(domain: Domain, one: Shown, other: Shown, path: Sequence[str]) -> Iterator[Edits]:
+    """Two records with each other's value in a field."""
+    first, second = place_of(domain, one), place_of(domain, other)
+    if first is None or second is None:
+        return
+    edits = _copies(domain, first, second)
+    a, b = (_at(edits[place.table, place.key], place.path) for place in (first, second))
+    for part in path[:-1]:
+        a, b = (side.get(part) if isinstance(side, dict) else None for side in (a, b))
+    if not (isinstance(a, dict) and isinstance(b, dict)) or path[-1] not in a or path[-1] not in b:
+        return
+    if a[path[-1]] != b[path[-1]] and not isinstance(a[path[-1]], dict | list):
+        a[path[-1]], b[path[-1]] = b[path[-1]], a[path[-1]]
+        yield edits
+
+
+def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
+    """Two records that have exchanged all but what names them: their ids, and what is part of those."""
+    first, second = place_of(domain, one), place_of(domain, other)
+    own = _identity(domain, one.kind)
+    if first is None or second is None or own is None:
+        return
+    edits = _copies(domain, first, second)
+    a, b = (_at(edits[place.table, place.key], place.path) for place in (first, second))
+    if first.path and set(a) & _ids(domain) - {own}:
+        return  # the id of an item says which product it is of
+    fixed = {name for name in {*a, *b} if name == own or _names(a, own, name) or _names(b, own, name)}
+    if first.path and (set(a) != set(b) or any(a[name] != b[name] for name in fixed - {own})):
+        return  # the id of a gift card says that it is one
+    left, right = ({name: v for name, v in side.items() if name not in fixed} for side in (a, b))
+    for side, news in ((a, right), (b, left)):
+        kept = {name: side[name] for name in side if name in fixed}
+        side.clear()
+        side.update(kept | news)
+    yield edits
+
+
+def _replaced(domain: Domain, universe: Universe, one: Shown, field: str) -> Iterator[Edits]:
+    """The record with another value in a field, of those that the customer's records hold for such a thing."""
+    place = place_of(domain, one)
+    for other in values_like(domain, universe, one.kind, field) if place is not None else ():
+        if place is not None and other != one.record[field]:
+            edits = _copies(domain, place)
+            _at(edits[place.table, place.key], place.path)[field] = thaw(other)
+            yield edits
+
+
+def _left_out(domain: Domain, one: Shown) -> Iterator[Edits]:
+    """The record that holds this one without it."""
+    place = place_of(domain, one)
+    if place is None or not place.path or not isinstance(place.path[-1], int):
+        return
+    edits = _copies(domain, place)
+    holder: Any = _at(edits[place.table, place.key], place.path[:-1])
+    if len(holder) > 1:
+        del holder[place.path[-1]]
+        yield edits
+
+
+def _names(record: Mapping[str, Any], own: str, name: str) -> bool:
+    """Whether a field repeats a part of the record's id: the number of a flight in the id of one on a day."""
+    value, identity = record.get(name), record.get(own)
+    return isinstance(value, str) and isinstance(identity, str) and len(value) > 2 and value in identity
+
+
+def _identity(domain: Domain, kind: str) -> str | None:
+    return next((kinds[kind] for kinds in identities(domain).values() if kind in kinds), None)
+
+
+def _ids(domain: Domain) -> set[str]:
+    """The fields that name records."""
+    return {field for kinds in identities(domain).values() for field in kinds.values()}
+
+
+def _copies(domain: Domain, *places: Place) -> Edits:
+    return {(place.table, place.key): thaw(domain.base.tables[place.table][place.key]) for place in places}
+
+
+def _at(record: Any, path: Sequence[str | int]) -> Any:
+    for part in path:
+        record = record[part]
+    return record
+
+
+# -- where a record stands ---------------------------------------------------------------------------------------------
+def place_of(domain: Domain, shown: Shown) -> Place | None:
+    """Where the database holds a record that a look-up shows, or the one that it is a summary of."""
+    chain = [shown]
+    while chain[-1].inside is not None:
+        chain.append(chain[-1].inside)
+    outer = chain[-1]
+    own = _identity(domain, outer.kind)
+    key = None if own is None else outer.record.get(own)
+    if not isinstance(key, str):
+        return None
+    for table, rows in domain.base.tables.items():
+        record = rows.get(key)
+        if record is not None and own in record and record[own] == key:
+            if outer is shown:
+                return Place(table, key, ())
+            path = _path_to(record, shown.record)
+            return None if path is None else Place(table, key, path)
+    return None
+
+
+def _path_to(holder: Any, record: Mapping[str, Any]) -> tuple[str | int, ...] | None:
+    """The way to an equal record inside another."""
+    inner: Iterator[tuple[str | int, Any]]
+    inner = iter(holder.items()) if isinstance(holder, Mapping) else iter(enumerate(holder))
+    for step, value in inner:
+        if isinstance(value, Mapping | list):
+            if value == record:
+                return (step,)
+            rest = _path_to(value, record)
+            if rest is not None:
+                return (step, *rest)
+    return None
+
+
+def world_before(domain: Domain, before: Sequence[Call]) -> World:
+    """The world after these errands."""
+    world = domain.world()
+    for call in before:
+        domain.carry_out(world, call)
+    return world

@@ -1,0 +1,249 @@
+"""Descriptions in a customer's words, and back: "my latest pending order" is one expression, and no other.
+
+The grammar is small: what stands before the noun (``my latest pending``), the noun or a name, and the clauses after it
+(``with the desk lamp in it``). Its words are the domain's (``records`` of ``language.yaml``). What is written by it can
+be read by it (:func:`readings`), so a certificate can prove that the words say what the task means.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.language import FieldWords, RecordWords
+
+from . import language as lang
+from .describe import holders, identities, key_of
+from .shown import Universe, values_at
+
+#: What begins a phrase that follows the noun.
+_CLAUSE = re.compile(r"(?:that|which|whose|with|without|where|of|on|in|to|from|for|by|I)\b")
+_BUT = ("but", "except")
+#: What stands between two clauses.
+_AND = "and"
+
+
+class _Piece(NamedTuple):
+    """A phrase for a test or an order; ``read``: what it means, given what stands in its ``{value}``."""
+
+    text: str
+    read: Callable[[str], Iterator[lang.Test | tuple[str, lang.Order]]]
+
+
+def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
+    """A description as a noun phrase. Raises ValueError: the domain has no words for it."""
+    match node:
+        case lang.FieldOf():
+            field = _words(domain, node.of.among.kind).fields.get(node.field)
+            return rng.choice(field.itself) if field is not None and field.itself else _one(domain, node.of, rng)
+        case lang.FieldsOf():
+            words = _words(domain, node.of.kind)
+            if not words.all or node.of.where:
+                raise ValueError(f"no words for several records of {node.of.kind}")
+            everything = rng.choice(words.all)
+            if node.of.but is None:
+                return everything
+            return f"{everything} {rng.choice(_BUT)} {_one(domain, lang.Record(among=node.of.but), rng)}"
+    raise ValueError(f"no words for {type(node).__name__}")
+
+
+def _words(domain: Domain, kind: str) -> RecordWords:
+    words = domain.language.records.get(kind)
+    if words is None:
+        raise ValueError(f"no words for records of {kind}")
+    return words
+
+
+def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
+    words, kind = _words(domain, record.among.kind), record.among.kind
+    head = words.noun
+    before: list[str] = []
+    after: list[str] = []
+    if record.by is not None:
+        fields = words.fields[record.by]
+        text = rng.choice(fields.most if record.order == "most" else fields.least)
+        (after if _CLAUSE.match(text) else before).append(text)
+    for test in record.among.where:
+        fields, value = words.fields[test.field], test.value
+        assert isinstance(value, lang.Given)
+        said = domain.say_field(kind, test.field, value.value)
+        if fields.named and test.relation == "is":
+            head = rng.choice(fields.named).format(value=said)
+            continue
+        if test.relation == "more":
+            texts = fields.above[f"{value.value:g}"]
+        elif test.relation == "contains":
+            texts = fields.contains
+        else:
+            texts = fields.each.get(key_of(value.value)) or fields.any
+        text = rng.choice(texts).format(value=said)
+        (after if _CLAUSE.match(text) else before).append(text)
+    return " ".join([rng.choice(words.whose), *before, head, f" {_AND} ".join(after)]).rstrip()
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+def readings(
+    domain: Domain, universe: Universe, text: str, type_name: str, within: lang.Record | None = None
+) -> list[lang.Node]:
+    """The expressions that a phrase may stand for, as the value of an argument of a domain type; empty if none.
+
+    ``within``: the record whose parts are spoken of.
+    """
+    found: list[lang.Node] = []
+    for kind, fields in holders(domain).get(type_name, {}).items():
+        known = domain.language.records[kind].fields if kind in domain.language.records else {}
+        for path in fields:
+            if path in known and text in known[path].itself:
+                found.append(lang.FieldOf(of=lang.Record(among=lang.Records(kind=kind, within=within)), field=path))
+    for kind, own in identities(domain).get(type_name, {}).items():
+        words = domain.language.records.get(kind)
+        if words is None:
+            continue
+        for record in _read_one(domain, universe, kind, words, text):
+            among = record.among.model_copy(update={"within": within})
+            found.append(lang.FieldOf(of=record.model_copy(update={"among": among}), field=own))
+        everything = lang.Records(kind=kind, within=within)
+        for every in words.all:
+            if text == every:
+                found.append(lang.FieldsOf(of=everything, field=own))
+            for but in _BUT:
+                rest = text.removeprefix(f"{every} {but} ")
+                for record in _read_one(domain, universe, kind, words, rest) if rest != text else ():
+                    if record.by is None:
+                        others = record.among.model_copy(update={"within": within})
+                        found.append(lang.FieldsOf(of=everything.model_copy(update={"but": others}), field=own))
+    return found
+
+
+def _read_one(domain: Domain, universe: Universe, kind: str, words: RecordWords, text: str) -> Iterator[lang.Record]:
+    pieces = [piece for path, fields in words.fields.items() for piece in _pieces(domain, universe, kind, path, fields)]
+    before = [piece for piece in pieces if not _CLAUSE.match(piece.text)]
+    after = [piece for piece in pieces if _CLAUSE.match(piece.text)]
+    named = [
+        piece
+        for path, fields in words.fields.items()
+        for text_ in fields.named
+        for piece in [_Piece(text_, _with_value(domain, universe, kind, path, "is"))]
+    ]
+    heads = [*named, _Piece(words.noun, lambda _: iter(()))]
+    for whose in words.whose:
+        if text.startswith(f"{whose} "):
+            rest = text[len(whose) + 1 :]
+            for parts in _sequences(rest, before, heads, after):
+                yield from _record(kind, parts)
+
+
+Part = lang.Test | tuple[str, lang.Order]
+
+
+def _sequences(
+    text: str, before: Sequence[_Piece], heads: Sequence[_Piece], after: Sequence[_Piece]
+) -> Iterator[list[Part]]:
+    """The ways to read what stands before the noun, the noun, and what follows it."""
+    for piece in before:
+        for meant, rest in _starts(piece, text):
+            for more in _sequences(rest, before, heads, after):
+                yield [meant, *more]
+    for head in heads:
+        if "{value}" in head.text:
+            for meant, rest in _starts(head, text):
+                for more in _clauses(rest, after):
+                    yield [meant, *more]
+        elif text == head.text or text.startswith(f"{head.text} "):
+            yield from _clauses(text[len(head.text) + 1 :], after)
+
+
+def _clauses(text: str, after: Sequence[_Piece]) -> Iterator[list[Part]]:
+    if not text:
+        yield []
+    for piece in after:
+        for meant, rest in _starts(piece, text):
+            if not rest:
+                yield [meant]
+            elif rest.startswith(f"{_AND} "):
+                for more in _clauses(rest.removeprefix(f"{_AND} "), after):
+                    yield [meant, *more]
+
+
+def _starts(piece: _Piece, text: str) -> Iterator[tuple[Part, str]]:
+    """What a phrase at the beginning of a text means, and the rest of the text."""
+    head, slot, tail = piece.text.partition("{value}")
+    if not slot:
+        if text == head or text.startswith(f"{head} "):
+            yield from ((meant, text[len(head) + 1 :]) for meant in piece.read(""))
+        return
+    if not text.startswith(head):
+        return
+    for end in range(len(head) + 1, len(text) + 1):
+        if (end == len(text) or text[end] == " " or tail) and text.startswith(tail, end):
+            rest = text[end + len(tail) :]
+            if not rest or rest.startswith(" "):
+                yield from ((meant, rest[1:]) for meant in piece.read(text[len(head) : end]))
+
+
+def _pieces(domain: Domain, universe: Universe, kind: str, path: str, fields: FieldWords) -> Iterator[_Piece]:
+    for rank, texts in (("most", fields.most), ("least", fields.least)):
+        for text in texts:
+            yield _Piece(text, _as_it_is((path, rank)))  # type: ignore[arg-type]
+    for key, texts in fields.each.items():
+        held = [v for one in universe.of(kind) for v in values_at(one.record, path) if key_of(v) == key]
+        for text in texts if held else ():
+            yield _Piece(text, _as_it_is(lang.Test(field=path, value=lang.Given(value=held[0]))))
+    for bound, texts in fields.above.items():
+        for text in texts:
+            yield _Piece(text, _as_it_is(lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))))
+    for text in fields.any:
+        yield _Piece(text, _with_value(domain, universe, kind, path, "is"))
+    for text in fields.contains:
+        yield _Piece(text, _with_value(domain, universe, kind, path, "contains"))
+
+
+def _as_it_is(meant: Part) -> Callable[[str], Iterator[Part]]:
+    return lambda _: iter((meant,))
+
+
+def _with_value(
+    domain: Domain, universe: Universe, kind: str, path: str, relation: lang.Relation
+) -> Callable[[str], Iterator[Part]]:
+    def read(said: str) -> Iterator[Part]:
+        seen: list[Any] = []
+        for one in universe.of(kind):
+            for value in values_at(one.record, path):
+                for each in value if isinstance(value, list) else [value]:
+                    if each not in seen and domain.say_field(kind, path, each) == said:
+                        seen.append(each)
+                        yield lang.Test(field=path, relation=relation, value=lang.Given(value=each))
+
+    return read
+
+
+def _record(kind: str, parts: Sequence[Part]) -> Iterator[lang.Record]:
+    """The record that parts of a phrase describe; none where they are too many or say a thing twice."""
+    ranks = [part for part in parts if isinstance(part, tuple)]
+    tests = tuple(part for part in parts if isinstance(part, lang.Test))
+    if len(ranks) > 1 or len(set(tests)) < len(tests) or not (ranks or tests):
+        return
+    among = lang.Records(kind=kind, where=tests)
+    yield lang.Record(among=among, by=ranks[0][0], order=ranks[0][1]) if ranks else lang.Record(among=among)
+
+
+def same_words(one: lang.Node, other: lang.Node) -> bool:
+    """Whether two descriptions differ at most in the order of their tests."""
+    return bool(_sorted(one) == _sorted(other))
+
+
+def _sorted(node: lang.Node) -> Any:
+    if isinstance(node, lang.Records):
+        where = tuple(sorted(repr(test) for test in node.where))
+        return "records", node.kind, _sorted_or_none(node.within), where, _sorted_or_none(node.but)
+    return type(node).__name__, *(
+        _sorted(value) if isinstance(value, lang.Node) else repr(value)
+        for value in (getattr(node, name) for name in type(node).model_fields)
+    )
+
+
+def _sorted_or_none(node: lang.Node | None) -> Any:
+    return None if node is None else _sorted(node)

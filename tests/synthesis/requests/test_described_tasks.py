@@ -1,0 +1,178 @@
+"""Tasks whose customers describe what they want: what proves them, and who can solve them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import fmean
+
+import pytest
+
+from t2t_dist.core.identity import seed_of
+from t2t_dist.core.schema import Task
+from t2t_dist.core.text_match import mentions
+from t2t_dist.environments.registry import load
+from t2t_dist.environments.tools import Call
+from t2t_dist.grading.grade import grade
+from t2t_dist.models.clients import Models
+from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
+from t2t_dist.simulation.user_faults import user_faults
+from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.requests import language as lang
+from t2t_dist.synthesis.requests.check import requests_of
+from t2t_dist.synthesis.requests.twins import in_twin, world_before
+from tests.support.by_hand import ByHand
+from tests.support.made import Made, make, verdict
+
+#: Tasks that each agent plays.
+MOST = 25
+
+
+@pytest.fixture(scope="module", params=["retail", "airline", "telecom"])
+def hard(request: pytest.FixtureRequest) -> Made:
+    """Tasks of a built-in domain in which all is described that can be."""
+    return make(load(request.param), 60, difficulty=5)
+
+
+def described(made: Made) -> list[Task]:
+    return [task for task in made.verified() if task.grader.requests]
+
+
+def errands(task: Task) -> list[tuple[int, Call]]:
+    return [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
+
+
+async def played(made: Made, task: Task, kind: str) -> Rollout:
+    models, seed = Models(), seed_of(task.task_id, kind)
+    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
+    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
+    return await roll_out(task, made.domain, agent, user, seed=seed)
+
+
+def test_most_tasks_have_a_description_and_none_is_lost(hard: Made) -> None:
+    plain = make(hard.domain, 20)
+    assert len(described(hard)) >= 0.4 * len(hard.verified())
+    first = {task.task_id for task in plain.verified()}
+    made = {task.task_id for task in hard.verified()}
+    assert len(first & made) >= 0.95 * len(first)
+
+
+def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
+    checked = 0
+    for task in described(hard):
+        for goal, request in requests_of(task.grader).items():
+            before = [call for number, call in errands(task) if number < goal]
+            other = ByHand(hard.domain, world_before(hard.domain, before), task.customer)
+            call = next(call for number, call in errands(task) if number == goal)
+            for slot, node in request.arguments.items():
+                found = other.value(lang.stored(node))
+                wanted = call.arguments[slot]
+                assert found == wanted or [found] == wanted or sorted(found) == sorted(wanted), (task.task_id, slot)
+                checked += not isinstance(node, lang.Given)
+    assert checked > 30
+
+
+def test_nothing_that_the_customer_can_say_names_what_is_described(hard: Made) -> None:
+    for task in described(hard):
+        calls = dict(errands(task))
+        said = task.user.model_copy(update={"at_hand": None}).model_dump_json()
+        for number, goal in enumerate(task.user.goals):
+            for fact in goal.facts:
+                if fact.described:
+                    says = hard.domain.describe(hard.domain.world(), calls[number], fact.slot, task.customer).says
+                    assert not mentions(said, says), (task.task_id, fact.slot)
+
+
+def test_in_the_twin_world_the_same_words_mean_something_else(hard: Made) -> None:
+    for task in described(hard):
+        assert task.certificate is not None
+        assert task.certificate.twins
+        requests = requests_of(task.grader)
+        for twin in task.certificate.twins:
+            edits = {(change.table, change.key): change.after for change in twin.records}
+            before = [call for number, call in errands(task) if number < twin.goal]
+            found = in_twin(hard.domain, task.customer, edits, requests[twin.goal], before)
+            assert found is not None
+            call, final, other = found
+            assert call.arguments[twin.slot] == twin.value != dict(errands(task))[twin.goal].arguments[twin.slot]
+            assert final == twin.final != other
+            world = hard.domain.variant(edits).world()
+            assert world.digest != hard.domain.world().digest
+
+
+@pytest.mark.parametrize(("kind", "most"), [("literal", 0.0), ("one_look", 0.5)])
+async def test_who_does_not_look_things_up_fails(hard: Made, kind: str, most: float) -> None:
+    rewards = []
+    for task in described(hard)[:MOST]:
+        rollout = await played(hard, task, kind)
+        rewards.append(grade(hard.domain, task, rollout.turns, rollout.termination.value).reward)
+    assert fmean(rewards) <= most, rewards
+
+
+async def test_they_pass_where_nothing_is_described(hard: Made) -> None:
+    for task in [task for task in hard.verified() if not task.grader.requests][:MOST]:
+        for kind in ("literal", "one_look"):
+            rollout = await played(hard, task, kind)
+            assert grade(hard.domain, task, rollout.turns, rollout.termination.value).reward == 1.0
+
+
+async def test_the_expert_looks_things_up_and_passes(hard: Made) -> None:
+    for task in described(hard)[:MOST]:
+        rollout = await played(hard, task, "oracle")
+        outcome = grade(hard.domain, task, rollout.turns, rollout.termination.value)
+        assert outcome.reward == 1.0, (task.task_id, outcome.detail)
+        assert all(outcome.process.values()), (task.task_id, outcome.process)
+        assert user_faults(rollout.turns, task.user) == []
+
+
+def _other_words(task: Task) -> None:
+    for goal in task.user.goals:
+        for fact in goal.facts:
+            if fact.described:
+                goal.request = goal.request.replace(fact.text, "my third order from the left")
+                fact.text, fact.says = "my third order from the left", ["my third order from the left"]
+
+
+def _named(task: Task) -> None:
+    goal, call = next((goal, call) for goal, call in errands(task) if str(goal) in (task.grader.requests or {}))
+    slot = next(fact.slot for fact in task.user.goals[goal].facts if fact.described)
+    value = call.arguments[slot]
+    task.user.goals[goal].request += f" That is {value[0] if isinstance(value, list) else value}."
+
+
+def _other_meaning(task: Task) -> None:
+    for stored in (task.grader.requests or {}).values():
+        for node in stored["arguments"].values():
+            if node["node"] == "field" and "by" in node["of"]:
+                node["of"]["order"] = "least" if node["of"].get("order", "most") == "most" else "most"
+
+
+def _no_meaning(task: Task) -> None:
+    task.grader.requests = None
+
+
+def _not_looked_up(task: Task) -> None:
+    goals = set(map(int, task.grader.requests or {}))
+    task.grader.gold = [call for call in task.grader.gold if call.kind != "read" or call.goal not in goals]
+
+
+@pytest.mark.parametrize(
+    ("forge", "codes"),
+    [
+        (_other_words, {"words_differ", "not_stated"}),
+        (_named, {"named"}),
+        (_other_meaning, {"meaning_differs"}),
+        (_no_meaning, {"meaning_differs"}),
+        (_not_looked_up, {"not_looked_up", "gold_differs"}),
+    ],
+)
+def test_a_forged_description_gets_no_certificate(hard: Made, forge: Callable[[Task], None], codes: set[str]) -> None:
+    forged = 0
+    for task in described(hard)[:12]:
+        copy = task.model_copy(deep=True)
+        assert verdict(hard.domain, copy) == "verified"
+        forge(copy)
+        if copy != task:
+            assert verdict(hard.domain, copy) in codes, task.task_id
+            forged += 1
+    assert forged >= 3
