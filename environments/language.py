@@ -69,6 +69,12 @@ class Tell(BaseModel):
     field: str
     ask: list[str] = Field(min_length=1)
     say: list[str] = Field(min_length=1, description="the agent's sentences; {value}")
+    above: list[str] = Field(
+        default_factory=list, description="a condition, that it is more: 'I get more than {value}'"
+    )
+    below: list[str] = Field(
+        default_factory=list, description="a condition, that it is less: 'it costs less than {value}'"
+    )
 
 
 class ToolWords(BaseModel):
@@ -285,6 +291,8 @@ def _templates(
         for tell in tool.tell:
             yield f"{key}.tell.ask", tell.ask, ()
             yield f"{key}.tell.say", tell.say, ("value",)
+            yield f"{key}.tell.above", tell.above, ("value",)
+            yield f"{key}.tell.below", tell.below, ("value",)
     for kind, record in language.records.items():
         yield f"records.{kind}.all", record.all, ()
         for path, field in record.fields.items():

@@ -141,7 +141,7 @@ class Airline(Domain):
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
     def say_field(self, kind: str, path: str, value: Any) -> str:
-        return network.city(value) if path == "trips.destination" else str(value)
+        return network.city(value) if path == "trips.0.destination" else str(value)
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)

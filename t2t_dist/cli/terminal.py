@@ -21,7 +21,7 @@ from t2t_dist.evaluation.summary import counted
 from t2t_dist.storage.rows import one_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
-from t2t_dist.synthesis.intents.grader_side import effects_in
+from t2t_dist.synthesis.grader_side import effects_in
 
 from .consoles import cell
 from .progress import counts_text, listed

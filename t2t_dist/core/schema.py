@@ -89,11 +89,15 @@ class Fact(StoredObject):
 
 
 class Goal(StoredObject):
-    """One thing the customer wants. ``questions`` are asked together with it."""
+    """One thing the customer wants. ``questions`` are asked together with it.
+
+    ``condition``: the clause that says when they want it ("I get more than $50 back"); else they leave it.
+    """
 
     request: str
     facts: list[Fact] = []
     questions: list[str] = []
+    condition: str | None = None
 
 
 class Change(StoredObject):

@@ -21,8 +21,8 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
+from t2t_dist.synthesis.grader_side import records_in, writes_in
 from t2t_dist.synthesis.intents.changing import wanted_first
-from t2t_dist.synthesis.intents.grader_side import records_in, writes_in
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 

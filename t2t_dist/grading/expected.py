@@ -9,7 +9,7 @@ from t2t_dist.core.schema import GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, FaultPlan
 from t2t_dist.environments.tools import Call, Kind
-from t2t_dist.synthesis.intents.grader_side import changes_of, fact_text, fields_of, writes_in
+from t2t_dist.synthesis.grader_side import changes_of, fact_text, fields_of, writes_in
 from t2t_dist.tau2.initial_world import world_of
 
 

@@ -16,7 +16,7 @@ from t2t_dist.core.speech_acts import mentions, refuses, reports_done, says_numb
 from t2t_dist.core.told import Meaning, told
 from t2t_dist.environments.rules import Handling
 from t2t_dist.environments.tools import Kind
-from t2t_dist.synthesis.intents.grader_side import fact_text, fields_of
+from t2t_dist.synthesis.grader_side import fact_text, fields_of
 
 from .expected import Expected
 from .replay import Replay

@@ -13,7 +13,7 @@ from t2t_dist.environments.rules import Rule
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
-from t2t_dist.synthesis.intents.grader_side import fields_of, matches, subject_of
+from t2t_dist.synthesis.grader_side import fields_of, matches, subject_of
 from t2t_dist.tau2.initial_world import world_of
 
 from .process_checks import ProcessChecks

@@ -16,7 +16,7 @@ from t2t_dist.storage.rows import to_row
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory, times
 from t2t_dist.synthesis.explore_llm import LlmExplorer, conversation_key
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.judges import committee
 from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.synthesis.writer_llm import LlmWriter

@@ -95,6 +95,7 @@ _ADDED_IN_5: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "identity"), "described", pa.bool_()),
     (("user", "goals", "facts"), "described", pa.bool_()),
     (("user", "change", "facts"), "described", pa.bool_()),
+    (("user", "goals"), "condition", pa.string()),
     (("grader",), "requests", pa.string()),
     (("certificate",), "twins", _TWINS),
 )

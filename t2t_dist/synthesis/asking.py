@@ -121,7 +121,17 @@ def asked(
         end = _end(manner, sentence, style, rng)
     before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
     core = _after(asides.front and f"{asides.front} ", core)
-    return tidy(" ".join((begin, before, core, after, asides.behind, end)))
+    return tidy(_once(" ".join((begin, before, core, after, asides.behind, end)), language, facts))
+
+
+def _once(text: str, language: Language, facts: Sequence[Fact]) -> str:
+    """The text without a noun that a description says again: "the line my line on the small plan"."""
+    nouns = {record.noun for record in language.records.values()}
+    for fact in facts:
+        if fact.described:
+            of = "|".join(re.escape(noun) for noun in sorted({*nouns, fact.label.split()[-1]}))
+            text = re.sub(rf"\b(?:the|my|our|this) (?:{of}) (?={re.escape(fact.text)})", "", text)
+    return text
 
 
 def _after(clause: str, sentence: str) -> str:

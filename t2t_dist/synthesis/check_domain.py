@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError,
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
-from .requests.describe import record_types
+from .requests.kinds import record_types
 from .tool_graph import graph_of
 
 #: Customers tried before something is reported as unreachable.

@@ -18,7 +18,6 @@ from .describe_goals import describe_goals
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
-from .requests.denote import SHARES
 from .wording_check import check_words
 from .writer_template import skeleton
 
@@ -71,8 +70,8 @@ async def convert_one(
     structure = await offload(domain, make, intent, domain, trajectory, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
-    if SHARES[difficulty]:
-        await offload(domain, describe_goals, domain, trajectory.customer, structure, SHARES[difficulty], rng)
+    if difficulty > 1:
+        await offload(domain, describe_goals, domain, trajectory.customer, structure, difficulty, rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:

@@ -1,4 +1,4 @@
-"""Making a task's requests harder to read: customers describe in part what they want, in place of naming it."""
+"""Making a task's requests harder to read: customers describe what they want, and want it only on a condition."""
 
 from __future__ import annotations
 
@@ -8,40 +8,131 @@ from typing import Any
 
 from t2t_dist.core.schema import GoldCall
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.json_text import Unreadable, read_json
+from t2t_dist.environments.tools import READ, Call, Kind
 
 from .bindings import canonical_json
+from .grader_side import changes_of, errands_in, fact_text, fields_of
 from .intents.gold import play
-from .intents.grader_side import errands_in
 from .intents.structure import Structure
-from .requests.denote import Described, described
-from .requests.language import stored
+from .requests import denote
+from .requests import language as lang
+from .requests.conditions import SHARES, Condition, conditional, drawn
+from .requests.denote import Described
+from .requests.twins import world_before
 
 
-def describe_goals(domain: Domain, customer: str, structure: Structure, share: float, rng: random.Random) -> None:
-    """Describes some arguments of the goals, in place: their words, their meaning, and the look-ups that they take.
+def describe_goals(domain: Domain, customer: str, structure: Structure, difficulty: int, rng: random.Random) -> None:
+    """Describes some arguments of the goals, and wants some of them only on a condition, in place: their words, their
+    meaning, the look-ups that they take, and what is then done.
 
-    What is changed or refused is named as before, and so is what another goal names.
+    What is changed or refused is named as before, and so is what another goal names. Conditions are for general tasks.
     """
     errands = [(call.goal, Call(call.name, call.arguments)) for call in errands_in(structure.grader)]
     found: dict[int, Described] = {}
+    conditions: dict[int, Condition] = {}
+    done: list[Call] = []
     for place, (goal, call) in enumerate(errands):
         if structure.change is None or goal != structure.change.goal:
-            before, kept = [errand for _, errand in errands[:place]], structure.goals[goal].withheld
-            one = described(domain, customer, goal, call, before, kept, share, rng)
+            kept, share = structure.goals[goal].withheld, denote.SHARES[difficulty]
+            one = denote.described(domain, customer, goal, call, done, kept, share, rng)
             if one is not None:
                 found[goal] = one
-    named = [goal.call.arguments for goal in structure.goals] + (
-        [structure.change.call.arguments] if structure.change else []
-    )
+        if structure.certificate.intent == "general" and rng.random() < SHARES[difficulty]:
+            condition = _condition(domain, customer, structure, goal, call, done, errands[place + 1 :], rng)
+            if condition is not None:
+                conditions[goal] = condition
+        if goal not in conditions or conditions[goal].holds:
+            done.append(call)
+    named = [goal.call.arguments for goal in structure.goals]
+    named += [structure.change.call.arguments] if structure.change else []
     for goal in [goal for goal, one in found.items() if _is_named(one, dict(errands)[goal], goal, named, found)]:
         del found[goal]
-    for goal, one in found.items():
-        structure.goals[goal].described = one.words
-        structure.grader.gold = _with_look_ups(structure.grader.gold, goal, one.look_ups)
-    if found:
-        structure.grader.requests = {str(goal): stored(one.request) for goal, one in found.items()}
-        play(domain, structure.grader.gold)
+    if found or conditions:
+        _put_in(domain, structure, dict(errands), found, conditions)
+
+
+def _condition(
+    domain: Domain,
+    customer: str,
+    structure: Structure,
+    goal: int,
+    call: Call,
+    before: Sequence[Call],
+    later: Sequence[tuple[int, Call]],
+    rng: random.Random,
+) -> Condition | None:
+    """A condition for a goal, on a figure that can be known before anything is changed; ``None``: there is none."""
+    gold = next((one for one in structure.grader.gold if one.goal == goal and one.name == call.name), None)
+    if call.name in domain.workflows or gold is None:
+        return None
+    world = world_before(domain, before)
+    condition = drawn(domain.language, call.name, fields_of(gold.result), rng)
+    if condition is None:
+        return None
+    figure, looks = fields_of(gold.result)[condition.tell.field], [c for c in structure.grader.gold if c.goal <= goal]
+    if not (domain.calculation(world, call, customer) or any(_shows(c, figure) for c in looks if c.kind == READ.value)):
+        return None
+    if not condition.holds:
+        for _, errand in later:
+            after = after_valid(domain, world, errand, customer)
+            if after is None:
+                return None
+            world = after
+    return condition
+
+
+def _shows(look_up: GoldCall, figure: Any) -> bool:
+    """Whether the result of a look-up holds a number."""
+    try:
+        todo = [read_json(look_up.result)]
+    except Unreadable:
+        return False
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Mapping):
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+        elif not isinstance(value, bool) and value == figure:
+            return True
+    return False
+
+
+def _put_in(
+    domain: Domain,
+    structure: Structure,
+    errands: Mapping[int, Call],
+    found: Mapping[int, Described],
+    conditions: Mapping[int, Condition],
+) -> None:
+    grader = structure.grader
+    requests: dict[str, Any] = {}
+    for goal in sorted({*found, *conditions}):
+        call = errands[goal]
+        request: lang.Node = lang.Do(
+            errand=call.name, arguments={s: lang.Given(value=v) for s, v in call.arguments.items()}
+        )
+        if goal in found:
+            request = found[goal].request
+            structure.goals[goal].described = found[goal].words
+            grader.gold = _with_look_ups(grader.gold, goal, found[goal].look_ups)
+        if goal in conditions and isinstance(request, lang.Do):
+            condition = conditions[goal]
+            gold = next(one for one in grader.gold if one.goal == goal and one.name == call.name)
+            figure = fact_text(fields_of(gold.result)[condition.tell.field])
+            request = conditional(request, condition)
+            structure.goals[goal].condition = condition.words
+            structure.goals[goal].tells = [(condition.tell, figure)]
+            if not condition.holds:
+                grader.gold = [one for one in grader.gold if one is not gold]
+        requests[str(goal)] = lang.stored(request)
+    grader.requests = requests
+    grader.communicate = [value for goal in structure.goals for _, value in goal.tells]
+    grader.basis = [part for part in grader.basis if part != "communicate"] + ["communicate"] * bool(grader.communicate)
+    world = play(domain, grader.gold)
+    grader.final, grader.allowed_diff = world.digest, changes_of(world)
 
 
 def _is_named(

@@ -18,7 +18,7 @@ from t2t_dist.storage.have_results import SAID_BY_A_MODEL
 from t2t_dist.storage.source_run import Source
 
 from .convert import certified, reject
-from .intents.grader_side import subject_of, writes_in
+from .grader_side import subject_of, writes_in
 
 
 def duplicate_key(task: Task) -> str:

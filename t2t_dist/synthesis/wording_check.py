@@ -17,6 +17,8 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
     """
     for number, goal in enumerate(user.goals):
         opening = f"{goal.request} {' '.join(goal.questions)}"
+        if goal.condition is not None and not mentions(goal.request, [goal.condition]):
+            return "not_stated", f"request {number + 1} does not say its condition: {goal.condition}"
         for fact in goal.facts:
             if fact.stated and not mentions(opening, fact.says):
                 return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"

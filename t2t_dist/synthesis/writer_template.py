@@ -57,8 +57,10 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
         rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
         request = asked(domain.language, planned.call.name, facts, style, rng, rough=rough)
-        request = mistyped(request, facts, typos, rng)
-        goals.append(Goal(request=request, facts=facts, questions=questions))
+        request, condition = mistyped(request, facts, typos, rng), planned.condition
+        if condition is not None:
+            request = f"{request} {way('only_if', style, rng).format(condition=condition)}"
+        goals.append(Goal(request=request, facts=facts, questions=questions, condition=condition))
     change = None
     if structure.change is not None:
         number = structure.change.goal

@@ -16,7 +16,7 @@ from t2t_dist.core.schema import INTENTS, CallPattern, Certificate, Goal, GoldCa
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
-from t2t_dist.synthesis.intents.grader_side import changes_of
+from t2t_dist.synthesis.grader_side import changes_of
 
 from . import IMPORTED, PART
 from .initial_world import world_from

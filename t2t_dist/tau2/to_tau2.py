@@ -7,7 +7,7 @@ from typing import Any
 
 from t2t_dist.core.schema import CallPattern, GoldCall, Task
 from t2t_dist.environments.base import Domain
-from t2t_dist.synthesis.intents.grader_side import effects_in, writes_in
+from t2t_dist.synthesis.grader_side import effects_in, writes_in
 
 from .task_format import raw_of
 

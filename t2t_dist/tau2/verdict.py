@@ -23,7 +23,7 @@ from t2t_dist.environments.adapters.tau2.ground import Ground
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
-from t2t_dist.synthesis.intents.grader_side import matches
+from t2t_dist.synthesis.grader_side import matches
 
 from .messages import Asked, Message, of_history
 from .task_format import Criteria, Form

@@ -18,7 +18,7 @@ from t2t_dist.environments.tools import AGENT, USER, Kind, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.replay import breaks_rule, cited_rule
 from t2t_dist.storage.rows import faults_of, outcome_of, turn_of
-from t2t_dist.synthesis.intents.grader_side import matches
+from t2t_dist.synthesis.grader_side import matches
 from t2t_dist.tau2.initial_world import world_of
 
 from .text import CUT, arguments_of, value_of, visible

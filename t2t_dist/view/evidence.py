@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Certificate, GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META
 from t2t_dist.environments.tools import Call, ToolCrash
-from t2t_dist.synthesis.intents.grader_side import changes_of, effects_in, errands_in
+from t2t_dist.synthesis.grader_side import changes_of, effects_in, errands_in
 from t2t_dist.tau2.initial_world import world_of
 
 from .episode import Changed, changed

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from t2t_dist.core.known import Known
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, Call
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from tests.support.made import Made
 
 #: The fields of a receipt that say what was moved.

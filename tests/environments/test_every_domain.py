@@ -20,7 +20,7 @@ from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.registry import BUILT_IN, load
 from t2t_dist.environments.rules import Enforced, Rule
 from t2t_dist.environments.tools import AGENT, WRITE, Call, ToolError
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from tests.support.made import Made
 from tests.support.paths import ROOT
 

@@ -14,8 +14,8 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.grading.parts import ENDED, PARTS
 from t2t_dist.storage.rows import PARTS as COLUMNS
+from t2t_dist.synthesis.grader_side import writes_in
 from t2t_dist.synthesis.intents.changing import wanted_first
-from t2t_dist.synthesis.intents.grader_side import writes_in
 from tests.support.made import Made
 from tests.support.phones import PHONES
 from tests.support.transcript import Transcript, gone_well

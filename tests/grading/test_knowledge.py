@@ -21,7 +21,7 @@ from t2t_dist.grading.knowledge import told_figures, unseen_figures
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from tests.support.made import Made
 from tests.support.transcript import Transcript
 

@@ -28,7 +28,7 @@ from t2t_dist.storage.rows import from_row, to_row, turn_of, turn_row
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import GraphExplorer, explore_graph, judge_trajectory
 from t2t_dist.synthesis.explore_llm import explore
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.intents.trajectory_errands import errands_of
 from tests.support.ereader_domain import EReaders
 from tests.support.fake_endpoint import FakeEndpoint, Message, text, tool_call

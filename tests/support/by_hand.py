@@ -143,7 +143,9 @@ def _dicts(value: Any, around: list[dict[str, Any]]) -> Iterator[tuple[dict[str,
 
 def _values(record: Any, path: str) -> Iterator[Any]:
     head, _, rest = path.partition(".")
-    if isinstance(record, list):
+    if isinstance(record, list) and head.isdecimal():
+        yield from _values(record[int(head)], rest)
+    elif isinstance(record, list):
         for one in record:
             yield from _values(one, path)
     elif isinstance(record, dict) and record.get(head) is not None:

@@ -12,8 +12,8 @@ from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
+from t2t_dist.synthesis.grader_side import changes_of
 from t2t_dist.synthesis.intents.gold import play
-from t2t_dist.synthesis.intents.grader_side import changes_of
 from t2t_dist.synthesis.verify import Verifier
 
 

@@ -15,8 +15,8 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.storage.rows import from_row, to_row
 from t2t_dist.synthesis.bindings import canonical_json, dependencies, domain_values, reachable_lookups
 from t2t_dist.synthesis.convert import BadWords, certified, convert_one
+from t2t_dist.synthesis.grader_side import effects_in, writes_in
 from t2t_dist.synthesis.intents import certify
-from t2t_dist.synthesis.intents.grader_side import effects_in, writes_in
 from tests.support.made import Made, converted, make
 from tests.support.paths import ROOT
 

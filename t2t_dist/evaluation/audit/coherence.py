@@ -18,7 +18,7 @@ from t2t_dist.core.speech_acts import mentions, normalised
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.entities import Entities, strings
-from t2t_dist.synthesis.intents.grader_side import changes_of, errands_in
+from t2t_dist.synthesis.grader_side import changes_of, errands_in
 
 from .measures import Measure, share, unmeasured
 

@@ -10,7 +10,7 @@ from t2t_dist.core.schema import INTENTS, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import AGENT, Kind
 from t2t_dist.synthesis.entities import strings
-from t2t_dist.synthesis.intents.grader_side import writes_in
+from t2t_dist.synthesis.grader_side import writes_in
 
 from .measures import Measure, share, unmeasured
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from t2t_dist.core.schema import Task
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 
 from .measures import Measure, rate, share, unmeasured
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from t2t_dist.core.schema import Change, Fact, GoldCall
 from t2t_dist.environments.tools import Kind
+from t2t_dist.synthesis.requests.check import errand_of
 from t2t_dist.synthesis.requests.denote import first_guess
 
 from .oracle import Oracle, Play, Question
@@ -59,10 +60,12 @@ class Literal(Oracle):
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         described = [fact for fact in self.task.user.goals[goal].facts if fact.described]
-        errands = self.errands_of(goal)
+        left = self.left_as_it_is(goal)
+        errands = self.errands_of(goal) if left is None else [left]
         if not described or not errands:
             yield from super().settle(goal, facts, last)
             return
+        self._left_to_tell = []
         yield from self.say(self.words.ask(described[0], errands[0].name, []))
         yield from self.say(self.phrases.say("left"), self.phrases.say("more"))
         for _ in range(_ANSWERS_TO_COMPLAINTS):
@@ -80,10 +83,24 @@ class OneLook(Oracle):
             yield from super().settle(goal, facts, last)
             return
         world, customer = self.world_at(goal), self.task.customer
-        first = first_guess(self.domain, world, customer, request)
+        first = first_guess(self.domain, world, customer, errand_of(request))
         taken = errands[0].model_copy(update={"arguments": errands[0].arguments | first, "result": ""})
         yield from self.look_ahead(goal, taken, [])
         yield from self.perform(taken)
+        yield from self.report(goal, last)
+
+
+class Sums(Oracle):
+    """Never works out a figure: takes each condition for met, and carries out what was wanted on it."""
+
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        left = self.left_as_it_is(goal)
+        if left is None:
+            yield from super().settle(goal, facts, last)
+            return
+        yield from self.find_out(goal)
+        yield from self.prepare(goal, left, facts)
+        yield from self.write(left)
         yield from self.report(goal, last)
 
 

@@ -25,8 +25,9 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tools import Call, Kind
 from t2t_dist.synthesis.bindings import Seen
-from t2t_dist.synthesis.intents.grader_side import errand_call
-from t2t_dist.synthesis.requests.check import requests_of
+from t2t_dist.synthesis.grader_side import errand_call
+from t2t_dist.synthesis.requests import language as lang
+from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.evaluate import meaning_of
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
@@ -145,6 +146,10 @@ class Oracle:
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         """Look up, ask, confirm, write, report."""
         yield from self.find_out(goal)
+        left = self.left_as_it_is(goal)
+        if left is not None:
+            yield from self.leave(goal, left, facts, last)
+            return
         calls = self.calls_for(goal)
         errands = self.errands_of(goal)
         if any(errand.name in self.domain.workflows for errand in errands):
@@ -171,12 +176,37 @@ class Oracle:
         if request is None:
             return
         world, customer = self.world_at(goal), self.task.customer
-        meaning = meaning_of(self.domain, world, customer, request)
+        meaning = meaning_of(self.domain, world, customer, errand_of(request))
         for call in meaning.look_ups:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
                 self._prefix.append(self.words.meant(fact, meaning.calls[0]))
+
+    def left_as_it_is(self, goal: int) -> GoldCall | None:
+        """The errand of a goal whose condition does not hold."""
+        request = self._requests.get(goal)
+        if not isinstance(request, lang.If) or self.errands_of(goal):
+            return None
+        call = meaning_of(self.domain, self.world_at(goal), self.task.customer, errand_of(request)).calls[0]
+        return GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
+
+    def leave(self, goal: int, call: GoldCall, facts: Sequence[Fact], last: bool) -> Play:
+        """Work out the figure that a condition is about, and say that it does not hold."""
+        yield from self.prepare(goal, call, facts)
+        yield from self.work_out(call)
+        tried = self.domain.execute(self.world_at(goal).fork(), Call(call.name, call.arguments))
+        told = []
+        for fact, sentence in self.words.tells(call.model_copy(update={"result": tried.content}), tried.value):
+            told.append(sentence)
+            if fact in self._left_to_tell:
+                self._left_to_tell.remove(fact)
+        self._prefix += [*told, self.phrases.say("unmet", condition=self.words.turned(self.condition_of(goal)))]
+        self._facts_said = told
+        yield from self.report(goal, last)
+
+    def condition_of(self, goal: int) -> str:
+        return self.task.user.goals[goal].condition or ""
 
     def regret(self, goal: int, last: bool) -> Play:
         """A tool that is needed does not work: say so, and repeat it while the customer insists."""

@@ -249,6 +249,9 @@ class ScriptedUser(UserPlayer):
             return in_turn([who, answers, self._question("also_ask")])
         if speech.announces_hand_over(heard):
             return self._on_hand_over()
+        if not confirm and self._hears_that_it_is_left(heard):
+            self._refused = True
+            return self._next_or_leave(heard)
         if speech.refuses(heard) and not self._done:
             return self._on_refusal(heard)
         if confirm:
@@ -268,6 +271,12 @@ class ScriptedUser(UserPlayer):
         if self._idle and not speech.promises_write(heard):
             return self._phrases.say("nudge")
         return self._phrases.say("ack")
+
+    def _hears_that_it_is_left(self, heard: str) -> bool:
+        """Whether the agent leaves what they wanted on a condition only, and has told them the figure."""
+        if self.side.goals[self._at].condition is None or self._done or not self._money_heard:
+            return False
+        return speech.reports_done(heard) is not True and speech.promises_write(heard) is not True
 
     def _is_asked_to_confirm(self, heard: str) -> bool:
         """Whether the agent asks for a yes; where its words don't say, a question that names what they want does."""

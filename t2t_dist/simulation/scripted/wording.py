@@ -26,8 +26,8 @@ _EXCEPTION = re.compile(r"\bexceptions?\b|\bjust this once\b", re.I)
 _DOUBT = re.compile(r"\b(?:are you (?:\w+ )?(?:sure|certain)|really (?:so|the case)|mistake|doubt)\b", re.I)
 
 #: A customer's words, said by the agent.
-_TURNS = {"my": "your", "I": "you", "you": "we", "me": "you"}
-_TURNED = re.compile(rf"\b(?:{'|'.join(_TURNS)})\b")
+_TURNS = {"my": "your", "I": "you", "you": "we", "me": "you", "I've": "you've"}
+_TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\b")
 
 
 class Wording:
@@ -50,10 +50,18 @@ class Wording:
 
     def meant(self, fact: Fact, call: Call) -> str:
         """What a described fact comes to: "your latest order: that is order #W1"."""
-        thing = _TURNED.sub(lambda found: _TURNS[found[0]], fact.text)
+        thing = self.turned(fact.text)
+        several = isinstance(call.arguments.get(fact.slot), list) and len(call.arguments[fact.slot]) > 1
         return self.phrases.say(
-            "meant", thing=thing, Thing=thing[:1].upper() + thing[1:], value=self.said(call, fact.slot)
+            "meant_all" if several else "meant",
+            thing=thing,
+            Thing=thing[:1].upper() + thing[1:],
+            value=self.said(call, fact.slot),
         )
+
+    def turned(self, text: str) -> str:
+        """A customer's words as the agent says them: "my" is "your"."""
+        return _TURNED.sub(lambda found: _TURNS[found[0]], text)
 
     def plan(self, call: GoldCall, world: World, amount: float | None) -> str:
         """What the agent is about to do on this world, with its details and the amount that moves.

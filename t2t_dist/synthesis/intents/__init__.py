@@ -14,10 +14,8 @@ from importlib import import_module
 
 from t2t_dist.core.schema import INTENTS, Certificate, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import Call
 
 from ..requests.check import NotProved, twins_of
-from .grader_side import errands_in
 from .rejection import Rejection, TaskRejected
 from .spec import IntentSpec
 from .structure import Structure
@@ -45,8 +43,7 @@ def certify(domain: Domain, task: Task) -> Certificate | Rejection:
     """The certificate, made anew from the task and the domain alone, or what does not hold."""
     try:
         certificate = REGISTRY[task.intent].certify(domain, task)
-        errands = [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
-        certificate.twins = twins_of(domain, task, errands)
+        certificate.twins = twins_of(domain, task)
     except TaskRejected as rejected:
         return rejected.rejection
     except NotProved as described:

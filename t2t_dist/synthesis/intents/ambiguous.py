@@ -19,10 +19,10 @@ from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json
+from ..grader_side import errands_in
 from .candidates import candidates_for
 from .gold import choose_tells, grader_of
 from .gold_check import check_gold
-from .grader_side import errands_in
 from .rejection import TaskRejected
 from .side_check import check_sides
 from .spec import Colours, IntentSpec

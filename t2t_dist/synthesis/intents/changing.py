@@ -20,10 +20,10 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
 
 from ..bindings import Binder, reachable_values
+from ..grader_side import errands_in, matches
 from .facts import said
 from .gold import grader_of
 from .gold_check import check_gold, final_state
-from .grader_side import errands_in, matches
 from .rejection import TaskRejected
 from .side_check import check_facts, check_sides
 from .spec import Colours, IntentSpec

@@ -13,9 +13,9 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind
 
 from ..bindings import Lookup, dependencies, reachable_lookups
+from ..grader_side import changes_of, fact_text, fields_of
 from ..normal_calls import in_order
 from ..tool_graph import graph_of
-from .grader_side import changes_of, fact_text, fields_of
 from .rejection import TaskRejected
 from .structure import PlannedGoal
 

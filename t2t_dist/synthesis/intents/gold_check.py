@@ -9,7 +9,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import requestor_of
 from t2t_dist.environments.tools import Call, Kind
 
-from .grader_side import changes_of, effects_in
+from ..grader_side import changes_of, effects_in
 from .rejection import TaskRejected
 
 

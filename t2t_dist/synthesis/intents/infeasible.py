@@ -21,10 +21,10 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind
 
 from ..bindings import Binder, reachable_values
+from ..grader_side import errands_in, matches, subject_of, writes_in
 from ..normal_calls import in_order
 from .gold import grader_of
 from .gold_check import check_gold
-from .grader_side import errands_in, matches, subject_of, writes_in
 from .lifting import lifted_by
 from .rejection import TaskRejected
 from .side_check import check_sides

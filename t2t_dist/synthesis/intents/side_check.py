@@ -13,9 +13,10 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tools import WRITE, Call
 
+from ..grader_side import errands_in, fact_text, fields_of, matches, records_in, writes_in
+from ..requests.check import unmet
 from ..tool_graph import graph_of
 from .candidates import candidates_for
-from .grader_side import errands_in, fact_text, fields_of, matches, records_in, writes_in
 from .rejection import TaskRejected
 
 #: Parts that a basis may hold without the intent requiring them.
@@ -49,14 +50,15 @@ def check_sides(
     _check_caller(domain, task)
     errands = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
     order = [call.goal for call in errands_in(task.grader)]
-    wanted = {**errands, **(asked or {})}
+    left = unmet(domain, task)
+    wanted = {**errands, **{goal: one.call for goal, one in left.items()}, **(asked or {})}
     if order != sorted(set(order)) or sorted(wanted) != list(range(len(task.user.goals))):
         raise TaskRejected("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
     _check_workflows(domain, task)
     for number, goal in enumerate(task.user.goals):
         check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
     _check_grader(task, forbidden, required, rule, record)
-    _check_figures(task)
+    _check_figures(task, [fact_text(one.figure) for one in left.values()])
     for place, number in enumerate(order):
         if number != open_goal:
             _check_unique(domain, task, list(errands.values()), place)
@@ -145,9 +147,9 @@ def _check_grader(
         )
 
 
-def _check_figures(task: Task) -> None:
-    """What has to be said is in a result of the gold, and the customer asks for it."""
-    shown: set[str] = set()
+def _check_figures(task: Task, worked_out: Sequence[str]) -> None:
+    """What has to be said is in a result of the gold, or is the figure of a condition, and the customer asks for it."""
+    shown = set(worked_out)
     for call in writes_in(task.grader.gold):
         shown |= {fact_text(value) for value in fields_of(call.result).values()}
     missing = [fact for fact in task.grader.communicate if fact not in shown]

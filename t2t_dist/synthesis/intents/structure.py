@@ -21,6 +21,8 @@ class PlannedGoal:
     tells: list[tuple[Tell, str]] = field(default_factory=list)
     #: By argument, the words by which it is described in place of its value.
     described: dict[str, str] = field(default_factory=dict)
+    #: The clause that says on what condition it is wanted.
+    condition: str | None = None
 
 
 @dataclass

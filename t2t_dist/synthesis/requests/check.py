@@ -8,19 +8,25 @@ takes before it changes anything; and there is a twin world in which the same wo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Fact, GraderSide, Task, Twin, UserSide
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import WRITE, Call
 
+from ..grader_side import errands_in
 from . import language as lang
+from .conditions import said
 from .evaluate import NoMeaning, meaning_of, value_of
 from .shown import Universe, first_look, look_at
 from .twins import find_twin, world_before
 from .words import readings, same_words
+
+#: The slot of a twin that differs in the limit of a condition.
+CONDITION = "if"
 
 
 class NotProved(Exception):
@@ -31,69 +37,140 @@ class NotProved(Exception):
         self.code, self.detail = code, detail
 
 
-def requests_of(grader: GraderSide) -> dict[int, lang.Do]:
-    """The expressions of a task by goal. Raises ValueError: what is stored is none."""
-    found: dict[int, lang.Do] = {}
+Meant = lang.Do | lang.If
+
+
+def requests_of(grader: GraderSide) -> dict[int, Meant]:
+    """The expressions of a task by goal: an errand, maybe on a condition. Raises ValueError: what is stored is none."""
+    found: dict[int, Meant] = {}
     for goal, stored in (grader.requests or {}).items():
         request = lang.read(stored)
-        if not isinstance(request, lang.Do):
+        if not isinstance(request, lang.Do | lang.If) or not isinstance(errand_of(request), lang.Do):
             raise ValueError(f"request {goal} is no errand")
         found[int(goal)] = request
     return found
 
 
-def twins_of(domain: Domain, task: Task, errands: Sequence[tuple[int, Call]]) -> list[Twin] | None:
-    """Proves all descriptions of a task; their twin worlds, ``None`` if it has none.
+def errand_of(request: Meant) -> lang.Do:
+    """The errand that is asked for, whatever the condition. Raises ValueError: there is none."""
+    errand = request.then if isinstance(request, lang.If) else request
+    if not isinstance(errand, lang.Do):
+        raise ValueError("a condition is about one errand")
+    return errand
 
-    ``errands``: what is wanted, by goal, in order.
+
+class Unmet(NamedTuple):
+    """An errand that is not to be carried out, because its condition does not hold, and the figure that says so."""
+
+    call: Call
+    figure: Any
+
+
+def unmet(domain: Domain, task: Task) -> dict[int, Unmet]:
+    """The goals that are left as they are, because their condition does not hold. Raises NotProved: a request means
+    nothing."""
+    found: dict[int, Unmet] = {}
+    done = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+    for goal, request in _requests(task).items():
+        if isinstance(request, lang.If) and goal not in done:
+            world = world_before(domain, [call for number, call in done.items() if number < goal])
+            universe = look_at(domain, world, task.customer)
+            try:
+                call = meaning_of(domain, world, task.customer, errand_of(request), universe).calls[0]
+                outcome = value_of(domain, world, task.customer, _compares(request).left, universe)
+            except NoMeaning as none:
+                raise NotProved("meaning_differs", f"request {goal + 1} means nothing: {none}") from None
+            found[goal] = Unmet(call, outcome)
+    return found
+
+
+def _requests(task: Task) -> dict[int, Meant]:
+    try:
+        return requests_of(task.grader)
+    except ValueError as error:
+        raise NotProved("meaning_differs", str(error)) from None
+
+
+def _compares(request: lang.If) -> lang.Compares:
+    if not isinstance(request.condition, lang.Compares) or request.otherwise is not None:
+        raise NotProved("meaning_differs", "a condition is a figure's limit")
+    return request.condition
+
+
+def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
+    """Proves all descriptions and conditions of a task; their twin worlds, ``None`` if it has none.
 
     Raises:
         NotProved: the first that does not hold.
     """
-    try:
-        requests = requests_of(task.grader)
-    except ValueError as error:
-        raise NotProved("meaning_differs", str(error)) from None
-    facts = {number: goal.facts for number, goal in enumerate(task.user.goals)}
-    marked = {number for number, own in facts.items() if any(fact.described for fact in own)}
+    requests = _requests(task)
+    marked = {
+        number
+        for number, goal in enumerate(task.user.goals)
+        if goal.condition is not None or any(fact.described for fact in goal.facts)
+    }
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
-    twins: list[Twin] = []
-    for place, (goal, call) in enumerate(errands):
-        if goal in requests:
-            before = [errand for _, errand in errands[:place]]
-            twins += _proved(domain, task, goal, call, before, requests[goal], facts[goal])
+    done = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+    left, twins = unmet(domain, task), list[Twin]()
+    for goal, request in sorted(requests.items()):
+        before = [call for number, call in done.items() if number < goal]
+        call = left[goal].call if goal in left else done.get(goal)
+        if call is None:
+            raise NotProved("meaning_differs", f"the gold does nothing for request {goal + 1}")
+        twins += _proved(domain, task, goal, call, before, request, is_done=goal in done)
     return twins or None
 
 
 def _proved(
-    domain: Domain,
-    task: Task,
-    goal: int,
-    call: Call,
-    before: Sequence[Call],
-    request: lang.Do,
-    facts: Sequence[Fact],
+    domain: Domain, task: Task, goal: int, call: Call, before: Sequence[Call], request: Meant, is_done: bool
 ) -> list[Twin]:
-    world, where = world_before(domain, before), f"request {goal + 1}"
+    world, where, facts = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].facts
     universe = look_at(domain, world, task.customer) if before else first_look(domain, task.customer)
+    errand = errand_of(request)
     try:
-        meaning = meaning_of(domain, world, task.customer, request, universe)
+        meaning = meaning_of(domain, world, task.customer, errand, universe)
+        done = meaning_of(domain, world, task.customer, request, universe).calls
     except NoMeaning as none:
         raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
-    if meaning.calls != [call]:
+    if meaning.calls != [call] or done != ([call] if is_done else []):
         raise NotProved("meaning_differs", f"{where} does not mean {call.name} as in the gold")
     described = {fact.slot: fact for fact in facts if fact.described}
     for slot, fact in described.items():
-        _check_words(domain, universe, task, request, call, slot, fact)
+        _check_words(domain, universe, task, errand, call, slot, fact)
     _check_look_ups(task, goal, meaning.look_ups)
     twins = []
     for slot in described:
-        twin = find_twin(domain, task.customer, universe, request, goal, slot, before)
+        twin = find_twin(domain, task.customer, universe, errand, goal, slot, before)
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
+    if isinstance(request, lang.If):
+        twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
+
+
+def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world: World, universe: Universe) -> Twin:
+    """The words of the condition, read back; and as its twin, the limit on the other side of the figure."""
+    condition, clause = _compares(request), task.user.goals[goal].condition
+    outcome, limit = condition.left, condition.right
+    if not isinstance(outcome, lang.Outcome) or not isinstance(limit, lang.Given) or outcome.of != request.then:
+        raise NotProved("meaning_differs", f"the condition of request {goal + 1} is not about its own result")
+    figure = value_of(domain, world, task.customer, outcome, universe)
+    tells = [tell for tell in domain.language.tool(outcome.of.errand).tell if tell.field == outcome.field]
+    texts = [text for tell in tells for text in (tell.above if condition.relation == "more" else tell.below)]
+    if clause not in [text.format(value=said(figure, limit.value)) for text in texts]:
+        raise NotProved("words_differ", f"'{clause}' is not the condition that is meant")
+    for other in (round(figure * 0.5), round(figure * 2) + 1):
+        turned = condition.model_copy(update={"right": lang.Given(value=other)})
+        there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
+        here = meaning_of(domain, world, task.customer, request, universe)
+        if bool(there.calls) is not bool(here.calls):
+            after = world.fork()
+            for call in there.calls:
+                domain.carry_out(after, call)
+            return Twin(goal=goal, slot=CONDITION, records=[], value=other, final=after.digest)
+    raise NotProved("no_twin", f"the condition of request {goal + 1} turns on nothing")
 
 
 def _check_words(
@@ -115,9 +192,8 @@ def _check_words(
     own = value_of(domain, domain.world(), task.customer, meant, universe)
     if any(value != own for value in values):
         raise NotProved("words_differ", f"'{fact.text}' may also mean another value of {slot}")
-    said = domain.describe(world_before(domain, ()), call, slot, task.customer).says
-    texts = _texts(task.user)
-    if said and mentions(texts, said):
+    named = domain.describe(world_before(domain, ()), call, slot, task.customer).says
+    if named and mentions(_texts(task.user), named):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")
 
 

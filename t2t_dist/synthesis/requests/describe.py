@@ -6,18 +6,19 @@ fields are chosen that together leave this record only. What a field can be used
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
-from t2t_dist.environments.language import FieldWords
+from t2t_dist.environments.language import FieldWords, RecordWords
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
 from .evaluate import NoMeaning, record_of, value_of
+from .kinds import holders, identities, own_field
 from .shown import Shown, Universe, values_at
 
 #: Fields that are combined at most to tell a record from its like.
@@ -37,27 +38,6 @@ def descriptions(domain: Domain, customer: str, universe: Universe, call: Call, 
     if spec.kind == "list" and spec.item.kind == "scalar" and isinstance(value, list):
         return list(_of_several(domain, customer, universe, specs, call, slot, value))
     return []
-
-
-@lru_cache(maxsize=16)
-def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
-    """By domain type of an id, the records that it identifies: ``{type: {kind: field}}``.
-
-    A record is identified by its first field, if that is a scalar of a domain type.
-    """
-    found: dict[str, dict[str, str]] = {}
-
-    def visit(spec: Spec) -> None:
-        if spec.kind == "struct" and spec.name and spec.fields:
-            first, inner = spec.fields[0]
-            if inner.kind == "scalar":
-                found.setdefault(inner.name, {})[spec.name] = first
-        for _, inner in spec.fields:
-            visit(inner)
-
-    for tool in domain.tools:
-        visit(tool.returns)
-    return found
 
 
 def _of_one(domain: Domain, customer: str, universe: Universe, type_name: str, value: Any) -> Iterator[lang.Node]:
@@ -94,7 +74,9 @@ def told_apart(
             held = lang.Records(kind=kind, within=within, where=where)
             options = [lang.Record(among=held)] if where else []
             if count < _MOST_TESTS:
-                options += [lang.Record(among=held, by=path, order=order) for path, order in ranks]
+                # "The line that is used most and that is suspended" need not be the most used of the suspended ones.
+                fitting = [(path, order) for path, order in ranks if not where or before_noun(words, path, order)]
+                options += [lang.Record(among=held, by=path, order=order) for path, order in fitting]
             for record in options:
                 try:
                     found = value_of(domain, domain.world(), customer, lang.FieldOf(of=record, field=own), universe)
@@ -104,6 +86,21 @@ def told_apart(
                     yield record
 
 
+#: What begins a phrase that follows the noun.
+_CLAUSE = re.compile(r"(?:that|which|whose|with|without|where|of|on|in|to|from|for|by|I)\b")
+
+
+def is_clause(text: str) -> bool:
+    """Whether a phrase of a domain's words follows the noun: "that arrived last"."""
+    return _CLAUSE.match(text) is not None
+
+
+def before_noun(words: RecordWords, path: str, order: str) -> list[str]:
+    """The phrases for the first or the last of a field that stand before the noun: "latest"."""
+    field = words.fields[path]
+    return [text for text in (field.most if order == "most" else field.least) if not is_clause(text)]
+
+
 def _tests(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterator[lang.Test]:
     values = values_at(record, path)
     flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
@@ -111,7 +108,8 @@ def _tests(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterator[
         if len(values) == 1 and isinstance(values[0], int | float) and values[0] > float(bound):
             yield lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))
     if words.contains:
-        yield from (lang.Test(field=path, relation="contains", value=lang.Given(value=value)) for value in flat)
+        single = [value for value in flat if flat.count(value) == 1]  # not "with the mouse" where it has two
+        yield from (lang.Test(field=path, relation="contains", value=lang.Given(value=value)) for value in single)
     elif len(values) == 1 and (words.any or words.named or words.each.get(key_of(values[0]))):
         yield lang.Test(field=path, value=lang.Given(value=values[0]))
 
@@ -152,8 +150,9 @@ def _of_several(
     value: list[Any],
 ) -> Iterator[lang.Node]:
     """The elements of a record that another argument of the call names: all, all but some, the dearest."""
+    is_replaced = any(spec == specs[slot] for other, spec in specs.items() if other != slot and other in call.arguments)
     for kind, own in identities(domain).get(specs[slot].item.name, {}).items():
-        for other, spec in specs.items():
+        for other, spec in specs.items() if not is_replaced else ():
             if other == slot or spec.kind != "scalar" or other not in call.arguments:
                 continue
             for holder, holder_id in identities(domain).get(spec.name, {}).items():
@@ -196,43 +195,6 @@ def _elsewhere(
                     continue
 
 
-def record_types(domain: Domain) -> dict[str, list[str]]:
-    """The fields of each type of record that results hold."""
-    found: dict[str, list[str]] = {}
-
-    def visit(spec: Spec) -> None:
-        if spec.kind == "struct" and spec.name:
-            found[spec.name] = [name for name, _ in spec.fields]
-        for _, inner in spec.fields:
-            visit(inner)
-
-    for tool in domain.tools:
-        visit(tool.returns)
-    return found
-
-
-@lru_cache(maxsize=16)
-def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
-    """By domain type, the fields of records that hold such a value without being identified by it:
-    ``{type: {kind: [field]}}``."""
-    found: dict[str, dict[str, list[str]]] = {}
-
-    def visit(spec: Spec) -> None:
-        if spec.kind == "struct" and spec.name:
-            for place, (name, inner) in enumerate(spec.fields):
-                is_identity = place == 0 and inner.kind == "scalar"
-                if inner.kind in ("scalar", "struct") and inner.name and not is_identity:
-                    fields = found.setdefault(inner.name, {}).setdefault(spec.name, [])
-                    if name not in fields:
-                        fields.append(name)
-        for _, inner in spec.fields:
-            visit(inner)
-
-    for tool in domain.tools:
-        visit(tool.returns)
-    return found
-
-
 def values_like(domain: Domain, universe: Universe, kind: str, field: str) -> Iterator[Any]:
     """The values of the type that a field has, wherever the records that are shown hold one."""
     for type_name, kinds in holders(domain).items():
@@ -270,7 +232,7 @@ def _versions(
         if len(meant) != 1 or meant[0].inside is None:
             continue
         holder = meant[0].inside
-        holder_id = _own_field(domain, holder.kind)
+        holder_id = own_field(domain, holder.kind)
         alike = [one for one in universe.of(kind) if one.is_within(holder)]
         for source, field in _leading_to(domain, universe, specs, call, slot, holder, holder_id):
             same = lang.Test(field=holder_id, value=lang.FieldOf(of=source, field=field))
@@ -278,10 +240,6 @@ def _versions(
             for record in told_apart(domain, customer, universe, kind, own, value, within, alike):
                 if record.by is not None:
                     yield lang.FieldOf(of=record, field=own)
-
-
-def _own_field(domain: Domain, kind: str) -> str:
-    return next((kinds[kind] for kinds in identities(domain).values() if kind in kinds), "")
 
 
 def _leading_to(

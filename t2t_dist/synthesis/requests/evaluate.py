@@ -6,6 +6,7 @@ careful agent finds out, and not what a private view of the database says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add, mul, sub
@@ -20,6 +21,7 @@ from t2t_dist.environments.tools import Call, Kind
 from ..bindings import canonical_json
 from ..normal_calls import in_order
 from . import language as lang
+from .kinds import own_field
 from .shown import Shown, Universe, look_at, values_at
 
 
@@ -157,8 +159,9 @@ class _Evaluation:
         world, call = self.world.fork(), self._call(request)
         value = None
         for step in self.domain.steps(world, call):
+            broken = self.domain.breaches(world, step, self.customer)
             result = self.domain.execute(world, step)
-            if result.error or self.domain.breaches(world, step, self.customer):
+            if result.error or broken:
                 raise NoMeaning("refused", f"{step.name}: {result.content}")
             if self.domain.tools[step.name].kind is Kind.WRITE:
                 value = result.value
@@ -180,9 +183,11 @@ class _Evaluation:
 
     def _in_order(self, held: Sequence[Shown], path: str, order: lang.Order) -> list[Shown]:
         """The records that have the field, in its order; a record that ties with another has no place in it."""
+        if any(one.record.get(path, "") is None for one in held):
+            raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
         keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
         values = [key for key, _ in keys]
-        if len({isinstance(value, str) for value in values}) > 1 or any(isinstance(v, list | Mapping) for v in values):
+        if not (all(map(_is_number, values)) or all(map(_is_date, values))):
             raise NoMeaning("no number", f"{path} has no order")
         ordered = sorted(keys, key=lambda pair: pair[0], reverse=order == "most")
         if len(set(values)) < len(values):
@@ -194,6 +199,10 @@ class _Evaluation:
         if node.within is not None:
             around = self.record(node.within)
             held = [one for one in held if one.is_within(around)]
+        own = own_field(self.domain, node.kind)
+        by_id = [test for test in node.where if test.field == own and test.relation == "is"]
+        # What is named is looked up by its name; of what is not, all has to be seen.
+        held = [one for one in held if all(self._passes(one, test) for test in by_id)]
         for one in held:
             if one.call not in self.meaning.look_ups:
                 self.meaning.look_ups.append(one.call)
@@ -220,8 +229,8 @@ _SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": m
 def _compares(left: Any, relation: str, right: Any) -> bool:
     if relation in ("is", "is not"):
         return _equal(left, right) is (relation == "is")
-    if isinstance(left, str) and isinstance(right, str):  # dates and times
-        return left < right if relation == "less" else left > right
+    if _is_date(left) and _is_date(right):
+        return bool(left < right if relation == "less" else left > right)
     first, second = _number(left), _number(right)
     return first < second if relation == "less" else first > second
 
@@ -232,8 +241,20 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
 
 
+#: Dates and times that are in order as texts.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, str) and _DATE.fullmatch(value) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         raise NoMeaning("no number", f"{value!r} is no number")
     return float(value)
 

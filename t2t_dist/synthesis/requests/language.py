@@ -21,6 +21,8 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 #: ``one of`` takes a list of values.
 Relation = Literal["is", "is not", "one of", "contains", "less", "more"]
 Order = Literal["least", "most"]
+#: How two numbers, or dates, compare.
+Rank = Literal["less", "more"]
 #: A stored expression comes from outside: it has no more nodes than this.
 MAX_NODES = 200
 

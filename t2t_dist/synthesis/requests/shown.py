@@ -101,11 +101,15 @@ def _named(tool: str) -> str:
 
 
 def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
-    """What stands at a path; of a list on the way, all its elements. Empty where the record lacks it."""
+    """What stands at a path; of a list on the way, all its elements, or the one that a number names (``trips.0.date``).
+    Empty where the record lacks it."""
     found: list[Any] = [record]
     for part in path.split("."):
         step: list[Any] = []
         for value in found:
+            if part.isdecimal() and isinstance(value, list):
+                step += value[int(part) : int(part) + 1]
+                continue
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, Mapping) and one.get(part) is not None:
                     step.append(one[part])

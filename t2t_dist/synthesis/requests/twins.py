@@ -21,8 +21,9 @@ from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
-from .describe import identities, values_like
+from .describe import values_like
 from .evaluate import NoMeaning, meaning_of, record_of, records_of
+from .kinds import identities, own_field
 from .shown import Shown, Universe
 
 Edits = dict[tuple[str, str], Record]
@@ -81,7 +82,7 @@ def in_twin(
 
 def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) -> Iterator[Edits]:
     match value:
-        case lang.FieldOf() if value.field != _identity(domain, value.of.among.kind):
+        case lang.FieldOf() if value.field != own_field(domain, value.of.among.kind):
             yield from _replaced(domain, universe, record_of(domain, customer, universe, value.of), value.field)
         case lang.FieldOf():
             record = value.of
@@ -122,8 +123,8 @@ def _exchanged(domain: Domain, one: Shown, other: Shown, path: Sequence[str]) ->
 def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
     """Two records that have exchanged all but what names them: their ids, and what is part of those."""
     first, second = place_of(domain, one), place_of(domain, other)
-    own = _identity(domain, one.kind)
-    if first is None or second is None or own is None:
+    own = own_field(domain, one.kind)
+    if first is None or second is None or not own:
         return
     edits = _copies(domain, first, second)
     a, b = (_at(edits[place.table, place.key], place.path) for place in (first, second))
@@ -168,10 +169,6 @@ def _names(record: Mapping[str, Any], own: str, name: str) -> bool:
     return isinstance(value, str) and isinstance(identity, str) and len(value) > 2 and value in identity
 
 
-def _identity(domain: Domain, kind: str) -> str | None:
-    return next((kinds[kind] for kinds in identities(domain).values() if kind in kinds), None)
-
-
 def _ids(domain: Domain) -> set[str]:
     """The fields that name records."""
     return {field for kinds in identities(domain).values() for field in kinds.values()}
@@ -194,8 +191,8 @@ def place_of(domain: Domain, shown: Shown) -> Place | None:
     while chain[-1].inside is not None:
         chain.append(chain[-1].inside)
     outer = chain[-1]
-    own = _identity(domain, outer.kind)
-    key = None if own is None else outer.record.get(own)
+    own = own_field(domain, outer.kind)
+    key = outer.record.get(own) if own else None
     if not isinstance(key, str):
         return None
     for table, rows in domain.base.tables.items():

@@ -8,7 +8,6 @@ be read by it (:func:`readings`), so a certificate can prove that the words say 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,11 +15,10 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import FieldWords, RecordWords
 
 from . import language as lang
-from .describe import holders, identities, key_of
+from .describe import before_noun, is_clause, key_of
+from .kinds import holders, identities
 from .shown import Universe, values_at
 
-#: What begins a phrase that follows the noun.
-_CLAUSE = re.compile(r"(?:that|which|whose|with|without|where|of|on|in|to|from|for|by|I)\b")
 _BUT = ("but", "except")
 #: What stands between two clauses.
 _AND = "and"
@@ -64,8 +62,9 @@ def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
     after: list[str] = []
     if record.by is not None:
         fields = words.fields[record.by]
-        text = rng.choice(fields.most if record.order == "most" else fields.least)
-        (after if _CLAUSE.match(text) else before).append(text)
+        texts = fields.most if record.order == "most" else fields.least
+        text = rng.choice(before_noun(words, record.by, record.order) if record.among.where else texts)
+        (after if is_clause(text) else before).append(text)
     for test in record.among.where:
         fields, value = words.fields[test.field], test.value
         assert isinstance(value, lang.Given)
@@ -80,7 +79,7 @@ def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
         else:
             texts = fields.each.get(key_of(value.value)) or fields.any
         text = rng.choice(texts).format(value=said)
-        (after if _CLAUSE.match(text) else before).append(text)
+        (after if is_clause(text) else before).append(text)
     return " ".join([rng.choice(words.whose), *before, head, f" {_AND} ".join(after)]).rstrip()
 
 
@@ -120,8 +119,8 @@ def readings(
 
 def _read_one(domain: Domain, universe: Universe, kind: str, words: RecordWords, text: str) -> Iterator[lang.Record]:
     pieces = [piece for path, fields in words.fields.items() for piece in _pieces(domain, universe, kind, path, fields)]
-    before = [piece for piece in pieces if not _CLAUSE.match(piece.text)]
-    after = [piece for piece in pieces if _CLAUSE.match(piece.text)]
+    before = [piece for piece in pieces if not is_clause(piece.text)]
+    after = [piece for piece in pieces if is_clause(piece.text)]
     named = [
         piece
         for path, fields in words.fields.items()

@@ -9,7 +9,7 @@ import pytest
 from t2t_dist.core.schema import Fact, RecordChange, Task
 from t2t_dist.environments.registry import load
 from t2t_dist.evaluation.audit.coherence import CHECKS, Coherence
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from tests.support.made import Made, make
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from t2t_dist.core.schema import Task
 from t2t_dist.evaluation.audit.measures import Measure
 from t2t_dist.evaluation.audit.priors import Priors
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from tests.support.made import Made
 
 

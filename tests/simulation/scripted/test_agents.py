@@ -242,6 +242,9 @@ FAILS = {
     "stubborn": {"other version", "other order"},
     "compliant": {"too late", "too dear", "no tool"},
     "silent": set(NAMES),
+    "literal": set(),  # nothing is described here
+    "one_look": set(),
+    "sums": set(),
     "idle": set(NAMES),
     "liar": set(NAMES),
     "naysayer": set(NAMES),

@@ -13,7 +13,8 @@ VALUES = {
     "request": "Could you renew it?", "answers": "It's L-12.", "questions": "What does it cost?", "results": "It's on.",
     "texts": "a plan", "name": "Ada Bly", "value": "5", "options": "on or off",
     "reason": "it is late", "Reason": "It is late", "label": "loan", "labels": "name",
-    "details": " (L-12)", "customer": "The customer",
+    "details": " (L-12)", "customer": "The customer", "thing": "your loan", "Thing": "Your loan",
+    "condition": "it costs less than $5",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from t2t_dist.simulation.scripted.phrases import STYLES
 from t2t_dist.simulation.scripted.plans import Plans
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from tests.simulation.scripted.hand_made import tasks
 from tests.support.made import Made
 from tests.support.plans import plan_of

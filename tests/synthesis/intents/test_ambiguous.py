@@ -10,9 +10,9 @@ import pytest
 from t2t_dist.core.schema import Candidate, Fact, Task
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
+from t2t_dist.synthesis.grader_side import writes_in
 from t2t_dist.synthesis.intents.ambiguous import check_candidates, withholdable
 from t2t_dist.synthesis.intents.candidates import MAX_CANDIDATES, candidates_for
-from t2t_dist.synthesis.intents.grader_side import writes_in
 from t2t_dist.synthesis.intents.rejection import TaskRejected
 from t2t_dist.synthesis.wording_check import mentions
 from tests.support.made import Made, make, verdict

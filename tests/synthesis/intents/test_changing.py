@@ -13,9 +13,9 @@ from t2t_dist.environments import registry
 from t2t_dist.environments.errands import is_valid_errand
 from t2t_dist.environments.state import Record
 from t2t_dist.environments.tools import AGENT, Call
+from t2t_dist.synthesis.grader_side import matches, writes_in
 from t2t_dist.synthesis.intents.changing import TRIGGERS, alternatives, both_pass, forbidden_calls, wanted_first
 from t2t_dist.synthesis.intents.gold_check import final_state
-from t2t_dist.synthesis.intents.grader_side import matches, writes_in
 from t2t_dist.synthesis.wording_check import mentions
 from tests.support.library_domain import Library
 from tests.support.made import Made, make, remake, verdict

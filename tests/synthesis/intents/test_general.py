@@ -16,7 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import Said
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
-from t2t_dist.synthesis.intents.grader_side import writes_in
+from t2t_dist.synthesis.grader_side import writes_in
 from t2t_dist.synthesis.normal_calls import in_order
 from tests.support.library_domain import Library
 from tests.support.made import Made, make, remake, verdict

@@ -10,8 +10,8 @@ import pytest
 from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task
 from t2t_dist.environments.rules import Enforced, Handling, Impossible, Settled
 from t2t_dist.environments.tools import Call
+from t2t_dist.synthesis.grader_side import effects_in, matches, writes_in
 from t2t_dist.synthesis.intents import make
-from t2t_dist.synthesis.intents.grader_side import effects_in, matches, writes_in
 from t2t_dist.synthesis.intents.infeasible import stands
 from t2t_dist.synthesis.intents.rejection import Rejection
 from tests.support.library_domain import Library

@@ -17,9 +17,9 @@ from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
 from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.simulation.user_faults import user_faults
-from t2t_dist.synthesis.intents.grader_side import errands_in
+from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.requests import language as lang
-from t2t_dist.synthesis.requests.check import requests_of
+from t2t_dist.synthesis.requests.check import CONDITION, errand_of, requests_of, unmet
 from t2t_dist.synthesis.requests.twins import in_twin, world_before
 from tests.support.by_hand import ByHand
 from tests.support.made import Made, make, verdict
@@ -35,11 +35,29 @@ def hard(request: pytest.FixtureRequest) -> Made:
 
 
 def described(made: Made) -> list[Task]:
-    return [task for task in made.verified() if task.grader.requests]
+    """The verified tasks in which something is described."""
+    tasks = made.verified()
+    return [task for task in tasks if any(fact.described for goal in task.user.goals for fact in goal.facts)]
+
+
+def conditional(made: Made) -> list[Task]:
+    """Those in which something is wanted on a condition only."""
+    return [task for task in made.verified() if any(goal.condition for goal in task.user.goals)]
+
+
+def is_unmet(task: Task) -> bool:
+    """Whether something is left as it is, because its condition does not hold."""
+    return len(errands(task)) < len(task.user.goals)
 
 
 def errands(task: Task) -> list[tuple[int, Call]]:
     return [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
+
+
+def called(made: Made, task: Task, goal: int) -> Call:
+    """The call of a goal, also where its condition does not hold."""
+    done = dict(errands(task))
+    return done[goal] if goal in done else unmet(made.domain, task)[goal].call
 
 
 async def played(made: Made, task: Task, kind: str) -> Rollout:
@@ -63,8 +81,8 @@ def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
         for goal, request in requests_of(task.grader).items():
             before = [call for number, call in errands(task) if number < goal]
             other = ByHand(hard.domain, world_before(hard.domain, before), task.customer)
-            call = next(call for number, call in errands(task) if number == goal)
-            for slot, node in request.arguments.items():
+            call = called(hard, task, goal)
+            for slot, node in errand_of(request).arguments.items():
                 found = other.value(lang.stored(node))
                 wanted = call.arguments[slot]
                 assert found == wanted or [found] == wanted or sorted(found) == sorted(wanted), (task.task_id, slot)
@@ -74,7 +92,10 @@ def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
 
 def test_nothing_that_the_customer_can_say_names_what_is_described(hard: Made) -> None:
     for task in described(hard):
-        calls = dict(errands(task))
+        calls = {
+            number: called(hard, task, number) for number in range(len(task.user.goals)) if task.intent == "general"
+        }
+        calls |= dict(errands(task))
         said = task.user.model_copy(update={"at_hand": None}).model_dump_json()
         for number, goal in enumerate(task.user.goals):
             for fact in goal.facts:
@@ -88,13 +109,13 @@ def test_in_the_twin_world_the_same_words_mean_something_else(hard: Made) -> Non
         assert task.certificate is not None
         assert task.certificate.twins
         requests = requests_of(task.grader)
-        for twin in task.certificate.twins:
+        for twin in [twin for twin in task.certificate.twins if twin.slot != CONDITION]:
             edits = {(change.table, change.key): change.after for change in twin.records}
             before = [call for number, call in errands(task) if number < twin.goal]
-            found = in_twin(hard.domain, task.customer, edits, requests[twin.goal], before)
+            found = in_twin(hard.domain, task.customer, edits, errand_of(requests[twin.goal]), before)
             assert found is not None
             call, final, other = found
-            assert call.arguments[twin.slot] == twin.value != dict(errands(task))[twin.goal].arguments[twin.slot]
+            assert call.arguments[twin.slot] == twin.value != called(hard, task, twin.goal).arguments[twin.slot]
             assert final == twin.final != other
             world = hard.domain.variant(edits).world()
             assert world.digest != hard.domain.world().digest
@@ -134,7 +155,8 @@ def _other_words(task: Task) -> None:
 
 
 def _named(task: Task) -> None:
-    goal, call = next((goal, call) for goal, call in errands(task) if str(goal) in (task.grader.requests or {}))
+    described_in = [n for n, goal in enumerate(task.user.goals) if any(fact.described for fact in goal.facts)]
+    goal, call = next((goal, call) for goal, call in errands(task) if goal in described_in)
     slot = next(fact.slot for fact in task.user.goals[goal].facts if fact.described)
     value = call.arguments[slot]
     task.user.goals[goal].request += f" That is {value[0] if isinstance(value, list) else value}."
@@ -142,7 +164,7 @@ def _named(task: Task) -> None:
 
 def _other_meaning(task: Task) -> None:
     for stored in (task.grader.requests or {}).values():
-        for node in stored["arguments"].values():
+        for node in stored.get("then", stored)["arguments"].values():
             if node["node"] == "field" and "by" in node["of"]:
                 node["of"]["order"] = "least" if node["of"].get("order", "most") == "most" else "most"
 
@@ -168,7 +190,7 @@ def _not_looked_up(task: Task) -> None:
 )
 def test_a_forged_description_gets_no_certificate(hard: Made, forge: Callable[[Task], None], codes: set[str]) -> None:
     forged = 0
-    for task in described(hard)[:12]:
+    for task in [task for task in described(hard) if not is_unmet(task)][:12]:
         copy = task.model_copy(deep=True)
         assert verdict(hard.domain, copy) == "verified"
         forge(copy)
@@ -176,3 +198,70 @@ def test_a_forged_description_gets_no_certificate(hard: Made, forge: Callable[[T
             assert verdict(hard.domain, copy) in codes, task.task_id
             forged += 1
     assert forged >= 3
+
+
+# -- conditions --------------------------------------------------------------------------------------------------------
+def test_conditions_hold_and_do_not_and_say_what_they_mean(hard: Made) -> None:
+    tasks = conditional(hard)
+    assert len(tasks) >= 5
+    assert 0.1 * len(tasks) <= sum(map(is_unmet, tasks)) <= 0.7 * len(tasks)
+    for task in tasks:
+        for number, goal in enumerate(task.user.goals):
+            request = requests_of(task.grader).get(number)
+            assert (goal.condition is not None) is isinstance(request, lang.If)
+            if goal.condition is not None:
+                assert goal.condition in goal.request
+                assert goal.questions
+
+
+async def test_the_expert_weighs_conditions_and_who_takes_them_for_met_fails(hard: Made) -> None:
+    for task in conditional(hard)[:MOST]:
+        for kind, expected in (("oracle", 1.0), ("sums", 0.0 if is_unmet(task) else 1.0)):
+            rollout = await played(hard, task, kind)
+            outcome = grade(hard.domain, task, rollout.turns, rollout.termination.value)
+            assert outcome.reward == expected, (task.task_id, kind, outcome.detail)
+            if kind == "oracle":
+                assert all(outcome.process.values()), (task.task_id, outcome.process)
+                assert user_faults(rollout.turns, task.user) == []
+
+
+async def test_doing_nothing_is_not_enough_where_nothing_is_to_be_done(hard: Made) -> None:
+    tasks = [task for task in conditional(hard) if not errands(task)]
+    assert tasks
+    for task in tasks:
+        for kind in ("idle", "silent", "liar", "naysayer"):
+            rollout = await played(hard, task, kind)
+            assert grade(hard.domain, task, rollout.turns, rollout.termination.value).reward == 0.0, (
+                task.task_id,
+                kind,
+            )
+
+
+def _other_limit(task: Task) -> None:
+    for stored in (task.grader.requests or {}).values():
+        if stored["node"] == "if":
+            stored["condition"]["right"]["value"] += 1
+
+
+def _turned_round(task: Task) -> None:
+    for stored in (task.grader.requests or {}).values():
+        if stored["node"] == "if":
+            stored["condition"]["relation"] = "less" if stored["condition"]["relation"] == "more" else "more"
+
+
+def _unsaid(task: Task) -> None:
+    for goal in task.user.goals:
+        if goal.condition:
+            goal.request = goal.request.replace(goal.condition, "it suits me")
+
+
+@pytest.mark.parametrize(
+    ("forge", "code"), [(_other_limit, "words_differ"), (_turned_round, ""), (_unsaid, "not_stated")]
+)
+def test_a_forged_condition_gets_no_certificate(hard: Made, forge: Callable[[Task], None], code: str) -> None:
+    for task in conditional(hard)[:8]:
+        copy = task.model_copy(deep=True)
+        assert verdict(hard.domain, copy) == "verified"
+        forge(copy)
+        found = verdict(hard.domain, copy)
+        assert found == code if code else found not in ("verified", ""), task.task_id

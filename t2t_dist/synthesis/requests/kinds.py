@@ -1,0 +1,72 @@
+"""Types of records, as tools' annotations name them: what identifies a record, and which fields refer to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.entities import Spec
+
+
+def record_types(domain: Domain) -> dict[str, list[str]]:
+    """The fields of each type of record that results hold."""
+    found: dict[str, list[str]] = {}
+
+    def visit(spec: Spec) -> None:
+        if spec.kind == "struct" and spec.name:
+            found[spec.name] = [name for name, _ in spec.fields]
+        for _, inner in spec.fields:
+            visit(inner)
+
+    for tool in domain.tools:
+        visit(tool.returns)
+    return found
+
+
+@lru_cache(maxsize=16)
+def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
+    """By domain type of an id, the records that it identifies: ``{type: {kind: field}}``.
+
+    A record is identified by its first field, if that is a scalar of a domain type.
+    """
+    found: dict[str, dict[str, str]] = {}
+
+    def visit(spec: Spec) -> None:
+        if spec.kind == "struct" and spec.name and spec.fields:
+            first, inner = spec.fields[0]
+            if inner.kind == "scalar":
+                found.setdefault(inner.name, {})[spec.name] = first
+        for _, inner in spec.fields:
+            visit(inner)
+
+    for tool in domain.tools:
+        visit(tool.returns)
+    return found
+
+
+@lru_cache(maxsize=16)
+def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """By domain type, the fields of records that hold such a value without being identified by it:
+    ``{type: {kind: [field]}}``."""
+    found: dict[str, dict[str, list[str]]] = {}
+
+    def visit(spec: Spec) -> None:
+        if spec.kind == "struct" and spec.name:
+            for place, (name, inner) in enumerate(spec.fields):
+                is_identity = place == 0 and inner.kind == "scalar"
+                if inner.kind in ("scalar", "struct") and inner.name and not is_identity:
+                    fields = found.setdefault(inner.name, {}).setdefault(spec.name, [])
+                    if name not in fields:
+                        fields.append(name)
+        for _, inner in spec.fields:
+            visit(inner)
+
+    for tool in domain.tools:
+        visit(tool.returns)
+    return found
+
+
+def own_field(domain: Domain, kind: str) -> str:
+    """The field that identifies a record of a type; empty where none does."""
+    return next((kinds[kind] for kinds in identities(domain).values() if kind in kinds), "")
