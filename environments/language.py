@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from string import Formatter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -128,6 +128,15 @@ class RecordWords(BaseModel):
     fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
 
 
+class QuestionWords(BaseModel):
+    """A question about the customer's records, which changes nothing: "How much do I owe you in all?"."""
+
+    model_config = ConfigDict(extra="forbid")
+    ask: list[str] = Field(min_length=1)
+    say: list[str] = Field(min_length=1, description="the agent's answers; {value}")
+    value: dict[str, Any] = Field(description="what is asked for, as an expression (docs/requests.md)")
+
+
 class Language(BaseModel):
     """All phrasings of a domain."""
 
@@ -139,6 +148,9 @@ class Language(BaseModel):
     refusals: dict[int, list[str]] = Field(default_factory=dict, description="by rule number; {reason}")
     records: dict[str, RecordWords] = Field(
         default_factory=dict, description="by type: how customers refer to a record that they don't name"
+    )
+    questions: dict[str, QuestionWords] = Field(
+        default_factory=dict, description="by name: what customers ask about their records, without wanting it changed"
     )
 
     def slot(self, tool: str, name: str) -> Words:
@@ -293,6 +305,9 @@ def _templates(
             yield f"{key}.tell.say", tell.say, ("value",)
             yield f"{key}.tell.above", tell.above, ("value",)
             yield f"{key}.tell.below", tell.below, ("value",)
+    for name, question in language.questions.items():
+        yield f"questions.{name}.ask", question.ask, ()
+        yield f"questions.{name}.say", question.say, ("value",)
     for kind, record in language.records.items():
         yield f"records.{kind}.all", record.all, ()
         for path, field in record.fields.items():

@@ -18,6 +18,7 @@ from t2t_dist.environments.base import Domain, Profile
 from t2t_dist.environments.language import (
     FieldWords,
     Language,
+    QuestionWords,
     RecordWords,
     Said,
     Tell,
@@ -39,7 +40,7 @@ INSTANCE = {
 
 
 #: What language.yaml consists of.
-MODELS: tuple[type[BaseModel], ...] = (Language, ToolWords, Words, Tell, RecordWords, FieldWords)
+MODELS: tuple[type[BaseModel], ...] = (Language, ToolWords, Words, Tell, RecordWords, FieldWords, QuestionWords)
 
 
 def page(name: str) -> str:

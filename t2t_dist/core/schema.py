@@ -98,6 +98,7 @@ class Goal(StoredObject):
     facts: list[Fact] = []
     questions: list[str] = []
     condition: str | None = None
+    asks: bool | None = Field(None, description="whether it is a question about their records, and nothing else")
 
 
 class Change(StoredObject):

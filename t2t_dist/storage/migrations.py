@@ -96,6 +96,7 @@ _ADDED_IN_5: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "goals", "facts"), "described", pa.bool_()),
     (("user", "change", "facts"), "described", pa.bool_()),
     (("user", "goals"), "condition", pa.string()),
+    (("user", "goals"), "asks", pa.bool_()),
     (("grader",), "requests", pa.string()),
     (("certificate",), "twins", _TWINS),
 )

@@ -21,6 +21,7 @@ from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
 from .requests.kinds import record_types
+from .requests.questions import questions_of
 from .tool_graph import graph_of
 
 #: Customers tried before something is reported as unreachable.
@@ -305,6 +306,10 @@ def _words(domain: Domain) -> Iterator[str]:
                 if field not in fields:
                     what = f"{{result[{field}]}}, not a field of its result: the phrase is never used"
                     yield f"{domain.folder / 'language.yaml'}: tools.{name}.{act} names {what}"
+    try:
+        questions_of(domain)
+    except ValueError as error:
+        yield f"{domain.folder / 'language.yaml'}: {error}"
     shapes = record_types(domain)
     for kind, record in domain.language.records.items():
         where = f"{domain.folder / 'language.yaml'}: records.{kind}"

@@ -14,7 +14,7 @@ from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 
-from .describe_goals import describe_goals
+from .harder import made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
@@ -68,10 +68,10 @@ async def convert_one(
         grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
     )
     structure = await offload(domain, make, intent, domain, trajectory, rng)
+    if difficulty > 1:
+        structure = await offload(domain, made_harder, domain, trajectory, intent, structure, difficulty, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
-    if difficulty > 1:
-        await offload(domain, describe_goals, domain, trajectory.customer, structure, difficulty, rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:

@@ -29,7 +29,8 @@ def duplicate_key(task: Task) -> str:
     if certificate is not None:
         calls = (certificate.first_call, certificate.forbidden_call)
         special = [certificate.withheld, *([call.name, call.arguments] for call in calls if call is not None)]
-    return stable_hash(task.domain, task.customer, task.intent, writes, special)
+    asked = [request for request in (task.grader.requests or {}).values() if request["node"] == "tell"]
+    return stable_hash(task.domain, task.customer, task.intent, writes, special, asked)
 
 
 def action_key(task: Task) -> str:

@@ -110,7 +110,11 @@ def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAn
             "known_info": words.known_info.strip(),
             "unknown_info": words.unknown_info.strip(),
             "task_instructions": words.task_instructions.strip(),
-            "goals": [goal.model_copy(update={"request": request.strip()}, deep=True) for goal, request in goals],
+            # What a question means can't be read back from other words.
+            "goals": [
+                goal if goal.asks else goal.model_copy(update={"request": request.strip()}, deep=True)
+                for goal, request in goals
+            ],
             "change": side.change and side.change.model_copy(update={"request": changed}, deep=True),
         },
         deep=True,

@@ -61,6 +61,8 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         if condition is not None:
             request = f"{request} {way('only_if', style, rng).format(condition=condition)}"
         goals.append(Goal(request=request, facts=facts, questions=questions, condition=condition))
+    if structure.question is not None:
+        goals.append(Goal(request=structure.question.text, asks=True))
     change = None
     if structure.change is not None:
         number = structure.change.goal

@@ -85,6 +85,10 @@ class ByHand:
             return node["value"]
         if kind == "field":
             return self.record(node["of"])[node["field"]]
+        if kind == "count":
+            return len(self.set(node["of"]))
+        if kind == "total":
+            return round(sum(next(_values(record, node["field"])) for record in self.set(node["of"])), 2)
         assert kind == "fields", kind
         return [record[node["field"]] for record in self.set(node["of"])]
 
@@ -115,6 +119,7 @@ class ByHand:
         flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
         return {
             "is": wanted in values,
+            "is not": wanted not in values,
             "contains": wanted in flat,
             "more": any(isinstance(value, int | float) and value > wanted for value in values)
             if _is_number(wanted)

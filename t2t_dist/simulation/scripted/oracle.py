@@ -29,11 +29,12 @@ from t2t_dist.synthesis.grader_side import errand_call
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.evaluate import meaning_of
+from t2t_dist.synthesis.requests.questions import questions_of
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 
 from .offers import Offers
-from .phrases import Phrases, agent_acts, in_turn
+from .phrases import Phrases, agent_acts, in_turn, tidy
 from .wording import Wording, parsed, records, scalars, value_of
 
 Move = str | Call
@@ -145,6 +146,10 @@ class Oracle:
     # -- one goal ------------------------------------------------------------------------------------------------------
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         """Look up, ask, confirm, write, report."""
+        request = self._requests.get(goal)
+        if isinstance(request, lang.Tell):
+            yield from self.answer(goal, request, last)
+            return
         yield from self.find_out(goal)
         left = self.left_as_it_is(goal)
         if left is not None:
@@ -182,6 +187,17 @@ class Oracle:
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
                 self._prefix.append(self.words.meant(fact, meaning.calls[0]))
+
+    def answer(self, goal: int, request: lang.Tell, last: bool) -> Play:
+        """A question about the customer's records: look up what it takes, and say what it comes to."""
+        for call in self.lookups_for(goal):
+            yield from self.make(call)
+        words = next(one.words for one in questions_of(self.domain).values() if one.request == request)
+        answer = self.task.grader.communicate[-1]
+        self._left_to_tell = self._left_to_tell[:-1]
+        self._facts_said = [tidy(self.phrases.pick(words.say, f"answer {goal}").format(value=answer))]
+        self._prefix += self._facts_said
+        yield from self.report(goal, last)
 
     def left_as_it_is(self, goal: int) -> GoldCall | None:
         """The errand of a goal whose condition does not hold."""

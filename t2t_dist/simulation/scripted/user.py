@@ -45,6 +45,8 @@ _WHO = (
     "locate your account", "whose account", "look up your account", "pull up your account",
 )  # fmt: skip
 _ABOUT_MONEY = re.compile(r"\b(?:how much|amount|money|refund|pay|cost|price|charge|get back)", re.I)
+#: The answer to "how many".
+_FIGURE = re.compile(r"\d|\b(?:none|no|one|two|three|four|five|six|seven|eight|nine|ten) of\b", re.I)
 _MONEY = re.compile(r"\d[.,]\d\d\b")
 _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another option|other option)", re.I)
 
@@ -249,6 +251,9 @@ class ScriptedUser(UserPlayer):
             return in_turn([who, answers, self._question("also_ask")])
         if speech.announces_hand_over(heard):
             return self._on_hand_over()
+        if self.side.goals[self._at].asks and not self._done and _FIGURE.search(heard):
+            self._done = True
+            return self._next_or_leave(heard)
         if not confirm and self._hears_that_it_is_left(heard):
             self._refused = True
             return self._next_or_leave(heard)

@@ -14,7 +14,7 @@ from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tools import WRITE, Call
 
 from ..grader_side import errands_in, fact_text, fields_of, matches, records_in, writes_in
-from ..requests.check import unmet
+from ..requests.check import answers, unmet
 from ..tool_graph import graph_of
 from .candidates import candidates_for
 from .rejection import TaskRejected
@@ -52,13 +52,16 @@ def check_sides(
     order = [call.goal for call in errands_in(task.grader)]
     left = unmet(domain, task)
     wanted = {**errands, **{goal: one.call for goal, one in left.items()}, **(asked or {})}
-    if order != sorted(set(order)) or sorted(wanted) != list(range(len(task.user.goals))):
+    asking = [number for number, goal in enumerate(task.user.goals) if goal.asks]
+    if order != sorted(set(order)) or sorted([*wanted, *asking]) != list(range(len(task.user.goals))):
         raise TaskRejected("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
     _check_workflows(domain, task)
     for number, goal in enumerate(task.user.goals):
+        if number in asking:
+            continue
         check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
     _check_grader(task, forbidden, required, rule, record)
-    _check_figures(task, [fact_text(one.figure) for one in left.values()])
+    _check_figures(task, [*(fact_text(one.figure) for one in left.values()), *answers(task)])
     for place, number in enumerate(order):
         if number != open_goal:
             _check_unique(domain, task, list(errands.values()), place)
@@ -153,7 +156,7 @@ def _check_figures(task: Task, worked_out: Sequence[str]) -> None:
     for call in writes_in(task.grader.gold):
         shown |= {fact_text(value) for value in fields_of(call.result).values()}
     missing = [fact for fact in task.grader.communicate if fact not in shown]
-    questions = sum(len(goal.questions) for goal in task.user.goals)
+    questions = sum(len(goal.questions) + bool(goal.asks) for goal in task.user.goals)
     if missing or questions != len(task.grader.communicate):
         raise TaskRejected(
             "communicate_differs", f"asked: {questions}, not in any result: {', '.join(missing) or 'none'}"

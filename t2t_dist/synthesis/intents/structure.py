@@ -26,6 +26,13 @@ class PlannedGoal:
 
 
 @dataclass
+class PlannedQuestion:
+    """A goal that is a question about the customer's records, and changes nothing."""
+
+    text: str
+
+
+@dataclass
 class PlannedChange:
     """A change of mind: once ``trigger`` has happened, the customer wants ``call`` instead of the goal's call."""
 
@@ -42,6 +49,8 @@ class Structure:
     grader: GraderSide
     certificate: Certificate
     change: PlannedChange | None = None
+    #: Asked when all else is settled.
+    question: PlannedQuestion | None = None
     patience: int = 1
     #: Whether they ask for an exception when something is refused.
     pleads: bool = True

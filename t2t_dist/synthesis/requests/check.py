@@ -19,6 +19,7 @@ from t2t_dist.environments.tools import WRITE, Call
 
 from ..grader_side import errands_in
 from . import language as lang
+from . import questions
 from .conditions import said
 from .evaluate import NoMeaning, meaning_of, value_of
 from .shown import Universe, first_look, look_at
@@ -37,22 +38,28 @@ class NotProved(Exception):
         self.code, self.detail = code, detail
 
 
-Meant = lang.Do | lang.If
+Meant = lang.Do | lang.If | lang.Tell
 
 
 def requests_of(grader: GraderSide) -> dict[int, Meant]:
-    """The expressions of a task by goal: an errand, maybe on a condition. Raises ValueError: what is stored is none."""
+    """The expressions of a task by goal: an errand, maybe on a condition, or a question.
+
+    Raises ValueError: what is stored is none."""
     found: dict[int, Meant] = {}
     for goal, stored in (grader.requests or {}).items():
         request = lang.read(stored)
-        if not isinstance(request, lang.Do | lang.If) or not isinstance(errand_of(request), lang.Do):
-            raise ValueError(f"request {goal} is no errand")
+        if not isinstance(request, lang.Do | lang.If | lang.Tell):
+            raise ValueError(f"request {goal} is neither an errand nor a question")
+        if not isinstance(request, lang.Tell):
+            errand_of(request)
         found[int(goal)] = request
     return found
 
 
 def errand_of(request: Meant) -> lang.Do:
     """The errand that is asked for, whatever the condition. Raises ValueError: there is none."""
+    if isinstance(request, lang.Tell):
+        raise ValueError("a question is no errand")
     errand = request.then if isinstance(request, lang.If) else request
     if not isinstance(errand, lang.Do):
         raise ValueError("a condition is about one errand")
@@ -107,7 +114,7 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     marked = {
         number
         for number, goal in enumerate(task.user.goals)
-        if goal.condition is not None or any(fact.described for fact in goal.facts)
+        if goal.asks or goal.condition is not None or any(fact.described for fact in goal.facts)
     }
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
@@ -115,6 +122,9 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     left, twins = unmet(domain, task), list[Twin]()
     for goal, request in sorted(requests.items()):
         before = [call for number, call in done.items() if number < goal]
+        if isinstance(request, lang.Tell):
+            twins.append(_answered(domain, task, goal, before, request))
+            continue
         call = left[goal].call if goal in left else done.get(goal)
         if call is None:
             raise NotProved("meaning_differs", f"the gold does nothing for request {goal + 1}")
@@ -123,7 +133,13 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
 
 
 def _proved(
-    domain: Domain, task: Task, goal: int, call: Call, before: Sequence[Call], request: Meant, is_done: bool
+    domain: Domain,
+    task: Task,
+    goal: int,
+    call: Call,
+    before: Sequence[Call],
+    request: lang.Do | lang.If,
+    is_done: bool,
 ) -> list[Twin]:
     world, where, facts = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].facts
     universe = look_at(domain, world, task.customer) if before else first_look(domain, task.customer)
@@ -148,6 +164,26 @@ def _proved(
     if isinstance(request, lang.If):
         twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
+
+
+def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], request: lang.Tell) -> Twin:
+    """A question: its words are the domain's for what it means, and its answer is what has to be said."""
+    world, asked = world_before(domain, before), task.user.goals[goal]
+    known = [one for one in questions.questions_of(domain).values() if one.request == request]
+    if not known or asked.facts or asked.questions or asked.request not in known[0].words.ask:
+        raise NotProved("words_differ", f"'{asked.request}' does not ask for what is meant")
+    universe = look_at(domain, world, task.customer)
+    meaning = meaning_of(domain, world, task.customer, request, universe)
+    answer = questions.answer_text(known[0].words, meaning.facts[0])
+    if goal != len(task.user.goals) - 1 or task.grader.communicate[-1:] != [answer]:
+        raise NotProved("meaning_differs", f"the answer to request {goal + 1} is {answer}")
+    made = [Call(call.name, call.arguments) for call in task.grader.gold]
+    if missing := [call.name for call in meaning.look_ups if call not in made]:
+        raise NotProved("not_looked_up", f"the gold does not make {missing[0]} for request {goal + 1}")
+    twin = questions.find_twin(domain, task.customer, goal, request)
+    if twin is None:
+        raise NotProved("no_twin", f"in no world is the answer to request {goal + 1} another")
+    return twin
 
 
 def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world: World, universe: Universe) -> Twin:
@@ -240,3 +276,9 @@ def _check_look_ups(task: Task, goal: int, needed: Sequence[Call]) -> None:
         raise NotProved(
             "not_looked_up", f"the gold does not make {', '.join(dict.fromkeys(missing))} before request {goal + 1}"
         )
+
+
+def answers(task: Task) -> list[str]:
+    """The answers to a task's questions, as they are to be said."""
+    asked = sum(bool(goal.asks) for goal in task.user.goals)
+    return task.grader.communicate[len(task.grader.communicate) - asked :]

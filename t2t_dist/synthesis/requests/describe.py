@@ -110,8 +110,23 @@ def _tests(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterator[
     if words.contains:
         single = [value for value in flat if flat.count(value) == 1]  # not "with the mouse" where it has two
         yield from (lang.Test(field=path, relation="contains", value=lang.Given(value=value)) for value in single)
-    elif len(values) == 1 and (words.any or words.named or words.each.get(key_of(values[0]))):
+    elif len(values) == 1 and (group := alike(words, key_of(values[0]))):
+        yield one_of(path, group, values[0])
+    elif len(values) == 1 and (words.any or words.named):
         yield lang.Test(field=path, value=lang.Given(value=values[0]))
+
+
+def alike(words: FieldWords, key: str) -> list[str]:
+    """The values that are said in the same words as this one: "pending" is an order also once it was changed."""
+    texts = words.each.get(key)
+    return [other for other, same in words.each.items() if same == texts] if texts else []
+
+
+def one_of(path: str, group: Sequence[str], value: Any) -> lang.Test:
+    """The test that a field has a value, or one that is said in the same words."""
+    if len(group) == 1:
+        return lang.Test(field=path, value=lang.Given(value=value))
+    return lang.Test(field=path, relation="one of", value=lang.Given(value=list(group)))
 
 
 def key_of(value: Any) -> str:

@@ -151,6 +151,19 @@ def _replaced(domain: Domain, universe: Universe, one: Shown, field: str) -> Ite
             yield edits
 
 
+def set_at(domain: Domain, place: Place, path: str, value: Any) -> Edits | None:
+    """The record in a place with another value at a path; ``None`` where it has none there: it is worked out."""
+    edits = _copies(domain, place)
+    *outer, last = path.split(".")
+    record: Any = _at(edits[place.table, place.key], place.path)
+    for part in outer:
+        record = record.get(part) if isinstance(record, dict) else None
+    if not isinstance(record, dict) or last not in record:
+        return None
+    record[last] = value
+    return edits
+
+
 def _left_out(domain: Domain, one: Shown) -> Iterator[Edits]:
     """The record that holds this one without it."""
     place = place_of(domain, one)

@@ -15,7 +15,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import FieldWords, RecordWords
 
 from . import language as lang
-from .describe import before_noun, is_clause, key_of
+from .describe import alike, before_noun, is_clause, key_of, one_of
 from .kinds import holders, identities
 from .shown import Universe, values_at
 
@@ -77,7 +77,8 @@ def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
         elif test.relation == "contains":
             texts = fields.contains
         else:
-            texts = fields.each.get(key_of(value.value)) or fields.any
+            key = value.value[0] if test.relation == "one of" else key_of(value.value)
+            texts = fields.each.get(key) or fields.any
         text = rng.choice(texts).format(value=said)
         (after if is_clause(text) else before).append(text)
     return " ".join([rng.choice(words.whose), *before, head, f" {_AND} ".join(after)]).rstrip()
@@ -188,9 +189,10 @@ def _pieces(domain: Domain, universe: Universe, kind: str, path: str, fields: Fi
         for text in texts:
             yield _Piece(text, _as_it_is((path, rank)))  # type: ignore[arg-type]
     for key, texts in fields.each.items():
-        held = [v for one in universe.of(kind) for v in values_at(one.record, path) if key_of(v) == key]
-        for text in texts if held else ():
-            yield _Piece(text, _as_it_is(lang.Test(field=path, value=lang.Given(value=held[0]))))
+        group = alike(fields, key)
+        held = [v for one in universe.of(kind) for v in values_at(one.record, path) if key_of(v) in group]
+        for text in texts if held and key == group[0] else ():
+            yield _Piece(text, _as_it_is(one_of(path, group, held[0])))
     for bound, texts in fields.above.items():
         for text in texts:
             yield _Piece(text, _as_it_is(lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))))
@@ -223,7 +225,7 @@ def _record(kind: str, parts: Sequence[Part]) -> Iterator[lang.Record]:
     """The record that parts of a phrase describe; none where they are too many or say a thing twice."""
     ranks = [part for part in parts if isinstance(part, tuple)]
     tests = tuple(part for part in parts if isinstance(part, lang.Test))
-    if len(ranks) > 1 or len(set(tests)) < len(tests) or not (ranks or tests):
+    if len(ranks) > 1 or any(tests.count(test) > 1 for test in tests) or not (ranks or tests):
         return
     among = lang.Records(kind=kind, where=tests)
     yield lang.Record(among=among, by=ranks[0][0], order=ranks[0][1]) if ranks else lang.Record(among=among)

@@ -6,21 +6,42 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from t2t_dist.core.schema import GoldCall
+from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.json_text import Unreadable, read_json
-from t2t_dist.environments.tools import READ, Call, Kind
+from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
 from .grader_side import changes_of, errands_in, fact_text, fields_of
-from .intents.gold import play
-from .intents.structure import Structure
-from .requests import denote
+from .intents.gold import grader_of, play
+from .intents.rejection import Rejection
+from .intents.structure import PlannedQuestion, Structure
+from .requests import denote, questions
 from .requests import language as lang
 from .requests.conditions import SHARES, Condition, conditional, drawn
 from .requests.denote import Described
 from .requests.twins import world_before
+
+#: By difficulty: the share of general tasks that are a question, and change nothing.
+_ONLY_QUESTIONS = {2: 0.05, 3: 0.12, 4: 0.15, 5: 0.15}
+
+
+def made_harder(
+    domain: Domain,
+    trajectory: Trajectory,
+    intent: Intent,
+    structure: Structure | Rejection,
+    difficulty: int,
+    rng: random.Random,
+) -> Structure | Rejection:
+    """A task's structure at a difficulty of 2 to 5. A trajectory without a write may still give a question."""
+    wrote_nothing = isinstance(structure, Rejection) and structure.code == "no_write"
+    if intent == "general" and (wrote_nothing or rng.random() < _ONLY_QUESTIONS[difficulty]):
+        structure = only_a_question(domain, trajectory, rng) or structure
+    if not isinstance(structure, Rejection) and structure.question is None:
+        describe_goals(domain, trajectory.customer, structure, difficulty, rng)
+    return structure
 
 
 def describe_goals(domain: Domain, customer: str, structure: Structure, difficulty: int, rng: random.Random) -> None:
@@ -51,6 +72,36 @@ def describe_goals(domain: Domain, customer: str, structure: Structure, difficul
         del found[goal]
     if found or conditions:
         _put_in(domain, structure, dict(errands), found, conditions)
+    if structure.certificate.intent == "general" and rng.random() < questions.SHARES[difficulty]:
+        ask_at_the_end(domain, customer, structure, done, rng)
+
+
+def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure | None:
+    """A task that is a question about the customer's records and nothing else; ``None`` where there is none."""
+    structure = Structure([], grader_of(domain, trajectory, []), Certificate(intent="general"))
+    return structure if ask_at_the_end(domain, trajectory.customer, structure, [], rng) else None
+
+
+def ask_at_the_end(
+    domain: Domain, customer: str, structure: Structure, done: Sequence[Call], rng: random.Random
+) -> bool:
+    """Adds a question about the customer's records as the last goal; whether there was one to add."""
+    asked = questions.drawn(domain, customer, world_before(domain, done), rng)
+    if asked is None:
+        return False
+    grader, goal = structure.grader, len(structure.goals)
+    structure.question = PlannedQuestion(asked.text)
+    made = [Call(call.name, call.arguments) for call in grader.gold]
+    # What was changed in between has to be seen again.
+    wrote = any(call.kind == WRITE.value for call in grader.gold)
+    looked = [call for call in asked.look_ups if wrote or call not in made]
+    grader.gold += [GoldCall(name=c.name, kind=Kind.READ.value, arguments=c.arguments, goal=goal) for c in looked]
+    grader.requests = (grader.requests or {}) | {str(goal): lang.stored(asked.question.request)}
+    grader.communicate.append(asked.answer)
+    if "communicate" not in grader.basis:
+        grader.basis.append("communicate")
+    play(domain, grader.gold)
+    return True
 
 
 def _condition(

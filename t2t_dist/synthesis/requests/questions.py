@@ -1,0 +1,150 @@
+"""Questions about a customer's records, whose answer stands in no single result: how many, or how much in all.
+
+A domain says what its customers ask, each question with its value as an expression (``questions`` of its words).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from t2t_dist.core.schema import RecordChange, Twin
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.language import QuestionWords
+from t2t_dist.environments.record import thaw
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
+
+from . import language as lang
+from .evaluate import NoMeaning, meaning_of, records_of
+from .shown import Shown, Universe, look_at, values_at
+from .twins import Edits, place_of, set_at
+
+#: By difficulty: the share of general tasks that end with a question; and of those without a change, that are one.
+SHARES: Mapping[int, float] = {1: 0.0, 2: 0.15, 3: 0.3, 4: 0.4, 5: 0.5}
+#: The slot of a twin in which the answer to a question is another.
+ANSWER = "answer"
+#: Values that are tried in a field until the answer is another.
+_MOST_TRIED = 40
+
+
+class Question(NamedTuple):
+    """A question that a customer may ask: its expression, and its words."""
+
+    request: lang.Tell
+    words: QuestionWords
+
+
+class Asked(NamedTuple):
+    """A question in one customer's words, with its answer as it is said, and the look-ups that it takes."""
+
+    question: Question
+    text: str
+    answer: str
+    look_ups: list[Call]
+
+
+@lru_cache(maxsize=16)
+def questions_of(domain: Domain) -> Mapping[str, Question]:
+    """The questions of a domain by name. Raises ValueError: the value of one is no expression."""
+    found: dict[str, Question] = {}
+    for name, words in domain.language.questions.items():
+        try:
+            request = lang.read({"node": "tell", "value": words.value})
+        except ValueError as error:
+            raise ValueError(f"questions.{name}.value is no expression: {' '.join(str(error).split())}") from None
+        if isinstance(request, lang.Tell):
+            found[name] = Question(request, words)
+    return found
+
+
+def drawn(domain: Domain, customer: str, world: World, rng: random.Random) -> Asked | None:
+    """A question whose answer has to be found out, and is another in some other world; ``None`` if there is none."""
+    questions = list(questions_of(domain).values())
+    universe = look_at(domain, world, customer) if questions else Universe(())
+    for question in rng.sample(questions, len(questions)):
+        try:
+            meaning = meaning_of(domain, world, customer, question.request, universe)
+        except NoMeaning:
+            continue
+        answer = meaning.facts[0]
+        if _takes_counting(domain, customer, universe, question.request, answer) and find_twin(
+            domain, customer, 0, question.request
+        ):
+            text = rng.choice(question.words.ask)
+            return Asked(question, text, answer_text(question.words, answer), meaning.look_ups)
+    return None
+
+
+def answer_text(words: QuestionWords, answer: float) -> str:
+    """An answer as it is said: money with its cents."""
+    return f"{answer:.2f}" if any("${value}" in text for text in words.say) else f"{answer:g}"
+
+
+def _takes_counting(domain: Domain, customer: str, universe: Universe, request: lang.Tell, answer: Any) -> bool:
+    """Whether the answer is a number that stands in no single record, and more than one."""
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or answer <= 1:
+        return False
+    match request.value:
+        case lang.Total():
+            return len(records_of(domain, customer, universe, request.value.of)) > 1
+        case lang.Count():
+            return len(records_of(domain, customer, universe, request.value.of.model_copy(update={"where": ()}))) > 1
+    return True
+
+
+def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell) -> Twin | None:
+    """A world in which the answer to a question is another: one field of one record differs."""
+    world = domain.world()
+    universe = look_at(domain, world, customer)
+    try:
+        answer = meaning_of(domain, world, customer, request, universe).facts[0]
+    except NoMeaning:
+        return None
+    for tried, edits in enumerate(_edits(domain, customer, universe, request)):
+        if tried >= _MOST_TRIED:
+            break
+        twin = domain.variant(edits)
+        there = twin.world()
+        try:
+            other = meaning_of(twin, there, customer, request).facts[0]
+        except NoMeaning:
+            continue
+        if other != answer:
+            records = [
+                RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
+                for (table, key), record in sorted(edits.items())
+            ]
+            return Twin(goal=goal, slot=ANSWER, records=records, value=other, final=there.digest)
+    return None
+
+
+def _edits(domain: Domain, customer: str, universe: Universe, request: lang.Tell) -> Iterator[Edits]:
+    """Other values in the fields that the question is about: those of a test, and those that are added up."""
+    for node in lang.nodes(request):
+        paths: list[tuple[lang.Records, str]] = []
+        if isinstance(node, lang.Total):
+            paths.append((node.of, node.field))
+        elif isinstance(node, lang.Records):
+            paths += [(node.model_copy(update={"where": ()}), test.field) for test in node.where]
+        for records, path in paths:
+            for one in records_of(domain, customer, universe, records):
+                for value in _others(universe, one, path):
+                    place = place_of(domain, one)
+                    if place is not None and (edits := set_at(domain, place, path, value)) is not None:
+                        yield edits
+
+
+def _others(universe: Universe, one: Shown, path: str) -> list[Any]:
+    """Other values for a field: a number that is greater, or what stands there in records of its kind."""
+    own = values_at(one.record, path)
+    if len(own) != 1:
+        return []
+    if isinstance(own[0], int | float) and not isinstance(own[0], bool):
+        return [own[0] + 10]
+    if isinstance(own[0], bool):
+        return [not own[0]]
+    seen = [value for other in universe.of(one.kind) for value in values_at(other.record, path)]
+    return [value for value in dict.fromkeys(v for v in seen if isinstance(v, str)) if value != own[0]]
