@@ -91,8 +91,10 @@ class Airline(Domain):
                 text = "with travel insurance" if value == "yes" else "without travel insurance"
                 return Said(text, (text,))
             case "bags":
-                text = f"{value} checked bag{'s' if value != 1 else ''}"
-                return Said(text, (text,))
+                held = world.get("reservations", str(call.arguments.get("reservation_id")))
+                more = "more " if held and held["checked_bags"] else ""
+                bags = f"checked bag{'s' if value != 1 else ''}"
+                return Said(f"{value} {more}{bags}", (f"{value} {more}{bags}",))
             case "payment_method_id":
                 return said_method(world.get("users", customer), value)
             case "reason":

@@ -307,6 +307,7 @@ def explore(
     trajectories: Trajectories = None,
     seed: Seed = None,
     explorer: Explorer = None,
+    difficulty: Difficulty = None,
     out: Out = None,
     workers: Workers = None,
     concurrency: Concurrency = None,

@@ -59,7 +59,7 @@ class Stages:
         weights = times(config.errand_weights, self.work.feedback_weights)
         try:
             if self.explorer is None:
-                found = await offload(domain, explore_graph, domain, customer, seed, weights)
+                found = await offload(domain, explore_graph, domain, customer, seed, weights, config.difficulty)
                 trajectory.tools, trajectory.steps = found
                 await asyncio.sleep(0)  # lets the other episodes run between two stretches of computing
             else:

@@ -26,6 +26,9 @@ from .bindings import Binder, Seen, canonical_json, dependencies, reachable_look
 from .tool_graph import ToolGraph, graph_of
 
 MAX_STEPS = 12
+#: By difficulty: how many errands an exploration is to carry out, one of these; and the steps it has at most.
+_ERRANDS = {1: (1, 1, 2, 2, 3), 2: (1, 1, 2, 2, 3), 3: (2, 2, 3, 3, 4), 4: (2, 3, 3, 4, 4), 5: (3, 3, 4, 4, 5)}
+_STEPS = {1: MAX_STEPS, 2: MAX_STEPS, 3: 24, 4: 28, 5: 32}
 #: Bindings of one write tried, on forks.
 _TRIES = 30
 #: Chance of an unneeded look-up after each needed one.
@@ -67,9 +70,15 @@ class GraphExplorer:
     """
 
     def __init__(
-        self, domain: Domain, customer: str, rng: random.Random, weights: Mapping[str, float] | None = None
+        self,
+        domain: Domain,
+        customer: str,
+        rng: random.Random,
+        weights: Mapping[str, float] | None = None,
+        difficulty: int = 1,
     ) -> None:
         self.domain, self.customer, self.rng, self._weights = domain, customer, rng, weights or {}
+        self._wanted = _ERRANDS[difficulty]
         self.graph: ToolGraph = graph_of(domain)
         self.world: World = domain.world()
         self.steps: list[Step] = []
@@ -79,9 +88,9 @@ class GraphExplorer:
         self._seen = Seen()
         for made in self._within_reach:
             self._seen.add(made.found)
-        self.budget = step_budget(rng)
+        self.budget = step_budget(rng, _STEPS[difficulty])
         self._order = sorted(domain.errands, key=self._lot, reverse=True)
-        chosen = self._possible_errands(2)
+        chosen = self._possible_errands(max(2, min(self._wanted)))
         self._workflows = [errand for errand, _ in chosen if isinstance(errand, Workflow)]
         steps = [domain.tools[name] for errand, names in chosen if isinstance(errand, Workflow) for name in names]
         self.tools = self.graph.subset(rng, [errand for errand, _ in chosen], steps)
@@ -115,11 +124,12 @@ class GraphExplorer:
         """Explore until the budget is spent or enough is written."""
         facts = self.domain.profile(self.world, self.customer).facts
         self._call(self._entry, {name: facts[spec.name] for name, spec in self._entry.parameters.items()})
-        wanted = self.rng.choice([1, 1, 2, 2, 3])
+        wanted = self.rng.choice(self._wanted)
         given = {tool.name for tool in self.tools} | {workflow.name for workflow in self._workflows}
-        for errand in self._order:
-            if wanted > 0 and errand.name in given and self._weights.get(errand.name, 1.0) > 0:
-                wanted -= self._pursue(errand)
+        for _ in range(min(self._wanted)):  # an errand is run again, for another record, only where many are wanted
+            for errand in self._order:
+                if wanted > 0 and errand.name in given and self._weights.get(errand.name, 1.0) > 0:
+                    wanted -= self._pursue(errand)
         if not any(step.changed for step in self.steps):
             self._be_refused()
         return self.steps
@@ -224,13 +234,14 @@ def _rarity(errand: Tool | Workflow) -> int:
 
 
 def explore_graph(
-    domain: Domain, customer: str, seed: int, weights: Mapping[str, float] | None = None
+    domain: Domain, customer: str, seed: int, weights: Mapping[str, float] | None = None, difficulty: int = 1
 ) -> tuple[list[str], list[Step]]:
     """Tool names given and steps made, without a model.
 
     ``weights``: how much each errand is wanted, times its weight in the domain; 1.0 by default, 0: not at all.
+    ``difficulty``: from 3 on, customers want more.
     """
-    explorer = GraphExplorer(domain, customer, random.Random(seed), weights)
+    explorer = GraphExplorer(domain, customer, random.Random(seed), weights, difficulty)
     return [tool.name for tool in explorer.tools], explorer.run()
 
 

@@ -33,7 +33,7 @@ class Made:
         return next(task for task in self.verified(intent) if wanted(task)).model_copy(deep=True)
 
 
-def explored(domain: Domain, index: int, seed: int | None = None) -> Trajectory:
+def explored(domain: Domain, index: int, seed: int | None = None, difficulty: int = 1) -> Trajectory:
     """The trajectory number ``index``: its customer follows from it, its seed too where none is given."""
     customers = domain.customers(domain.base)
     trajectory = Trajectory(
@@ -45,7 +45,9 @@ def explored(domain: Domain, index: int, seed: int | None = None) -> Trajectory:
         seed=seed_of(index) if seed is None else seed,
         initial=domain.world().digest,
     )
-    trajectory.tools, trajectory.steps = explore_graph(domain, trajectory.customer, trajectory.seed)
+    trajectory.tools, trajectory.steps = explore_graph(
+        domain, trajectory.customer, trajectory.seed, difficulty=difficulty
+    )
     trajectory.verdict = judge_trajectory(domain, trajectory)
     return trajectory
 
@@ -57,7 +59,7 @@ async def converted(domain: Domain, trajectory: Trajectory, difficulty: int = 1)
 
 def make(domain: Domain, count: int, difficulty: int = 1) -> Made:
     """``count`` explorations and the tasks of those kept."""
-    found = [explored(domain, index) for index in range(count)]
+    found = [explored(domain, index, difficulty=difficulty) for index in range(count)]
     kept = [trajectory for trajectory in found if trajectory.verdict == "kept"]
     tasks = [task for trajectory in kept for task in asyncio.run(converted(domain, trajectory, difficulty))]
     return Made(domain, kept, tasks)
