@@ -73,12 +73,11 @@ async def played(made: Made, task: Task, kind: str) -> Rollout:
     return await roll_out(task, made.domain, agent, user, seed=seed)
 
 
-def test_most_tasks_have_a_description_and_none_is_lost(hard: Made) -> None:
-    plain = make(hard.domain, 20)
+def test_many_tasks_have_a_description_and_hardly_any_is_lost_by_one(hard: Made) -> None:
     assert len(described(hard)) >= 0.33 * len(hard.verified())
-    first = {task.task_id for task in plain.verified()}
-    made = {task.task_id for task in hard.verified()}
-    assert len(first & made) >= 0.95 * len(first)
+    lost = [task.reasons[0] for task in hard.tasks if task.verdict == "rejected"]
+    assert not {"meaning_differs", "words_differ", "not_looked_up", "no_twin", "not_stated"} & set(lost)
+    assert lost.count("named") <= 0.02 * len(hard.tasks)
 
 
 def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
