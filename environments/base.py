@@ -78,6 +78,8 @@ class Domain:
 
     def __init__(self, *, seed: int = 0, scale: float = 1.0) -> None:
         self.seed, self.scale = seed, scale
+        #: The domain itself; of a variant, the domain that it is one of.
+        self.origin: Domain = self
         self.tools = ToolSet(self.tool_list)
         self.workflows = {workflow.name: workflow for workflow in self.workflow_list}
 
@@ -211,7 +213,10 @@ class Domain:
         return World(self.base)
 
     def variant(self, records: Mapping[tuple[str, str], Record]) -> Domain:
-        """The same domain on a database in which some records, by table and key, are others."""
+        """The same domain on a database in which some records, by table and key, are others.
+
+        What rests on code alone, such as the graph of its tools, is cached for ``origin``, which all variants share.
+        """
         other = copy.copy(self)
         for name in ("callers", "parts", "fingerprint"):
             other.__dict__.pop(name, None)

@@ -30,10 +30,11 @@ Accept = Callable[[str, Any, dict[str, Any]], bool]
 
 
 class Lookup(NamedTuple):
-    """A READ call, and the domain values found in its result."""
+    """A READ call, the domain values found in its result, and the result itself."""
 
     call: Call
     found: list[DomainValue]
+    value: Any = None
 
 
 class Seen:
@@ -261,7 +262,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
             return False
         found = list(tool.found(result.value, arguments))
         seen.add(found)
-        made.append(Lookup(Call(tool.name, arguments), found))
+        made.append(Lookup(Call(tool.name, arguments), found, result.value))
         return True
 
     facts = domain.profile(world, customer).facts

@@ -94,6 +94,11 @@ def has_lists(spec: Spec) -> bool:
     return (spec.kind in ("list", "map") and bool(spec.names())) or any(has_lists(inner) for _, inner in spec.fields)
 
 
-@lru_cache(maxsize=16)
 def graph_of(domain: Domain) -> ToolGraph:
+    """The graph of a domain's tools; built once for it and all its variants."""
+    return _graph_of(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _graph_of(domain: Domain) -> ToolGraph:
     return ToolGraph(domain)

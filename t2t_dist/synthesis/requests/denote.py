@@ -6,7 +6,6 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from t2t_dist.core.schema import Twin
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
@@ -27,11 +26,10 @@ _MOST_TRIED = 4
 
 
 class Described(NamedTuple):
-    """One goal's request as an expression; by argument its words and a twin world; and the look-ups that it takes."""
+    """One goal's request as an expression, the words of what is described in it, and the look-ups that it takes."""
 
     request: lang.Do
     words: dict[str, str]
-    twins: list[Twin]
     look_ups: list[Call]
 
 
@@ -58,7 +56,6 @@ def described(
     request = lang.Do(errand=call.name, arguments={s: lang.Given(value=v) for s, v in call.arguments.items()})
     kept_back = [domain.describe(world, call, slot, customer).says for slot in withheld]
     words: dict[str, str] = {}
-    twins: list[Twin] = []
     for slot in slots:
         for value in _drawn(descriptions(domain, customer, universe, call, slot), rng):
             one = _with(domain, universe, request, call, slot, value)
@@ -71,15 +68,13 @@ def described(
             if twin is None or any(mentions(text, [say]) for says in kept_back for say in says):
                 continue
             request, words[slot] = one, text
-            twins.append(twin)
             break
     if not words:
         return None
     # What was described later may change what is meant in an earlier twin world.
-    twins = [twin for s in words if (twin := find_twin(domain, customer, universe, request, goal, s, before))]
-    if len(twins) < len(words):
+    if any(find_twin(domain, customer, universe, request, goal, slot, before) is None for slot in list(words)[:-1]):
         return None
-    return Described(request, words, twins, meaning_of(domain, world, customer, request, universe).look_ups)
+    return Described(request, words, meaning_of(domain, world, customer, request, universe).look_ups)
 
 
 def first_guess(domain: Domain, world: World, customer: str, request: lang.Do) -> dict[str, Any]:

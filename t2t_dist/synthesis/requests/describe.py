@@ -54,11 +54,12 @@ def told_apart(
     own: str,
     value: Any,
     within: lang.Record | None = None,
-    alike: Sequence[Shown] | None = None,
+    choices: Sequence[Shown] | None = None,
 ) -> Iterator[lang.Record]:
-    """The ways to tell one record from the others of its kind; ``own``: the field that identifies it."""
+    """The ways to tell one record from the others of its kind; ``own``: the field that identifies it; ``choices``: all
+    that are ``within`` another record."""
     words = domain.language.records.get(kind)
-    among = universe.of(kind) if alike is None else alike
+    among = universe.of(kind) if choices is None else choices
     meant = [one for one in among if one.record.get(own) == value]
     if words is None or len(meant) != 1 or len(among) < 2:
         return
@@ -248,11 +249,11 @@ def _versions(
             continue
         holder = meant[0].inside
         holder_id = own_field(domain, holder.kind)
-        alike = [one for one in universe.of(kind) if one.is_within(holder)]
+        choices = [one for one in universe.of(kind) if one.is_within(holder)]
         for source, field in _leading_to(domain, universe, specs, call, slot, holder, holder_id):
             same = lang.Test(field=holder_id, value=lang.FieldOf(of=source, field=field))
             within = lang.Record(among=lang.Records(kind=holder.kind, where=(same,)))
-            for record in told_apart(domain, customer, universe, kind, own, value, within, alike):
+            for record in told_apart(domain, customer, universe, kind, own, value, within, choices):
                 if record.by is not None:
                     yield lang.FieldOf(of=record, field=own)
 

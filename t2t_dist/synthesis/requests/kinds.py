@@ -24,12 +24,16 @@ def record_types(domain: Domain) -> dict[str, list[str]]:
     return found
 
 
-@lru_cache(maxsize=16)
 def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     """By domain type of an id, the records that it identifies: ``{type: {kind: field}}``.
 
     A record is identified by its first field, if that is a scalar of a domain type.
     """
+    return _identities(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     found: dict[str, dict[str, str]] = {}
 
     def visit(spec: Spec) -> None:
@@ -45,10 +49,14 @@ def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-@lru_cache(maxsize=16)
 def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
     """By domain type, the fields of records that hold such a value without being identified by it:
     ``{type: {kind: [field]}}``."""
+    return _holders(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
     found: dict[str, dict[str, list[str]]] = {}
 
     def visit(spec: Spec) -> None:

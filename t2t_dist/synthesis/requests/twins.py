@@ -43,13 +43,16 @@ def find_twin(
     domain: Domain, customer: str, universe: Universe, request: lang.Do, goal: int, slot: str, before: Sequence[Call]
 ) -> Twin | None:
     """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found."""
+    usual = meaning_of(domain, world_before(domain, before), customer, request, universe).calls[0]
     for edits in _edits(domain, customer, universe, request.arguments[slot]):
-        found = in_twin(domain, customer, edits, request, before)
+        try:
+            found = in_twin(domain, customer, edits, request, before, usual)
+        except Exception:
+            continue  # tools and rules may rely on what these records no longer hold: then it is no world
         if found is None:
             continue
         call, final, other_final = found
-        own = meaning_of(domain, world_before(domain, before), customer, request, universe).calls[0].arguments[slot]
-        if call.arguments[slot] != own and final != other_final:
+        if call.arguments[slot] != usual.arguments[slot] and final != other_final:
             records = [
                 RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
                 for (table, key), record in sorted(edits.items())
@@ -59,18 +62,21 @@ def find_twin(
 
 
 def in_twin(
-    domain: Domain, customer: str, edits: Mapping[tuple[str, str], Record], request: lang.Do, before: Sequence[Call]
+    domain: Domain,
+    customer: str,
+    edits: Mapping[tuple[str, str], Record],
+    request: lang.Do,
+    before: Sequence[Call],
+    usual: Call,
 ) -> tuple[Call, str, str | None] | None:
-    """What a request means in a world with other records: its call, the final state of it, and that of the call it
-    means here (``None`` where that is not possible there). ``None`` where it means nothing that can be done."""
+    """What a request means in a world with other records: its call, the final state of it, and that of ``usual``, the
+    call that it means here (``None`` where that is not possible there). ``None``: it means nothing that can be done."""
     twin = domain.variant(edits)
     world = twin.world()
     if not all(twin.carry_out(world, call) for call in before):
         return None
-    here = world_before(domain, before)
     try:
         call = meaning_of(twin, world, customer, request).calls[0]
-        usual = meaning_of(domain, here, customer, request).calls[0]
     except NoMeaning:
         return None
     after = after_valid(twin, world, call, customer)
