@@ -75,11 +75,10 @@ class Domain:
     transfer_tool: ClassVar[str] = ""
     decline_tool: ClassVar[str] = ""
     folder: ClassVar[Path]
+    _origin: Domain | None = None
 
     def __init__(self, *, seed: int = 0, scale: float = 1.0) -> None:
         self.seed, self.scale = seed, scale
-        #: The domain itself; of a variant, the domain that it is one of.
-        self.origin: Domain = self
         self.tools = ToolSet(self.tool_list)
         self.workflows = {workflow.name: workflow for workflow in self.workflow_list}
 
@@ -212,12 +211,18 @@ class Domain:
         """A fresh world."""
         return World(self.base)
 
+    @property
+    def origin(self) -> Domain:
+        """The domain itself; of a variant, the domain that it is one of."""
+        return self._origin or self
+
     def variant(self, records: Mapping[tuple[str, str], Record]) -> Domain:
         """The same domain on a database in which some records, by table and key, are others.
 
         What rests on code alone, such as the graph of its tools, is cached for ``origin``, which all variants share.
         """
         other = copy.copy(self)
+        other._origin = self.origin
         for name in ("callers", "parts", "fingerprint"):
             other.__dict__.pop(name, None)
         other.__dict__["base"] = self.base.replaced(records)

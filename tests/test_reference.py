@@ -35,7 +35,7 @@ from tests.support.paths import ROOT
 #: Set by ``World`` and ``Domain`` when one is made.
 INSTANCE = {
     World: ["base: Base"],
-    Domain: ["seed: int", "scale: float", "origin: Domain", "tools: ToolSet", "workflows: dict[str, Workflow]"],
+    Domain: ["seed: int", "scale: float", "tools: ToolSet", "workflows: dict[str, Workflow]"],
 }
 
 

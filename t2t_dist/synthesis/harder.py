@@ -15,7 +15,7 @@ from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 from .bindings import canonical_json
 from .grader_side import changes_of, errands_in, fact_text, fields_of
 from .intents.gold import grader_of, play
-from .intents.rejection import Rejection
+from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedQuestion, Structure
 from .requests import denote, questions
 from .requests import language as lang
@@ -37,10 +37,13 @@ def made_harder(
 ) -> Structure | Rejection:
     """A task's structure at a difficulty of 2 to 5. A trajectory without a write may still give a question."""
     wrote_nothing = isinstance(structure, Rejection) and structure.code == "no_write"
-    if intent == "general" and (wrote_nothing or rng.random() < _ONLY_QUESTIONS[difficulty]):
-        structure = only_a_question(domain, trajectory, rng) or structure
-    if not isinstance(structure, Rejection) and structure.question is None:
-        describe_goals(domain, trajectory.customer, structure, difficulty, rng)
+    try:
+        if intent == "general" and (wrote_nothing or rng.random() < _ONLY_QUESTIONS[difficulty]):
+            structure = only_a_question(domain, trajectory, rng) or structure
+        if not isinstance(structure, Rejection) and structure.question is None:
+            describe_goals(domain, trajectory.customer, structure, difficulty, rng)
+    except TaskRejected as rejected:
+        return rejected.rejection
     return structure
 
 
@@ -78,6 +81,8 @@ def describe_goals(domain: Domain, customer: str, structure: Structure, difficul
 
 def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure | None:
     """A task that is a question about the customer's records and nothing else; ``None`` where there is none."""
+    if not domain.language.questions:
+        return None
     structure = Structure([], grader_of(domain, trajectory, []), Certificate(intent="general"))
     return structure if ask_at_the_end(domain, trajectory.customer, structure, [], rng) else None
 
@@ -86,7 +91,7 @@ def ask_at_the_end(
     domain: Domain, customer: str, structure: Structure, done: Sequence[Call], rng: random.Random
 ) -> bool:
     """Adds a question about the customer's records as the last goal; whether there was one to add."""
-    asked = questions.drawn(domain, customer, world_before(domain, done), rng)
+    asked = questions.drawn(domain, customer, done, rng)
     if asked is None:
         return False
     grader, goal = structure.grader, len(structure.goals)

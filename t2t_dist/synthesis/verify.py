@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
+from typing import Any
 
 from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.identity import stable_hash
@@ -29,8 +30,13 @@ def duplicate_key(task: Task) -> str:
     if certificate is not None:
         calls = (certificate.first_call, certificate.forbidden_call)
         special = [certificate.withheld, *([call.name, call.arguments] for call in calls if call is not None)]
-    asked = [request for request in (task.grader.requests or {}).values() if request["node"] == "tell"]
-    return stable_hash(task.domain, task.customer, task.intent, writes, special, asked)
+    return stable_hash(task.domain, task.customer, task.intent, writes, special, _without_writes(task))
+
+
+def _without_writes(task: Task) -> list[Any]:
+    """What is asked for and changes nothing: questions, and errands whose condition does not hold."""
+    wrote = {str(call.goal) for call in writes_in(task.grader.gold)}
+    return [request for goal, request in (task.grader.requests or {}).items() if goal not in wrote]
 
 
 def action_key(task: Task) -> str:
@@ -42,7 +48,7 @@ def action_key(task: Task) -> str:
     # What is forbidden because the customer changes their mind is no request that is refused.
     listed = [] if task.user.change is not None else task.grader.forbidden
     refused = [[pattern.name, subject_of(pattern.arguments or {})] for pattern in listed]
-    return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused)
+    return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused, *_without_writes(task))
 
 
 class Verifier:

@@ -26,7 +26,8 @@ _EXCEPTION = re.compile(r"\bexceptions?\b|\bjust this once\b", re.I)
 _DOUBT = re.compile(r"\b(?:are you (?:\w+ )?(?:sure|certain)|really (?:so|the case)|mistake|doubt)\b", re.I)
 
 #: A customer's words, said by the agent.
-_TURNS = {"my": "your", "I": "you", "you": "we", "me": "you", "I've": "you've"}
+_TURNS = {"my": "your", "I": "you", "you": "we", "me": "you", "I've": "you've", "I'm": "you're", "I was": "you were"}
+_TURNS |= {f"{word} you": f"{word} us" for word in ("from", "with", "to", "by", "for")}
 _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\b")
 
 

@@ -146,7 +146,7 @@ def _check_grader(
     basis = {part for part, counts in parts.items() if counts}
     if set(grader.basis) - ON_REQUEST != basis:
         raise TaskRejected(
-            "basis_differs", f"the basis is {', '.join(grader.basis) or 'empty'}, not {', '.join(basis)}"
+            "basis_differs", f"the basis is {', '.join(grader.basis) or 'empty'}, not {', '.join(sorted(basis))}"
         )
 
 

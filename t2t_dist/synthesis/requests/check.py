@@ -146,10 +146,11 @@ def _proved(
     errand = errand_of(request)
     try:
         meaning = meaning_of(domain, world, task.customer, errand, universe)
+        at_first = meaning_of(domain, domain.world(), task.customer, errand, first_look(domain, task.customer))
         done = meaning_of(domain, world, task.customer, request, universe).calls
     except NoMeaning as none:
         raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
-    if meaning.calls != [call] or done != ([call] if is_done else []):
+    if meaning.calls != [call] or at_first.calls != [call] or done != ([call] if is_done else []):
         raise NotProved("meaning_differs", f"{where} does not mean {call.name} as in the gold")
     described = {fact.slot: fact for fact in facts if fact.described}
     for slot, fact in described.items():
@@ -169,8 +170,12 @@ def _proved(
 def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], request: lang.Tell) -> Twin:
     """A question: its words are the domain's for what it means, and its answer is what has to be said."""
     world, asked = world_before(domain, before), task.user.goals[goal]
-    known = [one for one in questions.questions_of(domain).values() if one.request == request]
-    if not known or asked.facts or asked.questions or asked.request not in known[0].words.ask:
+    known = [
+        one
+        for one in questions.questions_of(domain).values()
+        if one.request == request and asked.request in one.words.ask
+    ]
+    if not known or asked.facts or asked.questions:
         raise NotProved("words_differ", f"'{asked.request}' does not ask for what is meant")
     universe = look_at(domain, world, task.customer)
     meaning = meaning_of(domain, world, task.customer, request, universe)
@@ -180,7 +185,7 @@ def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], req
     made = [Call(call.name, call.arguments) for call in task.grader.gold]
     if missing := [call.name for call in meaning.look_ups if call not in made]:
         raise NotProved("not_looked_up", f"the gold does not make {missing[0]} for request {goal + 1}")
-    twin = questions.find_twin(domain, task.customer, goal, request)
+    twin = questions.find_twin(domain, task.customer, goal, request, before)
     if twin is None:
         raise NotProved("no_twin", f"in no world is the answer to request {goal + 1} another")
     return twin
@@ -220,25 +225,19 @@ def _check_words(
     found = readings(domain, universe, fact.text, _type_of(spec), within)
     if not any(same_words(one, meant) for one in found):
         raise NotProved("words_differ", f"'{fact.text}' does not say what is meant by {slot}")
-    values = [
-        value_of(domain, domain.world(), task.customer, one, universe)
-        for one in found
-        if _has(domain, task, one, universe)
-    ]
     own = value_of(domain, domain.world(), task.customer, meant, universe)
-    if any(value != own for value in values):
-        raise NotProved("words_differ", f"'{fact.text}' may also mean another value of {slot}")
+    for one in found:
+        try:
+            value = value_of(domain, domain.world(), task.customer, one, universe)
+        except NoMeaning as none:
+            if none.code in ("none", "absent"):
+                continue  # nobody understands it so
+            value = None
+        if value != own:
+            raise NotProved("words_differ", f"'{fact.text}' may also mean another value of {slot}")
     named = domain.describe(world_before(domain, ()), call, slot, task.customer).says
     if named and mentions(_texts(task.user), named):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")
-
-
-def _has(domain: Domain, task: Task, node: lang.Node, universe: Universe) -> bool:
-    try:
-        value_of(domain, domain.world(), task.customer, node, universe)
-    except NoMeaning:
-        return False
-    return True
 
 
 def within_of(node: lang.Node) -> lang.Record | None:

@@ -52,7 +52,8 @@ def described(
     if not slots:
         return None
     world = world_before(domain, before)
-    universe = look_at(domain, world, customer) if before else first_look(domain, customer)
+    first = first_look(domain, customer)
+    universe = look_at(domain, world, customer) if before else first
     request = lang.Do(errand=call.name, arguments={s: lang.Given(value=v) for s, v in call.arguments.items()})
     kept_back = [domain.describe(world, call, slot, customer).says for slot in withheld]
     words: dict[str, str] = {}
@@ -61,6 +62,8 @@ def described(
             one = _with(domain, universe, request, call, slot, value)
             try:
                 means = meaning_of(domain, world, customer, one, universe).calls == [call]
+                # Who reads all requests at once understands the same by it.
+                means = means and meaning_of(domain, domain.world(), customer, one, first).calls == [call]
                 twin = find_twin(domain, customer, universe, one, goal, slot, before) if means else None
             except NoMeaning:
                 continue
@@ -79,9 +82,10 @@ def described(
 
 def first_guess(domain: Domain, world: World, customer: str, request: lang.Do) -> dict[str, Any]:
     """The arguments that somebody takes who looks at the first record of each kind that is described."""
-    universe, found = look_at(domain, world, customer), {}
+    universe, found = look_at(domain, world, customer), dict[str, Any]()
     for slot, value in request.arguments.items():
-        if isinstance(value, lang.FieldOf) and (held := universe.of(value.of.among.kind)):
+        held = universe.of(value.of.among.kind) if isinstance(value, lang.FieldOf) else []
+        if isinstance(value, lang.FieldOf) and held and value.field in held[0].record:
             found[slot] = held[0].record[value.field]
     return found
 

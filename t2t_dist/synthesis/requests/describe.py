@@ -88,12 +88,20 @@ def told_apart(
 
 
 #: What begins a phrase that follows the noun.
-_CLAUSE = re.compile(r"(?:that|which|whose|with|without|where|of|on|in|to|from|for|by|I)\b")
+_RELATIVE = re.compile(r"(?:that|which|whose|where|I)(?![\w-])")
+_CLAUSE = re.compile(
+    rf"(?:{_RELATIVE.pattern}|(?:with|without|of|on|in|at|to|from|for|by|under|over|near|after|before|since)(?![\w-]))"
+)
 
 
 def is_clause(text: str) -> bool:
     """Whether a phrase of a domain's words follows the noun: "that arrived last"."""
     return _CLAUSE.match(text) is not None
+
+
+def is_relative(text: str) -> bool:
+    """Whether a clause has a verb: "that arrived last", not "with the lamp"."""
+    return _RELATIVE.match(text) is not None
 
 
 def before_noun(words: RecordWords, path: str, order: str) -> list[str]:

@@ -219,6 +219,8 @@ class _Evaluation:
         if len(found) != 1:
             return test.relation == "is not"
         if test.relation == "one of":
+            if not isinstance(value, list):
+                raise NoMeaning("no number", "'one of' takes a list")
             return any(_equal(found[0], item) for item in value)
         return _compares(found[0], test.relation, value)
 
@@ -241,8 +243,8 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
 
 
-#: Dates and times that are in order as texts.
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
+#: Dates and times that are in order as texts: without a zone.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 
 
 def _is_date(value: Any) -> bool:

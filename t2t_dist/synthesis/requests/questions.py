@@ -6,21 +6,21 @@ A domain says what its customers ask, each question with its value as an express
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import RecordChange, Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import QuestionWords
 from t2t_dist.environments.record import thaw
-from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
 from .evaluate import NoMeaning, meaning_of, records_of
-from .shown import Shown, Universe, look_at, values_at
-from .twins import Edits, place_of, set_at
+from .shown import Shown, Universe, first_look, look_at, values_at
+from .twins import Edits, place_of, set_at, world_before
 
 #: By difficulty: the share of general tasks that end with a question; and of those without a change, that are one.
 SHARES: Mapping[int, float] = {1: 0.0, 2: 0.15, 3: 0.3, 4: 0.4, 5: 0.5}
@@ -60,9 +60,10 @@ def questions_of(domain: Domain) -> Mapping[str, Question]:
     return found
 
 
-def drawn(domain: Domain, customer: str, world: World, rng: random.Random) -> Asked | None:
-    """A question whose answer has to be found out, and is another in some other world; ``None`` if there is none."""
-    questions = list(questions_of(domain).values())
+def drawn(domain: Domain, customer: str, before: Sequence[Call], rng: random.Random) -> Asked | None:
+    """A question whose answer, after the errands ``before``, has to be found out, and is another in some other world;
+    ``None`` if there is none."""
+    questions, world = list(questions_of(domain).values()), world_before(domain, before)
     universe = look_at(domain, world, customer) if questions else Universe(())
     for question in rng.sample(questions, len(questions)):
         try:
@@ -71,7 +72,7 @@ def drawn(domain: Domain, customer: str, world: World, rng: random.Random) -> As
             continue
         answer = meaning.facts[0]
         if _takes_counting(domain, customer, universe, question.request, answer) and find_twin(
-            domain, customer, 0, question.request
+            domain, customer, 0, question.request, before
         ):
             text = rng.choice(question.words.ask)
             return Asked(question, text, answer_text(question.words, answer), meaning.look_ups)
@@ -80,7 +81,9 @@ def drawn(domain: Domain, customer: str, world: World, rng: random.Random) -> As
 
 def answer_text(words: QuestionWords, answer: float) -> str:
     """An answer as it is said: money with its cents."""
-    return f"{answer:.2f}" if any("${value}" in text for text in words.say) else f"{answer:g}"
+    if any("${value}" in text for text in words.say):
+        return f"{answer:.2f}"
+    return str(int(answer)) if float(answer).is_integer() else f"{answer:.2f}".rstrip("0")
 
 
 def _takes_counting(domain: Domain, customer: str, universe: Universe, request: lang.Tell, answer: Any) -> bool:
@@ -95,30 +98,35 @@ def _takes_counting(domain: Domain, customer: str, universe: Universe, request: 
     return True
 
 
-def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell) -> Twin | None:
-    """A world in which the answer to a question is another: one field of one record differs."""
-    world = domain.world()
-    universe = look_at(domain, world, customer)
+def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Twin | None:
+    """A world in which the answer to a question, after the errands ``before``, is another: one field of one record
+    differs from the start."""
+    universe = first_look(domain, customer)
     try:
-        answer = meaning_of(domain, world, customer, request, universe).facts[0]
+        answer = meaning_of(domain, world_before(domain, before), customer, request).facts[0]
+        edits = list(islice(_edits(domain, customer, universe, request), _MOST_TRIED))
     except NoMeaning:
         return None
-    for tried, edits in enumerate(_edits(domain, customer, universe, request)):
-        if tried >= _MOST_TRIED:
-            break
-        twin = domain.variant(edits)
-        there = twin.world()
+    for edit in edits:
         try:
-            other = meaning_of(twin, there, customer, request).facts[0]
+            other = _answer_in(domain.variant(edit), customer, request, before)
         except Exception:
             continue  # as for descriptions: no world, or no answer there
-        if other != answer:
+        if other is not None and other[0] != answer:
             records = [
                 RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
-                for (table, key), record in sorted(edits.items())
+                for (table, key), record in sorted(edit.items())
             ]
-            return Twin(goal=goal, slot=ANSWER, records=records, value=other, final=there.digest)
+            return Twin(goal=goal, slot=ANSWER, records=records, value=other[0], final=other[1])
     return None
+
+
+def _answer_in(domain: Domain, customer: str, request: lang.Tell, before: Sequence[Call]) -> tuple[Any, str] | None:
+    """The answer after these errands, and the state then; ``None`` where one of them is refused."""
+    world = domain.world()
+    if not all(domain.carry_out(world, call) for call in before):
+        return None
+    return meaning_of(domain, world, customer, request).facts[0], world.digest
 
 
 def _edits(domain: Domain, customer: str, universe: Universe, request: lang.Tell) -> Iterator[Edits]:

@@ -81,14 +81,14 @@ def _records(spec: Spec, value: Any, call: Call, inside: Shown | None, name: str
 
 
 def _once(shown: Sequence[Shown]) -> Iterator[Shown]:
-    """Each record once: one that two look-ups show alike, in no other record, is the same."""
-    seen: set[bytes] = set()
+    """Each record once: what stands in no other record and was shown before, there or in another, is the same."""
+    inner = {canonical_json([one.kind, one.record]) for one in shown if one.inside is not None}
     for one in shown:
         if one.inside is None:
             key = canonical_json([one.kind, one.record])
-            if key in seen:
+            if key in inner:
                 continue
-            seen.add(key)
+            inner.add(key)
         yield one
 
 

@@ -15,12 +15,12 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import FieldWords, RecordWords
 
 from . import language as lang
-from .describe import alike, before_noun, is_clause, key_of, one_of
+from .describe import alike, before_noun, is_clause, is_relative, key_of, one_of
 from .kinds import holders, identities
 from .shown import Universe, values_at
 
 _BUT = ("but", "except")
-#: What stands between two clauses.
+#: What stands before a second clause that has a verb.
 _AND = "and"
 
 
@@ -73,7 +73,7 @@ def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
             head = rng.choice(fields.named).format(value=said)
             continue
         if test.relation == "more":
-            texts = fields.above[f"{value.value:g}"]
+            texts = next(texts for bound, texts in fields.above.items() if float(bound) == value.value)
         elif test.relation == "contains":
             texts = fields.contains
         else:
@@ -81,7 +81,8 @@ def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
             texts = fields.each.get(key) or fields.any
         text = rng.choice(texts).format(value=said)
         (after if is_clause(text) else before).append(text)
-    return " ".join([rng.choice(words.whose), *before, head, f" {_AND} ".join(after)]).rstrip()
+    clauses = [text if place == 0 or not is_relative(text) else f"{_AND} {text}" for place, text in enumerate(after)]
+    return " ".join([rng.choice(words.whose), *before, head, *clauses])
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ def _clauses(text: str, after: Sequence[_Piece]) -> Iterator[list[Part]]:
         for meant, rest in _starts(piece, text):
             if not rest:
                 yield [meant]
-            elif rest.startswith(f"{_AND} "):
+            else:
                 for more in _clauses(rest.removeprefix(f"{_AND} "), after):
                     yield [meant, *more]
 
