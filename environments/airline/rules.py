@@ -278,7 +278,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 
 # -- passengers, bags, insurance ---------------------------------------------------------------------------------------
-@rule(15, "correct_passenger", enforced=Enforced.BY_POLICY, weight=0.8)
+@rule(15, "correct_passenger", enforced=Enforced.BY_POLICY, weight=1.5)
 def seats_are_personal(world: World, call: Call, customer: str) -> str | None:
     reservation, details = calls.reservation_in(world, call), call.arguments.get("details")
     # As saved in the account: that is who they were before an earlier correction as well.
@@ -332,7 +332,7 @@ def _(world: World, customer: str) -> Iterator[Call]:
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
-@rule(18, "cancel_reservation", weight=1.6)
+@rule(18, "cancel_reservation", weight=5)
 def cancel_what_is_left(world: World, call: Call, customer: str) -> str | None:
     reservation = calls.reservation_in(world, call)
     return when.can_cancel(world, reservation) if reservation else None
