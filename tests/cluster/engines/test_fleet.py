@@ -255,9 +255,7 @@ def test_hosted_engines_and_third_party_endpoints_in_one_pool(
     assert by_name["mixed@0"]["state"] == "healthy"
     found = paths(tmp_path / "out")
     moved = [path for path in found if len(path) > 1]
-    assert len(moved) <= len(found) // 10, (
-        "a conversation stays where it is, unless its engine stalls"
-    )
+    assert len(moved) <= len(found) // 10, "a conversation stays where it is, unless its engine stalls"
     used = {path[0] for path in found}
     assert "mixed@0" in used
     assert used - {"mixed@0"}, "the run began with two at least"
