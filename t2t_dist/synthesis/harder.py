@@ -167,9 +167,7 @@ def _put_in(
     requests: dict[str, Any] = {}
     for goal in sorted({*found, *conditions}):
         call = errands[goal]
-        request: lang.Node = lang.Do(
-            errand=call.name, arguments={s: lang.Given(value=v) for s, v in call.arguments.items()}
-        )
+        request: lang.Node = lang.as_given(call.name, call.arguments)
         if goal in found:
             request = found[goal].request
             structure.goals[goal].described = found[goal].words

@@ -6,14 +6,10 @@ from statistics import fmean
 
 import pytest
 
-from t2t_dist.core.identity import seed_of
-from t2t_dist.core.schema import INTENTS, Intent, Task
+from t2t_dist.core.schema import INTENTS, Intent
 from t2t_dist.grading.grade import grade
-from t2t_dist.models.clients import Models
-from t2t_dist.simulation.conversation import Rollout, roll_out
-from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.simulation.user_faults import user_faults
-from tests.support.made import Made
+from tests.support.made import Made, played
 
 #: Tasks of an intent that each agent plays.
 MOST = 15
@@ -30,13 +26,6 @@ EXPECTED: dict[str, dict[Intent, float]] = {
     "naysayer": dict.fromkeys(INTENTS, 0.0),
     "passer": {"general": 0.0, "ambiguous": 0.0, "changing": 0.0},
 }
-
-
-async def played(made: Made, task: Task, kind: str) -> Rollout:
-    models, seed = Models(), seed_of(task.task_id, kind)
-    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
-    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
-    return await roll_out(task, made.domain, agent, user, seed=seed)
 
 
 def test_every_intent_comes_out(built_in: Made) -> None:

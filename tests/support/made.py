@@ -10,6 +10,9 @@ from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.models.clients import Models
+from t2t_dist.simulation.conversation import Rollout, roll_out
+from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.synthesis.convert import convert_one
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory
 from t2t_dist.synthesis.grader_side import changes_of
@@ -76,3 +79,11 @@ def remake(domain: Domain, task: Task) -> Task:
     world = play(domain, task.grader.gold)
     task.grader.final, task.grader.allowed_diff = world.digest, changes_of(world)
     return task
+
+
+async def played(made: Made, task: Task, kind: str) -> Rollout:
+    """The conversation of a scripted agent with the scripted customer of a task."""
+    models, seed = Models(), seed_of(task.task_id, kind)
+    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
+    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
+    return await roll_out(task, made.domain, agent, user, seed=seed)

@@ -28,7 +28,7 @@ from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
-from t2t_dist.synthesis.requests.evaluate import meaning_of
+from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
 from t2t_dist.synthesis.requests.questions import questions_of
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
@@ -77,6 +77,7 @@ class Oracle:
         self._made: set[bytes] = set()
         self._worlds: dict[int, World] = {}
         self._requests = requests_of(task.grader)
+        self._meanings: dict[int, Meaning] = {}
         #: A tool fault: the last call's tool will not work again.
         self.out_of_order = False
 
@@ -177,16 +178,21 @@ class Oracle:
 
     def find_out(self, goal: int) -> Play:
         """Look up what the customer describes without naming it, and say what that comes to."""
-        request = self._requests.get(goal)
-        if request is None:
+        if goal not in self._requests:
             return
-        world, customer = self.world_at(goal), self.task.customer
-        meaning = meaning_of(self.domain, world, customer, errand_of(request))
+        meaning = self.meaning(goal)
         for call in meaning.look_ups:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
                 self._prefix.append(self.words.meant(fact, meaning.calls[0]))
+
+    def meaning(self, goal: int) -> Meaning:
+        """What the errand of a goal comes to, whatever its condition."""
+        if goal not in self._meanings:
+            errand = errand_of(self._requests[goal])
+            self._meanings[goal] = meaning_of(self.domain, self.world_at(goal), self.task.customer, errand)
+        return self._meanings[goal]
 
     def answer(self, goal: int, last: bool) -> Play:
         """A question about the customer's records: look up what it takes, and say what it comes to."""
@@ -205,7 +211,7 @@ class Oracle:
         request = self._requests.get(goal)
         if not isinstance(request, lang.If) or self.errands_of(goal):
             return None
-        call = meaning_of(self.domain, self.world_at(goal), self.task.customer, errand_of(request)).calls[0]
+        call = self.meaning(goal).calls[0]
         return GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
 
     def leave(self, goal: int, call: GoldCall, facts: Sequence[Fact], last: bool) -> Play:

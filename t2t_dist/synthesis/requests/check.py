@@ -202,10 +202,10 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
     texts = [text for tell in tells for text in (tell.above if condition.relation == "more" else tell.below)]
     if clause not in [text.format(value=said(figure, limit.value)) for text in texts]:
         raise NotProved("words_differ", f"'{clause}' is not the condition that is meant")
+    here = meaning_of(domain, world, task.customer, request, universe)
     for other in (round(figure * 0.5), round(figure * 2) + 1):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
         there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
-        here = meaning_of(domain, world, task.customer, request, universe)
         if bool(there.calls) is not bool(here.calls):
             after = world.fork()
             for call in there.calls:
@@ -235,7 +235,7 @@ def _check_words(
             value = None
         if value != own:
             raise NotProved("words_differ", f"'{fact.text}' may also mean another value of {slot}")
-    named = domain.describe(world_before(domain, ()), call, slot, task.customer).says
+    named = domain.describe(domain.world(), call, slot, task.customer).says
     if named and mentions(_texts(task.user), named):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")
 

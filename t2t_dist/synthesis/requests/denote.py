@@ -54,7 +54,7 @@ def described(
     world = world_before(domain, before)
     first = first_look(domain, customer)
     universe = look_at(domain, world, customer) if before else first
-    request = lang.Do(errand=call.name, arguments={s: lang.Given(value=v) for s, v in call.arguments.items()})
+    request = lang.as_given(call.name, call.arguments)
     kept_back = [domain.describe(world, call, slot, customer).says for slot in withheld]
     words: dict[str, str] = {}
     for slot in slots:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
@@ -25,6 +25,28 @@ from .shown import Shown, Universe, values_at
 _MOST_TESTS = 2
 
 
+class Argument(NamedTuple):
+    """An argument that a call gives, among the errand's parameters."""
+
+    specs: Mapping[str, Spec]
+    call: Call
+    slot: str
+
+    @property
+    def spec(self) -> Spec:
+        return self.specs[self.slot]
+
+    @property
+    def value(self) -> Any:
+        return self.call.arguments[self.slot]
+
+    def others(self) -> Iterator[tuple[Spec, Any]]:
+        """The parameters beside it that the call gives, with their values."""
+        for slot, spec in self.specs.items():
+            if slot != self.slot and slot in self.call.arguments:
+                yield spec, self.call.arguments[slot]
+
+
 def descriptions(domain: Domain, customer: str, universe: Universe, call: Call, slot: str) -> list[lang.Node]:
     """Expressions that denote an argument of a call, the simplest first; none gives it away."""
     errand = domain.errand(call.name)
@@ -32,11 +54,12 @@ def descriptions(domain: Domain, customer: str, universe: Universe, call: Call, 
     spec, value = specs.get(slot), call.arguments.get(slot)
     if spec is None or value is None:
         return []
+    argument = Argument(specs, call, slot)
     if spec.kind in ("scalar", "struct") and spec.name:
-        found = list(_elsewhere(domain, customer, universe, specs, call, slot, value))
+        found = list(_elsewhere(domain, customer, universe, argument))
         return found + list(_of_one(domain, customer, universe, spec.name, value))
     if spec.kind == "list" and spec.item.kind == "scalar" and isinstance(value, list):
-        return list(_of_several(domain, customer, universe, specs, call, slot, value))
+        return list(_of_several(domain, customer, universe, argument))
     return []
 
 
@@ -168,52 +191,34 @@ def _of_several(
     domain: Domain,
     customer: str,
     universe: Universe,
-    specs: Mapping[str, Spec],
-    call: Call,
-    slot: str,
-    value: list[Any],
+    argument: Argument,
 ) -> Iterator[lang.Node]:
     """The elements of a record that another argument of the call names: all, all but some, the dearest."""
-    is_replaced = any(spec == specs[slot] for other, spec in specs.items() if other != slot and other in call.arguments)
-    for kind, own in identities(domain).get(specs[slot].item.name, {}).items():
-        for other, spec in specs.items() if not is_replaced else ():
-            if other == slot or spec.kind != "scalar" or other not in call.arguments:
-                continue
-            for holder, holder_id in identities(domain).get(spec.name, {}).items():
-                around = [one for one in universe.of(holder) if one.record.get(holder_id) == call.arguments[other]]
-                held = [one for one in universe.of(kind) if around and one.is_within(around[0])]
-                if len(held) < 2:
-                    continue
-                within = lang.Record(
-                    among=lang.Records(
-                        kind=holder,
-                        where=(lang.Test(field=holder_id, value=lang.Given(value=call.arguments[other])),),
-                    )
-                )
-                yield from _parts(domain, customer, universe, kind, own, within, held, value)
-    if len(value) == 1:
-        yield from _versions(domain, customer, universe, specs, call, slot, value[0])
+    is_replaced = any(spec == argument.spec for spec, _ in argument.others())
+    for kind, own in identities(domain).get(argument.spec.item.name, {}).items():
+        for around, within in _named_records(domain, universe, argument) if not is_replaced else ():
+            held = [one for one in universe.of(kind) if one.is_within(around)]
+            if len(held) >= 2:
+                yield from _parts(domain, customer, universe, kind, own, within, held, argument.value)
+    if len(argument.value) == 1:
+        yield from _versions(domain, customer, universe, argument)
 
 
 def _elsewhere(
     domain: Domain,
     customer: str,
     universe: Universe,
-    specs: Mapping[str, Spec],
-    call: Call,
-    slot: str,
-    value: Any,
+    argument: Argument,
 ) -> Iterator[lang.Node]:
     """The field of a record that holds the value, though it does not identify it: the address of the account, the card
     that something was paid with. The record is the only one of its kind, or within what another argument names."""
-    type_name = specs[slot].name
-    for kind, fields in holders(domain).get(type_name, {}).items():
+    for kind, fields in holders(domain).get(argument.spec.name, {}).items():
         words = domain.language.records[kind].fields if kind in domain.language.records else {}
         for path in (path for path in fields if path in words and words[path].itself):
-            for within in [None, *_named_records(domain, universe, specs, call, slot)]:
+            for within in [None, *(record for _, record in _named_records(domain, universe, argument))]:
                 node = lang.FieldOf(of=lang.Record(among=lang.Records(kind=kind, within=within)), field=path)
                 try:
-                    if value_of(domain, domain.world(), customer, node, universe) == value:
+                    if value_of(domain, domain.world(), customer, node, universe) == argument.value:
                         yield node
                 except NoMeaning:
                     continue
@@ -229,36 +234,31 @@ def values_like(domain: Domain, universe: Universe, kind: str, field: str) -> It
                 yield from (one.record[path] for one in universe.of(name) if one.record.get(path) is not None)
 
 
-def _named_records(
-    domain: Domain, universe: Universe, specs: Mapping[str, Spec], call: Call, slot: str
-) -> Iterator[lang.Record]:
-    """The records that other arguments of a call name."""
-    for other, spec in specs.items():
-        if other != slot and spec.kind == "scalar" and other in call.arguments:
-            for kind, own in identities(domain).get(spec.name, {}).items():
-                if any(one.record.get(own) == call.arguments[other] for one in universe.of(kind)):
-                    where = lang.Test(field=own, value=lang.Given(value=call.arguments[other]))
-                    yield lang.Record(among=lang.Records(kind=kind, where=(where,)))
+def _named_records(domain: Domain, universe: Universe, argument: Argument) -> Iterator[tuple[Shown, lang.Record]]:
+    """The records that other arguments of the call name, and how they do."""
+    for spec, given in argument.others():
+        for kind, own in identities(domain).get(spec.name, {}).items() if spec.kind == "scalar" else ():
+            shown = next((one for one in universe.of(kind) if one.record.get(own) == given), None)
+            if shown is not None:
+                yield shown, lang.named(kind, own, given)
 
 
 def _versions(
     domain: Domain,
     customer: str,
     universe: Universe,
-    specs: Mapping[str, Spec],
-    call: Call,
-    slot: str,
-    value: Any,
+    argument: Argument,
 ) -> Iterator[lang.Node]:
     """One of the choices that a record leads to which another argument names: the cheapest version of that product."""
-    for kind, own in identities(domain).get(specs[slot].item.name, {}).items():
+    value = argument.value[0]
+    for kind, own in identities(domain).get(argument.spec.item.name, {}).items():
         meant = [one for one in universe.of(kind) if one.record.get(own) == value and one.inside is not None]
         if len(meant) != 1 or meant[0].inside is None:
             continue
         holder = meant[0].inside
         holder_id = own_field(domain, holder.kind)
         choices = [one for one in universe.of(kind) if one.is_within(holder)]
-        for source, field in _leading_to(domain, universe, specs, call, slot, holder, holder_id):
+        for source, field in _leading_to(domain, universe, argument, holder, holder_id):
             same = lang.Test(field=holder_id, value=lang.FieldOf(of=source, field=field))
             within = lang.Record(among=lang.Records(kind=holder.kind, where=(same,)))
             for record in told_apart(domain, customer, universe, kind, own, value, within, choices):
@@ -267,23 +267,15 @@ def _versions(
 
 
 def _leading_to(
-    domain: Domain,
-    universe: Universe,
-    specs: Mapping[str, Spec],
-    call: Call,
-    slot: str,
-    holder: Shown,
-    holder_id: str,
+    domain: Domain, universe: Universe, argument: Argument, holder: Shown, holder_id: str
 ) -> Iterator[tuple[lang.Record, str]]:
     """The records named by a list of one element that name the holder, and in which field: the item, by its product."""
-    for other, spec in specs.items():
-        given = call.arguments.get(other)
-        if other == slot or spec.kind != "list" or not isinstance(given, list) or len(given) != 1:
+    for spec, given in argument.others():
+        if spec.kind != "list" or not isinstance(given, list) or len(given) != 1:
             continue
         for kind, own in identities(domain).get(spec.item.name, {}).items():
-            for within in _named_records(domain, universe, specs, call, slot):
-                where = lang.Test(field=own, value=lang.Given(value=given[0]))
-                source = lang.Record(among=lang.Records(kind=kind, within=within, where=(where,)))
+            for _, within in _named_records(domain, universe, argument):
+                source = lang.named(kind, own, given[0], within)
                 for one in universe.of(kind):
                     if one.record.get(own) == given[0] and holder_id in one.record and kind != holder.kind:
                         if one.record[holder_id] == holder.record.get(holder_id):
@@ -331,8 +323,7 @@ def named_parts(
             names = [name for one in around for name in values_at(one.record, path)]
             if not around or around[0].inside is None:
                 continue
-            where = lang.Test(field=holder.field, value=lang.Given(value=holder_id))
-            within = lang.Record(among=lang.Records(kind=around[0].inside.kind, where=(where,)))
+            within = lang.named(around[0].inside.kind, holder.field, holder_id)
             named = lang.Test(field=path, relation="one of", value=lang.Given(value=names))
             return lang.FieldsOf(of=lang.Records(kind=kind, within=within, where=(named,)), field=own)
     return given

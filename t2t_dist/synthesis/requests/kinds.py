@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from t2t_dist.environments.base import Domain
@@ -11,17 +11,20 @@ from t2t_dist.environments.entities import Spec
 
 def record_types(domain: Domain) -> dict[str, list[str]]:
     """The fields of each type of record that results hold."""
-    found: dict[str, list[str]] = {}
+    return {spec.name: [name for name, _ in spec.fields] for spec in _structs(domain)}
 
-    def visit(spec: Spec) -> None:
+
+def _structs(domain: Domain) -> Iterator[Spec]:
+    """All types of records in the results of tools, outermost first; one may come several times."""
+
+    def below(spec: Spec) -> Iterator[Spec]:
         if spec.kind == "struct" and spec.name:
-            found[spec.name] = [name for name, _ in spec.fields]
+            yield spec
         for _, inner in spec.fields:
-            visit(inner)
+            yield from below(inner)
 
     for tool in domain.tools:
-        visit(tool.returns)
-    return found
+        yield from below(tool.returns)
 
 
 def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
@@ -35,17 +38,10 @@ def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
 @lru_cache(maxsize=16)
 def _identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     found: dict[str, dict[str, str]] = {}
-
-    def visit(spec: Spec) -> None:
-        if spec.kind == "struct" and spec.name and spec.fields:
-            first, inner = spec.fields[0]
+    for spec in _structs(domain):
+        for first, inner in spec.fields[:1]:
             if inner.kind == "scalar":
                 found.setdefault(inner.name, {})[spec.name] = first
-        for _, inner in spec.fields:
-            visit(inner)
-
-    for tool in domain.tools:
-        visit(tool.returns)
     return found
 
 
@@ -58,20 +54,13 @@ def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
 @lru_cache(maxsize=16)
 def _holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
     found: dict[str, dict[str, list[str]]] = {}
-
-    def visit(spec: Spec) -> None:
-        if spec.kind == "struct" and spec.name:
-            for place, (name, inner) in enumerate(spec.fields):
-                is_identity = place == 0 and inner.kind == "scalar"
-                if inner.kind in ("scalar", "struct") and inner.name and not is_identity:
-                    fields = found.setdefault(inner.name, {}).setdefault(spec.name, [])
-                    if name not in fields:
-                        fields.append(name)
-        for _, inner in spec.fields:
-            visit(inner)
-
-    for tool in domain.tools:
-        visit(tool.returns)
+    for spec in _structs(domain):
+        for place, (name, inner) in enumerate(spec.fields):
+            is_identity = place == 0 and inner.kind == "scalar"
+            if inner.kind in ("scalar", "struct") and inner.name and not is_identity:
+                fields = found.setdefault(inner.name, {}).setdefault(spec.name, [])
+                if name not in fields:
+                    fields.append(name)
     return found
 
 

@@ -9,7 +9,7 @@ All nodes are JSON, tagged by ``node``, and are stored in the rows of tasks (doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -258,33 +258,33 @@ def _changed(value: Any, change: Callable[[Node], Node]) -> Any:
     return value
 
 
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below a node, in the order of its fields."""
+    for name in type(node).model_fields:
+        value = getattr(node, name)
+        held = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        yield from (one for one in held if isinstance(one, Node))
+
+
 def nodes(node: Node) -> Iterator[Node]:
     """A node and all below it, outermost first."""
     yield node
-    for name in type(node).model_fields:
-        yield from _inside(getattr(node, name))
-
-
-def _inside(value: Any) -> Iterator[Node]:
-    if isinstance(value, Node):
-        yield from nodes(value)
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _inside(one)
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _inside(one)
+    for one in children(node):
+        yield from nodes(one)
 
 
 def depth(node: Node) -> int:
     """Levels of a request: 1 for one whose values are all given."""
-    below = [depth(one) for name in type(node).model_fields for one in _children(getattr(node, name))]
     own = 0 if isinstance(node, Test | Given) else 1
-    return own + max(below, default=0)
+    return own + max(map(depth, children(node)), default=0)
 
 
-def _children(value: Any) -> list[Node]:
-    if isinstance(value, Node):
-        return [value]
-    values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
-    return [one for one in values if isinstance(one, Node)]
+def as_given(errand: str, arguments: Mapping[str, Any]) -> Do:
+    """An errand whose arguments are all stated as they are."""
+    return Do(errand=errand, arguments={slot: Given(value=value) for slot, value in arguments.items()})
+
+
+def named(kind: str, field: str, value: Any, within: Record | None = None) -> Record:
+    """The record of a kind that has a value in a field that names it."""
+    where = (Test(field=field, value=Given(value=value)),)
+    return Record(among=Records(kind=kind, within=within, where=where))

@@ -11,16 +11,15 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from t2t_dist.core.schema import RecordChange, Twin
+from t2t_dist.core.schema import Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import QuestionWords
-from t2t_dist.environments.record import thaw
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
 from .evaluate import NoMeaning, meaning_of, records_of
 from .shown import Shown, Universe, first_look, look_at, values_at
-from .twins import Edits, place_of, set_at, world_before
+from .twins import Edits, place_of, record_changes, set_at, world_before
 
 #: By difficulty: the share of general tasks that end with a question; and of those without a change, that are one.
 SHARES: Mapping[int, float] = {1: 0.0, 2: 0.15, 3: 0.3, 4: 0.4, 5: 0.5}
@@ -113,11 +112,7 @@ def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, befo
         except Exception:
             continue  # as for descriptions: no world, or no answer there
         if other is not None and other[0] != answer:
-            records = [
-                RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
-                for (table, key), record in sorted(edit.items())
-            ]
-            return Twin(goal=goal, slot=ANSWER, records=records, value=other[0], final=other[1])
+            return Twin(goal=goal, slot=ANSWER, records=record_changes(domain, edit), value=other[0], final=other[1])
     return None
 
 

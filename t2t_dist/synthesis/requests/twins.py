@@ -53,12 +53,17 @@ def find_twin(
             continue
         call, final, other_final = found
         if call.arguments[slot] != usual.arguments[slot] and final != other_final:
-            records = [
-                RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
-                for (table, key), record in sorted(edits.items())
-            ]
+            records = record_changes(domain, edits)
             return Twin(goal=goal, slot=slot, records=records, value=call.arguments[slot], final=final)
     return None
+
+
+def record_changes(domain: Domain, edits: Mapping[tuple[str, str], Record]) -> list[RecordChange]:
+    """The records of a twin world that differ, as a task stores them."""
+    return [
+        RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
+        for (table, key), record in sorted(edits.items())
+    ]
 
 
 def in_twin(

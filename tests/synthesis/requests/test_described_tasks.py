@@ -7,15 +7,11 @@ from statistics import fmean
 
 import pytest
 
-from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import Task
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
-from t2t_dist.models.clients import Models
-from t2t_dist.simulation.conversation import Rollout, roll_out
-from t2t_dist.simulation.seating import seat_agent, seat_user
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.requests import language as lang
@@ -23,7 +19,7 @@ from t2t_dist.synthesis.requests.check import CONDITION, errand_of, requests_of,
 from t2t_dist.synthesis.requests.questions import ANSWER
 from t2t_dist.synthesis.requests.twins import in_twin, world_before
 from tests.support.by_hand import ByHand
-from tests.support.made import Made, make, verdict
+from tests.support.made import Made, make, played, verdict
 
 #: Tasks that each agent plays.
 MOST = 25
@@ -64,13 +60,6 @@ def called(made: Made, task: Task, goal: int) -> Call:
     """The call of a goal, also where its condition does not hold."""
     done = dict(errands(task))
     return done[goal] if goal in done else unmet(made.domain, task)[goal].call
-
-
-async def played(made: Made, task: Task, kind: str) -> Rollout:
-    models, seed = Models(), seed_of(task.task_id, kind)
-    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
-    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
-    return await roll_out(task, made.domain, agent, user, seed=seed)
 
 
 def test_many_tasks_have_a_description_and_hardly_any_is_lost_by_one(hard: Made) -> None:
