@@ -250,6 +250,24 @@ class Vote(StoredObject):
         return (self.realism + self.necessity + self.correctness) / 3
 
 
+class Difficulty(StoredObject):
+    """How hard a task is, by its structure.
+
+    ``level``: from 1 to 5, what the other numbers come to; ``look_ups``: calls of the gold that read; ``depth``: of the
+    deepest expression (1: all is named); ``candidates``: records from which the described ones have to be told;
+    ``writes``: calls of the gold that change something; ``turns``: messages that the customer needs at least;
+    ``conditions``: conditions, choices and sets in the requests.
+    """
+
+    level: int
+    look_ups: int
+    depth: int
+    candidates: int
+    writes: int
+    turns: int
+    conditions: int
+
+
 class Task(StoredObject):
     """A task. ``verdict`` is ``verified`` or ``rejected``; ``reasons`` are rejection codes, ``detail`` explains them.
 
@@ -272,6 +290,11 @@ class Task(StoredObject):
     reasons: list[str] = []
     detail: str = ""
     raw: str | None = None
+    world: list[RecordChange] | None = Field(
+        None, description="the records in which the task's world differs from the domain's database"
+    )
+    twin_of: str | None = Field(None, description="the task that this is the twin of: the same words, another world")
+    difficulty: Difficulty | None = None
 
 
 # -- episode: plain classes, because every message makes some ----------------------------------------------------------

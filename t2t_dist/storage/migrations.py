@@ -79,6 +79,9 @@ def to_version_4(name: str, table: pa.Table) -> pa.Table:
 _CHANGE: Any = pa.struct(
     [("table", pa.string()), ("key", pa.string()), ("before", pa.string()), ("after", pa.string())]
 )
+_DIFFICULTY: Any = pa.struct(
+    [(name, pa.int64()) for name in ("level", "look_ups", "depth", "candidates", "writes", "turns", "conditions")]
+)
 _TWINS: Any = pa.list_(
     pa.struct(
         [
@@ -109,15 +112,36 @@ def to_version_5(name: str, table: pa.Table) -> pa.Table:
     return table
 
 
+#: Version 6, tasks whose world differs from the domain's database, and how hard they are.
+_ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = ()
+_COLUMNS_IN_6: tuple[tuple[str, Any], ...] = (
+    ("world", pa.list_(_CHANGE)),
+    ("twin_of", pa.string()),
+    ("difficulty", _DIFFICULTY),
+)
+
+
+def to_version_6(name: str, table: pa.Table) -> pa.Table:
+    """Adds to tasks their own records, the task that each is the twin of, and their difficulty: none."""
+    if name != "tasks":
+        return table
+    for path, field, kind in _ADDED_IN_6:
+        table = _with_field(table, path, field, kind)
+    for field, kind in _COLUMNS_IN_6:
+        table = table.append_column(pa.field(field, kind), pa.nulls(len(table), kind))
+    return table
+
+
 #: From a schema version to the next: (table name, a shard's rows) -> the same rows.
 MIGRATIONS: dict[int, Callable[[str, pa.Table], pa.Table]] = {
     1: to_version_2,
     2: to_version_3,
     3: to_version_4,
     4: to_version_5,
+    5: to_version_6,
 }
 #: The version that is written. To release the next one, raise this and add the function that lifts this one.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 #: Where the version stands in a shard's schema metadata.
 VERSION_KEY = b"t2t_schema_version"
 

@@ -15,7 +15,8 @@ from tests.support.finished_run import played
 from tests.support.made import Made
 
 #: What later versions added, wherever it stands.
-IN_5 = frozenset({"described", "condition", "asks", "requests", "twins"})
+IN_6 = frozenset({"world", "twin_of", "difficulty"})
+IN_5 = frozenset({"described", "condition", "asks", "requests", "twins", *IN_6})
 IN_4 = frozenset({"reward_high", "refused", "policy_order", *IN_5})
 NEW = frozenset({"requestor", "at_hand", "errands", "faults", *IN_4})
 
@@ -44,9 +45,9 @@ def version_1(name: str, rows: list[dict[str, Any]]) -> pa.Table:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_tables_of_older_versions_get_the_columns_of_today(name: str) -> None:
-    assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION)) == [1, 2, 3, 4]
+    assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION)) == [1, 2, 3, 4, 5]
     assert lift(name, version_1(name, []), 1).schema.equals(SCHEMAS[name])
-    for version, added in ((2, NEW & {"faults", *IN_4}), (3, IN_4), (4, IN_5)):
+    for version, added in ((2, NEW & {"faults", *IN_4}), (3, IN_4), (4, IN_5), (5, IN_6)):
         assert lift(name, pa.schema(fields_without(added, SCHEMAS[name])).empty_table(), version).schema.equals(
             SCHEMAS[name]
         )

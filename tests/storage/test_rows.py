@@ -226,7 +226,7 @@ COMMON = "flags turns usage started duration faults"
 COLUMNS = {
     "trajectories": "run_id trajectory_id index domain customer explorer seed tools initial steps verdict raw",
     "tasks": "run_id task_id trajectory_id index intent domain customer writer seed user grader certificate votes"
-    " verdict reasons detail raw",
+    " verdict reasons detail raw world twin_of difficulty",
     "episodes": "episode_id run_id stage domain task_id trajectory_id intent trial attempt seed agent user termination"
     f" reward reward_high parts process detail final {COMMON}",
     "failures": "episode_id run_id stage domain task_id intent trial attempts agent user failure message turns usage"
