@@ -13,10 +13,10 @@ from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
 from .grader_side import changes_of, errands_in, fields_of
-from .intents import general
+from .intents import changing, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
-from .intents.structure import PlannedQuestion, Structure
+from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
 from .requests import denote, questions, sets
 from .requests import language as lang
@@ -108,14 +108,19 @@ def describe_goals(
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
                 conditions[goal] = condition
-        if goal != refused and (goal not in conditions or conditions[goal].holds):
+                if rng.random() < level.otherwise:
+                    other = _otherwise(domain, customer, call, done, later, rng)
+                    structure.goals[goal].otherwise = other
+                    if other is not None and not condition.holds:
+                        wanted[goal] = [other]
+        if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
     named = [(number, goal.call.arguments) for number, goal in enumerate(structure.goals)]
     named += [(change.goal, change.call.arguments)] if change is not None else []
     for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named, found)]:
         del found[goal]
     if found or conditions:
-        _put_in(domain, trajectory, structure, errands, found, conditions)
+        _put_in(domain, trajectory, structure, errands, wanted, found, conditions)
     if rng.random() < level.questions:
         ask_at_the_end(domain, customer, structure, done, rng)
 
@@ -228,39 +233,44 @@ def _put_in(
     trajectory: Trajectory,
     structure: Structure,
     errands: Mapping[int, Call],
+    wanted: Mapping[int, Sequence[Call]],
     found: Mapping[int, Described],
     conditions: Mapping[int, Condition],
 ) -> None:
+    """Puts what was found into the structure. ``errands``: what each goal was about; ``wanted``: what is now done for it."""
     grader = structure.grader
     requests: dict[str, Any] = {}
-    if any(isinstance(one.request, lang.Each) for one in found.values()):
-        wanted = [(g, c) for g, call in errands.items() for c in (found[g].calls if g in found else [call])]
-        grader.gold, grader.errands = assemble_gold(domain, trajectory, wanted), workflows_in(domain, wanted)
+    if any(wanted[goal] != [call] for goal, call in errands.items()):
+        in_turn = [(goal, call) for goal, calls in wanted.items() for call in calls]
+        grader.gold, grader.errands = assemble_gold(domain, trajectory, in_turn), workflows_in(domain, in_turn)
         play(domain, grader.gold)
     done: list[Call] = []
     for goal, call in errands.items():
-        before = list(done)
-        if goal != grader.refused_goal and (goal not in conditions or conditions[goal].holds):
-            done += found[goal].calls if goal in found else [call]
+        before, planned = list(done), structure.goals[goal]
+        is_done = goal not in conditions or conditions[goal].holds or planned.otherwise is not None
+        if goal != grader.refused_goal and is_done:
+            done += wanted[goal]
         if goal not in found and goal not in conditions:
             continue
         request: lang.Node = lang.as_given(call.name, call.arguments)
         if goal in found:
             request = found[goal].request
-            structure.goals[goal].described = found[goal].words
+            planned.described = found[goal].words
             if structure.change is not None and structure.change.goal == goal:
                 structure.change.described = found[goal].words
             if isinstance(request, lang.Each):
-                structure.goals[goal].tells = []  # there is a figure for each of them
+                planned.tells = []  # there is a figure for each of them
             grader.gold = _with_look_ups(grader.gold, goal, found[goal].look_ups)
         if goal in conditions and isinstance(request, lang.Do):
             condition = conditions[goal]
-            request = conditional(domain, request, condition)
-            structure.goals[goal].condition = condition.words
-            structure.goals[goal].tells = [(condition.tell, condition.tell.shown(condition.figure))]
+            request = conditional(domain, request, condition, _second(planned, request))
+            planned.condition, planned.tells = (
+                condition.words,
+                [(condition.tell, condition.tell.shown(condition.figure))],
+            )
             meaning = meaning_of(domain, world_before(domain, before), trajectory.customer, request)
             grader.gold = _with_look_ups(grader.gold, goal, meaning.look_ups)
-            if not condition.holds:
+            if not is_done:
                 is_read = (one.kind == READ.value and one.requestor is None for one in grader.gold)
                 grader.gold = [one for one, read in zip(grader.gold, is_read, strict=True) if read or one.goal != goal]
                 grader.errands = [errand for errand in grader.errands or () if errand.goal != goal] or None
@@ -270,6 +280,33 @@ def _put_in(
     grader.basis = [part for part in grader.basis if part != "communicate"] + ["communicate"] * bool(grader.communicate)
     world = play(domain, grader.gold)
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
+
+
+def _otherwise(
+    domain: Domain, customer: str, call: Call, before: Sequence[Call], later: Sequence[Call], rng: random.Random
+) -> Call | None:
+    """What a customer may want in place of an errand, if that is not to be done; ``None``: nothing was found."""
+    if call.name in domain.workflows:
+        return None
+    world = world_before(domain, before)
+    first = all_valid(domain, world, [call], customer)
+    for other in changing.alternatives(domain, customer, [*before, call], len(before), rng):
+        after = all_valid(domain, world, [other], customer)
+        is_else = after is not None and first is not None and after.digest != first.digest
+        if other.name not in domain.workflows and is_else and all_valid(domain, world, [other, *later], customer):
+            return other
+    return None
+
+
+def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:
+    """What is wanted otherwise, with the same described that is described in what is wanted first."""
+    call = planned.otherwise
+    if call is None:
+        return None
+    same = [slot for slot in planned.described if call.arguments.get(slot) == planned.call.arguments[slot]]
+    planned.otherwise_described = {slot: planned.described[slot] for slot in same}
+    second = lang.as_given(call.name, call.arguments)
+    return second.model_copy(update={"arguments": second.arguments | {slot: request.arguments[slot] for slot in same}})
 
 
 def _is_named(
