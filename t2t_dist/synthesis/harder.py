@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
+from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
@@ -110,19 +111,20 @@ def describe_goals(
                 conditions[goal] = condition
                 if rng.random() < level.otherwise:
                     other = _otherwise(domain, customer, call, done, later, rng)
+                    if other is not None and goal in found and _names(other, call, found[goal]):
+                        other = None
                     structure.goals[goal].otherwise = other
                     if other is not None and not condition.holds:
                         wanted[goal] = [other]
         if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
-    named = [(number, goal.call.arguments) for number, goal in enumerate(structure.goals)]
-    named += [(change.goal, change.call.arguments)] if change is not None else []
-    for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named, found)]:
+    named = _named(structure, found)
+    for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named)]:
         del found[goal]
     if found or conditions:
         _put_in(domain, trajectory, structure, errands, wanted, found, conditions)
     if rng.random() < level.questions:
-        ask_at_the_end(domain, customer, structure, done, rng)
+        ask_at_the_end(domain, customer, structure, done, rng, unsaid)
 
 
 def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Mapping[int, Call]) -> list[str]:
@@ -164,11 +166,17 @@ def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) 
 
 
 def ask_at_the_end(
-    domain: Domain, customer: str, structure: Structure, done: Sequence[Call], rng: random.Random
+    domain: Domain,
+    customer: str,
+    structure: Structure,
+    done: Sequence[Call],
+    rng: random.Random,
+    unsaid: Sequence[str] = (),
 ) -> bool:
-    """Adds a question about the customer's records as the last goal; whether there was one to add."""
+    """Adds a question about the customer's records as the last goal; whether there was one to add. ``unsaid``: what it
+    must not mention."""
     asked = questions.drawn(domain, customer, done, rng)
-    if asked is None:
+    if asked is None or any(mentions(asked.text, [say]) for say in unsaid):
         return False
     grader, goal = structure.grader, len(structure.goals)
     structure.question = PlannedQuestion(asked.text)
@@ -237,7 +245,7 @@ def _put_in(
     found: Mapping[int, Described],
     conditions: Mapping[int, Condition],
 ) -> None:
-    """Puts what was found into the structure. ``errands``: what each goal was about; ``wanted``: what is now done for it."""
+    """Puts what was found into the structure. ``errands``: what goals were about; ``wanted``: what is done for them."""
     grader = structure.grader
     requests: dict[str, Any] = {}
     if any(wanted[goal] != [call] for goal, call in errands.items()):
@@ -309,20 +317,37 @@ def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:
     return second.model_copy(update={"arguments": second.arguments | {slot: request.arguments[slot] for slot in same}})
 
 
-def _is_named(
-    one: Described,
-    call: Call,
-    goal: int,
-    named: Sequence[tuple[int, Mapping[str, Any]]],
-    found: Mapping[int, Described],
-) -> bool:
+def _names(other: Call, call: Call, described: Described) -> bool:
+    """Whether another errand names what is described in the arguments of a call, where it is not the same argument."""
+    own = {value for slot in described.words for value in _values(call.arguments[slot])}
+    same = {slot for slot in described.words if other.arguments.get(slot) == call.arguments[slot]}
+    return any(own.intersection(_values(value)) for slot, value in other.arguments.items() if slot not in same)
+
+
+def _values(argument: Any) -> list[bytes]:
+    """What an argument names, as canonical JSON: a value, or each of a list."""
+    return [canonical_json(value) for value in (argument if isinstance(argument, list) else [argument])]
+
+
+def _named(structure: Structure, found: Mapping[int, Described]) -> list[tuple[int, bytes]]:
+    """What the customer names by its value, as canonical JSON, with the goal that it is said for."""
+    said: list[tuple[int, Call, Call]] = [(n, goal.call, goal.call) for n, goal in enumerate(structure.goals)]
+    said += [(n, goal.call, goal.otherwise) for n, goal in enumerate(structure.goals) if goal.otherwise is not None]
+    if structure.change is not None:
+        said.append((structure.change.goal, structure.goals[structure.change.goal].call, structure.change.call))
+    return [
+        (number, named)
+        for number, first, call in said
+        for slot, value in call.arguments.items()
+        for named in _values(value)
+        if number not in found or slot not in found[number].words or first.arguments.get(slot) != value
+    ]
+
+
+def _is_named(one: Described, call: Call, goal: int, named: Sequence[tuple[int, bytes]]) -> bool:
     """Whether another goal names what this one describes."""
-    own = {canonical_json(call.arguments[slot]) for slot in one.words}
-    for other, arguments in named:
-        words = found[other].words if other in found else {}
-        if other != goal and any(canonical_json(v) in own for slot, v in arguments.items() if slot not in words):
-            return True
-    return False
+    own = {value for slot in one.words for value in _values(call.arguments[slot])}
+    return any(other != goal and value in own for other, value in named)
 
 
 def _with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:

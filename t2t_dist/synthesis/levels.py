@@ -13,8 +13,8 @@ class Level(NamedTuple):
     """One difficulty.
 
     ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
-    ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted if
-    the condition does not hold; ``questions``: of general tasks that end with a question;
+    ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted
+    if the condition does not hold; ``questions``: of general tasks that end with a question;
     ``only_questions``: of general tasks that are a question and nothing else. ``errands``: how many an exploration is
     to carry out, one of these; ``steps``: how many calls it has at most.
     """

@@ -287,7 +287,9 @@ class ScriptedUser(UserPlayer):
     def _hears_that_it_is_left(self, heard: str) -> bool:
         """Whether the agent leaves what they wanted on a condition only, and has told them the figure."""
         goal = self.side.goals[self._at]
-        if goal.condition is None or goal.otherwise is not None or self._done or not self._money_heard:
+        if goal.condition is None or goal.otherwise is not None or self._done or self._confirmed:
+            return False
+        if not self._money_heard:
             return False
         return speech.reports_done(heard) is not True and speech.promises_write(heard) is not True
 
@@ -442,7 +444,8 @@ class ScriptedUser(UserPlayer):
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
 
     def _objection(self, heard: str) -> str:
-        """What they say to a plan that is neither what they asked for nor what they want otherwise; empty if it may be."""
+        """What they say to a plan that is neither what they asked for nor what they want otherwise; empty if it may
+        be."""
         objection, otherwise = self._against(heard), self.side.goals[self._at].otherwise
         if not objection or otherwise is None or not self._money_heard:
             return objection
