@@ -106,8 +106,8 @@ class Goal(StoredObject):
     facts: list[Fact] = []
     questions: list[str] = []
     condition: str | None = None
-    otherwise: Otherwise | None = None
     asks: bool | None = Field(None, description="whether it is a question about their records, and nothing else")
+    otherwise: Otherwise | None = None
 
 
 class Change(StoredObject):

@@ -165,7 +165,9 @@ def _other_words(task: Task) -> None:
 
 def _named(task: Task) -> None:
     described_in = [n for n, goal in enumerate(task.user.goals) if any(fact.described for fact in goal.facts)]
-    goal, call = next((goal, call) for goal, call in errands(task) if goal in described_in)
+    goal, call = next(((goal, call) for goal, call in errands(task) if goal in described_in), (None, None))
+    if goal is None or call is None:
+        return
     slot = next(fact.slot for fact in task.user.goals[goal].facts if fact.described)
     value = call.arguments[slot]
     task.user.goals[goal].request += f" That is {value[0] if isinstance(value, list) else value}."
@@ -192,7 +194,7 @@ def _not_looked_up(task: Task) -> None:
     [
         (_other_words, {"words_differ", "not_stated"}),
         (_named, {"named"}),
-        (_other_meaning, {"meaning_differs", "communicate_differs"}),
+        (_other_meaning, {"meaning_differs", "communicate_differs", "facts_differ"}),
         (_no_meaning, {"meaning_differs", "communicate_differs", "goals_differ"}),
         (_not_looked_up, {"not_looked_up", "gold_differs"}),
     ],
@@ -265,15 +267,19 @@ def _unsaid(task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forge", "code"), [(_other_limit, "words_differ"), (_turned_round, ""), (_unsaid, "not_stated")]
+    ("forge", "codes"),
+    [
+        (_other_limit, {"words_differ", "meaning_differs"}),
+        (_turned_round, {"words_differ", "meaning_differs", "goals_differ", "no_write"}),
+        (_unsaid, {"not_stated"}),
+    ],
 )
-def test_a_forged_condition_gets_no_certificate(hard: Made, forge: Callable[[Task], None], code: str) -> None:
+def test_a_forged_condition_gets_no_certificate(hard: Made, forge: Callable[[Task], None], codes: set[str]) -> None:
     for task in conditional(hard)[:8]:
         copy = task.model_copy(deep=True)
         assert verdict(hard.domain, copy) == "verified"
         forge(copy)
-        found = verdict(hard.domain, copy)
-        assert found == code if code else found not in ("verified", ""), task.task_id
+        assert verdict(hard.domain, copy) in codes, task.task_id
 
 
 # -- questions ---------------------------------------------------------------------------------------------------------
