@@ -1,8 +1,8 @@
 """Noise: tools whose results come in pieces, or hold mistakes, and look-alikes that are of no use.
 
-The world is as it was, and nothing is kept back: what a tool does not show at once, or shows wrongly, another call does,
-and the agent is told which, in the result or in a tool's description. Which tool of an episode has which noise is part
-of its tool faults (``tool_faults.py``).
+The world is as it was, and nothing is kept back: what a tool does not show at once, or shows wrongly, another call
+does, and the agent is told which, in the result or in a tool's description. Which tool of an episode has which noise is
+part of its tool faults (``tool_faults.py``).
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ def _longest_list(spec: Spec, value: Any) -> tuple[str, list[Any]] | None:
 
 
 def _is_listing(spec: Spec) -> bool:
-    return spec.kind == "list" and spec.item.kind == "struct"
+    """Whether it is a list of records, or of the ids of some."""
+    return spec.kind == "list" and spec.item.kind in ("struct", "scalar")
 
 
 def has_pages(tool: Tool) -> bool:
@@ -191,7 +192,7 @@ def second_looks(tool: Tool, others: Sequence[Tool]) -> Iterator[SecondLook]:
 
 def _listed(spec: Spec) -> Iterator[Spec]:
     """The types of records that stand in lists."""
-    if _is_listing(spec) and spec.item.name and spec.item.fields:
+    if spec.kind == "list" and spec.item.kind == "struct" and spec.item.name and spec.item.fields:
         yield spec.item
     for _, inner in spec.fields:
         yield from _listed(inner)
@@ -241,7 +242,7 @@ def stale(tool: Tool, look: SecondLook, holder: Tool) -> Tool:
 
 
 def wrong(tool: Tool, look: SecondLook, holder: Tool) -> tuple[Tool, Tool]:
-    """A tool that shows a field of its records wrongly, and ``holder``, which says that it is the one to be believed."""
+    """A tool that shows a field of its records wrongly, and ``holder``, which says that it is to be believed."""
     says = (
         f"{holder.description} It reads the record itself: where another tool shows another {look.field}, this holds."
     )

@@ -194,7 +194,7 @@ class FaultsConfig(Section):
         description="share of tools beside which the agent is offered one that looks like it, of no use",
     )
     paged: float = Field(0.0, ge=0, le=1, description="share of look-ups whose records come in pages")
-    page_size: int = Field(3, ge=1, description="records on a page")
+    page_size: int = Field(2, ge=1, description="records on a page")
     truncated: float = Field(0.0, ge=0, le=1, description="share of look-ups whose long records come in parts")
     part_size: int = Field(300, ge=1, description="characters of a part, at least one field")
     stale: float = Field(

@@ -16,7 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import ToolSet
 
 from ..players import AgentPlayer
-from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Stubborn, Sums
+from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Skimmer, Stubborn, Sums
 from .floors import FLOORS
 from .oracle import Oracle, Play
 
@@ -53,6 +53,7 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "literal": Literal,
     "one_look": OneLook,
     "sums": Sums,
+    "skimmer": Skimmer,
     **FLOORS,
 }
 #: The names that may follow ``scripted:`` in an agent's name.

@@ -203,11 +203,15 @@ class Oracle:
             yield from self.make(call)
         asked = self.task.user.goals[goal].request
         words = next(one.words for one in questions_of(self.domain).values() if asked in one.words.ask)
-        answer = self.task.grader.communicate[-1]
+        answer = self.answer_to(goal)
         self._left_to_tell = self._left_to_tell[:-1]
         self._facts_said = [tidy(self.phrases.pick(words.say, f"answer {goal}").format(value=answer))]
         self._prefix += self._facts_said
         yield from self.report(goal, last)
+
+    def answer_to(self, goal: int) -> str:
+        """What a question comes to."""
+        return self.task.grader.communicate[-1]
 
     def left_as_it_is(self, goal: int) -> GoldCall | None:
         """The errand of a goal whose condition does not hold."""
