@@ -53,6 +53,11 @@ def in_words(fault: str) -> str:
     return fault
 
 
+def noise_of(plan: FaultPlan) -> dict[str, str]:
+    """The part of a plan that decides which tools an agent is offered, and how they are described."""
+    return {name: fault for name, fault in plan.items() if ":" in fault}
+
+
 def planned(fault: Fault, *details: object) -> str:
     """A plan's entry."""
     return ":".join([fault.value, *map(str, details)])

@@ -74,8 +74,13 @@ class InPieces(NoisyTool):
         self.schema = function_schema(self.name, self.description, self.model)
         self.function = self._piece
 
+    def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """See :meth:`Tool.validate`; a call of the first piece is the same call whether it says so or not."""
+        checked = super().validate(arguments)
+        return {name: value for name, value in checked.items() if (name, value) != (self._argument, 1)}
+
     def _piece(self, world: World, **arguments: Any) -> Any:
-        number = arguments.pop(self._argument)
+        number = arguments.pop(self._argument, 1)
         value = self._of.function(world, **arguments)
         pieces = self._pages(value) if self._argument == PAGE else self._parts(value)
         if number > max(1, len(pieces)):

@@ -79,6 +79,9 @@ def seen_twice(domain: Domain) -> Mapping[str, Sequence[SecondLook]]:
     """By tool, the fields of its results that another tool shows as well, with the same values for every record that
     the look-ups of some customers show, and not the same for all of them."""
     reads, world = domain.of_kind(Kind.READ), domain.world()
+    candidates = {tool.name: looks for tool in reads if (looks := list(second_looks(tool, reads)))}
+    if not candidates or any(tool.blocking for tool in domain.tools):  # nobody waits for the outside to plan an episode
+        return {}
     made: dict[str, list[Call]] = {}
     for customer in domain.callers[:_SAMPLE]:
         for shown in (one for held in first_look(domain, customer).by_kind.values() for one in held):
@@ -96,7 +99,7 @@ def seen_twice(domain: Domain) -> Mapping[str, Sequence[SecondLook]]:
             differ = differ or any(one.get(look.field) != held[0].get(look.field) for one in held)
         return differ
 
-    found = {tool.name: [look for look in second_looks(tool, reads) if agrees(tool, look)] for tool in reads}
+    found = {name: [look for look in looks if agrees(domain.tools[name], look)] for name, looks in candidates.items()}
     return {name: looks for name, looks in found.items() if looks}
 
 
