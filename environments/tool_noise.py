@@ -239,19 +239,14 @@ class MixedUp(NoisyTool):
 
 def stale(tool: Tool, look: SecondLook, holder: Tool) -> Tool:
     """A tool that shows a field of its records as it no longer is, and says so."""
-    return _described(
-        MixedUp(tool, look, holder),
-        f"{tool.description} This is a copy made overnight: the {look.field} that it shows may be out of date, or"
-        f" another record's. {look.holder} shows what holds.",
-    )
+    says = f"In its records, {look.field} is a copy made overnight, and may be out of date or another record's"
+    return _described(MixedUp(tool, look, holder), f"{tool.description} {says}: {holder.name} shows what holds.")
 
 
 def wrong(tool: Tool, look: SecondLook, holder: Tool) -> tuple[Tool, Tool]:
     """A tool that shows a field of its records wrongly, and ``holder``, which says that it is to be believed."""
-    says = (
-        f"{holder.description} It reads the record itself: where another tool shows another {look.field}, this holds."
-    )
-    return MixedUp(tool, look, holder), _described(copy(holder), says)
+    says = f"It reads the record itself: where another tool shows another {look.field}, this one holds."
+    return MixedUp(tool, look, holder), _described(copy(holder), f"{holder.description} {says}")
 
 
 def _described(tool: Tool, description: str) -> Tool:
