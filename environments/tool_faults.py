@@ -39,17 +39,15 @@ FaultPlan = Mapping[str, str]
 
 def in_words(fault: str) -> str:
     """A plan's entry for people: ``paged by 3``, ``stale status, get_order_details holds``."""
-    kind, *details = fault.split(":")
-    match kind:
-        case Fault.PAGED:
-            return f"paged by {details[0]}"
-        case Fault.TRUNCATED:
-            return f"truncated at {details[0]} characters"
-        case Fault.STALE | Fault.WRONG:
-            look = SecondLook(*details)
-            return f"{kind} {look.field}, {look.holder} holds"
-        case Fault.DISTRACTOR:
-            return f"distractor, looks like {details[0]}"
+    match fault.split(":"):
+        case [Fault.PAGED, size]:
+            return f"paged by {size}"
+        case [Fault.TRUNCATED, size]:
+            return f"truncated at {size} characters"
+        case [Fault.STALE | Fault.WRONG as kind, _, _, field, holder]:
+            return f"{kind} {field}, {holder} holds"
+        case [Fault.DISTRACTOR, of]:
+            return f"distractor, looks like {of}"
     return fault
 
 
@@ -115,21 +113,18 @@ def _with_noise(tools: ToolSet, plan: FaultPlan) -> list[Tool]:
     shown = dict(tools.by_name)
     beside: dict[str, list[Tool]] = {}
     for name, fault in sorted(plan.items()):
-        kind, *details = fault.split(":")
-        tool = shown.get(name)
-        if kind == Fault.DISTRACTOR and (of := tools.get(details[0])) is not None:
-            beside.setdefault(of.name, []).append(look_alike(of, name))
-        elif tool is None:
-            continue
-        elif kind == Fault.PAGED:
-            shown[name] = InPieces(tool, PAGE, int(details[0]))
-        elif kind == Fault.TRUNCATED:
-            shown[name] = InPieces(tool, PART, int(details[0]))
-        elif kind in (Fault.STALE, Fault.WRONG) and (holder := shown.get((look := SecondLook(*details)).holder)):
-            if kind == Fault.STALE:
-                shown[name] = stale(tool, look, holder)
-            else:
-                shown[name], shown[look.holder] = wrong(tool, look, holder)
+        match fault.split(":"):
+            case [Fault.DISTRACTOR, of] if of in shown:
+                beside.setdefault(of, []).append(look_alike(tools[of], name))
+            case [Fault.PAGED, size] if name in shown:
+                shown[name] = InPieces(shown[name], PAGE, int(size))
+            case [Fault.TRUNCATED, size] if name in shown:
+                shown[name] = InPieces(shown[name], PART, int(size))
+            case [Fault.STALE, kind, key, field, holder] if name in shown and holder in shown:
+                shown[name] = stale(shown[name], SecondLook(kind, key, field, holder), shown[holder])
+            case [Fault.WRONG, kind, key, field, holder] if name in shown and holder in shown:
+                look = SecondLook(kind, key, field, holder)
+                shown[name], shown[holder] = wrong(shown[name], look, shown[holder])
     # Before what it looks like: who takes the first that fits is wrong.
     return [one for tool in shown.values() for one in (*beside.get(tool.name, ()), tool)]
 

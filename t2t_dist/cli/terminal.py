@@ -368,8 +368,8 @@ def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
         verdict.append(f"; {one_line(name)}: {one_line(why)}", "red")
     if broken:
         verdict.append(f"; process: not {', not '.join(broken)}", "yellow")
-    if faults := [f"{name} {in_words(fault)}" for name, fault in faults_of(row).items()]:
-        verdict.append(f"; tool faults: {'; '.join(map(one_line, faults))}", "dim")
+    if faults := [f"{name} ({in_words(fault)})" for name, fault in faults_of(row).items()]:
+        verdict.append(f"; tool faults: {', '.join(map(one_line, faults))}", "dim")
     yield verdict
 
 
