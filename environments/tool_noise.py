@@ -106,13 +106,13 @@ class InPieces(NoisyTool):
         return found
 
     def _parts(self, value: Any) -> list[tuple[_Fields, str]]:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not value:
             return []
         first, *names = value
         groups: list[list[str]] = [[]]
         length = 0
         for name in names:
-            more = len(orjson.dumps(value[name])) + len(name)
+            more = len(super().text(value[name])) + len(name)
             if groups[-1] and length + more > self._size:
                 groups.append([])
                 length = 0
