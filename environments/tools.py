@@ -128,10 +128,7 @@ class Tool:
             default = ... if p.default is inspect.Parameter.empty else p.default
             fields[p.name] = (self.hints[p.name], Field(default, description=described.get(p.name)))
         self.model: type[BaseModel] = create_model(self.name, __config__=_STRICT, **fields)
-        self.schema: dict[str, Any] = {
-            "type": "function",
-            "function": {"name": self.name, "description": self.description, "parameters": _schema(self.model)},
-        }
+        self.schema: dict[str, Any] = function_schema(self.name, self.description, self.model)
 
     def signature(self) -> str:
         """``name(argument: Type, ...)``, for messages."""
@@ -244,10 +241,11 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     return " ".join(head.split()), described
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    schema = in_place(model.model_json_schema())
-    schema.setdefault("properties", {})
-    return schema
+def function_schema(name: str, description: str, model: type[BaseModel]) -> dict[str, Any]:
+    """A tool as chat requests list it; ``model`` holds its arguments."""
+    parameters = in_place(model.model_json_schema())
+    parameters.setdefault("properties", {})
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
 
 
 class ToolSet:

@@ -168,7 +168,8 @@ ToolFaults = Annotated[
     typer.Option(
         "--tool-faults",
         metavar="FAULT=SHARE,...",
-        help="Shares of tools that fail or answer late: retry, switch, impossible, late; such as retry=0.3,late=0.1.",
+        help="Shares of tools that fail or answer late: retry, switch, impossible, late; or that show noise: paged,"
+        " truncated, stale, wrong, distractor; such as retry=0.3,paged=0.5.",
     ),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes.", show_default="one per CPU")]
@@ -234,7 +235,7 @@ def fault_settings(text: str | None) -> dict[str, Any]:
     for part in text.split(",") if text else ():
         name, equals, share = (piece.strip() for piece in part.partition("="))
         if not (name and equals and share):
-            raise InputError(f"--tool-faults {text}: write it as fault=share, such as retry=0.3,late=0.1")
+            raise InputError(f"--tool-faults {text}: write it as fault=share, such as retry=0.3,paged=0.5")
         path, value = parse_setting(f"faults.{name}={share}")
         settings[path] = value
     return settings

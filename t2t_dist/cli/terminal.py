@@ -15,10 +15,11 @@ from rich.text import Text
 
 from t2t_dist.core.printing import one_line
 from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
+from t2t_dist.environments.tool_faults import in_words
 from t2t_dist.evaluation.costs import Cost
 from t2t_dist.evaluation.failure_causes import Cause, Causes
 from t2t_dist.evaluation.summary import counted
-from t2t_dist.storage.rows import one_of, outcome_of, turn_of
+from t2t_dist.storage.rows import faults_of, one_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import STALE_S
 from t2t_dist.synthesis.grader_side import effects_in
@@ -367,6 +368,8 @@ def _episode(row: dict[str, Any]) -> Iterator[RenderableType]:
         verdict.append(f"; {one_line(name)}: {one_line(why)}", "red")
     if broken:
         verdict.append(f"; process: not {', not '.join(broken)}", "yellow")
+    if faults := [f"{name} ({in_words(fault)})" for name, fault in faults_of(row).items()]:
+        verdict.append(f"; tool faults: {', '.join(map(one_line, faults))}", "dim")
     yield verdict
 
 

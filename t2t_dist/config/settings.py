@@ -187,11 +187,35 @@ class FaultsConfig(Section):
     impossible: float = Field(0.0, ge=0, le=1, description="share of WRITE tools that are out of order")
     late: float = Field(0.0, ge=0, le=1, description="share of tools that answer late")
     late_s: float = Field(1.0, ge=0, description="delay of late answers, in seconds")
-    tools: list[str] = Field([], description="tools that may fail; default: all agent tools that touch data")
+    distractor: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of tools beside which the agent is offered one that looks like it, of no use",
+    )
+    paged: float = Field(0.0, ge=0, le=1, description="share of look-ups whose records come in pages")
+    page_size: int = Field(2, ge=1, description="records on a page")
+    truncated: float = Field(0.0, ge=0, le=1, description="share of look-ups whose long records come in parts")
+    part_size: int = Field(300, ge=1, description="characters of a part, at least one field")
+    stale: float = Field(
+        0.0, ge=0, le=1, description="share of look-ups that show a field as it no longer is, and say which tool holds"
+    )
+    wrong: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of look-ups that show a field wrongly where another tool shows it, and holds",
+    )
+    tools: list[str] = Field([], description="tools that may have faults; default: all agent tools that touch data")
+
+    @property
+    def noise(self) -> bool:
+        """Whether the agent may be shown anything else than without faults, apart from failures."""
+        return any((self.distractor, self.paged, self.truncated, self.stale, self.wrong))
 
     @property
     def any(self) -> bool:
-        return any((self.retry, self.switch, self.impossible, self.late))
+        return self.noise or any((self.retry, self.switch, self.impossible, self.late))
 
 
 #: A weight beside others, which are 1.

@@ -27,11 +27,11 @@ from .audit import Audit, read_audit
 from .card import ExportCounts, card, licence_of, origin_of, public
 from .files import Sink, Spool, open_sink, write_states
 from .formats import FORMATS, HEAD, STYLES, head_row, pair_row, rows_of, schema_of
-from .messages import messages_of, opening, tools_of
+from .messages import messages_of, noise_in, opening, tools_of
 from .selection import EVERY_CHECK, NO_CHECK, Filters, LeftOut, Pick, Scan, chosen
 from .splits import Groups, assign_splits
 
-_NEEDED = (*HEAD, "turns")
+_NEEDED = (*HEAD, "turns", "faults")
 _ANY = Filters()
 #: Formats whose rows (of preference: the chosen side) are to be imitated, so that the way to the reward counts as well.
 _IMITATED = ("sft", "preference")
@@ -201,7 +201,6 @@ def _written(
     spool = Spool(folder / ".spool", len(picks))
     for place, run in enumerate(sources):
         _spool(spool, place, run, picks, options)
-    tools = [tools_of(run.domain) for run in sources]
     schema = schema_of(options.format, options.style, options.bare)
     counts = ExportCounts(largest=max(groups.values()))
     sinks: dict[str, Sink] = {}
@@ -218,7 +217,7 @@ def _written(
         split = split_of[key]
         if split not in sinks:
             sinks[split] = open_sink(folder, split, options.file, schema)
-        row["tools"] = tools[row["source"]]
+        row["tools"] = tools_of(sources[row["source"]].domain, row["noise"])
         sinks[split].write({name: row[name] for name in schema.names if name in row})
         counts.rows[split] += 1
         there.add(key)
@@ -239,7 +238,8 @@ def _spool(spool: Spool, source: int, run: _Run, picks: dict[str, Pick], options
         for episode in batch.take(pa.array(wanted, pa.int64())).to_pylist() if wanted else ():
             pick = picks[episode["episode_id"]]
             system, episode["turns"] = opening(run.domain, run.greeting, episode["turns"])
-            head = head_row(episode, public(episode["agent"]), pick.entities) | {"source": source}
+            head = head_row(episode, public(episode["agent"]), pick.entities)
+            head |= {"source": source, "noise": noise_in(episode)}
             if options.format == "preference":
                 head |= {"messages": messages_of(episode["turns"], system), "pair_id": pick.pair}
                 spool.put(pick.key, pick.side, head)
@@ -249,7 +249,7 @@ def _spool(spool: Spool, source: int, run: _Run, picks: dict[str, Pick], options
 
 
 def _paired(chosen: dict[str, Any], rejected: dict[str, Any], options: Options) -> dict[str, Any]:
-    names = ("pair_id", "domain", "task_id", "trajectory_id", "intent", "entities", "source")
+    names = ("pair_id", "domain", "task_id", "trajectory_id", "intent", "entities", "source", "noise")
     head = {name: chosen[name] for name in names}
     for side, row in (("chosen", chosen), ("rejected", rejected)):
         head |= {f"{side}_{name}": row[name] for name in ("episode_id", "agent", "reward")}

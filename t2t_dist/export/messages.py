@@ -15,8 +15,10 @@ import orjson
 
 from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tool_faults import noise_of, with_tool_faults
 from t2t_dist.environments.tools import AGENT
 from t2t_dist.models.chat import sendable_arguments
+from t2t_dist.storage.rows import faults_of
 
 Message = dict[str, Any]
 
@@ -81,11 +83,18 @@ def decoded(call: dict[str, Any]) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-@lru_cache(maxsize=16)
-def tools_of(domain: Domain) -> list[dict[str, Any]]:
-    """The agent's tools."""
-    found: list[dict[str, Any]] = orjson.loads(domain.tools.schemas(AGENT))
+@lru_cache(maxsize=64)
+def tools_of(domain: Domain, noise: str = "") -> list[dict[str, Any]]:
+    """The tools that an agent was offered; ``noise``: what :func:`noise_in` gives for its episode."""
+    offered = with_tool_faults(domain, orjson.loads(noise)) if noise else domain
+    found: list[dict[str, Any]] = orjson.loads(offered.tools.schemas(AGENT))
     return found
+
+
+def noise_in(row: dict[str, Any]) -> str:
+    """The part of a stored episode's tool faults that decides which tools its agent was offered, as JSON; or empty."""
+    noise = noise_of(faults_of(row))
+    return orjson.dumps(noise, option=orjson.OPT_SORT_KEYS).decode() if noise else ""
 
 
 def opening(domain: Domain, greeting: str, turns: Sequence[dict[str, Any]]) -> tuple[str, Sequence[dict[str, Any]]]:

@@ -8,7 +8,7 @@ A first scan of a run reads only the columns needed for that and keeps a small o
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from t2t_dist.storage.rows import CHECKS
 from t2t_dist.synthesis.entities import Entities
 
 from .formats import pair_id
+from .messages import noise_in
 
 #: In place of a process check: each of them, none of them.
 EVERY_CHECK, NO_CHECK = "all", "none"
@@ -41,6 +42,7 @@ COLUMNS = (
     "reward_high",
     "process",
     "flags",
+    "faults",
     "turns",
 )
 
@@ -89,7 +91,8 @@ class Filters:
 
 
 class EpisodeCandidate(NamedTuple):
-    """An episode that passed the filters; ``key``, a hash of its id, orders the candidates."""
+    """An episode that passed the filters; ``key``, a hash of its id, orders the candidates. ``noise``: a hash of
+    what decided which tools its agent was offered."""
 
     key: str
     episode_id: str
@@ -99,6 +102,7 @@ class EpisodeCandidate(NamedTuple):
     agent: str
     passed: bool
     entities: tuple[str, ...]
+    noise: str
 
 
 class Pick(NamedTuple):
@@ -174,6 +178,7 @@ class Scan:
                     row["agent"],
                     row["reward"] >= 1.0,
                     tuple(sorted(about)),
+                    stable_hash(noise) if (noise := noise_in(row)) else "",
                 )
             )
 
@@ -275,26 +280,29 @@ def chosen(scan: Scan, filters: Filters, pairs: bool) -> list[tuple[Pick, str]]:
     return list(_pairs(scan, filters)) if pairs else list(_singles(scan, filters))
 
 
-def _by_task(found: Iterable[EpisodeCandidate]) -> dict[str, list[EpisodeCandidate]]:
-    groups: dict[str, list[EpisodeCandidate]] = defaultdict(list)
+def _grouped(
+    found: Iterable[EpisodeCandidate], by: Callable[[EpisodeCandidate], Hashable]
+) -> Iterable[list[EpisodeCandidate]]:
+    groups: dict[Hashable, list[EpisodeCandidate]] = defaultdict(list)
     for candidate in found:
-        groups[candidate.task_id].append(candidate)
-    return groups
+        groups[by(candidate)].append(candidate)
+    return groups.values()
 
 
 def _singles(scan: Scan, filters: Filters) -> Iterator[tuple[Pick, str]]:
     found = scan.found
     if filters.per_task is not None:
-        found = sorted(c for group in _by_task(found).values() for c in group[: filters.per_task])
+        found = sorted(c for group in _grouped(found, lambda c: c.task_id) for c in group[: filters.per_task])
         scan.left_out[LeftOut.PER_TASK] += len(scan.found) - len(found)
     for c in _balanced(scan, found, lambda c: c.intent, filters, 1):
         yield Pick(c.key, 0, c.entities, _group(c), c.intent, c.agent, c.passed), c.episode_id
 
 
 def _pairs(scan: Scan, filters: Filters) -> Iterator[tuple[Pick, str]]:
-    """Pairs of a passing and a failing episode of one task, no episode twice."""
+    """Pairs of a passing and a failing episode of one task, whose agents were offered the same tools; no episode
+    twice."""
     pairs: list[tuple[str, EpisodeCandidate, EpisodeCandidate]] = []
-    for group in _by_task(scan.found).values():
+    for group in _grouped(scan.found, lambda c: (c.task_id, c.noise)):
         good, bad = [c for c in group if c.passed], [c for c in group if not c.passed]
         both = list(zip(good, bad, strict=False))[: filters.per_task]
         pairs += [(pair_id(one.episode_id, other.episode_id), one, other) for one, other in both]

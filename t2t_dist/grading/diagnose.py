@@ -18,7 +18,7 @@ from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, offers_more, refuses
 from t2t_dist.core.text_calls import call_in_text
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tool_faults import Fault
+from t2t_dist.environments.tool_faults import Fault, in_words, planned
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.grader_side import records_in, writes_in
@@ -174,9 +174,9 @@ class _Case:
             fatal = end == "too_many_errors"
             yield Finding("format_error", f"{len(bad)} such calls, the first: {shown}", bad[0].place, fatal)
         if end == "too_many_errors" and not bad:
-            planned = self._met_faults()
-            if planned:
-                shown = ", ".join(f"{name} ({self.faults[name]})" for name in planned)
+            met = self._met_faults()
+            if met:
+                shown = ", ".join(f"{name} ({in_words(self.faults[name])})" for name in met)
                 yield Finding("tool_fault", f"too many calls were made to fail: {shown}", self.calls[-1].place)
             else:
                 yield Finding("looped", "went on making calls that the tools refused", self.calls[-1].place)
@@ -302,8 +302,11 @@ class _Case:
                 yield Finding("missing_write", _call(call.name, call.arguments) + self._after_fault(call.name))
 
     def _after_fault(self, name: str) -> str:
-        met = any(call.name == name and call.made_to_fail for call in self.issued)
-        return f"; {name} was made to fail ({self.faults[name]})" if met else ""
+        if any(call.name == name and call.made_to_fail for call in self.issued):
+            return f"; {name} was made to fail ({in_words(self.faults[name])})"
+        alike = planned(Fault.DISTRACTOR, name)
+        called = next((call.name for call in self.issued if self.faults.get(call.name) == alike), None)
+        return f"; {called}, which looks like it, was called" if called else ""
 
     def _wrong(
         self, event: ReplayedCall, missing: list[GoldCall], gold: list[GoldCall]

@@ -95,7 +95,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
         side = USER if turn.seat == USER else AGENT
         answers = list(takewhile(lambda later: later.role == "tool", turns[place + 1 :]))
         for number, call in enumerate(turn.tool_calls):
-            tool = domain.tools.by_name.get(call.name)
+            tool = tools.get(call.name)
             kind = tool.kind.value if tool is not None else ""
             if number >= len(answers):
                 # Issued when the conversation was cut off, never executed.

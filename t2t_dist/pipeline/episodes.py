@@ -153,18 +153,21 @@ class EpisodeRunner:
         plan: FaultPlan,
     ) -> Episode:
         config = self.config
+        domain = with_tool_faults(self.domain, plan, config.faults.late_s)
         try:
             rules: type[Conversation] | None = None
             if config.rules == "tau2":
                 rules, players = as_tau2(self.models, agent, config.user, task, self.domain, identity, seed)
             else:
                 players = (
-                    seat_agent(self.models, agent, task, self.domain, identity, seed_of(identity, "agent")),
+                    seat_agent(
+                        self.models, agent, task, self.domain, identity, seed_of(identity, "agent"), domain.tools
+                    ),
                     seat_user(self.models, config.user, task.user, self.domain, identity, seed_of(seed, "user")),
                 )
             rollout = await roll_out(
                 task,
-                with_tool_faults(self.domain, plan, config.faults.late_s),
+                domain,
                 *players,
                 seed=seed,
                 limits=config.limits,

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from t2t_dist.config.settings import Config
-from t2t_dist.core.errors import FailureClass
+from t2t_dist.core.errors import FailureClass, InputError
 from t2t_dist.core.identity import code_version, run_id
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
@@ -37,6 +37,8 @@ class Workload(ABC):
             from t2t_dist.simulation.as_tau2 import of_tau2
 
             of_tau2(domain)
+            if config.faults.noise:
+                raise InputError("--as tau2 offers the tools as tau2 does; leave the noise out of --tool-faults")
         self.config, self.domain, self.origin = config, domain, source
         #: Hashes of what the run works on, by name (see ``storage.manifest.PARTS``).
         self.parts = dict(domain.parts)

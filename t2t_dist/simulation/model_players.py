@@ -16,7 +16,7 @@ from t2t_dist.core.identity import turn_seed
 from t2t_dist.core.prompts.render import agent_prompt, split_thinking, user_prompt
 from t2t_dist.core.schema import Turn, UserSide
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.tools import AGENT, USER
+from t2t_dist.environments.tools import AGENT, USER, ToolSet
 from t2t_dist.models.chat import ChatModel, Conversation, Reply
 
 
@@ -125,7 +125,8 @@ class ModelAgent(Seat):
     """A model as the agent: the domain's policy and tools, and nothing of the task.
 
     ``carry_reasoning`` sends the model's own reasoning of earlier turns back to it; the rows hold it either way.
-    ``greeting`` is ``models.greeting`` of a config: where it reads the greeting.
+    ``greeting`` is ``models.greeting`` of a config: where it reads the greeting. ``offered``: the tools it is offered,
+    where tool faults make them others than the domain's.
     """
 
     def __init__(
@@ -136,8 +137,11 @@ class ModelAgent(Seat):
         *,
         carry_reasoning: bool = True,
         greeting: str = "message",
+        offered: ToolSet | None = None,
     ) -> None:
         system, tools = _agent_head(domain)
+        if offered is not None and offered is not domain.tools and (own := offered.schemas(AGENT)) != tools:
+            tools = own
         self._greeted_in = domain if greeting == "system" else None
         super().__init__(AGENT, model, system, tools, episode_id, carry_reasoning)
 

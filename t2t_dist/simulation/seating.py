@@ -5,6 +5,7 @@ from __future__ import annotations
 from t2t_dist.config.model_names import parse_model
 from t2t_dist.core.schema import Task, UserSide
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import ToolSet
 from t2t_dist.models.clients import Models
 
 from .conversation import Conversation
@@ -12,8 +13,18 @@ from .model_players import ModelAgent, ModelUser
 from .players import AgentPlayer, UserPlayer
 
 
-def seat_agent(models: Models, name: str, task: Task, domain: Domain, episode_id: str, seed: int) -> AgentPlayer:
+def seat_agent(
+    models: Models,
+    name: str,
+    task: Task,
+    domain: Domain,
+    episode_id: str,
+    seed: int,
+    offered: ToolSet | None = None,
+) -> AgentPlayer:
     """The agent of one episode. Only a scripted one gets to see the task.
+
+    ``offered``: the tools that it is offered, under the episode's tool faults; by default the domain's.
 
     Raises:
         InputError: no agent has this name, or its model can't be used.
@@ -22,10 +33,11 @@ def seat_agent(models: Models, name: str, task: Task, domain: Domain, episode_id
     if not parsed.is_chat:
         from .scripted.agents import scripted_agent
 
-        return scripted_agent(parsed.what, task, domain, seed)
+        return scripted_agent(parsed.what, task, domain, seed, offered)
     carry = models.carries_reasoning(name, "agent")
     greeting = models.settings.greeting
-    return ModelAgent(models.chat(name, "agent"), domain, episode_id, carry_reasoning=carry, greeting=greeting)
+    chat = models.chat(name, "agent")
+    return ModelAgent(chat, domain, episode_id, carry_reasoning=carry, greeting=greeting, offered=offered)
 
 
 def seat_user(models: Models, name: str, side: UserSide, domain: Domain, episode_id: str, seed: int) -> UserPlayer:

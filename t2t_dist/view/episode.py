@@ -13,7 +13,7 @@ import orjson
 from t2t_dist.core.schema import GoldCall, RecordChange, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META, RecordDiff, World, diff
-from t2t_dist.environments.tool_faults import with_tool_faults
+from t2t_dist.environments.tool_faults import in_words, with_tool_faults
 from t2t_dist.environments.tools import AGENT, USER, Kind, ToolCrash, ToolError
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.replay import breaks_rule, cited_rule
@@ -182,7 +182,7 @@ def diagnosed(row: dict[str, Any], task: Task, domain: Domain) -> list[Explanati
 
 def reasons(row: dict[str, Any]) -> list[Explanation]:
     """What grading found, or the failure: shown at the top of the page, below the diagnosis."""
-    given = ", ".join(f"{tool} ({fault})" for tool, fault in faults_of(row).items())
+    given = ", ".join(f"{tool} ({in_words(fault)})" for tool, fault in faults_of(row).items())
     faults = [Explanation("tool faults", given)] if given else []
     if row.get("failure"):
         return [Explanation(row["failure"].replace("_", " "), row.get("message") or ""), *faults]

@@ -22,6 +22,7 @@ from t2t_dist.cli.submit import _KINDS
 from t2t_dist.config.settings import Config
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.core.version import __version__
+from t2t_dist.environments.tool_faults import Fault
 from t2t_dist.export.formats import FORMATS, STYLES
 from t2t_dist.grading.diagnose import CODES
 from t2t_dist.storage.rows import CHECKS
@@ -58,7 +59,7 @@ CLOSED = {
     "--process": CHECKS,
     "--grading": _GRADINGS,
     "--code": CODES,
-    "--tool-faults": ("retry", "switch", "impossible", "late"),
+    "--tool-faults": tuple(fault.value for fault in Fault),
 }
 #: Options that set a setting, by the setting.
 SET = {

@@ -13,9 +13,10 @@ import orjson
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import ToolSet
 
 from ..players import AgentPlayer
-from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Stubborn, Sums
+from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Skimmer, Stubborn, Sums
 from .floors import FLOORS
 from .oracle import Oracle, Play
 
@@ -52,14 +53,15 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "literal": Literal,
     "one_look": OneLook,
     "sums": Sums,
+    "skimmer": Skimmer,
     **FLOORS,
 }
 #: The names that may follow ``scripted:`` in an agent's name.
 KINDS = tuple(_SCRIPTS)
 
 
-def scripted_agent(kind: str, task: Task, domain: Domain, seed: int) -> AgentPlayer:
-    """The scripted agent of this kind for one episode.
+def scripted_agent(kind: str, task: Task, domain: Domain, seed: int, offered: ToolSet | None = None) -> AgentPlayer:
+    """The scripted agent of this kind for one episode; ``offered``: its tools, by default the domain's.
 
     Raises:
         InputError: there is no such kind.
@@ -68,4 +70,4 @@ def scripted_agent(kind: str, task: Task, domain: Domain, seed: int) -> AgentPla
         near = get_close_matches(kind, KINDS, 1, 0.5)
         hint = f"did you mean scripted:{near[0]}?" if near else f"there are: {', '.join(KINDS)}"
         raise InputError(f"there is no scripted agent '{kind}'; {hint}")
-    return ScriptedAgent(kind, _SCRIPTS[kind](task, domain, seed))
+    return ScriptedAgent(kind, _SCRIPTS[kind](task, domain, seed, offered))

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Change, Fact, GoldCall
-from t2t_dist.environments.tools import Kind
+from t2t_dist.environments.tool_noise import NoisyTool
+from t2t_dist.environments.tools import Call, Kind, ToolSet
+from t2t_dist.synthesis.grader_side import fact_text
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of
 from t2t_dist.synthesis.requests.denote import first_guess
+from t2t_dist.synthesis.requests.evaluate import Meaning, NoMeaning, meaning_of
 
 from .oracle import Oracle, Play, Question
 
@@ -124,6 +127,53 @@ class Sums(Oracle):
         else:
             yield from self.write(left)
         yield from self.report(goal, last)
+
+
+class Skimmer(Oracle):
+    """Takes what a tool shows at first for all there is, and for true, and the first tool that looks right: turns no
+    page, never looks twice, and is content with a look-alike that answers."""
+
+    def make(self, call: GoldCall) -> Play:
+        for tool in self.offered:
+            if tool.name not in self.domain.tools and tool.name.startswith(f"{call.name}_"):
+                result = yield Call(tool.name, call.arguments)
+                if not result.error:
+                    self.learn(call, result.content or "")
+                    return
+        yield from super().make(call)
+
+    def look_closely(self, tool: NoisyTool, call: GoldCall, content: str) -> Play:
+        yield from ()
+
+    def as_shown(self, goal: int, request: lang.Node) -> Meaning | None:
+        """What a request comes to by what its tools show at first; ``None``: to nothing."""
+        domain = self.domain.variant({})
+        domain.tools = ToolSet(self.offered)
+        try:
+            return meaning_of(domain, self.world_at(goal), self.task.customer, request)
+        except NoMeaning:
+            return None
+
+    def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        request, errands = self._requests.get(goal), self.errands_of(goal)
+        if request is None or not errands or isinstance(request, lang.Tell):
+            yield from super().settle(goal, facts, last)
+            return
+        meaning = self.as_shown(goal, errand_of(request))
+        if meaning is not None and meaning.calls[:1] == self.meaning(goal).calls[:1]:
+            yield from super().settle(goal, facts, last)
+            return
+        if meaning is None:
+            self._prefix = [self.phrases.say("left")]
+        else:
+            taken = errands[0].model_copy(update={"arguments": meaning.calls[0].arguments, "result": ""})
+            yield from self.look_ahead(goal, taken, [])
+            yield from self.perform(taken)
+        yield from self.report(goal, last)
+
+    def answer_to(self, goal: int) -> str:
+        meaning = self.as_shown(goal, self._requests[goal])
+        return super().answer_to(goal) if meaning is None else fact_text(meaning.facts[-1])
 
 
 class Stubborn(Oracle):

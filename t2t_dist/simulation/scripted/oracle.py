@@ -24,7 +24,8 @@ from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
-from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.environments.tool_noise import NoisyTool, without_note
+from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call
 from t2t_dist.synthesis.requests import language as lang
@@ -64,8 +65,10 @@ class Oracle:
     :meth:`ask`, :meth:`agreed` and :meth:`hand_over`.
     """
 
-    def __init__(self, task: Task, domain: Domain, seed: int) -> None:
+    def __init__(self, task: Task, domain: Domain, seed: int, offered: ToolSet | None = None) -> None:
         self.task, self.domain = task, domain
+        #: The tools as tool faults make them; what it works out by itself, it works out with the domain's own.
+        self.offered = offered or domain.tools
         self.phrases = Phrases(agent_acts(), random.Random(seed))
         self.known, self.seen = Known(agent_prompt(domain)), Seen()
         self.words = Wording(task, domain, self.phrases, self.known)
@@ -232,11 +235,15 @@ class Oracle:
             yield from self.make(call)
         asked = self.task.user.goals[goal].request
         words = next(one.words for one in questions_of(self.domain).values() if asked in one.words.ask)
-        answer = self.task.grader.communicate[-1]
+        answer = self.answer_to(goal)
         self._left_to_tell = self._left_to_tell[:-1]
         self._facts_said = [tidy(self.phrases.pick(words.say, f"answer {goal}").format(value=answer))]
         self._prefix += self._facts_said
         yield from self.report(goal, last)
+
+    def answer_to(self, goal: int) -> str:
+        """What a question comes to."""
+        return self.task.grader.communicate[-1]
 
     def left_as_it_is(self, goal: int) -> GoldCall | None:
         """The errand of a goal whose condition does not hold."""
@@ -585,20 +592,29 @@ class Oracle:
         return bool(speech.gives_in(self.heard[-1], self._said))
 
     def make(self, call: GoldCall) -> Play:
-        """One call, repeated where that may help; its result is in ``results[-1]`` afterwards."""
+        """One call, repeated where that may help; its result is the last of ``results`` afterwards, but for what else
+        had to be looked up to see it whole."""
         self._made.add(key_of(call))
         result = yield Call(call.name, call.arguments)
         if result.error and is_passing(result.content or ""):
             result = yield Call(call.name, call.arguments)
         self.learn(call, result.content or "")
         self.out_of_order = result.error and is_out_of_order(result.content or "")
+        tool = self.offered.get(call.name)
+        if isinstance(tool, NoisyTool) and not result.error:
+            yield from self.look_closely(tool, call, result.content or "")
+
+    def look_closely(self, tool: NoisyTool, call: GoldCall, content: str) -> Play:
+        """Make the calls that show what this one did not, or not as it is."""
+        for more in tool.more(call.arguments, content):
+            yield from self.make_once(GoldCall(name=more.name, kind=Kind.READ, arguments=more.arguments))
 
     def learn(self, call: GoldCall, content: str) -> None:
         """Take in the result of a call."""
         self.results.append(content)
         self.known.add(content)
         if (tool := self.domain.tools.get(call.name)) is not None:
-            self.seen.add_once_needed(lambda: tool.found(value_of(content), call.arguments))
+            self.seen.add_once_needed(lambda: tool.found(value_of(without_note(content)), call.arguments))
 
     def make_once(self, call: GoldCall) -> Play:
         if key_of(call) not in self._made:

@@ -16,6 +16,7 @@ from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.language import ToolWords, Words
 from t2t_dist.environments.rules import Settled
 from t2t_dist.environments.state import World
+from t2t_dist.environments.tool_noise import without_note
 from t2t_dist.environments.tools import Call
 from t2t_dist.tau2.initial_world import world_of
 
@@ -253,7 +254,7 @@ def scalars(value: Any) -> Iterator[str]:
 
 def records(content: str) -> Iterator[set[str]]:
     """The scalars of each record in a result."""
-    todo = [value_of(content)]
+    todo = [value_of(without_note(content))]
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
