@@ -13,7 +13,7 @@ from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
 from t2t_dist.core.version import __version__
 
-from . import audit, domains, export, imports, report, runs, submit
+from . import audit, bench, domains, export, imports, report, runs, submit
 from .common import (
     CHECK,
     GATE_FAILED,
@@ -469,5 +469,5 @@ def doctor(
             raise typer.Exit(GATE_FAILED)
 
 
-for _module in (imports, export, report, audit, runs, domains, submit):
+for _module in (imports, export, bench, report, audit, runs, domains, submit):
     app.add_typer(_module.app)
