@@ -1,4 +1,4 @@
-"""Check of a benchmark (``t2t bench verify``): its files, the proof of every task, and that splits share no customer."""
+"""Check of a benchmark (``t2t bench verify``): its files, the proofs of its tasks, what its splits have in common."""
 
 from __future__ import annotations
 

@@ -111,7 +111,9 @@ def read_bench(folder: str) -> BenchManifest:
     try:
         raw = orjson.loads(read_file(path, _MOST))
     except FileNotFoundError:
-        raise InputError(f"{folder}: this is no benchmark (it has no {NAME}); give the --out of t2t bench make") from None
+        raise InputError(
+            f"{folder}: this is no benchmark (it has no {NAME}); give the --out of t2t bench make"
+        ) from None
     except (OSError, orjson.JSONDecodeError) as error:
         raise DamagedRun(f"{path} can't be read ({' '.join(str(error).split())[:160]}); restore it") from None
     try:

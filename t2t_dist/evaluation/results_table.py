@@ -42,7 +42,8 @@ class ResultsTable:
         self.tasks = pc.unique(table["task_id"])
         self._task = _codes(table["task_id"], self.tasks)
         self._group = _codes(table["trajectory"], pc.unique(table["trajectory"]))
-        self._level = pc.fill_null(table["level"], 0).to_numpy().astype(np.int64)
+        levels: Any = table["level"]
+        self._level: np.ndarray = levels.fill_null(0).to_numpy().astype(np.int64)
         self.levels = [level for level in np.unique(self._level).tolist() if level]
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
 
@@ -189,8 +190,8 @@ def _added_up(tables: list[pa.Table]) -> pa.Table:
     """One row per task and agent."""
     names, about = ("graded", "passed", "failed"), ("trajectory", "level")
     if not tables:
-        columns = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
-        return pa.table({**columns, **{name: pa.array([], pa.int64()) for name in ("level", *names)}})
+        texts = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
+        return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", *names)}})
     added = (
         pa.concat_tables(tables)
         .group_by(list(_KEYS))

@@ -89,7 +89,7 @@ def summary_of(
     """The summary of a run from its results table, ready for JSON.
 
     Keys: ``run_id, kind, out, run_s, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
-    {class: n}, agents {agent: {pass, interval, tasks, all, levels}}, domains {domain: {agent: {pass, ...}}}, differences
+    {class: n}, agents {agent: {pass, interval, tasks, all, levels}}, domains {domain: {agent: {...}}}, differences
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
     if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the

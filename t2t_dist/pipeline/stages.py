@@ -93,9 +93,7 @@ class Stages:
             try:
                 async with self.work.slots, _within(self.config.limits.convert_s, "making the task"):
                     with stage("convert"):
-                        task = await convert_one(
-                            self.domain, trajectory, intent, self.writer, self.config.typos, level
-                        )
+                        task = await convert_one(self.domain, trajectory, intent, self.writer, self.config.typos, level)
                     if task.verdict == "verified" and self.judges:
                         with stage("verify"):
                             await self._vote(task)

@@ -9,7 +9,7 @@ from t2t_dist.core.schema import Task
 
 from .ledger import ENDED, Commit, Ledger
 from .row_digest import row_digest
-from .rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
+from .rows import VOLATILE, VOLATILE_NESTED, to_row
 from .writer import ShardWriter
 
 

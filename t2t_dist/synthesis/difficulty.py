@@ -19,7 +19,6 @@ from .requests.evaluate import NoMeaning, records_of
 from .requests.kinds import own_field
 from .requests.shown import first_look
 
-
 #: The points that one more of each number gives. None is negative: more of anything never makes a level lower. With
 #: them, and the levels below, half of the tasks made with ``--difficulty N`` are of level N or above, half of N or
 #: below, in each of the three domains; who changes how tasks are made harder measures it again (a test does).

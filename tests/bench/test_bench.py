@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import datasets  # type: ignore[import-untyped]
 import orjson
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +27,7 @@ from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.stored_tasks import commit_tasks
 from t2t_dist.storage.writer import ShardWriter
+from t2t_dist.tau2.import_run import import_file
 from tests.support.finished_run import LIBRARY
 from tests.support.made import Made
 from tests.support.runs import here, here_json
@@ -88,6 +90,22 @@ def test_each_form_has_the_same_verified_tasks(whole: Path) -> None:
     assert f"# small-set, version {manifest.version}" in card
     assert f"{manifest.total} tasks" in card
     assert "license: apache-2.0" in card
+
+
+@pytest.mark.ray
+def test_datasets_and_tau2_read_their_forms(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    loaded = datasets.load_dataset(str(whole))
+    manifest = read_bench(str(whole))
+    assert list(loaded) == list(SPLITS)
+    assert sum(split.num_rows for split in loaded.values()) == manifest.total
+    first = next(iter(Source(str(whole / "runs" / PARTS[0])).tasks()))
+    assert loaded["train"][0]["user"]["goals"][0]["request"] == first.user.goals[0].request
+    assert loaded["train"][0]["difficulty"]["level"] == first.level
+    file, domain = whole / "tau2" / f"{PARTS[0]}.json", f"{LIBRARY}:{SPLITS[0]}"
+    found = import_file(str(file), str(tmp_path / "imported"), domain, "own")
+    assert found.verdicts == {"verified": loaded["train"].num_rows}
 
 
 @pytest.mark.ray

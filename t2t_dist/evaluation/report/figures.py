@@ -34,8 +34,8 @@ class Figure(NamedTuple):
 def figures(data: ReportData) -> list[Figure]:
     """Every figure that the run has data for."""
     makers: list[Callable[[ReportData], Iterator[Figure]]] = [
-        _passes, _by_level, _decay, _agents_compared, _intents_compared, _taxonomy, _funnel, _lengths, _durations, _tokens,
-        _throughput, _coverage,
+        _passes, _by_level, _decay, _agents_compared, _intents_compared, _taxonomy, _funnel, _lengths, _durations,
+        _tokens, _throughput, _coverage,
     ]  # fmt: skip
     return [figure for make in makers for figure in make(data)]
 
