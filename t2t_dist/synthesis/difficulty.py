@@ -25,6 +25,8 @@ from .requests.shown import first_look
 POINTS = {"look_ups": 2, "depth": 1, "candidates": 2, "writes": 4, "turns": 4, "conditions": 8}
 #: The points from which on a task is of level 2, 3, 4, 5.
 LEVELS_FROM = (30, 46, 59, 66)
+#: The highest level of a task in which all is named, however much there is of it.
+MOST_NAMED = 2
 #: More candidates than this give no more points: one look shows a long list as well as a short one.
 MOST_CANDIDATES = 20
 
@@ -47,7 +49,8 @@ def level_of(numbers: Mapping[str, int]) -> int:
     """The level, 1 to 5, that the numbers of a :class:`Difficulty` come to."""
     counted = {**numbers, "candidates": min(numbers["candidates"], MOST_CANDIDATES)}
     points = sum(each * counted[name] for name, each in POINTS.items())
-    return 1 + sum(points >= least for least in LEVELS_FROM)
+    level = 1 + sum(points >= least for least in LEVELS_FROM)
+    return level if numbers["depth"] > 1 else min(level, MOST_NAMED)
 
 
 def _nodes(requests: Sequence[lang.Node]) -> Iterator[lang.Node]:

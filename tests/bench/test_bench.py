@@ -75,7 +75,7 @@ def test_equal_plans_give_equal_files_however_they_were_made(whole: Path, tmp_pa
 @pytest.mark.ray
 def test_each_form_has_the_same_verified_tasks(whole: Path) -> None:
     manifest = read_bench(str(whole))
-    assert manifest.total > 3 * PLAN.tasks / 2
+    assert manifest.total == 12, "two of each of three parts' levels 1 and 2: nothing is described in the library"
     for part in PLAN.parts():
         tasks = list(Source(str(whole / "runs" / part.name)).tasks())
         ids = [task.task_id for task in tasks]

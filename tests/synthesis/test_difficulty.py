@@ -69,3 +69,9 @@ def test_what_is_described_is_counted_from_the_expressions(shop: Made) -> None:
     assert found.candidates >= len(orders) > 1
     assert (found.look_ups, found.writes, found.turns) == (named.look_ups, named.writes, named.turns)
     assert found.level >= named.level
+
+
+def test_a_task_in_which_all_is_named_is_of_level_2_at_most(by_asked: dict[int, Made]) -> None:
+    hard = [task for made in by_asked.values() for task in made.verified() if (task.level or 0) > 2]
+    assert len(hard) > 20
+    assert all(task.grader.requests for task in hard)
