@@ -133,6 +133,9 @@ def test_what_is_there_is_not_made_again_nor_overwritten(whole: Path, tmp_path: 
         raise AssertionError(part)
 
     assert make(PLAN, str(whole), never).again
+    options = ["--name", PLAN.name, "--seed", PLAN.seed, "--tasks", PLAN.tasks, "--domain", LIBRARY]
+    found = here_json("bench", "make", *options, "--out", whole)
+    assert (found["made"], found["total"], found["version"]) == (False, 12, read_bench(str(whole)).version)
     with pytest.raises(InputError, match="holds another benchmark, small-set"):
         make(Plan("other", seed=5, tasks=10, domains=(LIBRARY,)), str(whole), never)
     (tmp_path / "mine").write_text("x")

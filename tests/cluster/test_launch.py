@@ -109,7 +109,7 @@ def test_adaptive_trials_are_the_same_at_any_width(undisturbed: tuple[Path, Resu
 
 
 def test_the_level_of_a_trajectory_is_that_of_its_seed_at_any_width(local_ray: None, tmp_path: Path) -> None:
-    mixed = {"difficulty": "1=0.5,4=0.5", "until": "convert"}
+    mixed = {"difficulty": "1=0.5,4=0.5", "until": "convert", "trajectories": 16}
     narrow = run("generate", small(**mixed, **{"cluster.workers": 1}), str(tmp_path / "1"))
     wide = run("generate", small(**mixed, **{"cluster.workers": 3}), str(tmp_path / "3"))
     assert narrow.state.digests == wide.state.digests

@@ -27,7 +27,7 @@ def test_more_of_anything_is_never_easier(some: dict[str, int], more: dict[str, 
 def by_asked(request: pytest.FixtureRequest) -> dict[int, Made]:
     """Tasks of a built-in domain, by the difficulty that was asked for."""
     domain = load(request.param)
-    return {asked: make(domain, 25, difficulty=asked) for asked in (1, 3, 5)}
+    return {asked: make(domain, 15, difficulty=asked) for asked in (1, 3, 5)}
 
 
 def test_the_median_task_is_about_as_hard_as_was_asked_for(by_asked: dict[int, Made]) -> None:
