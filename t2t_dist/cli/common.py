@@ -122,12 +122,12 @@ Writer = Annotated[
     ),
 ]
 Difficulty = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--difficulty",
-        min=1,
-        max=5,
-        help="How much of what they want customers describe in place of naming it, from 1 (nothing) to 5 (all).",
+        metavar="[1-5|LEVEL=SHARE,...]",
+        help="How much of what they want customers describe in place of naming it, from 1 (nothing) to 5 (all); or"
+        " shares of levels: 1=0.5,3=0.3,5=0.2.",
         show_default=default_of("difficulty"),
     ),
 ]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
 from t2t_dist.core.version import __version__
 
-from . import audit, domains, export, imports, report, runs, submit
+from . import audit, bench, domains, export, imports, report, runs, submit
 from .common import (
     CHECK,
     GATE_FAILED,
@@ -155,6 +156,7 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     from t2t_dist.evaluation.results_table import ResultsTable
     from t2t_dist.evaluation.summary import summary_of
     from t2t_dist.evaluation.thresholds import failed_thresholds
+    from t2t_dist.pipeline.feedback import difficulty_wanted
     from t2t_dist.storage.objects.opening import open_storage
     from t2t_dist.storage.partial_run import PartialRun
     from t2t_dist.storage.reader import RunReader
@@ -182,11 +184,16 @@ def _carry_out(kind: str, config: Config, out: str, as_json: bool, judged: Judge
     summary = summary_of(kind, reader.state, results, result.run_id, config.sure_trials, out, result.wall_s)
     summary["session"] = {"lag_ms": round(result.lag_ms, 1), "rss_mb": result.rss_mb, "resumed": result.resumed}
     summary |= problems_of(kind, config.until, reader.state, reader.batches, results)
+    if config.feedback and (wanted := difficulty_wanted(reader.state.counters)):
+        summary["feedback"] = {"difficulty": wanted}
     verdicts = judged.verdicts(results, summary)
     if kind == "evaluate":
         summary["causes"] = causes_of(PartialRun(out), CAUSES_READ).by_agent()
     for part in summary_tables(summary):
         err_console.print(part)
+    if "feedback" in summary:
+        line = f"\nwhat gave tasks in verify.band, as an option: [bold]--difficulty {wanted}[/]"
+        err_console.print(line, soft_wrap=True)
     judged.write_files(results, summary, verdicts)
     if not as_json:
         what, command = next_step(reader.state, out)
@@ -355,7 +362,7 @@ def convert(
     With `--until rollout`, agents are rolled out on the tasks as well.
     """
     with spoken_errors():
-        resolved = _from_run(run, config, settings, **chosen(locals()))
+        resolved = _from_run(run, config, _as_explored(run, config, settings), **chosen(locals()))
         if print_config:
             return _print_config(resolved)
         _run("convert", resolved, out or _default_out("convert", resolved), json, fail_under, "convert")
@@ -400,6 +407,15 @@ def evaluate(
 
         checks = Checks(baseline, max_drop, junit, markdown)
         _run("evaluate", resolved, out or _default_out("evaluate", resolved), json, fail_under, "evaluate", checks)
+
+
+def _as_explored(run: str, file: str | None, settings: list[str]) -> list[str]:
+    """The settings, before them the difficulty with which a run was explored, unless the file has one of its own."""
+    from t2t_dist.storage.source_run import Source
+
+    if file is not None and "difficulty" in load_config(file, {}).model_fields_set:
+        return settings
+    return [f"difficulty={Source(run).manifest.config.difficulty}", *settings]
 
 
 def _from_run(run: str, file: str | None, settings: list[str], **flags: Any) -> Config:
@@ -453,5 +469,5 @@ def doctor(
             raise typer.Exit(GATE_FAILED)
 
 
-for _module in (imports, export, report, audit, runs, domains, submit):
+for _module in (imports, export, bench, report, audit, runs, domains, submit):
     app.add_typer(_module.app)

@@ -55,6 +55,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
             whole = _cell(part["all"]["pass"], part["all"]["interval"], k)
             table.add_row(cell(agent) if k == ks[0] else "", k, *cells, whole)
     yield table
+    yield from _by_level(summary["agents"])
     compared = [d for d in (*summary.get("baseline", ()), *summary["differences"]) if d["k"] == 1]
     compared = [d for d in compared if d["what"] != "agents" or d["on"] == "all"]
     sure = [d for d in compared if (d["what"], d["on"]) == ("baseline", "all") or d["low"] > 0 or d["high"] < 0]
@@ -76,6 +77,26 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         yield head.append(f": {one_line(message['message'])}" if message["message"] else "", "default")
     if "dropped" in summary:
         yield _dropped(summary["dropped"])
+
+
+def _by_level(agents: dict[str, dict[str, Any]]) -> Iterator[RenderableType]:
+    """pass^1 and pass^k by structural difficulty; nothing where all tasks are of one level, or of none."""
+    levels = sorted({level for part in agents.values() for level in part.get("levels", {})})
+    if len(levels) < 2:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("agent", overflow="fold")
+    table.add_column("")
+    for level in levels:
+        table.add_column(f"level {level}", justify="right", no_wrap=True)
+    for agent, part in agents.items():
+        found = part.get("levels", {})
+        ks = list(part["all"]["pass"])
+        for k in dict.fromkeys((ks[0], ks[-1])):
+            cells = [_cell(found[n]["pass"], found[n]["interval"], k) if n in found else "-" for n in levels]
+            table.add_row(cell(agent) if k == ks[0] else "", k, *cells)
+    yield Text("")
+    yield table
 
 
 def _dropped(fields: dict[str, int]) -> Text:

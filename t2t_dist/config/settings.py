@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS, Intent
 
+from .difficulty import difficulty_from
 from .engines import HOW, EngineConfig, KeyVariable, PoolConfig, Replicas, Section
 from .model_names import is_built_in, parse_model
 
@@ -235,11 +236,10 @@ class Config(Section):
     explorer: str = Field("graph", description="who explores: graph, openai:MODEL@URL, recorded:FILE")
     writer: str = Field("template", description="who words the tasks: template, openai:..., recorded:...")
     typos: float = Field(0.0, ge=0, le=0.5, description="share of words that the template writer mistypes in requests")
-    difficulty: int = Field(
+    difficulty: int | str = Field(
         1,
-        ge=1,
-        le=5,
-        description="how much of what they want customers describe, so that it has to be looked up; 1: none",
+        description="how much of what they want customers describe, so that it has to be looked up: 1 (nothing) to 5"
+        " (all), or shares of trajectories by level: 1=0.5,3=0.3,5=0.2",
     )
     judges: list[str] = Field([], description="models that judge each task; default: none")
     agents: list[str] = Field(["scripted:oracle"], min_length=1, description="agents to roll out")
@@ -272,6 +272,11 @@ class Config(Section):
     pools: dict[str, PoolConfig] = Field({}, description="pools by name, for pool:NAME")
     budget: BudgetConfig = Field(BudgetConfig(), json_schema_extra=HOW)
     cluster: ClusterConfig = Field(ClusterConfig(), json_schema_extra=HOW)
+
+    @field_validator("difficulty", mode="before")
+    @classmethod
+    def _level_or_shares(cls, difficulty: Any) -> int | str:
+        return difficulty_from(difficulty)
 
     @field_validator("trials", mode="before")
     @classmethod

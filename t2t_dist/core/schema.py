@@ -305,6 +305,11 @@ class Task(StoredObject):
     twin_of: str | None = Field(None, description="the task that this is the twin of: the same words, another world")
     difficulty: Difficulty | None = None
 
+    @property
+    def level(self) -> int | None:
+        """Its structural level, 1 to 5; ``None`` where it was not measured."""
+        return None if self.difficulty is None else self.difficulty.level
+
 
 # -- episode: plain classes, because every message makes some ----------------------------------------------------------
 @dataclass(frozen=True, slots=True)
@@ -374,7 +379,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Episode:
-    """One graded conversation."""
+    """One graded conversation. ``difficulty``: the structural level of its task, where that has one."""
 
     episode_id: str
     run_id: str
@@ -395,6 +400,7 @@ class Episode:
     started: float
     duration: float
     faults: Faults = None
+    difficulty: int | None = None
 
 
 @dataclass(slots=True)
@@ -417,3 +423,4 @@ class Failure:
     started: float
     duration: float
     faults: Faults = None
+    difficulty: int | None = None

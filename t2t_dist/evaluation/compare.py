@@ -18,7 +18,7 @@ CONTROL = "general"
 
 class Compared(NamedTuple):
     """A difference: pass^k of ``one`` minus pass^k of ``other``. ``what``: agents, intents or baseline; ``on`` is what
-    both share, an intent or the agent. ``paired``: over tasks or trajectories that both have."""
+    both share, an intent, a level or the agent. ``paired``: over tasks or trajectories that both have."""
 
     what: str
     one: str
@@ -36,13 +36,15 @@ class Compared(NamedTuple):
 
 
 def between_agents(results: ResultsTable, ks: Sequence[int]) -> list[Compared]:
-    """Each pair of agents, over all intents and per intent, on the tasks that both have."""
+    """Each pair of agents, over all tasks, per intent and per structural level, on the tasks that both have."""
+    parts: list[tuple[str, str, int | None]] = [(intent, intent, None) for intent in (ALL, *results.intents)]
+    parts += [(f"level {level}", ALL, level) for level in results.levels]
     return [
-        Compared("agents", one, other, intent, k, difference)
+        Compared("agents", one, other, on, k, difference)
         for one, other in combinations(results.agents, 2)
-        for intent in (ALL, *results.intents)
+        for on, intent, level in parts
         for k in ks
-        if (difference := results.between_agents(k, one, other, intent)).n
+        if (difference := results.between_agents(k, one, other, intent, level=level)).n
     ]
 
 

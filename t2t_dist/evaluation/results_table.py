@@ -26,11 +26,12 @@ Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 
 
 class ResultsTable:
-    """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order."""
+    """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order;
+    ``levels`` the structural levels of its tasks, without those that have none."""
 
     def __init__(self, table: pa.Table) -> None:
-        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory``. An
-        episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
+        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level``.
+        An episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))
@@ -41,6 +42,9 @@ class ResultsTable:
         self.tasks = pc.unique(table["task_id"])
         self._task = _codes(table["task_id"], self.tasks)
         self._group = _codes(table["trajectory"], pc.unique(table["trajectory"]))
+        levels: Any = table["level"]
+        self._level: np.ndarray = levels.fill_null(0).to_numpy().astype(np.int64)
+        self.levels = [level for level in np.unique(self._level).tolist() if level]
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
 
     @classmethod
@@ -53,8 +57,8 @@ class ResultsTable:
         rollouts = pc.field("stage") == "rollout"
         for reader in readers:
             for name, columns in (
-                ("episodes", [*_KEYS, "trajectory_id", "reward", "reward_high"]),
-                ("failures", list(_KEYS)),
+                ("episodes", [*_KEYS, "trajectory_id", "difficulty", "reward", "reward_high"]),
+                ("failures", [*_KEYS, "difficulty"]),
             ):
                 for batch in reader(name, columns, rollouts):
                     if not batch.num_rows:
@@ -74,7 +78,7 @@ class ResultsTable:
     def episodes(self) -> int:
         return int(self._counts[:, 0].sum())
 
-    def _where(self, agent: str | None, intent: str, domain: str | None) -> np.ndarray:
+    def _where(self, agent: str | None, intent: str, domain: str | None, level: int | None = None) -> np.ndarray:
         chosen = np.ones(len(self._agent), dtype=bool)
         if agent is not None:
             chosen &= self._agent == (self.agents.index(agent) if agent in self.agents else -1)
@@ -82,22 +86,36 @@ class ResultsTable:
             chosen &= self._intent == INTENTS.index(intent)
         if domain is not None:
             chosen &= self._domain == (self.domains.index(domain) if domain in self.domains else -1)
+        if level is not None:
+            chosen &= self._level == level
         return np.flatnonzero(chosen)
 
-    def trials(self, agent: str | None = None, intent: str = ALL, domain: str | None = None) -> Counter[Trials]:
+    def trials(
+        self, agent: str | None = None, intent: str = ALL, domain: str | None = None, level: int | None = None
+    ) -> Counter[Trials]:
         """Tasks counted by their trials."""
-        rows, times = np.unique(self._counts[self._where(agent, intent, domain)], axis=0, return_counts=True)
+        rows, times = np.unique(self._counts[self._where(agent, intent, domain, level)], axis=0, return_counts=True)
         return Counter({Trials(*map(int, row)): int(n) for row, n in zip(rows, times, strict=True)})
 
-    def passes(self, k: int, agent: str, intent: str = ALL, domain: str | None = None) -> PassK:
+    def passes(
+        self, k: int, agent: str, intent: str = ALL, domain: str | None = None, level: int | None = None
+    ) -> PassK:
         """pass^k of an agent. Over all intents, the tasks of one trajectory are resampled together."""
-        rows = self._where(agent, intent, domain)
+        rows = self._where(agent, intent, domain, level)
         groups = self._groups(rows, self._values(rows, k)) if intent == ALL else None
-        return pass_k(self.trials(agent, intent, domain), k, groups=groups or None)
+        return pass_k(self.trials(agent, intent, domain, level), k, groups=groups or None)
 
-    def between_agents(self, k: int, one: str, other: str, intent: str = ALL, domain: str | None = None) -> Difference:
+    def between_agents(
+        self,
+        k: int,
+        one: str,
+        other: str,
+        intent: str = ALL,
+        domain: str | None = None,
+        level: int | None = None,
+    ) -> Difference:
         """pass^k of ``one`` minus that of ``other`` on the tasks that both have."""
-        mine, theirs = self._where(one, intent, domain), self._where(other, intent, domain)
+        mine, theirs = self._where(one, intent, domain, level), self._where(other, intent, domain, level)
         return self._paired(k, mine, theirs, self, self._task)
 
     def between_intents(self, k: int, agent: str, one: str, other: str, domain: str | None = None) -> Difference:
@@ -164,22 +182,23 @@ def _counted(rows: pa.Table, graded: bool) -> pa.Table:
     decided = (low == high).astype(np.int64)
     counts = {"graded": decided, "passed": low.astype(np.int64), "failed": ones - decided}
     trajectory = rows["trajectory_id"] if graded else pa.nulls(rows.num_rows, pa.string())
-    return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, "trajectory": trajectory, **counts})])
+    about = {"trajectory": trajectory, "level": rows["difficulty"]}
+    return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, **about, **counts})])
 
 
 def _added_up(tables: list[pa.Table]) -> pa.Table:
     """One row per task and agent."""
-    names = ("graded", "passed", "failed")
+    names, about = ("graded", "passed", "failed"), ("trajectory", "level")
     if not tables:
-        columns = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
-        return pa.table({**columns, **{name: pa.array([], pa.int64()) for name in names}})
+        texts = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
+        return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", *names)}})
     added = (
         pa.concat_tables(tables)
         .group_by(list(_KEYS))
-        .aggregate([*((name, "sum") for name in names), ("trajectory", "max")])
+        .aggregate([*((name, "sum") for name in names), *((name, "max") for name in about)])
     )
-    counts = {name: added[f"{name}_sum"] for name in names}
-    return pa.table({**{key: added[key] for key in _KEYS}, "trajectory": added["trajectory_max"], **counts})
+    columns = {key: added[key] for key in _KEYS} | {name: added[f"{name}_max"] for name in about}
+    return pa.table({**columns, **{name: added[f"{name}_sum"] for name in names}})
 
 
 def _distinct(table: pa.Table, column: str) -> list[str]:

@@ -34,6 +34,18 @@ def passes(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK
     }
 
 
+def passes_by_level(results: ResultsTable, trials: int) -> dict[str, dict[int, list[PassK]]]:
+    """``{agent: {level: [pass^1, ..., pass^trials]}}`` over the structural levels of the tasks, the lowest first."""
+    return {
+        agent: {
+            level: [results.passes(k, agent, level=level) for k in range(1, trials + 1)]
+            for level in results.levels
+            if results.trials(agent, level=level)
+        }
+        for agent in results.agents
+    }
+
+
 def _plain(values: list[PassK]) -> dict[str, float | None]:
     return {f"pass^{p.k}": None if p.value is None else round(p.value, 6) for p in values}
 
@@ -45,13 +57,16 @@ def _bounds(values: list[PassK]) -> dict[str, list[float | None]]:
 def agent_part(by_intent: dict[str, list[PassK]]) -> dict[str, Any]:
     """One agent's part of the JSON object."""
     intents = {intent: values for intent, values in by_intent.items() if intent != ALL}
-    whole = by_intent[ALL]
     return {
         "pass": {intent: _plain(values) for intent, values in intents.items()},
         "interval": {intent: _bounds(values) for intent, values in intents.items()},
         "tasks": {intent: values[0].tasks for intent, values in intents.items()},
-        "all": {"pass": _plain(whole), "interval": _bounds(whole), "tasks": whole[0].tasks},
+        "all": _part(by_intent[ALL]),
     }
+
+
+def _part(values: list[PassK]) -> dict[str, Any]:
+    return {"pass": _plain(values), "interval": _bounds(values), "tasks": values[0].tasks}
 
 
 def summarise(
@@ -74,15 +89,19 @@ def summary_of(
     """The summary of a run from its results table, ready for JSON.
 
     Keys: ``run_id, kind, out, run_s, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
-    {class: n}, agents {agent: {pass, interval, tasks, all}}, domains {domain: {agent: {pass, ...}}}, differences
+    {class: n}, agents {agent: {pass, interval, tasks, all, levels}}, domains {domain: {agent: {...}}}, differences
     [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
     if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the
-    bounds, as failures do), and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
+    bounds, as failures do), ``levels {level: {pass, interval, tasks}}`` of an agent if the structural difficulty of its
+    tasks is known, and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
     ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
     summary, or the same where it made no session of the run.
     """
     agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
+    for agent, by_level in passes_by_level(results, trials).items():
+        if by_level:
+            agents[agent]["levels"] = {str(level): _part(values) for level, values in by_level.items()}
     ks = sorted({1, trials})
     run_s = float(state.counters.get(WALL_SECONDS, 0.0))
     summary: dict[str, Any] = {

@@ -138,6 +138,7 @@ class EpisodeRunner:
             started=started,
             duration=time.perf_counter() - clock,
             faults=dict(plan) or None,
+            difficulty=task.level,
         )
 
     async def _attempt(
@@ -205,4 +206,5 @@ class EpisodeRunner:
             started=started,
             duration=time.perf_counter() - live.began,
             faults=dict(plan) or None,
+            difficulty=task.level,
         )

@@ -25,6 +25,7 @@ def failure_of(
     started: float = 0.0,
     duration: float = 0.0,
     faults: Faults = None,
+    difficulty: int | None = None,
 ) -> Failure:
     """A failure. ``what`` names what failed; with stage and trial it gives the id. What does not apply is empty."""
     return Failure(
@@ -44,4 +45,5 @@ def failure_of(
         started=started,
         duration=duration,
         faults=faults,
+        difficulty=difficulty,
     )

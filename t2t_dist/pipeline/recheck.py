@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.config.domain import domain_errors, load_domain
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Outcome, Task
+from t2t_dist.core.schema import Difficulty, Outcome, Task
 from t2t_dist.grading.decided import DECIDED_BY_MODEL, with_decisions
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.row_digest import row_digest
@@ -48,7 +48,14 @@ def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
         verdicts[now.verdict] += 1
         if _verdict(now) != before:
             changed.append(ResultChange(task.task_id, before, f"{_verdict(now)} {now.detail}".strip()))
+        elif task.difficulty is not None and now.difficulty != task.difficulty:  # older runs have none
+            changed.append(ResultChange(task.task_id, _numbers(task.difficulty), _numbers(now.difficulty)))
     return verdicts, changed
+
+
+def _numbers(difficulty: Difficulty | None) -> str:
+    counted = difficulty.model_dump().items() if difficulty is not None else ()
+    return ", ".join(f"{name} {value}" for name, value in counted) or "no difficulty"
 
 
 def _verdict(task: Task) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from t2t_dist.config.difficulty import level_for
 from t2t_dist.core.errors import EpisodeFailure, FailureClass
 from t2t_dist.core.identity import seed_of, trajectory_id
 from t2t_dist.core.offload import offload
@@ -59,7 +60,8 @@ class Stages:
         weights = times(config.errand_weights, self.work.feedback_weights)
         try:
             if self.explorer is None:
-                found = await offload(domain, explore_graph, domain, customer, seed, weights, config.difficulty)
+                level = level_for(config.difficulty, seed)
+                found = await offload(domain, explore_graph, domain, customer, seed, weights, level)
                 trajectory.tools, trajectory.steps = found
                 await asyncio.sleep(0)  # lets the other episodes run between two stretches of computing
             else:
@@ -86,13 +88,12 @@ class Stages:
         rolled: list[asyncio.Task[None]],
     ) -> None:
         """Convert and verify, one intent after the other; rollouts of verified tasks start and go to ``rolled``."""
+        level = level_for(self.config.difficulty, trajectory.seed)
         for intent in self.config.intents:
             try:
                 async with self.work.slots, _within(self.config.limits.convert_s, "making the task"):
                     with stage("convert"):
-                        task = await convert_one(
-                            self.domain, trajectory, intent, self.writer, self.config.typos, self.config.difficulty
-                        )
+                        task = await convert_one(self.domain, trajectory, intent, self.writer, self.config.typos, level)
                     if task.verdict == "verified" and self.judges:
                         with stage("verify"):
                             await self._vote(task)
@@ -131,7 +132,8 @@ class Stages:
         if config.verify.reference_trials:
             verifier.solvable(task, rewards[: config.verify.reference_trials])
         if config.feedback:
-            out.counts += band_counts((errand.name for errand in errands_in(task.grader)), task.verdict == "verified")
+            errands = (errand.name for errand in errands_in(task.grader))
+            out.counts += band_counts(errands, task.verdict == "verified", task.level)
         self._store(task, out)
 
     def _store(self, task: Task, out: ItemRows) -> None:

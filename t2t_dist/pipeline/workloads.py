@@ -141,7 +141,8 @@ class Evaluate(Workload):
     def _about(self, item: int) -> dict[str, Any]:
         number, agent, trial = self._place(item)
         task = self.tasks[number]
-        about = {"task_id": task.task_id, "intent": task.intent, "agent": agent, "trial": trial}
+        about = {"task_id": task.task_id, "intent": task.intent, "difficulty": task.level}
+        about |= {"agent": agent, "trial": trial}
         return {"stage": "rollout", "what": f"{task.task_id}/{agent}", **about}
 
 

@@ -127,20 +127,19 @@ _FACT: Any = pa.struct(
 )
 _OTHERWISE: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT))])
 _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = ((("user", "goals"), "otherwise", _OTHERWISE),)
-_COLUMNS_IN_6: tuple[tuple[str, Any], ...] = (
-    ("world", pa.list_(_CHANGE)),
-    ("twin_of", pa.string()),
-    ("difficulty", _DIFFICULTY),
-)
+_COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
+    "tasks": (("world", pa.list_(_CHANGE)), ("twin_of", pa.string()), ("difficulty", _DIFFICULTY)),
+    "episodes": (("difficulty", pa.int64()),),
+    "failures": (("difficulty", pa.int64()),),
+}
 
 
 def to_version_6(name: str, table: pa.Table) -> pa.Table:
-    """Adds to tasks their own records, the task that each is the twin of, and their difficulty: none."""
-    if name != "tasks":
-        return table
-    for path, field, kind in _ADDED_IN_6:
+    """Adds to tasks their own records, the task that each is the twin of, and their difficulty: none; to episodes and
+    failures the level of their task: none."""
+    for path, field, kind in _ADDED_IN_6 if name == "tasks" else ():
         table = _with_field(table, path, field, kind)
-    for field, kind in _COLUMNS_IN_6:
+    for field, kind in _COLUMNS_IN_6.get(name, ()):
         table = table.append_column(pa.field(field, kind), pa.nulls(len(table), kind))
     return table
 

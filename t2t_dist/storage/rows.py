@@ -67,6 +67,7 @@ _EPISODE_COMMON: list[Any] = [
     pa.field("started", pa.float64()),
     pa.field("duration", pa.float64()),
     pa.field("faults", pa.string()),
+    pa.field("difficulty", pa.int64()),
 ]
 #: Fields of episodes and failures that become several columns, or stand among the common ones.
 _ELSEWHERE = frozenset({"outcome", *(column.name for column in _EPISODE_COMMON)})
@@ -213,6 +214,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "started": episode.started,
         "duration": episode.duration,
         "faults": _faults_cell(episode.faults),
+        "difficulty": episode.difficulty,
     }
     return row
 
@@ -247,5 +249,6 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "started": failure.started,
         "duration": failure.duration,
         "faults": _faults_cell(failure.faults),
+        "difficulty": failure.difficulty,
     }
     return row

@@ -65,8 +65,10 @@ class ShardWriter:
         first_roll_s: float = FIRST_ROLL_S,
         last_roll_s: float = LAST_ROLL_S,
         clock: Callable[[], float] = time.monotonic,
+        token: str | None = None,
     ) -> None:
-        """``worker`` ([A-Za-z0-9_-]+) becomes part of the file names; it need not be unique."""
+        """``worker`` ([A-Za-z0-9_-]+) becomes part of the file names; it need not be unique. ``token``: the rest of
+        them, for the only writer that a directory will ever have; by default another each time."""
         if not re.fullmatch(r"[A-Za-z0-9_-]+", worker):
             raise ValueError(f"worker name {worker!r} has characters other than A-Z a-z 0-9 _ -")
         for table, schema in schemas.items():
@@ -80,7 +82,7 @@ class ShardWriter:
         self._last_roll_s = last_roll_s
         self._clock = clock
         # The token keeps a restarted worker from overwriting files of its predecessor with the same name.
-        self._name = f"part-{worker}-{{:06d}}-{secrets.token_hex(4)}.arrow"
+        self._name = f"part-{worker}-{{:06d}}-{token or secrets.token_hex(4)}.arrow"
         self._sequence = 0
         self._batch_rows = dict.fromkeys(schemas, _FIRST_BATCH_ROWS)
         self._since: float | None = None

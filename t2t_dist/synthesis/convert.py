@@ -14,6 +14,7 @@ from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.environments.base import Domain
 
+from .difficulty import difficulty_of
 from .harder import made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
@@ -87,13 +88,15 @@ def _fill(task: Task, structure: Structure, user: UserSide) -> None:
 
 
 def certified(domain: Domain, task: Task) -> Task:
-    """The task with a certificate made from the task and the domain alone, or rejected with what does not hold."""
+    """The task with a certificate and a difficulty made from the task and the domain alone, or rejected with what does
+    not hold."""
     if (wrong := check_words(task.user)) is not None:
         return reject(task, *wrong)
     certificate = certify(domain, task)
     if isinstance(certificate, Rejection):
         return reject(task, certificate.code, certificate.detail)
     task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""
+    task.difficulty = difficulty_of(domain, task)
     return task
 
 

@@ -30,6 +30,8 @@ def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) 
         source = tasks_of(Source(run))
         domain = None
         for task in source.verified_tasks(intents=list(intents) or None):
+            if task.world:  # all tasks of a tau2 file are set in one database
+                continue
             raw = raw_of(task)
             if raw is None:  # not imported: the domain names its transfer tool
                 domain = domain or load_domain(source.manifest.config)

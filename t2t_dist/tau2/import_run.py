@@ -11,12 +11,12 @@ from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version, run_id, stable_hash
-from t2t_dist.storage.ledger import Commit, Ledger
+from t2t_dist.storage.ledger import Ledger
 from t2t_dist.storage.manifest import Manifest, claim
 from t2t_dist.storage.objects.opening import create_storage
-from t2t_dist.storage.row_digest import row_digest
-from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, to_row
+from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.stored_tasks import commit_tasks
 from t2t_dist.storage.writer import ShardWriter
 
 from .from_tau2 import OTHER_DATABASE, Grading, Imported, Raised, import_task, reject_for_other_database
@@ -89,22 +89,4 @@ def _store(items: list[Imported], out: str, config: Config, identity: str, sourc
         if ledger.state.items:
             return  # the same import, already done
         writer = ShardWriter(storage, SCHEMAS, "import")
-        digest, counters = 0, Counter[str]()
-        for item in items:
-            row = {"run_id": identity, **to_row(item.task)}
-            writer.add("tasks", [row])
-            digest = (digest + row_digest(row, VOLATILE, VOLATILE_NESTED)) % (1 << 128)
-            if item.task.verdict == "verified":
-                counters[f"tasks.{item.task.intent}"] += 1
-            else:
-                counters[f"rejected.{item.task.reasons[0]}"] += 1
-                counters[f"tasks_rejected.{item.task.intent}"] += 1
-        ledger.append(
-            Commit(
-                shards=writer.flush(),
-                items=range(1),
-                counters=dict(counters),
-                digests={"tasks": digest},
-                notes={"ended": "imported"},
-            )
-        )
+        commit_tasks(ledger, writer, identity, (item.task for item in items), "imported")

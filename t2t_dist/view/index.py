@@ -203,10 +203,11 @@ EPISODE_COLUMNS = (
     "reward_high",
     "parts",
     "flags",
+    "difficulty",
     "started",
     "duration",
 )
-TASK_COLUMNS = ("task_id", "customer", "intent", "verdict", "reasons", "index")
+TASK_COLUMNS = ("task_id", "customer", "intent", "verdict", "reasons", "difficulty", "index")
 
 
 def _column(name: str) -> Derive:
@@ -233,6 +234,12 @@ def _flags(table: pa.Table) -> Any:
     return pc.if_else(pc.greater(pc.fill_null(pc.list_value_length(table["flags"]), 0), 0), "flagged", "none")
 
 
+def _level(table: pa.Table) -> Any:
+    """The structural level as text; of a task it is one of its numbers."""
+    level = table["difficulty"]
+    return pc.cast(pc.struct_field(level, "level") if pa.types.is_struct(level.type) else level, pa.string())
+
+
 def _first_reason(table: pa.Table) -> Any:
     return pa.array([(reasons or [""])[0] for reasons in table["reasons"].to_pylist()], pa.string())
 
@@ -240,11 +247,12 @@ def _first_reason(table: pa.Table) -> Any:
 def episode_index() -> TableIndex:
     """Episodes and failures, in the order in which they were committed."""
     plain = {name: _column(name) for name in ("intent", "agent", "termination", "failure", "stage")}
-    facets = {"result": _result, **plain, "process": _process, "flags": _flags}
+    facets = {"result": _result, **plain, "process": _process, "flags": _flags, "difficulty": _level}
     return TableIndex(("episode_id", "task_id"), facets, ("trial", "started", "duration"))
 
 
 def task_index() -> TableIndex:
     """Tasks, verified and rejected."""
     facets: dict[str, Derive] = {name: _column(name) for name in ("intent", "verdict")}
-    return TableIndex(("task_id", "customer"), {**facets, "reason": _first_reason}, ("index",))
+    facets |= {"reason": _first_reason, "difficulty": _level}
+    return TableIndex(("task_id", "customer"), facets, ("index",))

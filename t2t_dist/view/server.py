@@ -20,7 +20,7 @@ from t2t_dist.synthesis.intents import REGISTRY
 
 from . import pages
 from .connection import Connection
-from .counts import matrix, run_counts
+from .counts import by_level, matrix, run_counts
 from .guard import Guard, own_address
 from .index import MISSED, NO_RESULT, PASSED
 from .query import Query, address
@@ -172,8 +172,8 @@ class Viewer:
 
     async def _run(self, request: web.Request) -> web.Response:
         run = self._named(request)
-        cells = await asyncio.to_thread(matrix, run)
-        return self._page(request, "run.html", run=run, counts=run_counts(run), matrix=cells)
+        cells, levels = await asyncio.to_thread(lambda: (matrix(run), by_level(run)))
+        return self._page(request, "run.html", run=run, counts=run_counts(run), matrix=cells, levels=levels)
 
     async def _tasks(self, request: web.Request) -> web.Response:
         run = self._named(request)

@@ -138,7 +138,7 @@ def test_a_flag_means_one_thing() -> None:
         for short in (name for name in param.opts if not name.startswith("--")):
             names[short] |= {name for name in param.opts if name.startswith("--")}
             helps[short].add(param.help)
-    assert names.pop("-n") == {"--trajectories", "--limit"}
+    assert names.pop("-n") == {"--trajectories", "--limit", "--tasks"}
     assert all(help.startswith("How many ") for help in helps["-n"])
     assert {short: len(longs) for short, longs in names.items()} == dict.fromkeys(names, 1), names
     assert {"-o", "-c", "-d"} <= set(names)
@@ -155,7 +155,7 @@ def test_a_thing_has_one_name() -> None:
         "audit", "convert", "evaluate", "rollout", "export", "report", "failures", "verify", "regrade", "show",
         "status", "view", "submit",
     }  # fmt: skip
-    assert not {param.opts[0] for _, param in OPTIONS} & {"--tasks", "--source", "--from", "--run"}
+    assert not {param.opts[0] for _, param in OPTIONS} & {"--source", "--from", "--run"}
 
 
 def test_convert_and_explore_have_the_options_of_generate_that_apply() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from t2t_dist.cluster.launch import Result, run
+from t2t_dist.config.difficulty import level_for
 from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError, RunBusy
@@ -17,8 +18,9 @@ from t2t_dist.storage.objects.opening import create_storage, open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
 from t2t_dist.storage.run_lock import RunLock
+from t2t_dist.storage.source_run import Source
 from t2t_dist.storage.status import read_status
-from tests.support.runs import duplicates, unnamed_shards
+from tests.support.runs import duplicates, here, unnamed_shards
 
 pytestmark = pytest.mark.ray
 
@@ -104,6 +106,23 @@ def test_adaptive_trials_are_the_same_at_any_width(undisturbed: tuple[Path, Resu
     wide = run("evaluate", small(**settings, **{"cluster.workers": 3}), str(tmp_path / "3"))
     assert narrow.state.digests == wide.state.digests
     assert narrow.state.counters["episodes.rollout"] == 12 * 2 * 4, "scripts do the same each time: four are enough"
+
+
+def test_the_level_of_a_trajectory_is_that_of_its_seed_at_any_width(local_ray: None, tmp_path: Path) -> None:
+    mixed = {"difficulty": "1=0.5,4=0.5", "until": "convert", "trajectories": 16}
+    narrow = run("generate", small(**mixed, **{"cluster.workers": 1}), str(tmp_path / "1"))
+    wide = run("generate", small(**mixed, **{"cluster.workers": 3}), str(tmp_path / "3"))
+    assert narrow.state.digests == wide.state.digests
+    source = Source(str(tmp_path / "1"))
+    drawn = {one.trajectory_id: level_for(mixed["difficulty"], one.seed) for one in source.trajectories()}
+    assert set(drawn.values()) == {1, 4}
+    described = [task for task in source.verified_tasks() if task.grader.requests]
+    assert {drawn[task.trajectory_id] for task in described} == {4}
+    # What is converted later takes the levels that were explored.
+    done = here("convert", tmp_path / "1", "--out", tmp_path / "again", "--workers", 1)
+    assert done.returncode == 0
+    again = {task.task_id: task.difficulty for task in Source(str(tmp_path / "again")).verified_tasks()}
+    assert again == {task.task_id: task.difficulty for task in source.verified_tasks()}
 
 
 def test_feedback_counts_what_was_kept_of_each_write(local_ray: None, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from t2t_dist.evaluation.report.data import ReportData, read_report
 from t2t_dist.evaluation.report.drawing import WIDTH, cut, nice
 from t2t_dist.evaluation.report.figures import figures
 from t2t_dist.evaluation.report.page import csv_of, page, shown, write_files, write_page
-from t2t_dist.evaluation.report.tables import Table
+from t2t_dist.evaluation.report.tables import Table, tables
 from t2t_dist.grading.diagnose import CODES
 from t2t_dist.models.metering import PREFIX
 from t2t_dist.storage.ledger import Commit, Ledger, ShardInfo
@@ -32,7 +32,7 @@ from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.status import StatusFile
-from tests.support.finished_run import failed, write_run
+from tests.support.finished_run import failed, played, rows_of, write_run
 from tests.support.made import Made
 from tests.support.matrix import AGENTS, FLAWS, matrix_run, rolled_out, tasks_of
 
@@ -92,6 +92,22 @@ def test_a_whole_run_has_every_figure(data: ReportData) -> None:
         inside = [float(e.get("x", 0)) for e in root.iter() if e.get("x") and e.get("width", "1") != "100%"]
         assert all(-1 <= x <= WIDTH + 1 for x in inside), figure.name
     assert data.notes == []
+
+
+def test_the_level_of_a_task_is_a_column_beside_its_intent(shop: Made, tmp_path: Path) -> None:
+    tasks = tasks_of(shop, 2)
+    for number, task in enumerate(tasks):
+        assert task.difficulty is not None
+        task.difficulty = None if number == 0 else task.difficulty.model_copy(update={"level": 1 + number % 2})
+    rows = [played(shop, task, trial=n, well=task.level != 2) for task in tasks for n in range(2)]
+    write_run(tmp_path / "run", [*rows_of(tasks), *rows], domain="retail", trials=2)
+    data = read_report(PartialRun(str(tmp_path / "run")))
+    assert "pass-by-level" in [figure.name for figure in figures(data)]
+    (table,) = [table for table in tables(data) if table.name == "pass-by-level"]
+    found = {(level, k): (value, n) for _, level, k, value, *_, n in table.rows}
+    assert found == {(1, 1): (1.0, 3), (1, 2): (1.0, 3), (2, 1): (0.0, 4), (2, 2): (0.0, 4)}
+    text = page(data)
+    assert "<th>level 1</th><th>level 2</th></tr>" in text
 
 
 def test_causes_by_agent_are_their_flaws_and_failures_are_counted_apart(data: ReportData) -> None:

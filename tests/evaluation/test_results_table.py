@@ -19,7 +19,9 @@ from t2t_dist.evaluation.stats import Trials, chance
 
 _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
 _REWARDS = ("reward", "reward_high")
-EPISODE = pa.schema([*((name, pa.string()) for name in _NAMES), *((name, pa.float64()) for name in _REWARDS)])
+EPISODE = pa.schema(
+    [*((name, pa.string()) for name in _NAMES), *((n, pa.float64()) for n in _REWARDS), ("difficulty", pa.int64())]
+)
 Row = dict[str, Any]
 
 
@@ -31,7 +33,7 @@ def batches_of(rows: list[Row]) -> Any:
         schema = pa.schema([EPISODE.field(name) for name in columns])
         for start in range(0, len(wanted), 3):
             part = [
-                {name: row["reward"] if name == "reward_high" and name not in row else row[name] for name in columns}
+                {name: {"reward_high": row["reward"], "difficulty": None, **row}[name] for name in columns}
                 for row in wanted[start : start + 3]
             ]
             yield pa.RecordBatch.from_pylist(part, schema=schema)
@@ -55,6 +57,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
             "intent": intent,
             "task_id": f"{domain}-{intent}-{number}",
             "trajectory_id": f"{domain}-{number}",
+            "difficulty": number or None,
             "reward": reward,
         }
         for domain, agent, intent, number, reward in draw(st.lists(cells, min_size=1, max_size=60))
@@ -91,6 +94,12 @@ def test_it_counts_what_a_loop_counts(found: list[Row], k: int) -> None:
         assert estimate.value == (pytest.approx(fmean(wanted.values())) if wanted else None)
         whole = results.passes(k, agent, ALL)
         assert whole.tasks == len(values(by_task(found, agent), k))
+        for level in results.levels:
+            of_level = [row for row in found if row["difficulty"] == level]
+            part = values(by_task(of_level, agent), k)
+            estimate = results.passes(k, agent, level=level)
+            assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
+    assert results.levels == sorted({row["difficulty"] for row in found if row["difficulty"]})
 
 
 @settings(max_examples=60, deadline=None)

@@ -37,6 +37,17 @@ def test_the_same_verdicts(desk: Made, tmp_path: Path) -> None:
     }
 
 
+def test_another_difficulty_is_a_change_and_none_is_an_older_runs(desk: Made, tmp_path: Path) -> None:
+    tasks = [task for task in tasks_of(desk) if task.verdict == "verified"][:3]
+    assert tasks[0].difficulty is not None
+    tasks[0].difficulty.depth += 4
+    tasks[1].difficulty = None
+    _, changed = reverify(run(tmp_path / "run", rows_of(tasks)))
+    assert [(change.item, "depth 5" in change.stored, "depth 1" in change.now) for change in changed] == [
+        (tasks[0].task_id, True, True)
+    ]
+
+
 def test_the_reference_agents_stored_episodes_count(desk: Made, tmp_path: Path) -> None:
     tasks = [t for t in tasks_of(desk) if t.verdict == "verified"][:3]
     tasks[1].verdict, tasks[1].reasons = "rejected", ["unsolved"]

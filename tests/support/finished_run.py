@@ -54,6 +54,7 @@ def played(made: Made, task: Task, *, agent: str = "scripted:oracle", trial: int
         flags=[],
         started=1.0,
         duration=2.0,
+        difficulty=task.level,
     )
     return "episodes", episode_row(episode)
 
@@ -75,6 +76,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
         turns=[],
         started=1.0,
         duration=2.0,
+        difficulty=task.level,
     )
     return "failures", failure_row(failure)
 

@@ -16,7 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from t2t_dist.cli import main
+from t2t_dist.cli import bench, main
 from t2t_dist.storage.objects.opening import open_storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
@@ -54,7 +54,8 @@ def _built(app: typer.Typer) -> Any:
 def here(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run to the end in this process: nothing is imported again, and a run uses the Ray of ``local_ray``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "supervised", lambda body: body())  # a process with threads is not forked
+        for module in (main, bench):
+            patch.setattr(module, "supervised", lambda body: body())  # a process with threads is not forked
         patch.setattr("typer.testing._get_command", _built)
         if cwd is not None:
             patch.chdir(cwd)

@@ -181,6 +181,21 @@ async def test_a_filter_is_an_address_and_its_counts_are_links(small: Path) -> N
             assert (await client.get(f"/run/small/episodes?{name}={value}"))[0] == 200
 
 
+async def test_what_an_agent_passed_of_each_level_leads_to_its_episodes(small: Path) -> None:
+    levels = {task.level for task in library().tasks[:24] if task.verdict == "verified"}
+    assert len(levels) > 1
+    async with viewing(small) as client:
+        text = (await client.get("/run/small"))[1]
+        for level in levels:
+            link = address("run", "small", "episodes", query=f"?agent={quote(GOOD)}&amp;difficulty={level}")
+            assert link in text
+            page = (await client.get(f"/run/small/episodes?agent={quote(GOOD)}&difficulty={level}"))[1]
+            of_level = [t for t in library().tasks[:24] if t.verdict == "verified" and t.level == level]
+            assert f"{2 * len(of_level)} episodes of" in words(page)
+            tasks = (await client.get(f"/run/small/tasks?difficulty={level}"))[1]
+            assert f"{len(of_level)} task" in words(tasks)
+
+
 async def test_every_link_of_every_kind_of_page_leads_somewhere(small: Path) -> None:
     """A walk over the pages by their links, one of each kind."""
     async with viewing(small) as client:

@@ -34,8 +34,8 @@ class Figure(NamedTuple):
 def figures(data: ReportData) -> list[Figure]:
     """Every figure that the run has data for."""
     makers: list[Callable[[ReportData], Iterator[Figure]]] = [
-        _passes, _decay, _agents_compared, _intents_compared, _taxonomy, _funnel, _lengths, _durations, _tokens,
-        _throughput, _coverage,
+        _passes, _by_level, _decay, _agents_compared, _intents_compared, _taxonomy, _funnel, _lengths, _durations,
+        _tokens, _throughput, _coverage,
     ]  # fmt: skip
     return [figure for make in makers for figure in make(data)]
 
@@ -77,6 +77,20 @@ def _passes(data: ReportData) -> Iterator[Figure]:
             )
             svg = dots(groups, agents, f"pass^{k} by intent", (0.0, 1.0))
             yield Figure(f"pass-{k}", f"pass^{k} by intent", caption + _more(data), svg)
+
+
+def _by_level(data: ReportData) -> Iterator[Figure]:
+    agents = _shown(data)
+    groups: list[tuple[str, list[Dot | None]]] = []
+    for level in data.results.levels:
+        estimates = [data.results.passes(1, agent, level=level) for agent in agents]
+        row = [_dot(e, n, f"{agents[n]}, level {level}") for n, e in enumerate(estimates)]
+        if any(row):
+            groups.append((f"level {level}", row))
+    if len(groups) > 1:
+        caption = "Share of tasks that a trial passes, by their structural difficulty, with 95 % intervals over tasks."
+        svg = dots(groups, agents, "pass^1 by difficulty", (0.0, 1.0))
+        yield Figure("pass-by-level", "pass^1 by difficulty", caption + _more(data), svg)
 
 
 def _decay(data: ReportData) -> Iterator[Figure]:

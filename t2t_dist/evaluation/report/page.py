@@ -51,6 +51,7 @@ def page(data: ReportData) -> str:
             figures=figures(data),
             intents=[*data.results.intents, ALL],
             passes=list(_passes(data)),
+            by_level=list(_by_level(data)),
             differences=[d for d in data.summary["differences"] if d["k"] == 1],
             codes=[(code, CODES[code], behind[code], applies[code]) for code in CODES if code in behind],
             listed=_LISTED,
@@ -72,6 +73,12 @@ def _passes(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
     for agent in data.results.agents:
         for k in range(1, data.reading.trials + 1):
             yield agent, k, [data.results.passes(k, agent, intent) for intent in intents]
+
+
+def _by_level(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
+    for agent in data.results.agents if data.results.levels else ():
+        for k in range(1, data.reading.trials + 1):
+            yield agent, k, [data.results.passes(k, agent, level=level) for level in data.results.levels]
 
 
 def shown(text: str) -> str:

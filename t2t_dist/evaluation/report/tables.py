@@ -25,8 +25,8 @@ class Table(NamedTuple):
 def tables(data: ReportData) -> list[Table]:
     """Every table, empty ones too: an empty file says more than a missing one."""
     return [
-        _pass_table(data), _difference_table(data), _cause_table(data), _episode_table(data), _funnel_table(data),
-        _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
+        _pass_table(data), _level_table(data), _difference_table(data), _cause_table(data), _episode_table(data),
+        _funnel_table(data), _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
         _audit_table(data),
     ]  # fmt: skip
 
@@ -41,6 +41,17 @@ def _pass_table(data: ReportData) -> Table:
             p = data.results.passes(k, agent, intent, domain)
             rows.append((domain, agent, intent, k, *p[1:]))
     return Table("pass", head, rows)
+
+
+def _level_table(data: ReportData) -> Table:
+    head = ("agent", "level", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
+    rows = [
+        (agent, level, k, *data.results.passes(k, agent, level=level)[1:])
+        for agent in data.results.agents
+        for level in data.results.levels
+        for k in range(1, data.reading.trials + 1)
+    ]
+    return Table("pass-by-level", head, rows)
 
 
 def _difference_table(data: ReportData) -> Table:
