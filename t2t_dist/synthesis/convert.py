@@ -18,6 +18,8 @@ from .harder import made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
+from .pushing.push import pushed, with_proofs, without_note
+from .task_world import domain_of
 from .wording_check import check_words
 from .writer_template import skeleton
 
@@ -72,6 +74,8 @@ async def convert_one(
         structure = await offload(domain, made_harder, domain, trajectory, intent, structure, difficulty, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
+    if difficulty > 1:
+        await offload(domain, pushed, domain, trajectory.customer, intent, structure, difficulty, rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:
@@ -84,13 +88,16 @@ async def convert_one(
 
 def _fill(task: Task, structure: Structure, user: UserSide) -> None:
     task.user, task.grader, task.certificate = user, structure.grader, structure.certificate
+    task.world = structure.world or None
 
 
 def certified(domain: Domain, task: Task) -> Task:
     """The task with a certificate made from the task and the domain alone, or rejected with what does not hold."""
     if (wrong := check_words(task.user)) is not None:
         return reject(task, *wrong)
-    certificate = certify(domain, task)
+    certificate = certify(domain_of(domain, task), without_note(task))
+    if not isinstance(certificate, Rejection):
+        certificate = with_proofs(domain, task, certificate)
     if isinstance(certificate, Rejection):
         return reject(task, certificate.code, certificate.detail)
     task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""

@@ -11,6 +11,7 @@ from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER
+from t2t_dist.synthesis.task_world import domain_of
 
 from . import IMPORTED
 from .task_format import Form, form_of
@@ -20,10 +21,10 @@ def world_of(domain: Domain, task: Task) -> World:
     """A fresh world for a task.
 
     Raises:
-        InputError: the task has an initial state that the domain can't set up.
+        InputError: the task has an initial state, or records, that the domain can't set up.
     """
     form = stored_form(task)
-    return domain.world() if form is None else world_from(domain, form, task.task_id)
+    return domain_of(domain, task).world() if form is None else world_from(domain, form, task.task_id)
 
 
 def world_from(domain: Domain, form: Form, where: str) -> World:
