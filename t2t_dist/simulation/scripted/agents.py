@@ -15,7 +15,7 @@ from t2t_dist.core.schema import Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 
 from ..players import AgentPlayer
-from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Stubborn, Sums
+from .flawed import Compliant, Gullible, Hasty, Literal, Obedient, OneLook, Silent, Stubborn, Sums
 from .floors import FLOORS
 from .oracle import Oracle, Play
 
@@ -52,6 +52,8 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "literal": Literal,
     "one_look": OneLook,
     "sums": Sums,
+    "gullible": Gullible,
+    "obedient": Obedient,
     **FLOORS,
 }
 #: The names that may follow ``scripted:`` in an agent's name.

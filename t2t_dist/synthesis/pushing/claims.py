@@ -19,6 +19,7 @@ from t2t_dist.core.naming import stems
 from t2t_dist.core.schema import Claim, FalseClaim, GraderSide, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.language import ClaimWords
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.record import Record, thaw
 from t2t_dist.environments.rules import Enforced, Handling, Impossible, Rule, Settled
@@ -127,9 +128,11 @@ def _proved_lift(asked: _Asked, claim: Claim, stored: FalseClaim) -> _Lift:
         place, held = place_of(domain, shown), at(shown.record, field)
         if place is None or held == stored.claimed or held != stored.held or not _is_shown(asked, shown):
             continue
-        for edits in _edits(domain, place, field, stored.claimed):
-            if _as_stored(domain, edits) == stored.records and (final := _final(asked, edits)) is not None:
-                return _Lift(shown, field, stored.claimed, held, edits, final)
+        for edits, without in _edits(domain, place, field, stored.claimed, held):
+            if _as_stored(domain, edits) == stored.records:
+                final = _decides(asked, edits, without)
+                if final is not None:
+                    return _Lift(shown, field, stored.claimed, held, edits, final)
     raise _wrong(f"no {kind} that a look-up shows would allow it if its {field} were {stored.claimed}")
 
 
@@ -145,12 +148,12 @@ def lifts(asked: _Asked, rng: random.Random) -> Iterator[_Lift]:
         place, held = place_of(domain, shown), at(shown.record, field)
         if place is None or not (place.key in looked_at.seen or None in looked_at.seen) or not _is_shown(asked, shown):
             continue
-        for claimed in _values(domain, place, field, held, asked.call, claims[shown.kind][field].each, rng):
-            for edits in _edits(domain, place, field, claimed):
+        for claimed in _values(domain, place, field, held, asked.call, claims[shown.kind][field], rng):
+            for edits, without in _edits(domain, place, field, claimed, held):
                 tried += 1
                 if tried > _WORLDS:
                     return
-                if (final := _final(asked, edits)) is not None:
+                if (final := _decides(asked, edits, without)) is not None:
                     yield _Lift(shown, field, claimed, held, edits, final)
                     break
 
@@ -204,6 +207,13 @@ def _wrong(detail: str) -> TaskRejected:
 
 
 # -- the counter-world -------------------------------------------------------------------------------------------------
+def _decides(asked: _Asked, edits: Edits, without: Edits | None) -> str | None:
+    """The state after the call in a world with these records; ``None`` where it is not allowed, or is without the
+    claimed value as well."""
+    final = _final(asked, edits)
+    return None if final is None or (without is not None and _final(asked, without) is not None) else final
+
+
 def _final(asked: _Asked, edits: Edits) -> str | None:
     """The state after the call in a world with these records, before and after the rest of the request; ``None`` where
     it is not allowed."""
@@ -225,18 +235,18 @@ def _values(
     field: str,
     held: Any,
     call: Call,
-    each: Mapping[str, Sequence[str]],
+    words: ClaimWords,
     rng: random.Random,
 ) -> list[Any]:
-    """Values that the field has in other records: those of the call first, then some from the smallest to the
-    greatest. ``each``: those that have words of their own."""
+    """Values that the field has in other records and that there are words for: those of the call first, then some from
+    the smallest to the greatest."""
     found: dict[bytes, Any] = {}
     for record in _alike(domain, place):
         value = at(record, field)
         if value != held and not isinstance(value, Mapping | list):
             found.setdefault(canonical_json(value), value)
-    if each:
-        return [value for value in found.values() if _key(value) in each]
+    if words.each and not words.any:
+        return [value for value in found.values() if _key(value) in words.each]
     named = [value for value in found.values() if value in call.arguments.values()]
     some = sorted((value for value in found.values() if value is not None), key=lambda one: (str(type(one)), one))
     last = len(some) - 1
@@ -246,15 +256,15 @@ def _values(
     return [*named, *rng.sample(list(unique.values()), len(unique))]
 
 
-def _edits(domain: Domain, place: Place, field: str, claimed: Any) -> Iterator[Edits]:
+def _edits(domain: Domain, place: Place, field: str, claimed: Any, held: Any) -> Iterator[tuple[Edits, Edits | None]]:
     """The record with the claimed value; then, with the optional fields that go with it in records that have it: an
-    order that was delivered has a time of delivery."""
-    yield _edited(domain, place, field, claimed, None)
+    order that was delivered has a time of delivery. Beside that stands the record with those fields alone."""
+    yield _edited(domain, place, field, claimed, None), None
     donors = (one for one in _alike(domain, place) if at(one, field) == claimed)
     for donor in islice(donors, _DONORS):
         record = _inner(domain.base.tables[place.table][place.key], place.path)
         if set(donor) != set(record):
-            yield _edited(domain, place, field, claimed, donor)
+            yield _edited(domain, place, field, claimed, donor), _edited(domain, place, field, held, donor)
 
 
 def _edited(domain: Domain, place: Place, field: str, claimed: Any, donor: Record | None) -> Edits:
@@ -312,7 +322,7 @@ def _worded(domain: Domain, kind: str, field: str, value: Any) -> list[str]:
         return []
     said = domain.say_field(kind, field, f"{value:g}" if isinstance(value, float) else value)
     when = ago(domain.world().now, value)
-    phrases = [*words.each.get(_key(value), ()), *(words.any if value is not None else ())]
+    phrases = words.each.get(_key(value)) or (words.any if value is not None else [])
     return [tidy(text.format(value=said, ago=when)) for text in phrases if when or "{ago}" not in text]
 
 
