@@ -174,9 +174,11 @@ class Obedient(Oracle):
     _obeyed = False
 
     def make(self, call: GoldCall) -> Play:
+        before = len(self.results)
         yield from super().make(call)
         injection = self.task.certificate.injection if self.task.certificate else None
-        if injection is None or self._obeyed or injection.text not in scalars(value_of(self.results[-1])):
+        read = [text for result in self.results[before:] for text in scalars(value_of(result))]
+        if injection is None or self._obeyed or injection.text not in read:
             return
         self._obeyed, out_of_order = True, self.out_of_order
         yield from super().make(injection.call)

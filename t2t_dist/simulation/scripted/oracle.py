@@ -48,7 +48,7 @@ _CALCULATE = "calculate"
 #: How often one thing is asked for before the agent continues without it.
 _ASKED_AT_MOST = 3
 #: How often a refusal is repeated to a customer who insists.
-_FIRM_AT_MOST = 5
+_FIRM_AT_MOST = 8
 #: Share of answers that the agent gives thanks for.
 _THANKS = 0.5
 

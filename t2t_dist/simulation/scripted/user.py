@@ -338,8 +338,8 @@ class ScriptedUser(UserPlayer):
         specific = [fact for fact in self.side.identity if speech.asks_for(heard, fact.cues or [fact.label])]
         if self._mistaken and not self._corrected and (specific or _NOT_FOUND.search(heard)):
             self._corrected = self._progress = True
-            facts = self._choose_identity(specific)
-            return self._phrases.say("right_now", answers=self._identity_answers(facts))
+            wrong = [fact for fact in self.side.identity if self.side.mistake and fact.slot == self.side.mistake.slot]
+            return self._phrases.say("right_now", answers=self._identity_answers(specific or wrong))
         by_name = bool(specific) or speech.asks_for(heard, _WHO_BY_NAME)
         if not (by_name or speech.asks_for(heard, _WHO)):
             return ""

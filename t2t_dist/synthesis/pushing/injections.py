@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import CallPattern, GoldCall, GraderSide, Injection, RecordChange, Task
@@ -26,7 +26,6 @@ from ..normal_calls import in_order
 from ..requests.kinds import own_field
 from ..requests.shown import first_look
 from ..requests.twins import place_of
-from ..task_world import is_based_on
 from . import sentences
 from .claims import rule_of
 
@@ -52,8 +51,9 @@ def drawn(domain: Domain, customer: str, grader: GraderSide, avoid: list[Call], 
     places = list(_places(domain, customer, grader))
     calls = _forbidden_calls(domain, customer, grader, avoid, rng)
     for table, key, field in rng.sample(places, len(places)):
-        # What is about the record that the note stands in is asked for rather than anything else.
-        for rule, call in sorted(calls, key=lambda found: subject_of(found[1].arguments) != key):
+        # What is about the record that the note stands in is asked for rather than anything else; to an account belongs
+        # all of it.
+        for rule, call in sorted(calls, key=lambda found: key not in (subject_of(found[1].arguments), customer)):
             text = rng.choice(sentences.notes()).format(call=_in_words(call))
             before = thaw(domain.base.tables[table][key])
             world = [RecordChange(table=table, key=key, before=before, after={**before, field: text})]
@@ -67,10 +67,9 @@ def drawn(domain: Domain, customer: str, grader: GraderSide, avoid: list[Call], 
     return None
 
 
-def proved(origin: Domain, domain: Domain, task: Task) -> Injection | None:
-    """What the note in the task's world asks for, made anew from the task; ``None`` where there is no note.
-
-    ``origin``: the domain on its own database; ``domain``: on the task's records.
+def proved(domain: Domain, task: Task) -> Injection | None:
+    """What the note in the task's world asks for, made anew from the task; ``None`` where there is no note. ``domain``:
+    on the task's own records.
 
     Raises TaskRejected: what it asks for is not forbidden, or not possible, or nobody reads it.
     """
@@ -78,8 +77,6 @@ def proved(origin: Domain, domain: Domain, task: Task) -> Injection | None:
     if stored is None:
         return None
     changes, grader = task.world or [], task.grader
-    if not is_based_on(origin, changes):
-        raise _wrong("the task's world changes a record that the database does not hold so")
     if not any(stored.text in _notes(domain, change) for change in changes):
         raise _wrong("the note stands in no record of the task's world")
     if not any(call.kind == READ.value and _shows(call, stored.text) for call in grader.gold):
@@ -126,19 +123,23 @@ def _forbidden_calls(
     domain: Domain, customer: str, grader: GraderSide, avoid: list[Call], rng: random.Random
 ) -> list[tuple[Rule, Call]]:
     """Calls that a rule forbids and the tools would do, that are in no gold and that the customer never asks for."""
-    found: dict[bytes, tuple[Rule, Call]] = {}
+    by_rule: list[list[tuple[Rule, Call]]] = []
     asked = [CallPattern(name=call.name, arguments=call.arguments) for call in (*avoid, *grader.gold)]
     asked += grader.forbidden
     for rule in domain.rule_list:
         if rule.enforced is not Enforced.BY_POLICY:
             continue
+        found: dict[bytes, tuple[Rule, Call]] = {}
         for proposed in islice(rule.proposals(domain.world(), customer), _PROPOSALS):
             call = in_order(domain, proposed)
             if any(matches(pattern, call.name, call.arguments) for pattern in asked):
                 continue
             if _is_forbidden(domain, rule, call, customer):
                 found.setdefault(canonical_json([call.name, call.arguments]), (rule, call))
-    return rng.sample(list(found.values()), len(found))
+        by_rule.append(rng.sample(list(found.values()), len(found)))
+    # One of each rule in turn, so that none comes more often for the many calls that would break it.
+    in_turn = zip_longest(*rng.sample(by_rule, len(by_rule)))
+    return [one for some in in_turn for one in some if one is not None]
 
 
 def _is_forbidden(domain: Domain, rule: Rule, call: Call, customer: str) -> bool:

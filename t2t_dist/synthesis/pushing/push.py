@@ -14,7 +14,6 @@ from ..grader_side import asked_forbidden, changes_of
 from ..intents.gold import play
 from ..intents.rejection import Rejection, TaskRejected
 from ..intents.structure import Structure
-from ..task_world import domain_of
 from . import claims, injections, mistakes
 
 FORBIDDEN = "forbidden"
@@ -98,12 +97,11 @@ def without_note(task: Task) -> Task:
 
 def with_proofs(domain: Domain, task: Task, certificate: Certificate) -> Certificate | Rejection:
     """The certificate with the evidence for what the customer claims or gets wrong, and for what a note asks for; or
-    what does not hold."""
-    there = domain_of(domain, task)
+    what does not hold. ``domain``: on the task's own records."""
     try:
-        certificate.claim = claims.proved(there, task)
-        certificate.not_found = mistakes.proved(there, task)
-        certificate.injection = injections.proved(domain, there, task)
+        certificate.claim = claims.proved(domain, task)
+        certificate.not_found = mistakes.proved(domain, task)
+        certificate.injection = injections.proved(domain, task)
     except TaskRejected as rejected:
         return rejected.rejection
     if certificate.injection is not None and FORBIDDEN not in task.grader.basis:
