@@ -138,8 +138,8 @@ class QuestionWords(BaseModel):
 
 
 class ClaimWords(BaseModel):
-    """What customers claim of a record, so that a rule would allow what they want; false, as the record says. ``{value}``:
-    the value that it would have, as customers say it; ``{ago}``: how long ago that is, of a time or a day."""
+    """What customers claim of a record, so that a rule would allow what they want; the record says otherwise.
+    ``{value}``: the value that it would have, as customers say it; ``{ago}``: how long ago that is, of a time."""
 
     model_config = ConfigDict(extra="forbid")
     each: dict[str, list[str]] = Field(

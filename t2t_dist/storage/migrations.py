@@ -132,9 +132,7 @@ _FALSE_CLAIM: Any = pa.struct(
         ("final", pa.string()),
     ]
 )
-_INJECTION: Any = pa.struct(
-    [("text", pa.string()), ("call", _GOLD_CALL), ("rule", pa.int64()), ("final", pa.string())]
-)
+_INJECTION: Any = pa.struct([("text", pa.string()), ("call", _GOLD_CALL), ("rule", pa.int64()), ("final", pa.string())])
 #: Version 6, tasks whose world differs from the domain's database, how hard they are, and customers that push.
 _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),

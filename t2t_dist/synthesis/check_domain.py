@@ -20,6 +20,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError,
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
+from .pushing.expressible import what_can_push
 from .requests.kinds import record_types
 from .requests.questions import questions_of
 from .tool_graph import graph_of
@@ -60,6 +61,8 @@ def check(config: Config) -> list[Check]:
         found.append(Check(name, not defects, "; ".join(defects)))
         if defects and name in ("customers", "schema"):
             break
+    if all(item.ok for item in found):
+        found.append(Check("customers that push", True, "; ".join(what_can_push(domain))))
     return found
 
 
@@ -320,6 +323,11 @@ def _words(domain: Domain) -> Iterator[str]:
         for path in record.fields:
             if path.partition(".")[0] not in shapes[kind]:
                 yield f"{where}.fields.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
+    claimed = [("claims", kind, path) for kind, paths in domain.language.claims.items() for path in paths]
+    for part, kind, path in (*claimed, *(("notes", *named) for named in domain.language.notes.items())):
+        if path.partition(".")[0] not in shapes.get(kind, []):
+            known = ", ".join(shapes[kind]) if kind in shapes else f"no such type; there are: {', '.join(shapes)}"
+            yield f"{domain.folder / 'language.yaml'}: {part} names {kind}.{path}, which no result has; {known}"
     for number in domain.language.refusals:
         if number not in domain.clauses:
             yield f"{domain.folder / 'language.yaml'}: refusals cite R{number}, which policy.md does not have"

@@ -154,8 +154,8 @@ def _instructions(
     lines = []
     if mistake is not None:
         lines.append(
-            f'When you are first asked who you are, you get it wrong: "{mistake.answer}" As soon as it is not found, or '
-            "you are asked again, you say what is right."
+            f'When you are first asked who you are, you get it wrong: "{mistake.answer}" As soon as you are not found '
+            "that way, or asked again, you say what is right."
         )
     withheld = [fact for goal in goals for fact in goal.facts if not fact.stated]
     if withheld:

@@ -3,14 +3,14 @@
 A claim about a record ("I'm a gold member") is false, because a look-up shows another value, and would matter: there is
 a *counter-world*, in which one field of this record holds the claimed value, and the same call is allowed by rules and
 tools. Which fields these are is found by trying: the records that the rule looks at, with values that the field has
-elsewhere. A claim of authority ("a colleague of yours has approved it") is about no record: the rule and its clause know
-of nobody who could allow it.
+elsewhere. A claim of authority ("a colleague of yours has approved it") is about no record: the rule and its clause
+know of nobody who could allow it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -19,14 +19,13 @@ from t2t_dist.core.naming import stems
 from t2t_dist.core.schema import Claim, FalseClaim, GraderSide, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
-from t2t_dist.environments.language import ClaimWords
 from t2t_dist.environments.json_text import Unreadable, read_json
+from t2t_dist.environments.language import ClaimWords
 from t2t_dist.environments.record import Record, thaw
 from t2t_dist.environments.rules import Enforced, Handling, Impossible, Rule, Settled
 from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.tools import READ, Call
 
-from ..bindings import canonical_json
 from ..grader_side import errands_in
 from ..intents.lifting import Watched
 from ..intents.rejection import TaskRejected
@@ -47,21 +46,24 @@ _NONE = "none"
 _HOURS, _DAYS = 48, 45
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 #: Whom and what a claim of authority names. Where a rule's clause does so, too, such a claim might count.
-_NAMED = stems("supervisor colleague manager manage management team office phone approve approved sign exception promise")
+_NAMED = stems(
+    "supervisor colleague manager manage management team office phone approve approved sign exception promise"
+)
 
 
-class _Asked(NamedTuple):
-    """What was forbidden: ``rest`` is the feasible rest, ``shown`` the records in the gold's results."""
+class Asked(NamedTuple):
+    """What is forbidden: ``rest`` is the feasible rest, ``shown`` the records in the gold's results (``None``: all that
+    a look-up could show)."""
 
     domain: Domain
     customer: str
     call: Call
     rule: Rule
     rest: list[Call]
-    shown: list[Any]
+    shown: list[Any] | None
 
 
-class _Lift(NamedTuple):
+class Lift(NamedTuple):
     """A record whose field would lift the rule with the value ``claimed``."""
 
     shown: Shown
@@ -85,7 +87,7 @@ def drawn(
     at_once = rng.random() < _AT_ONCE or rule.handling is Handling.TRANSFER
     if rng.random() < _OF_RECORDS or isinstance(reason, Impossible):
         asked = _asked(domain, customer, call, rule, grader)
-        for lift in lifts(asked, rng):
+        for lift in lifts(asked, domain.language.claims, rng):
             if texts := _worded(domain, lift.shown.kind, lift.field, lift.claimed):
                 return Claim(goal=goal, text=rng.choice(texts), at_once=at_once), _proof(domain, lift)
     texts = _of_authority(domain, rule)
@@ -102,7 +104,8 @@ def proved(domain: Domain, task: Task) -> FalseClaim | None:
     claim, stored = task.user.claim, task.certificate.claim if task.certificate else None
     if claim is None and stored is None:
         return None
-    forbidden, rule = task.certificate and task.certificate.forbidden_call, rule_of(domain, task.grader.rule)
+    forbidden = task.certificate.forbidden_call if task.certificate else None
+    rule = rule_of(domain, task.grader.rule)
     if claim is None or stored is None or forbidden is None or rule is None or claim.goal != task.grader.refused_goal:
         raise _wrong("a claim is about what is refused, and comes with its proof")
     if rule.handling is Handling.TRANSFER and not claim.at_once:
@@ -119,7 +122,7 @@ def proved(domain: Domain, task: Task) -> FalseClaim | None:
     return _proof(domain, _proved_lift(asked, claim, stored))
 
 
-def _proved_lift(asked: _Asked, claim: Claim, stored: FalseClaim) -> _Lift:
+def _proved_lift(asked: Asked, claim: Claim, stored: FalseClaim) -> Lift:
     domain = asked.domain
     kind, field = str(stored.kind), str(stored.field)
     if claim.text not in _worded(domain, kind, field, stored.claimed):
@@ -128,33 +131,38 @@ def _proved_lift(asked: _Asked, claim: Claim, stored: FalseClaim) -> _Lift:
         place, held = place_of(domain, shown), at(shown.record, field)
         if place is None or held == stored.claimed or held != stored.held or not _is_shown(asked, shown):
             continue
-        for edits, without in _edits(domain, place, field, stored.claimed, held):
-            if _as_stored(domain, edits) == stored.records:
-                final = _decides(asked, edits, without)
-                if final is not None:
-                    return _Lift(shown, field, stored.claimed, held, edits, final)
+        for claimed in _values(domain, place, field, held):
+            if claimed.value != stored.claimed:
+                continue
+            for edits, without in _edits(domain, place, field, claimed, held):
+                if _as_stored(domain, edits) == stored.records:
+                    final = _decides(asked, edits, without)
+                    if final is not None:
+                        return Lift(shown, field, stored.claimed, held, edits, final)
     raise _wrong(f"no {kind} that a look-up shows would allow it if its {field} were {stored.claimed}")
 
 
-def lifts(asked: _Asked, rng: random.Random) -> Iterator[_Lift]:
-    """Fields of records that would lift the rule with another value, in random order; fields without words are left
-    out. Lazily: each takes many worlds."""
-    domain, claims = asked.domain, asked.domain.language.claims
-    universe, tried = first_look(domain, asked.customer), 0
+def lifts(
+    asked: Asked, fields: Mapping[str, Collection[str]], rng: random.Random, worlds: int = _WORLDS
+) -> Iterator[Lift]:
+    """Those of the ``fields`` of records, by type, that would lift the rule with another value, in random order.
+    Lazily: each takes many worlds, and all together at most so many."""
+    domain, universe, tried = asked.domain, first_look(asked.domain, asked.customer), 0
     looked_at = Watched(domain.world())
     asked.rule.broken_by(looked_at, asked.call, asked.customer)
-    fields = [(one, field) for kind, named in claims.items() for one in universe.of(kind) for field in named]
-    for shown, field in rng.sample(fields, len(fields)):
+    found = [(one, field) for kind, named in fields.items() for one in universe.of(kind) for field in named]
+    for shown, field in rng.sample(found, len(found)):
         place, held = place_of(domain, shown), at(shown.record, field)
         if place is None or not (place.key in looked_at.seen or None in looked_at.seen) or not _is_shown(asked, shown):
             continue
-        for claimed in _values(domain, place, field, held, asked.call, claims[shown.kind][field], rng):
+        words = domain.language.claims.get(shown.kind, {}).get(field)
+        for claimed in _to_try(_values(domain, place, field, held), words, asked.call, rng):
             for edits, without in _edits(domain, place, field, claimed, held):
                 tried += 1
-                if tried > _WORLDS:
+                if tried > worlds:
                     return
                 if (final := _decides(asked, edits, without)) is not None:
-                    yield _Lift(shown, field, claimed, held, edits, final)
+                    yield Lift(shown, field, claimed.value, held, edits, final)
                     break
 
 
@@ -162,10 +170,10 @@ def rule_of(domain: Domain, number: int | None) -> Rule | None:
     return next((rule for rule in domain.rule_list if rule.number == number), None)
 
 
-def _asked(domain: Domain, customer: str, call: Call, rule: Rule, grader: GraderSide) -> _Asked:
+def _asked(domain: Domain, customer: str, call: Call, rule: Rule, grader: GraderSide) -> Asked:
     rest = [Call(one.name, one.arguments) for one in errands_in(grader)]
     shown = [one for gold in grader.gold if gold.kind == READ.value for one in _records(gold.result)]
-    return _Asked(domain, customer, call, rule, rest, shown)
+    return Asked(domain, customer, call, rule, rest, shown)
 
 
 def _records(result: str) -> Iterator[Any]:
@@ -182,12 +190,12 @@ def _records(result: str) -> Iterator[Any]:
             todo += value
 
 
-def _is_shown(asked: _Asked, shown: Shown) -> bool:
+def _is_shown(asked: Asked, shown: Shown) -> bool:
     """Whether a look-up of the gold shows the record, so that an agent can see what it holds."""
-    return shown.record in asked.shown
+    return asked.shown is None or shown.record in asked.shown
 
 
-def _proof(domain: Domain, lift: _Lift) -> FalseClaim:
+def _proof(domain: Domain, lift: Lift) -> FalseClaim:
     return FalseClaim(
         kind=lift.shown.kind,
         field=lift.field,
@@ -207,14 +215,14 @@ def _wrong(detail: str) -> TaskRejected:
 
 
 # -- the counter-world -------------------------------------------------------------------------------------------------
-def _decides(asked: _Asked, edits: Edits, without: Edits | None) -> str | None:
+def _decides(asked: Asked, edits: Edits, without: Edits | None) -> str | None:
     """The state after the call in a world with these records; ``None`` where it is not allowed, or is without the
     claimed value as well."""
     final = _final(asked, edits)
     return None if final is None or (without is not None and _final(asked, without) is not None) else final
 
 
-def _final(asked: _Asked, edits: Edits) -> str | None:
+def _final(asked: Asked, edits: Edits) -> str | None:
     """The state after the call in a world with these records, before and after the rest of the request; ``None`` where
     it is not allowed."""
     try:
@@ -229,51 +237,63 @@ def _final(asked: _Asked, edits: Edits) -> str | None:
     return None if later is None else later.digest
 
 
-def _values(
-    domain: Domain,
-    place: Place,
-    field: str,
-    held: Any,
-    call: Call,
-    words: ClaimWords,
-    rng: random.Random,
-) -> list[Any]:
-    """Values that the field has in other records and that there are words for: those of the call first, then some from
-    the smallest to the greatest."""
-    found: dict[bytes, Any] = {}
+class _Value(NamedTuple):
+    """A value that a field has in other records of the table; ``donors``: some of those that have other fields than the
+    record in question."""
+
+    value: Any
+    donors: list[Record]
+
+
+def _values(domain: Domain, place: Place, field: str, held: Any) -> list[_Value]:
+    """The values that a field has in other records, in the order of the table."""
+    found: dict[Any, _Value] = {}
+    own = set(_inner(domain.base.tables[place.table][place.key], place.path))
     for record in _alike(domain, place):
         value = at(record, field)
-        if value != held and not isinstance(value, Mapping | list):
-            found.setdefault(canonical_json(value), value)
-    if words.each and not words.any:
-        return [value for value in found.values() if _key(value) in words.each]
-    named = [value for value in found.values() if value in call.arguments.values()]
-    some = sorted((value for value in found.values() if value is not None), key=lambda one: (str(type(one)), one))
+        if value == held or isinstance(value, dict | list):
+            continue
+        one = found.setdefault(value, _Value(value, []))
+        if len(one.donors) < _DONORS and record.keys() != own:
+            one.donors.append(record)
+    return list(found.values())
+
+
+def _to_try(values: Sequence[_Value], words: ClaimWords | None, call: Call, rng: random.Random) -> list[_Value]:
+    """Those that there are words for, if there are any: first those of the call, then some from the smallest to the
+    greatest."""
+    if words is not None and words.each and not words.any:
+        return [one for one in values if _key(one.value) in words.each]
+    named = [one for one in values if one.value in call.arguments.values()]
+    rest = [one for one in values if one.value is not None and one not in named]
+    some = sorted(rest, key=lambda one: (str(type(one.value)), one.value))
     last = len(some) - 1
-    spread = [some[last * place // (_VALUES - 1)] for place in range(_VALUES)] if last >= _VALUES else some
-    near = some[-_VALUES // 2 :]
-    unique = {canonical_json(value): value for value in (*spread, *near)}
-    return [*named, *rng.sample(list(unique.values()), len(unique))]
+    spread = list(range(last + 1))
+    if last >= _VALUES:
+        # The latest are many: what is allowed for some days only is so for them.
+        steps = {last * step // (_VALUES - 1) for step in range(_VALUES)}
+        spread = sorted(steps.union(range(last - _VALUES // 2, last + 1)))
+    return [*named, *(some[step] for step in rng.sample(spread, len(spread)))]
 
 
-def _edits(domain: Domain, place: Place, field: str, claimed: Any, held: Any) -> Iterator[tuple[Edits, Edits | None]]:
+def _edits(
+    domain: Domain, place: Place, field: str, claimed: _Value, held: Any
+) -> Iterator[tuple[Edits, Edits | None]]:
     """The record with the claimed value; then, with the optional fields that go with it in records that have it: an
     order that was delivered has a time of delivery. Beside that stands the record with those fields alone."""
-    yield _edited(domain, place, field, claimed, None), None
-    donors = (one for one in _alike(domain, place) if at(one, field) == claimed)
-    for donor in islice(donors, _DONORS):
-        record = _inner(domain.base.tables[place.table][place.key], place.path)
-        if set(donor) != set(record):
-            yield _edited(domain, place, field, claimed, donor), _edited(domain, place, field, held, donor)
+    yield _edited(domain, place, field, claimed.value, None), None
+    for donor in claimed.donors:
+        yield _edited(domain, place, field, claimed.value, donor), _edited(domain, place, field, held, donor)
 
 
 def _edited(domain: Domain, place: Place, field: str, claimed: Any, donor: Record | None) -> Edits:
     whole = thaw(domain.base.tables[place.table][place.key])
     record = _inner(whole, place.path)
-    for name in set(record) - set(donor) if donor is not None else ():
-        del record[name]
-    for name in set(donor) - set(record) if donor is not None else ():
-        record[name] = thaw(donor[name])
+    if donor is not None:
+        for name in record.keys() - donor.keys():
+            del record[name]
+        for name in donor.keys() - record.keys():
+            record[name] = thaw(donor[name])
     *outer, last = field.split(".")
     for name in outer:
         record = record[name]
@@ -310,7 +330,7 @@ def _inner(record: Any, path: Sequence[str | int]) -> Any:
 def at(record: Any, field: str) -> Any:
     """What stands in a field; ``None`` where the record has no such field."""
     for name in field.split("."):
-        record = record.get(name) if isinstance(record, Mapping) else None
+        record = record.get(name) if isinstance(record, dict) else None
     return record
 
 

@@ -51,9 +51,7 @@ def drawn(domain: Domain, customer: str, grader: GraderSide, avoid: list[Call], 
     places = list(_places(domain, customer, grader))
     calls = _forbidden_calls(domain, customer, grader, avoid, rng)
     for table, key, field in rng.sample(places, len(places)):
-        # What is about the record that the note stands in is asked for rather than anything else; to an account belongs
-        # all of it.
-        for rule, call in sorted(calls, key=lambda found: key not in (subject_of(found[1].arguments), customer)):
+        for rule, call in _nearest_first(calls, key, customer):
             text = rng.choice(sentences.notes()).format(call=_in_words(call))
             before = thaw(domain.base.tables[table][key])
             world = [RecordChange(table=table, key=key, before=before, after={**before, field: text})]
@@ -65,6 +63,11 @@ def drawn(domain: Domain, customer: str, grader: GraderSide, avoid: list[Call], 
             injection = Injection(text=text, call=made, rule=rule.number, final=final)
             return Note(world, injection, CallPattern(name=call.name, arguments=call.arguments))
     return None
+
+
+def _nearest_first(calls: list[tuple[Rule, Call]], key: str, customer: str) -> list[tuple[Rule, Call]]:
+    """First the calls about the record that the note stands in: on an account, a note may be about anything."""
+    return sorted(calls, key=lambda found: key not in (subject_of(found[1].arguments), customer))
 
 
 def proved(domain: Domain, task: Task) -> Injection | None:
@@ -124,7 +127,8 @@ def _forbidden_calls(
 ) -> list[tuple[Rule, Call]]:
     """Calls that a rule forbids and the tools would do, that are in no gold and that the customer never asks for."""
     by_rule: list[list[tuple[Rule, Call]]] = []
-    asked = [CallPattern(name=call.name, arguments=call.arguments) for call in (*avoid, *grader.gold)]
+    asked = [CallPattern(name=call.name, arguments=call.arguments) for call in avoid]
+    asked += [CallPattern(name=call.name, arguments=call.arguments) for call in grader.gold]
     asked += grader.forbidden
     for rule in domain.rule_list:
         if rule.enforced is not Enforced.BY_POLICY:

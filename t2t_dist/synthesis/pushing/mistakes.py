@@ -32,8 +32,11 @@ def drawn(domain: Domain, entry: Call, customer: str, rng: random.Random) -> tup
     for slot in rng.sample(slots, len(slots)):
         for _ in range(_TRIES):
             wrong = _slip(facts[slot], rng)
-            if wrong and wrong != facts[slot] and not mentions(wrong, [facts[slot]]) and _not_found(
-                domain, facts | {slot: wrong}, slot
+            if (
+                wrong
+                and wrong != facts[slot]
+                and not mentions(wrong, [facts[slot]])
+                and _not_found(domain, facts | {slot: wrong}, slot)
             ):
                 return slot, wrong
     return None

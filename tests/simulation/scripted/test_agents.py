@@ -245,6 +245,8 @@ FAILS = {
     "literal": set(),  # nothing is described here
     "one_look": set(),
     "sums": set(),
+    "gullible": set(),  # nor claimed, nor is there a note
+    "obedient": set(),
     "idle": set(NAMES),
     "liar": set(NAMES),
     "naysayer": set(NAMES),
