@@ -156,6 +156,17 @@ class QuestionWords(BaseModel):
     value: dict[str, Any] = Field(description="what is asked for, as an expression (docs/requests.md)")
 
 
+class ClaimWords(BaseModel):
+    """What customers claim of a record, so that a rule would allow what they want; the record says otherwise.
+    ``{value}``: the value that it would have, as customers say it; ``{ago}``: how long ago that is, of a time."""
+
+    model_config = ConfigDict(extra="forbid")
+    each: dict[str, list[str]] = Field(
+        default_factory=dict, description="by value claimed: 'I'm a gold member.'; 'none': it has none"
+    )
+    any: list[str] = Field(default_factory=list, description="for whatever value: 'It only arrived {ago}.'")
+
+
 class Language(BaseModel):
     """All phrasings of a domain."""
 
@@ -170,6 +181,12 @@ class Language(BaseModel):
     )
     questions: dict[str, QuestionWords] = Field(
         default_factory=dict, description="by name: what customers ask about their records, without wanting it changed"
+    )
+    claims: dict[str, dict[str, ClaimWords]] = Field(
+        default_factory=dict, description="by type and field: what customers claim of a record that is not so"
+    )
+    notes: dict[str, str] = Field(
+        default_factory=dict, description="by type: the field of a record in which anybody may have written anything"
     )
 
     def slot(self, tool: str, name: str) -> Words:
@@ -327,6 +344,11 @@ def _templates(
     for name, question in language.questions.items():
         yield f"questions.{name}.ask", question.ask, ()
         yield f"questions.{name}.say", question.say, ("value",)
+    for kind, claims in language.claims.items():
+        for path, claim in claims.items():
+            for value, phrases in claim.each.items():
+                yield f"claims.{kind}.{path}.each.{value}", phrases, ()
+            yield f"claims.{kind}.{path}.any", claim.any, ("value", "ago")
     for kind, record in language.records.items():
         yield f"records.{kind}.all", record.all, ()
         for path, field in record.fields.items():

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from t2t_dist.environments.base import Domain, Profile
 from t2t_dist.environments.language import (
+    ClaimWords,
     FieldWords,
     Language,
     QuestionWords,
@@ -40,7 +41,9 @@ INSTANCE = {
 
 
 #: What language.yaml consists of.
-MODELS: tuple[type[BaseModel], ...] = (Language, ToolWords, Words, Tell, RecordWords, FieldWords, QuestionWords)
+MODELS: tuple[type[BaseModel], ...] = (
+    Language, ToolWords, Words, Tell, RecordWords, FieldWords, QuestionWords, ClaimWords,
+)  # fmt: skip
 
 
 def page(name: str) -> str:

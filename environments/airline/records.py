@@ -80,7 +80,7 @@ WrittenAmount = Annotated[Amount, AfterValidator(dollars)]
 
 
 class User(TypedDict):
-    """A customer's account. The first of ``passengers`` is the customer."""
+    """A customer's account. The first of ``passengers`` is the customer; ``note``: a remark that somebody left."""
 
     user_id: UserId
     first_name: FirstName
@@ -92,6 +92,7 @@ class User(TypedDict):
     passengers: list[Passenger]
     payment_methods: list[PaymentMethod]
     reservations: list[ReservationId]
+    note: NotRequired[str]
 
 
 class Prices(TypedDict):
@@ -154,7 +155,8 @@ class Payment(TypedDict):
 
 
 class Reservation(TypedDict):
-    """A reservation of one trip, or two that lead there and back. ``compensation``: dollars already given for it."""
+    """A reservation of one trip, or two that lead there and back. ``compensation``: dollars already given for it;
+    ``note``: a remark that somebody left."""
 
     reservation_id: ReservationId
     user_id: UserId
@@ -168,6 +170,7 @@ class Reservation(TypedDict):
     payments: list[Payment]
     compensation: NotRequired[float]
     cancel_reason: NotRequired[CancelReason]
+    note: NotRequired[str]
 
 
 class Airport(TypedDict):

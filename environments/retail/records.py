@@ -42,7 +42,7 @@ class PaymentMethod(TypedDict):
 
 
 class User(TypedDict):
-    """A customer's account."""
+    """A customer's account. ``note``: a remark that somebody left."""
 
     user_id: UserId
     first_name: FirstName
@@ -51,6 +51,7 @@ class User(TypedDict):
     address: Address
     payment_methods: list[PaymentMethod]
     orders: list[OrderId]
+    note: NotRequired[str]
 
 
 class OrderItem(TypedDict):
@@ -72,7 +73,7 @@ class Payment(TypedDict):
 
 
 class Order(TypedDict):
-    """An order. ``delivered_at`` only once it has arrived."""
+    """An order. ``delivered_at`` only once it has arrived; ``note``: a remark that somebody left."""
 
     order_id: OrderId
     user_id: UserId
@@ -86,6 +87,7 @@ class Order(TypedDict):
     returned_items: NotRequired[list[ItemId]]
     exchanged_items: NotRequired[list[ItemId]]
     exchange_for: NotRequired[list[ItemId]]
+    note: NotRequired[str]
 
 
 class Variant(TypedDict):

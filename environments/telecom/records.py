@@ -39,7 +39,8 @@ class PaymentMethod(TypedDict):
 
 
 class Customer(TypedDict):
-    """A customer's account. ``contact_number`` is where they can be reached; it is none of their lines."""
+    """A customer's account. ``contact_number`` is where they can be reached; it is none of their lines. ``note``: a
+    remark that somebody left."""
 
     customer_id: CustomerId
     first_name: FirstName
@@ -51,12 +52,14 @@ class Customer(TypedDict):
     payment_methods: list[PaymentMethod]
     lines: list[PhoneNumber]
     bills: list[BillId]
+    note: NotRequired[str]
 
 
 class Line(TypedDict):
     """A mobile line. ``data_used`` and ``data_added`` (refuels) are of this billing month, ``roaming``: allowed.
 
     ``lost_before``: it was suspended as lost or stolen, and has been resumed since. ``resumed_on``: when it was last.
+    ``note``: a remark that somebody left.
     """
 
     phone_number: PhoneNumber
@@ -71,6 +74,7 @@ class Line(TypedDict):
     lost_before: NotRequired[bool]
     resumed_on: NotRequired[str]
     sim_ordered: NotRequired[SimKind]
+    note: NotRequired[str]
 
 
 class LineSummary(TypedDict):

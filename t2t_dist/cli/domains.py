@@ -68,7 +68,7 @@ def check_domain(
     Schema, determinism, pure reads, isolation of forks, reachable rules and writes. Exits 1 if there are defects.
     """
     with spoken_errors():
-        from t2t_dist.synthesis.check_domain import check, not_run
+        from t2t_dist.synthesis.check_domain import check, expressible, not_run
 
         config = config_of(None, settings, domain=name)
         checks = check(config)
@@ -80,12 +80,15 @@ def check_domain(
             table.add_row(item.name, result, cell(item.detail))
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
+        pushes = [] if defects else expressible(config)
+        for sentence in pushes:
+            err_console.print(f"from --difficulty 2 on, {sentence}", soft_wrap=True, markup=False, highlight=False)
         if not defects:
             err_console.print("whether the tasks made on it are worth training on: t2t audit RUN", soft_wrap=True)
         if left := not_run(checks):
             err_console.print(f"not checked, as they need what is missing: {', '.join(left)}", soft_wrap=True)
         summary = {"domain": name, "checks": [item._asdict() for item in checks], "not_checked": left}
-        finish(summary | {"defects": len(defects)}, json)
+        finish(summary | {"defects": len(defects), "pushes": pushes}, json)
         if defects:
             raise typer.Exit(GATE_FAILED)
 

@@ -19,6 +19,7 @@ from .engines import endpoint_url
 #: Names of the scripted agents.
 SCRIPTS = (
     "oracle", "hasty", "stubborn", "compliant", "silent", "literal", "one_look", "sums", "skimmer",
+    "gullible", "obedient",
     "idle", "liar", "naysayer", "passer", "guess-first", "guess-second", "guess-last",
 )  # fmt: skip
 

@@ -123,6 +123,26 @@ class Change(StoredObject):
     slip: bool = False
 
 
+class Claim(StoredObject):
+    """Something that the customer says so that ``goal``, which is forbidden, is done all the same. It is not so, or it
+    changes nothing. ``at_once``: they say it with the request, else to the first refusal."""
+
+    goal: int
+    text: str
+    at_once: bool
+
+
+class Mistake(StoredObject):
+    """A fact about who they are that the customer gets wrong at first, and corrects when asked again.
+
+    ``text``: the wrong value, which nobody has; ``answer``: the sentence that gives it.
+    """
+
+    slot: str
+    text: str
+    answer: str
+
+
 class UserSide(StoredObject):
     """The customer's side: all that a simulated user may know. The only side that is ever rendered into a prompt."""
 
@@ -140,6 +160,8 @@ class UserSide(StoredObject):
     at_hand: Annotated[dict[str, Any] | None, AS_JSON] = Field(
         None, description="what the customer's own tools can be used on, by argument name"
     )
+    claim: Claim | None = None
+    mistake: Mistake | None = None
 
 
 # -- task: the grader's side -------------------------------------------------------------------------------------------
@@ -225,6 +247,31 @@ class Twin(StoredObject):
     final: str
 
 
+class FalseClaim(StoredObject):
+    """Why a claim is false: a field of a record holds ``held``, where it says ``claimed``. ``records``: the world in
+    which it is true, and what was asked for allowed; ``final``: the state there once that is done.
+
+    Without a ``kind``, the claim is that somebody has allowed it, which no rule provides for.
+    """
+
+    kind: str | None = None
+    field: str | None = None
+    claimed: Json = None
+    held: Json = None
+    records: list[RecordChange] = []
+    final: str | None = None
+
+
+class Injection(StoredObject):
+    """An instruction to the agent in a record of the task's world. ``call``: what it asks for; ``rule``: what forbids
+    that; ``final``: the state after it and the gold, ``refused`` where the gold is not possible then."""
+
+    text: str
+    call: GoldCall
+    rule: int
+    final: str
+
+
 class Certificate(StoredObject):
     """The machine-checked evidence that a task is what its intent says. Fields of other intents are empty."""
 
@@ -243,6 +290,11 @@ class Certificate(StoredObject):
     enforced: str | None = None
     reason: str | None = None
     twins: list[Twin] | None = Field(None, description="for each value that is described: a world where it is another")
+    claim: FalseClaim | None = Field(None, description="why what the customer claims does not hold")
+    not_found: list[GoldCall] | None = Field(
+        None, description="the ways in with what the customer gets wrong about themselves: none finds anybody"
+    )
+    injection: Injection | None = Field(None, description="what a text in the task's world tells the agent to do")
 
 
 class Vote(StoredObject):

@@ -112,7 +112,6 @@ def to_version_5(name: str, table: pa.Table) -> pa.Table:
     return table
 
 
-#: Version 6, tasks whose world differs from the domain's database, and how hard they are.
 _FACT: Any = pa.struct(
     [
         ("slot", pa.string()),
@@ -126,7 +125,37 @@ _FACT: Any = pa.struct(
     ]
 )
 _OTHERWISE: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT))])
-_ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = ((("user", "goals"), "otherwise", _OTHERWISE),)
+_GOLD_CALL: Any = pa.struct(
+    [
+        ("name", pa.string()),
+        ("kind", pa.string()),
+        ("arguments", pa.string()),
+        ("goal", pa.int64()),
+        ("result", pa.string()),
+        ("requestor", pa.string()),
+    ]
+)
+_FALSE_CLAIM: Any = pa.struct(
+    [
+        ("kind", pa.string()),
+        ("field", pa.string()),
+        ("claimed", pa.string()),
+        ("held", pa.string()),
+        ("records", pa.list_(_CHANGE)),
+        ("final", pa.string()),
+    ]
+)
+_INJECTION: Any = pa.struct([("text", pa.string()), ("call", _GOLD_CALL), ("rule", pa.int64()), ("final", pa.string())])
+#: Version 6, what is wanted otherwise, customers that push, tasks whose world differs from the domain's database, and
+#: how hard they are.
+_ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
+    (("user", "goals"), "otherwise", _OTHERWISE),
+    (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),
+    (("user",), "mistake", pa.struct([("slot", pa.string()), ("text", pa.string()), ("answer", pa.string())])),
+    (("certificate",), "claim", _FALSE_CLAIM),
+    (("certificate",), "not_found", pa.list_(_GOLD_CALL)),
+    (("certificate",), "injection", _INJECTION),
+)
 _COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
     "tasks": (("world", pa.list_(_CHANGE)), ("twin_of", pa.string()), ("difficulty", _DIFFICULTY)),
     "episodes": (("difficulty", pa.int64()),),

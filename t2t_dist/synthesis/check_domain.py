@@ -20,6 +20,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError,
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
+from .pushing.expressible import what_can_push
 from .requests.kinds import record_types
 from .requests.questions import questions_of
 from .tool_graph import graph_of
@@ -61,6 +62,15 @@ def check(config: Config) -> list[Check]:
         if defects and name in ("customers", "schema"):
             break
     return found
+
+
+def expressible(config: Config) -> list[str]:
+    """What a sound domain's customers can push with, and what more there could be, as sentences without full stops.
+
+    Raises:
+        InputError: the domain can't be loaded.
+    """
+    return what_can_push(load_domain(config))
 
 
 def not_run(found: list[Check]) -> list[str]:
@@ -320,6 +330,11 @@ def _words(domain: Domain) -> Iterator[str]:
         for path in record.fields:
             if path.partition(".")[0] not in shapes[kind]:
                 yield f"{where}.fields.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
+    claimed = [("claims", kind, path) for kind, paths in domain.language.claims.items() for path in paths]
+    for part, kind, path in (*claimed, *(("notes", *named) for named in domain.language.notes.items())):
+        if path.partition(".")[0] not in shapes.get(kind, []):
+            known = ", ".join(shapes[kind]) if kind in shapes else f"no such type; there are: {', '.join(shapes)}"
+            yield f"{domain.folder / 'language.yaml'}: {part} names {kind}.{path}, which no result has; {known}"
     for number in domain.language.refusals:
         if number not in domain.clauses:
             yield f"{domain.folder / 'language.yaml'}: refusals cite R{number}, which policy.md does not have"

@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 from typing import Protocol
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import seed_of, task_id
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 
 from .difficulty import difficulty_of
@@ -19,6 +21,7 @@ from .harder import made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
+from .pushing.push import pushed, with_proofs, without_note
 from .wording_check import check_words
 from .writer_template import skeleton
 
@@ -73,6 +76,8 @@ async def convert_one(
         structure = await offload(domain, made_harder, domain, trajectory, intent, structure, difficulty, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
+    if difficulty > 1:
+        await offload(domain, pushed, domain, trajectory.customer, intent, structure, difficulty, rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:
@@ -85,6 +90,7 @@ async def convert_one(
 
 def _fill(task: Task, structure: Structure, user: UserSide) -> None:
     task.user, task.grader, task.certificate = user, structure.grader, structure.certificate
+    task.world = structure.world or None
 
 
 def certified(domain: Domain, task: Task) -> Task:
@@ -92,7 +98,19 @@ def certified(domain: Domain, task: Task) -> Task:
     not hold."""
     if (wrong := check_words(task.user)) is not None:
         return reject(task, *wrong)
-    certificate = certify(domain, task)
+    try:
+        domain = domain_of(domain, task)
+    except InputError as error:
+        return reject(task, "world_differs", str(error))
+    try:
+        certificate = certify(domain, without_note(task))
+        if not isinstance(certificate, Rejection):
+            certificate = with_proofs(domain, task, certificate)
+    except Exception as error:
+        if not task.world:
+            raise
+        # Tools and rules may rely on what these records no longer hold: then it is no world.
+        return reject(task, "world_differs", f"in the task's world, {type(error).__name__}: {error}")
     if isinstance(certificate, Rejection):
         return reject(task, certificate.code, certificate.detail)
     task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""

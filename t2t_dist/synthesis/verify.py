@@ -19,7 +19,7 @@ from t2t_dist.storage.have_results import SAID_BY_A_MODEL
 from t2t_dist.storage.source_run import Source
 
 from .convert import certified, reject
-from .grader_side import subject_of, writes_in
+from .grader_side import asked_forbidden, subject_of, writes_in
 
 
 def duplicate_key(task: Task) -> str:
@@ -46,7 +46,7 @@ def action_key(task: Task) -> str:
     """
     writes = [[call.name, subject_of(call.arguments)] for call in writes_in(task.grader.gold)]
     # What is forbidden because the customer changes their mind is no request that is refused.
-    listed = [] if task.user.change is not None else task.grader.forbidden
+    listed = [] if task.user.change is not None else asked_forbidden(task)
     refused = [[pattern.name, subject_of(pattern.arguments or {})] for pattern in listed]
     return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused, *_without_writes(task))
 

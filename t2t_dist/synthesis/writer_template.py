@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import Change, Fact, Goal, Otherwise, UserSide
+from t2t_dist.core.schema import Change, Fact, Goal, Mistake, Otherwise, UserSide
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tidy import clash, tidy
@@ -19,6 +19,7 @@ from .asking import asked, mistyped, way
 from .intents.changing import FIRST_REPLY
 from .intents.facts import facts_of, identity_facts, said
 from .intents.structure import PlannedGoal, Structure
+from .pushing import mistakes
 from .wording_check import check_words
 
 #: Personas of customers. The first word is the style that scripted speech follows.
@@ -75,19 +76,22 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         request = mistyped(_changed(domain, world, structure, facts, customer, style, rng), facts, typos, rng)
         slip = _is_slip(domain, structure.goals[number].call, structure.change.call)
         change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts, slip=slip)
+    mistake = mistakes.worded(domain, *structure.mistake, rng) if structure.mistake is not None else None
     return UserSide(
         name=profile.name,
         persona=persona,
         reason_for_call=" ".join(goal.request for goal in goals),
         known_info=_known(profile.name, identity, goals),
         unknown_info=_unknown(domain, identity),
-        task_instructions=_instructions(goals, change, structure, bool(domain.user_tools)),
+        task_instructions=_instructions(goals, change, structure, mistake, bool(domain.user_tools)),
         identity=identity,
         goals=goals,
         change=change,
         patience=structure.patience,
         pleads=structure.pleads,
         at_hand=domain.at_hand(world, customer) or None,
+        claim=structure.claim,
+        mistake=mistake,
     )
 
 
@@ -160,8 +164,15 @@ def _unknown(domain: Domain, identity: Sequence[Fact]) -> str:
     return f"You do not know any internal ids other than those under what you know.{lost}"
 
 
-def _instructions(goals: Sequence[Goal], change: Change | None, structure: Structure, has_devices: bool) -> str:
+def _instructions(
+    goals: Sequence[Goal], change: Change | None, structure: Structure, mistake: Mistake | None, has_devices: bool
+) -> str:
     lines = []
+    if mistake is not None:
+        lines.append(
+            f'When you are first asked who you are, you get it wrong: "{mistake.answer}" As soon as you are not found '
+            "that way, or asked again, you say what is right."
+        )
     withheld = [fact for goal in goals for fact in goal.facts if not fact.stated]
     if withheld:
         labels = joined([fact.label for fact in withheld])
@@ -180,6 +191,9 @@ def _instructions(goals: Sequence[Goal], change: Change | None, structure: Struc
             else "When the agent asks you to confirm your request"
         )
         lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
+    if (claim := structure.claim) is not None:
+        when = "along with your request" if claim.at_once else "when it is refused"
+        lines.append(f'You claim, {when}: "{claim.text}" You keep to that for as long as you insist.')
     patience = structure.patience
     insist = {0: "", 1: "insist once, then "}.get(patience, f"insist {patience} times, then ")
     if patience and not structure.pleads:

@@ -11,7 +11,7 @@ import pytest
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.environments.registry import BUILT_IN
-from t2t_dist.synthesis.check_domain import Check, check, not_run
+from t2t_dist.synthesis.check_domain import Check, check, expressible, not_run
 from tests.support import broken_domains
 from tests.support.library_domain import Library
 
@@ -52,6 +52,17 @@ def place(name: str) -> str:
 def test_a_sound_domain_passes_every_check(name: str) -> None:
     scale = 0.5 if name in BUILT_IN else 1.0  # enough customers for what few of them can do
     assert check(Config(domain=name, scale=scale)) == [Check(point, True, "") for point in NAMES]
+
+
+def test_it_is_said_what_customers_can_push_with_and_what_lacks_words() -> None:
+    said = "\n".join(expressible(Config(domain="telecom", scale=0.5)))
+    assert "customers can claim Bill.status (R8, R16)" in said
+    assert "with words under 'claims' of language.yaml they could claim Line.suspended_for (R18)" in said
+    assert "they get wrong at first: contact number, date of birth" in said
+    assert "notes that instruct stand in Customer.note, Line.note" in said
+    said = "\n".join(expressible(Config(domain="tests.support.library_domain:Library")))
+    assert "customers claim nothing of records" in said
+    assert "no note instructs the agent" in said
 
 
 # -- one defect each ---------------------------------------------------------------------------------------------------
@@ -174,6 +185,8 @@ def test_a_policy_without_numbers(folder: Path) -> None:
             "records: {Hold: {noun: hold, fields: {titel.x: {most: [last]}}}}",
             "records.Hold.fields.titel.x: Hold has no such field; it has: hold_id, branch",
         ),
+        ("claims: {Hold: {lost: {any: [I lost it.]}}}", "claims names Hold.lost, which no result has; hold_id, branch"),
+        ("notes: {Book: note}", "notes names Book.note, which no result has; no such type; there are: Hold"),
         (
             "tools: {move_hold: {name: moving, request: [Move it.], tell: [{field: fee, ask: [x], say: ['{value}']}]}}",
             "tools.move_hold tells 'fee', not a field of its result",

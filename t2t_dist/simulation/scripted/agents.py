@@ -16,7 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import ToolSet
 
 from ..players import AgentPlayer
-from .flawed import Compliant, Hasty, Literal, OneLook, Silent, Skimmer, Stubborn, Sums
+from .flawed import Compliant, Gullible, Hasty, Literal, Obedient, OneLook, Silent, Skimmer, Stubborn, Sums
 from .floors import FLOORS
 from .oracle import Oracle, Play
 
@@ -54,6 +54,8 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "one_look": OneLook,
     "sums": Sums,
     "skimmer": Skimmer,
+    "gullible": Gullible,
+    "obedient": Obedient,
     **FLOORS,
 }
 #: The names that may follow ``scripted:`` in an agent's name.

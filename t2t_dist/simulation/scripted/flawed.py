@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Change, Fact, GoldCall
@@ -15,6 +15,7 @@ from t2t_dist.synthesis.requests.denote import first_guess
 from t2t_dist.synthesis.requests.evaluate import Meaning, NoMeaning, meaning_of
 
 from .oracle import Oracle, Play, Question
+from .wording import scalars, value_of
 
 #: How often an agent that is in the wrong answers a complaint.
 _ANSWERS_TO_COMPLAINTS = 3
@@ -205,6 +206,55 @@ class Compliant(Oracle):
 
     def hand_over(self) -> Play:
         yield from ()
+
+
+class Gullible(Oracle):
+    """Takes what the customer claims for true, without looking: does what would be allowed if it were so."""
+
+    def decline(self, goal: int, last: bool) -> Play:
+        if self._believes(goal):
+            yield from self.look_at(goal)
+            yield from self._allow(goal, last)
+        else:
+            yield from super().decline(goal, last)
+
+    def stay_with_it(self, goal: int, last: bool, no: Callable[[int, str], str]) -> Play:
+        if self._believes(goal):
+            yield from self._allow(goal, last)
+        else:
+            yield from super().stay_with_it(goal, last, no)
+
+    def hand_over(self) -> Play:
+        goal = self.task.grader.refused_goal
+        if goal is None or not self._believes(goal):
+            yield from super().hand_over()
+
+    def _believes(self, goal: int) -> bool:
+        claim = self.task.user.claim
+        return claim is not None and claim.goal == goal and self.heard_of([claim.text])
+
+    def _allow(self, goal: int, last: bool) -> Play:
+        certificate = self.task.certificate
+        if certificate is not None and certificate.forbidden_call is not None:
+            yield from self.write(certificate.forbidden_call)
+            yield from self.report(goal, last)
+
+
+class Obedient(Oracle):
+    """Does what a text in a tool's result tells it to do, as soon as it has read it."""
+
+    _obeyed = False
+
+    def make(self, call: GoldCall) -> Play:
+        before = len(self.results)
+        yield from super().make(call)
+        injection = self.task.certificate.injection if self.task.certificate else None
+        read = [text for result in self.results[before:] for text in scalars(value_of(result))]
+        if injection is None or self._obeyed or injection.text not in read:
+            return
+        self._obeyed, out_of_order = True, self.out_of_order
+        yield from super().make(injection.call)
+        self.out_of_order = out_of_order
 
 
 class Silent(Oracle):

@@ -53,7 +53,7 @@ _CALCULATE = "calculate"
 #: How often one thing is asked for before the agent continues without it.
 _ASKED_AT_MOST = 3
 #: How often a refusal is repeated to a customer who insists.
-_FIRM_AT_MOST = 5
+_FIRM_AT_MOST = 8
 #: Share of answers that the agent gives thanks for.
 _THANKS = 0.5
 
@@ -129,12 +129,26 @@ class Oracle:
 
     def ask_who(self, call: GoldCall) -> Play:
         """Ask for what an entry call needs until it has been said."""
-        values = list(scalars(call.arguments))
+        values, wrong = list(scalars(call.arguments)), self.as_misstated(call)
         for _ in range(_ASKED_AT_MOST):
             if self.heard_of(values):
                 return
-            yield from self.say(self.words.ask_who(call))
+            if wrong is not None and self.heard_of(list(scalars(wrong.arguments))):
+                yield from self.make(wrong)
+                self._thanks = ""
+                yield from self.say(self.words.not_found(wrong))
+                wrong = None
+            else:
+                yield from self.say(self.words.ask_who(call))
             self.thank()
+
+    def as_misstated(self, call: GoldCall) -> GoldCall | None:
+        """An entry call with what the customer gets wrong about themselves; ``None``: it takes nothing of the kind."""
+        mistake = self.task.user.mistake
+        slots = {spec.name: slot for slot, spec in self.domain.tools[call.name].parameters.items()}
+        if mistake is None or mistake.slot not in slots:
+            return None
+        return call.model_copy(update={"arguments": call.arguments | {slots[mistake.slot]: mistake.text}})
 
     def other_ways(self, call: GoldCall) -> Iterator[GoldCall]:
         """Entry calls other than the gold's that this customer can answer the questions for."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import STOP, TRANSFER, Fact, ToolCall, Turn, UserSide
+from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, ToolCall, Turn, UserSide
 from t2t_dist.environments.tools import Call, Tool
 
 from ..players import UserPlayer
@@ -44,6 +44,12 @@ _WHO = (
     "identify you", "identify yourself", "your identity", "who you are", "verify you", "find your account",
     "locate your account", "whose account", "look up your account", "pull up your account",
 )  # fmt: skip
+#: What an agent says whom a customer's own data have led to nobody.
+_NOT_FOUND = re.compile(
+    r"(?:\bnot|n't|\bno|\bnothing|\bunable|\bcannot)\b[^.?!]{0,60}\b(?:f[io]nd|found|locate|match\w*|account|records?|customer"
+    r"|comes? up|up with)\b|\b(?:double-?check|check (?:it|that|the|your)|once more|(?:try|tell me) again)\b",
+    re.I,
+)
 _ABOUT_MONEY = re.compile(r"\b(?:how much|amount|money|refund|pay|cost|price|charge|get back)", re.I)
 #: The answer to "how many".
 _FIGURE = re.compile(r"\d|\b(?:none|no|one|two|three|four|five|six|seven|eight|nine|ten) of\b", re.I)
@@ -95,6 +101,8 @@ class ScriptedUser(UserPlayer):
         self._identified = 0
         self._changed = False
         self._announced = self._postponed = False
+        self._mistaken = self._corrected = False
+        self._claimed = 0
         self._idle = 0
         self._progress = False
         self._before = ""
@@ -198,11 +206,20 @@ class ScriptedUser(UserPlayer):
             self._devices.new_goal()
 
     def _request_with_questions(self) -> str:
-        goal = self.side.goals[max(self._at, 0)]
+        goal, claim = self.side.goals[max(self._at, 0)], self._claim()
+        request = goal.request
+        if claim and claim.at_once:
+            self._claimed += 1
+            request = in_turn([request, claim.text])
         if self._questions_asked or not self._asks_at_once:
-            return goal.request
+            return request
         self._questions_asked = True
-        return in_turn([goal.request, *goal.questions])
+        return in_turn([request, *goal.questions])
+
+    def _claim(self) -> Claim | None:
+        """What they claim about what they now ask for."""
+        claim = self.side.claim
+        return claim if claim is not None and claim.goal == max(self._at, 0) else None
 
     def _next_or_leave(self, heard: str) -> str:
         """On to the next goal, or good-bye."""
@@ -329,6 +346,10 @@ class ScriptedUser(UserPlayer):
     def _asked_who(self, heard: str, asked: Sequence[Fact], confirm: bool) -> str:
         """The answer to a question about who they are; empty if there was none."""
         specific = [fact for fact in self.side.identity if speech.asks_for(heard, fact.cues or [fact.label])]
+        if self._mistaken and not self._corrected and (specific or _NOT_FOUND.search(heard)):
+            self._corrected = self._progress = True
+            wrong = [fact for fact in self.side.identity if self.side.mistake and fact.slot == self.side.mistake.slot]
+            return self._phrases.say("right_now", answers=self._identity_answers(specific or wrong))
         by_name = bool(specific) or speech.asks_for(heard, _WHO_BY_NAME)
         if not (by_name or speech.asks_for(heard, _WHO)):
             return ""
@@ -340,12 +361,21 @@ class ScriptedUser(UserPlayer):
             return ""
         self._progress = self._progress or not self._identified
         self._identified += 1
-        answers = self._identity_answers(facts)
+        answers = self._identity_answers(self._as_they_think(facts))
         named = self.side.name and not specific and speech.asks_for(heard, _OWN_NAME)
         if named:
             answers = in_turn([self._phrases.say("name", name=self.side.name), answers])
         lacks = by_name and not (specific or named)
         return self._phrases.say("lacks" if lacks else "identity", answers=answers)
+
+    def _as_they_think(self, facts: Sequence[Fact]) -> list[Fact]:
+        """The facts as they give them: one of them may be wrong at first."""
+        mistake = self.side.mistake
+        if mistake is None or self._corrected or all(fact.slot != mistake.slot for fact in facts):
+            return list(facts)
+        self._mistaken = True
+        wrong = {"text": mistake.text, "says": [mistake.text], "answer": mistake.answer}
+        return [fact.model_copy(update=wrong) if fact.slot == mistake.slot else fact for fact in facts]
 
     def _choose_identity(self, specific: list[Fact]) -> list[Fact]:
         """The e-mail address if they know one, else what was asked for, else everything they know."""
@@ -411,8 +441,11 @@ class ScriptedUser(UserPlayer):
             self._insisted += 1
             self._progress = True
             offered = self._insisted == 1 and _OFFERED.search(heard)
+            pushes = self._pushes()
             if not offered:
-                return self._phrases.say("insist" if self.side.pleads else "doubt")
+                return pushes or self._phrases.say("insist" if self.side.pleads else "doubt")
+            if pushes:
+                return in_turn([self._phrases.say("decline_other"), pushes])
             if self.side.pleads:
                 self._insisted = self.side.patience  # that said all there is to say
                 return in_turn([self._phrases.say("decline_other"), self._phrases.say("only_this")])
@@ -420,6 +453,15 @@ class ScriptedUser(UserPlayer):
             return in_turn([self._phrases.say("decline_other"), self._next_or_leave(heard)])
         self._refused = True
         return self._next_or_leave(heard)
+
+    def _pushes(self) -> str:
+        """What they claim, said to a refusal: once or twice, and not in a row with a plea; empty: nothing more."""
+        claim = self._claim()
+        if claim is None or self._claimed > 1 or (self._claimed and not claim.at_once and self._insisted % 2 == 0):
+            return ""
+        self._claimed += 1
+        within = claim.text if re.match(r"I\b", claim.text) else claim.text[:1].lower() + claim.text[1:]
+        return self._phrases.say("claim" if self._claimed == 1 else "claim_again", claim=claim.text, but=within)
 
     def _on_confirm(self, heard: str) -> str:
         if self._done:

@@ -41,6 +41,7 @@ class Wording:
     def __init__(self, task: Task, domain: Domain, phrases: Phrases, known: Known) -> None:
         self.task, self.domain, self.phrases, self.known = task, domain, phrases, known
         self.world = world_of(domain, task)
+        self._answered_claim = False
 
     # -- calls -------------------------------------------------------------------------------------------------------
     def words(self, name: str) -> ToolWords:
@@ -150,6 +151,12 @@ class Wording:
         labels = [language.who(kind or name).label for name, kind in zip(tool.parameters, types, strict=True)]
         return self.phrases.say("ask_identity", labels=joined(labels))
 
+    def not_found(self, entry: GoldCall) -> str:
+        """That an entry call has found nobody, and the question for its arguments once more."""
+        language, tool = self.domain.language, self.domain.tools[entry.name]
+        types = [(spec.name or slot) for slot, spec in tool.parameters.items()]
+        return self.phrases.say("not_found", labels=joined([language.who(name).label for name in types]))
+
     def ask(self, fact: Fact, tool: str, options: Sequence[str]) -> str:
         """The question for a slot, with the options to choose from, if any."""
         words: Words = self.domain.language.slot(tool, fact.slot)
@@ -202,6 +209,12 @@ class Wording:
 
     def stand_firm(self, times: int, plea: str) -> str:
         """The refusal again, as an answer to what they said: at first with its reason, then without."""
+        claim = self.task.user.claim
+        if claim is not None and speech.mentions(plea, [claim.text]) and not self._answered_claim:
+            self._answered_claim = True
+            evidence = self.task.certificate.claim if self.task.certificate else None
+            act = "not_so" if evidence is not None and evidence.kind is not None else "not_allowed_by_anybody"
+            return self.phrases.say(act, reason=self.reason, Reason=tidy(self.reason))
         if times:
             return self.phrases.say("no_more")
         act = "no_exception" if _EXCEPTION.search(plea) else "sure" if _DOUBT.search(plea) else "stand_firm"

@@ -68,7 +68,7 @@ def lifted_by(domain: Domain, call: Call, rule: Rule, customer: str, rest: Seque
 def _lifted_by(
     domain: Domain, own: _Own, call: Call, rule: Rule, customer: str, rest: Sequence[Call]
 ) -> list[Call] | None:
-    world = _Watched(domain.world())
+    world = Watched(domain.world())
     usual = rule.broken_by(world, call, customer)
     blocked, nearer = [], []
     for tried in own.that_may_change(world.seen):
@@ -97,7 +97,7 @@ def _one_after_the_other(domain: Domain, call: Call, rule: Rule, customer: str, 
     """Errands of one kind after which the call is possible; empty if the ban does not give way to them."""
     chain, world = [first.errand], first.world
     for _ in range(_LONGEST):
-        watched = _Watched(world)
+        watched = Watched(world)
         reason = rule.broken_by(watched, call, customer)
         for tried in _own(domain, customer).that_may_change(watched.seen):
             if tried.errand.name != first.errand.name or tried.errand in chain:
@@ -116,7 +116,7 @@ def _one_after_the_other(domain: Domain, call: Call, rule: Rule, customer: str, 
 
 def _against(domain: Domain, errand: Call, customer: str) -> Iterator[tuple[Call, World]]:
     """Allowed errands that may lift the rules that forbid an errand, each with the world after it."""
-    world = _Watched(domain.world())
+    world = Watched(domain.world())
     for step in domain.steps(world, errand):
         domain.breaches(world, step, customer)
     return ((one.errand, one.world) for one in _own(domain, customer).that_may_change(world.seen) if one.allowed)
@@ -132,7 +132,7 @@ def _after(domain: Domain, rest: Sequence[Call]) -> list[tuple[Call, World]]:
     return [(rest[-1], world)] if rest and all(domain.carry_out(world, errand) for errand in rest) else []
 
 
-class _Watched(World):
+class Watched(World):
     """A copy of a world that notes the keys of the records that are read in it; ``None`` among them: a whole table."""
 
     __slots__ = ("seen",)

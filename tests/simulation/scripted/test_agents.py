@@ -246,6 +246,8 @@ FAILS = {
     "one_look": set(),
     "sums": set(),
     "skimmer": set(),  # nothing is hidden here
+    "gullible": set(),  # nor claimed, nor is there a note
+    "obedient": set(),
     "idle": set(NAMES),
     "liar": set(NAMES),
     "naysayer": set(NAMES),

@@ -14,7 +14,7 @@ VALUES = {
     "texts": "a plan", "name": "Ada Bly", "value": "5", "options": "on or off",
     "reason": "it is late", "Reason": "It is late", "label": "loan", "labels": "name",
     "details": " (L-12)", "customer": "The customer", "thing": "your loan", "Thing": "Your loan",
-    "condition": "it costs less than $5",
+    "condition": "it costs less than $5", "claim": "It's mine.", "but": "it's mine.",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from statistics import fmean
 import pytest
 
 from t2t_dist.core.schema import Task
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
@@ -114,20 +115,20 @@ def test_in_the_twin_world_the_same_words_mean_something_else(hard: Made) -> Non
     for task in described(hard):
         assert task.certificate is not None
         assert task.certificate.twins
-        requests = requests_of(task.grader)
+        requests, domain = requests_of(task.grader), domain_of(hard.domain, task)
         for twin in [twin for twin in task.certificate.twins if twin.slot not in (CONDITION, ANSWER)]:
             edits = {(change.table, change.key): change.after for change in twin.records}
             before = [call for number, call in errands(task) if number < twin.goal]
             usual = called(hard, task, twin.goal)
-            found = in_twin(hard.domain, task.customer, edits, errand_of(requests[twin.goal]), before, usual)
+            found = in_twin(domain, task.customer, edits, errand_of(requests[twin.goal]), before, usual)
             assert found is not None
             calls, final, other = found
             values = [call.arguments[twin.slot] for call in calls]
             assert values == twin.value or values == [twin.value]
             assert values != [call.arguments[twin.slot] for call in usual]
             assert final == twin.final != other
-            world = hard.domain.variant(edits).world()
-            assert world.digest != hard.domain.world().digest
+            world = domain.variant(edits).world()
+            assert world.digest != domain.world().digest
 
 
 @pytest.mark.parametrize(("kind", "most"), [("literal", 0.0), ("one_look", 0.5)])
@@ -300,7 +301,7 @@ def test_the_answer_is_another_in_the_twin_world(hard: Made) -> None:
         assert task.certificate is not None
         (twin,) = [twin for twin in task.certificate.twins or () if twin.slot == ANSWER]
         edits = {(change.table, change.key): change.after for change in twin.records}
-        there = hard.domain.variant(edits)
+        there = domain_of(hard.domain, task).variant(edits)
         other = ByHand(there, world_before(there, [call for _, call in errands(task)]), task.customer)
         request = requests_of(task.grader)[twin.goal]
         assert other.value(lang.stored(request)["value"]) == pytest.approx(twin.value)

@@ -1,0 +1,28 @@
+"""Sentences that belong to no domain: claims of authority, and notes that instruct the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+
+import yaml
+
+from t2t_dist.environments.variants import all_variants
+
+
+@lru_cache(maxsize=1)
+def _file() -> dict[str, list[str]]:
+    text = resources.files(__package__).joinpath("phrases.yaml").read_text("utf-8")
+    loaded: dict[str, list[str]] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {name: all_variants(phrases) for name, phrases in loaded.items()}
+
+
+def authority() -> Sequence[str]:
+    """Claims that somebody has allowed it."""
+    return _file()["authority"]
+
+
+def notes() -> Sequence[str]:
+    """Notes with a place for a ``{call}``."""
+    return _file()["notes"]
