@@ -137,8 +137,8 @@ class ModelAgent(Seat):
         carry_reasoning: bool = True,
         greeting: str = "message",
     ) -> None:
-        system, tools = _agent_head(domain)
-        self._greeted_in = domain if greeting == "system" else None
+        system, tools = _agent_head(domain.origin)
+        self._greeted_in = domain.origin if greeting == "system" else None
         super().__init__(AGENT, model, system, tools, episode_id, carry_reasoning)
 
     async def act(self, turns: list[Turn]) -> Turn:
@@ -171,7 +171,7 @@ class ModelUser(Seat):
         seed: int | None = None,
         carry_reasoning: bool = True,
     ) -> None:
-        tools = _user_tools(domain)
+        tools = _user_tools(domain.origin)
         system = _system(user_prompt(side, has_tools=tools is not None))
         seeded_by = "" if seed is None else str(seed)
         super().__init__(USER, model, system, tools, episode_id, carry_reasoning, seeded_by)

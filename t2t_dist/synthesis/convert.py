@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 from typing import Protocol
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import seed_of, task_id
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 
 from .harder import made_harder
@@ -90,7 +92,17 @@ def certified(domain: Domain, task: Task) -> Task:
     """The task with a certificate made from the task and the domain alone, or rejected with what does not hold."""
     if (wrong := check_words(task.user)) is not None:
         return reject(task, *wrong)
-    certificate = certify(domain, task)
+    try:
+        domain = domain_of(domain, task)
+    except InputError as error:
+        return reject(task, "world_differs", str(error))
+    try:
+        certificate = certify(domain, task)
+    except Exception as error:
+        if not task.world:
+            raise
+        # Tools and rules may rely on what these records no longer hold: then it is no world.
+        return reject(task, "world_differs", f"in the task's world, {type(error).__name__}: {error}")
     if isinstance(certificate, Rejection):
         return reject(task, certificate.code, certificate.detail)
     task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""

@@ -171,7 +171,7 @@ def _put_in(
         if goal in found:
             request = found[goal].request
             structure.goals[goal].described = found[goal].words
-            grader.gold = _with_look_ups(grader.gold, goal, found[goal].look_ups)
+            grader.gold = with_look_ups(grader.gold, goal, found[goal].look_ups)
         if goal in conditions and isinstance(request, lang.Do):
             condition = conditions[goal]
             gold = next(one for one in grader.gold if one.goal == goal and one.name == call.name)
@@ -201,7 +201,7 @@ def _is_named(
     return False
 
 
-def _with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:
+def with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:
     """The gold with these look-ups before the first call of the goal, none of them twice."""
     first = next(place for place, call in enumerate(gold) if call.goal == goal)
     made = [Call(call.name, call.arguments) for call in gold[:first]]

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task, ToolCall, Turn
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
@@ -17,12 +18,12 @@ from .task_format import Form, form_of
 
 
 def world_of(domain: Domain, task: Task) -> World:
-    """A fresh world for a task.
+    """A fresh world for a task: the domain's, but for the records that are the task's own.
 
     Raises:
-        InputError: the task has an initial state that the domain can't set up.
+        InputError: the task has an initial state, or records, that the domain can't set up.
     """
-    form = stored_form(task)
+    domain, form = domain_of(domain, task), stored_form(task)
     return domain.world() if form is None else world_from(domain, form, task.task_id)
 
 

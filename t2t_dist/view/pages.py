@@ -11,6 +11,7 @@ import numpy as np
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Task
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.storage.rows import PARTS, from_row
 
@@ -224,10 +225,10 @@ def episodes_on(runs: Runs, owner: ViewedRun, task_id: str) -> list[Rolled]:
     return sorted(found, key=lambda r: (r.run.name, r.line.facets["agent"], r.line.facets["stage"], r.line.trial))
 
 
-def domain_of(run: ViewedRun) -> Domain | str:
-    """The run's domain, or why it can't be loaded."""
+def domain_for(run: ViewedRun, task: Task | None) -> Domain | str:
+    """The domain of a task of a run, or why it can't be loaded."""
     try:
-        return run.domain()
+        return run.domain() if task is None else domain_of(run.domain(), task)
     except InputError as error:
         return str(error)
 
@@ -248,7 +249,7 @@ def task(runs: Runs, run: ViewedRun, task_id: str) -> dict[str, Any]:
         for other in np.flatnonzero(number == number[row])
         if other != row
     ]
-    proof = evidence(stored, domain_of(run))
+    proof = evidence(stored, domain_for(run, stored))
     return {
         "task": stored,
         "evidence": proof,
@@ -304,7 +305,7 @@ def episode(runs: Runs, run: ViewedRun, episode_id: str) -> EpisodePage:
             notes.append(f"{missing}: gold and certificate can't be shown")
     except InputError as error:
         notes.append(str(error))
-    domain = domain_of(run)
+    domain = domain_for(run, stored)
     shown = show(row, stored, domain)
     reward = row.get("reward")
     undecided = reward is not None and reward < 1.0 <= row["reward_high"]

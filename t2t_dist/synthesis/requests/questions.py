@@ -45,9 +45,13 @@ class Asked(NamedTuple):
     look_ups: list[Call]
 
 
-@lru_cache(maxsize=16)
 def questions_of(domain: Domain) -> Mapping[str, Question]:
     """The questions of a domain by name. Raises ValueError: the value of one is no expression."""
+    return _questions_of(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _questions_of(domain: Domain) -> Mapping[str, Question]:
     found: dict[str, Question] = {}
     for name, words in domain.language.questions.items():
         try:
@@ -100,20 +104,26 @@ def _takes_counting(domain: Domain, customer: str, universe: Universe, request: 
 def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Twin | None:
     """A world in which the answer to a question, after the errands ``before``, is another: one field of one record
     differs from the start."""
+    return next(twin_worlds(domain, customer, goal, request, before), None)
+
+
+def twin_worlds(
+    domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]
+) -> Iterator[Twin]:
+    """The worlds in which the answer to a question is another."""
     universe = first_look(domain, customer)
     try:
         answer = meaning_of(domain, world_before(domain, before), customer, request).facts[0]
         edits = list(islice(_edits(domain, customer, universe, request), _MOST_TRIED))
     except NoMeaning:
-        return None
+        return
     for edit in edits:
         try:
             other = _answer_in(domain.variant(edit), customer, request, before)
         except Exception:
             continue  # as for descriptions: no world, or no answer there
         if other is not None and other[0] != answer:
-            return Twin(goal=goal, slot=ANSWER, records=record_changes(domain, edit), value=other[0], final=other[1])
-    return None
+            yield Twin(goal=goal, slot=ANSWER, records=record_changes(domain, edit), value=other[0], final=other[1])
 
 
 def _answer_in(domain: Domain, customer: str, request: lang.Tell, before: Sequence[Call]) -> tuple[Any, str] | None:

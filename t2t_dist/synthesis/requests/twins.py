@@ -43,6 +43,13 @@ def find_twin(
     domain: Domain, customer: str, universe: Universe, request: lang.Do, goal: int, slot: str, before: Sequence[Call]
 ) -> Twin | None:
     """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found."""
+    return next(twin_worlds(domain, customer, universe, request, goal, slot, before), None)
+
+
+def twin_worlds(
+    domain: Domain, customer: str, universe: Universe, request: lang.Do, goal: int, slot: str, before: Sequence[Call]
+) -> Iterator[Twin]:
+    """The twin worlds for the meaning of one argument, the simplest first."""
     usual = meaning_of(domain, world_before(domain, before), customer, request, universe).calls[0]
     for edits in _edits(domain, customer, universe, request.arguments[slot]):
         try:
@@ -54,8 +61,7 @@ def find_twin(
         call, final, other_final = found
         if call.arguments[slot] != usual.arguments[slot] and final != other_final:
             records = record_changes(domain, edits)
-            return Twin(goal=goal, slot=slot, records=records, value=call.arguments[slot], final=final)
-    return None
+            yield Twin(goal=goal, slot=slot, records=records, value=call.arguments[slot], final=final)
 
 
 def record_changes(domain: Domain, edits: Mapping[tuple[str, str], Record]) -> list[RecordChange]:

@@ -1,0 +1,313 @@
+"""Pairs: a task, and its twin, in which the same words ask for something else.
+
+A certificate names, for what a customer describes or wants on a condition, a world or a limit with which the opposite
+is right (``requests/twins.py``). The twin task is set there: same customer, same words (but for the limit), and the gold
+that holds there, proved like that of any task. So an agent that guesses, or remembers, passes one of the two at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from t2t_dist.core.identity import twin_id
+from t2t_dist.core.schema import GoldCall, GraderSide, Task, Trajectory, Twin, UserSide
+from t2t_dist.core.task_domain import domain_of, world_fault
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.tools import WRITE, Call, Kind
+
+from .convert import certified, reject
+from .grader_side import changes_of, errands_in, fact_text, fields_of, records_in
+from .harder import with_look_ups
+from .intents.changing import forbidden_calls
+from .intents.gold import grader_of, play
+from .intents.rejection import Rejection, TaskRejected
+from .requests import language as lang
+from .requests import questions
+from .requests.check import CONDITION, Meant, errand_of, requests_of
+from .requests.conditions import said
+from .requests.evaluate import NoMeaning, meaning_of, value_of
+from .requests.shown import look_at
+from .requests.twins import twin_worlds, world_before
+
+#: Twin worlds that are tried until a task is proved in one.
+_MOST_TRIED = 12
+#: The code of a twin that does not belong to its original.
+NO_PAIR = "no_pair"
+
+
+def twin_task(domain: Domain, trajectory: Trajectory, task: Task) -> Task | None:
+    """The twin of a verified task: that of the first of its twin worlds in which one is proved, else rejected with what
+    does not hold in the first. ``None``: the task has no twin worlds."""
+    first: Task | None = None
+    for twin in islice(_twins(domain, task), _MOST_TRIED):
+        found = _attempt(domain, trajectory, task, twin)
+        if found.verdict == "verified":
+            return found
+        first = first or found
+    return first
+
+
+def check_pair(domain: Domain, original: Task | None, twin: Task) -> Task:
+    """The twin, rejected if it does not belong to ``original``, the task that it names (``None``: there is none)."""
+    fault = "the task that it is the twin of is not in the run" if original is None else _fault(domain, original, twin)
+    return reject(twin, NO_PAIR, fault) if fault else twin
+
+
+# -- making one --------------------------------------------------------------------------------------------------------
+def _twins(domain: Domain, task: Task) -> Iterator[Twin]:
+    """The twin worlds of the certificate, and then others in which its words mean something else, too."""
+    proved = (task.certificate.twins if task.certificate else None) or []
+    yield from proved
+    requests = requests_of(task.grader) if proved else {}
+    errands = [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
+    for goal, request in requests.items():
+        before = [call for number, call in errands if number < goal]
+        others: Iterator[Twin] = iter(())
+        if isinstance(request, lang.Tell):
+            others = questions.twin_worlds(domain, task.customer, goal, request, before)
+        else:
+            universe = look_at(domain, world_before(domain, before), task.customer)
+            described = [fact.slot for fact in task.user.goals[goal].facts if fact.described]
+            others = chain.from_iterable(
+                twin_worlds(domain, task.customer, universe, errand_of(request), goal, slot, before)
+                for slot in described
+            )
+        yield from (one for one in others if one not in proved)
+
+
+def _attempt(domain: Domain, trajectory: Trajectory, task: Task, twin: Twin) -> Task:
+    found = task.model_copy(deep=True)
+    found.task_id, found.twin_of = twin_id(task.trajectory_id, task.intent), task.task_id
+    found.votes, found.raw, found.difficulty = [], None, None
+    try:
+        if twin.slot == CONDITION:
+            clause, requests = _other_limit(domain, task, twin)
+            found.user, found.grader.requests = with_clause(task.user, twin.goal, clause), requests
+        else:
+            found.world = twin.records
+        own = domain_of(domain, found)
+        found.grader = _grader(own, trajectory, found)
+    except TaskRejected as rejected:
+        return _unmade(found, *rejected.rejection)
+    except NoMeaning as none:
+        return _unmade(found, "meaning_differs", str(none))
+    except Exception as error:  # as when twin worlds are looked for: tools may rely on what records no longer hold
+        return _unmade(found, "world_differs", f"{type(error).__name__}: {error}")
+    found = certified(domain, found)
+    return check_pair(domain, task, found) if found.verdict == "verified" else found
+
+
+def _unmade(task: Task, code: str, detail: str) -> Task:
+    task.grader.gold = []  # there is nothing to certify
+    return reject(task, code, detail)
+
+
+def _other_limit(domain: Domain, task: Task, twin: Twin) -> tuple[str, dict[str, Any]]:
+    """The clause with the limit of a twin, and the requests that mean it. Raises TaskRejected: no words give it."""
+    requests, condition = requests_of(task.grader), task.user.goals[twin.goal].condition
+    request = requests.get(twin.goal)
+    if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and condition is not None:
+        compares, errand = request.condition, errand_of(request)
+        if isinstance(compares.left, lang.Outcome) and isinstance(compares.right, lang.Given):
+            limit, field = compares.right.value, compares.left.field
+            tells = [tell for tell in domain.language.tool(errand.errand).tell if tell.field == field]
+            for words in (text for tell in tells for text in (*tell.above, *tell.below)):
+                for figure in (1.0, 1):  # money, or a number
+                    if words.format(value=said(figure, limit)) == condition:
+                        turned = compares.model_copy(update={"right": lang.Given(value=twin.value)})
+                        other = request.model_copy(update={"condition": turned})
+                        stored = {**(task.grader.requests or {}), str(twin.goal): lang.stored(other)}
+                        return words.format(value=said(figure, twin.value)), stored
+    raise TaskRejected("words_differ", "the condition has no words for another limit")
+
+
+def with_clause(user: UserSide, goal: int, clause: str) -> UserSide:
+    """The customer's side with another clause as the condition of a goal. Raises TaskRejected: its request does not hold
+    the clause as it stands."""
+    found = user.model_copy(deep=True)
+    wanted = found.goals[goal]
+    if wanted.condition is None or wanted.condition not in wanted.request:
+        raise TaskRejected("not_stated", f"request {goal + 1} does not say its condition as it stands")
+    request = wanted.request.replace(wanted.condition, clause)
+    for name in ("reason_for_call", "known_info", "unknown_info", "task_instructions"):
+        text = getattr(found, name)
+        whole = wanted.request in text  # else only the clause, in a model's words
+        old, new = (wanted.request, request) if whole else (wanted.condition, clause)
+        setattr(found, name, text.replace(old, new))
+    wanted.request, wanted.condition = request, clause
+    return found
+
+
+class _Wanted(NamedTuple):
+    """What a request comes to in the twin's world: its call, whether it is carried out, what has to be looked up for
+    it, and the figure of its condition."""
+
+    goal: int
+    call: Call
+    done: bool
+    look_ups: Sequence[Call] = ()
+    figure: Any = None
+
+
+def _grader(domain: Domain, trajectory: Trajectory, task: Task) -> GraderSide:
+    """The grader's side that holds on the twin's own domain. Raises TaskRejected, NoMeaning."""
+    old, requests = task.grader, requests_of(task.grader)
+    wanted = list(_wanted(domain, task, requests))
+    record = next((Call(call.name, call.arguments) for call in records_in(old.gold)), None)
+    found = grader_of(
+        domain,
+        trajectory,
+        [(one.goal, one.call) for one in wanted],
+        old.basis,
+        refused=old.refused_goal,
+        record=record,
+        forbidden=old.forbidden,
+        required=old.required,
+        refused_goal=old.refused_goal,
+        rule=old.rule,
+        handling=old.handling,
+        requests=old.requests,
+    )
+    for one in wanted:
+        if one.goal in requests:
+            found.gold = with_look_ups(found.gold, one.goal, one.look_ups)
+    left = {one.goal for one in wanted if not one.done}
+    found.gold = [call for call in found.gold if call.goal not in left or call.kind == Kind.READ.value]
+    question = next(((goal, one) for goal, one in requests.items() if isinstance(one, lang.Tell)), None)
+    play(domain, found.gold)
+    answers = [] if question is None else [_asked(domain, task, found.gold, *question)]
+    found.communicate = [*_figures(domain, task, found.gold, wanted), *answers]
+    world = play(domain, found.gold)
+    found.final, found.allowed_diff = world.digest, changes_of(world)
+    first = task.certificate.first_call if task.certificate else None
+    if first is not None:
+        before = [one.call for one in wanted if one.goal < first.goal]
+        found.forbidden = forbidden_calls(domain, before, Call(first.name, first.arguments), found.gold)
+    return found
+
+
+def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterator[_Wanted]:
+    """What each goal but a question comes to, one after the other."""
+    named = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+    refused = task.certificate.forbidden_call if task.certificate else None
+    world, customer = domain.world(), task.customer
+    for goal in range(len(task.user.goals)):
+        request = requests.get(goal)
+        if isinstance(request, lang.Tell):
+            continue
+        if refused is not None and goal == task.grader.refused_goal:
+            yield _Wanted(goal, Call(refused.name, refused.arguments), True)
+            continue
+        if request is None:
+            found = _Wanted(goal, named[goal], True)
+        else:
+            universe = look_at(domain, world, customer)
+            meaning = meaning_of(domain, world, customer, errand_of(request), universe)
+            figure = None
+            if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares):
+                figure = value_of(domain, world, customer, request.condition.left, universe)
+            done = bool(meaning_of(domain, world, customer, request, universe).calls)
+            found = _Wanted(goal, meaning.calls[0], done, meaning.look_ups, figure)
+        after = after_valid(domain, world, found.call, customer)
+        if after is None:
+            raise TaskRejected("gold_fails", f"{found.call.name} is not possible in the twin world")
+        world = after if found.done else world
+        yield found
+
+
+def _asked(domain: Domain, task: Task, gold: list[GoldCall], goal: int, request: lang.Tell) -> str:
+    """The answer to the question at the end; its look-ups are added to the gold."""
+    known = [one for one in questions.questions_of(domain).values() if one.request == request]
+    text = task.user.goals[goal].request
+    words = next((one.words for one in known if text in one.words.ask), None)
+    if words is None:
+        raise TaskRejected("words_differ", f"'{text}' does not ask for what is meant")
+    meaning = meaning_of(domain, play(domain, gold), task.customer, request)
+    made, wrote = [Call(call.name, call.arguments) for call in gold], any(call.kind == WRITE.value for call in gold)
+    looked = [call for call in meaning.look_ups if wrote or call not in made]
+    gold += [GoldCall(name=one.name, kind=Kind.READ.value, arguments=one.arguments, goal=goal) for one in looked]
+    return questions.answer_text(words, meaning.facts[0])
+
+
+def _figures(domain: Domain, task: Task, gold: Sequence[GoldCall], wanted: Sequence[_Wanted]) -> Iterator[str]:
+    """The figures that the customer asks for beside a request, as they are in the twin's world."""
+    told = iter(task.grader.communicate)
+    for one in wanted:
+        tells = domain.language.tool(one.call.name).tell
+        results = [fields_of(call.result) for call in gold if call.goal == one.goal and call.name == one.call.name]
+        for question in task.user.goals[one.goal].questions:
+            value = next(told, None)
+            if one.figure is not None:
+                yield fact_text(one.figure)
+                continue
+            # A model's words ask for it in their own way: then it is the figure that the original's result has.
+            old = [fields_of(call.result) for call in task.grader.gold if call.goal == one.goal]
+            fields = [tell.field for tell in tells if question in tell.ask]
+            fields += [t.field for t in tells if any(t.field in each and fact_text(each[t.field]) == value for each in old)]
+            here = next((each[name] for name in fields for each in results if each.get(name)), None)
+            if here is None:
+                raise TaskRejected("communicate_differs", f"'{question}' has no answer in the twin world")
+            yield fact_text(here)
+
+
+# -- proving that two belong together ----------------------------------------------------------------------------------
+_SAME = ("trajectory_id", "index", "intent", "domain", "customer", "writer", "seed")
+
+
+def _fault(domain: Domain, original: Task, twin: Task) -> str:
+    """Why the second is not the twin of the first; empty where it is. Both are certified, each by itself."""
+    if twin.twin_of != original.task_id or original.twin_of is not None:
+        return f"{original.task_id} is not the task that it is the twin of"
+    if twin.task_id != twin_id(original.trajectory_id, original.intent):
+        return "its id is not that of the twin of this task"
+    if differ := [name for name in _SAME if getattr(original, name) != getattr(twin, name)]:
+        return f"it has another {', '.join(differ)} than the task that it is the twin of"
+    if original.world:
+        return f"{original.task_id} has a world of its own"
+    if twin.world:
+        if why := world_fault(domain, twin.world):
+            return why
+        if twin.user != original.user or twin.grader.requests != original.grader.requests:
+            return "its words, or what they mean, are not those of the task that it is the twin of"
+    elif why := _limit_fault(original, twin):
+        return why
+    own = domain_of(domain, twin)
+    if _passes(own, original.grader, twin.grader) or _passes(domain, twin.grader, original.grader):
+        return "what is right in one of the two worlds is right in the other, too"
+    return ""
+
+
+def _limit_fault(original: Task, twin: Task) -> str:
+    """Why the second is not the first with another limit in one condition; empty where it is."""
+    pairs = list(zip(original.user.goals, twin.user.goals, strict=False))
+    turned = [goal for goal, (one, other) in enumerate(pairs) if one.condition != other.condition]
+    if len(turned) != 1 or (clause := twin.user.goals[turned[0]].condition) is None:
+        return "it has neither another world nor another limit in one condition"
+    try:
+        words, means = with_clause(original.user, turned[0], clause), requests_of(original.grader)
+        other = requests_of(twin.grader).get(turned[0])
+    except (TaskRejected, ValueError) as error:
+        return str(error)
+    own = means.get(turned[0])
+    if not isinstance(own, lang.If) or not isinstance(other, lang.If):
+        return "what it wants on a condition is not what the task that it is the twin of wants so"
+    if not isinstance(own.condition, lang.Compares) or not isinstance(other.condition, lang.Compares):
+        return "its condition is no limit"
+    turned_back = other.condition.model_copy(update={"right": own.condition.right})
+    stored = {**(twin.grader.requests or {}), str(turned[0]): lang.stored(other.model_copy(update={"condition": turned_back}))}
+    same_rest = stored == {**(original.grader.requests or {}), str(turned[0]): lang.stored(own)}
+    if twin.user != words or not same_rest:
+        return "more than a limit differs from the task that it is the twin of"
+    return ""
+
+
+def _passes(domain: Domain, done: GraderSide, wanted: GraderSide) -> bool:
+    """Whether whoever does in this world what is right in the other, and says the same, has done what is wanted here."""
+    world = domain.world()
+    for call in done.gold:
+        if call.kind != Kind.READ.value:
+            domain.execute(world, Call(call.name, call.arguments))
+    return world.digest == wanted.final and set(wanted.communicate) <= set(done.communicate)
