@@ -100,7 +100,8 @@ class EpisodeRunner:
         if self.config.rules == "tau2":
             seed = trial_seed(self.config.seed, trial)
         else:
-            seed = seed_of(self.config.seed, "episode", task.task_id, trial)
+            # With its twin, too: only the world differs.
+            seed = seed_of(self.config.seed, "episode", task.twin_of or task.task_id, trial)
         # Verification is about the task, not about how an agent copes with failing tools.
         plan = {} if stage == "verify" else plan_of(self.config.faults, domain, task, seed_of(seed, "faults"))
         started, clock = time.time(), time.perf_counter()

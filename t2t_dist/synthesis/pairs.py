@@ -28,12 +28,13 @@ from .requests import language as lang
 from .requests import questions
 from .requests.check import CONDITION, Meant, errand_of, requests_of
 from .requests.conditions import said
+from .requests.consistency import is_consistent
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.shown import look_at
 from .requests.twins import twin_worlds, world_before
 
-#: Twin worlds that are tried until a task is proved in one.
-_MOST_TRIED = 12
+#: Worlds beside the certificate's that are tried for each request, until a task is proved in one.
+_MOST_TRIED = 10
 #: The code of a twin that does not belong to its original.
 NO_PAIR = "no_pair"
 
@@ -42,11 +43,14 @@ def twin_task(domain: Domain, trajectory: Trajectory, task: Task) -> Task | None
     """The twin of a verified task: that of the first of its twin worlds in which one is proved, else rejected with what
     does not hold in the first. ``None``: the task has no twin worlds."""
     first: Task | None = None
-    for twin in islice(_twins(domain, task), _MOST_TRIED):
+    for twin in _twins(domain, task):
         found = _attempt(domain, trajectory, task, twin)
         if found.verdict == "verified":
             return found
         first = first or found
+    if first is None and task.certificate and task.certificate.twins:
+        why = "no world in which its words mean something else has records that agree with themselves"
+        return _unmade(_copied(task), "no_twin", why)
     return first
 
 
@@ -58,9 +62,12 @@ def check_pair(domain: Domain, original: Task | None, twin: Task) -> Task:
 
 # -- making one --------------------------------------------------------------------------------------------------------
 def _twins(domain: Domain, task: Task) -> Iterator[Twin]:
-    """The twin worlds of the certificate, and then others in which its words mean something else, too."""
+    """The twin worlds of the certificate, and others in which its words mean something else, too; then other limits.
+
+    Another limit is the last resort where there is a description as well: it leaves what is described as it was.
+    """
     proved = (task.certificate.twins if task.certificate else None) or []
-    yield from proved
+    yield from (one for one in proved if one.slot != CONDITION and is_consistent(one.records))
     requests = requests_of(task.grader) if proved else {}
     errands = [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
     for goal, request in requests.items():
@@ -75,13 +82,19 @@ def _twins(domain: Domain, task: Task) -> Iterator[Twin]:
                 twin_worlds(domain, task.customer, universe, errand_of(request), goal, slot, before)
                 for slot in described
             )
-        yield from (one for one in others if one not in proved)
+        yield from islice((one for one in others if one not in proved and is_consistent(one.records)), _MOST_TRIED)
+    yield from (one for one in proved if one.slot == CONDITION)
 
 
-def _attempt(domain: Domain, trajectory: Trajectory, task: Task, twin: Twin) -> Task:
+def _copied(task: Task) -> Task:
     found = task.model_copy(deep=True)
     found.task_id, found.twin_of = twin_id(task.trajectory_id, task.intent), task.task_id
     found.votes, found.raw, found.difficulty = [], None, None
+    return found
+
+
+def _attempt(domain: Domain, trajectory: Trajectory, task: Task, twin: Twin) -> Task:
+    found = _copied(task)
     try:
         if twin.slot == CONDITION:
             clause, requests = _other_limit(domain, task, twin)
@@ -270,6 +283,8 @@ def _fault(domain: Domain, original: Task, twin: Task) -> str:
     if twin.world:
         if why := world_fault(domain, twin.world):
             return why
+        if not is_consistent(twin.world):
+            return "the records of its world do not agree with themselves"
         if twin.user != original.user or twin.grader.requests != original.grader.requests:
             return "its words, or what they mean, are not those of the task that it is the twin of"
     elif why := _limit_fault(original, twin):

@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import WRITE, Call
 from ..grader_side import errands_in
 from . import language as lang
 from . import questions
-from .conditions import said
+from .conditions import limits_around, said
 from .evaluate import NoMeaning, meaning_of, value_of
 from .shown import Universe, first_look, look_at
 from .twins import find_twin, world_before
@@ -203,7 +203,7 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
     if clause not in [text.format(value=said(figure, limit.value)) for text in texts]:
         raise NotProved("words_differ", f"'{clause}' is not the condition that is meant")
     here = meaning_of(domain, world, task.customer, request, universe)
-    for other in (round(figure * 0.5), round(figure * 2) + 1):
+    for other in limits_around(figure):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
         there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
         if bool(there.calls) is not bool(here.calls):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, permutations
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Twin
@@ -19,14 +19,14 @@ from t2t_dist.environments.tools import Call
 from . import language as lang
 from .evaluate import NoMeaning, meaning_of, records_of
 from .shown import Shown, Universe, first_look, look_at, values_at
-from .twins import Edits, place_of, record_changes, set_at, world_before
+from .twins import Edits, doubled, place_of, record_changes, set_at, world_before
 
 #: By difficulty: the share of general tasks that end with a question; and of those without a change, that are one.
 SHARES: Mapping[int, float] = {1: 0.0, 2: 0.15, 3: 0.3, 4: 0.4, 5: 0.5}
 #: The slot of a twin in which the answer to a question is another.
 ANSWER = "answer"
-#: Values that are tried in a field until the answer is another.
-_MOST_TRIED = 40
+#: Worlds that are tried until the answer is another; and of these, with one record as another is.
+_MOST_TRIED, _MOST_DOUBLED = 40, 20
 
 
 class Question(NamedTuple):
@@ -102,7 +102,7 @@ def _takes_counting(domain: Domain, customer: str, universe: Universe, request: 
 
 
 def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Twin | None:
-    """A world in which the answer to a question, after the errands ``before``, is another: one field of one record
+    """A world in which the answer to a question, after the errands ``before``, is another: one record
     differs from the start."""
     return next(twin_worlds(domain, customer, goal, request, before), None)
 
@@ -135,19 +135,23 @@ def _answer_in(domain: Domain, customer: str, request: lang.Tell, before: Sequen
 
 
 def _edits(domain: Domain, customer: str, universe: Universe, request: lang.Tell) -> Iterator[Edits]:
-    """Other values in the fields that the question is about: those of a test, and those that are added up."""
+    """One of the records that the question is about as another is; or with another value in a field that decides: one
+    of a test, or one that is added up."""
+    paths: list[tuple[lang.Records, str]] = []
     for node in lang.nodes(request):
-        paths: list[tuple[lang.Records, str]] = []
         if isinstance(node, lang.Total):
             paths.append((node.of, node.field))
         elif isinstance(node, lang.Records):
             paths += [(node.model_copy(update={"where": ()}), test.field) for test in node.where]
-        for records, path in paths:
-            for one in records_of(domain, customer, universe, records):
-                for value in _others(universe, one, path):
-                    place = place_of(domain, one)
-                    if place is not None and (edits := set_at(domain, place, path, value)) is not None:
-                        yield edits
+    held = [(path, records_of(domain, customer, universe, records)) for records, path in paths]
+    pairs = (pair for _, records in held for pair in permutations(records, 2))
+    yield from islice((edits for one, other in pairs for edits in doubled(domain, one, other)), _MOST_DOUBLED)
+    for path, records in held:
+        for one in records:
+            for value in _others(universe, one, path):
+                place = place_of(domain, one)
+                if place is not None and (edits := set_at(domain, place, path, value)) is not None:
+                    yield edits
 
 
 def _others(universe: Universe, one: Shown, path: str) -> list[Any]:

@@ -158,6 +158,20 @@ def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[
     yield edits
 
 
+def doubled(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
+    """A record that has all but what names it from another of its table: each as consistent as that one."""
+    first, second = place_of(domain, one), place_of(domain, other)
+    own = own_field(domain, one.kind)
+    if first is None or second is None or first.path or second.path or not own or first.table != second.table:
+        return
+    edits = _copies(domain, first, second)
+    a, b = edits[first.table, first.key], edits.pop((second.table, second.key))
+    kept = {name: value for name, value in a.items() if name == own or _names(a, own, name)}
+    if first.key != second.key and a != (news := {name: kept.get(name, value) for name, value in b.items()} | kept):
+        edits[first.table, first.key] = news
+        yield edits
+
+
 def _replaced(domain: Domain, universe: Universe, one: Shown, field: str) -> Iterator[Edits]:
     """The record with another value in a field, of those that the customer's records hold for such a thing."""
     place = place_of(domain, one)
