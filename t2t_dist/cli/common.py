@@ -55,8 +55,8 @@ def default_of(setting: str) -> str:
 
 _DEFAULTS = Config()
 _ALIKE = (
-    "domain", "trajectories", "limit", "seed", "difficulty", "twins", "explorer", "writer", "user", "grader", "trials", "until",
-    "rules",
+    "domain", "trajectories", "limit", "seed", "difficulty", "twins", "explorer", "writer", "user", "grader", "trials",
+    "until", "rules",
 )  # fmt: skip
 #: The settings that options set: by setting, the option's name in a command's function.
 _SET_BY = {name: name for name in _ALIKE} | {

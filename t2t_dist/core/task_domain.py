@@ -32,7 +32,7 @@ def domain_of(domain: Domain, task: Task) -> Domain:
 
 
 def variant_of(domain: Domain, world: Sequence[RecordChange], where: str) -> Domain:
-    """The domain on a world in which these records differ. Raises InputError, as :func:`domain_of`; it names ``where``."""
+    """The domain on a world in which these records differ. Raises InputError, as :func:`domain_of`, about ``where``."""
     if not world:
         return domain
     if why := world_fault(domain, world):

@@ -61,7 +61,7 @@ def twins_in(tasks: pa.Table) -> dict[str, Original]:
     """
     names = ["trajectory", "intent"]
     several = tasks.group_by(names).aggregate([("task_id", "count_distinct")])
-    several = several.filter(pc.greater(several["task_id_count_distinct"], 1))
+    several = several.filter(pc.greater(several["task_id_count_distinct"], pa.scalar(1)))
     ids = set(tasks["task_id"].to_pylist()) if several.num_rows else set()
     found = {}
     for trajectory, intent in zip(*(several[name].to_pylist() for name in names), strict=True):
@@ -71,7 +71,9 @@ def twins_in(tasks: pa.Table) -> dict[str, Original]:
     return found
 
 
-def read_pairs(twins: Mapping[str, Original], readers: Iterable[Callable[..., Iterable[pa.RecordBatch]]]) -> list[Paired]:
+def read_pairs(
+    twins: Mapping[str, Original], readers: Iterable[Callable[..., Iterable[pa.RecordBatch]]]
+) -> list[Paired]:
     """Each agent's pairs, from the rollouts that were graded; empty where there are no twins."""
     if not twins:
         return []

@@ -1,21 +1,22 @@
 """Pairs: a task, and its twin, in which the same words ask for something else.
 
 A certificate names, for what a customer describes or wants on a condition, a world or a limit with which the opposite
-is right (``requests/twins.py``). The twin task is set there: same customer, same words (but for the limit), and the gold
-that holds there, proved like that of any task. So an agent that guesses, or remembers, passes one of the two at most.
+is right (``requests/twins.py``). The twin task is set there: the same customer, the same words (but for the limit), and
+the gold that holds there, proved like that of any task. So who guesses, or remembers, passes one of the two at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, product
 from typing import Any, NamedTuple
 
 from t2t_dist.core.identity import twin_id
-from t2t_dist.core.schema import GoldCall, GraderSide, Task, Trajectory, Twin, UserSide
+from t2t_dist.core.schema import GoldCall, GraderSide, RecordChange, Task, Trajectory, Twin, UserSide
 from t2t_dist.core.task_domain import domain_of, world_fault
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.record import thaw
 from t2t_dist.environments.tools import WRITE, Call, Kind
 
 from .convert import certified, reject
@@ -23,7 +24,7 @@ from .grader_side import changes_of, errands_in, fact_text, fields_of, records_i
 from .harder import with_look_ups
 from .intents.changing import forbidden_calls
 from .intents.gold import grader_of, play
-from .intents.rejection import Rejection, TaskRejected
+from .intents.rejection import TaskRejected
 from .requests import language as lang
 from .requests import questions
 from .requests.check import CONDITION, Meant, errand_of, requests_of
@@ -43,7 +44,7 @@ def twin_task(domain: Domain, trajectory: Trajectory, task: Task) -> Task | None
     """The twin of a verified task: that of the first of its twin worlds in which one is proved, else rejected with what
     does not hold in the first. ``None``: the task has no twin worlds."""
     first: Task | None = None
-    for twin in _twins(domain, task):
+    for twin in _twins(domain_of(domain, task), task):
         found = _attempt(domain, trajectory, task, twin)
         if found.verdict == "verified":
             return found
@@ -97,12 +98,10 @@ def _attempt(domain: Domain, trajectory: Trajectory, task: Task, twin: Twin) -> 
     found = _copied(task)
     try:
         if twin.slot == CONDITION:
-            clause, requests = _other_limit(domain, task, twin)
-            found.user, found.grader.requests = with_clause(task.user, twin.goal, clause), requests
+            found.user, found.grader.requests = _other_limit(domain, task, twin.goal, twin.value)
         else:
-            found.world = twin.records
-        own = domain_of(domain, found)
-        found.grader = _grader(own, trajectory, found)
+            found.world = _joined(domain, task.world or [], twin.records)
+        found.grader = _grader(domain_of(domain, found), trajectory, found)
     except TaskRejected as rejected:
         return _unmade(found, *rejected.rejection)
     except NoMeaning as none:
@@ -113,33 +112,43 @@ def _attempt(domain: Domain, trajectory: Trajectory, task: Task, twin: Twin) -> 
     return check_pair(domain, task, found) if found.verdict == "verified" else found
 
 
+def _joined(domain: Domain, own: Sequence[RecordChange], twin: Sequence[RecordChange]) -> list[RecordChange]:
+    """What differs from the domain's database in a twin world of a task with records of its own."""
+    after = {(one.table, one.key): one.after for one in (*own, *twin)}
+    before = {place: thaw(domain.base.tables[place[0]][place[1]]) for place in after}
+    return [
+        RecordChange(table=table, key=key, before=before[table, key], after=record)
+        for (table, key), record in sorted(after.items())
+        if record != before[table, key]
+    ]
+
+
 def _unmade(task: Task, code: str, detail: str) -> Task:
     task.grader.gold = []  # there is nothing to certify
     return reject(task, code, detail)
 
 
-def _other_limit(domain: Domain, task: Task, twin: Twin) -> tuple[str, dict[str, Any]]:
-    """The clause with the limit of a twin, and the requests that mean it. Raises TaskRejected: no words give it."""
-    requests, condition = requests_of(task.grader), task.user.goals[twin.goal].condition
-    request = requests.get(twin.goal)
+def _other_limit(domain: Domain, task: Task, goal: int, limit: Any) -> tuple[UserSide, dict[str, Any]]:
+    """The customer's side with another limit in a condition, and the requests that mean it. Raises TaskRejected: the
+    goal has no condition, or no words give the limit."""
+    request, condition = requests_of(task.grader).get(goal), task.user.goals[goal].condition
     if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and condition is not None:
         compares, errand = request.condition, errand_of(request)
         if isinstance(compares.left, lang.Outcome) and isinstance(compares.right, lang.Given):
-            limit, field = compares.right.value, compares.left.field
-            tells = [tell for tell in domain.language.tool(errand.errand).tell if tell.field == field]
-            for words in (text for tell in tells for text in (*tell.above, *tell.below)):
-                for figure in (1.0, 1):  # money, or a number
-                    if words.format(value=said(figure, limit)) == condition:
-                        turned = compares.model_copy(update={"right": lang.Given(value=twin.value)})
-                        other = request.model_copy(update={"condition": turned})
-                        stored = {**(task.grader.requests or {}), str(twin.goal): lang.stored(other)}
-                        return words.format(value=said(figure, twin.value)), stored
+            tells = [tell for tell in domain.language.tool(errand.errand).tell if tell.field == compares.left.field]
+            words = [text for tell in tells for text in (*tell.above, *tell.below)]
+            for text, figure in product(words, (1.0, 1)):  # money, or a number
+                if text.format(value=said(figure, compares.right.value)) == condition:
+                    turned = compares.model_copy(update={"right": lang.Given(value=limit)})
+                    stored = lang.stored(request.model_copy(update={"condition": turned}))
+                    user = with_clause(task.user, goal, text.format(value=said(figure, limit)))
+                    return user, {**(task.grader.requests or {}), str(goal): stored}
     raise TaskRejected("words_differ", "the condition has no words for another limit")
 
 
 def with_clause(user: UserSide, goal: int, clause: str) -> UserSide:
-    """The customer's side with another clause as the condition of a goal. Raises TaskRejected: its request does not hold
-    the clause as it stands."""
+    """The customer's side with another clause as the condition of a goal. Raises TaskRejected: the request does not say
+    the condition as it stands."""
     found = user.model_copy(deep=True)
     wanted = found.goals[goal]
     if wanted.condition is None or wanted.condition not in wanted.request:
@@ -259,7 +268,9 @@ def _figures(domain: Domain, task: Task, gold: Sequence[GoldCall], wanted: Seque
             # A model's words ask for it in their own way: then it is the figure that the original's result has.
             old = [fields_of(call.result) for call in task.grader.gold if call.goal == one.goal]
             fields = [tell.field for tell in tells if question in tell.ask]
-            fields += [t.field for t in tells if any(t.field in each and fact_text(each[t.field]) == value for each in old)]
+            fields += [
+                t.field for t in tells if any(t.field in each and fact_text(each[t.field]) == value for each in old)
+            ]
             here = next((each[name] for name in fields for each in results if each.get(name)), None)
             if here is None:
                 raise TaskRejected("communicate_differs", f"'{question}' has no answer in the twin world")
@@ -278,49 +289,39 @@ def _fault(domain: Domain, original: Task, twin: Task) -> str:
         return "its id is not that of the twin of this task"
     if differ := [name for name in _SAME if getattr(original, name) != getattr(twin, name)]:
         return f"it has another {', '.join(differ)} than the task that it is the twin of"
-    if original.world:
-        return f"{original.task_id} has a world of its own"
-    if twin.world:
-        if why := world_fault(domain, twin.world):
+    if twin.world != original.world:
+        if why := world_fault(domain, twin.world or []):
             return why
-        if not is_consistent(twin.world):
+        if not is_consistent(twin.world or []):
             return "the records of its world do not agree with themselves"
         if twin.user != original.user or twin.grader.requests != original.grader.requests:
             return "its words, or what they mean, are not those of the task that it is the twin of"
-    elif why := _limit_fault(original, twin):
+    elif why := _limit_fault(domain, original, twin):
         return why
-    own = domain_of(domain, twin)
-    if _passes(own, original.grader, twin.grader) or _passes(domain, twin.grader, original.grader):
+    home, own = domain_of(domain, original), domain_of(domain, twin)
+    if _passes(own, original.grader, twin.grader) or _passes(home, twin.grader, original.grader):
         return "what is right in one of the two worlds is right in the other, too"
     return ""
 
 
-def _limit_fault(original: Task, twin: Task) -> str:
+def _limit_fault(domain: Domain, original: Task, twin: Task) -> str:
     """Why the second is not the first with another limit in one condition; empty where it is."""
-    pairs = list(zip(original.user.goals, twin.user.goals, strict=False))
-    turned = [goal for goal, (one, other) in enumerate(pairs) if one.condition != other.condition]
-    if len(turned) != 1 or (clause := twin.user.goals[turned[0]].condition) is None:
+    own, stored = original.grader.requests or {}, twin.grader.requests or {}
+    turned = [int(goal) for goal in stored if stored[goal] != own.get(goal)]
+    request = requests_of(twin.grader).get(turned[0]) if len(turned) == 1 else None
+    condition = request.condition if isinstance(request, lang.If) else None
+    limit = condition.right if isinstance(condition, lang.Compares) else None
+    if not isinstance(limit, lang.Given) or turned[0] >= len(original.user.goals):
         return "it has neither another world nor another limit in one condition"
     try:
-        words, means = with_clause(original.user, turned[0], clause), requests_of(original.grader)
-        other = requests_of(twin.grader).get(turned[0])
-    except (TaskRejected, ValueError) as error:
-        return str(error)
-    own = means.get(turned[0])
-    if not isinstance(own, lang.If) or not isinstance(other, lang.If):
-        return "what it wants on a condition is not what the task that it is the twin of wants so"
-    if not isinstance(own.condition, lang.Compares) or not isinstance(other.condition, lang.Compares):
-        return "its condition is no limit"
-    turned_back = other.condition.model_copy(update={"right": own.condition.right})
-    stored = {**(twin.grader.requests or {}), str(turned[0]): lang.stored(other.model_copy(update={"condition": turned_back}))}
-    same_rest = stored == {**(original.grader.requests or {}), str(turned[0]): lang.stored(own)}
-    if twin.user != words or not same_rest:
-        return "more than a limit differs from the task that it is the twin of"
-    return ""
+        both = _other_limit(domain, original, turned[0], limit.value)
+    except TaskRejected as rejected:
+        return rejected.rejection.detail
+    return "" if both == (twin.user, stored) else "more than a limit differs from the task that it is the twin of"
 
 
 def _passes(domain: Domain, done: GraderSide, wanted: GraderSide) -> bool:
-    """Whether whoever does in this world what is right in the other, and says the same, has done what is wanted here."""
+    """Whether who does in this world what is right in the other, and says the same, has done what is wanted here."""
     world = domain.world()
     for call in done.gold:
         if call.kind != Kind.READ.value:

@@ -17,7 +17,8 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
 
     The basis is DB and COMMUNICATE. For an infeasible task it is DB, on the writes that are allowed and the refusal on
     record, and ACTION with the transfer call where the customer must be transferred. What tau2 has no field for
-    (forbidden calls, the intent, the records of its own world) stands under ``t2t``, which tau2 ignores and an import reads.
+    (forbidden calls, the intent, the records of its own world) stands under ``t2t``, which tau2 ignores and an import
+    reads.
     """
     raw = raw_of(task)
     if raw is not None:

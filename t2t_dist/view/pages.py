@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import twin_id
 from t2t_dist.core.schema import Task
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
@@ -17,7 +18,7 @@ from t2t_dist.storage.rows import PARTS, from_row
 
 from .counts import Cell
 from .episode import ROWS as ROWS
-from .episode import Explanation, ShownEpisode, diagnosed, reasons, show
+from .episode import Explanation, ShownEpisode, changed, diagnosed, reasons, show
 from .evidence import drawing, evidence
 from .index import MISSED, PASSED, TableIndex
 from .query import Query
@@ -250,13 +251,16 @@ def task(runs: Runs, run: ViewedRun, task_id: str) -> dict[str, Any]:
         if other != row
     ]
     proof = evidence(stored, domain_for(run, stored))
+    pair = stored.twin_of or twin_id(stored.trajectory_id, stored.intent)
     return {
         "task": stored,
         "evidence": proof,
         "drawing": drawing(proof) if proof else None,
         "by_agent": dict(by_agent),
         "rolled": rolled,
-        "siblings": siblings,
+        "siblings": [one for one in siblings if one[0] != pair],
+        "pair": pair if run.tasks.find("task_id", pair) is not None else None,
+        "own_world": [changed(one) for one in stored.world or ()],
         # Preselected: the first episode of the next agent.
         "chosen_second": next(
             (place for place, each in enumerate(rolled) if each.line.facets["agent"] != rolled[0].line.facets["agent"]),

@@ -1,4 +1,4 @@
-"""Runs with twins: the same rows in any order, proved and graded again from what is stored, and paired in the report."""
+"""Runs with twins: the same rows in any order, proved and graded again from what is stored, paired in the report."""
 
 from __future__ import annotations
 

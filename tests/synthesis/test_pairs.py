@@ -106,7 +106,10 @@ def test_both_are_proved_from_what_is_stored(pairs: Pairs) -> None:
 def test_a_second_evaluator_finds_the_twins_gold(pairs: Pairs) -> None:
     checked = 0
     for _, twin in pairs.proved[:MOST]:
-        own, done = domain_of(pairs.made.domain, twin), [(c.goal, Call(c.name, c.arguments)) for c in errands_in(twin.grader)]
+        own, done = (
+            domain_of(pairs.made.domain, twin),
+            [(c.goal, Call(c.name, c.arguments)) for c in errands_in(twin.grader)],
+        )
         for goal, request in requests_of(twin.grader).items():
             before = [call for number, call in done if number < goal]
             other = ByHand(own, world_before(own, before), twin.customer)
@@ -121,7 +124,9 @@ def test_a_second_evaluator_finds_the_twins_gold(pairs: Pairs) -> None:
 
 
 async def test_who_looks_passes_both(pairs: Pairs) -> None:
-    found = Counter([await passes(pairs.made, p, lambda t: played(pairs.made, t, "oracle")) for p in pairs.proved[:MOST]])
+    found = Counter(
+        [await passes(pairs.made, p, lambda t: played(pairs.made, t, "oracle")) for p in pairs.proved[:MOST]]
+    )
     assert found == {2: min(MOST, len(pairs.proved))}
 
 

@@ -140,9 +140,7 @@ class Floors:
         if kind == "first-then-second":
             return ScriptedAgent(kind, FirstThenSecond(task, domain, seed))
         if kind == "guess-usual":
-            return ScriptedAgent(
-                kind, UsualGuess(task, domain, seed, lambda arguments: self._score(task, arguments))
-            )
+            return ScriptedAgent(kind, UsualGuess(task, domain, seed, lambda arguments: self._score(task, arguments)))
         return scripted_agent(kind, task, domain, seed)
 
 

@@ -26,8 +26,8 @@ class Table(NamedTuple):
 def tables(data: ReportData) -> list[Table]:
     """Every table, empty ones too: an empty file says more than a missing one."""
     return [
-        _pass_table(data), _pair_table(data), _difference_table(data), _cause_table(data), _episode_table(data), _funnel_table(data),
-        _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
+        _pass_table(data), _pair_table(data), _difference_table(data), _cause_table(data), _episode_table(data),
+        _funnel_table(data), _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
         _audit_table(data),
     ]  # fmt: skip
 

@@ -107,9 +107,7 @@ def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, befo
     return next(twin_worlds(domain, customer, goal, request, before), None)
 
 
-def twin_worlds(
-    domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]
-) -> Iterator[Twin]:
+def twin_worlds(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Iterator[Twin]:
     """The worlds in which the answer to a question is another."""
     universe = first_look(domain, customer)
     try:
