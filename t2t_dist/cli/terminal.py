@@ -356,6 +356,9 @@ def _task(task: Task) -> Iterator[RenderableType]:
         yield _line("certificate", text)
     if certificate is not None and certificate.rule is not None:
         yield _line("certificate", f"R{certificate.rule} ({certificate.enforced}): {certificate.reason}")
+    if task.twin_of is not None:
+        records = ", ".join(f"{one.table}/{one.key}" for one in task.world or ())
+        yield _line("twin of", f"{task.twin_of}; {f'other records: {records}' if records else 'another limit'}")
     if task.verdict != "verified":
         yield _line("rejected", ": ".join(filter(None, [", ".join(task.reasons), task.detail])))
 

@@ -107,6 +107,7 @@ def _share(found: list[tuple[str, int]], number: int) -> Share:
     by_trajectory: defaultdict[str, list[int]] = defaultdict(list)
     for trajectory, passed in found:
         by_trajectory[trajectory].append(passed == number)
-    groups: Groups = Counter((float(sum(held)), len(held)) for held in by_trajectory.values())
+    counted = Counter((float(sum(held)), len(held)) for held in by_trajectory.values())
+    groups: Groups = dict(sorted(counted.items()))  # the draws go by their order, which is not that of the rows
     value = sum(passed == number for _, passed in found) / len(found)
     return Share(value, *mean_interval(groups, value, RATE_EDGES))

@@ -52,7 +52,8 @@ def test_pairs_of_one_trial_are_counted(desk: Made, tasks: list[Task], tmp_path:
         *episodes(desk, one, GUESSER, (True, False)),
         *episodes(desk, two, GUESSER, (None, True)),  # the other one has no result
     ]
-    oracle, guesser = sorted(results(tmp_path / "run", rows).pairs, key=lambda paired: paired.agent, reverse=True)
+    guesser, oracle = results(tmp_path / "run", rows).pairs
+    assert results(tmp_path / "backwards", rows[::-1]).pairs == [guesser, oracle]
     assert (oracle.agent, oracle.pairs, oracle.counts, oracle.left_out) == (
         ORACLE,
         4,
