@@ -63,7 +63,7 @@ class Words(BaseModel):
 
 
 class Tell(BaseModel):
-    """Phrasings of a question about a field of the call's result."""
+    """Phrasings of a question about a figure: a field of a call's result, or of a record."""
 
     model_config = ConfigDict(extra="forbid")
     field: str
@@ -75,6 +75,21 @@ class Tell(BaseModel):
     below: list[str] = Field(
         default_factory=list, description="a condition, that it is less: 'it costs less than {value}'"
     )
+    errands: list[str] = Field(
+        default_factory=list,
+        description="a figure of a record: the errands that are made to depend on it; default: all",
+    )
+
+    def shown(self, value: float, rounded: bool = False) -> str:
+        """A figure as it is said, without its sign: money with its cents, unless it is ``rounded``."""
+        if self.is_money and not rounded:
+            return f"{abs(value):.2f}"
+        return f"{abs(value):.2f}".rstrip("0").rstrip(".")
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is an amount of dollars."""
+        return any("${value}" in text for text in self.say)
 
 
 class ToolWords(BaseModel):
@@ -123,9 +138,13 @@ class RecordWords(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     noun: str = Field(description="what one is called: 'order'")
+    plural: str = Field("", description="what several are called: 'orders'; without, nobody speaks of several at once")
     all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
     whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
     fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
+    figures: list[Tell] = Field(
+        default_factory=list, description="figures of a record, by path, on which customers make something depend"
+    )
 
 
 class QuestionWords(BaseModel):

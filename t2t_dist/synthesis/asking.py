@@ -24,6 +24,8 @@ from t2t_dist.environments.short_texts import cached_if_short
 from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.variants import all_variants
 
+from .requests.words import is_of_several
+
 #: Share of requests with a sentence that says why, and of wishes with a sentence after them.
 _WHY, _AFTER = 0.3, 0.15
 #: Share of details that stand in a clause before the request, and in a sentence after it, where they can.
@@ -103,7 +105,9 @@ def asked(
     ``again``: it takes the place of another request.
     """
     words = language.tool(name)
-    manners = [manner_of(text) for text in words.request]
+    several = [fact.slot for fact in facts if fact.described and is_of_several(fact.text)]
+    fitting = [text for text in words.request if not any(_is_about_one(text, slot) for slot in several)]
+    manners = [manner_of(text) for text in fitting or words.request]
     # Who has said why they want something else does not say what is the matter as well.
     manner = rng.choice([one for one in manners if not (again and one.before)] or manners)
     sentence = ""
@@ -114,14 +118,24 @@ def asked(
     for fact in facts if name in language.tools else ():
         places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
     begin = ""
-    if words.why and not (again or manner.before) and rng.random() < _WHY:
-        begin = rng.choice(words.why)
+    whys = [why for why in words.why if not (several and _IT.search(why))]
+    if whys and not (again or manner.before) and rng.random() < _WHY:
+        begin = rng.choice(whys)
     end = ""
     if rng.random() < _AFTER and not (manner.after or asides.behind):
         end = _end(manner, sentence, style, rng)
     before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
     core = _after(asides.front and f"{asides.front} ", core)
     return tidy(_once(" ".join((begin, before, core, after, asides.behind, end)), language, facts))
+
+
+#: What speaks of one thing.
+_IT = re.compile(r"\b(?:it|its|it's|that|this)\b", re.I)
+
+
+def _is_about_one(request: str, slot: str) -> bool:
+    """Whether a request does not go with several things in a slot: "{order_id} has to be cancelled"."""
+    return _IT.search(request) is not None or re.search(rf"\{{{slot}\}} (?:\w+n't|[a-z]+s)\b", request) is not None
 
 
 def _once(text: str, language: Language, facts: Sequence[Fact]) -> str:
@@ -176,6 +190,9 @@ class Asides:
         if not fact.stated:
             return vague
         before, after, inside = _by_place(words.stated)
+        if fact.described and is_of_several(fact.text):
+            plain = [text for text in inside if text.startswith("{value}")]
+            return rng.choice(plain or ["{value}"]).format(value=fact.text)
         if after and not self.behind and not (vague and self._again) and rng.random() < _BEHIND:
             self.behind = tidy(rng.choice(after).format(value=fact.text))
             return vague

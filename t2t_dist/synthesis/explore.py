@@ -23,12 +23,10 @@ from t2t_dist.environments.tools import Call, Kind, Tool
 from t2t_dist.environments.workflows import Workflow
 
 from .bindings import Binder, Seen, canonical_json, dependencies, reachable_lookups
+from .levels import LEVELS
 from .tool_graph import ToolGraph, graph_of
 
-MAX_STEPS = 12
-#: By difficulty: how many errands an exploration is to carry out, one of these; and the steps it has at most.
-_ERRANDS = {1: (1, 1, 2, 2, 3), 2: (1, 1, 2, 2, 3), 3: (2, 2, 3, 3, 4), 4: (2, 3, 3, 4, 4), 5: (3, 3, 4, 4, 5)}
-_STEPS = {1: MAX_STEPS, 2: MAX_STEPS, 3: 24, 4: 28, 5: 32}
+MAX_STEPS = LEVELS[1].steps
 #: Bindings of one write tried, on forks.
 _TRIES = 30
 #: Chance of an unneeded look-up after each needed one.
@@ -78,7 +76,7 @@ class GraphExplorer:
         difficulty: int = 1,
     ) -> None:
         self.domain, self.customer, self.rng, self._weights = domain, customer, rng, weights or {}
-        self._wanted = _ERRANDS[difficulty]
+        self._wanted = LEVELS[difficulty].errands
         self.graph: ToolGraph = graph_of(domain)
         self.world: World = domain.world()
         self.steps: list[Step] = []
@@ -88,7 +86,7 @@ class GraphExplorer:
         self._seen = Seen()
         for made in self._within_reach:
             self._seen.add(made.found)
-        self.budget = step_budget(rng, _STEPS[difficulty])
+        self.budget = step_budget(rng, LEVELS[difficulty].steps)
         self._order = sorted(domain.errands, key=self._lot, reverse=True)
         chosen = self._possible_errands(max(2, min(self._wanted)))
         self._workflows = [errand for errand, _ in chosen if isinstance(errand, Workflow)]

@@ -12,7 +12,7 @@ from t2t_dist.core.schema import CallPattern, Errand, GoldCall, GraderSide, Reco
 from t2t_dist.core.text_match import normalised
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.state import Record, World
-from t2t_dist.environments.tools import Kind
+from t2t_dist.environments.tools import Call, Kind
 
 
 def writes_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
@@ -31,15 +31,22 @@ def records_in(gold: Sequence[GoldCall]) -> list[GoldCall]:
 
 
 def errands_in(grader: GraderSide) -> list[GoldCall]:
-    """What is wanted, goal by goal: the gold's writes, or the workflow whose steps they are."""
-    workflows = {errand.goal: errand for errand in grader.errands or ()}
+    """What is wanted, goal by goal: the gold's writes, or the workflows whose steps they are."""
     found: list[GoldCall] = []
     for call in writes_in(grader.gold):
-        workflow = workflows.get(call.goal)
-        if workflow is None:
+        workflows = [errand_call(errand) for errand in grader.errands or () if errand.goal == call.goal]
+        if not workflows:
             found.append(call)
         elif not found or found[-1].goal != call.goal:
-            found.append(errand_call(workflow))
+            found += workflows
+    return found
+
+
+def errands_by_goal(grader: GraderSide) -> dict[int, list[Call]]:
+    """The errands of each goal that has some: one, or one for each record of a set."""
+    found: dict[int, list[Call]] = {}
+    for call in errands_in(grader):
+        found.setdefault(call.goal, []).append(Call(call.name, call.arguments))
     return found
 
 

@@ -8,23 +8,23 @@ from typing import Any
 
 from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
-from .grader_side import changes_of, errands_in, fact_text, fields_of
-from .intents.gold import grader_of, play
+from .grader_side import changes_of, errands_in, fields_of
+from .intents import general
+from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedQuestion, Structure
-from .requests import denote, questions
+from .levels import LEVELS, Level
+from .requests import denote, questions, sets
 from .requests import language as lang
-from .requests.conditions import SHARES, Condition, conditional, drawn
+from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
-from .requests.twins import world_before
-
-#: By difficulty: the share of general tasks that are a question, and change nothing.
-_ONLY_QUESTIONS = {2: 0.05, 3: 0.12, 4: 0.15, 5: 0.15}
+from .requests.evaluate import meaning_of
+from .requests.shown import look_at
+from .requests.twins import all_valid, world_before
 
 
 def made_harder(
@@ -38,45 +38,116 @@ def made_harder(
     """A task's structure at a difficulty of 2 to 5. A trajectory without a write may still give a question."""
     wrote_nothing = isinstance(structure, Rejection) and structure.code == "no_write"
     try:
-        if intent == "general" and (wrote_nothing or rng.random() < _ONLY_QUESTIONS[difficulty]):
+        level = LEVELS[difficulty]
+        if intent == "general" and (wrote_nothing or rng.random() < level.only_questions):
             structure = only_a_question(domain, trajectory, rng) or structure
         if not isinstance(structure, Rejection) and structure.question is None:
-            describe_goals(domain, trajectory.customer, structure, difficulty, rng)
+            several: dict[int, Described] = {}
+            if intent == "general":
+                structure, several = with_sets(domain, trajectory, structure, level, rng)
+            describe_goals(domain, trajectory, structure, several, level, rng)
     except TaskRejected as rejected:
         return rejected.rejection
     return structure
 
 
-def describe_goals(domain: Domain, customer: str, structure: Structure, difficulty: int, rng: random.Random) -> None:
-    """Describes some arguments of the goals, and wants some of them only on a condition, in place: their words, their
-    meaning, the look-ups that they take, and what is then done.
-
-    What is changed or refused is named as before, and so is what another goal names. Conditions are for general tasks.
-    """
-    errands = [(call.goal, Call(call.name, call.arguments)) for call in errands_in(structure.grader)]
+def with_sets(
+    domain: Domain, trajectory: Trajectory, structure: Structure, level: Level, rng: random.Random
+) -> tuple[Structure, dict[int, Described]]:
+    """The task with some errands wanted for more: for all parts of a record, or for several records. Later errands that
+    are about one of those are not wanted besides. And what the errands for several records are, by goal."""
+    customer, errands = trajectory.customer, [goal.call for goal in structure.goals]
+    left, kept, done = list(errands), list[Call](), list[Call]()
     found: dict[int, Described] = {}
+    while left:
+        call = left.pop(0)
+        if rng.random() < level.sets:
+            call = sets.widened(domain, customer, call, done, left, rng) or call
+            spoken_of = {canonical_json(value) for other in done for value in other.arguments.values()}
+            one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
+            if one is not None:
+                found[len(kept)] = one
+                slot = next(iter(one.words))
+                left = sets.beside(left, {canonical_json(other.arguments[slot]) for other in one.calls})
+        done += found[len(kept)].calls if len(kept) in found else [call]
+        kept.append(call)
+    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), found
+
+
+def describe_goals(
+    domain: Domain,
+    trajectory: Trajectory,
+    structure: Structure,
+    several: Mapping[int, Described],
+    level: Level,
+    rng: random.Random,
+) -> None:
+    """Describes some arguments of the goals, and wants some only on a condition, in place: their words, their meaning,
+    the look-ups that they take, and what is then done. ``several``: the goals that are for several records.
+
+    What is withheld or changed is named as before, and so is what another goal names. Conditions are for general tasks.
+    """
+    customer, is_general = trajectory.customer, structure.certificate.intent == "general"
+    errands = _errands_by_goal(structure)
+    refused, change = structure.grader.refused_goal, structure.change
+    wanted = {goal: several[goal].calls if goal in several else [call] for goal, call in errands.items()}
+    found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
     done: list[Call] = []
-    for place, (goal, call) in enumerate(errands):
-        if structure.change is None or goal != structure.change.goal:
-            kept, share = structure.goals[goal].withheld, denote.SHARES[difficulty]
-            one = denote.described(domain, customer, goal, call, done, kept, share, rng)
+    unsaid = _kept_back(domain, customer, structure, errands)
+    for goal, call in errands.items():
+        kept = structure.goals[goal].withheld
+        if change is not None and goal == change.goal:
+            kept = _changed_slots(structure.goals[goal].call, change.call)
+        if goal not in several:
+            one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
             if one is not None:
                 found[goal] = one
-        if structure.certificate.intent == "general" and rng.random() < SHARES[difficulty]:
-            condition = _condition(domain, customer, structure, goal, call, done, errands[place + 1 :], rng)
+        if is_general and goal not in several and rng.random() < level.conditions:
+            later = [other for number, calls in wanted.items() if number > goal for other in calls]
+            condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
                 conditions[goal] = condition
-        if goal not in conditions or conditions[goal].holds:
-            done.append(call)
-    named = [goal.call.arguments for goal in structure.goals]
-    named += [structure.change.call.arguments] if structure.change else []
-    for goal in [goal for goal, one in found.items() if _is_named(one, dict(errands)[goal], goal, named, found)]:
+        if goal != refused and (goal not in conditions or conditions[goal].holds):
+            done += wanted[goal]
+    named = [(number, goal.call.arguments) for number, goal in enumerate(structure.goals)]
+    named += [(change.goal, change.call.arguments)] if change is not None else []
+    for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named, found)]:
         del found[goal]
     if found or conditions:
-        _put_in(domain, structure, dict(errands), found, conditions)
-    if structure.certificate.intent == "general" and rng.random() < questions.SHARES[difficulty]:
+        _put_in(domain, trajectory, structure, errands, found, conditions)
+    if rng.random() < level.questions:
         ask_at_the_end(domain, customer, structure, done, rng)
+
+
+def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Mapping[int, Call]) -> list[str]:
+    """What no description may give away: what is withheld."""
+    world = domain.world()
+    return [
+        say
+        for number, goal in enumerate(structure.goals)
+        for slot in goal.withheld
+        for say in domain.describe(world, errands[number], slot, customer).says
+    ]
+
+
+def _errands_by_goal(structure: Structure) -> dict[int, Call]:
+    """What each goal is about: what the gold carries out, and what is to be refused."""
+    errands = {call.goal: Call(call.name, call.arguments) for call in errands_in(structure.grader)}
+    refused = structure.grader.refused_goal
+    if refused is not None:
+        errands[refused] = structure.goals[refused].call
+    return dict(sorted(errands.items()))
+
+
+def _changed_slots(first: Call, second: Call) -> tuple[str, ...]:
+    """The arguments of the second call that the customer does not want from the start."""
+    return tuple(
+        slot
+        for slot, value in second.arguments.items()
+        # Parts of a record that are exchanged go with what they are exchanged for; those that are returned do not.
+        if first.arguments.get(slot) != value or (first.name != second.name and isinstance(value, list))
+    )
 
 
 def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure | None:
@@ -116,26 +187,22 @@ def _condition(
     goal: int,
     call: Call,
     before: Sequence[Call],
-    later: Sequence[tuple[int, Call]],
+    later: Sequence[Call],
     rng: random.Random,
 ) -> Condition | None:
     """A condition for a goal, on a figure that can be known before anything is changed; ``None``: there is none."""
     gold = next((one for one in structure.grader.gold if one.goal == goal and one.name == call.name), None)
-    if call.name in domain.workflows or gold is None:
-        return None
+    result = fields_of(gold.result) if gold is not None else {}
     world = world_before(domain, before)
-    condition = drawn(domain.language, call.name, fields_of(gold.result), rng)
+    condition = drawn(domain, look_at(domain, world, customer), call, result, rng)
     if condition is None:
         return None
-    figure, looks = fields_of(gold.result)[condition.tell.field], [c for c in structure.grader.gold if c.goal <= goal]
-    if not (domain.calculation(world, call, customer) or any(_shows(c, figure) for c in looks if c.kind == READ.value)):
+    looks = [c for c in structure.grader.gold if c.goal <= goal and c.kind == READ.value]
+    is_known = condition.kind or domain.calculation(world, call, customer)
+    if not (is_known or any(_shows(look_up, condition.figure) for look_up in looks)):
         return None
     if not condition.holds:
-        for _, errand in later:
-            after = after_valid(domain, world, errand, customer)
-            if after is None:
-                return None
-            world = after
+        return condition if all_valid(domain, world, later, customer) is not None else None
     return condition
 
 
@@ -158,6 +225,7 @@ def _shows(look_up: GoldCall, figure: Any) -> bool:
 
 def _put_in(
     domain: Domain,
+    trajectory: Trajectory,
     structure: Structure,
     errands: Mapping[int, Call],
     found: Mapping[int, Described],
@@ -165,22 +233,37 @@ def _put_in(
 ) -> None:
     grader = structure.grader
     requests: dict[str, Any] = {}
-    for goal in sorted({*found, *conditions}):
-        call = errands[goal]
+    if any(isinstance(one.request, lang.Each) for one in found.values()):
+        wanted = [(g, c) for g, call in errands.items() for c in (found[g].calls if g in found else [call])]
+        grader.gold, grader.errands = assemble_gold(domain, trajectory, wanted), workflows_in(domain, wanted)
+        play(domain, grader.gold)
+    done: list[Call] = []
+    for goal, call in errands.items():
+        before = list(done)
+        if goal != grader.refused_goal and (goal not in conditions or conditions[goal].holds):
+            done += found[goal].calls if goal in found else [call]
+        if goal not in found and goal not in conditions:
+            continue
         request: lang.Node = lang.as_given(call.name, call.arguments)
         if goal in found:
             request = found[goal].request
             structure.goals[goal].described = found[goal].words
+            if structure.change is not None and structure.change.goal == goal:
+                structure.change.described = found[goal].words
+            if isinstance(request, lang.Each):
+                structure.goals[goal].tells = []  # there is a figure for each of them
             grader.gold = with_look_ups(grader.gold, goal, found[goal].look_ups)
         if goal in conditions and isinstance(request, lang.Do):
             condition = conditions[goal]
-            gold = next(one for one in grader.gold if one.goal == goal and one.name == call.name)
-            figure = fact_text(fields_of(gold.result)[condition.tell.field])
-            request = conditional(request, condition)
+            request = conditional(domain, request, condition)
             structure.goals[goal].condition = condition.words
-            structure.goals[goal].tells = [(condition.tell, figure)]
+            structure.goals[goal].tells = [(condition.tell, condition.tell.shown(condition.figure))]
+            meaning = meaning_of(domain, world_before(domain, before), trajectory.customer, request)
+            grader.gold = with_look_ups(grader.gold, goal, meaning.look_ups)
             if not condition.holds:
-                grader.gold = [one for one in grader.gold if one is not gold]
+                is_read = (one.kind == READ.value and one.requestor is None for one in grader.gold)
+                grader.gold = [one for one, read in zip(grader.gold, is_read, strict=True) if read or one.goal != goal]
+                grader.errands = [errand for errand in grader.errands or () if errand.goal != goal] or None
         requests[str(goal)] = lang.stored(request)
     grader.requests = requests
     grader.communicate = [value for goal in structure.goals for _, value in goal.tells]
@@ -190,12 +273,16 @@ def _put_in(
 
 
 def _is_named(
-    one: Described, call: Call, goal: int, named: Sequence[Mapping[str, Any]], found: Mapping[int, Described]
+    one: Described,
+    call: Call,
+    goal: int,
+    named: Sequence[tuple[int, Mapping[str, Any]]],
+    found: Mapping[int, Described],
 ) -> bool:
     """Whether another goal names what this one describes."""
-    for other, arguments in enumerate(named):
+    own = {canonical_json(call.arguments[slot]) for slot in one.words}
+    for other, arguments in named:
         words = found[other].words if other in found else {}
-        own = {canonical_json(call.arguments[slot]) for slot in one.words}
         if other != goal and any(canonical_json(v) in own for slot, v in arguments.items() if slot not in words):
             return True
     return False
@@ -203,7 +290,7 @@ def _is_named(
 
 def with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:
     """The gold with these look-ups before the first call of the goal, none of them twice."""
-    first = next(place for place, call in enumerate(gold) if call.goal == goal)
+    first = next((place for place, call in enumerate(gold) if call.goal >= goal), len(gold))
     made = [Call(call.name, call.arguments) for call in gold[:first]]
     added = [
         GoldCall(name=call.name, kind=Kind.READ.value, arguments=call.arguments, goal=goal)

@@ -8,31 +8,31 @@ the gold that holds there, proved like that of any task. So who guesses, or reme
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice, product
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from t2t_dist.core.identity import twin_id
 from t2t_dist.core.schema import GoldCall, GraderSide, RecordChange, Task, Trajectory, Twin, UserSide
 from t2t_dist.core.task_domain import domain_of, world_fault
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.record import thaw
 from t2t_dist.environments.tools import WRITE, Call, Kind
 
 from .convert import certified, reject
-from .grader_side import changes_of, errands_in, fact_text, fields_of, records_in
+from .grader_side import changes_of, errands_by_goal, fact_text, fields_of, records_in
 from .harder import with_look_ups
 from .intents.changing import forbidden_calls
 from .intents.gold import grader_of, play
+from .intents.infeasible import pattern_of, worlds_around
 from .intents.rejection import TaskRejected
 from .requests import language as lang
 from .requests import questions
 from .requests.check import CONDITION, Meant, errand_of, requests_of
-from .requests.conditions import said
+from .requests.conditions import said, tell_of
 from .requests.consistency import is_consistent
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.shown import look_at
-from .requests.twins import twin_worlds, world_before
+from .requests.twins import all_valid, twin_worlds, world_before
 
 #: Worlds beside the certificate's that are tried for each request, until a task is proved in one.
 _MOST_TRIED = 10
@@ -70,9 +70,9 @@ def _twins(domain: Domain, task: Task) -> Iterator[Twin]:
     proved = (task.certificate.twins if task.certificate else None) or []
     yield from (one for one in proved if one.slot != CONDITION and is_consistent(one.records))
     requests = requests_of(task.grader) if proved else {}
-    errands = [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
+    done = errands_by_goal(task.grader)
     for goal, request in requests.items():
-        before = [call for number, call in errands if number < goal]
+        before = [call for number, calls in done.items() if number < goal for call in calls]
         others: Iterator[Twin] = iter(())
         if isinstance(request, lang.Tell):
             others = questions.twin_worlds(domain, task.customer, goal, request, before)
@@ -101,7 +101,7 @@ def _attempt(domain: Domain, trajectory: Trajectory, task: Task, twin: Twin) -> 
             found.user, found.grader.requests = _other_limit(domain, task, twin.goal, twin.value)
         else:
             found.world = _joined(domain, task.world or [], twin.records)
-        found.grader = _grader(domain_of(domain, found), trajectory, found)
+        _fill(domain_of(domain, found), trajectory, found)
     except TaskRejected as rejected:
         return _unmade(found, *rejected.rejection)
     except NoMeaning as none:
@@ -132,17 +132,15 @@ def _other_limit(domain: Domain, task: Task, goal: int, limit: Any) -> tuple[Use
     """The customer's side with another limit in a condition, and the requests that mean it. Raises TaskRejected: the
     goal has no condition, or no words give the limit."""
     request, condition = requests_of(task.grader).get(goal), task.user.goals[goal].condition
-    if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and condition is not None:
-        compares, errand = request.condition, errand_of(request)
-        if isinstance(compares.left, lang.Outcome) and isinstance(compares.right, lang.Given):
-            tells = [tell for tell in domain.language.tool(errand.errand).tell if tell.field == compares.left.field]
-            words = [text for tell in tells for text in (*tell.above, *tell.below)]
-            for text, figure in product(words, (1.0, 1)):  # money, or a number
-                if text.format(value=said(figure, compares.right.value)) == condition:
-                    turned = compares.model_copy(update={"right": lang.Given(value=limit)})
-                    stored = lang.stored(request.model_copy(update={"condition": turned}))
-                    user = with_clause(task.user, goal, text.format(value=said(figure, limit)))
-                    return user, {**(task.grader.requests or {}), str(goal): stored}
+    tell = tell_of(domain, request) if isinstance(request, lang.If) else None
+    if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and tell is not None:
+        own = request.condition.right
+        for words in tell.above if request.condition.relation == "more" else tell.below:
+            if isinstance(own, lang.Given) and words.format(value=said(tell, own.value)) == condition:
+                turned = request.condition.model_copy(update={"right": lang.Given(value=limit)})
+                stored = lang.stored(request.model_copy(update={"condition": turned}))
+                user = with_clause(task.user, goal, words.format(value=said(tell, limit)))
+                return user, {**(task.grader.requests or {}), str(goal): stored}
     raise TaskRejected("words_differ", "the condition has no words for another limit")
 
 
@@ -164,25 +162,25 @@ def with_clause(user: UserSide, goal: int, clause: str) -> UserSide:
 
 
 class _Wanted(NamedTuple):
-    """What a request comes to in the twin's world: its call, whether it is carried out, what has to be looked up for
-    it, and the figure of its condition."""
+    """What a request comes to in the twin's world: its calls (one, or those of a set), whether they are carried out,
+    what has to be looked up for them, and the figure of its condition as it is said."""
 
     goal: int
-    call: Call
-    done: bool
+    calls: Sequence[Call]
+    done: bool = True
     look_ups: Sequence[Call] = ()
-    figure: Any = None
+    figure: str = ""
 
 
-def _grader(domain: Domain, trajectory: Trajectory, task: Task) -> GraderSide:
-    """The grader's side that holds on the twin's own domain. Raises TaskRejected, NoMeaning."""
+def _fill(domain: Domain, trajectory: Trajectory, task: Task) -> None:
+    """Gives a task the grader's side that holds on its own domain. Raises TaskRejected, NoMeaning."""
     old, requests = task.grader, requests_of(task.grader)
     wanted = list(_wanted(domain, task, requests))
     record = next((Call(call.name, call.arguments) for call in records_in(old.gold)), None)
     found = grader_of(
         domain,
         trajectory,
-        [(one.goal, one.call) for one in wanted],
+        [(one.goal, call) for one in wanted for call in one.calls],
         old.basis,
         refused=old.refused_goal,
         record=record,
@@ -194,50 +192,74 @@ def _grader(domain: Domain, trajectory: Trajectory, task: Task) -> GraderSide:
         requests=old.requests,
     )
     for one in wanted:
-        if one.goal in requests:
-            found.gold = with_look_ups(found.gold, one.goal, one.look_ups)
+        for look_up in one.look_ups:
+            found.gold = with_look_ups(found.gold, one.goal, [look_up])
     left = {one.goal for one in wanted if not one.done}
-    found.gold = [call for call in found.gold if call.goal not in left or call.kind == Kind.READ.value]
-    question = next(((goal, one) for goal, one in requests.items() if isinstance(one, lang.Tell)), None)
+    found.gold = [c for c in found.gold if c.goal not in left or (c.kind == Kind.READ.value and c.requestor is None)]
+    found.errands = [errand for errand in found.errands or () if errand.goal not in left] or None
     play(domain, found.gold)
+    question = next(((goal, one) for goal, one in requests.items() if isinstance(one, lang.Tell)), None)
     answers = [] if question is None else [_asked(domain, task, found.gold, *question)]
     found.communicate = [*_figures(domain, task, found.gold, wanted), *answers]
     world = play(domain, found.gold)
     found.final, found.allowed_diff = world.digest, changes_of(world)
-    first = task.certificate.first_call if task.certificate else None
-    if first is not None:
-        before = [one.call for one in wanted if one.goal < first.goal]
-        found.forbidden = forbidden_calls(domain, before, Call(first.name, first.arguments), found.gold)
-    return found
+    if task.certificate is not None and task.certificate.first_call is not None:
+        _change(domain, task, task.certificate.first_call, found, wanted)
+    if task.certificate is not None and task.certificate.forbidden_call is not None:
+        _refuse(domain, task, task.certificate.forbidden_call, found, wanted)
+    task.grader = found
 
 
 def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterator[_Wanted]:
     """What each goal but a question comes to, one after the other."""
-    named = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+    named = errands_by_goal(task.grader)
     refused = task.certificate.forbidden_call if task.certificate else None
+    if refused is not None and task.grader.refused_goal is not None:
+        named[task.grader.refused_goal] = [Call(refused.name, refused.arguments)]
     world, customer = domain.world(), task.customer
     for goal in range(len(task.user.goals)):
         request = requests.get(goal)
         if isinstance(request, lang.Tell):
             continue
-        if refused is not None and goal == task.grader.refused_goal:
-            yield _Wanted(goal, Call(refused.name, refused.arguments), True)
-            continue
         if request is None:
-            found = _Wanted(goal, named[goal], True)
+            found = _Wanted(goal, named[goal])
         else:
             universe = look_at(domain, world, customer)
             meaning = meaning_of(domain, world, customer, errand_of(request), universe)
-            figure = None
-            if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares):
-                figure = value_of(domain, world, customer, request.condition.left, universe)
-            done = bool(meaning_of(domain, world, customer, request, universe).calls)
-            found = _Wanted(goal, meaning.calls[0], done, meaning.look_ups, figure)
-        after = after_valid(domain, world, found.call, customer)
-        if after is None:
-            raise TaskRejected("gold_fails", f"{found.call.name} is not possible in the twin world")
-        world = after if found.done else world
+            whole = meaning_of(domain, world, customer, request, universe)
+            look_ups = [*meaning.look_ups, *(call for call in whole.look_ups if call not in meaning.look_ups)]
+            tell = tell_of(domain, request) if isinstance(request, lang.If) else None
+            figure = ""
+            if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and tell is not None:
+                figure = tell.shown(value_of(domain, world, customer, request.condition.left, universe))
+            found = _Wanted(goal, meaning.calls, bool(whole.calls), look_ups, figure)
+        if goal != task.grader.refused_goal:
+            after = all_valid(domain, world, found.calls, customer)
+            if after is None:
+                raise TaskRejected("gold_fails", f"{found.calls[0].name} is not possible in the twin world")
+            world = after if found.done else world
         yield found
+
+
+def _change(domain: Domain, task: Task, first: GoldCall, grader: GraderSide, wanted: Sequence[_Wanted]) -> None:
+    """Puts in what the customer wants first: what is described in it is, as in what they change to, another here."""
+    second = next(one.calls[0] for one in wanted if one.goal == first.goal)
+    for fact in task.user.goals[first.goal].facts:
+        if fact.described and fact.slot in second.arguments:
+            first.arguments[fact.slot] = second.arguments[fact.slot]
+    before = [call for one in wanted if one.goal < first.goal and one.done for call in one.calls]
+    grader.forbidden = forbidden_calls(domain, before, Call(first.name, first.arguments), grader.gold)
+
+
+def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, wanted: Sequence[_Wanted]) -> None:
+    """Puts in the call that is to be refused, where what is described in it is another here."""
+    call = next(one.calls[0] for one in wanted if one.goal == grader.refused_goal)
+    rule = next((rule for rule in domain.rule_list if rule.number == grader.rule), None)
+    if call.arguments == refused.arguments or rule is None:
+        return
+    refused.arguments = call.arguments
+    worlds = worlds_around(domain, [one for w in wanted if w.goal != grader.refused_goal for one in w.calls if w.done])
+    grader.forbidden = [pattern_of(domain, worlds or [], call, rule, task.customer)]
 
 
 def _asked(domain: Domain, task: Task, gold: list[GoldCall], goal: int, request: lang.Tell) -> str:
@@ -258,20 +280,18 @@ def _figures(domain: Domain, task: Task, gold: Sequence[GoldCall], wanted: Seque
     """The figures that the customer asks for beside a request, as they are in the twin's world."""
     told = iter(task.grader.communicate)
     for one in wanted:
-        tells = domain.language.tool(one.call.name).tell
-        results = [fields_of(call.result) for call in gold if call.goal == one.goal and call.name == one.call.name]
+        tells = domain.language.tool(one.calls[0].name).tell
+        results = [fields_of(call.result) for call in gold if call.goal == one.goal and call.name == one.calls[0].name]
+        old = [fields_of(call.result) for call in task.grader.gold if call.goal == one.goal]
         for question in task.user.goals[one.goal].questions:
             value = next(told, None)
-            if one.figure is not None:
-                yield fact_text(one.figure)
+            if one.figure:
+                yield one.figure
                 continue
             # A model's words ask for it in their own way: then it is the figure that the original's result has.
-            old = [fields_of(call.result) for call in task.grader.gold if call.goal == one.goal]
             fields = [tell.field for tell in tells if question in tell.ask]
-            fields += [
-                t.field for t in tells if any(t.field in each and fact_text(each[t.field]) == value for each in old)
-            ]
-            here = next((each[name] for name in fields for each in results if each.get(name)), None)
+            fields += [t.field for t in tells for held in old if t.field in held and fact_text(held[t.field]) == value]
+            here = next((held[name] for name in fields for held in results if held.get(name)), None)
             if here is None:
                 raise TaskRejected("communicate_differs", f"'{question}' has no answer in the twin world")
             yield fact_text(here)

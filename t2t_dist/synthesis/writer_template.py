@@ -66,7 +66,7 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
     change = None
     if structure.change is not None:
         number = structure.change.goal
-        facts = facts_of(domain, world, structure.change.call, customer, (), rng)
+        facts = facts_of(domain, world, structure.change.call, customer, (), rng, structure.change.described)
         request = mistyped(_changed(domain, world, structure, facts, customer, style, rng), facts, typos, rng)
         slip = _is_slip(domain, structure.goals[number].call, structure.change.call)
         change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts, slip=slip)

@@ -7,6 +7,7 @@ from typing import Any
 
 from t2t_dist.core.schema import Change, Fact, GoldCall
 from t2t_dist.environments.tools import Kind
+from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of
 from t2t_dist.synthesis.requests.denote import first_guess
 
@@ -59,14 +60,23 @@ class Literal(Oracle):
     """Understands values, and no descriptions: asks for what was described, and leaves it when it hears the same."""
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
-        described = [fact for fact in self.task.user.goals[goal].facts if fact.described]
-        left = self.left_as_it_is(goal)
-        errands = self.errands_of(goal) if left is None else [left]
-        if not described or not errands:
-            yield from super().settle(goal, facts, last)
-            return
+        yield from self._give_up(goal, last) if self._is_lost(goal) else super().settle(goal, facts, last)
+
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        yield from (
+            self._give_up(goal, last) if self._is_lost(goal) else super().follow_change(goal, change, first, last)
+        )
+
+    def decline(self, goal: int, last: bool) -> Play:
+        yield from self._give_up(goal, last) if self._is_lost(goal) else super().decline(goal, last)
+
+    def _is_lost(self, goal: int) -> bool:
+        return any(fact.described for fact in self.task.user.goals[goal].facts)
+
+    def _give_up(self, goal: int, last: bool) -> Play:
+        described = next(fact for fact in self.task.user.goals[goal].facts if fact.described)
         self._left_to_tell = []
-        yield from self.say(self.words.ask(described[0], errands[0].name, []))
+        yield from self.say(self.words.ask(described, self.meaning(goal).calls[0].name, []))
         yield from self.say(self.phrases.say("left"), self.phrases.say("more"))
         for _ in range(_ANSWERS_TO_COMPLAINTS):
             if not last and self.has_stated(goal + 1):
@@ -78,13 +88,22 @@ class OneLook(Oracle):
     """Looks at the first record that may be meant, and takes it."""
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
-        request, errands = self._requests.get(goal), self.errands_of(goal)
-        if request is None or not errands:
-            yield from super().settle(goal, facts, last)
-            return
-        world, customer = self.world_at(goal), self.task.customer
-        first = first_guess(self.domain, world, customer, errand_of(request))
-        taken = errands[0].model_copy(update={"arguments": errands[0].arguments | first, "result": ""})
+        is_there = goal in self._requests and not isinstance(self._requests[goal], lang.Tell) and self.errands_of(goal)
+        yield from self._take_first(goal, last) if is_there else super().settle(goal, facts, last)
+
+    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+        if goal in self._requests:
+            yield from self._take_first(goal, last)
+        else:
+            yield from super().follow_change(goal, change, first, last)
+
+    def decline(self, goal: int, last: bool) -> Play:
+        yield from self._take_first(goal, last) if goal in self._requests else super().decline(goal, last)
+
+    def _take_first(self, goal: int, last: bool) -> Play:
+        meant = self.meaning(goal).calls[0]
+        first = first_guess(self.domain, self.world_at(goal), self.task.customer, errand_of(self._requests[goal]))
+        taken = GoldCall(name=meant.name, kind=Kind.WRITE, arguments=meant.arguments | first, goal=goal)
         yield from self.look_ahead(goal, taken, [])
         yield from self.perform(taken)
         yield from self.report(goal, last)

@@ -21,6 +21,7 @@ from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
+from t2t_dist.environments.language import Tell
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tools import Call, Kind
@@ -28,8 +29,11 @@ from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
+from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
+from t2t_dist.synthesis.requests.evaluate import value_of as evaluated
 from t2t_dist.synthesis.requests.questions import questions_of
+from t2t_dist.synthesis.requests.shown import look_at
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 
@@ -78,6 +82,8 @@ class Oracle:
         self._worlds: dict[int, World] = {}
         self._requests = requests_of(task.grader)
         self._meanings: dict[int, Meaning] = {}
+        self._figures: dict[int, str] = {}
+        self._found_out: set[int] = set()
         #: A tool fault: the last call's tool will not work again.
         self.out_of_order = False
 
@@ -159,7 +165,10 @@ class Oracle:
         calls = self.calls_for(goal)
         errands = self.errands_of(goal)
         if any(errand.name in self.domain.workflows for errand in errands):
-            yield from self.work_through(goal, errands[0], calls, facts)
+            for errand, steps in self.steps_of(goal, errands, calls):
+                yield from self.work_through(goal, errand, steps, facts)
+                if self.out_of_order:
+                    break
         else:
             for call in calls:
                 if call.requestor is not None:
@@ -178,14 +187,33 @@ class Oracle:
 
     def find_out(self, goal: int) -> Play:
         """Look up what the customer describes without naming it, and say what that comes to."""
-        if goal not in self._requests:
+        if goal not in self._requests or goal in self._found_out:
             return
-        meaning = self.meaning(goal)
-        for call in meaning.look_ups:
+        self._found_out.add(goal)
+        request, meaning = self._requests[goal], self.meaning(goal)
+        whole = meaning_of(self.domain, self.world_at(goal), self.task.customer, request)
+        for call in [*meaning.look_ups, *whole.look_ups]:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
-                self._prefix.append(self.words.meant(fact, meaning.calls[0]))
+                self._prefix.append(self.words.meant(fact, meaning.calls))
+        if (figure := self.figure_of(goal)) is not None:
+            tell, value = figure
+            self._figures[goal] = tidy(self.phrases.pick(tell.say, f"figure {goal}").format(value=value))
+            self._prefix.append(self._figures[goal])
+            if value in self._left_to_tell:
+                self._left_to_tell.remove(value)
+
+    def figure_of(self, goal: int) -> tuple[Tell, str] | None:
+        """The figure of a record that a goal's condition is about, with the words for it."""
+        request = self._requests.get(goal)
+        left = getattr(getattr(request, "condition", None), "left", None)
+        if not isinstance(request, lang.If) or not isinstance(left, lang.FieldOf):
+            return None
+        tell, world, customer = tell_of(self.domain, request), self.world_at(goal), self.task.customer
+        if tell is None:
+            return None
+        return tell, tell.shown(evaluated(self.domain, world, customer, left, look_at(self.domain, world, customer)))
 
     def meaning(self, goal: int) -> Meaning:
         """What the errand of a goal comes to, whatever its condition."""
@@ -217,14 +245,16 @@ class Oracle:
     def leave(self, goal: int, call: GoldCall, facts: Sequence[Fact], last: bool) -> Play:
         """Work out the figure that a condition is about, and say that it does not hold."""
         yield from self.prepare(goal, call, facts)
-        yield from self.work_out(call)
-        tried = self.domain.execute(self.world_at(goal).fork(), Call(call.name, call.arguments))
-        told = []
-        for fact, sentence in self.words.tells(call.model_copy(update={"result": tried.content}), tried.value):
-            told.append(sentence)
-            if fact in self._left_to_tell:
-                self._left_to_tell.remove(fact)
-        self._prefix += [*told, self.phrases.say("unmet", condition=self.words.turned(self.condition_of(goal)))]
+        told = [self._figures[goal]] if goal in self._figures else []
+        if not told:
+            yield from self.work_out(call)
+            tried = self.domain.execute(self.world_at(goal).fork(), Call(call.name, call.arguments))
+            for fact, sentence in self.words.tells(call.model_copy(update={"result": tried.content}), tried.value):
+                told.append(sentence)
+                self._prefix.append(sentence)
+                if fact in self._left_to_tell:
+                    self._left_to_tell.remove(fact)
+        self._prefix.append(self.phrases.say("unmet", condition=self.words.turned(self.condition_of(goal))))
         self._facts_said = told
         yield from self.report(goal, last)
 
@@ -238,16 +268,31 @@ class Oracle:
         yield from self.say(self.phrases.say("out_of_order"))
         yield from self.stay_with_it(goal, last, lambda *_: self.phrases.say("still_out_of_order"))
 
+    def steps_of(
+        self, goal: int, errands: Sequence[GoldCall], calls: Sequence[GoldCall]
+    ) -> Iterator[tuple[GoldCall, list[GoldCall]]]:
+        """The gold's calls for a goal, by the workflow that each is a step of or a look-up for."""
+        world, left = self.world_at(goal).fork(), list(calls)
+        for errand in errands:
+            steps = expanded(self.domain, world, Call(errand.name, errand.arguments)) or []
+            deeds = sum(
+                self.domain.tools[s.name].kind is Kind.WRITE or requestor_of(self.domain, s.name) is not None
+                for s in steps
+            )
+            own: list[GoldCall] = []
+            while left and (deeds or errand is errands[-1]):
+                own.append(left.pop(0))
+                deeds -= own[-1].kind == Kind.WRITE or own[-1].requestor is not None
+            yield errand, own
+
     def calls_for(self, goal: int) -> list[GoldCall]:
         """The gold's calls for a goal."""
         return [call for call in self.task.grader.gold if call.goal == goal]
 
     def errands_of(self, goal: int) -> list[GoldCall]:
-        """The errands of a goal: its workflow, or its writes."""
-        for errand in self.task.grader.errands or ():
-            if errand.goal == goal:
-                return [errand_call(errand)]
-        return [call for call in self.calls_for(goal) if call.kind == Kind.WRITE]
+        """The errands of a goal: its workflows, or its writes."""
+        workflows = [errand_call(errand) for errand in self.task.grader.errands or () if errand.goal == goal]
+        return workflows or [call for call in self.calls_for(goal) if call.kind == Kind.WRITE]
 
     def lookups_for(self, goal: int) -> list[GoldCall]:
         """The agent's own look-ups for a goal."""
@@ -426,6 +471,7 @@ class Oracle:
         """Propose the customer's first request; once they change it, drop it and do the new one."""
         facts = changed_facts(self.task.user.goals[goal].facts, change)
         if not self.has_changed(change):
+            yield from self.find_out(goal)
             yield from self.propose_first(goal, first)
             plan = yield from self.planned(first)
             yield from self.say(plan, self.phrases.say("confirm"))
@@ -469,6 +515,7 @@ class Oracle:
     # -- what is forbidden ---------------------------------------------------------------------------------------------
     def decline(self, goal: int, last: bool) -> Play:
         """Look things up, put the refusal on record, give the rule's reason and what else is possible."""
+        yield from self.find_out(goal)
         yield from self.look_at(goal)
         forbidden = self.task.certificate.forbidden_call if self.task.certificate else None
         if forbidden and self.known.unseen(self.words.reason):

@@ -48,6 +48,8 @@ _ABOUT_MONEY = re.compile(r"\b(?:how much|amount|money|refund|pay|cost|price|cha
 #: The answer to "how many".
 _FIGURE = re.compile(r"\d|\b(?:none|no|one|two|three|four|five|six|seven|eight|nine|ten) of\b", re.I)
 _MONEY = re.compile(r"\d[.,]\d\d\b")
+#: A number that is no part of an id or a date.
+_NUMBER = re.compile(r"(?<![\w#./-])\d+(?:[.,]\d+)*(?![\w/-])")
 _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another option|other option)", re.I)
 
 #: What is offered with a refusal: it is declined before they insist.
@@ -134,7 +136,7 @@ class ScriptedUser(UserPlayer):
                     break
             return opening
         self._progress = False
-        self._money_heard = self._money_heard or _MONEY.search(heard) is not None
+        self._money_heard = self._money_heard or _MONEY.search(heard) is not None or self._hears_figure(heard)
         said = self._react(heard)
         repeated = speech.normalised(heard) == self._before
         self._before = speech.normalised(heard)
@@ -276,6 +278,11 @@ class ScriptedUser(UserPlayer):
         if self._idle and not speech.promises_write(heard):
             return self._phrases.say("nudge")
         return self._phrases.say("ack")
+
+    def _hears_figure(self, heard: str) -> bool:
+        """Whether the agent says a number that may be the figure on which they want something: not one of theirs."""
+        goal = self.side.goals[self._at]
+        return goal.condition is not None and bool(set(_NUMBER.findall(heard)) - set(_NUMBER.findall(goal.request)))
 
     def _hears_that_it_is_left(self, heard: str) -> bool:
         """Whether the agent leaves what they wanted on a condition only, and has told them the figure."""

@@ -49,15 +49,18 @@ class Wording:
         """An argument of the call in words."""
         return self.domain.describe(self.world, call, slot, self.task.customer).text
 
-    def meant(self, fact: Fact, call: Call) -> str:
-        """What a described fact comes to: "your latest order: that is order #W1"."""
+    def meant(self, fact: Fact, calls: Sequence[Call]) -> str:
+        """What a described fact comes to in one call, or in one for each of several records: "your latest order: that
+        is order #W1"."""
         thing = self.turned(fact.text)
-        several = isinstance(call.arguments.get(fact.slot), list) and len(call.arguments[fact.slot]) > 1
+        values = list(dict.fromkeys(self.said(call, fact.slot) for call in calls))
+        value = calls[0].arguments.get(fact.slot)
+        several = len(values) > 1 or (isinstance(value, list) and len(value) > 1)
         return self.phrases.say(
             "meant_all" if several else "meant",
             thing=thing,
             Thing=thing[:1].upper() + thing[1:],
-            value=self.said(call, fact.slot),
+            value=joined(values),
         )
 
     def turned(self, text: str) -> str:

@@ -7,10 +7,12 @@ state, every write passes the rules, and what the customer says determines that 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from t2t_dist.core.schema import Certificate, Task, Trajectory
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.tools import Call
 
 from ..requests.check import unmet
 from .gold import choose_tells, grader_of
@@ -29,6 +31,11 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
     errands = errands_of(domain, trajectory)
     if not errands:
         raise TaskRejected("no_write")
+    return make_of(domain, trajectory, errands, rng)
+
+
+def make_of(domain: Domain, trajectory: Trajectory, errands: Sequence[Call], rng: random.Random) -> Structure:
+    """A task of these errands, for the customer of a trajectory. Raises TaskRejected: its gold does not replay."""
     goals = [PlannedGoal(errand) for errand in errands]
     grader = grader_of(domain, trajectory, list(enumerate(errands)))
     choose_tells(domain, grader, goals, rng)

@@ -7,14 +7,15 @@ so that a task whose gold, basis or customer was replaced gets no certificate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from t2t_dist.core.schema import CallPattern, Fact, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tools import WRITE, Call
 
-from ..grader_side import errands_in, fact_text, fields_of, matches, records_in, writes_in
-from ..requests.check import answers, unmet
+from ..grader_side import errands_by_goal, errands_in, fact_text, fields_of, matches, records_in, writes_in
+from ..requests.check import answers, figures, unmet
 from ..tool_graph import graph_of
 from .candidates import candidates_for
 from .rejection import TaskRejected
@@ -48,10 +49,11 @@ def check_sides(
         TaskRejected: the first point in which the sides differ.
     """
     _check_caller(domain, task)
-    errands = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
-    order = [call.goal for call in errands_in(task.grader)]
+    errands = errands_by_goal(task.grader)
+    order = [goal for goal, _ in groupby(call.goal for call in errands_in(task.grader))]
     left = unmet(domain, task)
-    wanted = {**errands, **{goal: one.call for goal, one in left.items()}, **(asked or {})}
+    firsts = {goal: calls[0] for goal, calls in errands.items()}
+    wanted = {**firsts, **left, **(asked or {})}
     asking = [number for number, goal in enumerate(task.user.goals) if goal.asks]
     if order != sorted(set(order)) or sorted([*wanted, *asking]) != list(range(len(task.user.goals))):
         raise TaskRejected("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
@@ -61,10 +63,11 @@ def check_sides(
             continue
         check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
     _check_grader(task, forbidden, required, rule, record)
-    _check_figures(task, [*(fact_text(one.figure) for one in left.values()), *answers(task)])
-    for place, number in enumerate(order):
+    _check_figures(task, [*figures(domain, task), *answers(task)])
+    in_turn = [(goal, call) for goal, calls in errands.items() for call in calls]
+    for place, (number, _) in enumerate(in_turn):
         if number != open_goal:
-            _check_unique(domain, task, list(errands.values()), place)
+            _check_unique(domain, task, [call for _, call in in_turn], place)
 
 
 def _check_caller(domain: Domain, task: Task) -> None:
@@ -87,26 +90,30 @@ def _check_caller(domain: Domain, task: Task) -> None:
 
 def _check_workflows(domain: Domain, task: Task) -> None:
     """The gold's calls for a workflow are its steps, and every call of the customer's belongs to one."""
-    workflows = {errand.goal: Call(errand.name, errand.arguments) for errand in task.grader.errands or ()}
-    if set(workflows) - {call.goal for call in errands_in(task.grader)} or any(
-        call.name not in domain.workflows for call in workflows.values()
+    stored = task.grader.errands or ()
+    workflows = {errand.goal for errand in stored}
+    if workflows - {call.goal for call in errands_in(task.grader)} or any(
+        errand.name not in domain.workflows for errand in stored
     ):
         raise TaskRejected("goals_differ", "the grader names a workflow that the gold does not carry out")
     if any(call.requestor is not None and call.goal not in workflows for call in task.grader.gold):
         raise TaskRejected("goals_differ", "the customer makes a call that is no step of a workflow")
     world = domain.world()
-    for errand in errands_in(task.grader):
-        wanted = Call(errand.name, errand.arguments)
-        if errand.goal not in workflows:
-            domain.carry_out(world, wanted)
+    for goal, errands in errands_by_goal(task.grader).items():
+        if goal not in workflows:
+            for errand in errands:
+                domain.carry_out(world, errand)
             continue
-        steps = expanded(domain, world, wanted)
-        gold = [call for call in task.grader.gold if call.goal == errand.goal]
+        gold = [call for call in task.grader.gold if call.goal == goal]
         done = [Call(call.name, call.arguments) for call in gold if call.kind == WRITE.value or call.requestor]
-        if steps is None or done != [
-            s for s in steps if domain.tools[s.name].kind is WRITE or requestor_of(domain, s.name)
-        ]:
-            raise TaskRejected("gold_differs", f"the gold's calls are not the steps of {errand.name}")
+        needed: list[Call] = []
+        for errand in errands:
+            steps = expanded(domain, world, errand)
+            if steps is None:
+                raise TaskRejected("gold_differs", f"{errand.name} can't be carried out")
+            needed += [s for s in steps if domain.tools[s.name].kind is WRITE or requestor_of(domain, s.name)]
+        if done != needed:
+            raise TaskRejected("gold_differs", f"the gold's calls are not the steps of {errands[0].name}")
     if (task.user.at_hand or {}) != domain.at_hand(domain.world(), task.customer):
         raise TaskRejected("identity_differs", "what the customer has at hand is not theirs")
 

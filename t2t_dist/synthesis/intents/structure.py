@@ -39,6 +39,8 @@ class PlannedChange:
     goal: int
     trigger: str
     call: Call
+    #: By argument, the words by which it was and is described in place of its value.
+    described: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

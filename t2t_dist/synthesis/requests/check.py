@@ -7,8 +7,8 @@ takes before it changes anything; and there is a twin world in which the same wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from t2t_dist.core.schema import Fact, GraderSide, Task, Twin, UserSide
 from t2t_dist.core.text_match import mentions
@@ -17,14 +17,16 @@ from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import WRITE, Call
 
-from ..grader_side import errands_in
+from ..bindings import canonical_json
+from ..grader_side import errands_by_goal
 from . import language as lang
 from . import questions
-from .conditions import limits_around, said
+from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, meaning_of, value_of
+from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import find_twin, world_before
-from .words import readings, same_words
+from .words import readings, readings_of_several, same_words
 
 #: The slot of a twin that differs in the limit of a condition.
 CONDITION = "if"
@@ -38,7 +40,7 @@ class NotProved(Exception):
         self.code, self.detail = code, detail
 
 
-Meant = lang.Do | lang.If | lang.Tell
+Meant = lang.Do | lang.Each | lang.If | lang.Tell
 
 
 def requests_of(grader: GraderSide) -> dict[int, Meant]:
@@ -48,7 +50,7 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
     found: dict[int, Meant] = {}
     for goal, stored in (grader.requests or {}).items():
         request = lang.read(stored)
-        if not isinstance(request, lang.Do | lang.If | lang.Tell):
+        if not isinstance(request, Meant):
             raise ValueError(f"request {goal} is neither an errand nor a question")
         if not isinstance(request, lang.Tell):
             errand_of(request)
@@ -56,38 +58,44 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
     return found
 
 
-def errand_of(request: Meant) -> lang.Do:
+def errand_of(request: Meant) -> lang.Do | lang.Each:
     """The errand that is asked for, whatever the condition. Raises ValueError: there is none."""
     if isinstance(request, lang.Tell):
         raise ValueError("a question is no errand")
     errand = request.then if isinstance(request, lang.If) else request
-    if not isinstance(errand, lang.Do):
+    if not isinstance(errand, lang.Do | lang.Each):
         raise ValueError("a condition is about one errand")
     return errand
 
 
-class Unmet(NamedTuple):
-    """An errand that is not to be carried out, because its condition does not hold, and the figure that says so."""
-
-    call: Call
-    figure: Any
-
-
-def unmet(domain: Domain, task: Task) -> dict[int, Unmet]:
-    """The goals that are left as they are, because their condition does not hold. Raises NotProved: a request means
-    nothing."""
-    found: dict[int, Unmet] = {}
-    done = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+def unmet(domain: Domain, task: Task) -> dict[int, Call]:
+    """By goal, the errands that are not carried out, because their condition does not hold. Raises NotProved: a request
+    means nothing."""
+    found: dict[int, Call] = {}
+    done = errands_by_goal(task.grader)
     for goal, request in _requests(task).items():
         if isinstance(request, lang.If) and goal not in done:
-            world = world_before(domain, [call for number, call in done.items() if number < goal])
+            world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
             try:
                 call = meaning_of(domain, world, task.customer, errand_of(request), universe).calls[0]
-                outcome = value_of(domain, world, task.customer, _compares(request).left, universe)
             except NoMeaning as none:
                 raise NotProved("meaning_differs", f"request {goal + 1} means nothing: {none}") from None
-            found[goal] = Unmet(call, outcome)
+            found[goal] = call
+    return found
+
+
+def figures(domain: Domain, task: Task) -> list[str]:
+    """The figures of a task's conditions, as they are to be said. Raises NotProved: one has no value."""
+    found, done = [], errands_by_goal(task.grader)
+    for goal, request in _requests(task).items():
+        if isinstance(request, lang.If) and (tell := tell_of(domain, request)) is not None:
+            world = world_before(domain, _before(done, goal))
+            universe = look_at(domain, world, task.customer)
+            try:
+                found.append(tell.shown(value_of(domain, world, task.customer, _compares(request).left, universe)))
+            except NoMeaning as none:
+                raise NotProved("meaning_differs", f"the condition of request {goal + 1}: {none}") from None
     return found
 
 
@@ -118,28 +126,36 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     }
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
-    done = {call.goal: Call(call.name, call.arguments) for call in errands_in(task.grader)}
+    done = errands_by_goal(task.grader)
     left, twins = unmet(domain, task), list[Twin]()
     for goal, request in sorted(requests.items()):
-        before = [call for number, call in done.items() if number < goal]
+        before = _before(done, goal)
         if isinstance(request, lang.Tell):
             twins.append(_answered(domain, task, goal, before, request))
             continue
-        call = left[goal].call if goal in left else done.get(goal)
-        if call is None:
+        calls = [left[goal]] if goal in left else done.get(goal)
+        forbidden = task.certificate.forbidden_call if task.certificate is not None else None
+        if goal == task.grader.refused_goal and forbidden is not None:
+            calls = [Call(forbidden.name, forbidden.arguments)]
+        if calls is None:
             raise NotProved("meaning_differs", f"the gold does nothing for request {goal + 1}")
-        twins += _proved(domain, task, goal, call, before, request, is_done=goal in done)
+        twins += _proved(domain, task, goal, calls, before, request, is_meant=goal not in left)
     return twins or None
+
+
+def _before(done: Mapping[int, Sequence[Call]], goal: int) -> list[Call]:
+    """The errands of the goals before one."""
+    return [call for number, calls in done.items() if number < goal for call in calls]
 
 
 def _proved(
     domain: Domain,
     task: Task,
     goal: int,
-    call: Call,
+    calls: Sequence[Call],
     before: Sequence[Call],
-    request: lang.Do | lang.If,
-    is_done: bool,
+    request: lang.Do | lang.Each | lang.If,
+    is_meant: bool,
 ) -> list[Twin]:
     world, where, facts = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].facts
     universe = look_at(domain, world, task.customer) if before else first_look(domain, task.customer)
@@ -147,15 +163,19 @@ def _proved(
     try:
         meaning = meaning_of(domain, world, task.customer, errand, universe)
         at_first = meaning_of(domain, domain.world(), task.customer, errand, first_look(domain, task.customer))
-        done = meaning_of(domain, world, task.customer, request, universe).calls
+        whole = meaning_of(domain, world, task.customer, request, universe)
     except NoMeaning as none:
         raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
-    if meaning.calls != [call] or at_first.calls != [call] or done != ([call] if is_done else []):
-        raise NotProved("meaning_differs", f"{where} does not mean {call.name} as in the gold")
+    if meaning.calls != calls or at_first.calls != calls or whole.calls != (calls if is_meant else []):
+        raise NotProved("meaning_differs", f"{where} does not mean {calls[0].name} as in the gold")
     described = {fact.slot: fact for fact in facts if fact.described}
+    _check_change(task, goal, calls[0], described)
     for slot, fact in described.items():
-        _check_words(domain, universe, task, errand, call, slot, fact)
-    _check_look_ups(task, goal, meaning.look_ups)
+        if isinstance(errand, lang.Each) and slot == errand.slot:
+            _check_set(domain, universe, task, errand, calls, fact)
+        else:
+            _check_words(domain, universe, task, errand, calls[0], slot, fact)
+    _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
     for slot in described:
         twin = find_twin(domain, task.customer, universe, errand, goal, slot, before)
@@ -165,6 +185,19 @@ def _proved(
     if isinstance(request, lang.If):
         twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
+
+
+def _check_change(task: Task, goal: int, call: Call, described: Mapping[str, Fact]) -> None:
+    """Who changes their mind describes what stays the same, and in the same words."""
+    change, first = task.user.change, task.certificate.first_call if task.certificate is not None else None
+    if change is None or first is None or change.goal != goal:
+        return
+    for fact in change.facts:
+        if fact.described and (fact.slot not in described or described[fact.slot].text != fact.text):
+            raise NotProved("words_differ", f"{fact.slot} is described in other words before and after the change")
+    for slot in described:
+        if slot not in first.arguments or first.arguments[slot] != call.arguments.get(slot):
+            raise NotProved("meaning_differs", f"{slot} is described, but it is what the customer changes")
 
 
 def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], request: lang.Tell) -> Twin:
@@ -193,15 +226,13 @@ def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], req
 
 def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world: World, universe: Universe) -> Twin:
     """The words of the condition, read back; and as its twin, the limit on the other side of the figure."""
-    condition, clause = _compares(request), task.user.goals[goal].condition
-    outcome, limit = condition.left, condition.right
-    if not isinstance(outcome, lang.Outcome) or not isinstance(limit, lang.Given) or outcome.of != request.then:
-        raise NotProved("meaning_differs", f"the condition of request {goal + 1} is not about its own result")
-    figure = value_of(domain, world, task.customer, outcome, universe)
-    tells = [tell for tell in domain.language.tool(outcome.of.errand).tell if tell.field == outcome.field]
-    texts = [text for tell in tells for text in (tell.above if condition.relation == "more" else tell.below)]
-    if clause not in [text.format(value=said(figure, limit.value)) for text in texts]:
+    condition, clause, tell = _compares(request), task.user.goals[goal].condition, tell_of(domain, request)
+    if tell is None or not isinstance(condition.right, lang.Given):
+        raise NotProved("meaning_differs", f"the condition of request {goal + 1} is not about what is asked for")
+    limit, texts = condition.right.value, tell.above if condition.relation == "more" else tell.below
+    if clause not in [text.format(value=said(tell, limit)) for text in texts]:
         raise NotProved("words_differ", f"'{clause}' is not the condition that is meant")
+    figure = value_of(domain, world, task.customer, condition.left, universe)
     here = meaning_of(domain, world, task.customer, request, universe)
     for other in limits_around(figure):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
@@ -214,8 +245,28 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
     raise NotProved("no_twin", f"the condition of request {goal + 1} turns on nothing")
 
 
+def _check_set(
+    domain: Domain, universe: Universe, task: Task, request: lang.Each, calls: Sequence[Call], fact: Fact
+) -> None:
+    """The words for several records: all that they may mean are the same records, and none of them is named."""
+    errand = domain.errand(request.errand)
+    spec = errand.parameters.get(request.slot) if errand is not None else None
+    if spec is None or fact.says != [fact.text] or (fact.text.startswith("both ") and len(calls) != 2):
+        raise NotProved("words_differ", f"'{fact.text}' does not say which records are meant")
+    if not any(same_words(one, request.among) for one in readings_of_several(domain, universe, fact.text, spec.name)):
+        raise NotProved("words_differ", f"'{fact.text}' does not say which records are meant")
+    own = {canonical_json(call.arguments[request.slot]) for call in calls}
+    if any(ids != own for ids in meanings_of_several(domain, task.customer, universe, fact.text, spec.name)):
+        raise NotProved("words_differ", f"'{fact.text}' may also mean other records")
+    texts = _texts(task.user)
+    for call in calls:
+        named = domain.describe(domain.world(), call, request.slot, task.customer).says
+        if named and mentions(texts, named):
+            raise NotProved("named", f"the customer's words name a {fact.label} that they describe")
+
+
 def _check_words(
-    domain: Domain, universe: Universe, task: Task, request: lang.Do, call: Call, slot: str, fact: Fact
+    domain: Domain, universe: Universe, task: Task, request: lang.Do | lang.Each, call: Call, slot: str, fact: Fact
 ) -> None:
     meant, errand = request.arguments.get(slot), domain.errand(call.name)
     spec = errand.parameters.get(slot) if errand is not None else None

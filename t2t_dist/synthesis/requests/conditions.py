@@ -1,55 +1,78 @@
 """Conditions: customers who want something done only if it costs less, or gives them more, than they name.
 
-The condition is about a field of the errand's result, so it is found out by working that out (on paper, or on a fork of
-the world) before anything is changed. Where it does not hold, nothing is to be done, and the customer is to be told the
-figure: an agent that does nothing has not found it out.
+The condition is about a field of the errand's result, or of the record that it is about. So it is found out by working
+that out (on paper, or on a fork of the world), or by looking, before anything is changed. Where it does not hold,
+nothing is to be done, and the customer is to be told the figure: an agent that does nothing has not found it out.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from t2t_dist.environments.language import Language, Tell
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.language import Tell
+from t2t_dist.environments.tools import Call
 
 from . import language as lang
+from .kinds import identities, own_field
+from .shown import Universe, values_at
 
-#: By difficulty: the share of errands with a figure that are asked for on a condition.
-SHARES: Mapping[int, float] = {1: 0.0, 2: 0.2, 3: 0.5, 4: 0.6, 5: 0.7}
 #: How often a condition holds.
 _HOLDS = 0.6
 
 
 class Condition(NamedTuple):
-    """A limit on a figure of an errand's result: ``relation`` to ``limit`` dollars, in ``words``."""
+    """A limit on a figure: ``relation`` to ``limit``, in ``words``. ``kind``: the type of the record that has the
+    figure; empty where it is in the errand's result."""
 
     tell: Tell
     relation: lang.Rank
     limit: int
     words: str
     holds: bool
+    figure: float
+    kind: str
 
 
-def drawn(language: Language, errand: str, result: Mapping[str, object], rng: random.Random) -> Condition | None:
-    """A condition on a figure of this result; ``None`` where the domain has words for none of them."""
-    options: list[tuple[Tell, lang.Rank, list[str], float]] = []
-    for tell in language.tool(errand).tell:
-        value = result.get(tell.field)
+def drawn(
+    domain: Domain, universe: Universe, call: Call, result: Mapping[str, object], rng: random.Random
+) -> Condition | None:
+    """A condition for an errand, on a figure of its result or of the record that it is about; ``None`` where the domain
+    has words for none of them."""
+    figures = [(tell, result.get(tell.field), "") for tell in domain.language.tool(call.name).tell]
+    for kind, own, value in subject_kinds(domain, call):
+        for tell in domain.language.records[kind].figures if kind in domain.language.records else ():
+            if call.name not in (tell.errands or domain.tools.by_name):
+                continue
+            about = [one for one in universe.of(kind) if one.record.get(own) == value]
+            figures += [(tell, found, kind) for one in about[:1] for found in values_at(one.record, tell.field)]
+    options: list[tuple[Tell, lang.Rank, list[str], float, str]] = []
+    for tell, value, kind in figures:
         if isinstance(value, int | float) and not isinstance(value, bool) and value >= 2:
-            options += [(tell, "more", tell.above, float(value))] if tell.above else []
-            options += [(tell, "less", tell.below, float(value))] if tell.below else []
+            options += [(tell, "more", tell.above, value, kind)] if tell.above else []
+            options += [(tell, "less", tell.below, value, kind)] if tell.below else []
     if not options:
         return None
-    tell, relation, words, value = rng.choice(options)
+    tell, relation, words, figure, kind = rng.choice(options)
     holds = rng.random() < _HOLDS
-    limit = _limit(value, below=holds is (relation == "more"), rng=rng)
-    return Condition(tell, relation, limit, rng.choice(words).format(value=said(result[tell.field], limit)), holds)
+    limit = _limit(figure, below=holds is (relation == "more"), rng=rng)
+    return Condition(tell, relation, limit, rng.choice(words).format(value=said(tell, limit)), holds, figure, kind)
 
 
-def said(figure: object, limit: int) -> str:
-    """A limit in words: dollars where the figure is money, which has cents."""
-    return f"${limit}" if isinstance(figure, float) else str(limit)
+def subject_kinds(domain: Domain, call: Call) -> Iterator[tuple[str, str, Any]]:
+    """The types of records that an errand is about, by its first argument: type, identifying field and its value."""
+    errand, slot = domain.errand(call.name), next(iter(call.arguments), "")
+    spec = errand.parameters.get(slot) if errand is not None else None
+    if spec is not None and spec.kind == "scalar":
+        for kind, own in identities(domain).get(spec.name, {}).items():
+            yield kind, own, call.arguments[slot]
+
+
+def said(tell: Tell, limit: float) -> str:
+    """A limit in words."""
+    return f"${tell.shown(limit, rounded=True)}" if tell.is_money else tell.shown(limit)
 
 
 def limits_around(value: float) -> tuple[int, int]:
@@ -69,10 +92,35 @@ def _round(value: float, times: float, below: bool) -> int:
     return limit if limit > 0 else 1
 
 
-def conditional(request: lang.Do, condition: Condition) -> lang.If:
+def conditional(domain: Domain, request: lang.Do, condition: Condition) -> lang.If:
     """The request on its condition."""
-    outcome = lang.Outcome(of=request, field=condition.tell.field)
+    left: lang.Outcome | lang.FieldOf = lang.Outcome(of=request, field=condition.tell.field)
+    if condition.kind:
+        left = lang.FieldOf(of=subject_of(domain, request, condition.kind), field=condition.tell.field)
     limit = lang.Given(value=condition.limit)
     return lang.If(
-        condition=lang.Compares(left=outcome, relation=condition.relation, right=limit), then=request, otherwise=None
+        condition=lang.Compares(left=left, relation=condition.relation, right=limit), then=request, otherwise=None
+    )
+
+
+def subject_of(domain: Domain, request: lang.Do, kind: str) -> lang.Record:
+    """The record of a type that an errand is about, by its first argument."""
+    same = lang.Test(field=own_field(domain, kind), value=next(iter(request.arguments.values())))
+    return lang.Record(among=lang.Records(kind=kind, where=(same,)))
+
+
+def tell_of(domain: Domain, request: lang.If) -> Tell | None:
+    """The domain's words for the figure that a condition is about; ``None`` where it has none, or it is about something
+    else than the request."""
+    condition, errand = request.condition, request.then
+    if not isinstance(condition, lang.Compares) or not isinstance(errand, lang.Do):
+        return None
+    left, tells = condition.left, list[Tell]()
+    if isinstance(left, lang.Outcome) and left.of == errand:
+        tells = domain.language.tool(errand.errand).tell
+    elif isinstance(left, lang.FieldOf) and left.of == subject_of(domain, errand, left.of.among.kind):
+        words = domain.language.records.get(left.of.among.kind)
+        tells = words.figures if words is not None else []
+    return next(
+        (tell for tell in tells if isinstance(left, lang.Outcome | lang.FieldOf) and tell.field == left.field), None
     )

@@ -19,18 +19,18 @@ from .shown import Universe, first_look, look_at
 from .twins import find_twin, world_before
 from .words import phrase
 
-#: By difficulty: the share of arguments that are described where they can be.
-SHARES: Mapping[int, float] = {1: 0.0, 2: 0.4, 3: 0.8, 4: 0.95, 5: 1.0}
 #: Descriptions of one argument that are tried until one has a twin world.
-_MOST_TRIED = 4
+_MOST_TRIED = 6
 
 
 class Described(NamedTuple):
-    """One goal's request as an expression, the words of what is described in it, and the look-ups that it takes."""
+    """One goal's request as an expression, the words of what is described in it, the look-ups that it takes, and the
+    errands that it comes to: one, or one for each record of a set."""
 
-    request: lang.Do
+    request: lang.Do | lang.Each
     words: dict[str, str]
     look_ups: list[Call]
+    calls: list[Call]
 
 
 def described(
@@ -40,13 +40,14 @@ def described(
     call: Call,
     before: Sequence[Call],
     withheld: Collection[str],
+    unsaid: Sequence[str],
     share: float,
     rng: random.Random,
 ) -> Described | None:
     """A goal with some of its arguments described, ``None`` where none can be, or none is drawn.
 
-    ``before``: the errands of the goals before it; ``withheld``: what is not to be described; ``share``: of the other
-    arguments that can be described, how many are.
+    ``before``: the errands of the goals before it; ``withheld``: what is not to be described; ``unsaid``: what is not
+    to be mentioned; ``share``: of the other arguments that can be described, how many are.
     """
     slots = [slot for slot in call.arguments if rng.random() < share and slot not in withheld]
     if not slots:
@@ -55,7 +56,6 @@ def described(
     first = first_look(domain, customer)
     universe = look_at(domain, world, customer) if before else first
     request = lang.as_given(call.name, call.arguments)
-    kept_back = [domain.describe(world, call, slot, customer).says for slot in withheld]
     words: dict[str, str] = {}
     for slot in slots:
         for value in _drawn(descriptions(domain, customer, universe, call, slot), rng):
@@ -68,7 +68,7 @@ def described(
             except NoMeaning:
                 continue
             text = phrase(domain, value, rng)
-            if twin is None or any(mentions(text, [say]) for says in kept_back for say in says):
+            if twin is None or any(mentions(text, [say]) for say in unsaid):
                 continue
             request, words[slot] = one, text
             break
@@ -77,12 +77,14 @@ def described(
     # What was described later may change what is meant in an earlier twin world.
     if any(find_twin(domain, customer, universe, request, goal, slot, before) is None for slot in list(words)[:-1]):
         return None
-    return Described(request, words, meaning_of(domain, world, customer, request, universe).look_ups)
+    return Described(request, words, meaning_of(domain, world, customer, request, universe).look_ups, [call])
 
 
-def first_guess(domain: Domain, world: World, customer: str, request: lang.Do) -> dict[str, Any]:
+def first_guess(domain: Domain, world: World, customer: str, request: lang.Do | lang.Each) -> dict[str, Any]:
     """The arguments that somebody takes who looks at the first record of each kind that is described."""
     universe, found = look_at(domain, world, customer), dict[str, Any]()
+    if isinstance(request, lang.Each) and (held := universe.of(request.among.kind)):
+        found[request.slot] = held[0].record[request.field]
     for slot, value in request.arguments.items():
         held = universe.of(value.of.among.kind) if isinstance(value, lang.FieldOf) else []
         if isinstance(value, lang.FieldOf) and held and value.field in held[0].record:

@@ -22,7 +22,7 @@ from .kinds import holders, identities, own_field
 from .shown import Shown, Universe, values_at
 
 #: Fields that are combined at most to tell a record from its like.
-_MOST_TESTS = 2
+MOST_TESTS = 2
 
 
 class Argument(NamedTuple):
@@ -86,18 +86,18 @@ def told_apart(
     meant = [one for one in among if one.record.get(own) == value]
     if words is None or len(meant) != 1 or len(among) < 2:
         return
-    tests = [test for path, each in words.fields.items() for test in _tests(meant[0].record, path, each)]
+    tests = [test for path, each in words.fields.items() for test in tests_of(meant[0].record, path, each)]
     ranks = [
         (path, order)
         for path, each in words.fields.items()
         for order, phrases in (("most", each.most), ("least", each.least))
         if phrases and values_at(meant[0].record, path) and sum(bool(values_at(o.record, path)) for o in among) > 1
     ]
-    for count in range(_MOST_TESTS + 1):
+    for count in range(MOST_TESTS + 1):
         for where in combinations(tests, count):
             held = lang.Records(kind=kind, within=within, where=where)
             options = [lang.Record(among=held)] if where else []
-            if count < _MOST_TESTS:
+            if count < MOST_TESTS:
                 # "The line that is used most and that is suspended" need not be the most used of the suspended ones.
                 fitting = [(path, order) for path, order in ranks if not where or before_noun(words, path, order)]
                 options += [lang.Record(among=held, by=path, order=order) for path, order in fitting]
@@ -133,7 +133,8 @@ def before_noun(words: RecordWords, path: str, order: str) -> list[str]:
     return [text for text in (field.most if order == "most" else field.least) if not is_clause(text)]
 
 
-def _tests(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterator[lang.Test]:
+def tests_of(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterator[lang.Test]:
+    """The tests that a record passes by what stands in one of its fields, where the domain has words for them."""
     values = values_at(record, path)
     flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
     for bound in words.above:

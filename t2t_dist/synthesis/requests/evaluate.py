@@ -77,7 +77,8 @@ class _Evaluation:
             case lang.Each():
                 for one in self.records(request.among):
                     given = {slot: self.value(value) for slot, value in request.arguments.items()}
-                    self._done(Call(request.errand, {request.slot: _only(one, request.field), **given}))
+                    call = Call(request.errand, {request.slot: _only(one, request.field), **given})
+                    self._done(in_order(self.domain, call))
             case lang.If():
                 branch = request.then if self._holds(request.condition) else request.otherwise
                 if branch is not None:

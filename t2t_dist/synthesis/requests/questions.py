@@ -21,8 +21,6 @@ from .evaluate import NoMeaning, meaning_of, records_of
 from .shown import Shown, Universe, first_look, look_at, values_at
 from .twins import Edits, doubled, place_of, record_changes, set_at, world_before
 
-#: By difficulty: the share of general tasks that end with a question; and of those without a change, that are one.
-SHARES: Mapping[int, float] = {1: 0.0, 2: 0.15, 3: 0.3, 4: 0.4, 5: 0.5}
 #: The slot of a twin in which the answer to a question is another.
 ANSWER = "answer"
 #: Worlds that are tried until the answer is another; and of these, with one record as another is.

@@ -40,28 +40,42 @@ class Place(NamedTuple):
 
 
 def find_twin(
-    domain: Domain, customer: str, universe: Universe, request: lang.Do, goal: int, slot: str, before: Sequence[Call]
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    request: lang.Do | lang.Each,
+    goal: int,
+    slot: str,
+    before: Sequence[Call],
 ) -> Twin | None:
-    """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found."""
+    """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found. What is
+    meant there is a value, or a list of those of a set."""
     return next(twin_worlds(domain, customer, universe, request, goal, slot, before), None)
 
 
 def twin_worlds(
-    domain: Domain, customer: str, universe: Universe, request: lang.Do, goal: int, slot: str, before: Sequence[Call]
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    request: lang.Do | lang.Each,
+    goal: int,
+    slot: str,
+    before: Sequence[Call],
 ) -> Iterator[Twin]:
     """The twin worlds for the meaning of one argument, the simplest first."""
-    usual = meaning_of(domain, world_before(domain, before), customer, request, universe).calls[0]
-    for edits in _edits(domain, customer, universe, request.arguments[slot]):
+    usual = meaning_of(domain, world_before(domain, before), customer, request, universe).calls
+    for edits in _edits_of(domain, customer, universe, request, slot):
         try:
             found = in_twin(domain, customer, edits, request, before, usual)
         except Exception:
             continue  # tools and rules may rely on what these records no longer hold: then it is no world
         if found is None:
             continue
-        call, final, other_final = found
-        if call.arguments[slot] != usual.arguments[slot] and final != other_final:
-            records = record_changes(domain, edits)
-            yield Twin(goal=goal, slot=slot, records=records, value=call.arguments[slot], final=final)
+        calls, final, other_final = found
+        values = [call.arguments[slot] for call in calls]
+        if values != [call.arguments[slot] for call in usual] and final != other_final:
+            value = values if isinstance(request, lang.Each) and slot == request.slot else values[0]
+            yield Twin(goal=goal, slot=slot, records=record_changes(domain, edits), value=value, final=final)
 
 
 def record_changes(domain: Domain, edits: Mapping[tuple[str, str], Record]) -> list[RecordChange]:
@@ -76,25 +90,50 @@ def in_twin(
     domain: Domain,
     customer: str,
     edits: Mapping[tuple[str, str], Record],
-    request: lang.Do,
+    request: lang.Do | lang.Each,
     before: Sequence[Call],
-    usual: Call,
-) -> tuple[Call, str, str | None] | None:
-    """What a request means in a world with other records: its call, the final state of it, and that of ``usual``, the
-    call that it means here (``None`` where that is not possible there). ``None``: it means nothing that can be done."""
+    usual: Sequence[Call],
+) -> tuple[list[Call], str, str | None] | None:
+    """What a request means in a world with other records: its calls, the final state of them, and that of ``usual``,
+    the calls that it means here (``None`` where those are not possible there). ``None``: it means nothing that can be
+    done."""
     twin = domain.variant(edits)
     world = twin.world()
     if not all(twin.carry_out(world, call) for call in before):
         return None
     try:
-        call = meaning_of(twin, world, customer, request).calls[0]
+        calls = meaning_of(twin, world, customer, request).calls
     except NoMeaning:
         return None
-    after = after_valid(twin, world, call, customer)
-    if after is None:
+    after = all_valid(twin, world, calls, customer)
+    if after is None or not calls:
         return None
-    other = after_valid(twin, world, usual, customer)
-    return call, after.digest, None if other is None else other.digest
+    other = all_valid(twin, world, usual, customer)
+    return calls, after.digest, None if other is None else other.digest
+
+
+def all_valid(domain: Domain, world: World, calls: Sequence[Call], customer: str) -> World | None:
+    """The world after these errands; ``None`` where one of them is not possible, or not allowed."""
+    after: World | None = world
+    for call in calls:
+        after = after_valid(domain, after, call, customer) if after is not None else None
+    return after
+
+
+def _edits_of(
+    domain: Domain, customer: str, universe: Universe, request: lang.Do | lang.Each, slot: str
+) -> Iterator[Edits]:
+    if isinstance(request, lang.Each) and slot == request.slot:
+        members = records_of(domain, customer, universe, request.among)
+        kin = universe.of(request.among.kind)
+        outsiders = [one for one in kin if not any(one is member for member in members)]
+        for one in members:
+            for other in outsiders[:_MOST_PARTNERS]:
+                yield from _identities_exchanged(domain, one, other)
+        for one in members:
+            yield from _unlisted(domain, customer, one)
+    else:
+        yield from _edits(domain, customer, universe, request.arguments[slot])
 
 
 def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) -> Iterator[Edits]:
@@ -138,24 +177,47 @@ def _exchanged(domain: Domain, one: Shown, other: Shown, path: Sequence[str]) ->
 
 
 def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
-    """Two records that have exchanged all but what names them: their ids, and what is part of those."""
+    """Two records that have exchanged all but what names them: their ids, and what is part of those. What other tables
+    hold under the same ids goes with them: the phone goes with its line."""
     first, second = place_of(domain, one), place_of(domain, other)
     own = own_field(domain, one.kind)
     if first is None or second is None or not own:
         return
-    edits = _copies(domain, first, second)
-    a, b = (_at(edits[place.table, place.key], place.path) for place in (first, second))
-    if first.path and set(a) & _ids(domain) - {own}:
-        return  # the id of an item says which product it is of
+    tables = {first.table: own}
+    if not first.path and not second.path:
+        tables |= {
+            table: field
+            for table, rows in domain.base.tables.items()
+            if first.key in rows and second.key in rows and (field := _key_field(rows, first.key, second.key))
+        }
+    edits: Edits = {}
+    for table, field in tables.items():
+        places = (first._replace(table=table), second._replace(table=table))
+        edits |= _copies(domain, *(place for place in places if (place.table, place.key) not in edits))
+        a, b = (_at(edits[place.table, place.key], place.path) for place in places)
+        if not _swap(domain, a, b, field, is_part=bool(first.path)):
+            return
+    yield edits
+
+
+def _key_field(rows: Mapping[str, Any], one: str, other: str) -> str | None:
+    """The field in which two records of a table hold their own keys."""
+    return next((name for name, value in rows[one].items() if value == one and rows[other].get(name) == other), None)
+
+
+def _swap(domain: Domain, a: dict[str, Any], b: dict[str, Any], own: str, is_part: bool) -> bool:
+    """Exchanges two records' fields but what names them; whether their ids leave them free to be exchanged."""
+    if is_part and set(a) & _ids(domain) - {own}:
+        return False  # the id of an item says which product it is of
     fixed = {name for name in {*a, *b} if name == own or _names(a, own, name) or _names(b, own, name)}
-    if first.path and (set(a) != set(b) or any(a[name] != b[name] for name in fixed - {own})):
-        return  # the id of a gift card says that it is one
+    if is_part and (set(a) != set(b) or any(a[name] != b[name] for name in fixed - {own})):
+        return False  # the id of a gift card says that it is one
     left, right = ({name: v for name, v in side.items() if name not in fixed} for side in (a, b))
     for side, news in ((a, right), (b, left)):
         kept = {name: side[name] for name in side if name in fixed}
         side.clear()
         side.update(kept | news)
-    yield edits
+    return True
 
 
 def doubled(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
@@ -205,6 +267,25 @@ def _left_out(domain: Domain, one: Shown) -> Iterator[Edits]:
     if len(holder) > 1:
         del holder[place.path[-1]]
         yield edits
+
+
+def _unlisted(domain: Domain, customer: str, one: Shown) -> Iterator[Edits]:
+    """The customer without a record that their own lists: it is not theirs."""
+    identity = one.record.get(own_field(domain, one.kind))
+    for table, rows in domain.base.tables.items():
+        if customer in rows:
+            edits = {(table, customer): thaw(rows[customer])}
+            if _taken_out(edits[table, customer], identity):
+                yield edits
+
+
+def _taken_out(holder: Any, identity: Any) -> bool:
+    """Takes an id out of the first list in a record that holds it beside others; whether there was one."""
+    if isinstance(holder, list) and identity in holder and len(holder) > 1:
+        holder.remove(identity)
+        return True
+    inner = holder.values() if isinstance(holder, dict) else holder if isinstance(holder, list) else ()
+    return any(_taken_out(value, identity) for value in inner if isinstance(value, dict | list))
 
 
 def _names(record: Mapping[str, Any], own: str, name: str) -> bool:

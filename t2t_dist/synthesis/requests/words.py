@@ -8,6 +8,7 @@ be read by it (:func:`readings`), so a certificate can prove that the words say 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,13 @@ from .shown import Universe, values_at
 _BUT = ("but", "except")
 #: What stands before a second clause that has a verb.
 _AND = "and"
+#: What stands before several records. What is given to "all of them" may be one thing for all together, so where a
+#: number is given, only the first are said.
+_EACH, _ALL, _BOTH = ("each of", "every one of"), ("all", "all of"), ("both", "both of")
+QUANTIFIERS = (*_EACH, *_ALL, *_BOTH)
+#: Verbs of clauses about one record, and about several: "that has arrived".
+_VERBS = {"is": "are", "has": "have", "was": "were", "goes": "go", "does": "do", "isn't": "aren't", "hasn't": "haven't"}
+_VERB = re.compile(rf"^(that|which) ({'|'.join(_VERBS)})\b")
 
 
 class _Piece(NamedTuple):
@@ -48,6 +56,34 @@ def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
     raise ValueError(f"no words for {type(node).__name__}")
 
 
+def phrase_of_several(domain: Domain, records: lang.Records, count: int, apart: bool, rng: random.Random) -> str:
+    """Several records as a noun phrase: "all my pending orders". ``count``: how many they are; ``apart``: whether it
+    has to be clear that each gets its own. Raises ValueError: the domain has no words for it."""
+    words = _words(domain, records.kind)
+    if not words.plural:
+        raise ValueError(f"no words for several records of {records.kind}")
+    quantifiers = _EACH if apart else (*_ALL, *_ALL, *_EACH[:1]) if count != 2 or records.but is not None else _BOTH
+    text = f"{rng.choice(quantifiers)} {_described(domain, lang.Record(among=records), words.plural, rng, in_plural)}"
+    if records.but is None:
+        return text
+    return f"{text} {rng.choice(_BUT)} {_other(domain, lang.Record(among=records.but), rng)}"
+
+
+def is_of_several(text: str) -> bool:
+    """Whether a description is of several records: "both my lines"."""
+    return text.startswith(tuple(f"{quantifier} " for quantifier in QUANTIFIERS))
+
+
+def in_plural(clause: str) -> str:
+    """A clause about one record, said of several: "that has arrived" is "that have arrived"."""
+    return _VERB.sub(lambda found: f"{found[1]} {_VERBS[found[2]]}", clause)
+
+
+def _other(domain: Domain, record: lang.Record, rng: random.Random) -> str:
+    """One of the records that were spoken of: "the one that goes to Texas"."""
+    return f"the {_described(domain, record, 'one', rng).partition(' ')[2]}"
+
+
 def _words(domain: Domain, kind: str) -> RecordWords:
     words = domain.language.records.get(kind)
     if words is None:
@@ -56,8 +92,14 @@ def _words(domain: Domain, kind: str) -> RecordWords:
 
 
 def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
+    return _described(domain, record, _words(domain, record.among.kind).noun, rng)
+
+
+def _described(
+    domain: Domain, record: lang.Record, head: str, rng: random.Random, form: Callable[[str], str] = str
+) -> str:
+    """What stands before a noun, the noun ``head``, and the clauses after it, each in its ``form``."""
     words, kind = _words(domain, record.among.kind), record.among.kind
-    head = words.noun
     before: list[str] = []
     after: list[str] = []
     if record.by is not None:
@@ -81,6 +123,7 @@ def _one(domain: Domain, record: lang.Record, rng: random.Random) -> str:
             texts = fields.each.get(key) or fields.any
         text = rng.choice(texts).format(value=said)
         (after if is_clause(text) else before).append(text)
+    after = [form(text) for text in after]
     clauses = [text if place == 0 or not is_relative(text) else f"{_AND} {text}" for place, text in enumerate(after)]
     return " ".join([rng.choice(words.whose), *before, head, *clauses])
 
@@ -119,10 +162,51 @@ def readings(
     return found
 
 
-def _read_one(domain: Domain, universe: Universe, kind: str, words: RecordWords, text: str) -> Iterator[lang.Record]:
+def readings_of_several(domain: Domain, universe: Universe, text: str, type_name: str) -> list[lang.Records]:
+    """The sets of records, identified by a value of a domain type, that a phrase may stand for; empty if none."""
+    found: list[lang.Records] = []
+    for kind in identities(domain).get(type_name, {}):
+        words = domain.language.records.get(kind)
+        if words is None or not words.plural:
+            continue
+        before, after = _pieces_by_place(domain, universe, kind, words)
+        after = [piece._replace(text=in_plural(piece.text)) for piece in after]
+        heads = [_Piece(words.plural, lambda _: iter(()))]
+        for start in (f"{quantifier} {whose} " for quantifier in QUANTIFIERS for whose in words.whose):
+            if not text.startswith(start):
+                continue
+            rest = text.removeprefix(start)
+            splits = [(rest, "")]
+            for but in _BUT:
+                splits += [
+                    (rest[: at.start()], rest[at.end() :]) for at in re.finditer(rf" {but} the (?=.*\bone\b)", rest)
+                ]
+            for several, other in splits:
+                buts = [one.among for one in _read_other(domain, universe, kind, words, other)] if other else [None]
+                for parts in _sequences(several, before, heads, after):
+                    tests = tuple(part for part in parts if isinstance(part, lang.Test))
+                    if len(tests) == len(parts):
+                        found += [lang.Records(kind=kind, where=tests, but=but) for but in buts]
+    return found
+
+
+def _read_other(domain: Domain, universe: Universe, kind: str, words: RecordWords, text: str) -> Iterator[lang.Record]:
+    before, after = _pieces_by_place(domain, universe, kind, words)
+    for parts in _sequences(text, before, [_Piece("one", lambda _: iter(()))], after):
+        yield from (one for one in _record(kind, parts) if one.by is None)
+
+
+def _pieces_by_place(
+    domain: Domain, universe: Universe, kind: str, words: RecordWords
+) -> tuple[list[_Piece], list[_Piece]]:
+    """The phrases that stand before the noun, and those after it."""
     pieces = [piece for path, fields in words.fields.items() for piece in _pieces(domain, universe, kind, path, fields)]
     before = [piece for piece in pieces if not is_clause(piece.text)]
-    after = [piece for piece in pieces if is_clause(piece.text)]
+    return before, [piece for piece in pieces if is_clause(piece.text)]
+
+
+def _read_one(domain: Domain, universe: Universe, kind: str, words: RecordWords, text: str) -> Iterator[lang.Record]:
+    before, after = _pieces_by_place(domain, universe, kind, words)
     named = [
         piece
         for path, fields in words.fields.items()

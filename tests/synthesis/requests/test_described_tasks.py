@@ -56,10 +56,14 @@ def errands(task: Task) -> list[tuple[int, Call]]:
     return [(call.goal, Call(call.name, call.arguments)) for call in errands_in(task.grader)]
 
 
-def called(made: Made, task: Task, goal: int) -> Call:
-    """The call of a goal, also where its condition does not hold."""
-    done = dict(errands(task))
-    return done[goal] if goal in done else unmet(made.domain, task)[goal].call
+def called(made: Made, task: Task, goal: int) -> list[Call]:
+    """The calls of a goal, also where its condition does not hold, or it is refused."""
+    if goal == task.grader.refused_goal:
+        assert task.certificate is not None
+        assert task.certificate.forbidden_call is not None
+        return [Call(task.certificate.forbidden_call.name, task.certificate.forbidden_call.arguments)]
+    done = [call for number, call in errands(task) if number == goal]
+    return done or [unmet(made.domain, task)[goal]]
 
 
 def test_many_tasks_have_a_description_and_hardly_any_is_lost_by_one(hard: Made) -> None:
@@ -79,10 +83,14 @@ def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
                 answer = other.value(lang.stored(request)["value"])
                 assert float(task.grader.communicate[-1]) == pytest.approx(answer), task.task_id
                 continue
-            call = called(hard, task, goal)
-            for slot, node in errand_of(request).arguments.items():
+            calls, errand = called(hard, task, goal), errand_of(request)
+            if isinstance(errand, lang.Each):
+                members = [record[errand.field] for record in other.set(lang.stored(errand)["among"])]
+                assert sorted(members) == sorted(call.arguments[errand.slot] for call in calls), task.task_id
+                checked += 1
+            for slot, node in errand.arguments.items():
                 found = other.value(lang.stored(node))
-                wanted = call.arguments[slot]
+                wanted = calls[0].arguments[slot]
                 assert found == wanted or [found] == wanted or sorted(found) == sorted(wanted), (task.task_id, slot)
                 checked += not isinstance(node, lang.Given)
     assert checked > 30
@@ -94,9 +102,9 @@ def test_nothing_that_the_customer_can_say_names_what_is_described(hard: Made) -
         for number, goal in enumerate(task.user.goals):
             for fact in goal.facts:
                 if fact.described:
-                    call = called(hard, task, number)
-                    says = hard.domain.describe(hard.domain.world(), call, fact.slot, task.customer).says
-                    assert not mentions(said, says), (task.task_id, fact.slot)
+                    for call in called(hard, task, number):
+                        says = hard.domain.describe(hard.domain.world(), call, fact.slot, task.customer).says
+                        assert not mentions(said, says), (task.task_id, fact.slot)
 
 
 def test_in_the_twin_world_the_same_words_mean_something_else(hard: Made) -> None:
@@ -110,8 +118,10 @@ def test_in_the_twin_world_the_same_words_mean_something_else(hard: Made) -> Non
             usual = called(hard, task, twin.goal)
             found = in_twin(hard.domain, task.customer, edits, errand_of(requests[twin.goal]), before, usual)
             assert found is not None
-            call, final, other = found
-            assert call.arguments[twin.slot] == twin.value != usual.arguments[twin.slot]
+            calls, final, other = found
+            values = [call.arguments[twin.slot] for call in calls]
+            assert values == twin.value or values == [twin.value]
+            assert values != [call.arguments[twin.slot] for call in usual]
             assert final == twin.final != other
             world = hard.domain.variant(edits).world()
             assert world.digest != hard.domain.world().digest

@@ -1,0 +1,36 @@
+"""What a difficulty from 1 to 5 means for the tasks that are made: how much is wanted, and how it is said.
+
+All shares are of what is possible: of the arguments that can be described, of the errands that have a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Level(NamedTuple):
+    """One difficulty.
+
+    ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
+    ``conditions``: of errands that are wanted on a condition; ``questions``: of general tasks that end with a question;
+    ``only_questions``: of general tasks that are a question and nothing else. ``errands``: how many an exploration is
+    to carry out, one of these; ``steps``: how many calls it has at most.
+    """
+
+    described: float
+    sets: float
+    conditions: float
+    questions: float
+    only_questions: float
+    errands: tuple[int, ...]
+    steps: int
+
+
+LEVELS: Mapping[int, Level] = {
+    1: Level(0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
+    2: Level(0.4, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12),
+    3: Level(0.9, 0.65, 0.6, 0.3, 0.12, (2, 2, 3, 3, 4), 24),
+    4: Level(0.95, 0.7, 0.65, 0.4, 0.15, (2, 3, 3, 4, 4), 28),
+    5: Level(1.0, 0.75, 0.7, 0.5, 0.15, (3, 3, 4, 4, 5), 32),
+}
