@@ -259,7 +259,7 @@ def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, w
         return
     refused.arguments = call.arguments
     worlds = worlds_around(domain, [one for w in wanted if w.goal != grader.refused_goal for one in w.calls if w.done])
-    grader.forbidden = [pattern_of(domain, worlds or [], call, rule, task.customer)]
+    grader.forbidden = [pattern_of(domain, worlds or [domain.world()], call, rule, task.customer)]
 
 
 def _asked(domain: Domain, task: Task, gold: list[GoldCall], goal: int, request: lang.Tell) -> str:

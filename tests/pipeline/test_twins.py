@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.config.domain import load_domain
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.task_domain import domain_of
 from t2t_dist.evaluation.report.data import read_report
 from t2t_dist.evaluation.report.page import page
 from t2t_dist.pipeline.item_rows import ItemRows
@@ -20,9 +18,8 @@ from t2t_dist.pipeline.recheck import regrade, reverify
 from t2t_dist.pipeline.workloads import Convert, Evaluate, Generate
 from t2t_dist.storage.partial_run import PartialRun
 from t2t_dist.storage.source_run import Source
-from t2t_dist.view.episode import show
-from t2t_dist.view.evidence import evidence
 from tests.support.finished_run import Row, write_run
+from tests.support.view_client import viewing
 
 AGENTS = ["scripted:oracle", "scripted:one_look"]
 SETTINGS: dict[str, Any] = {"domain": "retail", "trajectories": 5, "difficulty": 3, "agents": AGENTS, "seed": 11}
@@ -116,16 +113,21 @@ def test_an_evaluation_of_them_begins_in_their_worlds(run: Path) -> None:
     assert set(rewards) == {1.0}
 
 
-def test_the_viewer_shows_them_in_their_worlds(run: Path) -> None:
-    source = Source(str(run))
-    tasks = source.tasks_by_id()
-    domain = load_domain(source.manifest.config)
-    for row in source.reader.rows("episodes"):
-        task = tasks[row["task_id"]]
-        if task.world:
-            shown = show(row, task, domain_of(domain, task))
-            assert not shown.unreplayed
-            assert not [call.note for turn in shown.turns for call in turn.calls if call.note]
-            proof = evidence(task, domain_of(domain, task))
-            assert proof is not None
-            assert not proof.note
+async def test_the_viewer_shows_them_in_their_worlds(run: Path, done: list[ItemRows]) -> None:
+    twins = [row for row in of(done, "tasks").values() if row["world"] and row["verdict"] == "verified"]
+    async with viewing(run) as client:
+        for row in twins[:3]:
+            place = f"/run/run/task/{row['task_id']}"
+            assert f'href="/run/run/task/{row["twin_of"]}">its original<' in (await client.get(place))[1]
+            assert f'{row["task_id"]}">its twin<' in (await client.get(f"/run/run/task/{row['twin_of']}"))[1]
+            shown = await client.read(place)
+            assert (
+                f"Its own world The records in which it differs from the domain's database. {row['world'][0]['table']}"
+                in shown
+            )
+            assert "is not the one that this task was made on" not in shown
+        for episode in of(done, "episodes").values():
+            if episode["task_id"] in {row["task_id"] for row in twins[:3]}:
+                shown = await client.read(f"/run/run/episode/{episode['episode_id']}")
+                assert "in the replay" not in shown
+                assert "can't be replayed" not in shown
