@@ -166,20 +166,24 @@ def _direction(world: World, call: Call, direction: str) -> Said:
 
 
 def _itinerary(world: World, call: Call, itinerary: str) -> Said:
-    """By number and day; with the places if they do not follow from the call."""
+    """By its time and day, and for whoever has the timetable by its number; with the places if they do not follow from
+    the call."""
     flights = network.flights_of(world, itinerary)
     if not flights:
         return Said(f"flight {itinerary}", (itinerary,))
     first, last, day = flights[0], flights[-1], when.day(flights[0]["departs"])
     number_of = [flight["flight_number"] for flight in flights]
-    text = f"flight{'s' if len(flights) > 1 else ''} {joined(number_of)}"
+    numbers, places = f"flight{'s' if len(flights) > 1 else ''} {joined(number_of)}", ""
     reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
     trip = when.trip_of(reservation, call.arguments.get("direction")) if reservation else None
     if trip is None or (trip["origin"], trip["destination"]) != (first["origin"], last["destination"]):
-        text += f" from {network.city(first['origin'])} to {network.city(last['destination'])}"
+        places = f" from {network.city(first['origin'])} to {network.city(last['destination'])}"
     route = f"{network.city(first['origin'])} to {network.city(last['destination'])}"
     rough = f"a flight from {route}" if call.name == "book_reservation" else ""
-    return Said(f"{text} at {when.clock(first['departs'])} on {day}", (*number_of, day), rough)
+    at = when.clock(first["departs"])
+    said = f"{places} at {at} on {day}"
+    own = f"the {'connection' if len(flights) > 1 else 'flight'}{said}"
+    return Said(f"{numbers}{said}", (at, day), rough, own=own)
 
 
 def _flight(world: World, flight_id: str) -> Said:

@@ -88,16 +88,25 @@ class Fact(StoredObject):
     described: bool | None = None
 
 
+class Otherwise(StoredObject):
+    """What the customer wants in place of a goal whose condition does not hold."""
+
+    request: str
+    facts: list[Fact] = []
+
+
 class Goal(StoredObject):
     """One thing the customer wants. ``questions`` are asked together with it.
 
-    ``condition``: the clause that says when they want it ("I get more than $50 back"); else they leave it.
+    ``condition``: the clause that says when they want it ("I get more than $50 back"); else they want ``otherwise``, or
+    leave it.
     """
 
     request: str
     facts: list[Fact] = []
     questions: list[str] = []
     condition: str | None = None
+    otherwise: Otherwise | None = None
     asks: bool | None = Field(None, description="whether it is a question about their records, and nothing else")
 
 

@@ -113,7 +113,20 @@ def to_version_5(name: str, table: pa.Table) -> pa.Table:
 
 
 #: Version 6, tasks whose world differs from the domain's database, and how hard they are.
-_ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = ()
+_FACT: Any = pa.struct(
+    [
+        ("slot", pa.string()),
+        ("label", pa.string()),
+        ("text", pa.string()),
+        ("says", pa.list_(pa.string())),
+        ("answer", pa.string()),
+        ("cues", pa.list_(pa.string())),
+        ("stated", pa.bool_()),
+        ("described", pa.bool_()),
+    ]
+)
+_OTHERWISE: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT))])
+_ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = ((("user", "goals"), "otherwise", _OTHERWISE),)
 _COLUMNS_IN_6: tuple[tuple[str, Any], ...] = (
     ("world", pa.list_(_CHANGE)),
     ("twin_of", pa.string()),

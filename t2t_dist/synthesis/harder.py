@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
+from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
 from .grader_side import changes_of, errands_in, fields_of
-from .intents import general
+from .intents import changing, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
-from .intents.structure import PlannedQuestion, Structure
+from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
 from .requests import denote, questions, sets
 from .requests import language as lang
@@ -108,16 +109,22 @@ def describe_goals(
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
                 conditions[goal] = condition
-        if goal != refused and (goal not in conditions or conditions[goal].holds):
+                if rng.random() < level.otherwise:
+                    other = _otherwise(domain, customer, call, done, later, rng)
+                    if other is not None and goal in found and _names(other, call, found[goal]):
+                        other = None
+                    structure.goals[goal].otherwise = other
+                    if other is not None and not condition.holds:
+                        wanted[goal] = [other]
+        if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
-    named = [(number, goal.call.arguments) for number, goal in enumerate(structure.goals)]
-    named += [(change.goal, change.call.arguments)] if change is not None else []
-    for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named, found)]:
+    named = _named(structure, found)
+    for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named)]:
         del found[goal]
     if found or conditions:
-        _put_in(domain, trajectory, structure, errands, found, conditions)
+        _put_in(domain, trajectory, structure, errands, wanted, found, conditions)
     if rng.random() < level.questions:
-        ask_at_the_end(domain, customer, structure, done, rng)
+        ask_at_the_end(domain, customer, structure, done, rng, unsaid)
 
 
 def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Mapping[int, Call]) -> list[str]:
@@ -159,11 +166,17 @@ def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) 
 
 
 def ask_at_the_end(
-    domain: Domain, customer: str, structure: Structure, done: Sequence[Call], rng: random.Random
+    domain: Domain,
+    customer: str,
+    structure: Structure,
+    done: Sequence[Call],
+    rng: random.Random,
+    unsaid: Sequence[str] = (),
 ) -> bool:
-    """Adds a question about the customer's records as the last goal; whether there was one to add."""
+    """Adds a question about the customer's records as the last goal; whether there was one to add. ``unsaid``: what it
+    must not mention."""
     asked = questions.drawn(domain, customer, done, rng)
-    if asked is None:
+    if asked is None or any(mentions(asked.text, [say]) for say in unsaid):
         return False
     grader, goal = structure.grader, len(structure.goals)
     structure.question = PlannedQuestion(asked.text)
@@ -228,39 +241,44 @@ def _put_in(
     trajectory: Trajectory,
     structure: Structure,
     errands: Mapping[int, Call],
+    wanted: Mapping[int, Sequence[Call]],
     found: Mapping[int, Described],
     conditions: Mapping[int, Condition],
 ) -> None:
+    """Puts what was found into the structure. ``errands``: what goals were about; ``wanted``: what is done for them."""
     grader = structure.grader
     requests: dict[str, Any] = {}
-    if any(isinstance(one.request, lang.Each) for one in found.values()):
-        wanted = [(g, c) for g, call in errands.items() for c in (found[g].calls if g in found else [call])]
-        grader.gold, grader.errands = assemble_gold(domain, trajectory, wanted), workflows_in(domain, wanted)
+    if any(wanted[goal] != [call] for goal, call in errands.items()):
+        in_turn = [(goal, call) for goal, calls in wanted.items() for call in calls]
+        grader.gold, grader.errands = assemble_gold(domain, trajectory, in_turn), workflows_in(domain, in_turn)
         play(domain, grader.gold)
     done: list[Call] = []
     for goal, call in errands.items():
-        before = list(done)
-        if goal != grader.refused_goal and (goal not in conditions or conditions[goal].holds):
-            done += found[goal].calls if goal in found else [call]
+        before, planned = list(done), structure.goals[goal]
+        is_done = goal not in conditions or conditions[goal].holds or planned.otherwise is not None
+        if goal != grader.refused_goal and is_done:
+            done += wanted[goal]
         if goal not in found and goal not in conditions:
             continue
         request: lang.Node = lang.as_given(call.name, call.arguments)
         if goal in found:
             request = found[goal].request
-            structure.goals[goal].described = found[goal].words
+            planned.described = found[goal].words
             if structure.change is not None and structure.change.goal == goal:
                 structure.change.described = found[goal].words
             if isinstance(request, lang.Each):
-                structure.goals[goal].tells = []  # there is a figure for each of them
+                planned.tells = []  # there is a figure for each of them
             grader.gold = with_look_ups(grader.gold, goal, found[goal].look_ups)
         if goal in conditions and isinstance(request, lang.Do):
             condition = conditions[goal]
-            request = conditional(domain, request, condition)
-            structure.goals[goal].condition = condition.words
-            structure.goals[goal].tells = [(condition.tell, condition.tell.shown(condition.figure))]
+            request = conditional(domain, request, condition, _second(planned, request))
+            planned.condition, planned.tells = (
+                condition.words,
+                [(condition.tell, condition.tell.shown(condition.figure))],
+            )
             meaning = meaning_of(domain, world_before(domain, before), trajectory.customer, request)
             grader.gold = with_look_ups(grader.gold, goal, meaning.look_ups)
-            if not condition.holds:
+            if not is_done:
                 is_read = (one.kind == READ.value and one.requestor is None for one in grader.gold)
                 grader.gold = [one for one, read in zip(grader.gold, is_read, strict=True) if read or one.goal != goal]
                 grader.errands = [errand for errand in grader.errands or () if errand.goal != goal] or None
@@ -272,20 +290,64 @@ def _put_in(
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
 
 
-def _is_named(
-    one: Described,
-    call: Call,
-    goal: int,
-    named: Sequence[tuple[int, Mapping[str, Any]]],
-    found: Mapping[int, Described],
-) -> bool:
+def _otherwise(
+    domain: Domain, customer: str, call: Call, before: Sequence[Call], later: Sequence[Call], rng: random.Random
+) -> Call | None:
+    """What a customer may want in place of an errand, if that is not to be done; ``None``: nothing was found."""
+    if call.name in domain.workflows:
+        return None
+    world = world_before(domain, before)
+    first = all_valid(domain, world, [call], customer)
+    for other in changing.alternatives(domain, customer, [*before, call], len(before), rng):
+        after = all_valid(domain, world, [other], customer)
+        is_else = after is not None and first is not None and after.digest != first.digest
+        if other.name not in domain.workflows and is_else and all_valid(domain, world, [other, *later], customer):
+            return other
+    return None
+
+
+def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:
+    """What is wanted otherwise, with the same described that is described in what is wanted first."""
+    call = planned.otherwise
+    if call is None:
+        return None
+    same = [slot for slot in planned.described if call.arguments.get(slot) == planned.call.arguments[slot]]
+    planned.otherwise_described = {slot: planned.described[slot] for slot in same}
+    second = lang.as_given(call.name, call.arguments)
+    return second.model_copy(update={"arguments": second.arguments | {slot: request.arguments[slot] for slot in same}})
+
+
+def _names(other: Call, call: Call, described: Described) -> bool:
+    """Whether another errand names what is described in the arguments of a call, where it is not the same argument."""
+    own = {value for slot in described.words for value in _values(call.arguments[slot])}
+    same = {slot for slot in described.words if other.arguments.get(slot) == call.arguments[slot]}
+    return any(own.intersection(_values(value)) for slot, value in other.arguments.items() if slot not in same)
+
+
+def _values(argument: Any) -> list[bytes]:
+    """What an argument names, as canonical JSON: a value, or each of a list."""
+    return [canonical_json(value) for value in (argument if isinstance(argument, list) else [argument])]
+
+
+def _named(structure: Structure, found: Mapping[int, Described]) -> list[tuple[int, bytes]]:
+    """What the customer names by its value, as canonical JSON, with the goal that it is said for."""
+    said: list[tuple[int, Call, Call]] = [(n, goal.call, goal.call) for n, goal in enumerate(structure.goals)]
+    said += [(n, goal.call, goal.otherwise) for n, goal in enumerate(structure.goals) if goal.otherwise is not None]
+    if structure.change is not None:
+        said.append((structure.change.goal, structure.goals[structure.change.goal].call, structure.change.call))
+    return [
+        (number, named)
+        for number, first, call in said
+        for slot, value in call.arguments.items()
+        for named in _values(value)
+        if number not in found or slot not in found[number].words or first.arguments.get(slot) != value
+    ]
+
+
+def _is_named(one: Described, call: Call, goal: int, named: Sequence[tuple[int, bytes]]) -> bool:
     """Whether another goal names what this one describes."""
-    own = {canonical_json(call.arguments[slot]) for slot in one.words}
-    for other, arguments in named:
-        words = found[other].words if other in found else {}
-        if other != goal and any(canonical_json(v) in own for slot, v in arguments.items() if slot not in words):
-            return True
-    return False
+    own = {value for slot in one.words for value in _values(call.arguments[slot])}
+    return any(other != goal and value in own for other, value in named)
 
 
 def with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:

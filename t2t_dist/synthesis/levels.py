@@ -13,7 +13,8 @@ class Level(NamedTuple):
     """One difficulty.
 
     ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
-    ``conditions``: of errands that are wanted on a condition; ``questions``: of general tasks that end with a question;
+    ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted
+    if the condition does not hold; ``questions``: of general tasks that end with a question;
     ``only_questions``: of general tasks that are a question and nothing else. ``errands``: how many an exploration is
     to carry out, one of these; ``steps``: how many calls it has at most.
     """
@@ -21,6 +22,7 @@ class Level(NamedTuple):
     described: float
     sets: float
     conditions: float
+    otherwise: float
     questions: float
     only_questions: float
     errands: tuple[int, ...]
@@ -28,9 +30,9 @@ class Level(NamedTuple):
 
 
 LEVELS: Mapping[int, Level] = {
-    1: Level(0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
-    2: Level(0.4, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12),
-    3: Level(0.9, 0.65, 0.6, 0.3, 0.12, (2, 2, 3, 3, 4), 24),
-    4: Level(0.95, 0.7, 0.65, 0.4, 0.15, (2, 3, 3, 4, 4), 28),
-    5: Level(1.0, 0.75, 0.7, 0.5, 0.15, (3, 3, 4, 4, 5), 32),
+    1: Level(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
+    2: Level(0.4, 0.2, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12),
+    3: Level(0.9, 0.65, 0.6, 0.4, 0.3, 0.12, (2, 2, 3, 3, 4), 24),
+    4: Level(0.95, 0.7, 0.65, 0.5, 0.4, 0.15, (2, 3, 3, 4, 4), 28),
+    5: Level(1.0, 0.75, 0.7, 0.6, 0.5, 0.15, (3, 3, 4, 4, 5), 32),
 }

@@ -232,7 +232,7 @@ def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterat
             figure = ""
             if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and tell is not None:
                 figure = tell.shown(value_of(domain, world, customer, request.condition.left, universe))
-            found = _Wanted(goal, meaning.calls, bool(whole.calls), look_ups, figure)
+            found = _Wanted(goal, whole.calls or meaning.calls, bool(whole.calls), look_ups, figure)
         if goal != task.grader.refused_goal:
             after = all_valid(domain, world, found.calls, customer)
             if after is None:

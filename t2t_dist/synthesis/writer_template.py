@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import Change, Fact, Goal, UserSide
+from t2t_dist.core.schema import Change, Fact, Goal, Otherwise, UserSide
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tidy import clash, tidy
@@ -18,7 +18,7 @@ from t2t_dist.environments.tools import Call
 from .asking import asked, mistyped, way
 from .intents.changing import FIRST_REPLY
 from .intents.facts import facts_of, identity_facts, said
-from .intents.structure import Structure
+from .intents.structure import PlannedGoal, Structure
 from .wording_check import check_words
 
 #: Personas of customers. The first word is the style that scripted speech follows.
@@ -58,9 +58,14 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
         request = asked(domain.language, planned.call.name, facts, style, rng, rough=rough)
         request, condition = mistyped(request, facts, typos, rng), planned.condition
-        if condition is not None:
+        otherwise = _otherwise(domain, world, planned, customer, style, rng)
+        if condition is not None and otherwise is not None:
+            instead = otherwise.request
+            instead = instead if instead.startswith(("I ", "I'")) else instead[:1].lower() + instead[1:]
+            request = f"{request} {way('or_else', style, rng).format(condition=condition, request=instead)}"
+        elif condition is not None:
             request = f"{request} {way('only_if', style, rng).format(condition=condition)}"
-        goals.append(Goal(request=request, facts=facts, questions=questions, condition=condition))
+        goals.append(Goal(request=request, facts=facts, questions=questions, condition=condition, otherwise=otherwise))
     if structure.question is not None:
         goals.append(Goal(request=structure.question.text, asks=True))
     change = None
@@ -84,6 +89,17 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         pleads=structure.pleads,
         at_hand=domain.at_hand(world, customer) or None,
     )
+
+
+def _otherwise(
+    domain: Domain, world: World, planned: PlannedGoal, customer: str, style: str, rng: random.Random
+) -> Otherwise | None:
+    """What the customer wants if the condition of a goal does not hold, in a sentence of its own."""
+    call = planned.otherwise
+    if call is None:
+        return None
+    facts = facts_of(domain, world, call, customer, (), rng, planned.otherwise_described)
+    return Otherwise(request=asked(domain.language, call.name, facts, style, rng, again=True), facts=facts)
 
 
 def _changed(

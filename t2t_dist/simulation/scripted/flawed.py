@@ -119,7 +119,10 @@ class Sums(Oracle):
             return
         yield from self.find_out(goal)
         yield from self.prepare(goal, left, facts)
-        yield from self.write(left)
+        if left.name in self.domain.workflows:
+            yield from self.perform(left)
+        else:
+            yield from self.write(left)
         yield from self.report(goal, last)
 
 

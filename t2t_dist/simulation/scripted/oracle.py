@@ -158,10 +158,14 @@ class Oracle:
             yield from self.answer(goal, last)
             return
         yield from self.find_out(goal)
-        left = self.left_as_it_is(goal)
+        left, otherwise = self.left_as_it_is(goal), self.task.user.goals[goal].otherwise
         if left is not None:
-            yield from self.leave(goal, left, facts, last)
-            return
+            told = yield from self.weigh(goal, left, facts)
+            if otherwise is None:
+                self._facts_said = told
+                yield from self.report(goal, last)
+                return
+            facts = otherwise.facts
         calls = self.calls_for(goal)
         errands = self.errands_of(goal)
         if any(errand.name in self.domain.workflows for errand in errands):
@@ -237,13 +241,15 @@ class Oracle:
     def left_as_it_is(self, goal: int) -> GoldCall | None:
         """The errand of a goal whose condition does not hold."""
         request = self._requests.get(goal)
-        if not isinstance(request, lang.If) or self.errands_of(goal):
+        if not isinstance(request, lang.If):
             return None
         call = self.meaning(goal).calls[0]
+        if any(Call(errand.name, errand.arguments) == call for errand in self.errands_of(goal)):
+            return None
         return GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
 
-    def leave(self, goal: int, call: GoldCall, facts: Sequence[Fact], last: bool) -> Play:
-        """Work out the figure that a condition is about, and say that it does not hold."""
+    def weigh(self, goal: int, call: GoldCall, facts: Sequence[Fact]) -> Generator[Move, Turn, list[str]]:
+        """Work out the figure that a condition is about, and say that it does not hold; the sentences that give it."""
         yield from self.prepare(goal, call, facts)
         told = [self._figures[goal]] if goal in self._figures else []
         if not told:
@@ -254,9 +260,9 @@ class Oracle:
                 self._prefix.append(sentence)
                 if fact in self._left_to_tell:
                     self._left_to_tell.remove(fact)
-        self._prefix.append(self.phrases.say("unmet", condition=self.words.turned(self.condition_of(goal))))
-        self._facts_said = told
-        yield from self.report(goal, last)
+        act = "unmet" if self.task.user.goals[goal].otherwise is None else "unmet_other"
+        self._prefix.append(self.phrases.say(act, condition=self.words.turned(self.condition_of(goal))))
+        return told
 
     def condition_of(self, goal: int) -> str:
         return self.task.user.goals[goal].condition or ""

@@ -286,7 +286,10 @@ class ScriptedUser(UserPlayer):
 
     def _hears_that_it_is_left(self, heard: str) -> bool:
         """Whether the agent leaves what they wanted on a condition only, and has told them the figure."""
-        if self.side.goals[self._at].condition is None or self._done or not self._money_heard:
+        goal = self.side.goals[self._at]
+        if goal.condition is None or goal.otherwise is not None or self._done or self._confirmed:
+            return False
+        if not self._money_heard:
             return False
         return speech.reports_done(heard) is not True and speech.promises_write(heard) is not True
 
@@ -441,6 +444,20 @@ class ScriptedUser(UserPlayer):
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
 
     def _objection(self, heard: str) -> str:
+        """What they say to a plan that is neither what they asked for nor what they want otherwise; empty if it may
+        be."""
+        objection, otherwise = self._against(heard), self.side.goals[self._at].otherwise
+        if not objection or otherwise is None or not self._money_heard:
+            return objection
+        usual = self._facts, self._request
+        self._facts, self._request = otherwise.facts, otherwise.request
+        if not self._against(heard):
+            self._disclosed = {fact.slot for fact in otherwise.facts}
+            return ""
+        self._facts, self._request = usual
+        return objection
+
+    def _against(self, heard: str) -> str:
         """What they say to a plan that is not what they asked for; empty if it may be."""
         if self._means_the_old(heard):
             return self._phrases.say("stick", request=self._request)

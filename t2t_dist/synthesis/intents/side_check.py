@@ -15,7 +15,7 @@ from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tools import WRITE, Call
 
 from ..grader_side import errands_by_goal, errands_in, fact_text, fields_of, matches, records_in, writes_in
-from ..requests.check import answers, figures, unmet
+from ..requests.check import answers, choices, figures
 from ..tool_graph import graph_of
 from .candidates import candidates_for
 from .rejection import TaskRejected
@@ -51,9 +51,9 @@ def check_sides(
     _check_caller(domain, task)
     errands = errands_by_goal(task.grader)
     order = [goal for goal, _ in groupby(call.goal for call in errands_in(task.grader))]
-    left = unmet(domain, task)
+    chosen = choices(domain, task)
     firsts = {goal: calls[0] for goal, calls in errands.items()}
-    wanted = {**firsts, **left, **(asked or {})}
+    wanted = {**firsts, **{goal: choice.first for goal, choice in chosen.items()}, **(asked or {})}
     asking = [number for number, goal in enumerate(task.user.goals) if goal.asks]
     if order != sorted(set(order)) or sorted([*wanted, *asking]) != list(range(len(task.user.goals))):
         raise TaskRejected("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
@@ -62,6 +62,9 @@ def check_sides(
         if number in asking:
             continue
         check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
+        second = chosen[number].second if number in chosen else None
+        if second is not None and goal.otherwise is not None:
+            check_facts(domain, task.customer, second, goal.otherwise.facts, f"request {number + 1}, otherwise,")
     _check_grader(task, forbidden, required, rule, record)
     _check_figures(task, [*figures(domain, task), *answers(task)])
     in_turn = [(goal, call) for goal, calls in errands.items() for call in calls]

@@ -23,6 +23,9 @@ class PlannedGoal:
     described: dict[str, str] = field(default_factory=dict)
     #: The clause that says on what condition it is wanted.
     condition: str | None = None
+    #: What is wanted if that does not hold, if anything is, and what of it is described.
+    otherwise: Call | None = None
+    otherwise_described: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -8,7 +8,7 @@ takes before it changes anything; and there is a twin world in which the same wo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Fact, GraderSide, Task, Twin, UserSide
 from t2t_dist.core.text_match import mentions
@@ -68,21 +68,37 @@ def errand_of(request: Meant) -> lang.Do | lang.Each:
     return errand
 
 
-def unmet(domain: Domain, task: Task) -> dict[int, Call]:
-    """By goal, the errands that are not carried out, because their condition does not hold. Raises NotProved: a request
-    means nothing."""
-    found: dict[int, Call] = {}
+class Choice(NamedTuple):
+    """What a request on a condition comes to: ``first`` if it holds, ``second``, if anything, where it does not."""
+
+    first: Call
+    second: Call | None
+
+
+def choices(domain: Domain, task: Task) -> dict[int, Choice]:
+    """The requests on a condition, by goal. Raises NotProved: one means nothing."""
+    found: dict[int, Choice] = {}
     done = errands_by_goal(task.grader)
     for goal, request in _requests(task).items():
-        if isinstance(request, lang.If) and goal not in done:
+        if isinstance(request, lang.If):
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
+            wanted = [errand_of(request), *([request.otherwise] if request.otherwise is not None else [])]
             try:
-                call = meaning_of(domain, world, task.customer, errand_of(request), universe).calls[0]
+                calls = [meaning_of(domain, world, task.customer, one, universe).calls for one in wanted]
             except NoMeaning as none:
                 raise NotProved("meaning_differs", f"request {goal + 1} means nothing: {none}") from None
-            found[goal] = call
+            if any(len(one) != 1 for one in calls):
+                raise NotProved("meaning_differs", f"request {goal + 1} is not about one errand or another")
+            found[goal] = Choice(calls[0][0], calls[1][0] if len(calls) > 1 else None)
     return found
+
+
+def unmet(domain: Domain, task: Task) -> dict[int, Call]:
+    """By goal, the errands that are not carried out, because their condition does not hold, and nothing else in their
+    place. Raises NotProved: a request means nothing."""
+    done = errands_by_goal(task.grader)
+    return {goal: choice.first for goal, choice in choices(domain, task).items() if goal not in done}
 
 
 def figures(domain: Domain, task: Task) -> list[str]:
@@ -107,8 +123,8 @@ def _requests(task: Task) -> dict[int, Meant]:
 
 
 def _compares(request: lang.If) -> lang.Compares:
-    if not isinstance(request.condition, lang.Compares) or request.otherwise is not None:
-        raise NotProved("meaning_differs", "a condition is a figure's limit")
+    if not isinstance(request.condition, lang.Compares) or not isinstance(request.otherwise, lang.Do | None):
+        raise NotProved("meaning_differs", "a condition is a figure's limit, and otherwise there is one errand or none")
     return request.condition
 
 
@@ -127,19 +143,19 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
     done = errands_by_goal(task.grader)
-    left, twins = unmet(domain, task), list[Twin]()
+    chosen, twins = choices(domain, task), list[Twin]()
     for goal, request in sorted(requests.items()):
         before = _before(done, goal)
         if isinstance(request, lang.Tell):
             twins.append(_answered(domain, task, goal, before, request))
             continue
-        calls = [left[goal]] if goal in left else done.get(goal)
+        calls = [chosen[goal].first] if goal in chosen else done.get(goal)
         forbidden = task.certificate.forbidden_call if task.certificate is not None else None
         if goal == task.grader.refused_goal and forbidden is not None:
             calls = [Call(forbidden.name, forbidden.arguments)]
         if calls is None:
             raise NotProved("meaning_differs", f"the gold does nothing for request {goal + 1}")
-        twins += _proved(domain, task, goal, calls, before, request, is_meant=goal not in left)
+        twins += _proved(domain, task, goal, calls, before, request, done.get(goal, []) if goal in chosen else calls)
     return twins or None
 
 
@@ -155,7 +171,7 @@ def _proved(
     calls: Sequence[Call],
     before: Sequence[Call],
     request: lang.Do | lang.Each | lang.If,
-    is_meant: bool,
+    done: Sequence[Call],
 ) -> list[Twin]:
     world, where, facts = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].facts
     universe = look_at(domain, world, task.customer) if before else first_look(domain, task.customer)
@@ -166,7 +182,7 @@ def _proved(
         whole = meaning_of(domain, world, task.customer, request, universe)
     except NoMeaning as none:
         raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
-    if meaning.calls != calls or at_first.calls != calls or whole.calls != (calls if is_meant else []):
+    if meaning.calls != calls or at_first.calls != calls or whole.calls != done:
         raise NotProved("meaning_differs", f"{where} does not mean {calls[0].name} as in the gold")
     described = {fact.slot: fact for fact in facts if fact.described}
     _check_change(task, goal, calls[0], described)
@@ -183,6 +199,7 @@ def _proved(
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
     if isinstance(request, lang.If):
+        _check_otherwise(task, goal, errand, request.otherwise)
         twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
 
@@ -237,12 +254,28 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
     for other in limits_around(figure):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
         there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
-        if bool(there.calls) is not bool(here.calls):
+        if there.calls != here.calls:
             after = world.fork()
             for call in there.calls:
                 domain.carry_out(after, call)
             return Twin(goal=goal, slot=CONDITION, records=[], value=other, final=after.digest)
     raise NotProved("no_twin", f"the condition of request {goal + 1} turns on nothing")
+
+
+def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node | None) -> None:
+    """What is wanted otherwise is described only where it is the same, in the same words."""
+    wanted = task.user.goals[goal]
+    if (wanted.otherwise is None) is not (other is None):
+        raise NotProved("meaning_differs", f"request {goal + 1} does not say what is wanted otherwise")
+    if wanted.otherwise is None or not isinstance(other, lang.Do) or not isinstance(errand, lang.Do):
+        return
+    first = {fact.slot: fact for fact in wanted.facts if fact.described}
+    for fact in wanted.otherwise.facts:
+        meant = other.arguments.get(fact.slot)
+        is_described = meant is not None and not isinstance(meant, lang.Given)
+        same = fact.slot in first and first[fact.slot].text == fact.text and errand.arguments[fact.slot] == meant
+        if bool(fact.described) is not is_described or (fact.described and not same):
+            raise NotProved("words_differ", f"{fact.slot} of request {goal + 1} is described in other words")
 
 
 def _check_set(
@@ -309,6 +342,7 @@ def _texts(user: UserSide) -> str:
     parts: list[Any] = [user.reason_for_call, user.known_info, user.unknown_info, user.task_instructions]
     for goal in user.goals:
         parts += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
+        parts += [fact.answer for fact in goal.otherwise.facts] if goal.otherwise is not None else []
     if user.change is not None:
         parts += [user.change.request, *(fact.answer for fact in user.change.facts)]
     return "\n".join(parts)

@@ -92,14 +92,14 @@ def _round(value: float, times: float, below: bool) -> int:
     return limit if limit > 0 else 1
 
 
-def conditional(domain: Domain, request: lang.Do, condition: Condition) -> lang.If:
-    """The request on its condition."""
+def conditional(domain: Domain, request: lang.Do, condition: Condition, other: lang.Do | None = None) -> lang.If:
+    """The request on its condition; ``other``: what is wanted if that does not hold."""
     left: lang.Outcome | lang.FieldOf = lang.Outcome(of=request, field=condition.tell.field)
     if condition.kind:
         left = lang.FieldOf(of=subject_of(domain, request, condition.kind), field=condition.tell.field)
     limit = lang.Given(value=condition.limit)
     return lang.If(
-        condition=lang.Compares(left=left, relation=condition.relation, right=limit), then=request, otherwise=None
+        condition=lang.Compares(left=left, relation=condition.relation, right=limit), then=request, otherwise=other
     )
 
 

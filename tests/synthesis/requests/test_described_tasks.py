@@ -15,7 +15,7 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.requests import language as lang
-from t2t_dist.synthesis.requests.check import CONDITION, errand_of, requests_of, unmet
+from t2t_dist.synthesis.requests.check import CONDITION, choices, errand_of, requests_of
 from t2t_dist.synthesis.requests.questions import ANSWER
 from t2t_dist.synthesis.requests.twins import in_twin, world_before
 from tests.support.by_hand import ByHand
@@ -47,9 +47,10 @@ def asking(made: Made) -> list[Task]:
     return [task for task in made.verified() if any(goal.asks for goal in task.user.goals)]
 
 
-def is_unmet(task: Task) -> bool:
-    """Whether something is left as it is, because its condition does not hold."""
-    return len(errands(task)) < sum(not goal.asks for goal in task.user.goals)
+def is_unmet(made: Made, task: Task) -> bool:
+    """Whether what was wanted first is not done, because its condition does not hold."""
+    done = errands(task)
+    return any((goal, choice.first) not in done for goal, choice in choices(made.domain, task).items())
 
 
 def errands(task: Task) -> list[tuple[int, Call]]:
@@ -62,8 +63,10 @@ def called(made: Made, task: Task, goal: int) -> list[Call]:
         assert task.certificate is not None
         assert task.certificate.forbidden_call is not None
         return [Call(task.certificate.forbidden_call.name, task.certificate.forbidden_call.arguments)]
-    done = [call for number, call in errands(task) if number == goal]
-    return done or [unmet(made.domain, task)[goal]]
+    chosen = choices(made.domain, task)
+    if goal in chosen:
+        return [chosen[goal].first]
+    return [call for number, call in errands(task) if number == goal]
 
 
 def test_many_tasks_have_a_description_and_hardly_any_is_lost_by_one(hard: Made) -> None:
@@ -189,14 +192,14 @@ def _not_looked_up(task: Task) -> None:
     [
         (_other_words, {"words_differ", "not_stated"}),
         (_named, {"named"}),
-        (_other_meaning, {"meaning_differs"}),
-        (_no_meaning, {"meaning_differs"}),
+        (_other_meaning, {"meaning_differs", "communicate_differs"}),
+        (_no_meaning, {"meaning_differs", "communicate_differs", "goals_differ"}),
         (_not_looked_up, {"not_looked_up", "gold_differs"}),
     ],
 )
 def test_a_forged_description_gets_no_certificate(hard: Made, forge: Callable[[Task], None], codes: set[str]) -> None:
     forged = 0
-    for task in [task for task in described(hard) if not is_unmet(task)][:12]:
+    for task in [task for task in described(hard) if not is_unmet(hard, task)][:12]:
         copy = task.model_copy(deep=True)
         assert verdict(hard.domain, copy) == "verified"
         forge(copy)
@@ -210,7 +213,7 @@ def test_a_forged_description_gets_no_certificate(hard: Made, forge: Callable[[T
 def test_conditions_hold_and_do_not_and_say_what_they_mean(hard: Made) -> None:
     tasks = conditional(hard)
     assert len(tasks) >= 5
-    assert 0.1 * len(tasks) <= sum(map(is_unmet, tasks)) <= 0.7 * len(tasks)
+    assert 0.1 * len(tasks) <= sum(is_unmet(hard, task) for task in tasks) <= 0.7 * len(tasks)
     for task in tasks:
         for number, goal in enumerate(task.user.goals):
             request = requests_of(task.grader).get(number)
@@ -222,7 +225,7 @@ def test_conditions_hold_and_do_not_and_say_what_they_mean(hard: Made) -> None:
 
 async def test_the_expert_weighs_conditions_and_who_takes_them_for_met_fails(hard: Made) -> None:
     for task in conditional(hard)[:MOST]:
-        for kind, expected in (("oracle", 1.0), ("sums", 0.0 if is_unmet(task) else 1.0)):
+        for kind, expected in (("oracle", 1.0), ("sums", 0.0 if is_unmet(hard, task) else 1.0)):
             rollout = await played(hard, task, kind)
             outcome = grade(hard.domain, task, rollout.turns, rollout.termination.value)
             assert outcome.reward == expected, (task.task_id, kind, outcome.detail)
