@@ -62,12 +62,14 @@ class Index:
 class Base:
     """The initial tables of a world, ``{table: {key: record}}``; ``clock`` is the domain's own time, ISO 8601."""
 
-    __slots__ = ("_digest", "_found", "_hashes", "_keys", "_positions", "tables")
+    __slots__ = ("_digest", "_found", "_hashes", "_keys", "_positions", "edited", "origin", "tables")
 
     def __init__(self, tables: Mapping[str, Mapping[str, Record]], clock: str) -> None:
         frozen = {name: {key: freeze(record) for key, record in rows.items()} for name, rows in tables.items()}
         frozen[META] = {"clock": freeze({"now": clock})}
         self.tables: dict[str, dict[str, Record]] = frozen
+        #: The base that this one was made from with :meth:`replaced`, and the places of records that may differ.
+        self.origin, self.edited = self, frozenset[Key]()
         self._hashes: dict[Key, int] = {}
         self._digest: int | None = None
         self._found: dict[Index, dict[Hashable, list[str]]] = {}
@@ -120,6 +122,7 @@ class Base:
         """A base in which these records, which exist, are others. It shares all else with this one."""
         other = Base.__new__(Base)
         other.tables = dict(self.tables)
+        other.origin, other.edited = self.origin, self.edited | records.keys()
         other._hashes, other._digest = dict(self._hashes), self.digest
         for (table, key), record in records.items():
             if other.tables[table] is self.tables[table]:
@@ -346,16 +349,21 @@ class World:
 
 
 def diff(a: World, b: World) -> list[RecordDiff]:
-    """The changes that turn ``a`` into ``b``, which must share one base; O(records written).
+    """The changes that turn ``a`` into ``b``, which must share one base, or the one that theirs were made from with
+    :meth:`Base.replaced`; O(records written).
 
     Raises:
         ValueError: the worlds have different bases.
     """
-    if a.base is not b.base:
+    if a.base.origin is not b.base.origin:
         raise ValueError("worlds with different bases can't be compared")
-    places = sorted(a.written() | b.written())
+    places = a.written() | b.written()
+    if a.base is not b.base:
+        places |= a.base.edited | b.base.edited
     return [
-        RecordDiff(*place, a._sealed(place), b._sealed(place)) for place in places if a._hash(place) != b._hash(place)
+        RecordDiff(*place, a._sealed(place), b._sealed(place))
+        for place in sorted(places)
+        if a._hash(place) != b._hash(place)
     ]
 
 

@@ -55,8 +55,8 @@ def default_of(setting: str) -> str:
 
 _DEFAULTS = Config()
 _ALIKE = (
-    "domain", "trajectories", "limit", "seed", "difficulty", "explorer", "writer", "user", "grader", "trials", "until",
-    "rules",
+    "domain", "trajectories", "limit", "seed", "difficulty", "twins", "explorer", "writer", "user", "grader", "trials",
+    "until", "rules",
 )  # fmt: skip
 #: The settings that options set: by setting, the option's name in a command's function.
 _SET_BY = {name: name for name in _ALIKE} | {
@@ -129,6 +129,14 @@ Difficulty = Annotated[
         help="How much of what they want customers describe in place of naming it, from 1 (nothing) to 5 (all); or"
         " shares of levels: 1=0.5,3=0.3,5=0.2.",
         show_default=default_of("difficulty"),
+    ),
+]
+Twins = Annotated[
+    bool | None,
+    typer.Option(
+        "--twins/--no-twins",
+        help="Make a task's twin as well: the same words in a world where they ask for something else.",
+        show_default="no twins",
     ),
 ]
 Judges = Annotated[

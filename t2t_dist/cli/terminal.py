@@ -18,6 +18,7 @@ from t2t_dist.core.schema import INTENTS, Fact, Task, Turn
 from t2t_dist.environments.tool_faults import in_words
 from t2t_dist.evaluation.costs import Cost
 from t2t_dist.evaluation.failure_causes import Cause, Causes
+from t2t_dist.evaluation.pairs import OUTCOMES
 from t2t_dist.evaluation.summary import counted
 from t2t_dist.storage.rows import faults_of, one_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
@@ -36,7 +37,8 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
         rejected = ", ".join(f"{reason} {n}" for reason, n in summary["rejected"].items()) or "none"
         text = Text()
         text.append(f"{summary['trajectories']}", "bold").append(" trajectories -> ")
-        text.append(f"{total}", "bold").append(" verified tasks -> ")
+        twins = f" (twins: {summary['twins']})" if "twins" in summary else ""
+        text.append(f"{total}", "bold").append(f" verified tasks{twins} -> ")
         text.append(f"{summary['episodes']}", "bold").append(f" graded episodes{_took(summary)}\n")
         text.append(f"not made or rejected: {one_line(rejected)}", "dim")
         yield text
@@ -56,6 +58,9 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
             table.add_row(cell(agent) if k == ks[0] else "", k, *cells, whole)
     yield table
     yield from _by_level(summary["agents"])
+    if "pairs" in summary:
+        yield Text("")
+        yield _pairs(summary["pairs"])
     compared = [d for d in (*summary.get("baseline", ()), *summary["differences"]) if d["k"] == 1]
     compared = [d for d in compared if d["what"] != "agents" or d["on"] == "all"]
     sure = [d for d in compared if (d["what"], d["on"]) == ("baseline", "all") or d["low"] > 0 or d["high"] < 0]
@@ -131,6 +136,19 @@ def _differences(clear: Sequence[dict[str, Any]], of: int) -> RenderableType:
         )
     if left := of - len(clear[:_COMPARED]):
         table.add_row(Text(f"and {left} smaller or uncertain ones", "dim"))
+    return table
+
+
+def _pairs(pairs: dict[str, Any]) -> RenderableType:
+    """How many of the pairs of a task and its twin each agent passes both of, one of, and none."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("tasks with their twins", overflow="fold")
+    for name in ("pairs", *(f"passes {name}" for name in reversed(OUTCOMES)), "left out"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for agent, part in pairs.items():
+        shares = [part["share"].get(name) for name in reversed(OUTCOMES)]
+        cells = ["-" if share is None else f"{share[0]:.3f} [{share[1]:.2f}-{share[2]:.2f}]" for share in shares]
+        table.add_row(cell(agent), str(part["pairs"]), *cells, str(part["left_out"]))
     return table
 
 
@@ -360,6 +378,9 @@ def _task(task: Task) -> Iterator[RenderableType]:
         yield _line("certificate", text)
     if certificate is not None and certificate.rule is not None:
         yield _line("certificate", f"R{certificate.rule} ({certificate.enforced}): {certificate.reason}")
+    if task.twin_of is not None:
+        records = ", ".join(f"{one.table}/{one.key}" for one in task.world or ())
+        yield _line("twin of", f"{task.twin_of}; {f'other records: {records}' if records else 'another limit'}")
     if task.verdict != "verified":
         yield _line("rejected", ": ".join(filter(None, [", ".join(task.reasons), task.detail])))
 

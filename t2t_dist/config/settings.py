@@ -241,6 +241,9 @@ class Config(Section):
         description="how much of what they want customers describe, so that it has to be looked up: 1 (nothing) to 5"
         " (all), or shares of trajectories by level: 1=0.5,3=0.3,5=0.2",
     )
+    twins: bool = Field(
+        False, description="make a task's twin as well: the same words in a world where they ask for something else"
+    )
     judges: list[str] = Field([], description="models that judge each task; default: none")
     agents: list[str] = Field(["scripted:oracle"], min_length=1, description="agents to roll out")
     user: str = Field("scripted", description="the simulated user: scripted, openai:..., recorded:...")

@@ -40,6 +40,11 @@ def task_id(trajectory: str, intent: str) -> str:
     return f"task-{stable_hash(trajectory, intent)}"
 
 
+def twin_id(trajectory: str, intent: str) -> str:
+    """Id of the twin of :func:`task_id`'s task."""
+    return f"task-{stable_hash(trajectory, intent, 'twin')}"
+
+
 def episode_id(run: str, stage: str, item: str, trial: int) -> str:
     """Id of an episode; ``item`` names what is rolled out: task and agent."""
     return f"ep-{stable_hash(run, stage, item, trial)}"

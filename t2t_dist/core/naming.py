@@ -78,10 +78,14 @@ def is_unspoken(says: Iterable[str], texts: Iterable[str]) -> bool:
     return is_code and not words & stems("\n".join(texts))
 
 
-@lru_cache(maxsize=16)
 def deeds(domain: Domain) -> dict[str, set[str]]:
     """By WRITE tool of the agent's and by workflow: stems of the words for what it does, without those for what such
     calls are about ("order")."""
+    return _deeds(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _deeds(domain: Domain) -> dict[str, set[str]]:
     named: list[Tool | Workflow] = [*domain.of_kind(Kind.WRITE), *domain.workflow_list]
     things = stems(" ".join(word for each in named for slot in list(each.parameters)[:1] for word in words_of(slot)))
     found = {}

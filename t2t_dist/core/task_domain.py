@@ -28,13 +28,18 @@ def domain_of(domain: Domain, task: Task) -> Domain:
     Raises:
         InputError: what is stored is no such world: another record stood there before, or it is no record.
     """
-    if not task.world:
+    return variant_of(domain, task.world, task.task_id) if task.world else domain
+
+
+def variant_of(domain: Domain, world: Sequence[RecordChange], where: str) -> Domain:
+    """The domain on a world in which these records differ. Raises InputError, as :func:`domain_of`, about ``where``."""
+    if not world:
         return domain
-    if why := world_fault(domain, task.world):
-        if _is_there(domain, task.world):
+    if why := world_fault(domain, world):
+        if _is_there(domain, world):
             return domain
-        raise InputError(f"{task.task_id}: the task's world can't be set up on '{domain.name}': {why}")
-    return _variant(domain, orjson.dumps([[one.table, one.key, one.after] for one in task.world]))
+        raise InputError(f"{where}: the task's world can't be set up on '{domain.name}': {why}")
+    return _variant(domain, orjson.dumps([[one.table, one.key, one.after] for one in world]))
 
 
 def world_fault(domain: Domain, world: Sequence[RecordChange]) -> str:
@@ -62,9 +67,9 @@ def world_fault(domain: Domain, world: Sequence[RecordChange]) -> str:
 
 
 def _is_there(domain: Domain, world: Sequence[RecordChange]) -> bool:
-    """Whether the records are as the task says: the domain is the variant that is looked for."""
-    tables = domain.base.tables
-    return all(one.after is not None and tables.get(one.table, {}).get(one.key) == one.after for one in world)
+    """Whether the domain is the variant that is looked for."""
+    edited, tables = domain.base.edited, domain.base.tables
+    return all((one.table, one.key) in edited and tables[one.table][one.key] == one.after for one in world)
 
 
 @lru_cache(maxsize=64)

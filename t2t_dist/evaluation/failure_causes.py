@@ -11,6 +11,7 @@ from zlib import crc32
 
 import pyarrow.dataset as ds
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Turn
 from t2t_dist.environments.tools import ToolCrash
 from t2t_dist.grading.diagnose import CODES, diagnose
@@ -89,8 +90,8 @@ def causes_of(
             turns = [turn_of(turn) for turn in row["turns"]]
             try:
                 why = diagnose(domain, task, turns, row["termination"], outcome_of(row), row["flags"], faults_of(row))
-            except ToolCrash as crash:
-                reading.note(f"a transcript can't be replayed: {crash}")
+            except (ToolCrash, InputError) as why_not:
+                reading.note(f"a transcript can't be replayed: {why_not}")
                 continue
             causes.read += 1
             causes.primary[row["agent"], row["intent"], why.primary] += 1

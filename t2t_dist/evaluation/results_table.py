@@ -6,7 +6,7 @@ Rows are read in batches and added up per task; transcripts are never read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from t2t_dist.core.schema import INTENTS
 
+from .pairs import Paired, read_pairs, twins_in
 from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
 
 #: Stands for all intents.
@@ -27,7 +28,10 @@ Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 
 class ResultsTable:
     """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order;
-    ``levels`` the structural levels of its tasks, without those that have none."""
+    ``levels`` the structural levels of its tasks, without those that have none; ``pairs`` says of each agent how it did
+    on tasks with a twin, where the runs have some."""
+
+    pairs: Sequence[Paired] = ()
 
     def __init__(self, table: pa.Table) -> None:
         """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level``.
@@ -45,6 +49,8 @@ class ResultsTable:
         levels: Any = table["level"]
         self._level: np.ndarray = levels.fill_null(0).to_numpy().astype(np.int64)
         self.levels = [level for level in np.unique(self._level).tolist() if level]
+        self.twins = twins_in(table)
+        self._twin = pc.is_in(table["task_id"], value_set=pa.array(list(self.twins), pa.string())).to_numpy()
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
 
     @classmethod
@@ -72,7 +78,9 @@ class ResultsTable:
         # The rows of a task with nothing but failures name no trajectory: it is its own group. Only after all rows are
         # added up, or its id would hide the trajectory that a later batch names.
         trajectory = pc.coalesce(whole["trajectory"], whole["task_id"])
-        return cls(whole.set_column(whole.schema.get_field_index("trajectory"), "trajectory", trajectory))
+        found = cls(whole.set_column(whole.schema.get_field_index("trajectory"), "trajectory", trajectory))
+        found.pairs = read_pairs(found.twins, readers)
+        return found
 
     @property
     def episodes(self) -> int:
@@ -119,8 +127,9 @@ class ResultsTable:
         return self._paired(k, mine, theirs, self, self._task)
 
     def between_intents(self, k: int, agent: str, one: str, other: str, domain: str | None = None) -> Difference:
-        """pass^k on ``one`` intent minus that on the ``other``, where both tasks come from the same trajectory."""
-        mine, theirs = self._where(agent, one, domain), self._where(agent, other, domain)
+        """pass^k on ``one`` intent minus that on the ``other``, where both tasks come from the same trajectory. Without
+        twins: a trajectory gives one task of an intent, and each may have one."""
+        mine, theirs = (rows[~self._twin[rows]] for rows in (self._where(agent, i, domain) for i in (one, other)))
         return self._paired(k, mine, theirs, self, self._group)
 
     def since(self, before: ResultsTable, k: int, agent: str, was: str, intent: str = ALL) -> tuple[Difference, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from t2t_dist.core.schema import INTENTS
-from t2t_dist.storage.ledger import UNDECIDED, WALL_SECONDS, LedgerState
+from t2t_dist.storage.ledger import TWINS, UNDECIDED, WALL_SECONDS, LedgerState
 from t2t_dist.storage.objects.base import Storage
 from t2t_dist.storage.reader import RunReader
 from t2t_dist.storage.rows import SCHEMAS
@@ -94,7 +94,9 @@ def summary_of(
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
     if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the
     bounds, as failures do), ``levels {level: {pass, interval, tasks}}`` of an agent if the structural difficulty of its
-    tasks is known, and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
+    tasks is known, ``twins`` if so many of the verified tasks are twins of others, ``pairs {agent: {pairs, none, one,
+    both, share {both: [value, low, high]}, left_out}}`` if agents were rolled out on tasks and their twins, and
+    ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
     ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
     summary, or the same where it made no session of the run.
     """
@@ -121,6 +123,10 @@ def summary_of(
     }
     if undecided := int(state.counters.get(UNDECIDED, 0)):
         summary["undecided"] = undecided
+    if twins := int(state.counters.get(TWINS, 0)):
+        summary["twins"] = twins
+    if results.pairs:
+        summary["pairs"] = {paired.agent: paired.plain() for paired in results.pairs}
     if dropped := counted(state.counters, "dropped"):
         summary["dropped"] = dropped
     if len(results.domains) > 1:

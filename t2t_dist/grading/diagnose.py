@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, offers_more, refuses
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_calls import call_in_text
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, in_words, planned
@@ -130,6 +131,7 @@ class _Case:
         flags: Sequence[str],
         faults: Mapping[str, str],
     ) -> None:
+        domain = domain_of(domain, task)
         self.domain, self.task, self.turns = domain, task, turns
         self.termination, self.outcome, self.flags, self.faults = termination, outcome, flags, faults
         self.expected = expected(domain, task, faults)

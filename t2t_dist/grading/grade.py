@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from t2t_dist.core.schema import Outcome, Task, Turn
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.tau2 import PART
 from t2t_dist.tau2.second_verdict import has_verdict, own_basis, tau2_verdict, verdict_detail
@@ -29,7 +30,9 @@ def grade(
     ``detail`` holds, part by part, what was wrong or what is not certain. ``faults`` are the tool faults that the
     episode was given. Where tau2 has a verdict (an imported task, a tau2 world) it is ``detail["tau2"]``; it is the
     reward where ``tau2`` stands in the basis. ``detail["tau2_differs"]`` says why it is not ours.
+    Raises InputError: the domain can't set up the task's world.
     """
+    domain = domain_of(domain, task)
     replayed = replay(domain, task, turns, faults)
     episode = Graded(termination, replayed, task.grader, expected(domain, task, faults))
     marks = {name: part(episode) for name, part in PARTS.items()}

@@ -13,6 +13,7 @@ from t2t_dist.core.errors import RETRYABLE, EngineRejected, EpisodeFailure, Fail
 from t2t_dist.core.identity import episode_id, seed_of
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Episode, Failure, Task, Turn
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import FaultPlan, with_tool_faults
 from t2t_dist.environments.tools import USER, ToolLost
@@ -94,13 +95,15 @@ class EpisodeRunner:
         """One episode, graded or failed. Raises only what belongs to no episode: bad input, cancellation."""
         what = f"{task.task_id}/{agent}"
         identity = episode_id(self.run_id, stage, what, trial)
+        domain = domain_of(self.domain, task)
         # Without the agent: all agents meet the same greeting and customer, so they can be compared in pairs.
         if self.config.rules == "tau2":
             seed = trial_seed(self.config.seed, trial)
         else:
-            seed = seed_of(self.config.seed, "episode", task.task_id, trial)
+            # With its twin, too: only the world differs.
+            seed = seed_of(self.config.seed, "episode", task.twin_of or task.task_id, trial)
         # Verification is about the task, not about how an agent copes with failing tools.
-        plan = {} if stage == "verify" else plan_of(self.config.faults, self.domain, task, seed_of(seed, "faults"))
+        plan = {} if stage == "verify" else plan_of(self.config.faults, domain, task, seed_of(seed, "faults"))
         started, clock = time.time(), time.perf_counter()
         limits = self.config.limits
         failed: EpisodeFailure | None = None
@@ -110,7 +113,7 @@ class EpisodeRunner:
             for again in range(limits.attempts):
                 live.attempt, live.turns = attempt + again, []
                 try:
-                    return await self._attempt(task, agent, trial, stage, identity, seed, started, live, plan)
+                    return await self._attempt(task, agent, trial, stage, identity, seed, started, live, domain, plan)
                 except EpisodeFailure as failure:
                     failed = failure
                     cause = failure.__cause__
@@ -151,24 +154,23 @@ class EpisodeRunner:
         seed: int,
         started: float,
         live: _Live,
+        domain: Domain,
         plan: FaultPlan,
     ) -> Episode:
         config = self.config
-        domain = with_tool_faults(self.domain, plan, config.faults.late_s)
+        faulty = with_tool_faults(domain, plan, config.faults.late_s)
         try:
             rules: type[Conversation] | None = None
             if config.rules == "tau2":
-                rules, players = as_tau2(self.models, agent, config.user, task, self.domain, identity, seed)
+                rules, players = as_tau2(self.models, agent, config.user, task, domain, identity, seed)
             else:
                 players = (
-                    seat_agent(
-                        self.models, agent, task, self.domain, identity, seed_of(identity, "agent"), domain.tools
-                    ),
-                    seat_user(self.models, config.user, task.user, self.domain, identity, seed_of(seed, "user")),
+                    seat_agent(self.models, agent, task, domain, identity, seed_of(identity, "agent"), faulty.tools),
+                    seat_user(self.models, config.user, task.user, domain, identity, seed_of(seed, "user")),
                 )
             rollout = await roll_out(
                 task,
-                domain,
+                faulty,
                 *players,
                 seed=seed,
                 limits=config.limits,
@@ -178,7 +180,7 @@ class EpisodeRunner:
         finally:
             for seat in ("agent", "user"):
                 self.models.forget(f"{identity}/{seat}")
-        outcome = await offload(self.domain, grade, self.domain, task, rollout.turns, rollout.termination.value, plan)
+        outcome = await offload(domain, grade, domain, task, rollout.turns, rollout.termination.value, plan)
         if outcome.final != rollout.final:
             # The live world and the replayed one differ: the domain is not deterministic, so no grade can be trusted.
             message = f"replaying the transcript led to another state than the conversation did ({outcome.detail})"

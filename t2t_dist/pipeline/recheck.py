@@ -15,6 +15,7 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, faults_of, outcome_of, turn_of
 from t2t_dist.storage.source_run import Source
+from t2t_dist.synthesis.pairs import check_pair
 from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.from_tau2 import reimport
@@ -34,7 +35,7 @@ def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
     config = source.manifest.config
     domain = load_domain(config)
     verifier = Verifier(domain, config.verify, reference_keys(config.verify.reference_tasks))
-    rewards = _reference_rewards(source)
+    rewards, by_id = _reference_rewards(source), source.tasks_by_id()
     verdicts: Counter[str] = Counter()
     changed = []
     # Duplicates are decided by order: the earlier trajectory wins, as when the tasks were made.
@@ -44,6 +45,8 @@ def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
         # An imported task is imported again: its gold and whether it is a duplicate were decided elsewhere.
         with domain_errors(config.domain):
             now = reimport(domain, copy) if task.writer == IMPORTED else verifier.check(copy)
+            if now.twin_of is not None and now.verdict == "verified":
+                now = check_pair(domain, by_id.get(now.twin_of), now)
         now = verifier.solvable(now, rewards.get(task.task_id, [])[: config.verify.reference_trials])
         verdicts[now.verdict] += 1
         if _verdict(now) != before:

@@ -13,12 +13,14 @@ from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import Episode, Task, Trajectory
 from t2t_dist.environments.tools import ToolCrash
 from t2t_dist.models.metering import stage
+from t2t_dist.storage.ledger import TWINS
 from t2t_dist.storage.rows import to_row
 from t2t_dist.synthesis.convert import Writer, convert_one, reject
 from t2t_dist.synthesis.explore import explore_graph, judge_trajectory, times
 from t2t_dist.synthesis.explore_llm import LlmExplorer, conversation_key
 from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.judges import committee
+from t2t_dist.synthesis.pairs import twin_task
 from t2t_dist.synthesis.verify import Verifier, reference_keys
 from t2t_dist.synthesis.writer_llm import LlmWriter
 
@@ -100,13 +102,46 @@ class Stages:
             except (EpisodeFailure, ToolCrash) as failure:
                 self._failed(out, "convert", f"{trajectory.trajectory_id}/{intent}", failure, attempt, intent)
                 continue
-            if task.verdict == "verified":
-                verifier.check_known(task)
+            self._take(task, verifier, attempt, out, rolled)
             await asyncio.sleep(0)
-            if task.verdict == "verified" and self.config.until == "rollout":
-                rolled.append(asyncio.create_task(self._roll_out(task, verifier, attempt, out)))
-            else:
-                self._store(task, out)
+            if self.config.twins and task.verdict == "verified":
+                await self._pair(trajectory, task, verifier, attempt, out, rolled)
+
+    def _take(
+        self, task: Task, verifier: Verifier, attempt: int, out: ItemRows, rolled: list[asyncio.Task[None]]
+    ) -> None:
+        """Verify a task that was just made; if it holds, its rollouts start and go to ``rolled``."""
+        if task.verdict == "verified":
+            verifier.check_known(task)
+        if task.verdict == "verified" and self.config.until == "rollout":
+            rolled.append(asyncio.create_task(self._roll_out(task, verifier, attempt, out)))
+        else:
+            self._store(task, out)
+
+    async def _pair(
+        self,
+        trajectory: Trajectory,
+        task: Task,
+        verifier: Verifier,
+        attempt: int,
+        out: ItemRows,
+        rolled: list[asyncio.Task[None]],
+    ) -> None:
+        """Make the twin of a verified task, where it has one, and verify it."""
+        try:
+            with stage("convert"):
+                twin = await offload(self.domain, twin_task, self.domain, trajectory, task)
+            if twin is not None and twin.verdict == "verified" and self.judges:
+                async with self.work.slots, _within(self.config.limits.convert_s, "judging the twin"):
+                    with stage("verify"):
+                        await self._vote(twin)
+        except (EpisodeFailure, ToolCrash) as failure:
+            what = f"{trajectory.trajectory_id}/{task.intent}/twin"
+            self._failed(out, "convert", what, failure, attempt, task.intent)
+            return
+        if twin is not None:
+            self._take(twin, verifier, attempt, out, rolled)
+            await asyncio.sleep(0)
 
     async def _vote(self, task: Task) -> None:
         votes, bad = await committee(self.judges, task, self.domain, seed=task.seed)
@@ -140,6 +175,8 @@ class Stages:
         out.add("tasks", {"run_id": self.work.run_id, **to_row(task)})
         if task.verdict == "verified":
             out.counts[f"tasks.{task.intent}"] += 1
+            if task.twin_of is not None:
+                out.counts[TWINS] += 1
         else:
             out.counts[f"rejected.{task.reasons[0]}"] += 1
             out.counts[f"tasks_rejected.{task.intent}"] += 1

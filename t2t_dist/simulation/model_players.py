@@ -139,10 +139,10 @@ class ModelAgent(Seat):
         greeting: str = "message",
         offered: ToolSet | None = None,
     ) -> None:
-        system, tools = _agent_head(domain)
+        system, tools = _agent_head(domain.origin)
         if offered is not None and offered is not domain.tools and (own := offered.schemas(AGENT)) != tools:
             tools = own
-        self._greeted_in = domain if greeting == "system" else None
+        self._greeted_in = domain.origin if greeting == "system" else None
         super().__init__(AGENT, model, system, tools, episode_id, carry_reasoning)
 
     async def act(self, turns: list[Turn]) -> Turn:
@@ -175,7 +175,7 @@ class ModelUser(Seat):
         seed: int | None = None,
         carry_reasoning: bool = True,
     ) -> None:
-        tools = _user_tools(domain)
+        tools = _user_tools(domain.origin)
         system = _system(user_prompt(side, has_tools=tools is not None))
         seeded_by = "" if seed is None else str(seed)
         super().__init__(USER, model, system, tools, episode_id, carry_reasoning, seeded_by)

@@ -43,6 +43,8 @@ CHECKPOINT_EVERY = 256
 WALL_SECONDS = "wall_seconds"
 #: The counter of graded rollouts of which nobody can say whether they passed.
 UNDECIDED = "undecided"
+#: The counter of the verified tasks that are twins of others.
+TWINS = "twins"
 #: The largest count that is stored.
 _MOST = (1 << 63) - 1
 #: Notes: the numbers of the commits that one takes back; why a driver ended with this one.

@@ -268,7 +268,7 @@ def _put_in(
                 structure.change.described = found[goal].words
             if isinstance(request, lang.Each):
                 planned.tells = []  # there is a figure for each of them
-            grader.gold = _with_look_ups(grader.gold, goal, found[goal].look_ups)
+            grader.gold = with_look_ups(grader.gold, goal, found[goal].look_ups)
         if goal in conditions and isinstance(request, lang.Do):
             condition = conditions[goal]
             request = conditional(domain, request, condition, _second(planned, request))
@@ -277,7 +277,7 @@ def _put_in(
                 [(condition.tell, condition.tell.shown(condition.figure))],
             )
             meaning = meaning_of(domain, world_before(domain, before), trajectory.customer, request)
-            grader.gold = _with_look_ups(grader.gold, goal, meaning.look_ups)
+            grader.gold = with_look_ups(grader.gold, goal, meaning.look_ups)
             if not is_done:
                 is_read = (one.kind == READ.value and one.requestor is None for one in grader.gold)
                 grader.gold = [one for one, read in zip(grader.gold, is_read, strict=True) if read or one.goal != goal]
@@ -350,7 +350,7 @@ def _is_named(one: Described, call: Call, goal: int, named: Sequence[tuple[int, 
     return any(other != goal and value in own for other, value in named)
 
 
-def _with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:
+def with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:
     """The gold with these look-ups before the first call of the goal, none of them twice."""
     first = next((place for place, call in enumerate(gold) if call.goal >= goal), len(gold))
     made = [Call(call.name, call.arguments) for call in gold[:first]]

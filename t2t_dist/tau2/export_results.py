@@ -15,6 +15,7 @@ from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import code_version
 from t2t_dist.core.schema import Task, Turn
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.adapters.tau2.domain import replayable_arguments
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import USER
@@ -116,7 +117,7 @@ def _simulation(domain: Domain, task: Task, row: dict[str, Any]) -> dict[str, An
         made["termination_reason"] = _INFRASTRUCTURE
         made["reward_info"] = {"reward": 0.0, "info": {"note": f"{row['failure']}: {row['message']}"}}
         return made
-    found = tau2_verdict(domain, task, turns, row["termination"])
+    found = tau2_verdict(domain_of(domain, task), task, turns, row["termination"])
     half = next((turn for turn in turns if was_broken_off(turn.finish_reason)), None)
     if found.reward is None or half is not None:
         # Where tau2's evaluator raises, its runs store this; evaluate-trajs would give up the whole file.

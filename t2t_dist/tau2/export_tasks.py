@@ -11,6 +11,7 @@ from typing import Any
 from t2t_dist.config.domain import load_domain
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Intent
+from t2t_dist.environments.adapters.tau2.domain import Tau2Domain
 from t2t_dist.environments.files import write_file
 from t2t_dist.storage.source_run import Source
 
@@ -35,6 +36,8 @@ def export_tasks(runs: Sequence[str], out: str, intents: Sequence[Intent] = ()) 
             raw = raw_of(task)
             if raw is None:  # not imported: the domain names its transfer tool
                 domain = domain or load_domain(source.manifest.config)
+                if task.world and isinstance(domain, Tau2Domain):
+                    raise InputError(f"{run}: {task.task_id} has a world of its own, which tau2's tasks can't say")
                 raw = exported(task, domain)
             if raw["id"] in ids:
                 raise InputError(f"{run}: the task '{raw['id']}' is in an earlier run, too; ids tell tasks apart")

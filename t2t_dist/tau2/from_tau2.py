@@ -10,9 +10,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import stable_hash
-from t2t_dist.core.schema import INTENTS, CallPattern, Certificate, Goal, GoldCall, GraderSide, Intent, Task, UserSide
+from t2t_dist.core.schema import (
+    INTENTS,
+    CallPattern,
+    Certificate,
+    Goal,
+    GoldCall,
+    GraderSide,
+    Intent,
+    RecordChange,
+    Task,
+    UserSide,
+)
+from t2t_dist.core.task_domain import variant_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind, ToolCrash, ToolResult
@@ -24,6 +38,7 @@ from .messages import of_history
 from .task_format import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_of, lifted, patterns, raw_of, raw_text
 
 Grading = Literal["tau2", "own"]
+_CHANGES = TypeAdapter(list[RecordChange])
 #: The reason of a rejected task that is set in another database than the domain's.
 OTHER_DATABASE = "other_database"
 _OTHER_GOLD = "the grader's side is not what replaying the gold gives; what an earlier version imported, import again"
@@ -67,7 +82,9 @@ def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, g
     forbidden = form.forbidden + patterns(own, FORBIDDEN, where)
     required = form.required + patterns(own, REQUIRED, where)
     reason, detail = "", ""
+    changes = _world(own, where)
     try:
+        domain = variant_of(domain, changes, where)
         world = world_from(domain, form, where)
     except InputError as error:
         world, reason, detail = domain.world(), "bad_initial_state", str(error)
@@ -106,8 +123,17 @@ def import_task(domain: Domain, name: str, raw: Mapping[str, Any], index: int, g
         reasons=[reason] if reason else [],
         detail=detail or text,
         raw=raw_text(raw),
+        world=changes or None,
     )
     return Imported(task, raised)
+
+
+def _world(own: Mapping[str, Any], where: str) -> list[RecordChange]:
+    """The records of a task's own world. Raises InputError: they are none."""
+    try:
+        return _CHANGES.validate_python(own.get("world") or [])
+    except ValidationError as error:
+        raise InputError(f"{where}: t2t.world must list records, each with table, key, before and after") from error
 
 
 def reject_for_other_database(items: Sequence[Imported]) -> None:

@@ -17,7 +17,8 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
 
     The basis is DB and COMMUNICATE. For an infeasible task it is DB, on the writes that are allowed and the refusal on
     record, and ACTION with the transfer call where the customer must be transferred. What tau2 has no field for
-    (forbidden calls, the intent) stands under ``t2t``, which tau2 ignores and an import reads.
+    (forbidden calls, the intent, the records of its own world) stands under ``t2t``, which tau2 ignores and an import
+    reads.
     """
     raw = raw_of(task)
     if raw is not None:
@@ -59,6 +60,7 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
             "intent": task.intent,
             "actions_should_be_taken": _listed(grader.required),
             "actions_should_not_be_taken": _listed(grader.forbidden),
+            **({} if not task.world else {"world": [change.model_dump() for change in task.world]}),
         },
     }
 

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.identity import twin_id
 from t2t_dist.core.schema import Task
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.storage.rows import PARTS, from_row
 
 from .counts import Cell
 from .episode import ROWS as ROWS
-from .episode import Explanation, ShownEpisode, diagnosed, reasons, show
+from .episode import Explanation, ShownEpisode, changed, diagnosed, reasons, show
 from .evidence import drawing, evidence
 from .index import MISSED, PASSED, TableIndex
 from .query import Query
@@ -224,10 +226,10 @@ def episodes_on(runs: Runs, owner: ViewedRun, task_id: str) -> list[Rolled]:
     return sorted(found, key=lambda r: (r.run.name, r.line.facets["agent"], r.line.facets["stage"], r.line.trial))
 
 
-def domain_of(run: ViewedRun) -> Domain | str:
-    """The run's domain, or why it can't be loaded."""
+def domain_for(run: ViewedRun, task: Task | None) -> Domain | str:
+    """The domain of a task of a run, or why it can't be loaded."""
     try:
-        return run.domain()
+        return run.domain() if task is None else domain_of(run.domain(), task)
     except InputError as error:
         return str(error)
 
@@ -248,14 +250,17 @@ def task(runs: Runs, run: ViewedRun, task_id: str) -> dict[str, Any]:
         for other in np.flatnonzero(number == number[row])
         if other != row
     ]
-    proof = evidence(stored, domain_of(run))
+    proof = evidence(stored, domain_for(run, stored))
+    pair = stored.twin_of or twin_id(stored.trajectory_id, stored.intent)
     return {
         "task": stored,
         "evidence": proof,
         "drawing": drawing(proof) if proof else None,
         "by_agent": dict(by_agent),
         "rolled": rolled,
-        "siblings": siblings,
+        "siblings": [one for one in siblings if one[0] != pair],
+        "pair": pair if run.tasks.find("task_id", pair) is not None else None,
+        "own_world": [changed(one) for one in stored.world or ()],
         # Preselected: the first episode of the next agent.
         "chosen_second": next(
             (place for place, each in enumerate(rolled) if each.line.facets["agent"] != rolled[0].line.facets["agent"]),
@@ -304,7 +309,7 @@ def episode(runs: Runs, run: ViewedRun, episode_id: str) -> EpisodePage:
             notes.append(f"{missing}: gold and certificate can't be shown")
     except InputError as error:
         notes.append(str(error))
-    domain = domain_of(run)
+    domain = domain_for(run, stored)
     shown = show(row, stored, domain)
     reward = row.get("reward")
     undecided = reward is not None and reward < 1.0 <= row["reward_high"]

@@ -164,7 +164,7 @@ def test_convert_and_explore_have_the_options_of_generate_that_apply() -> None:
         for command in ("generate", "explore", "convert")
     }
     roll_out = {"--agent", "--user", "--grader", "--trials", "--fail-under"}
-    assert of["generate"] - of["explore"] == {"--writer", "--judge", "--intent", "--until", *roll_out}
+    assert of["generate"] - of["explore"] == {"--writer", "--judge", "--intent", "--twins", "--until", *roll_out}
     assert of["generate"] - of["convert"] == {"--domain", "--trajectories", "--explorer"}
 
 

@@ -138,6 +138,7 @@ async def test_each_seat_is_shown_its_own_view_and_only_adds_to_it() -> None:
 async def test_nothing_of_the_graders_side_is_ever_sent() -> None:
     grader, secret = sentinels(GraderSide)
     certificate, evidence = sentinels(Certificate)
+    # What the task's world holds is what its tools show.
     rest, others = sentinels(Task, skip=frozenset({"user", "grader", "certificate", "world"}))
     task = Task(**rest, user=changing().user, grader=grader, certificate=certificate)
     async with FakeEndpoint() as fake, models_of() as models:

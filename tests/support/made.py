@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from t2t_dist.config.settings import VerifyConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.schema import INTENTS, Intent, Task, Trajectory
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Rollout, roll_out
@@ -83,7 +84,7 @@ def remake(domain: Domain, task: Task) -> Task:
 
 async def played(made: Made, task: Task, kind: str) -> Rollout:
     """The conversation of a scripted agent with the scripted customer of a task."""
-    models, seed = Models(), seed_of(task.task_id, kind)
-    agent = seat_agent(models, f"scripted:{kind}", task, made.domain, task.task_id, seed)
-    user = seat_user(models, "scripted", task.user, made.domain, task.task_id, seed)
-    return await roll_out(task, made.domain, agent, user, seed=seed)
+    models, seed, domain = Models(), seed_of(task.task_id, kind), domain_of(made.domain, task)
+    agent = seat_agent(models, f"scripted:{kind}", task, domain, task.task_id, seed)
+    user = seat_user(models, "scripted", task.user, domain, task.task_id, seed)
+    return await roll_out(task, domain, agent, user, seed=seed)

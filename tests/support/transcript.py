@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from t2t_dist.core.schema import GoldCall, Task, ToolCall, Turn
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call, ToolResult
 
@@ -77,6 +78,7 @@ class Transcript:
 
 def gone_well(domain: Domain, task: Task) -> Transcript:
     """The conversation that a perfect agent has on the task."""
+    domain = domain_of(domain, task)
     talk, change = Transcript(domain), task.user.change
     talk.user(task.user.goals[0].request).agent("Who are you, please?").user(task.user.identity[0].answer)
     for call in task.grader.gold:

@@ -268,14 +268,14 @@ class Pool:
             raise
 
     def _fresh(self, world: World, spare: tuple[Server, Path] | None = None) -> Live:
-        base = World(world.base)
+        base = World(world.base.origin)  # what the template holds
         if spare is not None and not (self.config.server.stateless or world.digest == base.digest):
             spare[0].close()
             spare = None
         folder = spare[1] if spare else self._copied()
         server = spare[0] if spare else self._server(folder)
         snapshot = snapshot_of(self.config.snapshot, folder / "data", self.config.root)
-        live = Live(server, snapshot, base, _state_of(world.base))
+        live = Live(server, snapshot, base, _state_of(base.base))
         try:
             live.look()  # starting a server may change the template's state
             live.move_to(world)

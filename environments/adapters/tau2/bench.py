@@ -66,12 +66,14 @@ class Bench:
     def differing(self, base: Base) -> dict[tuple[str, str], str | None]:
         """tau2's canonical texts of the records that differ from the base in the live objects."""
         found: dict[tuple[str, str], str | None] = {}
+        edited = {table for table, _ in base.edited}
         for table in self.tables:
+            known = {} if table.name in edited else self._texts
             for key, text in table.texts().items():
                 place = table.name, key
-                if place not in self._texts:
-                    self._texts[place] = table.text_of(base.tables.get(table.name, {}), key)
-                if text != self._texts[place]:
+                if place not in known:
+                    known[place] = table.text_of(base.tables.get(table.name, {}), key)
+                if text != known[place]:
                     found[place] = text
         return found
 
@@ -82,8 +84,8 @@ class Bench:
         Raises Unsound: the world holds a record that the models do not allow.
         """
         stale: dict[str, set[str]] = {}
-        base = world.base.tables
-        for place in {*self._loaded, *world.written()}:
+        base = world.base.origin.tables  # which the live objects were made from
+        for place in {*self._loaded, *world.written(), *world.base.edited}:
             table, key = place
             want = world.get(table, key)
             have = self._loaded.get(place, _UNKNOWN) if place in self._loaded else base.get(table, {}).get(key)

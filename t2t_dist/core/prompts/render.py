@@ -52,12 +52,16 @@ def render(name: str, /, **values: Any) -> str:
     return _TEMPLATES.get_template(f"{name}.j2").render(**values).strip()
 
 
-@lru_cache(maxsize=64)
 def agent_prompt(domain: Domain, greeting: str = "") -> str:
     """The agent's system prompt: the same text for every episode of a domain, so that engines keep it cached.
 
     ``greeting`` is said at its end, where it is not sent as the agent's first message.
     """
+    return _agent_prompt(domain.origin, greeting)
+
+
+@lru_cache(maxsize=64)
+def _agent_prompt(domain: Domain, greeting: str) -> str:
     return render(
         "agent",
         summary=domain.summary or domain.name,

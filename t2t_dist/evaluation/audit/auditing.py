@@ -142,8 +142,11 @@ def audit_run(
     wanted, sampled = _chosen(source, sample, tasks, seed)
     for task in _tasks(source, wanted):
         read += 1
-        for group in (priors, coherence, coverage, diversity):
-            group.add(task)
+        priors.add(task)
+        coherence.add(task)
+        coverage.add(task)
+        if task.twin_of is None:  # a twin has its original's words
+            diversity.add(task)
         if task.task_id in sampled:
             kept.append(task)
     kept.sort(key=lambda task: stable_hash(seed, task.task_id))

@@ -15,6 +15,7 @@ import orjson
 
 from t2t_dist.core.schema import INTENTS, GoldCall, RecordChange, Task
 from t2t_dist.core.speech_acts import mentions, normalised
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.entities import Entities, strings
@@ -237,7 +238,7 @@ class Coherence:
         if self._domain is None or self._entities is None:
             return
         self._tasks[task.intent] += 1
-        customer = Customer(task, self._domain, self._entities)
+        customer = Customer(task, domain_of(self._domain, task), self._entities)
         for name, check in CHECKS.items():
             for what in check(customer):
                 self._odd[name, task.intent] += 1

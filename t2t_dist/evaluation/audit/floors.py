@@ -16,6 +16,7 @@ from t2t_dist.config.settings import LimitsConfig
 from t2t_dist.core.identity import seed_of
 from t2t_dist.core.offload import offload
 from t2t_dist.core.schema import INTENTS, Task
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.rules import Handling
 from t2t_dist.grading.grade import grade
@@ -123,9 +124,10 @@ class Floors:
     async def _reward(self, kind: str, task: Task) -> float | None:
         """The reward of one rollout; ``None`` where it has no result."""
         seed = seed_of(self._seed, "audit", task.task_id)
-        domain, models = self._domain, self._models
+        models = self._models
         try:
-            agent = self._agent(kind, task, seed_of(seed, kind))
+            domain = domain_of(self._domain, task)
+            agent = self._agent(kind, task, domain, seed_of(seed, kind))
             user = seat_user(models, "scripted", task.user, domain, task.task_id, seed_of(seed, "user"))
             done = await roll_out(task, domain, agent, user, seed=seed, limits=self._limits)
             outcome = await offload(domain, grade, domain, task, done.turns, done.termination.value)
@@ -134,14 +136,12 @@ class Floors:
             return None
         return outcome.reward
 
-    def _agent(self, kind: str, task: Task, seed: int) -> AgentPlayer:
+    def _agent(self, kind: str, task: Task, domain: Domain, seed: int) -> AgentPlayer:
         if kind == "first-then-second":
-            return ScriptedAgent(kind, FirstThenSecond(task, self._domain, seed))
+            return ScriptedAgent(kind, FirstThenSecond(task, domain, seed))
         if kind == "guess-usual":
-            return ScriptedAgent(
-                kind, UsualGuess(task, self._domain, seed, lambda arguments: self._score(task, arguments))
-            )
-        return scripted_agent(kind, task, self._domain, seed)
+            return ScriptedAgent(kind, UsualGuess(task, domain, seed, lambda arguments: self._score(task, arguments)))
+        return scripted_agent(kind, task, domain, seed)
 
 
 def _finals(task: Task) -> int:

@@ -19,6 +19,7 @@ from t2t_dist.environments.files import write_file
 from t2t_dist.grading.diagnose import CODES
 
 from ..audit.measures import MEASURES
+from ..pairs import OUTCOMES
 from ..results_table import ALL
 from .data import ReportData
 from .drawing import DARK, LIGHT, TEXT, standalone, style
@@ -61,6 +62,7 @@ def page(data: ReportData) -> str:
             dark=style(DARK),
             version=__version__,
             signed=lambda value: f"{value:+.3f}",
+            outcomes=OUTCOMES[::-1],
             meanings=MEASURES,
             shown=shown,
             speaker=_speaker,

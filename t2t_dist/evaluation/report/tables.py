@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from t2t_dist.grading.diagnose import CODES
 
 from ..costs import Cost
+from ..pairs import OUTCOMES
 from ..results_table import ALL
 from .data import SECONDS, ReportData
 from .figures import binned, grid
@@ -25,7 +26,8 @@ class Table(NamedTuple):
 def tables(data: ReportData) -> list[Table]:
     """Every table, empty ones too: an empty file says more than a missing one."""
     return [
-        _pass_table(data), _level_table(data), _difference_table(data), _cause_table(data), _episode_table(data),
+        _pass_table(data), _level_table(data), _pair_table(data), _difference_table(data), _cause_table(data),
+        _episode_table(data),
         _funnel_table(data), _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
         _audit_table(data),
     ]  # fmt: skip
@@ -52,6 +54,16 @@ def _level_table(data: ReportData) -> Table:
         for k in range(1, data.reading.trials + 1)
     ]
     return Table("pass-by-level", head, rows)
+
+
+def _pair_table(data: ReportData) -> Table:
+    head = ("agent", "passed", "pairs", "of", "value", "low", "high", "left_out")
+    rows = [
+        (one.agent, name, one.counts[name], one.pairs, *one.shares.get(name, ("", "", "")), one.left_out)
+        for one in data.results.pairs
+        for name in OUTCOMES
+    ]
+    return Table("pairs", head, rows)
 
 
 def _difference_table(data: ReportData) -> Table:

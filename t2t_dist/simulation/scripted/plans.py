@@ -91,7 +91,7 @@ class Plans:
 
     def _likeness(self, errand: Tool | Workflow, request: str) -> int:
         words = stems(request) - _GENERAL
-        return max((len(words & asked) for asked in _asked_for(self.domain, errand.name)), default=0)
+        return max((len(words & asked) for asked in _asked_for(self.domain.origin, errand.name)), default=0)
 
     def _names_another(self, plan: str, fact: Fact, facts: Sequence[Fact]) -> bool:
         own = {word for say in fact.says for word in _CODE.findall(say)}

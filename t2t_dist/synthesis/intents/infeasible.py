@@ -51,7 +51,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
         lifted: list[object] = []
         for call in _proposals(domain, rule, customer, rng):
             feasible = [errand for errand in rest if subject_of(errand.arguments) != subject_of(call.arguments)][:2]
-            worlds = _worlds(domain, feasible)
+            worlds = worlds_around(domain, feasible)
             if worlds is None or subject_of(call.arguments) in lifted:
                 continue
             if any(not stands(domain, world, call, rule, customer) for world in worlds):
@@ -85,7 +85,7 @@ def _can_be_lifted(rule: Rule, call: Call, first: Sequence[Call]) -> TaskRejecte
     return TaskRejected("can_be_lifted", f"after {before}, R{rule.number} no longer forbids {call.name}")
 
 
-def _worlds(domain: Domain, rest: list[Call]) -> list[World] | None:
+def worlds_around(domain: Domain, rest: list[Call]) -> list[World] | None:
     """The worlds before and after the feasible rest; ``None`` if it is refused."""
     before, after = domain.world(), domain.world()
     if not all(domain.carry_out(after, call) for call in rest):
@@ -129,7 +129,7 @@ def _structure(
         ["db", "forbidden", "required" if required else "refused"],
         refused=number,
         record=record_of(domain, rule, call),
-        forbidden=[_pattern(domain, worlds, call, rule, trajectory.customer)],
+        forbidden=[pattern_of(domain, worlds, call, rule, trajectory.customer)],
         required=required,
         refused_goal=number,
         rule=rule.number,
@@ -169,7 +169,7 @@ def _kind(domain: Domain, call: Call) -> str:
     return domain.tools[call.name].kind.value if call.name in domain.tools else "absent"
 
 
-def _pattern(domain: Domain, worlds: list[World], call: Call, rule: Rule, customer: str) -> CallPattern:
+def pattern_of(domain: Domain, worlds: list[World], call: Call, rule: Rule, customer: str) -> CallPattern:
     """The forbidden call, without the arguments that do not matter: whatever they are, the rule is broken."""
     if call.name not in domain.tools:
         return CallPattern(name=call.name, arguments=None)
@@ -203,7 +203,7 @@ def certify(domain: Domain, task: Task) -> Certificate:
         raise TaskRejected("no_such_rule", f"the policy has no rule R{stored.rule}")
     call = Call(stored.forbidden_call.name, stored.forbidden_call.arguments)
     rest = [Call(c.name, c.arguments) for c in errands_in(grader)]
-    worlds = _worlds(domain, rest)
+    worlds = worlds_around(domain, rest)
     if worlds is None or not all(stands(domain, world, call, rule, task.customer) for world in worlds):
         raise TaskRejected("not_forbidden", f"{call.name} is not what R{rule.number} alone stops on this world")
     if (first := lifted_by(domain, call, rule, task.customer, rest)) is not None:

@@ -21,7 +21,7 @@ from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
 from . import language as lang
 from . import questions
-from .conditions import said, tell_of
+from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, meaning_of, value_of
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
@@ -251,7 +251,7 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
         raise NotProved("words_differ", f"'{clause}' is not the condition that is meant")
     figure = value_of(domain, world, task.customer, condition.left, universe)
     here = meaning_of(domain, world, task.customer, request, universe)
-    for other in (round(figure * 0.5), round(figure * 2) + 1):
+    for other in limits_around(figure):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
         there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
         if there.calls != here.calls:

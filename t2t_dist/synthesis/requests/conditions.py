@@ -75,9 +75,18 @@ def said(tell: Tell, limit: float) -> str:
     return f"${tell.shown(limit, rounded=True)}" if tell.is_money else tell.shown(limit)
 
 
+def limits_around(value: float) -> tuple[int, int]:
+    """A round number that is clearly less than a value, and one that is clearly more."""
+    return _round(value, 0.6, below=True), _round(value, 1.4, below=False)
+
+
 def _limit(value: float, below: bool, rng: random.Random) -> int:
-    """A round number that is clearly less, or more, than the value."""
-    raw = value * (rng.uniform(0.45, 0.9) if below else rng.uniform(1.12, 1.7))
+    return _round(value, rng.uniform(0.45, 0.9) if below else rng.uniform(1.12, 1.7), below)
+
+
+def _round(value: float, times: float, below: bool) -> int:
+    """A round number near so many times the value, and on the same side of it."""
+    raw = value * times
     step = 10 if value >= 100 else 5 if value >= 20 else 1
     limit = int(raw // step) * step if below else (int(raw // step) + 1) * step
     return limit if limit > 0 else 1

@@ -188,7 +188,7 @@ class _Evaluation:
             raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
         keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
         values = [key for key, _ in keys]
-        if not (all(map(_is_number, values)) or all(map(_is_date, values))):
+        if not (all(map(is_number, values)) or all(map(is_date, values))):
             raise NoMeaning("no number", f"{path} has no order")
         ordered = sorted(keys, key=lambda pair: pair[0], reverse=order == "most")
         if len(set(values)) < len(values):
@@ -232,7 +232,7 @@ _SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": m
 def _compares(left: Any, relation: str, right: Any) -> bool:
     if relation in ("is", "is not"):
         return _equal(left, right) is (relation == "is")
-    if _is_date(left) and _is_date(right):
+    if is_date(left) and is_date(right):
         return bool(left < right if relation == "less" else left > right)
     first, second = _number(left), _number(right)
     return first < second if relation == "less" else first > second
@@ -248,16 +248,18 @@ def _equal(left: Any, right: Any) -> bool:
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 
 
-def _is_date(value: Any) -> bool:
+def is_date(value: Any) -> bool:
+    """Whether a value is a date, or a time without a zone, as a text."""
     return isinstance(value, str) and _DATE.fullmatch(value) is not None
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, and not yes or no."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float:
-    if not _is_number(value):
+    if not is_number(value):
         raise NoMeaning("no number", f"{value!r} is no number")
     return float(value)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, permutations
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Twin
@@ -19,12 +19,12 @@ from t2t_dist.environments.tools import Call
 from . import language as lang
 from .evaluate import NoMeaning, meaning_of, records_of
 from .shown import Shown, Universe, first_look, look_at, values_at
-from .twins import Edits, place_of, record_changes, set_at, world_before
+from .twins import Edits, doubled, place_of, record_changes, set_at, world_before
 
 #: The slot of a twin in which the answer to a question is another.
 ANSWER = "answer"
-#: Values that are tried in a field until the answer is another.
-_MOST_TRIED = 40
+#: Worlds that are tried until the answer is another; and of these, with one record as another is.
+_MOST_TRIED, _MOST_DOUBLED = 40, 20
 
 
 class Question(NamedTuple):
@@ -43,9 +43,13 @@ class Asked(NamedTuple):
     look_ups: list[Call]
 
 
-@lru_cache(maxsize=16)
 def questions_of(domain: Domain) -> Mapping[str, Question]:
     """The questions of a domain by name. Raises ValueError: the value of one is no expression."""
+    return _questions_of(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _questions_of(domain: Domain) -> Mapping[str, Question]:
     found: dict[str, Question] = {}
     for name, words in domain.language.questions.items():
         try:
@@ -96,22 +100,26 @@ def _takes_counting(domain: Domain, customer: str, universe: Universe, request: 
 
 
 def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Twin | None:
-    """A world in which the answer to a question, after the errands ``before``, is another: one field of one record
+    """A world in which the answer to a question, after the errands ``before``, is another: one record
     differs from the start."""
+    return next(twin_worlds(domain, customer, goal, request, before), None)
+
+
+def twin_worlds(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Iterator[Twin]:
+    """The worlds in which the answer to a question is another."""
     universe = first_look(domain, customer)
     try:
         answer = meaning_of(domain, world_before(domain, before), customer, request).facts[0]
         edits = list(islice(_edits(domain, customer, universe, request), _MOST_TRIED))
     except NoMeaning:
-        return None
+        return
     for edit in edits:
         try:
             other = _answer_in(domain.variant(edit), customer, request, before)
         except Exception:
             continue  # as for descriptions: no world, or no answer there
         if other is not None and other[0] != answer:
-            return Twin(goal=goal, slot=ANSWER, records=record_changes(domain, edit), value=other[0], final=other[1])
-    return None
+            yield Twin(goal=goal, slot=ANSWER, records=record_changes(domain, edit), value=other[0], final=other[1])
 
 
 def _answer_in(domain: Domain, customer: str, request: lang.Tell, before: Sequence[Call]) -> tuple[Any, str] | None:
@@ -123,19 +131,23 @@ def _answer_in(domain: Domain, customer: str, request: lang.Tell, before: Sequen
 
 
 def _edits(domain: Domain, customer: str, universe: Universe, request: lang.Tell) -> Iterator[Edits]:
-    """Other values in the fields that the question is about: those of a test, and those that are added up."""
+    """One of the records that the question is about as another is; or with another value in a field that decides: one
+    of a test, or one that is added up."""
+    paths: list[tuple[lang.Records, str]] = []
     for node in lang.nodes(request):
-        paths: list[tuple[lang.Records, str]] = []
         if isinstance(node, lang.Total):
             paths.append((node.of, node.field))
         elif isinstance(node, lang.Records):
             paths += [(node.model_copy(update={"where": ()}), test.field) for test in node.where]
-        for records, path in paths:
-            for one in records_of(domain, customer, universe, records):
-                for value in _others(universe, one, path):
-                    place = place_of(domain, one)
-                    if place is not None and (edits := set_at(domain, place, path, value)) is not None:
-                        yield edits
+    held = [(path, records_of(domain, customer, universe, records)) for records, path in paths]
+    pairs = (pair for _, records in held for pair in permutations(records, 2))
+    yield from islice((edits for one, other in pairs for edits in doubled(domain, one, other)), _MOST_DOUBLED)
+    for path, records in held:
+        for one in records:
+            for value in _others(universe, one, path):
+                place = place_of(domain, one)
+                if place is not None and (edits := set_at(domain, place, path, value)) is not None:
+                    yield edits
 
 
 def _others(universe: Universe, one: Shown, path: str) -> list[Any]:

@@ -50,6 +50,19 @@ def find_twin(
 ) -> Twin | None:
     """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found. What is
     meant there is a value, or a list of those of a set."""
+    return next(twin_worlds(domain, customer, universe, request, goal, slot, before), None)
+
+
+def twin_worlds(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    request: lang.Do | lang.Each,
+    goal: int,
+    slot: str,
+    before: Sequence[Call],
+) -> Iterator[Twin]:
+    """The twin worlds for the meaning of one argument, the simplest first."""
     usual = meaning_of(domain, world_before(domain, before), customer, request, universe).calls
     for edits in _edits_of(domain, customer, universe, request, slot):
         try:
@@ -62,8 +75,7 @@ def find_twin(
         values = [call.arguments[slot] for call in calls]
         if values != [call.arguments[slot] for call in usual] and final != other_final:
             value = values if isinstance(request, lang.Each) and slot == request.slot else values[0]
-            return Twin(goal=goal, slot=slot, records=record_changes(domain, edits), value=value, final=final)
-    return None
+            yield Twin(goal=goal, slot=slot, records=record_changes(domain, edits), value=value, final=final)
 
 
 def record_changes(domain: Domain, edits: Mapping[tuple[str, str], Record]) -> list[RecordChange]:
@@ -206,6 +218,20 @@ def _swap(domain: Domain, a: dict[str, Any], b: dict[str, Any], own: str, is_par
         side.clear()
         side.update(kept | news)
     return True
+
+
+def doubled(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
+    """A record that has all but what names it from another of its table: each as consistent as that one."""
+    first, second = place_of(domain, one), place_of(domain, other)
+    own = own_field(domain, one.kind)
+    if first is None or second is None or first.path or second.path or not own or first.table != second.table:
+        return
+    edits = _copies(domain, first, second)
+    a, b = edits[first.table, first.key], edits.pop((second.table, second.key))
+    kept = {name: value for name, value in a.items() if name == own or _names(a, own, name)}
+    if first.key != second.key and a != (news := {name: kept.get(name, value) for name, value in b.items()} | kept):
+        edits[first.table, first.key] = news
+        yield edits
 
 
 def _replaced(domain: Domain, universe: Universe, one: Shown, field: str) -> Iterator[Edits]:
