@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
 from operator import add, mul, sub
-from typing import Any
+from typing import Any, TypeVar
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
@@ -22,7 +24,9 @@ from ..bindings import canonical_json
 from ..normal_calls import in_order
 from . import language as lang
 from .kinds import own_field
-from .shown import Shown, Universe, look_at, values_at
+from .shown import Shown, Universe, look_at, shown_by, values_at
+
+T = TypeVar("T")
 
 
 class NoMeaning(Exception):
@@ -68,6 +72,9 @@ class _Evaluation:
         self.domain, self.customer, self.universe = domain, customer, universe
         self.world = world.fork()
         self.meaning = Meaning()
+        #: What ``this`` is, innermost last.
+        self.at: list[Shown] = []
+        self.looked_up: dict[bytes, list[Shown]] = {}
 
     # -- requests ------------------------------------------------------------------------------------------------------
     def carry_out(self, request: lang.Node) -> None:
@@ -76,8 +83,9 @@ class _Evaluation:
                 self._done(self._call(request))
             case lang.Each():
                 for one in self.records(request.among):
-                    given = {slot: self.value(value) for slot, value in request.arguments.items()}
-                    self._done(Call(request.errand, {request.slot: _only(one, request.field), **given}))
+                    own = lang.Given(value=_only(one, request.field))
+                    errand = lang.Do(errand=request.errand, arguments={request.slot: own, **request.arguments})
+                    self._done(self._with(one, partial(self._call, errand)))
             case lang.If():
                 branch = request.then if self._holds(request.condition) else request.otherwise
                 if branch is not None:
@@ -90,6 +98,9 @@ class _Evaluation:
                 self.carry_out(self._best(request))
             case lang.Tell():
                 self.meaning.facts.append(self.value(request.value))
+            case lang.Several():
+                for one_request in request.requests:
+                    self.carry_out(one_request)
             case _:
                 raise TypeError(f"{type(request).__name__} is no request")
 
@@ -132,6 +143,8 @@ class _Evaluation:
                 return _compares(self.value(condition.left), condition.relation, self.value(condition.right))
             case lang.Possible():
                 return self._after(condition.of) is not None
+            case lang.Not():
+                return not self._holds(condition.of)
         raise TypeError(f"{type(condition).__name__} is no condition")
 
     # -- values --------------------------------------------------------------------------------------------------------
@@ -150,9 +163,24 @@ class _Evaluation:
             case lang.Outcome():
                 return self._outcome(node.of, node.field)
             case lang.Arithmetic():
-                left, right = _number(self.value(node.left)), _number(self.value(node.right))
-                return dollars(_SIGNS[node.sign](left, right))
+                return _worked_out(node.sign, self.value(node.left), self.value(node.right))
+            case lang.Every():
+                return [self._with(one, partial(self.value, node.value)) for one in self.records(node.of)]
+            case lang.Sum():
+                return dollars(sum(map(_number, _elements(self.value(node.of)))))
+            case lang.Listed():
+                return [one for value in node.values for one in _elements(self.value(value))]
+            case lang.Object():
+                return {name: self.value(value) for name, value in node.fields.items()}
         raise TypeError(f"{type(node).__name__} is no value")
+
+    def _with(self, one: Shown, work: Callable[[], T]) -> T:
+        """What the work comes to where ``this`` is a record."""
+        self.at.append(one)
+        try:
+            return work()
+        finally:
+            self.at.pop()
 
     def _outcome(self, request: lang.Do, path: str) -> Any:
         """A field of the result of an errand that is tried: that of its last write."""
@@ -175,27 +203,32 @@ class _Evaluation:
         held = self.records(node.among)
         for test in node.prefer:
             held = [one for one in held if self._passes(one, test)] or held
-        if node.by is not None:
-            held = self._in_order(held, node.by, node.order)[node.place - 1 :][:1]
+        if node.by is not None or node.worth is not None:
+            held = self._ranked(held, node)
         if len(held) != 1:
             raise NoMeaning("several" if held else "none", f"{len(held)} records of {node.among.kind}")
         return held[0]
 
-    def _in_order(self, held: Sequence[Shown], path: str, order: lang.Order) -> list[Shown]:
-        """The records that have the field, in its order; a record that ties with another has no place in it."""
-        if any(one.record.get(path, "") is None for one in held):
-            raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
-        keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
-        values = [key for key, _ in keys]
-        if not (all(map(_is_number, values)) or all(map(_is_date, values))):
-            raise NoMeaning("no number", f"{path} has no order")
-        ordered = sorted(keys, key=lambda pair: pair[0], reverse=order == "most")
-        if len(set(values)) < len(values):
-            raise NoMeaning("several", f"two records are equal in {path}")
-        return [one for _, one in ordered]
+    def _ranked(self, held: Sequence[Shown], node: lang.Record) -> list[Shown]:
+        """The record at a place in an order, if there are as many; what has nothing to be ranked by has no place."""
+        if node.worth is not None:
+            keys = [(self._with(one, partial(self.value, node.worth)), one) for one in held]
+        else:
+            path = node.by or ""
+            if any(one.record.get(path, "") is None for one in held):
+                raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
+            keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
+        values = _ranks([key for key, _ in keys])
+        if values is None:
+            raise NoMeaning("no number", f"{node.by or 'what they are worth'} has no order")
+        places = sorted(range(len(values)), key=lambda place: values[place], reverse=node.order == "most")
+        decisive = [values[place] for place in places[: node.place + 1]]
+        if len(set(decisive)) < len(decisive):
+            raise NoMeaning("several", f"two records are equal in {node.by or 'what they are worth'}")
+        return [keys[place][1] for place in places[node.place - 1 : node.place]]
 
     def records(self, node: lang.Records) -> list[Shown]:
-        held = self.universe.of(node.kind)
+        held = self._known(node)
         if node.within is not None:
             around = self.record(node.within)
             held = [one for one in held if one.is_within(around)]
@@ -212,8 +245,23 @@ class _Evaluation:
             held = [one for one in held if not any(one is other for other in others)]
         return held
 
+    def _known(self, node: lang.Records) -> list[Shown]:
+        """All of the kind that are shown, or that the set is about."""
+        if node.this:
+            return [one for one in reversed(self.at) if one.kind == node.kind][:1]
+        if node.shown_by is None:
+            return self.universe.of(node.kind)
+        call = Call(node.shown_by.tool, {slot: self.value(value) for slot, value in node.shown_by.arguments.items()})
+        key = canonical_json([call.name, call.arguments])
+        if key not in self.looked_up:
+            tool = self.domain.tools.get(call.name)
+            if tool is None or tool.kind is not Kind.READ:
+                raise NoMeaning("refused", f"{call.name} is no look-up")
+            self.looked_up[key] = shown_by(self.domain, self.world, call)
+        return [one for one in self.looked_up[key] if one.kind == node.kind]
+
     def _passes(self, one: Shown, test: lang.Test) -> bool:
-        found, value = values_at(one.record, test.field), self.value(test.value)
+        found, value = values_at(one.record, test.field), self._with(one, partial(self.value, test.value))
         if test.relation == "contains":
             return any(_equal(item, value) for item in found)
         if len(found) != 1:
@@ -225,16 +273,39 @@ class _Evaluation:
         return _compares(found[0], test.relation, value)
 
 
-_SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul}
+_SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul, "least": min, "most": max}
+
+
+def _worked_out(sign: str, left: Any, right: Any) -> Any:
+    if isinstance(left, str) and _DAY.fullmatch(left) and sign in ("+", "-"):
+        days = int(_number(right))
+        if abs(days) <= _YEARS:
+            return (date.fromisoformat(left) + timedelta(days=days if sign == "+" else -days)).isoformat()
+    if isinstance(left, str) and (quantity := _QUANTITY.fullmatch(left)) is not None:
+        return f"{dollars(_SIGNS[sign](float(quantity[1]), _number(right))):g}{left[quantity.end(1) :]}"
+    return dollars(_SIGNS[sign](_number(left), _number(right)))
 
 
 def _compares(left: Any, relation: str, right: Any) -> bool:
     if relation in ("is", "is not"):
         return _equal(left, right) is (relation == "is")
-    if _is_date(left) and _is_date(right):
-        return bool(left < right if relation == "less" else left > right)
-    first, second = _number(left), _number(right)
-    return first < second if relation == "less" else first > second
+    ranks = _ranks([left, right])
+    if ranks is None:
+        raise NoMeaning("no number", f"{left!r} and {right!r} have no order")
+    return bool(ranks[0] < ranks[1] if relation == "less" else ranks[0] > ranks[1])
+
+
+def _ranks(values: Sequence[Any]) -> list[Any] | None:
+    """What values are ordered by, if they have one order: all numbers, all dates, or all quantities of one unit."""
+    if all(map(_is_number, values)) or all(map(_is_date, values)):
+        return list(values)
+    if not all(isinstance(value, str) for value in values):
+        return None
+    found = [one for value in values if (one := _QUANTITY.fullmatch(value)) is not None]
+    if len(found) == len(values) and len({one[2].casefold() for one in found}) == 1:
+        return [float(one[1]) for one in found]
+    words = [value.casefold() for value in values]
+    return next(([scale.index(word) for word in words] for scale in _SCALES if set(words) <= set(scale)), None)
 
 
 def _equal(left: Any, right: Any) -> bool:
@@ -243,6 +314,17 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
 
 
+#: A number with a unit, or none: "500 ml", "15-inch", "1000".
+_QUANTITY = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)[ -]?([^\d.]{0,40})")
+#: Words that are in order for everybody, from least to most.
+_SCALES = (
+    ("xs", "s", "m", "l", "xl", "xxl"),
+    ("small", "medium", "large"),
+    ("low", "medium", "high"),
+)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+#: So many days may be counted from a date.
+_YEARS = 3660
 #: Dates and times that are in order as texts: without a zone.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 
@@ -266,6 +348,10 @@ def _only(one: Shown, path: str) -> Any:
     if len(found) != 1:
         raise NoMeaning("absent" if not found else "several", f"{one.kind} has {len(found)} values in {path}")
     return found[0]
+
+
+def _elements(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _once(values: Iterable[Any]) -> list[Any]:

@@ -11,12 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import PLAIN, Spec
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json, look_around
+
+
+#: A text that is longer holds no records, characters.
+_MAX_TEXT = 1_000_000
 
 
 class Shown(NamedTuple):
@@ -53,9 +59,29 @@ def look_at(domain: Domain, world: World, customer: str) -> Universe:
     """The records that READ tools show in a world, starting from who the customer is."""
     shown: list[Shown] = []
     for lookup in look_around(domain, world, customer):
-        tool = domain.tools[lookup.call.name]
-        shown += _records(tool.returns, lookup.value, lookup.call, None, _named(tool.name))
+        shown += _in_result(domain, lookup.call, lookup.value)
     return Universe(list(_once(shown)))
+
+
+def shown_by(domain: Domain, world: World, call: Call) -> list[Shown]:
+    """The records that one look-up shows; none where it is refused."""
+    result = domain.execute(world, call)
+    return [] if result.error else list(_in_result(domain, call, result.value))
+
+
+def _in_result(domain: Domain, call: Call, value: Any) -> Iterator[Shown]:
+    tool = domain.tools[call.name]
+    return _records(tool.returns, _read(value), call, None, _named(tool.name))
+
+
+def _read(value: Any) -> Any:
+    """A result; of one that is a text, the JSON in it, if it holds some: tau2 and MCP have tools that answer so."""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
 
 
 @lru_cache(maxsize=128)
@@ -76,8 +102,13 @@ def _records(spec: Spec, value: Any, call: Call, inside: Shown | None, name: str
             if isinstance(inner, Mapping | list):
                 yield from _records(below, inner, call, here, key)
     elif isinstance(value, list):
+        below = spec.item if spec.kind == "list" else PLAIN
         for one in value:
-            yield from _records(spec.item if spec.kind == "list" else PLAIN, one, call, inside, name)
+            here = inside
+            if isinstance(one, list):  # the flights of a trip
+                here = Shown(name, {str(place): part for place, part in enumerate(one)}, call, inside)
+                yield here
+            yield from _records(below, one, call, here, name)
 
 
 def _once(shown: Sequence[Shown]) -> Iterator[Shown]:

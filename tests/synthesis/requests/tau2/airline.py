@@ -1,0 +1,3 @@
+from .words import collector
+
+TASKS, said_by = collector()
