@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
+from itertools import chain
 from operator import add, mul, sub
 from typing import Any, TypeVar
 
@@ -167,7 +168,7 @@ class _Evaluation:
             case lang.Every():
                 return [self._with(one, partial(self.value, node.value)) for one in self.records(node.of)]
             case lang.Sum():
-                return dollars(sum(map(_number, _elements(self.value(node.of)))))
+                return _sum(_elements(self.value(node.of)))
             case lang.Listed():
                 return [one for value in node.values for one in _elements(self.value(value))]
             case lang.Object():
@@ -228,10 +229,8 @@ class _Evaluation:
         return [keys[place][1] for place in places[node.place - 1 : node.place]]
 
     def records(self, node: lang.Records) -> list[Shown]:
-        held = self._known(node)
-        if node.within is not None:
-            around = self.record(node.within)
-            held = [one for one in held if one.is_within(around)]
+        around = None if node.within is None else self.record(node.within)
+        held = [one for one in self._known(node) if around is None or one.is_within(around)]
         own = own_field(self.domain, node.kind)
         by_id = [test for test in node.where if test.field == own and test.relation == "is"]
         # What is named is looked up by its name; of what is not, all has to be seen.
@@ -240,6 +239,7 @@ class _Evaluation:
             if one.call not in self.meaning.look_ups:
                 self.meaning.look_ups.append(one.call)
         held = [one for one in held if all(self._passes(one, test) for test in node.where)]
+        held = [one for one in held if all(self._with(one, partial(self._holds, such)) for such in node.such)]
         if node.but is not None:
             others = self.records(node.but)
             held = [one for one in held if not any(one is other for other in others)]
@@ -250,7 +250,8 @@ class _Evaluation:
         if node.this:
             return [one for one in reversed(self.at) if one.kind == node.kind][:1]
         if node.shown_by is None:
-            return self.universe.of(node.kind)
+            parts = chain.from_iterable(self.looked_up.values()) if node.within is not None else ()
+            return [*self.universe.of(node.kind), *(one for one in parts if one.kind == node.kind)]
         call = Call(node.shown_by.tool, {slot: self.value(value) for slot, value in node.shown_by.arguments.items()})
         key = canonical_json([call.name, call.arguments])
         if key not in self.looked_up:
@@ -283,7 +284,16 @@ def _worked_out(sign: str, left: Any, right: Any) -> Any:
             return (date.fromisoformat(left) + timedelta(days=days if sign == "+" else -days)).isoformat()
     if isinstance(left, str) and (quantity := _QUANTITY.fullmatch(left)) is not None:
         return f"{dollars(_SIGNS[sign](float(quantity[1]), _number(right))):g}{left[quantity.end(1) :]}"
-    return dollars(_SIGNS[sign](_number(left), _number(right)))
+    return _whole(_SIGNS[sign](_number(left), _number(right)), [left, right])
+
+
+def _sum(values: Sequence[Any]) -> float:
+    return _whole(sum(map(_number, values)), values)
+
+
+def _whole(number: float, made_of: Sequence[Any]) -> float:
+    """A number rounded to cents; of whole numbers one: so many bags are 2, not 2.0, which tools and rules refuse."""
+    return int(number) if all(isinstance(one, int) for one in made_of) else dollars(number)
 
 
 def _compares(left: Any, relation: str, right: Any) -> bool:
@@ -296,11 +306,15 @@ def _compares(left: Any, relation: str, right: Any) -> bool:
 
 
 def _ranks(values: Sequence[Any]) -> list[Any] | None:
-    """What values are ordered by, if they have one order: all numbers, all dates, or all quantities of one unit."""
+    """What values are ordered by, if they have one order: all numbers, dates, times, quantities of one unit, or words
+    of one scale."""
     if all(map(_is_number, values)) or all(map(_is_date, values)):
         return list(values)
     if not all(isinstance(value, str) for value in values):
         return None
+    times = [one for value in values if (one := _TIME.fullmatch(value)) is not None]
+    if len(times) == len(values):
+        return [(one[2] or "", one[1]) for one in times]
     found = [one for value in values if (one := _QUANTITY.fullmatch(value)) is not None]
     if len(found) == len(values) and len({one[2].casefold() for one in found}) == 1:
         return [float(one[1]) for one in found]
@@ -323,6 +337,8 @@ _SCALES = (
     ("low", "medium", "high"),
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+#: A time of day, or one of a later day: "06:20:00+1".
+_TIME = re.compile(r"(\d\d:\d\d(?::\d\d)?)(\+\d)?")
 #: So many days may be counted from a date.
 _YEARS = 3660
 #: Dates and times that are in order as texts: without a zone.

@@ -21,7 +21,7 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 #: ``one of`` takes a list of values.
 Relation = Literal["is", "is not", "one of", "contains", "less", "more"]
 Order = Literal["least", "most"]
-#: How two numbers, quantities of one unit (``500 ml``), or dates compare.
+#: How two numbers, quantities of one unit (``500 ml``), dates or times of day compare.
 Rank = Literal["less", "more"]
 #: A stored expression comes from outside: it has no more nodes than this.
 MAX_NODES = 1000
@@ -52,8 +52,8 @@ class LookUp(Node):
 
 class Records(Node):
     """The records of a kind that the customer's data leads to, or that a look-up shows (``shown_by``): those ``within``
-    another record, that pass every test, ``but`` those. ``this``: only the one that an ``each``, an ``every``, a
-    ``worth`` or a test around it has come to."""
+    another record, that pass every test and of which every condition holds (``such``), ``but`` those. ``this``: only
+    the one that an ``each``, an ``every``, a ``worth``, a test or a condition around it has come to."""
 
     node: Literal["records"] = "records"
     kind: Name
@@ -61,6 +61,7 @@ class Records(Node):
     this: bool = False
     within: Record | None = None
     where: tuple[Test, ...] = ()
+    such: tuple[Condition, ...] = ()
     but: Records | None = None
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.synthesis.requests.tau2.meanings [retail airline]
 
-Needs an installed tau2 (1.0.1). Prints what differs and one JSON object; exit code 1 if anything differs. A gold's calls
-that raise are left out, as in tau2. Lists that name a set are compared as sets.
+Needs an installed tau2 (1.0.1). Prints what differs and one JSON object; exit code 1 if anything differs. A gold's
+calls that raise are left out, as in tau2. Lists that name a set are compared as sets.
 """
 
 from __future__ import annotations
@@ -62,13 +62,19 @@ def meant(domain: Domain, case: Case) -> tuple[list[Call], list[Any]]:
     return calls, facts
 
 
-def alike(call: Call) -> Any:
-    """A call in a form that is equal where it does the same: items come in any order, each with the one it becomes."""
-    arguments = dict(call.arguments)
+def alike(call: Call) -> str:
+    """A call in a form that is equal where it does the same: items come in any order, each with the one it becomes;
+    5 is 5.0."""
+    arguments = json.loads(json.dumps(call.arguments), parse_float=_plain)
     items = arguments.pop("item_ids", None)
     if items is not None:
         arguments["pairs"] = sorted(zip(items, arguments.pop("new_item_ids", items), strict=True))
     return json.dumps([call.name, arguments], sort_keys=True)
+
+
+def _plain(number: str) -> float:
+    value = float(number)
+    return int(value) if value.is_integer() else value
 
 
 def told(wanted: Sequence[str], facts: Sequence[Any]) -> bool:

@@ -59,6 +59,10 @@ def all_(kind: str, *where: lang.Test, **more: Any) -> lang.Records:
 
 def the(kind: str, *where: lang.Test, within: Any = None, but: Any = None, shown_by: Any = None, **rank: Any) -> Any:
     among = lang.Records(kind=kind, where=where, within=within, but=but, shown_by=shown_by)
+    return one_of(among, **rank)
+
+
+def one_of(among: lang.Records, **rank: Any) -> lang.Record:
     return lang.Record(among=among, **rank)
 
 
