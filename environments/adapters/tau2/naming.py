@@ -122,7 +122,7 @@ class Names:
         """The type of a value with this name."""
         annotation = _bare(annotation)
         origin, inside = get_origin(annotation), get_args(annotation)
-        if origin is list or (origin is tuple and len(set(inside)) == 1):  # the two flights of a trip
+        if origin is list:
             single = singular(name)
             if _bare(inside[0]) is str and single not in self.known:
                 single += "_id"  # a user's orders

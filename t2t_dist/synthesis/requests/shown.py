@@ -19,6 +19,7 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json, look_around
+from .kinds import by_fields
 
 
 #: A text that is longer holds no records, characters.
@@ -70,8 +71,29 @@ def shown_by(domain: Domain, world: World, call: Call) -> list[Shown]:
 
 
 def _in_result(domain: Domain, call: Call, value: Any) -> Iterator[Shown]:
-    tool = domain.tools[call.name]
-    return _records(tool.returns, _read(value), call, None, _named(tool.name))
+    tool, types = domain.tools[call.name], by_fields(domain)
+
+    def records(spec: Spec, value: Any, inside: Shown | None, name: str) -> Iterator[Shown]:
+        if isinstance(value, Mapping):
+            fields = dict(spec.fields) if spec.kind == "struct" else {}
+            here = inside
+            if spec.kind == "struct" or spec is PLAIN:
+                here = Shown(spec.name or types.get(frozenset(value), name), value, call, inside)
+                yield here
+            for key, inner in value.items():
+                below = spec.item if spec.kind == "map" else fields.get(key, PLAIN)
+                if isinstance(inner, Mapping | list):
+                    yield from records(below, inner, here, key)
+        elif isinstance(value, list):
+            below = spec.item if spec.kind == "list" else PLAIN
+            for one in value:
+                here = inside
+                if isinstance(one, list):  # the flights of a trip
+                    here = Shown(name, {str(place): part for place, part in enumerate(one)}, call, inside)
+                    yield here
+                yield from records(below, one, here, name)
+
+    return records(tool.returns, _read(value), None, _named(tool.name))
 
 
 def _read(value: Any) -> Any:
@@ -88,27 +110,6 @@ def _read(value: Any) -> Any:
 def first_look(domain: Domain, customer: str) -> Universe:
     """:func:`look_at` of a fresh world; cached, because all tasks of a customer ask for it."""
     return look_at(domain, domain.world(), customer)
-
-
-def _records(spec: Spec, value: Any, call: Call, inside: Shown | None, name: str) -> Iterator[Shown]:
-    if isinstance(value, Mapping):
-        fields = dict(spec.fields) if spec.kind == "struct" else {}
-        here = inside
-        if spec.kind == "struct" or spec is PLAIN:
-            here = Shown(spec.name or name, value, call, inside)
-            yield here
-        for key, inner in value.items():
-            below = spec.item if spec.kind == "map" else fields.get(key, PLAIN)
-            if isinstance(inner, Mapping | list):
-                yield from _records(below, inner, call, here, key)
-    elif isinstance(value, list):
-        below = spec.item if spec.kind == "list" else PLAIN
-        for one in value:
-            here = inside
-            if isinstance(one, list):  # the flights of a trip
-                here = Shown(name, {str(place): part for place, part in enumerate(one)}, call, inside)
-                yield here
-            yield from _records(below, one, call, here, name)
 
 
 def _once(shown: Sequence[Shown]) -> Iterator[Shown]:
