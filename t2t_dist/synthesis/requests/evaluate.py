@@ -264,7 +264,7 @@ class _Evaluation:
     def _passes(self, one: Shown, test: lang.Test) -> bool:
         found, value = values_at(one.record, test.field), self._with(one, partial(self.value, test.value))
         if test.relation == "contains":
-            return any(_equal(item, value) for item in found)
+            return any(_equal(item, value) for one_found in found for item in _elements(one_found))
         if len(found) != 1:
             return test.relation == "is not"
         if test.relation == "one of":

@@ -24,7 +24,7 @@ Order = Literal["least", "most"]
 #: How two numbers, quantities of one unit (``500 ml``), dates or times of day compare.
 Rank = Literal["less", "more"]
 #: A stored expression comes from outside: it has no more nodes than this.
-MAX_NODES = 1000
+MAX_NODES = 400
 
 
 class Node(BaseModel):

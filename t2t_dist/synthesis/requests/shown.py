@@ -21,7 +21,6 @@ from t2t_dist.environments.tools import Call
 from ..bindings import canonical_json, look_around
 from .kinds import by_fields
 
-
 #: A text that is longer holds no records, characters.
 _MAX_TEXT = 1_000_000
 
@@ -113,14 +112,20 @@ def first_look(domain: Domain, customer: str) -> Universe:
 
 
 def _once(shown: Sequence[Shown]) -> Iterator[Shown]:
-    """Each record once: what stands in no other record and was shown before, there or in another, is the same."""
+    """Each record once: what stands in no other record and was shown before, there or in another, is the same, and so
+    is all that it holds."""
     inner = {canonical_json([one.kind, one.record]) for one in shown if one.inside is not None}
+    left_out: set[int] = set()
     for one in shown:
         if one.inside is None:
             key = canonical_json([one.kind, one.record])
             if key in inner:
+                left_out.add(id(one))
                 continue
             inner.add(key)
+        elif id(one.inside) in left_out:
+            left_out.add(id(one))
+            continue
         yield one
 
 
