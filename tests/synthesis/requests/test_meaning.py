@@ -216,7 +216,15 @@ def test_the_cheapest_version_of_every_item(retail: Domain) -> None:
 def _pending(retail: Domain, customer: str) -> Any:
     world = retail.world()
     orders = [world.get("orders", one) for one in (world.get("users", customer) or {})["orders"]]
-    return next((one for one in orders if one and one["status"] == "pending" and len(one["items"]) > 1), None)
+    pending = [one for one in orders if one and one["status"] == "pending" and len(one["items"]) > 1]
+    return next(
+        (one for one in pending if all(_has_a_least(retail, item["product_id"]) for item in one["items"])), None
+    )
+
+
+def _has_a_least(retail: Domain, product: str) -> bool:
+    prices = _prices(retail, product)
+    return prices.count(min(prices)) == 1
 
 
 def _prices(retail: Domain, product: str) -> list[float]:
