@@ -28,11 +28,13 @@ from .kinds import own_field
 from .shown import Shown, Universe, look_at, shown_by, values_at
 
 T = TypeVar("T")
+#: Values are found anew for each record that a set has; a stored expression comes from outside.
+MAX_WORK = 200_000
 
 
 class NoMeaning(Exception):
     """An expression has no value in this world. ``code``: ``none``, ``several``, ``absent`` (a field that the record
-    lacks), ``no number`` or ``refused`` (an errand whose result is asked for)."""
+    lacks), ``no number``, ``refused`` (an errand whose result is asked for) or ``too much`` (work to find out)."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -76,6 +78,7 @@ class _Evaluation:
         #: What ``this`` is, innermost last.
         self.at: list[Shown] = []
         self.looked_up: dict[bytes, list[Shown]] = {}
+        self.worked = 0
 
     # -- requests ------------------------------------------------------------------------------------------------------
     def carry_out(self, request: lang.Node) -> None:
@@ -122,7 +125,9 @@ class _Evaluation:
         """The world after an errand, ``None`` where it is not possible, or asks for what does not exist."""
         try:
             return after_valid(self.domain, self.world, self._call(request), self.customer)
-        except NoMeaning:
+        except NoMeaning as error:
+            if error.code == "too much":
+                raise
             return None
 
     def _best(self, request: lang.Best) -> lang.Do:
@@ -150,6 +155,9 @@ class _Evaluation:
 
     # -- values --------------------------------------------------------------------------------------------------------
     def value(self, node: lang.Node) -> Any:
+        self.worked += 1
+        if self.worked > MAX_WORK:
+            raise NoMeaning("too much", f"more than {MAX_WORK} values have to be found")
         match node:
             case lang.Given():
                 return node.value
@@ -279,9 +287,11 @@ _SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": m
 
 def _worked_out(sign: str, left: Any, right: Any) -> Any:
     if isinstance(left, str) and _DAY.fullmatch(left) and sign in ("+", "-"):
-        days = int(_number(right))
-        if abs(days) <= _YEARS:
-            return (date.fromisoformat(left) + timedelta(days=days if sign == "+" else -days)).isoformat()
+        days = _number(right)
+        try:
+            return (date.fromisoformat(left) + timedelta(days=round(days if sign == "+" else -days))).isoformat()
+        except (ValueError, OverflowError):
+            raise NoMeaning("no number", f"{left} {sign} {days:g} is no day") from None
     if isinstance(left, str) and (quantity := _QUANTITY.fullmatch(left)) is not None:
         return f"{dollars(_SIGNS[sign](float(quantity[1]), _number(right))):g}{left[quantity.end(1) :]}"
     return _whole(_SIGNS[sign](_number(left), _number(right)), [left, right])
@@ -339,8 +349,6 @@ _SCALES = (
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 #: A time of day, or one of a later day: "06:20:00+1".
 _TIME = re.compile(r"(\d\d:\d\d(?::\d\d)?)(\+\d)?")
-#: So many days may be counted from a date.
-_YEARS = 3660
 #: Dates and times that are in order as texts: without a zone.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 

@@ -100,6 +100,14 @@ def test_what_is_to_be_done(toy: Domain, request_: Any, calls: list[Call]) -> No
 THIS = of(this("Order"), "amount")
 
 
+def deep(levels: int) -> Any:
+    """A value that is found anew for each order, for each order, and so on."""
+    value: Any = THIS
+    for _ in range(levels):
+        value = sum_(every(PENDING, value))
+    return value
+
+
 @pytest.mark.parametrize(
     ("value", "fact"),
     [
@@ -165,6 +173,9 @@ def test_what_is_less(toy: Domain, less: Any, more: Any) -> None:
         (of(the("Order", by="status"), "amount"), "no number"),
         (of(the("Order", worth=lang.Given(value=1)), "amount"), "several"),
         (work("ten", "+", 1), "no number"),
+        (work("2024-02-31", "+", 1), "no number"),
+        (work("2024-02-01", "+", 10**9), "no number"),
+        (deep(20), "too much"),
         (sum_(list_("1 kg", 2)), "no number"),
         (lang.Outcome(of=pay(DEAR, "nothing"), field="status"), "refused"),
         (lang.Count(of=all_("Order", shown_by=look("cancel_order", order_id="O1", reason="mistake"))), "refused"),

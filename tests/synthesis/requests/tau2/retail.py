@@ -479,8 +479,8 @@ def _(task: Task) -> None:
     alike = version(mine, is_("item_id", of(cheap, "item_id")), *same(cheap, "water resistance"))
     task("49", exchange(held, (mine, alike)))
     held = named_order("#W4316152")
-    kettles, first_ = items(held, "Tea Kettle"), all_("Variant", is_("item_id", "7292993796"))
-    kettle, gas = lang.Record(among=first_), option("stovetop compatibility", "gas")
+    kettles = items(held, "Tea Kettle")  # two that are alike
+    kettle, gas = the("Variant", is_("item_id", "7292993796")), option("stovetop compatibility", "gas")
     shown = product(the("OrderItem", is_("name", "Tea Kettle"), is_("options.material", "stainless steel")))
 
     def another(*tests: lang.Test) -> lang.Record:
