@@ -51,10 +51,11 @@ HAS_VLLM = importlib.util.find_spec("vllm") is not None
 CAN_MOUNT = os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
 #: A Python that has tau2-bench: another one, or this one; what needs it is left out where there is none.
 TAU2_PYTHON = os.environ.get("T2T_TAU2_PYTHON") or (sys.executable if importlib.util.find_spec("tau2") else None)
+TAU2_TESTS = ["environments/adapters/tau2/test_agreement.py", "synthesis/requests/tau2/test_meanings.py"]
 collect_ignore = [
     *([] if HAS_VLLM else ["vllm"]),
     *([] if CAN_MOUNT else ["faults/test_full_disk.py"]),
-    *([] if TAU2_PYTHON else ["environments/adapters/tau2/test_agreement.py"]),
+    *([] if TAU2_PYTHON else TAU2_TESTS),
 ]
 
 
@@ -81,8 +82,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not HAS_VLLM:
         terminalreporter.write_line("not run here: tests/vllm, which needs a real vLLM (make test-vllm)")
     if not TAU2_PYTHON:
-        where = "tests/environments/adapters/tau2/test_agreement.py"
-        terminalreporter.write_line(f"not run here: {where}, which needs tau2-bench (T2T_TAU2_PYTHON names its Python)")
+        for file in TAU2_TESTS:
+            what = "which needs tau2-bench (T2T_TAU2_PYTHON names its Python)"
+            terminalreporter.write_line(f"not run here: tests/{file}, {what}")
     for folder, what in APART.items():
         if not _named(terminalreporter.config, folder):
             terminalreporter.write_line(f"not run here: tests/{folder}, {what}")

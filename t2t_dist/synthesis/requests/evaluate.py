@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
+from itertools import chain
 from operator import add, mul, sub
-from typing import Any
+from typing import Any, TypeVar
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
@@ -22,12 +25,16 @@ from ..bindings import canonical_json
 from ..normal_calls import in_order
 from . import language as lang
 from .kinds import own_field
-from .shown import Shown, Universe, look_at, values_at
+from .shown import Shown, Universe, look_at, shown_by, values_at
+
+T = TypeVar("T")
+#: Values are found anew for each record that a set has; a stored expression comes from outside.
+MAX_WORK = 200_000
 
 
 class NoMeaning(Exception):
     """An expression has no value in this world. ``code``: ``none``, ``several``, ``absent`` (a field that the record
-    lacks), ``no number`` or ``refused`` (an errand whose result is asked for)."""
+    lacks), ``no number``, ``refused`` (an errand whose result is asked for) or ``too much`` (work to find out)."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -68,6 +75,10 @@ class _Evaluation:
         self.domain, self.customer, self.universe = domain, customer, universe
         self.world = world.fork()
         self.meaning = Meaning()
+        #: What ``this`` is, innermost last.
+        self.at: list[Shown] = []
+        self.looked_up: dict[bytes, list[Shown]] = {}
+        self.worked = 0
 
     # -- requests ------------------------------------------------------------------------------------------------------
     def carry_out(self, request: lang.Node) -> None:
@@ -76,9 +87,9 @@ class _Evaluation:
                 self._done(self._call(request))
             case lang.Each():
                 for one in self.records(request.among):
-                    given = {slot: self.value(value) for slot, value in request.arguments.items()}
-                    call = Call(request.errand, {request.slot: _only(one, request.field), **given})
-                    self._done(in_order(self.domain, call))
+                    own = lang.Given(value=_only(one, request.field))
+                    errand = lang.Do(errand=request.errand, arguments={request.slot: own, **request.arguments})
+                    self._done(self._with(one, partial(self._call, errand)))
             case lang.If():
                 branch = request.then if self._holds(request.condition) else request.otherwise
                 if branch is not None:
@@ -91,6 +102,9 @@ class _Evaluation:
                 self.carry_out(self._best(request))
             case lang.Tell():
                 self.meaning.facts.append(self.value(request.value))
+            case lang.Several():
+                for one_request in request.requests:
+                    self.carry_out(one_request)
             case _:
                 raise TypeError(f"{type(request).__name__} is no request")
 
@@ -111,7 +125,9 @@ class _Evaluation:
         """The world after an errand, ``None`` where it is not possible, or asks for what does not exist."""
         try:
             return after_valid(self.domain, self.world, self._call(request), self.customer)
-        except NoMeaning:
+        except NoMeaning as error:
+            if error.code == "too much":
+                raise
             return None
 
     def _best(self, request: lang.Best) -> lang.Do:
@@ -133,10 +149,15 @@ class _Evaluation:
                 return _compares(self.value(condition.left), condition.relation, self.value(condition.right))
             case lang.Possible():
                 return self._after(condition.of) is not None
+            case lang.Not():
+                return not self._holds(condition.of)
         raise TypeError(f"{type(condition).__name__} is no condition")
 
     # -- values --------------------------------------------------------------------------------------------------------
     def value(self, node: lang.Node) -> Any:
+        self.worked += 1
+        if self.worked > MAX_WORK:
+            raise NoMeaning("too much", f"more than {MAX_WORK} values have to be found")
         match node:
             case lang.Given():
                 return node.value
@@ -151,9 +172,24 @@ class _Evaluation:
             case lang.Outcome():
                 return self._outcome(node.of, node.field)
             case lang.Arithmetic():
-                left, right = _number(self.value(node.left)), _number(self.value(node.right))
-                return dollars(_SIGNS[node.sign](left, right))
+                return _worked_out(node.sign, self.value(node.left), self.value(node.right))
+            case lang.Every():
+                return [self._with(one, partial(self.value, node.value)) for one in self.records(node.of)]
+            case lang.Sum():
+                return _sum(_elements(self.value(node.of)))
+            case lang.Listed():
+                return [one for value in node.values for one in _elements(self.value(value))]
+            case lang.Object():
+                return {name: self.value(value) for name, value in node.fields.items()}
         raise TypeError(f"{type(node).__name__} is no value")
+
+    def _with(self, one: Shown, work: Callable[[], T]) -> T:
+        """What the work comes to where ``this`` is a record."""
+        self.at.append(one)
+        try:
+            return work()
+        finally:
+            self.at.pop()
 
     def _outcome(self, request: lang.Do, path: str) -> Any:
         """A field of the result of an errand that is tried: that of its last write."""
@@ -176,30 +212,33 @@ class _Evaluation:
         held = self.records(node.among)
         for test in node.prefer:
             held = [one for one in held if self._passes(one, test)] or held
-        if node.by is not None:
-            held = self._in_order(held, node.by, node.order)[node.place - 1 :][:1]
+        if node.by is not None or node.worth is not None:
+            held = self._ranked(held, node)
         if len(held) != 1:
             raise NoMeaning("several" if held else "none", f"{len(held)} records of {node.among.kind}")
         return held[0]
 
-    def _in_order(self, held: Sequence[Shown], path: str, order: lang.Order) -> list[Shown]:
-        """The records that have the field, in its order; a record that ties with another has no place in it."""
-        if any(one.record.get(path, "") is None for one in held):
-            raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
-        keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
-        values = [key for key, _ in keys]
-        if not (all(map(is_number, values)) or all(map(is_date, values))):
-            raise NoMeaning("no number", f"{path} has no order")
-        ordered = sorted(keys, key=lambda pair: pair[0], reverse=order == "most")
-        if len(set(values)) < len(values):
-            raise NoMeaning("several", f"two records are equal in {path}")
-        return [one for _, one in ordered]
+    def _ranked(self, held: Sequence[Shown], node: lang.Record) -> list[Shown]:
+        """The record at a place in an order, if there are as many; what has nothing to be ranked by has no place."""
+        if node.worth is not None:
+            keys = [(self._with(one, partial(self.value, node.worth)), one) for one in held]
+        else:
+            path = node.by or ""
+            if any(one.record.get(path, "") is None for one in held):
+                raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
+            keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
+        values = _ranks([key for key, _ in keys])
+        if values is None:
+            raise NoMeaning("no number", f"{node.by or 'what they are worth'} has no order")
+        places = sorted(range(len(values)), key=lambda place: values[place], reverse=node.order == "most")
+        decisive = [values[place] for place in places[: node.place + 1]]
+        if len(set(decisive)) < len(decisive):
+            raise NoMeaning("several", f"two records are equal in {node.by or 'what they are worth'}")
+        return [keys[place][1] for place in places[node.place - 1 : node.place]]
 
     def records(self, node: lang.Records) -> list[Shown]:
-        held = self.universe.of(node.kind)
-        if node.within is not None:
-            around = self.record(node.within)
-            held = [one for one in held if one.is_within(around)]
+        around = None if node.within is None else self.record(node.within)
+        held = [one for one in self._known(node) if around is None or one.is_within(around)]
         own = own_field(self.domain, node.kind)
         by_id = [test for test in node.where if test.field == own and test.relation == "is"]
         # What is named is looked up by its name; of what is not, all has to be seen.
@@ -208,15 +247,32 @@ class _Evaluation:
             if one.call not in self.meaning.look_ups:
                 self.meaning.look_ups.append(one.call)
         held = [one for one in held if all(self._passes(one, test) for test in node.where)]
+        held = [one for one in held if all(self._with(one, partial(self._holds, such)) for such in node.such)]
         if node.but is not None:
             others = self.records(node.but)
             held = [one for one in held if not any(one is other for other in others)]
         return held
 
+    def _known(self, node: lang.Records) -> list[Shown]:
+        """All of the kind that are shown, or that the set is about."""
+        if node.this:
+            return [one for one in reversed(self.at) if one.kind == node.kind][:1]
+        if node.shown_by is None:
+            parts = chain.from_iterable(self.looked_up.values()) if node.within is not None else ()
+            return [*self.universe.of(node.kind), *(one for one in parts if one.kind == node.kind)]
+        call = Call(node.shown_by.tool, {slot: self.value(value) for slot, value in node.shown_by.arguments.items()})
+        key = canonical_json([call.name, call.arguments])
+        if key not in self.looked_up:
+            tool = self.domain.tools.get(call.name)
+            if tool is None or tool.kind is not Kind.READ:
+                raise NoMeaning("refused", f"{call.name} is no look-up")
+            self.looked_up[key] = shown_by(self.domain, self.world, call)
+        return [one for one in self.looked_up[key] if one.kind == node.kind]
+
     def _passes(self, one: Shown, test: lang.Test) -> bool:
-        found, value = values_at(one.record, test.field), self.value(test.value)
+        found, value = values_at(one.record, test.field), self._with(one, partial(self.value, test.value))
         if test.relation == "contains":
-            return any(_equal(item, value) for item in found)
+            return any(_equal(item, value) for one_found in found for item in _elements(one_found))
         if len(found) != 1:
             return test.relation == "is not"
         if test.relation == "one of":
@@ -226,16 +282,54 @@ class _Evaluation:
         return _compares(found[0], test.relation, value)
 
 
-_SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul}
+_SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul, "least": min, "most": max}
+
+
+def _worked_out(sign: str, left: Any, right: Any) -> Any:
+    if isinstance(left, str) and _DAY.fullmatch(left) and sign in ("+", "-"):
+        days = _number(right)
+        try:
+            return (date.fromisoformat(left) + timedelta(days=round(days if sign == "+" else -days))).isoformat()
+        except (ValueError, OverflowError):
+            raise NoMeaning("no number", f"{left} {sign} {days:g} is no day") from None
+    if isinstance(left, str) and (quantity := _QUANTITY.fullmatch(left)) is not None:
+        return f"{dollars(_SIGNS[sign](float(quantity[1]), _number(right))):g}{left[quantity.end(1) :]}"
+    return _whole(_SIGNS[sign](_number(left), _number(right)), [left, right])
+
+
+def _sum(values: Sequence[Any]) -> float:
+    return _whole(sum(map(_number, values)), values)
+
+
+def _whole(number: float, made_of: Sequence[Any]) -> float:
+    """A number rounded to cents; of whole numbers one: so many bags are 2, not 2.0, which tools and rules refuse."""
+    return int(number) if all(isinstance(one, int) for one in made_of) else dollars(number)
 
 
 def _compares(left: Any, relation: str, right: Any) -> bool:
     if relation in ("is", "is not"):
         return _equal(left, right) is (relation == "is")
-    if is_date(left) and is_date(right):
-        return bool(left < right if relation == "less" else left > right)
-    first, second = _number(left), _number(right)
-    return first < second if relation == "less" else first > second
+    ranks = _ranks([left, right])
+    if ranks is None:
+        raise NoMeaning("no number", f"{left!r} and {right!r} have no order")
+    return bool(ranks[0] < ranks[1] if relation == "less" else ranks[0] > ranks[1])
+
+
+def _ranks(values: Sequence[Any]) -> list[Any] | None:
+    """What values are ordered by, if they have one order: all numbers, dates, times, quantities of one unit, or words
+    of one scale."""
+    if all(map(is_number, values)) or all(map(is_date, values)):
+        return list(values)
+    if not all(isinstance(value, str) for value in values):
+        return None
+    times = [one for value in values if (one := _TIME.fullmatch(value)) is not None]
+    if len(times) == len(values):
+        return [(one[2] or "", one[1]) for one in times]
+    found = [one for value in values if (one := _QUANTITY.fullmatch(value)) is not None]
+    if len(found) == len(values) and len({one[2].casefold() for one in found}) == 1:
+        return [float(one[1]) for one in found]
+    words = [value.casefold() for value in values]
+    return next(([scale.index(word) for word in words] for scale in _SCALES if set(words) <= set(scale)), None)
 
 
 def _equal(left: Any, right: Any) -> bool:
@@ -244,6 +338,17 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
 
 
+#: A number with a unit, or none: "500 ml", "15-inch", "1000".
+_QUANTITY = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)[ -]?([^\d.]{0,40})")
+#: Words that are in order for everybody, from least to most.
+_SCALES = (
+    ("xs", "s", "m", "l", "xl", "xxl"),
+    ("small", "medium", "large"),
+    ("low", "medium", "high"),
+)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+#: A time of day, or one of a later day: "06:20:00+1".
+_TIME = re.compile(r"(\d\d:\d\d(?::\d\d)?)(\+\d)?")
 #: Dates and times that are in order as texts: without a zone.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 
@@ -269,6 +374,10 @@ def _only(one: Shown, path: str) -> Any:
     if len(found) != 1:
         raise NoMeaning("absent" if not found else "several", f"{one.kind} has {len(found)} values in {path}")
     return found[0]
+
+
+def _elements(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _once(values: Iterable[Any]) -> list[Any]:

@@ -27,6 +27,19 @@ def _structs(domain: Domain) -> Iterator[Spec]:
         yield from below(tool.returns)
 
 
+def by_fields(domain: Domain) -> Mapping[frozenset[str], str]:
+    """The type of record that has just these fields, where one has: tells what a result without a type holds."""
+    return _by_fields(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _by_fields(domain: Domain) -> Mapping[frozenset[str], str]:
+    found: dict[frozenset[str], set[str]] = {}
+    for name, fields in record_types(domain).items():
+        found.setdefault(frozenset(fields), set()).add(name)
+    return {fields: min(names) for fields, names in found.items() if len(names) == 1}
+
+
 def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     """By domain type of an id, the records that it identifies: ``{type: {kind: field}}``.
 

@@ -21,10 +21,10 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 #: ``one of`` takes a list of values.
 Relation = Literal["is", "is not", "one of", "contains", "less", "more"]
 Order = Literal["least", "most"]
-#: How two numbers, or dates, compare.
+#: How two numbers, quantities of one unit (``500 ml``), dates or times of day compare.
 Rank = Literal["less", "more"]
 #: A stored expression comes from outside: it has no more nodes than this.
-MAX_NODES = 200
+MAX_NODES = 400
 
 
 class Node(BaseModel):
@@ -42,24 +42,38 @@ class Test(Node):
     value: Value
 
 
+class LookUp(Node):
+    """A call of a READ tool with arguments that the customer's own data does not lead to: the flights of a day that
+    they name."""
+
+    tool: Name
+    arguments: dict[Name, Value] = {}
+
+
 class Records(Node):
-    """The records of a kind that the customer's data leads to: those ``within`` another record, that pass every test,
-    ``but`` those."""
+    """The records of a kind that the customer's data leads to, or that a look-up shows (``shown_by``): those ``within``
+    another record, that pass every test and of which every condition holds (``such``), ``but`` those. ``this``: only
+    the one that an ``each``, an ``every``, a ``worth``, a test or a condition around it has come to."""
 
     node: Literal["records"] = "records"
     kind: Name
+    shown_by: LookUp | None = None
+    this: bool = False
     within: Record | None = None
     where: tuple[Test, ...] = ()
+    such: tuple[Condition, ...] = ()
     but: Records | None = None
 
 
 class Record(Node):
-    """One record of a set: its only one; or the first by ``prefer`` (of the records that pass most of the first tests
-    of the list, test by test), or by a field's order, counted from ``place`` 1."""
+    """One record of a set: of those that ``prefer`` leaves (it takes test by test, and drops one that none passes) the
+    only one, or the one at a ``place``, counted from 1, in the order of a field (``by``) or of a value that is worked
+    out for each (``worth``)."""
 
     node: Literal["record"] = "record"
     among: Records
     by: Path | None = None
+    worth: Value | None = None
     order: Order = "most"
     place: int = Field(1, ge=1, le=9)
     prefer: tuple[Test, ...] = ()
@@ -112,16 +126,46 @@ class Outcome(Node):
 
 
 class Arithmetic(Node):
-    """A sum, a difference or a product of two numbers."""
+    """A sum, a difference or a product of two numbers, or the less or the more of them; a date and a number of days
+    make a date."""
 
     node: Literal["arithmetic"] = "arithmetic"
-    sign: Literal["+", "-", "*"]
+    sign: Literal["+", "-", "*", "least", "most"]
     left: Value
     right: Value
 
 
+class Every(Node):
+    """A value for each record of a set, as a list: the cheapest version of every item."""
+
+    node: Literal["every"] = "every"
+    of: Records
+    value: Value
+
+
+class Sum(Node):
+    """The sum of a list of numbers."""
+
+    node: Literal["sum"] = "sum"
+    of: Value
+
+
+class Listed(Node):
+    """Several values as one list; those that are lists are joined."""
+
+    node: Literal["list"] = "list"
+    values: tuple[Value, ...] = Field(min_length=1, max_length=20)
+
+
+class Object(Node):
+    """Several values as one object, by the names of its fields."""
+
+    node: Literal["object"] = "object"
+    fields: dict[Name, Value]
+
+
 Value = Annotated[
-    Given | FieldOf | FieldsOf | Count | Total | Outcome | Arithmetic,
+    Given | FieldOf | FieldsOf | Count | Total | Outcome | Arithmetic | Every | Sum | Listed | Object,
     Field(discriminator="node"),
 ]
 
@@ -150,7 +194,14 @@ class Possible(Node):
     of: Do
 
 
-Condition = Annotated[Exists | Compares | Possible, Field(discriminator="node")]
+class Not(Node):
+    """A condition does not hold."""
+
+    node: Literal["not"] = "not"
+    of: Condition
+
+
+Condition = Annotated[Exists | Compares | Possible | Not, Field(discriminator="node")]
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
@@ -163,7 +214,7 @@ class Do(Node):
 
 
 class Each(Node):
-    """An errand for each record of a set, whose ``field`` is the argument ``slot``."""
+    """An errand for each record of a set, whose ``field`` is the argument ``slot``; the others may rest on it."""
 
     node: Literal["each"] = "each"
     among: Records
@@ -205,15 +256,22 @@ class Tell(Node):
     value: Value
 
 
-Request = Annotated[Do | Each | If | FirstPossible | Best | Tell, Field(discriminator="node")]
+class Several(Node):
+    """Requests that are carried out one after the other."""
+
+    node: Literal["several"] = "several"
+    requests: tuple[Request, ...] = Field(min_length=2, max_length=9)
+
+
+Request = Annotated[Do | Each | If | FirstPossible | Best | Tell | Several, Field(discriminator="node")]
 
 for _model in Node.__subclasses__():
     _model.model_rebuild()
 
-_REQUEST: TypeAdapter[Do | Each | If | FirstPossible | Best | Tell] = TypeAdapter(Request)
+_REQUEST: TypeAdapter[Do | Each | If | FirstPossible | Best | Tell | Several] = TypeAdapter(Request)
 
 
-def read(value: Any) -> Do | Each | If | FirstPossible | Best | Tell:
+def read(value: Any) -> Do | Each | If | FirstPossible | Best | Tell | Several:
     """A request from its JSON. Raises ValueError: it is none, or has more than :data:`MAX_NODES` nodes."""
     try:
         request = _REQUEST.validate_python(value)

@@ -11,12 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import PLAIN, Spec
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json, look_around
+from .kinds import by_fields
+
+#: A text that is longer holds no records, characters.
+_MAX_TEXT = 1_000_000
 
 
 class Shown(NamedTuple):
@@ -53,9 +59,50 @@ def look_at(domain: Domain, world: World, customer: str) -> Universe:
     """The records that READ tools show in a world, starting from who the customer is."""
     shown: list[Shown] = []
     for lookup in look_around(domain, world, customer):
-        tool = domain.tools[lookup.call.name]
-        shown += _records(tool.returns, lookup.value, lookup.call, None, _named(tool.name))
+        shown += _in_result(domain, lookup.call, lookup.value)
     return Universe(list(_once(shown)))
+
+
+def shown_by(domain: Domain, world: World, call: Call) -> list[Shown]:
+    """The records that one look-up shows; none where it is refused."""
+    result = domain.execute(world, call)
+    return [] if result.error else list(_in_result(domain, call, result.value))
+
+
+def _in_result(domain: Domain, call: Call, value: Any) -> Iterator[Shown]:
+    tool, types = domain.tools[call.name], by_fields(domain)
+
+    def records(spec: Spec, value: Any, inside: Shown | None, name: str) -> Iterator[Shown]:
+        if isinstance(value, Mapping):
+            fields = dict(spec.fields) if spec.kind == "struct" else {}
+            here = inside
+            if spec.kind == "struct" or spec is PLAIN:
+                here = Shown(spec.name or types.get(frozenset(value), name), value, call, inside)
+                yield here
+            for key, inner in value.items():
+                below = spec.item if spec.kind == "map" else fields.get(key, PLAIN)
+                if isinstance(inner, Mapping | list):
+                    yield from records(below, inner, here, key)
+        elif isinstance(value, list):
+            below = spec.item if spec.kind == "list" else PLAIN
+            for one in value:
+                here = inside
+                if isinstance(one, list):  # the flights of a trip
+                    here = Shown(name, {str(place): part for place, part in enumerate(one)}, call, inside)
+                    yield here
+                yield from records(below, one, here, name)
+
+    return records(tool.returns, _read(value), None, _named(tool.name))
+
+
+def _read(value: Any) -> Any:
+    """A result; of one that is a text, the JSON in it, if it holds some: tau2 and MCP have tools that answer so."""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
 
 
 @lru_cache(maxsize=128)
@@ -64,31 +111,21 @@ def first_look(domain: Domain, customer: str) -> Universe:
     return look_at(domain, domain.world(), customer)
 
 
-def _records(spec: Spec, value: Any, call: Call, inside: Shown | None, name: str) -> Iterator[Shown]:
-    if isinstance(value, Mapping):
-        fields = dict(spec.fields) if spec.kind == "struct" else {}
-        here = inside
-        if spec.kind == "struct" or spec is PLAIN:
-            here = Shown(spec.name or name, value, call, inside)
-            yield here
-        for key, inner in value.items():
-            below = spec.item if spec.kind == "map" else fields.get(key, PLAIN)
-            if isinstance(inner, Mapping | list):
-                yield from _records(below, inner, call, here, key)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _records(spec.item if spec.kind == "list" else PLAIN, one, call, inside, name)
-
-
 def _once(shown: Sequence[Shown]) -> Iterator[Shown]:
-    """Each record once: what stands in no other record and was shown before, there or in another, is the same."""
+    """Each record once: what stands in no other record and was shown before, there or in another, is the same, and so
+    is all that it holds."""
     inner = {canonical_json([one.kind, one.record]) for one in shown if one.inside is not None}
+    left_out: set[int] = set()
     for one in shown:
         if one.inside is None:
             key = canonical_json([one.kind, one.record])
             if key in inner:
+                left_out.add(id(one))
                 continue
             inner.add(key)
+        elif id(one.inside) in left_out:
+            left_out.add(id(one))
+            continue
         yield one
 
 

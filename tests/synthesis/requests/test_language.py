@@ -84,8 +84,14 @@ def test_what_is_no_request_is_refused(stored: Any) -> None:
 
 
 def test_a_request_is_bounded() -> None:
-    value: dict[str, Any] = {"node": "given", "value": 1}
+    one: dict[str, Any] = {"node": "given", "value": 1}
+    value = one
     for _ in range(lang.MAX_NODES):
-        value = {"node": "arithmetic", "sign": "+", "left": {"node": "given", "value": 1}, "right": value}
-    with pytest.raises(ValueError, match=r"nested|nodes"):
+        value = {"node": "arithmetic", "sign": "+", "left": one, "right": value}
+    with pytest.raises(ValueError, match=r"nested|nodes|recursion"):
         lang.read({"node": "tell", "value": value})
+    tests = [{"field": "status", "value": one}] * lang.MAX_NODES
+    with pytest.raises(ValueError, match="nodes"):
+        lang.read(
+            {"node": "tell", "value": {"node": "count", "of": {"node": "records", "kind": "Order", "where": tests}}}
+        )
