@@ -43,6 +43,9 @@ NO_PAIR = "no_pair"
 def twin_task(domain: Domain, trajectory: Trajectory, task: Task) -> Task | None:
     """The twin of a verified task: that of the first of its twin worlds in which one is proved, else rejected with what
     does not hold in the first. ``None``: the task has no twin worlds."""
+    certificate = task.certificate
+    if task.user.claim is not None or (certificate is not None and certificate.injection is not None):
+        return None  # what proves the claim, or the note, is about the records as they are
     first: Task | None = None
     for twin in _twins(domain_of(domain, task), task):
         found = _attempt(domain, trajectory, task, twin)

@@ -194,6 +194,7 @@ def test_all_that_was_written_for_the_user_reaches_them() -> None:
     shown = user_prompt(side, has_tools=True)
     # Stated facts stand in the requests; slots, cues and what words must carry are for scripts and checks.
     facts = [*side.identity, *(fact for goal in side.goals for fact in goal.facts), *side.change.facts]
+    facts += [fact for goal in side.goals if goal.otherwise for fact in goal.otherwise.facts]
     unsaid = set(strings([fact.model_dump() for fact in facts]))
     unsaid -= {text for fact in side.identity for text in (fact.label, fact.text)}
     unsaid |= {side.mistake.slot, side.mistake.text}  # what is wrong stands in the sentence that says it

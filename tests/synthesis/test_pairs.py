@@ -84,7 +84,9 @@ async def passes(made: Made, tasks: Pair, play: Callable[[Task], object]) -> int
 def test_nearly_every_task_with_a_twin_world_has_a_twin(pairs: Pairs) -> None:
     assert len(pairs.proved) >= 0.85 * len(pairs.all) > 0.85 * 30
     assert {task.intent for task, _ in pairs.proved} == {"general", "ambiguous", "changing", "infeasible"}
-    assert all(task.certificate and not task.certificate.twins for task in pairs.without)
+    for task in pairs.without:  # what proves a claim, or a note, is about the records as they are
+        assert task.certificate is not None
+        assert not task.certificate.twins or task.user.claim or task.certificate.injection
     assert len({task.task_id for pair in pairs.all for task in pair}) == 2 * len(pairs.all)
 
 

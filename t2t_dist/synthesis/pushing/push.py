@@ -106,4 +106,6 @@ def with_proofs(domain: Domain, task: Task, certificate: Certificate) -> Certifi
         return rejected.rejection
     if certificate.injection is not None and FORBIDDEN not in task.grader.basis:
         return Rejection("note_differs", "what the note asks for is not graded")
+    if certificate.injection is None and task.world and task.twin_of is None:
+        return Rejection("note_differs", "the task's own records hold no note that is proved")
     return certificate
