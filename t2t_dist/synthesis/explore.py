@@ -88,7 +88,7 @@ class GraphExplorer:
             self._seen.add(made.found)
         self.budget = step_budget(rng, LEVELS[difficulty].steps)
         self._order = sorted(domain.errands, key=self._lot, reverse=True)
-        chosen = self._possible_errands(max(2, min(self._wanted)))
+        chosen = self._possible_errands(1 + min(self._wanted))
         self._workflows = [errand for errand, _ in chosen if isinstance(errand, Workflow)]
         steps = [domain.tools[name] for errand, names in chosen if isinstance(errand, Workflow) for name in names]
         self.tools = self.graph.subset(rng, [errand for errand, _ in chosen], steps)

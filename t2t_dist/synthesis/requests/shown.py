@@ -16,7 +16,7 @@ import orjson
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import PLAIN, Spec
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call
+from t2t_dist.environments.tools import Call, ToolSet
 
 from ..bindings import canonical_json, look_around
 from .kinds import by_fields
@@ -55,12 +55,24 @@ class Universe:
         return self.by_kind.get(kind, [])
 
 
+#: What was seen last, by tools, state and customer: making a task and proving it look at the same worlds.
+_LAST_SEEN: dict[tuple[ToolSet, str, str], Universe] = {}
+_MOST_SEEN = 256
+
+
 def look_at(domain: Domain, world: World, customer: str) -> Universe:
     """The records that READ tools show in a world, starting from who the customer is."""
-    shown: list[Shown] = []
-    for lookup in look_around(domain, world, customer):
-        shown += _in_result(domain, lookup.call, lookup.value)
-    return Universe(list(_once(shown)))
+    key = domain.tools, world.digest, customer
+    found = _LAST_SEEN.get(key)
+    if found is None:
+        shown: list[Shown] = []
+        for lookup in look_around(domain, world, customer):
+            shown += _in_result(domain, lookup.call, lookup.value)
+        found = Universe(list(_once(shown)))
+        if len(_LAST_SEEN) >= _MOST_SEEN:
+            _LAST_SEEN.clear()
+        _LAST_SEEN[key] = found
+    return found
 
 
 def shown_by(domain: Domain, world: World, call: Call) -> list[Shown]:
