@@ -80,7 +80,7 @@ class Airline(Domain):
             case "outbound_id" | "itinerary_id" | "return_id":
                 return _itinerary(world, call, value)
             case "flight_id":
-                return _flight(world, value)
+                return _flight(world, call, value)
             case "cabin":
                 return Said(f"{value} class", (str(value),))
             case "passenger_ids" | "passenger_id":
@@ -143,7 +143,7 @@ class Airline(Domain):
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
     def say_field(self, kind: str, path: str, value: Any) -> str:
-        return network.city(value) if path == "trips.0.destination" else str(value)
+        return network.city(value) if path in ("trips.0.origin", "trips.0.destination") else str(value)
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         user = world.get("users", customer)
@@ -186,21 +186,27 @@ def _itinerary(world: World, call: Call, itinerary: str) -> Said:
     return Said(f"{numbers}{said}", (at, day), rough, own=own)
 
 
-def _flight(world: World, flight_id: str) -> Said:
-    """A flight that went wrong, and how."""
+def _flight(world: World, call: Call, flight_id: str) -> Said:
+    """A flight that went wrong, and how; whoever has only one that day in a reservation does not say its number."""
     flight = world.get("flights", flight_id)
     if flight is None:
         return Said(f"flight {flight_id}", (flight_id,))
-    says = (flight["flight_number"], when.day(flight["departs"]))
+    day = when.day(flight["departs"])
+    reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+    held = when.flights_in(world, reservation["trips"]) if reservation else []
+    is_only = sum(when.day(one["departs"]) == day for one in held) == 1
+    says, own = (
+        ((day,), f"the flight on {day}") if is_only else ((flight["flight_number"], day), when.flight_said(flight))
+    )
     if flight["cancelled"]:
-        return Said(f"{when.flight_said(flight)}, which was called off", says)
+        return Said(f"{when.flight_said(flight)}, which was called off", says, own=f"{own}, which was called off")
     is_on = datetime.fromisoformat(flight["departs"]) > world.now
     late = (
         f", which {'is' if is_on else 'was'} {flight['delay_minutes']} minutes late"
         if "delay_minutes" in flight
         else ""
     )
-    return Said(f"{when.flight_said(flight)}{late}", says)
+    return Said(f"{when.flight_said(flight)}{late}", says, own=f"{own}{late}")
 
 
 def _passengers(world: World, call: Call, value: list[str] | str, customer: str) -> Said:

@@ -113,6 +113,10 @@ class Telecom(Domain):
         # What takes a reason (cancelling, suspending) is for those who have it, not a means to another end.
         return "reason" in first.arguments
 
+    def say_field(self, kind: str, path: str, value: Any) -> str:
+        plan = self.base.tables["plans"].get(str(value)) if path == "plan_id" else None
+        return str(value if plan is None else plan["name"])
+
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:
         customers = world.base.tables["customers"]
         if type_name == "Email":

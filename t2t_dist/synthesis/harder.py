@@ -10,6 +10,7 @@ from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.json_text import Unreadable, read_json
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
@@ -23,7 +24,7 @@ from .requests import denote, questions, sets
 from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
-from .requests.evaluate import meaning_of
+from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
 
@@ -110,7 +111,7 @@ def describe_goals(
             if condition is not None:
                 conditions[goal] = condition
                 if rng.random() < level.otherwise:
-                    other = _otherwise(domain, customer, call, done, later, rng)
+                    other = _otherwise(domain, customer, call, condition, done, later, rng)
                     if other is not None and goal in found and _names(other, call, found[goal]):
                         other = None
                     structure.goals[goal].otherwise = other
@@ -291,9 +292,16 @@ def _put_in(
 
 
 def _otherwise(
-    domain: Domain, customer: str, call: Call, before: Sequence[Call], later: Sequence[Call], rng: random.Random
+    domain: Domain,
+    customer: str,
+    call: Call,
+    condition: Condition,
+    before: Sequence[Call],
+    later: Sequence[Call],
+    rng: random.Random,
 ) -> Call | None:
-    """What a customer may want in place of an errand, if that is not to be done; ``None``: nothing was found."""
+    """What a customer may want in place of an errand, if its condition does not hold: another errand, or the same with a
+    figure that meets the condition; ``None``: nothing was found."""
     if call.name in domain.workflows:
         return None
     world = world_before(domain, before)
@@ -301,9 +309,24 @@ def _otherwise(
     for other in changing.alternatives(domain, customer, [*before, call], len(before), rng):
         after = all_valid(domain, world, [other], customer)
         is_else = after is not None and first is not None and after.digest != first.digest
+        if other.name == call.name and not _meets(domain, world, customer, other, condition):
+            continue
         if other.name not in domain.workflows and is_else and all_valid(domain, world, [other, *later], customer):
             return other
     return None
+
+
+def _meets(domain: Domain, world: World, customer: str, call: Call, condition: Condition) -> bool:
+    """Whether the result of an errand has another figure, which meets a condition on such results."""
+    if condition.kind:
+        return False
+    outcome = lang.Outcome(of=lang.as_given(call.name, call.arguments), field=condition.tell.field)
+    try:
+        figure = value_of(domain, world, customer, outcome, look_at(domain, world, customer))
+    except NoMeaning:
+        return False
+    is_met = figure < condition.limit if condition.relation == "less" else figure > condition.limit
+    return bool(is_met and figure != condition.figure)
 
 
 def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:
