@@ -300,8 +300,8 @@ def _otherwise(
     later: Sequence[Call],
     rng: random.Random,
 ) -> Call | None:
-    """What a customer may want in place of an errand, if its condition does not hold: another errand, or the same with a
-    figure that meets the condition; ``None``: nothing was found."""
+    """What a customer may want in place of an errand, if its condition does not hold: another errand, or the same with
+    a figure that meets the condition; ``None``: nothing was found."""
     if call.name in domain.workflows:
         return None
     world = world_before(domain, before)
