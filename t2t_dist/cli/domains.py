@@ -80,15 +80,15 @@ def check_domain(
             table.add_row(item.name, result, cell(item.detail))
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
-        pushes = [] if defects else expressible(config)
-        for sentence in pushes:
+        sentences = [] if defects else expressible(config)
+        for sentence in sentences:
             err_console.print(f"from --difficulty 2 on, {sentence}", soft_wrap=True, markup=False, highlight=False)
         if not defects:
             err_console.print("whether the tasks made on it are worth training on: t2t audit RUN", soft_wrap=True)
         if left := not_run(checks):
             err_console.print(f"not checked, as they need what is missing: {', '.join(left)}", soft_wrap=True)
         summary = {"domain": name, "checks": [item._asdict() for item in checks], "not_checked": left}
-        finish(summary | {"defects": len(defects), "pushes": pushes}, json)
+        finish(summary | {"defects": len(defects), "expressible": sentences}, json)
         if defects:
             raise typer.Exit(GATE_FAILED)
 

@@ -21,6 +21,7 @@ from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
 from .pushing.expressible import what_can_push
+from .requests.expressible import what_can_be_described
 from .requests.kinds import record_types
 from .requests.questions import questions_of
 from .tool_graph import graph_of
@@ -65,12 +66,14 @@ def check(config: Config) -> list[Check]:
 
 
 def expressible(config: Config) -> list[str]:
-    """What a sound domain's customers can push with, and what more there could be, as sentences without full stops.
+    """What a sound domain's customers can describe and push with, and what more there could be, as sentences without
+    full stops.
 
     Raises:
         InputError: the domain can't be loaded.
     """
-    return what_can_push(load_domain(config))
+    domain = load_domain(config)
+    return [*what_can_be_described(domain), *what_can_push(domain)]
 
 
 def not_run(found: list[Check]) -> list[str]:

@@ -54,6 +54,18 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
     assert check(Config(domain=name, scale=scale)) == [Check(point, True, "") for point in NAMES]
 
 
+def test_it_is_said_what_customers_can_describe_and_what_lacks_words() -> None:
+    said = expressible(Config(domain="telecom", scale=0.5))
+    assert "customers describe records by Line.roaming, Line.plan_id, Line.status, Bill.status" in said
+    assert "they mean the first or the last, by Line.data_used, Line.plan_since, Plan.price" in "\n".join(said)
+    assert "they want something for several of Line, Bill" in said
+    assert "they ask data, bills, active" in said
+    assert not any("under 'records'" in sentence for sentence in said)
+    said = expressible(Config(domain="tests.support.library_domain:Library"))
+    assert "customers name all that they want" in said
+    assert "with words under 'records' of language.yaml they could describe Hold" in said
+
+
 def test_it_is_said_what_customers_can_push_with_and_what_lacks_words() -> None:
     said = "\n".join(expressible(Config(domain="telecom", scale=0.5)))
     assert "customers can claim Bill.status (R8, R16)" in said

@@ -1,0 +1,45 @@
+"""What a domain's customers can describe, and what they lack words for: for ``t2t check-domain``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from t2t_dist.environments.base import Domain
+
+from .kinds import identities
+from .questions import questions_of
+
+
+def what_can_be_described(domain: Domain) -> list[str]:
+    """What there is, and what is missing for more, each as a sentence without a full stop."""
+    records, tools = domain.language.records, domain.language.tools
+    fields = [(f"{kind}.{path}", words) for kind, record in records.items() for path, words in record.fields.items()]
+    told = [name for name, words in fields if words.each or words.any or words.contains or words.named or words.above]
+    ranked = [name for name, words in fields if words.most or words.least]
+    results = [f"{name}.{tell.field}" for name, one in tools.items() for tell in one.tell if tell.above or tell.below]
+    shown = [f"{kind}.{tell.field}" for kind, record in records.items() for tell in record.figures]
+    found = {
+        "customers describe records by": told,
+        "they mean the first or the last, by": ranked,
+        "they want something for several of": [kind for kind, record in records.items() if record.plural],
+        "they want something for all parts of a record, by": [kind for kind, record in records.items() if record.all],
+        "they mean a value by where it stands:": [name for name, words in fields if words.itself],
+        "they make an errand depend on": [*results, *shown],
+        "they ask": list(questions_of(domain)),
+    }
+    said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]
+    if not said:
+        said.append("customers name all that they want")
+    if missing := sorted(set(_without_words(domain))):
+        said.append(f"with words under 'records' of language.yaml they could describe {', '.join(missing)}")
+    return said
+
+
+def _without_words(domain: Domain) -> Iterator[str]:
+    """The types of records that errands are about and results show, of which nobody can speak."""
+    for errand in domain.errands:
+        for spec in errand.parameters.values():
+            name = spec.item.name if spec.kind == "list" else spec.name
+            kinds = identities(domain).get(name, {})
+            if kinds and name != domain.customer_type and not any(kind in domain.language.records for kind in kinds):
+                yield next(iter(kinds))
