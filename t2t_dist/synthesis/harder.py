@@ -14,7 +14,7 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
-from .grader_side import changes_of, errands_in, fields_of
+from .grader_side import changes_of, errands_in, fields_of, records_in
 from .intents import changing, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
@@ -85,12 +85,14 @@ def describe_goals(
     rng: random.Random,
 ) -> None:
     """Describes some arguments of the goals, and wants some only on a condition, in place: their words, their meaning,
-    the look-ups that they take, and what is then done. ``several``: the goals that are for several records.
+    the look-ups that they take, and what is then done. ``several``: the goals of a general task that are for several
+    records; in other tasks, such goals are found here.
 
-    What is withheld or changed is named as before, and so is what another goal names. Conditions are for general tasks.
+    What is withheld or changed is named as before, and so is what another goal names. Sets and conditions are for goals
+    that do not make the intent.
     """
     customer, is_general = trajectory.customer, structure.certificate.intent == "general"
-    errands = _errands_by_goal(structure)
+    errands, several = _errands_by_goal(structure), dict(several)
     refused, change = structure.grader.refused_goal, structure.change
     wanted = {goal: several[goal].calls if goal in several else [call] for goal, call in errands.items()}
     found: dict[int, Described] = dict(several)
@@ -101,12 +103,19 @@ def describe_goals(
         kept = structure.goals[goal].withheld
         if change is not None and goal == change.goal:
             kept = _changed_slots(structure.goals[goal].call, change.call)
+        later = [other for number, calls in wanted.items() if number > goal for other in calls]
+        if not is_general and _is_free(structure, goal) and rng.random() < level.sets:
+            # Nothing else is given up for a set: it is of records that no other goal is about.
+            spoken_of = {value for number, value in _named(structure, {}) if number != goal}
+            one = sets.drawn(domain, customer, goal, call, done, later, spoken_of, rng)
+            if one is not None:
+                several[goal] = found[goal] = one
+                wanted[goal] = one.calls
         if goal not in several:
             one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
             if one is not None:
                 found[goal] = one
-        if is_general and goal not in several and rng.random() < level.conditions:
-            later = [other for number, calls in wanted.items() if number > goal for other in calls]
+        if _is_free(structure, goal) and goal not in several and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
                 conditions[goal] = condition
@@ -126,6 +135,13 @@ def describe_goals(
         _put_in(domain, trajectory, structure, errands, wanted, found, conditions)
     if rng.random() < level.questions:
         ask_at_the_end(domain, customer, structure, done, rng, unsaid)
+
+
+def _is_free(structure: Structure, goal: int) -> bool:
+    """Whether a goal does not make the task's intent, and comes after the one that does, where what is done before that
+    counts."""
+    focal = structure.certificate.goal
+    return focal is None or goal > focal or (goal != focal and structure.grader.refused_goal is not None)
 
 
 def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Mapping[int, Call]) -> list[str]:
@@ -251,7 +267,10 @@ def _put_in(
     requests: dict[str, Any] = {}
     if any(wanted[goal] != [call] for goal, call in errands.items()):
         in_turn = [(goal, call) for goal, calls in wanted.items() for call in calls]
-        grader.gold, grader.errands = assemble_gold(domain, trajectory, in_turn), workflows_in(domain, in_turn)
+        refused = grader.refused_goal
+        record = next((Call(one.name, one.arguments) for one in records_in(grader.gold) if one.goal == refused), None)
+        grader.gold = assemble_gold(domain, trajectory, in_turn, refused, record)
+        grader.errands = workflows_in(domain, [(goal, call) for goal, call in in_turn if goal != refused])
         play(domain, grader.gold)
     done: list[Call] = []
     for goal, call in errands.items():

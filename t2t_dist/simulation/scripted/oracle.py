@@ -657,9 +657,10 @@ class Oracle:
         if any(speech.normalised(wanted.request) in speech.normalised(text) for text in self.heard):
             return True
         earlier = {say for other in self.task.user.goals[:goal] for fact in other.facts for say in fact.says}
+        said = [say for fact in wanted.facts if fact.stated for say in fact.says]
         # "My latest order" is mentioned in "my latest order with the lamp", too.
-        said = [say for fact in wanted.facts if fact.stated and not fact.described for say in fact.says]
-        return any(say not in earlier for say in said) and self.heard_of(said)
+        news = [say for say in said if not any(speech.mentions(text, [say]) for text in earlier)]
+        return bool(news) and self.heard_of(said)
 
     def names_unseen(self, call: GoldCall) -> bool:
         """Whether a call has an argument that nobody has said and no result has shown."""
