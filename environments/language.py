@@ -69,6 +69,9 @@ class Tell(BaseModel):
     field: str
     ask: list[str] = Field(min_length=1)
     say: list[str] = Field(min_length=1, description="the agent's sentences; {value}")
+    would: list[str] = Field(
+        default_factory=list, description="the same where nothing is done: 'You would get ${value} back.'; default: say"
+    )
     above: list[str] = Field(
         default_factory=list, description="a condition, that it is more: 'I get more than {value}'"
     )
@@ -101,6 +104,10 @@ class ToolWords(BaseModel):
     why: list[str] = Field(
         default_factory=list, description="why they do: a sentence that may stand before the request"
     )
+    otherwise: list[str] = Field(
+        default_factory=list, description="errands that customers want in its place where a condition does not hold"
+    )
+    several: bool = Field(True, description="whether customers want it for several records at once")
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
     done: list[str] = Field(default_factory=list, description="what the agent says it has done")
     tell: list[Tell] = Field(default_factory=list)

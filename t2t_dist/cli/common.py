@@ -126,8 +126,8 @@ Difficulty = Annotated[
     typer.Option(
         "--difficulty",
         metavar="[1-5|LEVEL=SHARE,...]",
-        help="How much of what they want customers describe in place of naming it, from 1 (nothing) to 5 (all); or"
-        " shares of levels: 1=0.5,3=0.3,5=0.2.",
+        help="How hard tasks are to be, from 1 (all is named) to 5: descriptions, sets, conditions, questions, more"
+        " errands, customers that push; or shares of trajectories: 1=0.5,3=0.3,5=0.2.",
         show_default=default_of("difficulty"),
     ),
 ]

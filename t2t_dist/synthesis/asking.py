@@ -106,7 +106,14 @@ def asked(
     """
     words = language.tool(name)
     several = [fact.slot for fact in facts if fact.described and is_of_several(fact.text)]
-    fitting = [text for text in words.request if not any(_is_about_one(text, slot) for slot in several)]
+    described = {word for fact in facts if fact.described for word in _LONG.findall(fact.text)}
+    fitting = [
+        text
+        for text in words.request
+        if not any(_is_about_one(text, slot) for slot in several) and described.isdisjoint(_LONG.findall(text))
+    ]
+    if any(fact.described and fact.text.startswith("everything") for fact in facts):
+        fitting = [text for text in fitting if not re.search(r"\bnot\b|n't", text)]
     manners = [manner_of(text) for text in fitting or words.request]
     # Who has said why they want something else does not say what is the matter as well.
     manner = rng.choice([one for one in manners if not (again and one.before)] or manners)
@@ -126,9 +133,17 @@ def asked(
         end = _end(manner, sentence, style, rng)
     before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
     core = _after(asides.front and f"{asides.front} ", core)
-    return tidy(_once(" ".join((begin, before, core, after, asides.behind, end)), language, facts))
+    text = " ".join((begin, before, core, after, asides.behind, end))
+    if several:
+        for one, many in _OF_SEVERAL:
+            text = re.sub(one, many, text)
+    return tidy(_once(text, language, facts))
 
 
+#: Words of a description that strike when the request has them, too: "my suspended line is suspended".
+_LONG = re.compile(r"[a-z]{6,}")
+#: A reason for one thing, said of several.
+_OF_SEVERAL = ((r"\bit's\b", "they're"), (r"\bit is\b", "they are"), (r"\bit was\b", "they were"))
 #: What speaks of one thing.
 _IT = re.compile(r"\b(?:it|its|it's|that|this)\b", re.I)
 

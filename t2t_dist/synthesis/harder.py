@@ -166,12 +166,7 @@ def _errands_by_goal(structure: Structure) -> dict[int, Call]:
 
 def _changed_slots(first: Call, second: Call) -> tuple[str, ...]:
     """The arguments of the second call that the customer does not want from the start."""
-    return tuple(
-        slot
-        for slot, value in second.arguments.items()
-        # Parts of a record that are exchanged go with what they are exchanged for; those that are returned do not.
-        if first.arguments.get(slot) != value or (first.name != second.name and isinstance(value, list))
-    )
+    return tuple(slot for slot in second.arguments if not _is_same(first, second, slot))
 
 
 def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure | None:
@@ -308,6 +303,10 @@ def _put_in(
     grader.basis = [part for part in grader.basis if part != "communicate"] + ["communicate"] * bool(grader.communicate)
     world = play(domain, grader.gold)
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
+    if structure.change is not None:
+        number, first = structure.change.goal, structure.goals[structure.change.goal].call
+        before = [call for goal, calls in wanted.items() if goal < number for call in calls]
+        grader.forbidden = changing.forbidden_calls(domain, before, first, grader.gold)
 
 
 def _otherwise(
@@ -325,7 +324,10 @@ def _otherwise(
         return None
     world = world_before(domain, before)
     first = all_valid(domain, world, [call], customer)
+    wanted = domain.language.tool(domain.tools.get(call.name) or call.name).otherwise
     for other in changing.alternatives(domain, customer, [*before, call], len(before), rng):
+        if other.name != call.name and other.name not in wanted:
+            continue
         after = all_valid(domain, world, [other], customer)
         is_else = after is not None and first is not None and after.digest != first.digest
         if other.name == call.name and not _meets(domain, world, customer, other, condition):
@@ -353,7 +355,7 @@ def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:
     call = planned.otherwise
     if call is None:
         return None
-    same = [slot for slot in planned.described if call.arguments.get(slot) == planned.call.arguments[slot]]
+    same = [slot for slot in planned.described if _is_same(planned.call, call, slot)]
     planned.otherwise_described = {slot: planned.described[slot] for slot in same}
     second = lang.as_given(call.name, call.arguments)
     return second.model_copy(update={"arguments": second.arguments | {slot: request.arguments[slot] for slot in same}})
@@ -362,8 +364,15 @@ def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:
 def _names(other: Call, call: Call, described: Described) -> bool:
     """Whether another errand names what is described in the arguments of a call, where it is not the same argument."""
     own = {value for slot in described.words for value in _values(call.arguments[slot])}
-    same = {slot for slot in described.words if other.arguments.get(slot) == call.arguments[slot]}
+    same = {slot for slot in described.words if _is_same(call, other, slot)}
     return any(own.intersection(_values(value)) for slot, value in other.arguments.items() if slot not in same)
+
+
+def _is_same(first: Call, second: Call, slot: str) -> bool:
+    """Whether an argument of two errands is said in the same words. Parts of a record that are exchanged go with what
+    they are exchanged for; those that are returned do not."""
+    value = second.arguments.get(slot)
+    return bool(first.arguments.get(slot) == value and (first.name == second.name or not isinstance(value, list)))
 
 
 def _values(argument: Any) -> list[bytes]:

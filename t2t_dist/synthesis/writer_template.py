@@ -57,8 +57,11 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         facts = facts_of(domain, world, planned.call, customer, planned.withheld, rng, planned.described)
         questions = [rng.choice(tell.ask) for tell, _ in planned.tells]
         rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
-        request = asked(domain.language, planned.call.name, facts, style, rng, rough=rough)
-        request, condition = mistyped(request, facts, typos, rng), planned.condition
+        condition = planned.condition
+        # Who has a reason that is good enough makes no condition.
+        again = condition is not None
+        request = asked(domain.language, planned.call.name, facts, style, rng, again=again, rough=rough)
+        request = mistyped(request, facts, typos, rng)
         otherwise = _otherwise(domain, world, planned, customer, style, rng)
         if condition is not None and otherwise is not None:
             instead = otherwise.request

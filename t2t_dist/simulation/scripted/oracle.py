@@ -276,7 +276,8 @@ class Oracle:
         if not told:
             yield from self.work_out(call)
             tried = self.domain.execute(self.world_at(goal).fork(), Call(call.name, call.arguments))
-            for fact, sentence in self.words.tells(call.model_copy(update={"result": tried.content}), tried.value):
+            tried_call = call.model_copy(update={"result": tried.content})
+            for fact, sentence in self.words.tells(tried_call, tried.value, is_done=False):
                 told.append(sentence)
                 self._prefix.append(sentence)
                 if fact in self._left_to_tell:

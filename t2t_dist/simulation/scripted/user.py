@@ -321,7 +321,8 @@ class ScriptedUser(UserPlayer):
     def _question(self, act: str) -> str:
         """Their questions, if they have not asked them yet."""
         asked = self.side.goals[self._at].questions
-        if self._questions_asked or (self._money_heard and all(map(_ABOUT_MONEY.search, asked))):
+        is_figure = self.side.goals[self._at].condition is not None or all(map(_ABOUT_MONEY.search, asked))
+        if self._questions_asked or (self._money_heard and is_figure):
             return ""
         self._questions_asked = True
         return self._phrases.say(act, questions=in_turn(_without_and(self.side.goals[self._at].questions)))

@@ -62,7 +62,8 @@ class Wording:
             "meant_all" if several else "meant",
             thing=thing,
             Thing=thing[:1].upper() + thing[1:],
-            value=joined(values),
+            # "Your flight that was called off is flight MRA287 on May 11, which was called off."
+            value=joined([text.partition(", which ")[0] for text in values]),
         )
 
     def turned(self, text: str) -> str:
@@ -129,15 +130,17 @@ class Wording:
         return value if isinstance(value, dict) else {}
 
     # -- what the customer wants to know -------------------------------------------------------------------------------
-    def tells(self, gold: GoldCall, got: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """``(fact, sentence)`` for each fact that this call lets the agent say. ``got`` is the call's actual result."""
+    def tells(self, gold: GoldCall, got: dict[str, Any], is_done: bool = True) -> Iterator[tuple[str, str]]:
+        """``(fact, sentence)`` for each fact that this call lets the agent say. ``got`` is the call's actual result, or
+        what it would be."""
         expected = result_of(gold)
         for tell in self.words(gold.name).tell:
             value = expected.get(tell.field)
             fact = next((f for f in self.task.grader.communicate if value is not None and _same(f, value)), None)
             if fact is not None and tell.field in got:
                 about = f"tell {gold.name} {tell.field}"
-                yield fact, tidy(self.phrases.pick(tell.say, about).format(value=_shown(got[tell.field])))
+                options = tell.say if is_done else tell.would or tell.say
+                yield fact, tidy(self.phrases.pick(options, about).format(value=_shown(got[tell.field])))
 
     # -- questions ---------------------------------------------------------------------------------------------------
     def ask_who(self, entry: GoldCall) -> str:

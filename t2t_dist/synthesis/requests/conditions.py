@@ -121,6 +121,6 @@ def tell_of(domain: Domain, request: lang.If) -> Tell | None:
     elif isinstance(left, lang.FieldOf) and left.of == subject_of(domain, errand, left.of.among.kind):
         words = domain.language.records.get(left.of.among.kind)
         tells = words.figures if words is not None else []
-    return next(
-        (tell for tell in tells if isinstance(left, lang.Outcome | lang.FieldOf) and tell.field == left.field), None
-    )
+    field = left.field if isinstance(left, lang.Outcome | lang.FieldOf) else ""
+    known = [tell for tell in tells if tell.field == field]
+    return next((tell for tell in known if (tell.above if condition.relation == "more" else tell.below)), None)

@@ -68,7 +68,11 @@ def described(
             except NoMeaning:
                 continue
             text = phrase(domain, value, rng)
-            if twin is None or any(mentions(text, [say]) for say in unsaid):
+            beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
+            # "The lamp from my order with the lamp in it" says nothing.
+            if twin is None or any(
+                mentions(text, [say]) for say in (*unsaid, *(say for says in beside for say in says))
+            ):
                 continue
             request, words[slot] = one, text
             break

@@ -20,7 +20,7 @@ from . import language as lang
 from .denote import Described
 from .describe import MOST_TESTS, tests_of
 from .evaluate import NoMeaning, meaning_of, records_of
-from .kinds import identities
+from .kinds import identities, own_field
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
 from .words import phrase_of_several, readings_of_several
@@ -48,7 +48,8 @@ def drawn(
     """
     errand, slot = domain.errand(call.name), next(iter(call.arguments), None)
     spec = errand.parameters.get(slot) if errand is not None and slot is not None else None
-    if slot is None or spec is None or spec.kind != "scalar":
+    words = domain.language.tool(domain.tools.get(call.name) or call.name)
+    if slot is None or spec is None or spec.kind != "scalar" or not words.several:
         return None
     world, first = world_before(domain, before), first_look(domain, customer)
     universe = look_at(domain, world, customer) if before else first
@@ -65,6 +66,8 @@ def drawn(
             members = {canonical_json(one.arguments[slot]) for one in calls}
             rest = beside(later, members)
             if members & spoken_of or all_valid(domain, world, [*calls, *rest], customer) is None:
+                continue
+            if _is_for_the_rest(domain, customer, universe, records, call, slot, [*before, *later]):
                 continue
             if not (
                 _says_the_same(domain, customer, calls, slot)
@@ -90,6 +93,23 @@ def meanings_of_several(
         held = records_of(domain, customer, universe, records)
         if held:
             yield {canonical_json(one.record[own]) for one in held}
+
+
+def _is_for_the_rest(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    records: lang.Records,
+    call: Call,
+    slot: str,
+    others: Sequence[Call],
+) -> bool:
+    """Whether what is left out of a set is to have the same done to it, by another request."""
+    if records.but is None:
+        return False
+    own = own_field(domain, records.kind)
+    left_out = [one.record.get(own) for one in records_of(domain, customer, universe, records.but)]
+    return any(other.name == call.name and other.arguments.get(slot) in left_out for other in others)
 
 
 def _says_the_same(domain: Domain, customer: str, calls: Sequence[Call], slot: str) -> bool:
