@@ -223,7 +223,8 @@ class Domain:
         """
         other = copy.copy(self)
         other._origin = self.origin
-        for name in ("callers", "parts", "fingerprint"):
+        own = (name for name, one in vars(type(self)).items() if isinstance(one, cached_property))
+        for name in ("callers", "parts", "fingerprint", *own):  # a domain's own may rest on its data
             other.__dict__.pop(name, None)
         other.__dict__["base"] = self.base.replaced(records)
         return other

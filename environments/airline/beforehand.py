@@ -75,11 +75,9 @@ def _for_new_flights(world: World, call: Call, reservation: Record) -> Iterator[
     if not ways:
         yield _search(*places, trip["date"], direct=len(trip["flights"]) == 1)
     for flights in ways:
-        if (flights[0]["origin"], flights[-1]["destination"]) == places:
-            yield from _shown(world, flights, reservation["cabin"], heads)
-        else:
-            yield from (_status(flight["flight_id"]) for flight in flights)
+        if (flights[0]["origin"], flights[-1]["destination"]) != places:
             yield Call("list_all_airports", {})
+        yield from _shown(world, flights, reservation["cabin"], heads)
 
 
 def _for_cancelling(world: World, call: Call, reservation: Record) -> Iterator[Call]:

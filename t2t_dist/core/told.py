@@ -183,7 +183,7 @@ _QUESTION = re.compile(r"\?\s*$|^(?:and\s+|so\s+)?(?:did|does|do|is|are|was|were
 _SUPPOSED = re.compile(
     r"\bif\b(?!\s+(?:you|that)(?:'d|'re|'s|\s+(?:would|are|is))?\s+"
     r"(?:confirm|agree|approve|say|want|like|wish|go|proceed|happy|okay|ok|fine|all\s+right|have\s+any))"
-    r"|\bhad\s+(?:you|we|it|the|she|he|they)\b|^had\b|\b(?:would|could|might)\s+have\b|\b(?:would|could|might)'ve\b|'d\s+have\b"
+    r"|\bhad\s+(?:you|we|it|the|she|he|they)\b|^had\b|\b(?:would|could|might)\s+have\b(?!\s+to\b)|\b(?:would|could|might)'ve\b|'d\s+have\b(?!\s+to\b)"
     r"|\b(?:perhaps|maybe|might|depending|depends|can't\s+rule\s+out|on\s+the\s+\w+\s+tier)\b"
 )
 _EARLIER = re.compile(

@@ -110,7 +110,8 @@ def asked(
     fitting = [
         text
         for text in words.request
-        if not any(_is_about_one(text, slot) for slot in several) and described.isdisjoint(_LONG.findall(text))
+        if not any(_is_about_one(text, slot) for slot in several)
+        and described.isdisjoint(_LONG.findall(_PLACE.sub("", text)))
     ]
     if any(fact.described and fact.text.startswith("everything") for fact in facts):
         fitting = [text for text in fitting if not re.search(r"\bnot\b|n't", text)]
@@ -142,6 +143,7 @@ def asked(
 
 #: Words of a description that strike when the request has them, too: "my suspended line is suspended".
 _LONG = re.compile(r"[a-z]{6,}")
+_PLACE = re.compile(r"\{[^}]*\}")
 #: A reason for one thing, said of several.
 _OF_SEVERAL = ((r"\bit's\b", "they're"), (r"\bit is\b", "they are"), (r"\bit was\b", "they were"))
 #: What speaks of one thing.

@@ -107,10 +107,13 @@ def certified(domain: Domain, task: Task) -> Task:
         if not isinstance(certificate, Rejection):
             certificate = with_proofs(domain, task, certificate)
     except Exception as error:
-        if not task.world:
-            raise
-        # Tools and rules may rely on what these records no longer hold: then it is no world.
-        return reject(task, "world_differs", f"in the task's world, {type(error).__name__}: {error}")
+        if task.world:
+            # Tools and rules may rely on what these records no longer hold: then it is no world.
+            return reject(task, "world_differs", f"in the task's world, {type(error).__name__}: {error}")
+        if task.grader.requests or task.user.claim:
+            # What a stored request or claim gives to tools and words may be of no type that they take.
+            return reject(task, "meaning_differs", f"{type(error).__name__}: {error}")
+        raise
     if isinstance(certificate, Rejection):
         return reject(task, certificate.code, certificate.detail)
     task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""

@@ -130,6 +130,8 @@ def describe_goals(
             done += wanted[goal]
     named = _named(structure, found)
     for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named)]:
+        if goal in several:
+            raise TaskRejected("named", "another request names one of several records")
         del found[goal]
     if found or conditions:
         _put_in(domain, trajectory, structure, errands, wanted, found, conditions)

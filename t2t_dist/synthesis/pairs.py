@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import twin_id
 from t2t_dist.core.schema import GoldCall, GraderSide, RecordChange, Task, Trajectory, Twin, UserSide
 from t2t_dist.core.task_domain import domain_of, world_fault
@@ -60,7 +61,12 @@ def twin_task(domain: Domain, trajectory: Trajectory, task: Task) -> Task | None
 
 def check_pair(domain: Domain, original: Task | None, twin: Task) -> Task:
     """The twin, rejected if it does not belong to ``original``, the task that it names (``None``: there is none)."""
-    fault = "the task that it is the twin of is not in the run" if original is None else _fault(domain, original, twin)
+    if original is None:
+        return reject(twin, NO_PAIR, "the task that it is the twin of is not in the run")
+    try:
+        fault = _fault(domain, original, twin)
+    except (InputError, ValueError, NoMeaning) as error:  # the original is damaged, and rejected itself
+        fault = f"the task that it is the twin of: {error}"
     return reject(twin, NO_PAIR, fault) if fault else twin
 
 

@@ -21,7 +21,7 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
             return "not_stated", f"request {number + 1} does not say its condition: {goal.condition}"
         if goal.otherwise is not None:
             for fact in goal.otherwise.facts:
-                if not mentions(goal.request, fact.says):
+                if not (mentions(goal.request, fact.says) and mentions(goal.otherwise.request, fact.says)):
                     return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
         for fact in goal.facts:
             if fact.stated and not mentions(opening, fact.says):

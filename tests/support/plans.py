@@ -1,4 +1,4 @@
-"""What the scripted expert says before it makes a call, knowing all that the customer can say, and no result."""
+"""What the scripted expert says before it makes a call, knowing all that the customer can say and the gold looks up."""
 
 from __future__ import annotations
 
@@ -17,5 +17,7 @@ def plan_of(domain: Domain, task: Task, call: GoldCall) -> str:
     facts = [fact for goal in task.user.goals for fact in goal.facts]
     for fact in [*facts, *(task.user.change.facts if task.user.change is not None else ())]:
         known.add(f"{fact.text} {' '.join(fact.says)}")
+    for step in task.grader.gold:
+        known.add(step.result if step.kind == "read" else "")
     words = Wording(task, domain, Phrases(agent_acts(), random.Random(0)), known)
     return words.plan(call, domain.world(), None)

@@ -110,7 +110,7 @@ def means(by_hand: ByHand, errand: dict[str, Any], call: Call) -> bool:
     """Whether a second evaluator finds in an errand's expression what a call of the gold is made with."""
     if errand["errand"] != call.name:
         return False
-    found = {slot: by_hand.value(node) for slot, node in errand["arguments"].items()}
+    found = {slot: by_hand.value(node) for slot, node in errand.get("arguments", {}).items()}
     wanted = {slot: call.arguments[slot] for slot in found}
     return all(
         one == wanted[slot] or [one] == wanted[slot] or sorted(one) == sorted(wanted[slot])

@@ -164,7 +164,7 @@ class Skimmer(Oracle):
         if meaning is not None and meaning.calls[:1] == self.meaning(goal).calls[:1]:
             yield from super().settle(goal, facts, last)
             return
-        if meaning is None:
+        if meaning is None or not meaning.calls:
             self._prefix = [self.phrases.say("left")]
         else:
             taken = errands[0].model_copy(update={"arguments": meaning.calls[0].arguments, "result": ""})

@@ -120,10 +120,14 @@ def certify(domain: Domain, task: Task) -> Certificate:
     if stored is None or stored.goal is None or not 0 <= stored.goal < len(task.user.goals):
         raise TaskRejected("no_certificate")
     check_sides(domain, task, open_goal=stored.goal)
-    errands = [Call(call.name, call.arguments) for call in errands_in(task.grader)]
-    candidates = candidates_for(domain, task.customer, errands, stored.goal, stored.withheld)
+    wanted = errands_in(task.grader)
+    errands = [Call(call.name, call.arguments) for call in wanted]
+    place = next((place for place, call in enumerate(wanted) if call.goal == stored.goal), None)
+    if place is None:
+        raise TaskRejected("no_certificate", "nothing is done for the request that is left open")
+    candidates = candidates_for(domain, task.customer, errands, place, stored.withheld)
     check_candidates(candidates, stored.withheld)
-    check_kept_back(domain, task.customer, errands, stored.goal, stored.withheld, candidates)
+    check_kept_back(domain, task.customer, errands, place, stored.withheld, candidates)
     right = next(candidate for candidate in candidates if candidate.after_clarification)
     if right.final != task.grader.final:
         raise TaskRejected("not_gold", "what the clarification determines is not the gold")

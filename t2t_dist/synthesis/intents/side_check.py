@@ -15,7 +15,8 @@ from t2t_dist.environments.errands import expanded, requestor_of
 from t2t_dist.environments.tools import WRITE, Call
 
 from ..grader_side import errands_by_goal, errands_in, fact_text, fields_of, matches, records_in, writes_in
-from ..requests.check import answers, choices, figures
+from ..requests import language as lang
+from ..requests.check import answers, choices, figures, requests_in
 from ..tool_graph import graph_of
 from .candidates import candidates_for
 from .rejection import TaskRejected
@@ -52,8 +53,13 @@ def check_sides(
     errands = errands_by_goal(task.grader)
     order = [goal for goal, _ in groupby(call.goal for call in errands_in(task.grader))]
     chosen = choices(domain, task)
-    firsts = {goal: calls[0] for goal, calls in errands.items()}
-    wanted = {**firsts, **{goal: choice.first for goal, choice in chosen.items()}, **(asked or {})}
+    wanted = {goal: calls[0] for goal, calls in errands.items()}
+    wanted |= {**{goal: choice.first for goal, choice in chosen.items()}, **(asked or {})}
+    several = {goal for goal, request in requests_in(task).items() if isinstance(request, lang.Each)}
+    if any(len(calls) > 1 and goal not in several for goal, calls in errands.items()):
+        raise TaskRejected("goals_differ", "more is done for a request than what is asked for")
+    if rule is not None and task.grader.refused_goal in errands:
+        raise TaskRejected("goals_differ", "something is done for the request that is to be refused")
     asking = [number for number, goal in enumerate(task.user.goals) if goal.asks]
     if order != sorted(set(order)) or sorted([*wanted, *asking]) != list(range(len(task.user.goals))):
         raise TaskRejected("goals_differ", f"the customer has {len(task.user.goals)} goals, the writes serve {order}")
@@ -61,12 +67,13 @@ def check_sides(
     for number, goal in enumerate(task.user.goals):
         if number in asking:
             continue
-        check_facts(domain, task.customer, wanted[number], goal.facts, f"request {number + 1}")
+        for call in errands[number] if number in several and number in errands else [wanted[number]]:
+            check_facts(domain, task.customer, call, goal.facts, f"request {number + 1}")
         second = chosen[number].second if number in chosen else None
         if second is not None and goal.otherwise is not None:
             check_facts(domain, task.customer, second, goal.otherwise.facts, f"request {number + 1}, otherwise,")
     _check_grader(task, forbidden, required, rule, record)
-    _check_figures(task, [*figures(domain, task), *answers(task)])
+    _check_figures(task, figures(domain, task))
     in_turn = [(goal, call) for goal, calls in errands.items() for call in calls]
     for place, (number, _) in enumerate(in_turn):
         if number != open_goal:
@@ -137,6 +144,8 @@ def _check_grader(
     task: Task, forbidden: bool, required: Sequence[CallPattern], rule: int | None, record: Call | None
 ) -> None:
     grader = task.grader
+    if (grader.refused_goal is None) is not (rule is None):
+        raise TaskRejected("handling_differs", "what is to be refused is not the intent's")
     if [Call(call.name, call.arguments) for call in records_in(grader.gold)] != ([] if record is None else [record]):
         raise TaskRejected("handling_differs", f"what has to be on record is {record.name if record else 'nothing'}")
     if list(required) != grader.required:
@@ -160,9 +169,12 @@ def _check_grader(
         )
 
 
-def _check_figures(task: Task, worked_out: Sequence[str]) -> None:
-    """What has to be said is in a result of the gold, or is the figure of a condition, and the customer asks for it."""
-    shown = set(worked_out)
+def _check_figures(task: Task, conditions: Sequence[str]) -> None:
+    """What has to be said is in a result of the gold, answers a question, or is the figure of a condition, which has to
+    be said; and the customer asks for it."""
+    if unsaid := [figure for figure in conditions if figure not in task.grader.communicate]:
+        raise TaskRejected("communicate_differs", f"the figure of a condition need not be said: {', '.join(unsaid)}")
+    shown = {*conditions, *answers(task)}
     for call in writes_in(task.grader.gold):
         shown |= {fact_text(value) for value in fields_of(call.result).values()}
     missing = [fact for fact in task.grader.communicate if fact not in shown]

@@ -22,10 +22,10 @@ from ..grader_side import errands_by_goal
 from . import language as lang
 from . import questions
 from .conditions import limits_around, said, tell_of
-from .evaluate import NoMeaning, meaning_of, value_of
+from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
-from .twins import find_twin, world_before
+from .twins import all_valid, find_twin, world_before
 from .words import readings, readings_of_several, same_words
 
 #: The slot of a twin that differs in the limit of a condition.
@@ -50,12 +50,37 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
     found: dict[int, Meant] = {}
     for goal, stored in (grader.requests or {}).items():
         request = lang.read(stored)
+        if str(int(goal)) != goal:
+            raise ValueError(f"'{goal[:20]}' is no number of a request")
+        if not isinstance(request, lang.Tell) and (odd := [one for one in lang.nodes(request) if not _is_made(one)]):
+            raise ValueError(f"no request of a task has a {type(odd[0]).__name__.lower()} like this")
         if not isinstance(request, Meant):
             raise ValueError(f"request {goal} is neither an errand nor a question")
         if not isinstance(request, lang.Tell):
             errand_of(request)
         found[int(goal)] = request
     return found
+
+
+def _is_made(node: lang.Node) -> bool:
+    """Whether the requests of tasks have such a node: what else the language can say has no words that are read back."""
+    match node:
+        case lang.Records():
+            return not node.such and node.shown_by is None and not node.this
+        case lang.Record():
+            return node.worth is None and not node.prefer
+    return isinstance(
+        node,
+        lang.Do
+        | lang.Each
+        | lang.If
+        | lang.Compares
+        | lang.Outcome
+        | lang.Given
+        | lang.FieldOf
+        | lang.FieldsOf
+        | lang.Test,
+    )
 
 
 def errand_of(request: Meant) -> lang.Do | lang.Each:
@@ -79,7 +104,7 @@ def choices(domain: Domain, task: Task) -> dict[int, Choice]:
     """The requests on a condition, by goal. Raises NotProved: one means nothing."""
     found: dict[int, Choice] = {}
     done = errands_by_goal(task.grader)
-    for goal, request in _requests(task).items():
+    for goal, request in requests_in(task).items():
         if isinstance(request, lang.If):
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
@@ -104,7 +129,7 @@ def unmet(domain: Domain, task: Task) -> dict[int, Call]:
 def figures(domain: Domain, task: Task) -> list[str]:
     """The figures of a task's conditions, as they are to be said. Raises NotProved: one has no value."""
     found, done = [], errands_by_goal(task.grader)
-    for goal, request in _requests(task).items():
+    for goal, request in requests_in(task).items():
         if isinstance(request, lang.If) and (tell := tell_of(domain, request)) is not None:
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
@@ -115,7 +140,7 @@ def figures(domain: Domain, task: Task) -> list[str]:
     return found
 
 
-def _requests(task: Task) -> dict[int, Meant]:
+def requests_in(task: Task) -> dict[int, Meant]:
     try:
         return requests_of(task.grader)
     except ValueError as error:
@@ -125,6 +150,10 @@ def _requests(task: Task) -> dict[int, Meant]:
 def _compares(request: lang.If) -> lang.Compares:
     if not isinstance(request.condition, lang.Compares) or not isinstance(request.otherwise, lang.Do | None):
         raise NotProved("meaning_differs", "a condition is a figure's limit, and otherwise there is one errand or none")
+    limit = request.condition.right.value if isinstance(request.condition.right, lang.Given) else None
+    # As it is said: a round number, which has no sign.
+    if request.condition.relation not in ("less", "more") or type(limit) is not int or limit < 1:
+        raise NotProved("meaning_differs", "a condition is a limit that is said")
     return request.condition
 
 
@@ -134,7 +163,7 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     Raises:
         NotProved: the first that does not hold.
     """
-    requests = _requests(task)
+    requests = requests_in(task)
     marked = {
         number
         for number, goal in enumerate(task.user.goals)
@@ -228,7 +257,12 @@ def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], req
     if not known or asked.facts or asked.questions:
         raise NotProved("words_differ", f"'{asked.request}' does not ask for what is meant")
     universe = look_at(domain, world, task.customer)
-    meaning = meaning_of(domain, world, task.customer, request, universe)
+    try:
+        meaning = meaning_of(domain, world, task.customer, request, universe)
+    except NoMeaning as none:
+        raise NotProved("meaning_differs", f"the question has no answer: {none}") from None
+    if not is_number(meaning.facts[0]):
+        raise NotProved("meaning_differs", "the answer to the question is no number")
     answer = questions.answer_text(known[0].words, meaning.facts[0])
     if goal != len(task.user.goals) - 1 or task.grader.communicate[-1:] != [answer]:
         raise NotProved("meaning_differs", f"the answer to request {goal + 1} is {answer}")
@@ -254,10 +288,8 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
     for other in limits_around(figure):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
         there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
-        if there.calls != here.calls:
-            after = world.fork()
-            for call in there.calls:
-                domain.carry_out(after, call)
+        after = all_valid(domain, world, there.calls, task.customer)
+        if there.calls != here.calls and after is not None:
             return Twin(goal=goal, slot=CONDITION, records=[], value=other, final=after.digest)
     raise NotProved("no_twin", f"the condition of request {goal + 1} turns on nothing")
 
@@ -342,7 +374,10 @@ def _texts(user: UserSide) -> str:
     parts: list[Any] = [user.reason_for_call, user.known_info, user.unknown_info, user.task_instructions]
     for goal in user.goals:
         parts += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
-        parts += [fact.answer for fact in goal.otherwise.facts] if goal.otherwise is not None else []
+        if goal.otherwise is not None:
+            parts += [goal.otherwise.request, *(fact.answer for fact in goal.otherwise.facts)]
+    if user.mistake is not None:
+        parts.append(user.mistake.answer)
     if user.change is not None:
         parts += [user.change.request, *(fact.answer for fact in user.change.facts)]
     return "\n".join(parts)

@@ -31,8 +31,8 @@ def _keeps(change: RecordChange, others: Sequence[Mapping[str, Any]]) -> bool:
     held = [record for record in (own, *others) if record.keys() == after.keys()]
     # Whatever all these records have in common: one that is paid by parts, say, has no sum.
     sums = set.intersection(*(set(_sums(record)) for record in held)) if held else set(_sums(own))
-    orders = set.intersection(*(set(_orders(record)) for record in held)) if held else set(_orders(own))
-    return sums <= set(_sums(after)) and orders <= set(_orders(after))
+    rankings = set.intersection(*(set(_rankings(record)) for record in held)) if held else set(_rankings(own))
+    return sums <= set(_sums(after)) and rankings <= set(_rankings(after))
 
 
 def _sums(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -49,7 +49,7 @@ def _sums(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
                     yield total, items, amount
 
 
-def _orders(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _rankings(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Pairs of fields whose dates are in this order."""
     dates = {name: value[:10] for name, value in record.items() if is_date(value)}
     for one, other in combinations(dates, 2):

@@ -6,6 +6,7 @@ careful agent finds out, and not what a private view of the database says.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,14 @@ class _Evaluation:
         return offers[worth.index(best)]
 
     # -- conditions ----------------------------------------------------------------------------------------------------
+    def _work(self, steps: int = 1) -> None:
+        """Counts what is found. Raises NoMeaning: it is too much."""
+        self.worked += steps
+        if self.worked > MAX_WORK:
+            raise NoMeaning("too much", f"more than {MAX_WORK} values have to be found")
+
     def _holds(self, condition: lang.Node) -> bool:
+        self._work()
         match condition:
             case lang.Exists():
                 return bool(self.records(condition.among))
@@ -155,9 +163,7 @@ class _Evaluation:
 
     # -- values --------------------------------------------------------------------------------------------------------
     def value(self, node: lang.Node) -> Any:
-        self.worked += 1
-        if self.worked > MAX_WORK:
-            raise NoMeaning("too much", f"more than {MAX_WORK} values have to be found")
+        self._work()
         match node:
             case lang.Given():
                 return node.value
@@ -239,6 +245,7 @@ class _Evaluation:
     def records(self, node: lang.Records) -> list[Shown]:
         around = None if node.within is None else self.record(node.within)
         held = [one for one in self._known(node) if around is None or one.is_within(around)]
+        self._work(len(held))
         own = own_field(self.domain, node.kind)
         by_id = [test for test in node.where if test.field == own and test.relation == "is"]
         # What is named is looked up by its name; of what is not, all has to be seen.
@@ -303,6 +310,8 @@ def _sum(values: Sequence[Any]) -> float:
 
 def _whole(number: float, made_of: Sequence[Any]) -> float:
     """A number rounded to cents; of whole numbers one: so many bags are 2, not 2.0, which tools and rules refuse."""
+    if not math.isfinite(number):
+        raise NoMeaning("no number", "a number is out of bounds")
     return int(number) if all(isinstance(one, int) for one in made_of) else dollars(number)
 
 

@@ -271,7 +271,7 @@ def _unsaid(task: Task) -> None:
     ("forge", "codes"),
     [
         (_other_limit, {"words_differ", "meaning_differs"}),
-        (_turned_round, {"words_differ", "meaning_differs", "goals_differ", "no_write"}),
+        (_turned_round, {"words_differ", "meaning_differs", "goals_differ", "no_write", "communicate_differs"}),
         (_unsaid, {"not_stated"}),
     ],
 )
