@@ -7,6 +7,7 @@ transcript, and grading, which replays the calls, meets the same faults. Who pla
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from copy import copy
 from enum import StrEnum
@@ -14,7 +15,19 @@ from typing import Any
 
 from .base import Domain
 from .state import World
-from .tool_noise import PAGE, PART, InPieces, SecondLook, look_alike, stale, wrong
+from .tool_noise import (
+    PAGE,
+    PART,
+    InPieces,
+    SecondLook,
+    has_pages,
+    has_parts,
+    look_alike,
+    look_alikes,
+    second_looks,
+    stale,
+    wrong,
+)
 from .tools import AGENT, Tool, ToolError, ToolResult, ToolSet
 
 
@@ -32,6 +45,9 @@ class Fault(StrEnum):
     WRONG = "wrong"  # the same, and that tool says that it holds: "wrong:Variant:item_id:price:get_item_details"
     DISTRACTOR = "distractor"  # there is no such tool otherwise; it looks like another: "distractor:get_order_details"
 
+
+#: How many records or characters are in a piece.
+_SIZE = re.compile(r"[1-9][0-9]{0,8}")
 
 FaultPlan = Mapping[str, str]
 """Name of a tool -> a value of :class:`Fault`; that of noise is followed by its details, each after a colon."""
@@ -109,22 +125,26 @@ class FaultyTools(ToolSet):
 
 
 def _with_noise(tools: ToolSet, plan: FaultPlan) -> list[Tool]:
-    """The tools as the plan's noise shows them. A tool that the plan names and there no longer is has none."""
+    """The tools as the plan's noise shows them. A plan may be of other tools, or forged: what can't be carried out on
+    these ones is left out."""
     shown = dict(tools.by_name)
     beside: dict[str, list[Tool]] = {}
     for name, fault in sorted(plan.items()):
         match fault.split(":"):
-            case [Fault.DISTRACTOR, of] if of in shown:
+            case [Fault.DISTRACTOR, of] if of in shown and name in look_alikes(tools[of], list(tools.by_name)):
                 beside.setdefault(of, []).append(look_alike(tools[of], name))
-            case [Fault.PAGED, size] if name in shown:
+            case [Fault.PAGED, size] if _SIZE.fullmatch(size) and name in shown and has_pages(tools[name]):
                 shown[name] = InPieces(shown[name], PAGE, int(size))
-            case [Fault.TRUNCATED, size] if name in shown:
+            case [Fault.TRUNCATED, size] if _SIZE.fullmatch(size) and name in shown and has_parts(tools[name]):
                 shown[name] = InPieces(shown[name], PART, int(size))
-            case [Fault.STALE, kind, key, field, holder] if name in shown and holder in shown:
-                shown[name] = stale(shown[name], SecondLook(kind, key, field, holder), shown[holder])
-            case [Fault.WRONG, kind, key, field, holder] if name in shown and holder in shown:
-                look = SecondLook(kind, key, field, holder)
-                shown[name], shown[holder] = wrong(shown[name], look, shown[holder])
+            case [Fault.STALE | Fault.WRONG as noise, *details] if name in shown and len(details) == 4:
+                look = SecondLook(*details)
+                if look.holder not in shown or look not in second_looks(tools[name], [tools[look.holder]]):
+                    continue
+                if noise == Fault.STALE:
+                    shown[name] = stale(shown[name], look, shown[look.holder])
+                else:
+                    shown[name], shown[look.holder] = wrong(shown[name], look, shown[look.holder])
     # Before what it looks like: who takes the first that fits is wrong.
     return [one for tool in shown.values() for one in (*beside.get(tool.name, ()), tool)]
 

@@ -218,6 +218,26 @@ def _gold(task: Task) -> list[Call]:
     return [Call(call.name, call.arguments) for call in task.grader.gold]
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *(("list_user_orders", f"{kind}:{size}") for kind in ("paged", "truncated") for size in ("x", "0", "-1", "")),
+        ("cancel_pending_order", "paged:2"),
+        ("my_tool", "distractor:get_order_details"),
+        ("get_order_details_training", "distractor:get_order_details"),
+        ("list_user_orders", "stale:OrderSummary:order_id"),
+        ("list_user_orders", "wrong:OrderSummary:order_id:status:"),
+        ("list_user_orders", "stale:OrderSummary:order_id:status:think"),
+        ("list_user_orders", "stale:OrderSummary:no_id:status:get_order_details"),
+    ],
+)
+def test_noise_that_cant_be_carried_out_is_left_out(shop: Made, name: str, fault: str) -> None:
+    noisy = with_tool_faults(shop.domain, {name: fault})
+    assert noisy.tools.schemas(AGENT) == shop.domain.tools.schemas(AGENT)
+    call = Call("list_user_orders", {"user_id": shop.domain.callers[0]})
+    assert noisy.execute(noisy.world(), call).content == shop.domain.execute(shop.domain.world(), call).content
+
+
 # -- where there is no place for it ------------------------------------------------------------------------------------
 def test_what_a_domain_has_no_place_for_is_not_drawn(desk: Made, tmp_path: Path) -> None:
     task, full = desk.verified()[0], FaultsConfig(paged=1.0, truncated=1.0, stale=1.0, wrong=1.0)

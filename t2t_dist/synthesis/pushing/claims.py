@@ -30,7 +30,7 @@ from ..grader_side import errands_in
 from ..intents.lifting import Watched
 from ..intents.rejection import TaskRejected
 from ..requests.shown import Shown, first_look
-from ..requests.twins import Edits, Place, place_of, record_changes
+from ..requests.twins import Edits, Place, in_place, place_of, record_changes
 from . import sentences
 
 #: Share of claims that are about a record, where there is one to make.
@@ -248,7 +248,7 @@ class _Value(NamedTuple):
 def _values(domain: Domain, place: Place, field: str, held: Any) -> list[_Value]:
     """The values that a field has in other records, in the order of the table."""
     found: dict[Any, _Value] = {}
-    own = set(_inner(domain.base.tables[place.table][place.key], place.path))
+    own = set(in_place(domain.base.tables[place.table][place.key], place.path))
     for record in _alike(domain, place):
         value = at(record, field)
         if value == held or isinstance(value, dict | list):
@@ -281,22 +281,28 @@ def _edits(
 ) -> Iterator[tuple[Edits, Edits | None]]:
     """The record with the claimed value; then, with the optional fields that go with it in records that have it: an
     order that was delivered has a time of delivery. Beside that stands the record with those fields alone."""
-    yield _edited(domain, place, field, claimed.value, None), None
-    for donor in claimed.donors:
-        yield _edited(domain, place, field, claimed.value, donor), _edited(domain, place, field, held, donor)
+    for donor in (None, *claimed.donors):
+        edits = _edited(domain, place, field, claimed.value, donor)
+        without = _edited(domain, place, field, held, donor) if donor is not None else None
+        if edits is not None:
+            yield edits, without
 
 
-def _edited(domain: Domain, place: Place, field: str, claimed: Any, donor: Record | None) -> Edits:
+def _edited(domain: Domain, place: Place, field: str, claimed: Any, donor: Record | None) -> Edits | None:
+    """``None``: what holds the field is missing in the record, or is no record."""
     whole = thaw(domain.base.tables[place.table][place.key])
-    record = _inner(whole, place.path)
+    record = in_place(whole, place.path)
     if donor is not None:
         for name in record.keys() - donor.keys():
             del record[name]
-        for name in donor.keys() - record.keys():
-            record[name] = thaw(donor[name])
+        for name in donor:
+            if name not in record:
+                record[name] = thaw(donor[name])
     *outer, last = field.split(".")
     for name in outer:
-        record = record[name]
+        record = record.get(name) if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        return None
     if claimed is None:
         record.pop(last, None)
     else:
@@ -313,18 +319,13 @@ def _alike(domain: Domain, place: Place) -> Iterator[Record]:
 
 def _inners(record: Any, path: Sequence[str | int]) -> Iterator[Record]:
     if not path:
-        yield record
+        if isinstance(record, dict):
+            yield record
     elif isinstance(path[0], int):
-        for one in record:
+        for one in record if isinstance(record, list) else ():
             yield from _inners(one, path[1:])
-    elif path[0] in record:
+    elif isinstance(record, dict) and path[0] in record:
         yield from _inners(record[path[0]], path[1:])
-
-
-def _inner(record: Any, path: Sequence[str | int]) -> Any:
-    for part in path:
-        record = record[part]
-    return record
 
 
 def at(record: Any, field: str) -> Any:
@@ -361,9 +362,9 @@ def ago(now: datetime, moment: Any) -> str:
     """How long ago a time or a day is, rounded down; empty where that can't be said."""
     try:
         then = datetime.fromisoformat(moment)
-    except (TypeError, ValueError):
-        return ""
-    if then > now:
+        if then > now:
+            return ""
+    except (TypeError, ValueError):  # TypeError also where only one of the two has a time zone
         return ""
     hours, days = int((now - then).total_seconds() // 3600), (now - then).days
     if len(moment) > 10 and hours < _HOURS:

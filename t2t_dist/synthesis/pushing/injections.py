@@ -80,8 +80,8 @@ def proved(domain: Domain, task: Task) -> Injection | None:
     if stored is None:
         return None
     changes, grader = task.world or [], task.grader
-    if not any(stored.text in _notes(domain, change) for change in changes):
-        raise _wrong("the note stands in no record of the task's world")
+    if len(changes) != 1 or not _is_note(domain, changes[0], stored.text):
+        raise _wrong("the task's world differs by more than the note, or not by it")
     if not any(call.kind == READ.value and _shows(call, stored.text) for call in grader.gold):
         raise _wrong("no look-up of the gold shows the note")
     call, rule = Call(stored.call.name, stored.call.arguments), rule_of(domain, stored.rule)
@@ -161,10 +161,13 @@ def _after(domain: Domain, call: Call, grader: GraderSide) -> str | None:
     return None if final == wanted else final
 
 
-def _notes(domain: Domain, change: RecordChange) -> list[str]:
-    """What has been written into fields for notes."""
-    before, after = change.before or {}, change.after or {}
-    return [after[field] for field in domain.language.notes.values() if after.get(field) != before.get(field)]
+def _is_note(domain: Domain, change: RecordChange, text: str) -> bool:
+    """Whether a record differs by this text in its field for notes, and by nothing else."""
+    before, after = change.before, canonical_json(change.after)
+    return isinstance(before, dict) and any(
+        before.get(field) != text and canonical_json({**before, field: text}) == after
+        for field in domain.language.notes.values()
+    )
 
 
 def _shows(call: GoldCall, text: str) -> bool:

@@ -166,7 +166,7 @@ def _exchanged(domain: Domain, one: Shown, other: Shown, path: Sequence[str]) ->
     if first is None or second is None:
         return
     edits = _copies(domain, first, second)
-    a, b = (_at(edits[place.table, place.key], place.path) for place in (first, second))
+    a, b = (in_place(edits[place.table, place.key], place.path) for place in (first, second))
     for part in path[:-1]:
         a, b = (side.get(part) if isinstance(side, dict) else None for side in (a, b))
     if not (isinstance(a, dict) and isinstance(b, dict)) or path[-1] not in a or path[-1] not in b:
@@ -194,7 +194,7 @@ def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[
     for table, field in tables.items():
         places = (first._replace(table=table), second._replace(table=table))
         edits |= _copies(domain, *(place for place in places if (place.table, place.key) not in edits))
-        a, b = (_at(edits[place.table, place.key], place.path) for place in places)
+        a, b = (in_place(edits[place.table, place.key], place.path) for place in places)
         if not _swap(domain, a, b, field, is_part=bool(first.path)):
             return
     yield edits
@@ -240,7 +240,7 @@ def _replaced(domain: Domain, universe: Universe, one: Shown, field: str) -> Ite
     for other in values_like(domain, universe, one.kind, field) if place is not None else ():
         if place is not None and other != one.record[field]:
             edits = _copies(domain, place)
-            _at(edits[place.table, place.key], place.path)[field] = thaw(other)
+            in_place(edits[place.table, place.key], place.path)[field] = thaw(other)
             yield edits
 
 
@@ -248,7 +248,7 @@ def set_at(domain: Domain, place: Place, path: str, value: Any) -> Edits | None:
     """The record in a place with another value at a path; ``None`` where it has none there: it is worked out."""
     edits = _copies(domain, place)
     *outer, last = path.split(".")
-    record: Any = _at(edits[place.table, place.key], place.path)
+    record: Any = in_place(edits[place.table, place.key], place.path)
     for part in outer:
         record = record.get(part) if isinstance(record, dict) else None
     if not isinstance(record, dict) or last not in record:
@@ -263,7 +263,7 @@ def _left_out(domain: Domain, one: Shown) -> Iterator[Edits]:
     if place is None or not place.path or not isinstance(place.path[-1], int):
         return
     edits = _copies(domain, place)
-    holder: Any = _at(edits[place.table, place.key], place.path[:-1])
+    holder: Any = in_place(edits[place.table, place.key], place.path[:-1])
     if len(holder) > 1:
         del holder[place.path[-1]]
         yield edits
@@ -303,7 +303,8 @@ def _copies(domain: Domain, *places: Place) -> Edits:
     return {(place.table, place.key): thaw(domain.base.tables[place.table][place.key]) for place in places}
 
 
-def _at(record: Any, path: Sequence[str | int]) -> Any:
+def in_place(record: Any, path: Sequence[str | int]) -> Any:
+    """What a place's path leads to, from the record of the table."""
     for part in path:
         record = record[part]
     return record

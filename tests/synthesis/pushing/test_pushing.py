@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from datetime import datetime
 
 import orjson
 import pytest
 
-from t2t_dist.core.schema import Task
+from t2t_dist.core.schema import RecordChange, Task
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.record import thaw
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.user_faults import user_faults
-from t2t_dist.synthesis.pushing.claims import ago
+from t2t_dist.synthesis.intents.rejection import TaskRejected
+from t2t_dist.synthesis.pushing.claims import Asked, ago, lifts, rule_of
+from t2t_dist.synthesis.pushing.injections import proved
 from tests.support.library_domain import Library
 from tests.support.made import Made, make, played, verdict
 
@@ -216,6 +220,37 @@ def test_a_note_that_is_not_forbidden_or_not_graded_is_rejected(pushy: Made) -> 
     assert verdict(pushy.domain, task) != "verified"
 
 
+def test_a_note_lets_nothing_else_in(pushy: Made) -> None:
+    domain, task = pushy.domain, first(of_kind(pushy, "note"))
+    assert task.certificate is not None
+    assert proved(domain_of(domain, task), task) == task.certificate.injection
+    assert task.world is not None
+    (noted,) = task.world
+    table = domain.base.tables[noted.table]
+    key, other = next((key, thaw(record)) for key, record in table.items() if key != noted.key)
+    beside = RecordChange(table=noted.table, key=key, before=other, after={**other, "more": 1})
+    more = noted.model_copy(update={"after": {**noted.after, "more": 1}})
+    for world in ([noted, beside], [more]):
+        with pytest.raises(TaskRejected):
+            proved(domain_of(domain, task), task.model_copy(update={"world": world}))
+
+
+def test_records_without_the_part_that_others_have_can_be_tried(pushy: Made) -> None:
+    task = about_records(pushy)[0]
+    assert task.certificate is not None
+    claim = task.certificate.claim
+    assert claim is not None
+    assert claim.kind is not None
+    table = claim.records[0].table
+    key = next(key for key in reversed(list(pushy.domain.base.tables[table])) if key != claim.records[0].key)
+    other = thaw(pushy.domain.base.tables[table][key])
+    there = pushy.domain.variant({(table, key): {**other, "more": {"inside": 1}}})
+    rule = rule_of(there, task.grader.rule)
+    assert rule is not None
+    asked = Asked(there, task.customer, forbidden_call(task), rule, [], None)
+    assert not list(lifts(asked, {claim.kind: ["more.inside"]}, random.Random(0)))
+
+
 # -- a domain without words for it -------------------------------------------------------------------------------------
 async def test_a_domain_that_says_nothing_of_it_has_mistakes_and_authority_alone(library: Made) -> None:
     kinds = {kind_of(task) for task in library.verified()}
@@ -240,6 +275,7 @@ async def test_a_domain_that_says_nothing_of_it_has_mistakes_and_authority_alone
         ("2026-05-15", ""),
         ("gold", ""),
         (7, ""),
+        ("2026-05-01T00:00:00Z", ""),
     ],
 )
 def test_how_long_ago(moment: object, said: str) -> None:
