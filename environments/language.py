@@ -344,10 +344,7 @@ def _templates(
         for act, phrases in (("plan", tool.plan), ("done", tool.done)):
             yield f"{key}.{act}", phrases, None if own is None else (*own, "result")
         for tell in tool.tell:
-            yield f"{key}.tell.ask", tell.ask, ()
-            yield f"{key}.tell.say", tell.say, ("value",)
-            yield f"{key}.tell.above", tell.above, ("value",)
-            yield f"{key}.tell.below", tell.below, ("value",)
+            yield from _told(f"{key}.tell", tell)
     for name, question in language.questions.items():
         yield f"questions.{name}.ask", question.ask, ()
         yield f"questions.{name}.say", question.say, ("value",)
@@ -357,7 +354,10 @@ def _templates(
                 yield f"claims.{kind}.{path}.each.{value}", phrases, ()
             yield f"claims.{kind}.{path}.any", claim.any, ("value", "ago")
     for kind, record in language.records.items():
+        yield f"records.{kind}.plural", [record.plural], ()
         yield f"records.{kind}.all", record.all, ()
+        for tell in record.figures:
+            yield from _told(f"records.{kind}.figures.{tell.field}", tell)
         for path, field in record.fields.items():
             key = f"records.{kind}.fields.{path}"
             for part, phrases in (
@@ -375,6 +375,13 @@ def _templates(
         yield f"{key}.ask", words.ask, () if key.startswith("identity.") else ("options",)
         for part, phrases in (("stated", words.stated), ("vague", words.vague), ("answer", words.answer)):
             yield f"{key}.{part}", phrases, ("value",)
+
+
+def _told(key: str, tell: Tell) -> Iterator[tuple[str, list[str], Collection[str]]]:
+    """The same of a question about a figure."""
+    yield f"{key}.ask", tell.ask, ()
+    for part, phrases in (("say", tell.say), ("would", tell.would), ("above", tell.above), ("below", tell.below)):
+        yield f"{key}.{part}", phrases, ("value",)
 
 
 class _Result:

@@ -69,7 +69,8 @@ def listed(folder: Path) -> dict[str, FileSum]:
 
 
 def differing(folder: Path, manifest: BenchManifest) -> list[BadFile]:
-    """The files that are missing, or have other bytes than the manifest says."""
+    """The files that are missing or have other bytes than the manifest says, and those of a run that it does not list:
+    what is added to a ledger would replace tasks."""
     found = []
     for name, wanted in manifest.files.items():
         path = folder / name
@@ -82,6 +83,10 @@ def differing(folder: Path, manifest: BenchManifest) -> list[BadFile]:
             found.append(BadFile(name, "is missing"))
         elif there != wanted:
             found.append(BadFile(name, "is not what was written: its SHA-256 is another"))
+    # A link to a folder is not walked through, and is none of what was written.
+    there_now = [path for path in (folder / "runs").rglob("*") if path.is_symlink() or not path.is_dir()]
+    names = sorted(path.relative_to(folder).as_posix() for path in there_now)
+    found += [BadFile(name, "is not of the benchmark: remove it") for name in names if name not in manifest.files]
     return found
 
 

@@ -21,6 +21,9 @@ from t2t_dist.tau2 import IMPORTED
 from t2t_dist.tau2.from_tau2 import reimport
 from t2t_dist.tau2.second_verdict import own_basis
 
+#: The schema version from which on rows hold their difficulty.
+_WITH_DIFFICULTY = 6
+
 
 class ResultChange(NamedTuple):
     """An item whose stored result differs from the one computed now."""
@@ -36,6 +39,7 @@ def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
     domain = load_domain(config)
     verifier = Verifier(domain, config.verify, reference_keys(config.verify.reference_tasks))
     rewards, by_id = _reference_rewards(source), source.tasks_by_id()
+    is_older = source.manifest.schema_version < _WITH_DIFFICULTY
     verdicts: Counter[str] = Counter()
     changed = []
     # Duplicates are decided by order: the earlier trajectory wins, as when the tasks were made.
@@ -51,7 +55,7 @@ def reverify(source: Source) -> tuple[Counter[str], list[ResultChange]]:
         verdicts[now.verdict] += 1
         if _verdict(now) != before:
             changed.append(ResultChange(task.task_id, before, f"{_verdict(now)} {now.detail}".strip()))
-        elif task.difficulty is not None and now.difficulty != task.difficulty:  # older runs have none
+        elif now.difficulty != task.difficulty and (task.difficulty is not None or not is_older):
             changed.append(ResultChange(task.task_id, _numbers(task.difficulty), _numbers(now.difficulty)))
     return verdicts, changed
 

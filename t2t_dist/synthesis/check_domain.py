@@ -299,6 +299,7 @@ def _workflows_possible(domain: Domain) -> Iterator[str]:
 
 def _words(domain: Domain) -> Iterator[str]:
     """Phrases that name something their tool does not have: they would fail only when they are drawn."""
+    errands = {errand.name for errand in domain.errands}
     for name in domain.language.tools:
         tool = domain.tools.get(name)
         if domain.errand(name) is None and all(name not in rule.tools for rule in domain.rule_list):
@@ -307,6 +308,10 @@ def _words(domain: Domain) -> Iterator[str]:
         if tool is not None and tool.side != AGENT and not (words.guide and words.cues):
             remedy = "say how a customer is told to use it, and by which words they know"
             yield f"{domain.folder / 'language.yaml'}: tools.{name} needs 'guide' and 'cues': {remedy}"
+        for other in words.otherwise:
+            if other not in errands:
+                what = f"'{other}', which is no errand: nobody wants it"
+                yield f"{domain.folder / 'language.yaml'}: tools.{name}.otherwise names {what}"
         fields = {name for name, _ in tool.returns.fields} if tool is not None else set()
         for tell in domain.language.tools[name].tell:
             if tool is not None and tell.field not in fields:

@@ -39,6 +39,8 @@ from .task_format import FORBIDDEN, REQUIRED, Action, Form, Instructions, form_o
 
 Grading = Literal["tau2", "own"]
 _CHANGES = TypeAdapter(list[RecordChange])
+#: Columns of a row, beside its sides, that importing again decides.
+_DECIDED = ("intent", "customer", "world", "twin_of", "difficulty")
 #: The reason of a rejected task that is set in another database than the domain's.
 OTHER_DATABASE = "other_database"
 _OTHER_GOLD = "the grader's side is not what replaying the gold gives; what an earlier version imported, import again"
@@ -169,8 +171,9 @@ def reimport(domain: Domain, task: Task) -> Task:
     # Earlier versions told the customer the name in the database.
     if task.user.name and task.user.name in ("a customer", domain.profile(domain.world(), task.customer).name):
         now.user.name = task.user.name
-    if now.user != task.user or (now.intent, now.customer) != (task.intent, task.customer):
-        return _rejected(task, "sides_differ", "the customer's side is not the imported task's")
+    if now.user != task.user or any(getattr(now, name) != getattr(task, name) for name in _DECIDED):
+        what = ", ".join(_DECIDED)
+        return _rejected(task, "sides_differ", f"the customer's side, or one of {what}, is not the imported task's")
     task.certificate, task.verdict, task.reasons, task.detail = now.certificate, now.verdict, now.reasons, now.detail
     return task
 

@@ -211,7 +211,13 @@ def test_one_flipped_byte_is_found(copy: Path) -> None:
         assert f"{place} is not what was written" in done.stdout
         content[len(content) // 2] ^= 1
         (copy / place).write_bytes(content)
-    assert check(str(copy)).holds
+    (copy / "notes.txt").write_text("mine")
+    assert check(str(copy)).holds, "what is added beside the runs does not matter"
+    for place in (f"runs/{PARTS[0]}/ledger/more.json", f"runs/{PARTS[0]}/report.html"):
+        (copy / place).parent.mkdir(exist_ok=True)
+        (copy / place).write_text("{}")
+        assert [bad.file for bad in check(str(copy)).bad] == [place]
+        (copy / place).unlink()
     (copy / "README.md").unlink()
     assert [bad.what for bad in check(str(copy)).bad] == ["is missing"]
     altered = (copy / NAME).read_text().replace('"seed": 5', '"seed": 6')

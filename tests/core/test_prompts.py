@@ -20,7 +20,7 @@ from t2t_dist.core.prompts.render import (
     split_thinking,
     user_prompt,
 )
-from t2t_dist.core.schema import Certificate, GraderSide, Task, UserSide
+from t2t_dist.core.schema import Certificate, GraderSide, Otherwise, Task, UserSide
 from t2t_dist.synthesis.intents.changing import TRIGGERS
 from t2t_dist.synthesis.judges import judge_prompt
 from tests.support.tasks import cancelling, changing, sentinels, shop, strings
@@ -185,6 +185,27 @@ def test_prompts_of_agent_and_user_hold_no_string_of_the_graders_side() -> None:
     judged = judge_prompt(task, shop())
     assert sum(text in judged for text in secret) > 10
     assert sum(text in judged for text in evidence) > 10
+
+
+def test_a_judge_is_shown_how_the_customer_pushes() -> None:
+    task = cancelling().model_copy(update={"user": UserSide(**sentinels(UserSide)[0])})
+    judged = judge_prompt(task, shop())
+    assert task.user.claim is not None
+    assert task.user.mistake is not None
+    shown = [task.user.claim.text, task.user.mistake.text, task.user.mistake.answer]
+    assert [text for text in shown if text not in judged] == []
+
+
+@pytest.mark.parametrize("is_else", [True, False])
+def test_a_writer_is_told_what_is_wanted_where_a_condition_does_not_hold(is_else: bool) -> None:
+    side = cancelling().user
+    side.goals[0].condition = "I get more than $50 back"
+    fact = side.goals[0].facts[0].model_copy(update={"label": "new address", "text": "5 Elm Street"})
+    side.goals[0].otherwise = Otherwise(request="Move it.", facts=[fact]) if is_else else None
+    known = {"summary": "", "intent": "general", "intent_prompt": "", "summaries": ["cancel"], "change_summary": None}
+    prompt = render("writer", user=side, literally=lambda fact: f" (literally: {fact.says[0]})", **known)
+    assert ("wants it left as it is" in prompt) is not is_else
+    assert (f"new address: 5 Elm Street (literally: {fact.says[0]})" in prompt) is is_else
 
 
 def test_all_that_was_written_for_the_user_reaches_them() -> None:

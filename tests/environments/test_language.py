@@ -42,6 +42,14 @@ tools:
 refusals:
   3: ["No: {reason}."]
 """
+FIGURE = """
+records:
+  Order:
+    noun: order
+    plural: orders
+    figures:
+      - {field: age, ask: [How old?], say: ["It['s| is] {value}."], would: ["{value}"], below: ["it's below {value}"]}
+"""
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -116,6 +124,9 @@ def test_brackets_with_bars_stand_for_several_phrases(tmp_path: Path) -> None:
         "Stop {order_id}, please.",
         "Stop {order_id}.",
     ]
+    language = load_language(written(tmp_path, FIGURE), TOOLS)
+    (figure,) = language.records["Order"].figures
+    assert (figure.say, figure.below) == (["It's {value}.", "It is {value}."], ["it's below {value}"])
 
 
 def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
@@ -182,6 +193,19 @@ def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
         (
             GOOD.replace("    withhold:", "    done: ['{resutl[x]}']\n    withhold:"),
             "tools.cancel_order.done: no placeholder {resutl[x]}, did you mean {result}?",
+        ),
+        (FIGURE.replace("plural: orders", "plural: '{x} orders'"), "records.Order.plural: no placeholder {x}, there"),
+        (
+            FIGURE.replace("How old?", "'{x}?'"),
+            "records.Order.figures.age.ask: no placeholder {x}, there are none here",
+        ),
+        (
+            FIGURE.replace('["{value}"]', '["{vlaue}"]'),
+            "records.Order.figures.age.would: no placeholder {vlaue}, did you",
+        ),
+        (
+            FIGURE.replace("below {value}", "below {vlaue}"),
+            "records.Order.figures.age.below: no placeholder {vlaue}, did",
         ),
         (
             GOOD.replace("      reason: {label: why", "      raeson: {label: why"),

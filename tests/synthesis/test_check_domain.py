@@ -207,6 +207,10 @@ def test_a_policy_without_numbers(folder: Path) -> None:
             "tools: {move_hold: {name: moving, request: ['Move {hold_id} to {branch}.'], done: ['{result[fee]:.2f}']}}",
             "tools.move_hold.done names {result[fee]}, not a field of its result: the phrase is never used",
         ),
+        (
+            "tools: {move_hold: {name: moving, request: ['Move {hold_id} to {branch}.'], otherwise: [burn]}}",
+            "tools.move_hold.otherwise names 'burn', which is no errand: nobody wants it",
+        ),
     ],
 )
 def test_words_that_do_not_fit(folder: Path, words: str, message: str) -> None:

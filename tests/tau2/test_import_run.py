@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from t2t_dist.cli.main import app
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.prompts.render import user_prompt
-from t2t_dist.core.schema import Task, ToolCall, Turn
+from t2t_dist.core.schema import Difficulty, Task, ToolCall, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.grade import grade
@@ -133,6 +133,10 @@ def test_verifying_again_gives_the_same_and_finds_what_was_changed(toy: Domain, 
     forged = task.model_copy(deep=True)
     forged.user.reason_for_call = "Cancel everything."
     assert reimport(toy, forged).reasons == ["sides_differ"]
+    hard = Difficulty(**dict.fromkeys(Difficulty.model_fields, 5))
+    for name, value in {"world": task.grader.allowed_diff, "twin_of": "task-1", "difficulty": hard}.items():
+        forged = task.model_copy(update={name: value}, deep=True)
+        assert reimport(toy, forged).reasons == ["sides_differ"], name
     forged = task.model_copy(deep=True)
     forged.raw = None
     with pytest.raises(InputError, match="does not hold what from"):
