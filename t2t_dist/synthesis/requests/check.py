@@ -63,7 +63,7 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
 
 
 def _is_made(node: lang.Node) -> bool:
-    """Whether the requests of tasks have such a node: what else the language can say has no words that are read back."""
+    """Whether requests of tasks have such a node: what else the language can say has no words that are read back."""
     match node:
         case lang.Records():
             return not node.such and node.shown_by is None and not node.this
