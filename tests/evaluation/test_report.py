@@ -95,7 +95,7 @@ def test_a_whole_run_has_every_figure(data: ReportData) -> None:
 
 
 def test_the_level_of_a_task_is_a_column_beside_its_intent(shop: Made, tmp_path: Path) -> None:
-    tasks = tasks_of(shop, 2)
+    tasks = [task.model_copy(deep=True) for task in tasks_of(shop, 2)]
     for number, task in enumerate(tasks):
         assert task.difficulty is not None
         task.difficulty = None if number == 0 else task.difficulty.model_copy(update={"level": 1 + number % 2})

@@ -38,7 +38,7 @@ def test_the_same_verdicts(desk: Made, tmp_path: Path) -> None:
 
 
 def test_another_difficulty_is_a_change_and_so_is_none_unless_the_run_is_older(desk: Made, tmp_path: Path) -> None:
-    tasks = [task for task in tasks_of(desk) if task.verdict == "verified"][:3]
+    tasks = [task.model_copy(deep=True) for task in tasks_of(desk) if task.verdict == "verified"][:3]
     assert tasks[0].difficulty is not None
     tasks[0].difficulty.depth += 4
     tasks[1].difficulty = None
