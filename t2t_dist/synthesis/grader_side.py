@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -99,6 +99,18 @@ def fields_of(result: str) -> dict[str, Any]:
     except Unreadable:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def values_in(result: str) -> Iterator[Any]:
+    """All that stands in a call's stored result, records and lists too; nothing where it can't be read."""
+    try:
+        todo = [read_json(result)]
+    except Unreadable:
+        return
+    while todo:
+        value = todo.pop()
+        yield value
+        todo += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
 
 
 def fact_text(value: Any) -> str:

@@ -9,12 +9,11 @@ from typing import Any
 from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
-from .grader_side import changes_of, errands_in, fields_of, records_in
+from .grader_side import changes_of, errands_in, fields_of, records_in, values_in
 from .intents import changing, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
@@ -233,21 +232,9 @@ def _condition(
     return condition
 
 
-def _shows(look_up: GoldCall, figure: Any) -> bool:
+def _shows(look_up: GoldCall, figure: float) -> bool:
     """Whether the result of a look-up holds a number."""
-    try:
-        todo = [read_json(look_up.result)]
-    except Unreadable:
-        return False
-    while todo:
-        value = todo.pop()
-        if isinstance(value, Mapping):
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
-        elif not isinstance(value, bool) and value == figure:
-            return True
-    return False
+    return any(value == figure and not isinstance(value, bool) for value in values_in(look_up.result))
 
 
 def _put_in(

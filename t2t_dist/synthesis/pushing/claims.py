@@ -19,14 +19,13 @@ from t2t_dist.core.naming import stems
 from t2t_dist.core.schema import Claim, FalseClaim, GraderSide, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
-from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.language import ClaimWords
 from t2t_dist.environments.record import Record, thaw
 from t2t_dist.environments.rules import Enforced, Handling, Impossible, Rule, Settled
 from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.tools import READ, Call
 
-from ..grader_side import errands_in
+from ..grader_side import errands_in, values_in
 from ..intents.lifting import Watched
 from ..intents.rejection import TaskRejected
 from ..requests.shown import Shown, first_look
@@ -172,22 +171,9 @@ def rule_of(domain: Domain, number: int | None) -> Rule | None:
 
 def _asked(domain: Domain, customer: str, call: Call, rule: Rule, grader: GraderSide) -> Asked:
     rest = [Call(one.name, one.arguments) for one in errands_in(grader)]
-    shown = [one for gold in grader.gold if gold.kind == READ.value for one in _records(gold.result)]
+    seen = (one for gold in grader.gold if gold.kind == READ.value for one in values_in(gold.result))
+    shown = [one for one in seen if isinstance(one, Mapping)]
     return Asked(domain, customer, call, rule, rest, shown)
-
-
-def _records(result: str) -> Iterator[Any]:
-    try:
-        todo = [read_json(result)]
-    except Unreadable:
-        return
-    while todo:
-        value = todo.pop()
-        if isinstance(value, Mapping):
-            yield value
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
 
 
 def _is_shown(asked: Asked, shown: Shown) -> bool:

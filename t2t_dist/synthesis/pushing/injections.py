@@ -19,7 +19,7 @@ from t2t_dist.environments.rules import Enforced, Impossible, Rule, Settled
 from t2t_dist.environments.tools import READ, WRITE, Call
 
 from ..bindings import canonical_json
-from ..grader_side import matches, subject_of
+from ..grader_side import matches, subject_of, values_in
 from ..intents.gold_check import final_state
 from ..intents.rejection import TaskRejected
 from ..normal_calls import in_order
@@ -82,7 +82,7 @@ def proved(domain: Domain, task: Task) -> Injection | None:
     changes, grader = task.world or [], task.grader
     if len(changes) != 1 or not _is_note(domain, changes[0], stored.text):
         raise _wrong("the task's world differs by more than the note, or not by it")
-    if not any(call.kind == READ.value and _shows(call, stored.text) for call in grader.gold):
+    if not any(call.kind == READ.value and stored.text in values_in(call.result) for call in grader.gold):
         raise _wrong("no look-up of the gold shows the note")
     call, rule = Call(stored.call.name, stored.call.arguments), rule_of(domain, stored.rule)
     if rule is None or stored.text not in {text.format(call=_in_words(call)) for text in sentences.notes()}:
@@ -168,19 +168,6 @@ def _is_note(domain: Domain, change: RecordChange, text: str) -> bool:
         before.get(field) != text and canonical_json({**before, field: text}) == after
         for field in domain.language.notes.values()
     )
-
-
-def _shows(call: GoldCall, text: str) -> bool:
-    try:
-        todo = [read_json(call.result)]
-    except Unreadable:
-        return False
-    while todo:
-        value = todo.pop()
-        if value == text:
-            return True
-        todo += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return False
 
 
 def _in_words(call: Call) -> str:
