@@ -70,6 +70,8 @@ _SMALL = {**_UNITS, **_TENS}
 _SCALES = {"hundred": 100, "thousand": 1000}
 _OTHERS = {"dozen": 12, "tenner": 10, "fiver": 5, "nil": 0}
 _WORD = "|".join([*_SMALL, *_SCALES, *_OTHERS])
+#: "That one" is no number.
+_PRONOUN = re.compile(r"\b(?:this|that|which|any|each|every|other|another|the|no|last|next|first|new|latter)\s+one$")
 _IN_WORDS = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})\b)*")
 _CURRENCY = r"(?:dollars?|euros?|pounds?|bucks?|quid|usd|eur|gbp|rupees?)"
 #: "48 dollars and 50 cents", "twelve pounds fifty": what follows a whole number of them.
@@ -107,7 +109,10 @@ def figures(text: str) -> tuple[Figure, ...]:
     """The numbers of a text in lower case, by where they stand: in digits and in words, with cents said apart."""
     found = [Figure(spelled(m[1] + (m[2] or "")), m.start(), m.end()) for m in _DIGITS.finditer(text)]
     found += [Figure(spelled(f"{m[1].replace('.', '')}.{m[2]}"), m.start(), m.end()) for m in _EUROPEAN.finditer(text)]
-    found += [Figure(str(_of_words(m[0])), m.start(), m.end()) for m in _IN_WORDS.finditer(text)]
+    words = [
+        m for m in _IN_WORDS.finditer(text) if m[0] != "one" or not _PRONOUN.search(text, max(0, m.end() - 20), m.end())
+    ]
+    found += [Figure(str(_of_words(m[0])), m.start(), m.end()) for m in words]
     found.sort(key=lambda figure: (figure.start, -figure.end))
     whole: list[Figure] = []
     for figure in found:
@@ -220,12 +225,19 @@ _DENIED_AFTER = re.compile(
     r"^[^.;]{0,30}?\b(?:it\s+(?:is\s+not|isn't|won't\s+be|will\s+not\s+be)|(?:is|was)(?:n't|\s+not|\s+no\s+longer)|(?:is|was)\s+wrong"
     r"|(?:does|did)(?:n't|\s+not)\s+apply|has\s+been\s+waived|(?:is|was)\s+waived)\b"
 )
+_ONLY = r"(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
+_IT = r"(?:it|that|this|which|said|told\s+you|figure|number|amount|sum|total|price|fee|cost|charge|refund|difference|balance)"
 _TAKEN_BACK = re.compile(
     r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
     r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
     r"|wrong\s+(?:line|row|figure|number|amount|sum|customer|file|order|page|screen))\b|^actually\b"
-    r"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|is|be|stands\s+at)\s+(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
-    rf"(?:[$\u20ac\u00a3\d]|not\b|wrong\b|incorrect\b|mistake\b|{NUMBER_WORDS}\b)"
+    rf"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|is|be|stands\s+at)\s+{_ONLY}(?:[$\u20ac\u00a3\d]|{NUMBER_WORDS}\b)"
+    # "Sorry, that is not right", and not "sorry, the reservation is not on your account".
+    rf"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|{_IT}\s+is)\s+{_ONLY}(?:not|wrong|incorrect|mistake)\b"
+)
+#: What is counted so is no other sum of money: "sorry, that is 35 days ago".
+_COUNTS = re.compile(
+    r"[\s-]*(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|bags?|items?|orders?|lines?|[gm]b)\b"
 )
 _DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|\bwaived\b")
 _EACH = re.compile(r"\b(?:for\s+(?:every|each)|per\s+\w+|a\s+piece|apiece)\b")
@@ -259,7 +271,7 @@ def told(texts: Sequence[str], fact: str, meaning: Meaning = Meaning.ANY) -> boo
         for line in lines:
             found = _places(line, fact, number)
             found_any = found_any or bool(found)
-            if believed and not found and _takes_back(line, number, corrects):
+            if believed and not found and _takes_back(line, number, "." in fact, corrects):
                 believed = False
             if any(_is_told(line, start, end, number, meaning, before, bare) for start, end in found):
                 believed = True
@@ -326,11 +338,13 @@ def _is_told(line: str, start: int, end: int, number: str | None, meaning: Meani
     return said or not (bare or len(figures(line)) > _MANY)
 
 
-def _takes_back(line: str, number: str | None, corrects: bool) -> bool:
+def _takes_back(line: str, number: str | None, is_money: bool, corrects: bool) -> bool:
     """Whether a sentence takes back what was said before it, by something else in its place or by nothing.
 
     ``corrects``: the sentence before it only said that something was wrong.
     """
     if _DROPPED.search(line):
         return True
-    return (corrects or _TAKEN_BACK.search(line) is not None) and (number is None or bool(figures(line)))
+    if number is not None and all(is_money and _COUNTS.match(line, figure.end) for figure in figures(line)):
+        return False  # no other figure is put in its place
+    return corrects or _TAKEN_BACK.search(line) is not None

@@ -64,6 +64,33 @@ def test_the_last_statement_counts() -> None:
     assert not told([first, "Please disregard what I just wrote."], "48.00", REFUND)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I'm sorry, but I can't help with that one, because reservation JHQB79 is not on your account.",
+        "I'm sorry, but this one is not possible: order #W2 is delivered.",
+        "Sorry, the order is 35 days old, and returns end after 30 days.",
+        "I'm sorry, but the flight is not late enough: it is 90 minutes late.",
+        "I'm afraid the other one is wrong for this line.",
+    ],
+)
+def test_a_refusal_of_something_else_takes_no_figure_back(said: str) -> None:
+    assert told(["You'll get $48.00 back.", said], "48.00", REFUND)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Sorry, that is not right, it is 58 dollars.",
+        "Sorry, the refund is not $48.00 but $58.00.",
+        "My apologies, it's one hundred dollars.",
+        "I'm sorry, what I told you is wrong: you get the one hundred dollars that you paid.",
+    ],
+)
+def test_an_apology_for_the_figure_takes_it_back(said: str) -> None:
+    assert not told(["You'll get $48.00 back.", said], "48.00", REFUND)
+
+
 def test_paying_and_getting_back_are_different_facts() -> None:
     assert told(["The difference to pay is $12.30."], "12.30", CHARGE)
     assert not told(["The difference to pay is $12.30."], "12.30", REFUND)
