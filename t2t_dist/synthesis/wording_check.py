@@ -48,7 +48,13 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
         for fact in news:
             if not mentions(user.change.request, fact.says):
                 return "not_stated", f"the change does not say the {fact.label}: {fact.says}"
-        opening = " ".join([user.reason_for_call, *(goal.request for goal in user.goals)])
-        if news and all(mentions(opening, fact.says) for fact in news):
+        own = user.goals[user.change.goal].request
+        others = " ".join(goal.request for number, goal in enumerate(user.goals) if number != user.change.goal)
+
+        def is_early(says: list[str]) -> bool:
+            # What another request says, too, the reason for the call says for that one.
+            return mentions(own, says) or (mentions(user.reason_for_call, says) and not mentions(others, says))
+
+        if news and all(is_early(fact.says) for fact in news):
             return "change_early", "the opening already says what the customer changes to"
     return None

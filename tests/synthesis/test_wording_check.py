@@ -125,5 +125,16 @@ def test_a_change_of_mind_says_what_is_new_and_the_opening_does_not(
     assert (result and result[0]) == found
 
 
+def test_what_is_said_for_another_request_gives_no_change_away() -> None:
+    change = Change(goal=0, trigger="asked_to_confirm", request="Make it 7 liters.", facts=CHANGED)
+    other = Goal(request="Also send 7 liters of oil.", facts=[])
+    reason = f"{FIRST.request} {other.request}"
+    assert check_words(side([FIRST, other], change=change, reason=reason)) is None
+    early = FIRST.model_copy(update={"request": "Send order #W12 in 5 liters, or in 7 liters."})
+    found = check_words(side([early, other], change=change, reason=reason))
+    assert found is not None
+    assert found[0] == "change_early"
+
+
 def test_the_templates_words_pass(made: Made) -> None:
     assert [check_words(task.user) for task in made.verified()] == [None] * len(made.verified())
