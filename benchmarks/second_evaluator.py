@@ -1,11 +1,11 @@
 """Whether a second evaluator finds the meaning of each request of generated tasks, too. Prints one JSON object.
 
-    python -m benchmarks.second_evaluator [--quick] [--trajectories 1000] [--seed 21] [--difficulty 3] [--domain retail ...]
+    python -m benchmarks.second_evaluator [--quick] [--trajectories 1000] [--seed 21] [--difficulty 3] [--domain retail]
 
 Tasks and their twins come from a whole ``t2t generate``. The second evaluator (tests/support/by_hand.py) was written
-apart from the first: it knows the tools' results only, and filters and sorts all of them. For each goal of each verified
-task it says which calls and which answers the stored request comes to, on the world as the goals before leave it, and
-that is compared with the gold: "agree", and "differ", with the first few that do. Exit code 1 if one differs.
+apart from the first: it knows the results of tools only, and filters and sorts all of them. For each goal of each
+verified task it says which calls and answers the stored request comes to, on the world as the goals before leave it,
+and that is compared with the gold: "agree", and "differ", with the first few that do. Exit code 1 if one differs.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ _DENIED_AFTER = re.compile(
     r"|(?:does|did)(?:n't|\s+not)\s+apply|has\s+been\s+waived|(?:is|was)\s+waived)\b"
 )
 _ONLY = r"(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
-_IT = r"(?:it|that|this|which|said|told\s+you|figure|number|amount|sum|total|price|fee|cost|charge|refund|difference|balance)"
+_IT = r"(?:it|that|this|which|said|told\s+you|figure|number|amount|sum|total|price|fee|cost|charge|refund)"
 _TAKEN_BACK = re.compile(
     r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
     r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
