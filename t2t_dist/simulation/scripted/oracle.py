@@ -657,7 +657,9 @@ class Oracle:
         wanted = self.task.user.goals[goal]
         if any(speech.normalised(wanted.request) in speech.normalised(text) for text in self.heard):
             return True
-        earlier = {say for other in self.task.user.goals[:goal] for fact in other.facts for say in fact.says}
+        changed = self.task.user.change.facts if self.task.user.change else []
+        before = [*(fact for other in self.task.user.goals[:goal] for fact in other.facts), *changed]
+        earlier = {say for fact in before for say in fact.says}
         said = [say for fact in wanted.facts if fact.stated for say in fact.says]
         # "My latest order" is mentioned in "my latest order with the lamp", too.
         news = [say for say in said if not any(speech.mentions(text, [say]) for text in earlier)]
