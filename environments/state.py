@@ -131,10 +131,16 @@ class Base:
             new = record_hash(table, key, record)
             other._digest = (other._digest + new - self.hash_of(table, key)) % _MODULUS
             other._hashes[(table, key)] = new
-        changed = {table for table, _ in records}
-        other._found = {index: found for index, found in self._found.items() if index.table not in changed}
+        other._found = {index: found for index, found in self._found.items() if not self._moves(index, records)}
         other._keys, other._positions = self._keys, self._positions
         return other
+
+    def _moves(self, index: Index, records: Mapping[Key, Record]) -> bool:
+        """Whether other records in their places are found by other values."""
+        return any(
+            table == index.table and list(index.values(record)) != list(index.values(self.tables[table][key]))
+            for (table, key), record in records.items()
+        )
 
     def world(self) -> World:
         """A fresh world: O(1)."""

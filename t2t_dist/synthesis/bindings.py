@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,8 +18,9 @@ import orjson
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Context, DomainValue, Spec
-from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call, Tool
+from t2t_dist.environments.state import Base, World
+from t2t_dist.environments.tools import Call, Tool, ToolSet
+from t2t_dist.environments.traced import Reads, Traced
 from t2t_dist.environments.workflows import Workflow
 
 from .tool_graph import graph_of
@@ -244,8 +245,11 @@ def reachable_values(domain: Domain, customer: str) -> Seen:
     return seen
 
 
-def look_around(domain: Domain, world: World, customer: str, limit: int = 60) -> list[Lookup]:
-    """The READ calls that this customer's own records lead to: at most ``limit``, breadth first."""
+def look_around(
+    domain: Domain, world: World, customer: str, limit: int = 60, tools: Set[str] | None = None
+) -> list[Lookup]:
+    """The READ calls that this customer's own records lead to: at most ``limit``, breadth first. ``tools``: those to be
+    called, beside the ones that identify the customer."""
     graph, seen = graph_of(domain), Seen()
     made: list[Lookup] = []
     done: set[bytes] = set()
@@ -257,12 +261,11 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
         return not known
 
     def make(tool: Tool, arguments: dict[str, Any]) -> bool:
-        result = domain.execute(world, Call(tool.name, arguments))
-        if result.error:
+        lookup = read(domain, world, tool, arguments)
+        if lookup is None:
             return False
-        found = list(tool.found(result.value, arguments))
-        seen.add(found)
-        made.append(Lookup(Call(tool.name, arguments), found, result.value))
+        seen.add(lookup.found)
+        made.append(lookup)
         return True
 
     facts = domain.profile(world, customer).facts
@@ -273,7 +276,7 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
         grown = False
         for tool in graph.asked:
             specs = tool.parameters
-            if any(spec.kind != "scalar" for spec in specs.values()):
+            if any(spec.kind != "scalar" for spec in specs.values()) or (tools is not None and tool.name not in tools):
                 continue
             for arguments in list(Binder(tool, seen, everywhere=len(specs) > 1).calls()):
                 if len(made) >= limit:
@@ -281,6 +284,36 @@ def look_around(domain: Domain, world: World, customer: str, limit: int = 60) ->
                 if is_new(tool, arguments) and not _says_nothing_new(tool, arguments, seen, graph.listing):
                     grown = make(tool, arguments) or grown
     return made
+
+
+#: What READ calls gave on the database that a world was made from, with what each rests on, by tools and database.
+_READ: dict[tuple[ToolSet, Base], dict[bytes, tuple[Reads, Lookup | None]]] = {}
+#: Databases and calls that are kept.
+_MOST_BASES, _MOST_READ = 8, 20_000
+
+
+def read(domain: Domain, world: World, tool: Tool, arguments: dict[str, Any]) -> Lookup | None:
+    """A READ call in a world; ``None`` where it is refused. Twin worlds differ in a few records: a call that reads none
+    of them gives the same in all, and is made once."""
+    origin = (domain.tools, world.base.origin)
+    if origin not in _READ:
+        while len(_READ) >= _MOST_BASES:
+            del _READ[next(iter(_READ))]
+        _READ[origin] = {}
+    known, changed = _READ[origin], world.base.edited | world.written()
+    key = canonical_json([tool.name, arguments])
+    if key in known and not known[key][0].touch(changed):
+        return known[key][1]
+    traced = Traced(world)
+    result = domain.execute(traced, Call(tool.name, arguments))
+    lookup = None
+    if not result.error:
+        lookup = Lookup(Call(tool.name, arguments), list(tool.found(result.value, arguments)), result.value)
+    if not traced.reads.touch(changed):
+        if len(known) >= _MOST_READ:
+            known.clear()
+        known[key] = traced.reads, lookup
+    return lookup
 
 
 def _says_nothing_new(tool: Tool, arguments: dict[str, Any], seen: Seen, listing: set[str]) -> bool:

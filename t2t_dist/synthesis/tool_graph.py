@@ -6,7 +6,7 @@ An edge from one tool to another means: the result of the first holds a value th
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 
 from t2t_dist.environments.base import Domain
@@ -51,7 +51,15 @@ class ToolGraph:
 
     def sources(self, errand: Tool | Workflow) -> list[Tool]:
         """READ tools that can supply the errand's arguments, directly or through one another, in the tools' order."""
-        needed, chosen = set(errand.consumes()), set[str]()
+        return self._supplying(set(errand.consumes()), set())
+
+    def showing(self, kinds: Set[str]) -> frozenset[str]:
+        """The READ tools that show records of some types, by their annotations, and those that lead there."""
+        own = [tool for tool in self.asked if kinds & structs_in(tool.returns)]
+        needed = {name for tool in own for name in tool.consumes()}
+        return frozenset(tool.name for tool in self._supplying(needed, {tool.name for tool in own}))
+
+    def _supplying(self, needed: set[str], chosen: set[str]) -> list[Tool]:
         grown = True
         while grown:
             grown = False
@@ -87,6 +95,12 @@ def _details_of(tool: Tool) -> str | None:
         return None
     own = {inner.name for _, inner in tool.returns.fields if inner.kind == "scalar"}
     return specs[0].name if specs[0].name in own else None
+
+
+def structs_in(spec: Spec) -> frozenset[str]:
+    """The types of the records in a result."""
+    own = frozenset({spec.name} if spec.kind == "struct" and spec.name else ())
+    return own.union(*(structs_in(inner) for _, inner in spec.fields))
 
 
 def has_lists(spec: Spec) -> bool:

@@ -60,8 +60,10 @@ def meaning_of(
     Raises:
         NoMeaning: it has none, or more than one.
     """
-    found = universe if universe is not None else look_at(domain, world, customer)
-    evaluation = _Evaluation(domain, world, customer, found)
+    if universe is None:
+        kinds = {node.kind for node in lang.nodes(request) if isinstance(node, lang.Records)}
+        universe = look_at(domain, world, customer, kinds)
+    evaluation = _Evaluation(domain, world, customer, universe)
     evaluation.carry_out(request)
     return evaluation.meaning
 

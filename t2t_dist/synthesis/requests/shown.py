@@ -7,7 +7,7 @@ annotations, and where there are none, records are named by the field or the too
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, ToolSet
 
 from ..bindings import canonical_json, look_around
-from .kinds import by_fields
+from ..tool_graph import graph_of
+from .kinds import by_fields, record_types
 
 #: A text that is longer holds no records, characters.
 _MAX_TEXT = 1_000_000
@@ -55,24 +56,37 @@ class Universe:
         return self.by_kind.get(kind, [])
 
 
-#: What was seen last, by tools, state and customer: making a task and proving it look at the same worlds.
-_LAST_SEEN: dict[tuple[ToolSet, str, str], Universe] = {}
+#: What was seen last, by tools, state, customer and the tools that were used: making a task and proving it look at the
+#: same worlds.
+_LAST_SEEN: dict[tuple[ToolSet, str, str, frozenset[str] | None], Universe] = {}
 _MOST_SEEN = 256
 
 
-def look_at(domain: Domain, world: World, customer: str) -> Universe:
-    """The records that READ tools show in a world, starting from who the customer is."""
-    key = domain.tools, world.digest, customer
+def look_at(domain: Domain, world: World, customer: str, kinds: Set[str] | None = None) -> Universe:
+    """The records that READ tools show in a world, starting from who the customer is. ``kinds``: the types that are
+    looked for; what has nothing to do with them may be left out."""
+    tools = None if kinds is None else _showing(domain.origin, customer, frozenset(kinds))
+    key = domain.tools, world.digest, customer, tools
     found = _LAST_SEEN.get(key)
     if found is None:
         shown: list[Shown] = []
-        for lookup in look_around(domain, world, customer):
+        for lookup in look_around(domain, world, customer, tools=tools):
             shown += _in_result(domain, lookup.call, lookup.value)
         found = Universe(list(_once(shown)))
         if len(_LAST_SEEN) >= _MOST_SEEN:
             _LAST_SEEN.clear()
         _LAST_SEEN[key] = found
     return found
+
+
+@lru_cache(maxsize=1024)
+def _showing(domain: Domain, customer: str, kinds: frozenset[str]) -> frozenset[str] | None:
+    """The tools that show records of some kinds to a customer, and those that lead there; ``None``: it can't be told,
+    as where results have no types."""
+    tools = graph_of(domain).showing(kinds)
+    calls = {one.call.name for kind in kinds for one in first_look(domain, customer).of(kind)}
+    entry = {tool.name for tool in domain.entry_tools}
+    return tools if kinds <= record_types(domain).keys() and calls <= tools | entry else None
 
 
 def shown_by(domain: Domain, world: World, call: Call) -> list[Shown]:
@@ -150,6 +164,9 @@ def _named(tool: str) -> str:
 def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
     """What stands at a path; of a list on the way, all its elements, or the one that a number names (``trips.0.date``).
     Empty where the record lacks it."""
+    if "." not in path:  # most are: called more often than anything else
+        value = record.get(path)
+        return [] if value is None else [value]
     found: list[Any] = [record]
     for part in path.split("."):
         step: list[Any] = []
