@@ -76,12 +76,19 @@ def value_of(domain: Domain, world: World, customer: str, value: lang.Node, univ
 class _Evaluation:
     def __init__(self, domain: Domain, world: World, customer: str, universe: Universe) -> None:
         self.domain, self.customer, self.universe = domain, customer, universe
-        self.world = world.fork()
+        self._world, self._planned = world.fork(), list[Call]()
         self.meaning = Meaning()
         #: What ``this`` is, innermost last.
         self.at: list[Shown] = []
         self.looked_up: dict[bytes, list[Shown]] = {}
         self.worked = 0
+
+    @property
+    def world(self) -> World:
+        """The world after all that is to be done so far; carried out only when somebody looks, which is rare."""
+        while self._planned:
+            self.domain.carry_out(self._world, self._planned.pop(0))
+        return self._world
 
     # -- requests ------------------------------------------------------------------------------------------------------
     def carry_out(self, request: lang.Node) -> None:
@@ -122,7 +129,7 @@ class _Evaluation:
 
     def _done(self, call: Call) -> None:
         self.meaning.calls.append(call)
-        self.domain.carry_out(self.world, call)
+        self._planned.append(call)
 
     def _after(self, request: lang.Do) -> World | None:
         """The world after an errand, ``None`` where it is not possible, or asks for what does not exist."""

@@ -20,6 +20,7 @@ from t2t_dist.environments.record import thaw
 from t2t_dist.environments.state import Record, World
 from t2t_dist.environments.tools import Call
 
+from ..bindings import canonical_json
 from . import language as lang
 from .describe import values_like
 from .evaluate import NoMeaning, meaning_of, record_of, records_of
@@ -347,7 +348,19 @@ def _path_to(holder: Any, record: Mapping[str, Any]) -> tuple[str | int, ...] | 
 
 def world_before(domain: Domain, before: Sequence[Call]) -> World:
     """The world after these errands."""
-    world = domain.world()
-    for call in before:
-        domain.carry_out(world, call)
-    return world
+    if not before:
+        return domain.world()
+    key = domain, canonical_json([[call.name, call.arguments] for call in before])
+    if key not in _BEFORE:
+        world = domain.world()
+        for call in before:
+            domain.carry_out(world, call)
+        if len(_BEFORE) >= _MOST_BEFORE:
+            _BEFORE.clear()
+        _BEFORE[key] = world
+    return _BEFORE[key].fork()
+
+
+#: Worlds after some errands, by domain and errands: making a task and proving it ask for the same ones again and again.
+_BEFORE: dict[tuple[Domain, bytes], World] = {}
+_MOST_BEFORE = 128
