@@ -62,7 +62,7 @@ _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another optio
 #: What is offered with a refusal: it is declined before they insist.
 _OFFERED = re.compile(r"\b(?:would be possible|would work|could do|can offer|is possible) ", re.I)
 #: A sentence about what is left out: "the lamp stays as it is".
-_LEFT = re.compile(r"\b(?:keep|stays?|left|leave|leaving|without|not|no longer|out of|only)\b|n't\b", re.I)
+_LEFT = re.compile(r"\b(?:keep|stays?|left|leave|leaving|without|not|no longer|out of)\b|n't\b", re.I)
 #: What is said once in a message.
 _ONCE = tuple(
     re.compile(rf"\b{word}", re.I) for word in ("thank", "then\\b", "understood", "i see", "okay", "fine", "all right")
@@ -430,20 +430,15 @@ class ScriptedUser(UserPlayer):
         """Whether the agent still speaks of what they asked for before a change of mind."""
         if not self._earlier or not self._replaced:
             return False
-        new = {say for fact in self._facts for say in fact.says}
-        old = {say for fact in self._replaced for say in fact.says}
+        before = {fact.slot: fact.says for fact in self._replaced}
+        facts = [fact for fact in self._facts if self._part is None or fact.says != before.get(fact.slot)]
+        new, slots = _said_in(facts), {fact.slot for fact in facts}
+        old = _said_in([fact for fact in self._replaced if self._part is None or fact.slot in slots])
+        # What they wanted before is part of what they want with something added.
+        given_up = old if self._part == ADDED else old - new
         if self._part == TAKEN_BACK:
-            left_out = old - new or old
-            plan = " ".join(part.text for part in speech.sentences(heard) if not _LEFT.search(part.text))
-            return any(speech.mentions(plan, [say]) for say in left_out)
-        if self._part == ADDED and not old - new:
-            # What they wanted before is part of it, so it is what is added that is missing.
-            is_about = {fact.slot: fact.says for fact in self._replaced}
-            old = {say for fact in self._facts if fact.says != is_about.get(fact.slot) for say in fact.says} & old
-            return any(speech.mentions(heard, [say]) for say in old) and not any(
-                speech.mentions(heard, [say]) for say in new - old
-            )
-        return any(speech.mentions(heard, [say]) for say in old - new) and not any(
+            heard = " ".join(part.text for part in speech.sentences(heard) if not _LEFT.search(part.text))
+        return any(speech.mentions(heard, [say]) for say in given_up) and not any(
             speech.mentions(heard, [say]) for say in new - old
         )
 
@@ -584,6 +579,10 @@ def _repeats(before: str, request: str) -> bool:
     runs = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (first, second)]
     long = [{word for word in words if len(word) >= _LONG or word == "help"} for words in (first, second)]
     return not (runs[0].isdisjoint(runs[1]) and long[0].isdisjoint(long[1]))
+
+
+def _said_in(facts: Sequence[Fact]) -> set[str]:
+    return {say for fact in facts for say in fact.says}
 
 
 def _without_and(questions: Sequence[str]) -> list[str]:
