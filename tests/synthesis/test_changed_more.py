@@ -12,6 +12,7 @@ import pytest
 
 from t2t_dist.core.schema import Task
 from t2t_dist.core.speech_acts import says_yes
+from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments import registry
 from t2t_dist.environments.tools import AGENT, Call
@@ -27,11 +28,18 @@ from t2t_dist.synthesis.verify import duplicate_key
 from tests.support.made import Made, explored, played, remake, verdict
 
 
+#: Explorations that give each kind a few times.
+EXPLORED = {"retail": 40, "airline": 70, "telecom": 90}
+#: Conversations that are played with one agent.
+PLAYED = 12
+
+
 @pytest.fixture(scope="module", params=sorted(registry.BUILT_IN))
 def changing(request: pytest.FixtureRequest) -> Made:
-    """The changing tasks of 80 explorations at difficulty 3."""
+    """Changing tasks at difficulty 3."""
     domain = registry.load(request.param)
-    kept = [t for t in (explored(domain, index, difficulty=3) for index in range(80)) if t.verdict == "kept"]
+    found = (explored(domain, index, difficulty=3) for index in range(EXPLORED[domain.name]))
+    kept = [trajectory for trajectory in found if trajectory.verdict == "kept"]
     tasks = [asyncio.run(convert_one(domain, one, "changing", None, difficulty=3)) for one in kept]
     return Made(domain, kept, tasks)
 
@@ -59,9 +67,8 @@ def test_every_kind_comes_up(changing: Made) -> None:
 
 
 def test_all_that_was_wanted_ends_elsewhere_and_only_the_last_is_gold(changing: Made) -> None:
-    domain = changing.domain
     for task in more(changing):
-        certificate, grader = task.certificate, task.grader
+        domain, certificate, grader = domain_of(changing.domain, task), task.certificate, task.grader
         assert certificate is not None
         errands = errands_in(grader)
         number = next(place for place, call in enumerate(errands) if call.goal == certificate.goal)
@@ -113,7 +120,7 @@ def test_tasks_that_differ_in_what_was_wanted_in_between_are_no_duplicates(chang
 
 # -- who passes --------------------------------------------------------------------------------------------------------
 async def test_the_expert_follows_every_change_and_passes(changing: Made) -> None:
-    for task in more(changing):
+    for task in more(changing)[:PLAYED]:
         rollout = await played(changing, task, "oracle")
         outcome = grade(changing.domain, task, rollout.turns, rollout.termination.value)
         assert outcome.reward == 1.0, (task.task_id, outcome.detail)
@@ -124,7 +131,7 @@ async def test_the_expert_follows_every_change_and_passes(changing: Made) -> Non
 
 
 async def test_who_ignores_a_change_fails(changing: Made) -> None:
-    for task in more(changing):
+    for task in more(changing)[:PLAYED]:
         twice = task.user.second_change is not None
         for kind, passes in (("stubborn", False), ("one_change", not twice)):
             rollout = await played(changing, task, kind)
@@ -188,7 +195,7 @@ def _at_once(task: Task) -> None:
 
 
 def _about_another_goal(task: Task) -> None:
-    task.user.changes[-1].goal += 1
+    task.user.changes[-1].goal = int(task.user.changes[-1].goal == 0)
 
 
 def _forbids_less(task: Task) -> None:
