@@ -313,6 +313,10 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
         phrases[:] = all_variants(phrases)
         if names == ():  # said as they are: here, too, a doubled brace is one
             phrases[:] = [text.format() for text in phrases]
+    for name, words in language.tools.items():
+        named = {tuple(placeholders(text)) for text in words.part}
+        if len(named) > 1 or () in named:
+            raise ValueError(f"{file}: tools.{name}.part: each phrase has to name the same arguments, one or more")
     return language
 
 

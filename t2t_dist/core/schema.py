@@ -114,8 +114,8 @@ class Change(StoredObject):
     """A change of mind about ``goal``: at ``trigger`` the customer says ``request``, which then replaces the goal.
 
     ``slip``: they have not changed their mind, but said something wrong before. ``part``: they want more of the same,
-    and say only what is ``added``, or part of what they wanted is ``taken back``, and they say what stays. ``facts`` are
-    all of what they want from then on.
+    and say only what is ``added``, or a part of what they wanted is ``taken back``, and they say what stays. ``facts``
+    are all of what they want from then on.
     """
 
     goal: int

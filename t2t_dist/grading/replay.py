@@ -100,7 +100,9 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             if number >= len(answers):
                 # Issued when the conversation was cut off, never executed.
                 unread = fields_of(call.arguments)
-                calls.append(ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.changes_said))
+                calls.append(
+                    ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.changes_said)
+                )
                 continue
             breakable = cited is not None and side == AGENT and call.name in cited.tools
             before = world.fork() if breakable or kind == Kind.WRITE.value else world

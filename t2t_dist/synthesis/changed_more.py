@@ -41,9 +41,7 @@ def _with_a_part(
 ) -> Structure | None:
     """The same errands, one of them first wanted with a part more or less; ``None``: none has such parts."""
     errands = (
-        errands_of(domain, trajectory)
-        if isinstance(structure, Rejection)
-        else [goal.call for goal in structure.goals]
+        errands_of(domain, trajectory) if isinstance(structure, Rejection) else [goal.call for goal in structure.goals]
     )
     for number in rng.sample(range(len(errands)), len(errands)):
         for first, second in pairs_of(domain, trajectory.customer, errands, number, rng):
@@ -80,9 +78,7 @@ def _changed_twice(
     return None
 
 
-def _thirds(
-    domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random
-) -> Iterator[Call]:
+def _thirds(domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random) -> Iterator[Call]:
     """What a customer who wants ``errands[number]`` by now may change to: a part more or less, or something else."""
     tried = 0
     parts = (pair for pair in pairs_of(domain, customer, errands, number, rng))

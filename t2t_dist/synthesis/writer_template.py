@@ -233,6 +233,8 @@ def _changing(change: Change, is_second: bool, has_devices: bool) -> str:
     if change.part == ADDED:
         return f'{when}, you want something added to it and say: "{change.request}" From then on you want both.'
     if change.part == TAKEN_BACK:
-        return f'{when}, you take a part of it back and say: "{change.request}" From then on you want only what is left.'
+        return (
+            f'{when}, you take a part of it back and say: "{change.request}" From then on you want only what is left.'
+        )
     again = " once more" if is_second else ""
     return f'{when}, you change your mind{again} and say: "{change.request}" From then on you want only that.'

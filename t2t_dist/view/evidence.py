@@ -90,9 +90,13 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
     _candidates(found, certificate, errands, domain, gold)
     if certificate.first_call is not None and certificate.first_final is not None:
         found.last = next((errand for errand in errands if errand.goal == certificate.goal), None)
-        found.first = _played(domain, _instead(errands, certificate.goal, certificate.first_call), certificate.first_final)
+        found.first = _played(
+            domain, _instead(errands, certificate.goal, certificate.first_call), certificate.first_final
+        )
     if certificate.second_call is not None and certificate.second_final is not None:
-        found.between = _played(domain, _instead(errands, certificate.goal, certificate.second_call), certificate.second_final)
+        found.between = _played(
+            domain, _instead(errands, certificate.goal, certificate.second_call), certificate.second_final
+        )
     if certificate.forbidden_call is not None and not isinstance(domain, str):
         found.refusal = _refusal(domain, certificate.forbidden_call)
     return found

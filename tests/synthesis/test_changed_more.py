@@ -16,6 +16,7 @@ from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments import registry
 from t2t_dist.environments.tools import AGENT, Call
+from t2t_dist.grading.diagnose import diagnose
 from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.scripted.phrases import STYLES, Phrases, user_acts
 from t2t_dist.simulation.user_faults import user_faults
@@ -26,7 +27,7 @@ from t2t_dist.synthesis.intents.gold_check import final_state
 from t2t_dist.synthesis.intents.parts import is_one_write, part_between
 from t2t_dist.synthesis.verify import duplicate_key
 from tests.support.made import Made, explored, played, remake, verdict
-
+from tests.support.transcript import Transcript
 
 #: Explorations that give each kind a few times.
 EXPLORED = {"retail": 40, "airline": 70, "telecom": 90}
@@ -93,7 +94,9 @@ def test_a_part_is_named_as_one_and_what_is_added_is_not_said_to_replace_anythin
             assert change.part == (part and part.kind)
             if part is not None and part.kind == "added":
                 assert not mentions(change.request, ["instead"])
-                said = next(iter(fact for fact in change.facts if second.arguments[fact.slot] != first.arguments[fact.slot]))
+                said = next(
+                    iter(fact for fact in change.facts if second.arguments[fact.slot] != first.arguments[fact.slot])
+                )
                 if isinstance(second.arguments[said.slot], list):  # of a number they say what it comes to
                     only = domain.describe(domain.world(), part.call, said.slot, task.customer).says
                     assert mentions(change.request, only)
@@ -139,14 +142,42 @@ async def test_who_ignores_a_change_fails(changing: Made) -> None:
             assert (outcome.reward == 1.0) is passes, (kind, task.task_id)
 
 
+def test_a_write_before_and_after_each_change_is_graded_for_what_it_is(changing: Made) -> None:
+    """Each thing that was given up, carried out after 0, 1 or 2 changes of mind."""
+    found = 0
+    for task in more(changing):
+        wanted = stages(task)
+        if len(wanted) < 3 or task.world or any(call.name in changing.domain.workflows for call in wanted):
+            continue
+        for number, call in enumerate(wanted[:2]):
+            for said in range(3):
+                talk = Transcript(changing.domain).user(task.user.goals[0].request)
+                for gold in task.grader.gold:
+                    if gold.goal < task.user.changes[0].goal:
+                        talk.call(gold.name, gold.arguments, seat=gold.requestor or "agent")
+                for change in task.user.changes[:said]:
+                    talk.agent("I would do that now. Shall I go ahead?").user(change.request)
+                talk.call(call.name, call.arguments)
+                turns = talk.agent("Done.").user("###STOP###").turns
+                outcome = grade(changing.domain, task, turns, "user_stop")
+                assert outcome.parts["forbidden"] == 0.0
+                assert outcome.process["trigger_first"] is (said > number)
+                causes = diagnose(changing.domain, task, turns, "user_stop", outcome).codes
+                assert ("ignored_change" if said > number else "acted_before_trigger") in causes
+                found += 1
+    assert found > 0
+
+
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize(
-    "act", ["added", "added_too", "taken_back", "taken_back_too", "change_again", "slip_again"]
-)
+@pytest.mark.parametrize("act", ["added", "added_too", "taken_back", "taken_back_too", "change_again", "slip_again"])
 def test_no_change_of_mind_is_taken_for_a_yes(style: str, act: str) -> None:
     acts = user_acts(f"{style}: and so on")
     phrases = Phrases(acts, random.Random(1))
-    for request in ("And the lamp as well.", "Only the chair after all. Leave out the lamp.", "Plus 3 GB, so 5 GB in all."):
+    for request in (
+        "And the lamp as well.",
+        "Only the chair after all. Leave out the lamp.",
+        "Plus 3 GB, so 5 GB in all.",
+    ):
         for _ in range(len(acts[act]) * 2):
             text = phrases.say(act, request=request)
             assert not says_yes(text, "I'd return the chair. Shall I go ahead?"), text

@@ -52,12 +52,12 @@ class Hasty(Oracle):
         return next((found for found in arguments if found != meant), arguments[0])
 
     def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
-        first, change = changes[0]
-        if self.has_changed(change):
+        wanted = next((call for call, change in changes if not self.has_changed(change)), None)
+        if wanted is None:
             yield from super().follow_changes(goal, changes, last)
             return
-        yield from self.propose_first(goal, first)
-        yield from self.perform(first)
+        yield from self.propose_first(goal, wanted)
+        yield from self.perform(wanted)
         yield from self.report(goal, last)
 
 

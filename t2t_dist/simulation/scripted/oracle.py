@@ -163,7 +163,9 @@ class Oracle:
         certificate = self.task.certificate
         change = self.task.user.change
         if certificate and certificate.first_call and change and change.goal == goal:
-            yield from self.follow_changes(goal, list(zip(certificate.given_up, self.task.user.changes)), last)
+            yield from self.follow_changes(
+                goal, list(zip(certificate.given_up, self.task.user.changes, strict=False)), last
+            )
         else:
             yield from self.settle(goal, self.task.user.goals[goal].facts, last)
 
@@ -501,12 +503,11 @@ class Oracle:
         ``changes``: what they want at first, or by then, and what they change it to.
         """
         for wanted, change in changes:
-            if not self.has_changed(change):
-                if (yield from self.is_taken(goal, wanted, change)):
-                    # They did not change their mind, so what they asked for is carried out.
-                    yield from self.perform(wanted)
-                    yield from self.report(goal, last)
-                    return
+            if not self.has_changed(change) and (yield from self.is_taken(goal, wanted, change)):
+                # They did not change their mind, so what they asked for is carried out.
+                yield from self.perform(wanted)
+                yield from self.report(goal, last)
+                return
             self._prefix, self._thanks = [self.phrases.say("changed")], ""
         yield from self.settle(goal, changed_facts(self.task.user.goals[goal].facts, changes[-1][1]), last)
 

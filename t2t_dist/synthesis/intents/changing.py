@@ -291,9 +291,7 @@ def _check_triggers(changes: Sequence[Change], stored: Certificate) -> None:
         raise TaskRejected("no_trigger", f"'{stored.trigger}' is not when the customer changes their mind")
 
 
-def _check_part(
-    domain: Domain, wanted: Sequence[Call], number: int, change: Change, old: Call, new: Call
-) -> None:
+def _check_part(domain: Domain, wanted: Sequence[Call], number: int, change: Change, old: Call, new: Call) -> None:
     """What is said to be added or taken back is just that; and what is added can't be done later by itself."""
     if change.part is None:
         return
@@ -301,7 +299,9 @@ def _check_part(
     if part is None or part.kind != change.part:
         raise TaskRejected("part_differs", f"what the customer changes to is not the same with a part {change.part}")
     if part.kind == ADDED and new == wanted[number] and not is_one_write(domain, wanted, number, part, old):
-        raise TaskRejected("same_state", "to do what was asked first, and what is added after it, ends in the same state")
+        raise TaskRejected(
+            "same_state", "to do what was asked first, and what is added after it, ends in the same state"
+        )
 
 
 def _after(domain: Domain, errands: Sequence[Call]) -> World:
@@ -378,8 +378,8 @@ carries the new facts in full and makes clear that the earlier wish is off. Wher
 is added, and the earlier wish stays; where a part is taken back, it says what stays. "second_change_request" is the same
 for a second change of mind, if there is one.""",  # noqa: E501 - the line breaks are the prompt's
     judge_prompt="""\
-The customer first wants one thing and, at a given moment, another instead, or the same with a part more or less, and may
-change their mind once more. Only the last counts.""",
+The customer first wants one thing and, at a given moment, another instead, or the same with a part more or less.
+They may change their mind once more. Only the last counts.""",
     colours=Colours("#0b6a8f", "#e0f1f8", "#79c6e6", "#14303c"),
     process_check=TriggerFirst,
 )

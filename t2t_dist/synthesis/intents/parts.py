@@ -1,7 +1,7 @@
 """Parts of an errand: what a customer adds when they are asked to confirm it, or takes back.
 
-Which arguments make up a part is declared: ``part`` of a tool's words in ``language.yaml`` names them. They are lists of
-which one element, or one of each list, is a part, or one number.
+Which arguments make up a part is declared: ``part`` of a tool's words in ``language.yaml`` names them. They are lists,
+of which one element each is a part, or one number.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def _rows(columns: Sequence[list[Any]]) -> list[list[Any]]:
     return [list(row) for row in zip(*columns, strict=True)] if len(set(map(len, columns))) == 1 else []
 
 
-def pairs_of(
-    domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random
-) -> Iterator[Pair]:
+def pairs_of(domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random) -> Iterator[Pair]:
     """The errand with the same and a part added, or a part less, in random order: either is wanted first.
 
     Both are possible where ``errands[:number]`` is done.

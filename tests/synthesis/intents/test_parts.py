@@ -20,7 +20,9 @@ BLUE, RED, GREEN = "2000000001", "2000000002", "2000000003"
 
 
 def returned(*items: str, order: str = "#W1") -> Call:
-    return Call("return_delivered_order_items", {"order_id": order, "item_ids": list(items), "payment_method_id": "card"})
+    return Call(
+        "return_delivered_order_items", {"order_id": order, "item_ids": list(items), "payment_method_id": "card"}
+    )
 
 
 def exchanged(*pairs: tuple[str, str]) -> Call:
@@ -66,10 +68,15 @@ def test_a_part_is_what_the_longer_list_has_besides(
         (exchanged((CHAIR, BLUE)), exchanged((CHAIR, GREEN), (LAMP, RED))),
         (cancelled("no longer needed"), cancelled("ordered by mistake")),
         (returned(CHAIR), Call("return_delivered_order_items", {"order_id": "#W1"})),
-        (returned(CHAIR), Call("return_delivered_order_items", {**returned(CHAIR).arguments, "item_ids": "1000000001"})),
+        (
+            returned(CHAIR),
+            Call("return_delivered_order_items", {**returned(CHAIR).arguments, "item_ids": "1000000001"}),
+        ),
     ],
 )
-def test_who_wants_something_else_adds_nothing_and_takes_nothing_back(retail: Domain, first: Call, second: Call) -> None:
+def test_who_wants_something_else_adds_nothing_and_takes_nothing_back(
+    retail: Domain, first: Call, second: Call
+) -> None:
     assert part_between(retail, first, second) is None
 
 
