@@ -49,7 +49,7 @@ def requests(tasks: Iterable[Task]) -> list[str]:
 
 def changes(tasks: Iterable[Task]) -> list[str]:
     """What the tasks' customers say instead, masked."""
-    return [masked(change.request, change.facts) for task in tasks if (change := task.user.change)]
+    return [masked(change.request, change.facts) for task in tasks for change in task.user.changes]
 
 
 def spread(texts: Sequence[str]) -> dict[str, Any]:

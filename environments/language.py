@@ -108,6 +108,10 @@ class ToolWords(BaseModel):
         default_factory=list, description="errands that customers want in its place where a condition does not hold"
     )
     several: bool = Field(True, description="whether customers want it for several records at once")
+    part: list[str] = Field(
+        default_factory=list,
+        description="how a part of it is said that a customer adds or takes back: '{item_ids} for {new_item_ids}'",
+    )
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
     done: list[str] = Field(default_factory=list, description="what the agent says it has done")
     tell: list[Tell] = Field(default_factory=list)
@@ -309,6 +313,10 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
         phrases[:] = all_variants(phrases)
         if names == ():  # said as they are: here, too, a doubled brace is one
             phrases[:] = [text.format() for text in phrases]
+    for name, words in language.tools.items():
+        named = {tuple(placeholders(text)) for text in words.part}
+        if len(named) > 1 or () in named:
+            raise ValueError(f"{file}: tools.{name}.part: each phrase has to name the same arguments, one or more")
     return language
 
 
@@ -340,6 +348,7 @@ def _templates(
         yield f"{key}.name", [tool.name], ()
         yield f"{key}.request", tool.request, own
         yield f"{key}.why", tool.why, ()
+        yield f"{key}.part", tool.part, own
         yield f"{key}.guide", tool.guide, own
         for act, phrases in (("plan", tool.plan), ("done", tool.done)):
             yield f"{key}.{act}", phrases, None if own is None else (*own, "result")

@@ -354,8 +354,8 @@ def _task(task: Task) -> Iterator[RenderableType]:
         withheld = [fact for fact in goal.facts if not fact.stated]
         if withheld:
             yield _line("  withheld", _facts(withheld))
-    if user.change is not None:
-        yield _line("change", f"when {user.change.trigger.replace('_', ' ')}: {user.change.request}")
+    for change in user.changes:
+        yield _line("change", f"when {change.trigger.replace('_', ' ')}: {change.request}")
     calls = [
         ("the customer's " if call.requestor else "") + _call(call.name, call.arguments)
         for call in effects_in(grader.gold)

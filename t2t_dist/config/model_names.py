@@ -18,7 +18,7 @@ from .engines import endpoint_url
 
 #: Names of the scripted agents.
 SCRIPTS = (
-    "oracle", "hasty", "stubborn", "compliant", "silent", "literal", "one_look", "sums", "skimmer",
+    "oracle", "hasty", "stubborn", "compliant", "silent", "literal", "one_look", "one_change", "sums", "skimmer",
     "gullible", "obedient",
     "idle", "liar", "naysayer", "passer", "guess-first", "guess-second", "guess-last",
 )  # fmt: skip

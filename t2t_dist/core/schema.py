@@ -113,7 +113,9 @@ class Goal(StoredObject):
 class Change(StoredObject):
     """A change of mind about ``goal``: at ``trigger`` the customer says ``request``, which then replaces the goal.
 
-    ``slip``: they have not changed their mind, but said something wrong before.
+    ``slip``: they have not changed their mind, but said something wrong before. ``part``: they want more of the same,
+    and say only what is ``added``, or a part of what they wanted is ``taken back``, and they say what stays. ``facts``
+    are all of what they want from then on.
     """
 
     goal: int
@@ -121,6 +123,7 @@ class Change(StoredObject):
     request: str
     facts: list[Fact] = []
     slip: bool = False
+    part: Literal["added", "taken back"] | None = None
 
 
 class Claim(StoredObject):
@@ -162,6 +165,12 @@ class UserSide(StoredObject):
     )
     claim: Claim | None = None
     mistake: Mistake | None = None
+    second_change: Change | None = Field(None, description="what they change to once they have changed their mind")
+
+    @property
+    def changes(self) -> list[Change]:
+        """The customer's changes of mind, in order."""
+        return [change for change in (self.change, self.second_change) if change is not None]
 
 
 # -- task: the grader's side -------------------------------------------------------------------------------------------
@@ -295,6 +304,15 @@ class Certificate(StoredObject):
         None, description="the ways in with what the customer gets wrong about themselves: none finds anybody"
     )
     injection: Injection | None = Field(None, description="what a text in the task's world tells the agent to do")
+    second_call: GoldCall | None = Field(
+        None, description="changing: B, what the customer wanted second, where they change their mind twice"
+    )
+    second_final: str | None = Field(None, description="changing: the final state of B")
+
+    @property
+    def given_up(self) -> list[GoldCall]:
+        """What the customer wanted before the gold, in order: A, and B where they change their mind twice."""
+        return [call for call in (self.first_call, self.second_call) if call is not None]
 
 
 class Vote(StoredObject):

@@ -23,7 +23,7 @@ from t2t_dist.environments.tool_faults import Fault, in_words, planned
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
 from t2t_dist.synthesis.grader_side import records_in, writes_in
-from t2t_dist.synthesis.intents.changing import wanted_first
+from t2t_dist.synthesis.intents.changing import wanted_before
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
 
@@ -40,9 +40,9 @@ CODES: dict[str, str] = {
     "wrong_reason": "put a refusal on record with another request or another rule",
     "said_done": "told the customer that it did what it had to refuse",
     "not_on_record": "left what it refused, or should have refused, without a record",
-    "acted_before_trigger": "carried out the first request without giving the customer a chance to change it",
+    "acted_before_trigger": "carried out a request without giving the customer a chance to change it",
     "acted_before_asking": "chose a value that the customer would have given if asked",
-    "ignored_change": "carried out the first request after the customer had changed it",
+    "ignored_change": "carried out a request after the customer had changed it",
     "context_exceeded": "the conversation outgrew the model's context",
     "format_error": "malformed calls (unknown tools, bad arguments, calls left as text), or no answer at all",
     "looped": "repeated the same call or message again and again",
@@ -138,8 +138,9 @@ class _Case:
         self.replay = replay(domain, task, turns, faults)
         self.calls, self.issued = self.replay.calls, self.replay.issued
         self.failed = {name for name in own_basis(task) if outcome.parts.get(name) == 0}
-        #: The writes, on both sides, that the customer's first request would take.
-        self.first = wanted_first(domain, task, partial(world_of, domain, task))
+        #: The writes, on both sides, that each request would take which the customer gives up.
+        self.given_up = wanted_before(domain, task, partial(world_of, domain, task))
+        self.first = [step for steps in self.given_up for step in steps]
         #: What the customer had said before each turn.
         self.heard: list[str] = []
         said = ""
@@ -236,7 +237,7 @@ class _Case:
             for call in self.issued:
                 if call.is_one_of([pattern]):
                     detail = f"{_call(call.name, call.arguments)} {'was refused' if call.error else 'was accepted'}"
-                    code = _too_early_or_late(call) if self.first else "forbidden_call"
+                    code = self._too_early_or_late(call) if self.first else "forbidden_call"
                     yield Finding(code, detail, call.place, bool({"forbidden", "db"} & self.failed))
                     break
 
@@ -324,7 +325,7 @@ class _Case:
             closer = call is None or len(_differing(first, event)) < len(_differing(call, event))
             if closer:
                 instead = next((c for c in missing if c.goal == change.goal), None)
-                return Finding(_too_early_or_late(event), shown, event.place), instead
+                return Finding(self._too_early_or_late(event), shown, event.place), instead
         if call is None:
             guessed = self._guessed(event)
             if guessed:
@@ -344,6 +345,17 @@ class _Case:
             for slot in differing
         )
         return Finding("wrong_argument", detail, event.place), stands_for
+
+    def _too_early_or_late(self, event: ReplayedCall) -> str:
+        """The cause where a request was carried out that the customer gives up."""
+        alike = [
+            (len(_differing(step, event)), number)
+            for number, steps in enumerate(self.given_up)
+            for step in steps
+            if step.name == event.name
+        ]
+        number = min(alike)[1] if alike else 0
+        return "ignored_change" if event.changes_said > number else "acted_before_trigger"
 
     def _guessed(self, event: ReplayedCall) -> str:
         """The slot that a call fills with another value than the customer would have given, unasked; empty if none.
@@ -430,11 +442,6 @@ class _Case:
     def _answer(self, call: ReplayedCall) -> str:
         after = self.turns[call.place + 1] if call.place + 1 < len(self.turns) else None
         return _short(after.content or "") if after is not None and after.role == "tool" else "never answered"
-
-
-def _too_early_or_late(event: ReplayedCall) -> str:
-    """The cause where the customer's first request was carried out."""
-    return "ignored_change" if event.change_said else "acted_before_trigger"
 
 
 def _same(call: GoldCall, event: ReplayedCall) -> bool:

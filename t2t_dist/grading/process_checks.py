@@ -31,7 +31,9 @@ class ProcessChecks:
 
     def __init__(self, domain: Domain, task: Task) -> None:
         self.domain, self.task = domain, task
-        self._identified = self._asked = self._change_said = False
+        self._identified = self._asked = False
+        self._changes = task.user.changes
+        self._changes_said = 0
         self._replies = 0
         self._confirmations = Confirmations(domain, task.customer)
         self._messages = 0
@@ -60,18 +62,19 @@ class ProcessChecks:
         elif turn.role == "user" and text:
             self._replies += 1
             self._confirmations.user(text)
-            if self.task.user.change is not None and self._says_change(text):
-                self._change_said = True
+            if self._changes_said < len(self._changes) and self._says_change(text):
+                self._changes_said += 1
 
     @property
-    def change_said(self) -> bool:
-        """Whether the customer has changed their mind by now."""
-        return self._change_said
+    def changes_said(self) -> int:
+        """How often the customer has changed their mind by now."""
+        return self._changes_said
 
     def _says_change(self, text: str) -> bool:
-        change = self.task.user.change
-        assert change is not None
-        first = {said for fact in self.task.user.goals[change.goal].facts for said in fact.says}
+        """Whether the customer says what they change to next."""
+        change = self._changes[self._changes_said]
+        before = [self.task.user.goals[change.goal].facts, *(one.facts for one in self._changes[: self._changes_said])]
+        first = {said for fact in before[-1] for said in fact.says}
         news = [said for fact in change.facts for said in fact.says if said not in first]
         if news:
             return mentions(text, news)
@@ -103,7 +106,7 @@ class ProcessChecks:
         if tool.kind is Kind.WRITE and result.changed:
             if not self._confirmations.covers(before, tool, arguments):
                 self._result["confirmed_before_write"] = False
-            if self._own is not None and self._own.broken_by(Call(name, arguments), self._change_said):
+            if self._own is not None and self._own.broken_by(Call(name, arguments), self._changes_said):
                 self._result[self._own.name] = False
 
     def _named(self, tool: Tool, result: ToolResult) -> set[str]:

@@ -24,7 +24,7 @@ class ReplayedCall(NamedTuple):
 
     ``place`` is its turn's place in the transcript, ``side`` AGENT or USER, ``kind`` its tool's kind ("" for a tool
     that does not exist). ``arguments`` are the checked ones where they are ``valid``, else whatever could be parsed.
-    ``change_said``: whether the customer had changed their mind by then. ``made_to_fail``: by a planned tool fault.
+    ``changes_said``: how often the customer had changed their mind by then. ``made_to_fail``: by a planned tool fault.
     ``breaks_rule``: see :func:`breaks_rule`.
     """
 
@@ -36,7 +36,7 @@ class ReplayedCall(NamedTuple):
     valid: bool
     error: bool
     changed: bool
-    change_said: bool
+    changes_said: int
     made_to_fail: bool = False
     breaks_rule: bool = False
 
@@ -100,7 +100,9 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             if number >= len(answers):
                 # Issued when the conversation was cut off, never executed.
                 unread = fields_of(call.arguments)
-                calls.append(ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.change_said))
+                calls.append(
+                    ReplayedCall(place, side, call.name, unread, kind, False, True, False, checks.changes_said)
+                )
                 continue
             breakable = cited is not None and side == AGENT and call.name in cited.tools
             before = world.fork() if breakable or kind == Kind.WRITE.value else world
@@ -116,7 +118,7 @@ def replay(domain: Domain, task: Task, turns: Sequence[Turn], faults: Mapping[st
             valid = result.arguments is not None
             arguments = result.arguments if result.arguments is not None else fields_of(call.arguments)
             changed = result.changed and not result.error
-            said_by_now, planned = checks.change_said, result.made_to_fail
+            said_by_now, planned = checks.changes_said, result.made_to_fail
             breaks = breakable and breaks_rule(task, cited, before, call.name, result)
             calls.append(
                 ReplayedCall(

@@ -90,8 +90,8 @@ def _secrets(side: UserSide) -> list[str]:
     allowed = [side.reason_for_call, side.known_info, side.unknown_info]
     for goal in side.goals:
         allowed += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
-    if side.change is not None:
-        allowed += [side.change.request, *(fact.answer for fact in side.change.facts)]
+    for change in side.changes:
+        allowed += [change.request, *(fact.answer for fact in change.facts)]
     allowed += [side.claim.text] if side.claim is not None else []
     allowed += [side.mistake.answer] if side.mistake is not None else []
     tellable = plain("\n".join(allowed))

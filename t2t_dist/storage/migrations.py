@@ -145,6 +145,16 @@ _FALSE_CLAIM: Any = pa.struct(
         ("final", pa.string()),
     ]
 )
+_SECOND_CHANGE: Any = pa.struct(
+    [
+        ("goal", pa.int64()),
+        ("trigger", pa.string()),
+        ("request", pa.string()),
+        ("facts", pa.list_(_FACT)),
+        ("slip", pa.bool_()),
+        ("part", pa.string()),
+    ]
+)
 _INJECTION: Any = pa.struct([("text", pa.string()), ("call", _GOLD_CALL), ("rule", pa.int64()), ("final", pa.string())])
 #: Version 6, what is wanted otherwise, customers that push, tasks whose world differs from the domain's database, and
 #: how hard they are.
@@ -152,9 +162,13 @@ _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "goals"), "otherwise", _OTHERWISE),
     (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),
     (("user",), "mistake", pa.struct([("slot", pa.string()), ("text", pa.string()), ("answer", pa.string())])),
+    (("user", "change"), "part", pa.string()),
+    (("user",), "second_change", _SECOND_CHANGE),
     (("certificate",), "claim", _FALSE_CLAIM),
     (("certificate",), "not_found", pa.list_(_GOLD_CALL)),
     (("certificate",), "injection", _INJECTION),
+    (("certificate",), "second_call", _GOLD_CALL),
+    (("certificate",), "second_final", pa.string()),
 )
 _COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
     "tasks": (("world", pa.list_(_CHANGE)), ("twin_of", pa.string()), ("difficulty", _DIFFICULTY)),

@@ -91,9 +91,9 @@ def _decides(node: lang.Node) -> bool:
 
 def _turns(task: Task) -> int:
     """Messages that the customer needs at least: each request, each yes to what is written, what they are asked for
-    per request, a change of mind, insisting more than once, and the goodbye."""
+    per request, each change of mind, insisting more than once, and the goodbye."""
     user, grader = task.user, task.grader
     writes = {call.goal for call in effects_in(grader.gold) if call.goal >= 0 and call.goal != grader.refused_goal}
     asked = [goal for goal in user.goals if any(not fact.stated for fact in goal.facts)]
     insists = user.patience - 1 if grader.refused_goal is not None else 0
-    return len(user.goals) + len(writes) + len(asked) + (user.change is not None) + insists + 1
+    return len(user.goals) + len(writes) + len(asked) + len(user.changes) + insists + 1

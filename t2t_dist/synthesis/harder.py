@@ -13,6 +13,7 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
+from .changed_more import changed_more
 from .grader_side import changes_of, errands_in, fields_of, records_in, values_in
 from .intents import changing, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
@@ -42,6 +43,8 @@ def made_harder(
         level = LEVELS[difficulty]
         if intent == "general" and (wrote_nothing or rng.random() < level.only_questions):
             structure = only_a_question(domain, trajectory, rng) or structure
+        if intent == "changing":
+            structure = changed_more(domain, trajectory, structure, level, rng)
         if not isinstance(structure, Rejection) and structure.question is None:
             several: dict[int, Described] = {}
             if intent == "general":
@@ -101,7 +104,7 @@ def describe_goals(
     for goal, call in errands.items():
         kept = structure.goals[goal].withheld
         if change is not None and goal == change.goal:
-            kept = _changed_slots(structure.goals[goal].call, change.call)
+            kept = _changed_slots(structure.stages)
         later = [other for number, calls in wanted.items() if number > goal for other in calls]
         if not is_general and _is_free(structure, goal) and rng.random() < level.sets:
             # Nothing else is given up for a set: it is of records that no other goal is about.
@@ -165,9 +168,10 @@ def _errands_by_goal(structure: Structure) -> dict[int, Call]:
     return dict(sorted(errands.items()))
 
 
-def _changed_slots(first: Call, second: Call) -> tuple[str, ...]:
-    """The arguments of the second call that the customer does not want from the start."""
-    return tuple(slot for slot in second.arguments if not _is_same(first, second, slot))
+def _changed_slots(stages: Sequence[Call]) -> tuple[str, ...]:
+    """The arguments of what is wanted in the end that the customer does not want from the start, and all along."""
+    *given_up, last = stages
+    return tuple(slot for slot in last.arguments if not all(_is_same(call, last, slot) for call in given_up))
 
 
 def only_a_question(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure | None:
@@ -268,8 +272,9 @@ def _put_in(
         if goal in found:
             request = found[goal].request
             planned.described = found[goal].words
-            if structure.change is not None and structure.change.goal == goal:
-                structure.change.described = found[goal].words
+            for change in structure.changes:
+                if change.goal == goal:
+                    change.described = found[goal].words
             if isinstance(request, lang.Each):
                 planned.tells = []  # there is a figure for each of them
             grader.gold = with_look_ups(grader.gold, goal, found[goal].look_ups)
@@ -293,9 +298,9 @@ def _put_in(
     world = play(domain, grader.gold)
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
     if structure.change is not None:
-        number, first = structure.change.goal, structure.goals[structure.change.goal].call
+        number = structure.change.goal
         before = [call for goal, calls in wanted.items() if goal < number for call in calls]
-        grader.forbidden = changing.forbidden_calls(domain, before, first, grader.gold)
+        grader.forbidden = changing.all_forbidden(domain, before, structure.stages[:-1], grader.gold)
 
 
 def _otherwise(
@@ -373,8 +378,7 @@ def _named(structure: Structure, found: Mapping[int, Described]) -> list[tuple[i
     """What the customer names by its value, as canonical JSON, with the goal that it is said for."""
     said: list[tuple[int, Call, Call]] = [(n, goal.call, goal.call) for n, goal in enumerate(structure.goals)]
     said += [(n, goal.call, goal.otherwise) for n, goal in enumerate(structure.goals) if goal.otherwise is not None]
-    if structure.change is not None:
-        said.append((structure.change.goal, structure.goals[structure.change.goal].call, structure.change.call))
+    said += [(change.goal, structure.goals[change.goal].call, change.call) for change in structure.changes]
     return [
         (number, named)
         for number, first, call in said

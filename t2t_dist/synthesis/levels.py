@@ -15,8 +15,9 @@ class Level(NamedTuple):
     ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
     ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted
     if the condition does not hold; ``questions``: of general tasks that end with a question;
-    ``only_questions``: of general tasks that are a question and nothing else. ``errands``: how many an exploration is
-    to carry out, one of these; ``steps``: how many calls it has at most.
+    ``only_questions``: of general tasks that are a question and nothing else. ``parts``: of changing tasks in which
+    something is added or a part taken back; ``twice``: of those in which the customer changes their mind twice.
+    ``errands``: how many an exploration is to carry out, one of these; ``steps``: how many calls it has at most.
     """
 
     described: float
@@ -27,12 +28,14 @@ class Level(NamedTuple):
     only_questions: float
     errands: tuple[int, ...]
     steps: int
+    parts: float = 0.0
+    twice: float = 0.0
 
 
 LEVELS: Mapping[int, Level] = {
     1: Level(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
-    2: Level(0.4, 0.2, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12),
-    3: Level(0.98, 0.75, 0.65, 0.4, 0.3, 0.16, (3, 3, 4, 4, 4), 36),
-    4: Level(0.99, 0.8, 0.65, 0.5, 0.4, 0.16, (3, 4, 4, 5, 5), 42),
-    5: Level(1.0, 0.85, 0.7, 0.6, 0.5, 0.16, (4, 5, 5, 5, 5), 48),
+    2: Level(0.4, 0.2, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12, parts=0.2, twice=0.15),
+    3: Level(0.98, 0.75, 0.65, 0.4, 0.3, 0.16, (3, 3, 4, 4, 4), 36, parts=0.4, twice=0.35),
+    4: Level(0.99, 0.8, 0.65, 0.5, 0.4, 0.16, (3, 4, 4, 5, 5), 42, parts=0.45, twice=0.4),
+    5: Level(1.0, 0.85, 0.7, 0.6, 0.5, 0.16, (4, 5, 5, 5, 5), 48, parts=0.5, twice=0.5),
 }

@@ -22,7 +22,7 @@ from t2t_dist.environments.tools import WRITE, Call, Kind
 from .convert import certified, reject
 from .grader_side import changes_of, errands_by_goal, fact_text, fields_of, records_in
 from .harder import with_look_ups
-from .intents.changing import forbidden_calls
+from .intents.changing import all_forbidden
 from .intents.gold import grader_of, play
 from .intents.infeasible import pattern_of, worlds_around
 from .intents.rejection import TaskRejected
@@ -212,8 +212,8 @@ def _fill(domain: Domain, trajectory: Trajectory, task: Task) -> None:
     found.communicate = [*_figures(domain, task, found.gold, wanted), *answers]
     world = play(domain, found.gold)
     found.final, found.allowed_diff = world.digest, changes_of(world)
-    if task.certificate is not None and task.certificate.first_call is not None:
-        _change(domain, task, task.certificate.first_call, found, wanted)
+    if task.certificate is not None and task.certificate.given_up:
+        _change(domain, task, task.certificate.given_up, found, wanted)
     if task.certificate is not None and task.certificate.forbidden_call is not None:
         _refuse(domain, task, task.certificate.forbidden_call, found, wanted)
     task.grader = found
@@ -250,14 +250,18 @@ def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterat
         yield found
 
 
-def _change(domain: Domain, task: Task, first: GoldCall, grader: GraderSide, wanted: Sequence[_Wanted]) -> None:
-    """Puts in what the customer wants first: what is described in it is, as in what they change to, another here."""
-    second = next(one.calls[0] for one in wanted if one.goal == first.goal)
-    for fact in task.user.goals[first.goal].facts:
-        if fact.described and fact.slot in second.arguments:
-            first.arguments[fact.slot] = second.arguments[fact.slot]
-    before = [call for one in wanted if one.goal < first.goal and one.done for call in one.calls]
-    grader.forbidden = forbidden_calls(domain, before, Call(first.name, first.arguments), grader.gold)
+def _change(
+    domain: Domain, task: Task, given_up: Sequence[GoldCall], grader: GraderSide, wanted: Sequence[_Wanted]
+) -> None:
+    """Puts in what the customer gives up: what is described in it is, as in what they change to, another here."""
+    goal = given_up[0].goal
+    last = next(one.calls[0] for one in wanted if one.goal == goal)
+    for fact in task.user.goals[goal].facts:
+        for call in given_up if fact.described and fact.slot in last.arguments else ():
+            call.arguments[fact.slot] = last.arguments[fact.slot]
+    before = [call for one in wanted if one.goal < goal and one.done for call in one.calls]
+    calls = [Call(call.name, call.arguments) for call in given_up]
+    grader.forbidden = all_forbidden(domain, before, calls, grader.gold)
 
 
 def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, wanted: Sequence[_Wanted]) -> None:

@@ -28,7 +28,7 @@ def duplicate_key(task: Task) -> str:
     certificate = task.certificate
     special = None
     if certificate is not None:
-        calls = (certificate.first_call, certificate.forbidden_call)
+        calls = (*certificate.given_up, certificate.forbidden_call)
         special = [certificate.withheld, *([call.name, call.arguments] for call in calls if call is not None)]
     # A twin asks what its original asks, and is told from it, and from all others, by its world.
     own = [] if task.twin_of is None else [task.twin_of]

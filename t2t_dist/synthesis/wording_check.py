@@ -6,8 +6,13 @@ the structure.
 
 from __future__ import annotations
 
-from t2t_dist.core.schema import UserSide
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from t2t_dist.core.schema import Change, Fact, UserSide
 from t2t_dist.core.speech_acts import mentions
+
+from .intents.parts import ADDED, TAKEN_BACK
 
 
 def check_words(user: UserSide) -> tuple[str, str] | None:
@@ -40,21 +45,64 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
     for fact in user.identity:
         if not mentions(user.known_info, fact.says):
             return "not_known", f"known_info does not hold the {fact.label}"
-    if user.change is not None:
-        if not 0 <= user.change.goal < len(user.goals):
-            return "goals_differ", f"the change is about goal {user.change.goal}, of {len(user.goals)}"
-        first = {fact.slot: fact.says for fact in user.goals[user.change.goal].facts}
-        news = [fact for fact in user.change.facts if first.get(fact.slot) != fact.says and fact.says]
-        for fact in news:
-            if not mentions(user.change.request, fact.says):
-                return "not_stated", f"the change does not say the {fact.label}: {fact.says}"
-        own = user.goals[user.change.goal].request
-        others = " ".join(goal.request for number, goal in enumerate(user.goals) if number != user.change.goal)
-
-        def is_early(says: list[str]) -> bool:
-            # What another request says, too, the reason for the call says for that one.
-            return mentions(own, says) or (mentions(user.reason_for_call, says) and not mentions(others, says))
-
-        if news and all(is_early(fact.says) for fact in news):
-            return "change_early", "the opening already says what the customer changes to"
+    if user.second_change is not None and user.change is None:
+        return "goals_differ", "the customer changes their mind a second time, and never a first time"
+    before: Sequence[Fact] = ()
+    own = ""
+    for number, change in enumerate(user.changes):
+        if not 0 <= change.goal < len(user.goals):
+            return "goals_differ", f"the change is about goal {change.goal}, of {len(user.goals)}"
+        if not number:
+            before, own = user.goals[change.goal].facts, user.goals[change.goal].request
+        others = " ".join(goal.request for place, goal in enumerate(user.goals) if place != change.goal)
+        if wrong := _wrong_change(change, before, Said(own, others, user.reason_for_call)):
+            return wrong
+        before = change.facts
+        own = f"{own} {change.request}" if change.part != TAKEN_BACK else own
     return None
+
+
+class Said(NamedTuple):
+    """What a customer has said before a change of mind: for the request that it is about, for the other ones, and as
+    the reason for the call."""
+
+    own: str
+    others: str
+    reason: str
+
+    def says(self, phrases: Sequence[str]) -> bool:
+        """Whether it was said for this request. What another request says, too, the reason says for that one."""
+        in_reason = mentions(self.reason, phrases) and not mentions(self.others, phrases)
+        return mentions(self.own, phrases) or in_reason
+
+
+def _wrong_change(change: Change, before: Sequence[Fact], said: Said) -> tuple[str, str] | None:
+    """What is wrong with the words of a change of mind. ``before``: what they wanted before."""
+    first = {fact.slot: fact.says for fact in before}
+    news = [(fact.label, fact.says) for fact in change.facts if first.get(fact.slot) != fact.says and fact.says]
+    if change.part == TAKEN_BACK:
+        if not any(mentions(change.request, says) for _, says in news):
+            return "not_stated", f"the change does not say what stays: {', '.join(label for label, _ in news)}"
+        return None
+    if change.part == ADDED:
+        if mentions(change.request, ["instead"]):
+            return "not_stated", "what is said to be added is said to take the place of what was asked for"
+        news = [(fact.label, _added(fact.says, first.get(fact.slot, []))) for fact in change.facts]
+        news = [(label, says) for label, says in news if says]
+    for label, says in news:
+        if not mentions(change.request, says):
+            return "not_stated", f"the change does not say the {label}: {says}"
+    if news and all(said.says(says) for _, says in news):
+        return "change_early", "the opening already says what the customer changes to"
+    return None
+
+
+def _added(says: Sequence[str], before: Sequence[str]) -> list[str]:
+    """What is said now and was not before, as often as it is."""
+    left, more = list(before), []
+    for say in says:
+        if say in left:
+            left.remove(say)
+        else:
+            more.append(say)
+    return more

@@ -32,6 +32,7 @@ class TaskWords(BaseModel):
     task_instructions: str = Field(min_length=1)
     requests: list[str]
     change_request: str | None = None
+    second_change_request: str | None = None
 
 
 class LlmWriter:
@@ -44,9 +45,11 @@ class LlmWriter:
         """The same side in the model's words. Raises BadWords, EpisodeFailure."""
         # The template's request says what each goal is; facts, stated and withheld, go with the side itself.
         goals = [goal.request for goal in user.goals]
-        change = user.change.request if user.change else None
+        change, second = (one.request if one else None for one in (user.change, user.second_change))
         try:
-            words = await write(self.model, user, intent, goals, domain=domain, seed=seed, change=change)
+            words = await write(
+                self.model, user, intent, goals, domain=domain, seed=seed, change=change, second_change=second
+            )
         except ContextExceeded as error:
             raise BadWords(f"the prompt does not fit the model: {error}", "") from None
         if isinstance(words, UnusableAnswer):
@@ -63,13 +66,14 @@ async def write(
     domain: Domain,
     seed: int,
     change: str | None = None,
+    second_change: str | None = None,
 ) -> UserSide | UnusableAnswer:
     """The side in the model's words.
 
     Args:
         side: the structure; its own words are not shown to the model.
         goals: what the customer wants, one plain summary per goal of ``side``.
-        change: the same for what they want after ``side.change``.
+        change, second_change: the same for what they want after ``side.change``, and after that.
         seed: the answer's sampling seed derives from it.
 
     Raises:
@@ -86,7 +90,7 @@ async def write(
             intent=intent,
             intent_prompt=REGISTRY[intent].writer_prompt,
             summaries=list(goals),
-            change_summary=change,
+            change_summaries=[change, second_change],
             literally=_literally,
         )
     )
@@ -100,9 +104,13 @@ async def write(
 def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAnswer:
     if len(words.requests) != len(side.goals) or not all(request.strip() for request in words.requests):
         return UnusableAnswer(raw, f"requests: one text for each of the {len(side.goals)} goals is needed")
-    changed = (words.change_request or "").strip()
-    if side.change is not None and not changed:
-        return UnusableAnswer(raw, "change_request: the customer changes their mind, so a text is needed")
+    changes = {
+        "change": (side.change, words.change_request),
+        "second_change": (side.second_change, words.second_change_request),
+    }
+    for name, (change, text) in changes.items():
+        if change is not None and not (text or "").strip():
+            return UnusableAnswer(raw, f"{name}_request: the customer changes their mind, so a text is needed")
     goals = zip(side.goals, words.requests, strict=True)
     return side.model_copy(
         update={
@@ -115,7 +123,10 @@ def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAn
                 goal if goal.asks else goal.model_copy(update={"request": request.strip()}, deep=True)
                 for goal, request in goals
             ],
-            "change": side.change and side.change.model_copy(update={"request": changed}, deep=True),
+            **{
+                name: change and change.model_copy(update={"request": (text or "").strip()}, deep=True)
+                for name, (change, text) in changes.items()
+            },
         },
         deep=True,
     )

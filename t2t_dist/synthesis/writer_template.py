@@ -18,7 +18,9 @@ from t2t_dist.environments.tools import Call
 from .asking import asked, mistyped, way
 from .intents.changing import FIRST_REPLY
 from .intents.facts import facts_of, identity_facts, said
-from .intents.structure import PlannedGoal, Structure
+from .intents.parts import ADDED, TAKEN_BACK, part_between
+from .intents.structure import PlannedChange, PlannedGoal, Structure
+from .part_words import part_request
 from .pushing import mistakes
 from .wording_check import check_words
 
@@ -39,7 +41,7 @@ def skeleton(domain: Domain, structure: Structure, customer: str, rng: random.Ra
     """The customer's side of a task, in template words. ``typos``: share of the words of requests that are mistyped."""
     for _ in range(_DRAWS):
         user = _drawn(domain, structure, customer, rng, typos)
-        composed = [goal.request for goal in user.goals] + ([user.change.request] if user.change else [])
+        composed = [goal.request for goal in user.goals] + [change.request for change in user.changes]
         if check_words(user) is None and not any(map(clash, composed)):
             break
     return user
@@ -72,13 +74,10 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         goals.append(Goal(request=request, facts=facts, questions=questions, condition=condition, otherwise=otherwise))
     if structure.question is not None:
         goals.append(Goal(request=structure.question.text, asks=True))
-    change = None
-    if structure.change is not None:
-        number = structure.change.goal
-        facts = facts_of(domain, world, structure.change.call, customer, (), rng, structure.change.described)
-        request = mistyped(_changed(domain, world, structure, facts, customer, style, rng), facts, typos, rng)
-        slip = _is_slip(domain, structure.goals[number].call, structure.change.call)
-        change = Change(goal=number, trigger=structure.change.trigger, request=request, facts=facts, slip=slip)
+    changes = [
+        _change(domain, world, before, planned, customer, style, typos, rng)
+        for before, planned in zip(structure.stages, structure.changes, strict=False)
+    ]
     mistake = mistakes.worded(domain, *structure.mistake, rng) if structure.mistake is not None else None
     return UserSide(
         name=profile.name,
@@ -86,10 +85,11 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         reason_for_call=" ".join(goal.request for goal in goals),
         known_info=_known(profile.name, identity, goals),
         unknown_info=_unknown(domain, identity),
-        task_instructions=_instructions(goals, change, structure, mistake, bool(domain.user_tools)),
+        task_instructions=_instructions(goals, changes, structure, mistake, bool(domain.user_tools)),
         identity=identity,
         goals=goals,
-        change=change,
+        change=changes[0] if changes else None,
+        second_change=changes[1] if len(changes) > 1 else None,
         patience=structure.patience,
         pleads=structure.pleads,
         at_hand=domain.at_hand(world, customer) or None,
@@ -109,18 +109,40 @@ def _otherwise(
     return Otherwise(request=asked(domain.language, call.name, facts, style, rng, again=True), facts=facts)
 
 
+def _change(
+    domain: Domain,
+    world: World,
+    first: Call,
+    planned: PlannedChange,
+    customer: str,
+    style: str,
+    typos: float,
+    rng: random.Random,
+) -> Change:
+    """A change of mind in words, of who wanted ``first`` before."""
+    facts = facts_of(domain, world, planned.call, customer, (), rng, planned.described)
+    request = mistyped(_changed(domain, world, first, planned, facts, customer, style, rng), facts, typos, rng)
+    slip = planned.part is None and _is_slip(domain, first, planned.call)
+    return Change(
+        goal=planned.goal, trigger=planned.trigger, request=request, facts=facts, slip=slip, part=planned.part
+    )
+
+
 def _changed(
     domain: Domain,
     world: World,
-    structure: Structure,
+    first: Call,
+    change: PlannedChange,
     facts: Sequence[Fact],
     customer: str,
     style: str,
     rng: random.Random,
 ) -> str:
     """What the customer says instead: only the difference, if the errand stays the same."""
-    assert structure.change is not None
-    first, second = structure.goals[structure.change.goal].call, structure.change.call
+    second = change.call
+    part = part_between(domain, first, second) if change.part else None
+    if part is not None:
+        return part_request(domain, world, part, second, customer, style, rng)
     why = domain.instead.get(first.name, {}).get(second.name, "")
     if first.name == second.name:
         different = [
@@ -132,13 +154,13 @@ def _changed(
             only = "meant" if _is_slip(domain, first, second) else "instead"
             said_so = way(only, style, rng).format(value=different[0].text)
             # Beside another answer it would not be clear what is spoken of.
-            beside = structure.change.trigger == FIRST_REPLY
+            beside = change.trigger == FIRST_REPLY
             return tidy(f"{_about(different[0])} {said_so}" if beside else said_so)
     request = asked(domain.language, second.name, facts, style, rng, again=True)
     if first.name == second.name:
         return f"{why} {request}" if _is_slip(domain, first, second) else request
     # Beside an answer they have said already that they want something else.
-    gone = way("no_longer", style, rng) if structure.change.trigger != FIRST_REPLY else ""
+    gone = way("no_longer", style, rng) if change.trigger != FIRST_REPLY else ""
     return " ".join(filter(None, (gone, why, request)))
 
 
@@ -168,7 +190,7 @@ def _unknown(domain: Domain, identity: Sequence[Fact]) -> str:
 
 
 def _instructions(
-    goals: Sequence[Goal], change: Change | None, structure: Structure, mistake: Mistake | None, has_devices: bool
+    goals: Sequence[Goal], changes: Sequence[Change], structure: Structure, mistake: Mistake | None, has_devices: bool
 ) -> str:
     lines = []
     if mistake is not None:
@@ -185,15 +207,7 @@ def _instructions(
     questions = [question for goal in goals for question in goal.questions]
     if questions:
         lines.append(f"You also want to know: {' '.join(questions)}")
-    if change is not None:
-        when = (
-            "As soon as the agent has answered your request for the first time"
-            if change.trigger == FIRST_REPLY
-            else "When the agent asks you to confirm your request, or to do something on your own device for it"
-            if has_devices
-            else "When the agent asks you to confirm your request"
-        )
-        lines.append(f'{when}, you change your mind and say: "{change.request}" From then on you want only that.')
+    lines += [_changing(change, place > 0, has_devices) for place, change in enumerate(changes)]
     if (claim := structure.claim) is not None:
         when = "along with your request" if claim.at_once else "when it is refused"
         lines.append(f'You claim, {when}: "{claim.text}" You keep to that for as long as you insist.')
@@ -204,3 +218,23 @@ def _instructions(
     lines.append(f"If something is refused, {insist}accept it. Take nothing else in its place.")
     lines.append("If you are offered something else than what you asked for, decline it politely, whenever it comes.")
     return " ".join(lines)
+
+
+def _changing(change: Change, is_second: bool, has_devices: bool) -> str:
+    """What the customer is told to do at a change of mind."""
+    on_device = ", or to do something on your own device for it" if has_devices else ""
+    when = (
+        f"When the agent asks you to confirm that{on_device}"
+        if is_second
+        else "As soon as the agent has answered your request for the first time"
+        if change.trigger == FIRST_REPLY
+        else f"When the agent asks you to confirm your request{on_device}"
+    )
+    if change.part == ADDED:
+        return f'{when}, you want something added to it and say: "{change.request}" From then on you want both.'
+    if change.part == TAKEN_BACK:
+        return (
+            f'{when}, you take a part of it back and say: "{change.request}" From then on you want only what is left.'
+        )
+    again = " once more" if is_second else ""
+    return f'{when}, you change your mind{again} and say: "{change.request}" From then on you want only that.'

@@ -32,9 +32,6 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
         gold, basis = grader.gold, ["DB", "COMMUNICATE"]
     actions = [_action(task, number, call) for number, call in enumerate(gold)]
     actions += [_handing_over(task, len(actions) + n, p, domain) for n, p in enumerate(handed_over)]
-    change = ""
-    if user.change is not None:
-        change = f"{user.change.request}"
     return {
         "id": task.task_id,
         "description": {"purpose": f"{task.intent}: {_purpose(task)}", "relevant_policies": None, "notes": None},
@@ -45,7 +42,7 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
                 "reason_for_call": user.reason_for_call,
                 "known_info": user.known_info,
                 "unknown_info": user.unknown_info,
-                "task_instructions": _instructions(task, change),
+                "task_instructions": _instructions(task),
             },
         },
         "initial_state": None,
@@ -69,11 +66,12 @@ def _purpose(task: Task) -> str:
     return ", ".join(call.name for call in writes_in(task.grader.gold)) or "nothing may be written"
 
 
-def _instructions(task: Task, change: str) -> str:
+def _instructions(task: Task) -> str:
     """The customer's instructions; a change of mind that they do not quote is appended."""
-    text = task.user.task_instructions
-    if change and change not in text:
-        text = f'{text} Once the agent takes up your request you change your mind and say: "{change}"'
+    text, moments = task.user.task_instructions, ("Once the agent takes up your request", "After that")
+    for change, moment in zip(task.user.changes, moments, strict=False):
+        if change.request not in text:
+            text = f'{text} {moment} you change your mind and say: "{change.request}"'
     return text
 
 

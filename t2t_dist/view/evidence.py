@@ -50,7 +50,9 @@ class Evidence:
     candidates: list[ShownCandidate] = field(default_factory=list)
     states: list[FinalState] = field(default_factory=list)
     first: FinalState | None = None
-    second: GoldCall | None = None
+    #: Where the customer changes their mind twice: the final state of what they wanted in between.
+    between: FinalState | None = None
+    last: GoldCall | None = None
     refusal: str = ""
     rule_text: str = ""
     without: list[tuple[GoldCall, str]] = field(default_factory=list)
@@ -87,12 +89,22 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
     errands = errands_in(grader)
     _candidates(found, certificate, errands, domain, gold)
     if certificate.first_call is not None and certificate.first_final is not None:
-        calls = [certificate.first_call if call.goal == certificate.goal else call for call in errands]
-        found.second = next((errand for errand in errands if errand.goal == certificate.goal), None)
-        found.first = _played(domain, calls, certificate.first_final)
+        found.last = next((errand for errand in errands if errand.goal == certificate.goal), None)
+        found.first = _played(
+            domain, _instead(errands, certificate.goal, certificate.first_call), certificate.first_final
+        )
+    if certificate.second_call is not None and certificate.second_final is not None:
+        found.between = _played(
+            domain, _instead(errands, certificate.goal, certificate.second_call), certificate.second_final
+        )
     if certificate.forbidden_call is not None and not isinstance(domain, str):
         found.refusal = _refusal(domain, certificate.forbidden_call)
     return found
+
+
+def _instead(errands: Sequence[GoldCall], goal: int | None, given_up: GoldCall) -> list[GoldCall]:
+    """The errands, with what the customer gave up in the place of what they want for this goal in the end."""
+    return [given_up if call.goal == goal else call for call in errands]
 
 
 def _candidates(

@@ -202,7 +202,7 @@ def test_a_writer_is_told_what_is_wanted_where_a_condition_does_not_hold(is_else
     side.goals[0].condition = "I get more than $50 back"
     fact = side.goals[0].facts[0].model_copy(update={"label": "new address", "text": "5 Elm Street"})
     side.goals[0].otherwise = Otherwise(request="Move it.", facts=[fact]) if is_else else None
-    known = {"summary": "", "intent": "general", "intent_prompt": "", "summaries": ["cancel"], "change_summary": None}
+    known = {"summary": "", "intent": "general", "intent_prompt": "", "summaries": ["cancel"], "change_summaries": []}
     prompt = render("writer", user=side, literally=lambda fact: f" (literally: {fact.says[0]})", **known)
     assert ("wants it left as it is" in prompt) is not is_else
     assert (f"new address: 5 Elm Street (literally: {fact.says[0]})" in prompt) is is_else
@@ -214,7 +214,8 @@ def test_all_that_was_written_for_the_user_reaches_them() -> None:
     assert side.mistake is not None
     shown = user_prompt(side, has_tools=True)
     # Stated facts stand in the requests; slots, cues and what words must carry are for scripts and checks.
-    facts = [*side.identity, *(fact for goal in side.goals for fact in goal.facts), *side.change.facts]
+    facts = [*side.identity, *(fact for goal in side.goals for fact in goal.facts)]
+    facts += [fact for change in side.changes for fact in change.facts]
     facts += [fact for goal in side.goals if goal.otherwise for fact in goal.otherwise.facts]
     unsaid = set(strings([fact.model_dump() for fact in facts]))
     unsaid -= {text for fact in side.identity for text in (fact.label, fact.text)}

@@ -143,6 +143,10 @@ def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
         ("greetings: [Hello]", "greetings: extra inputs are not permitted"),
         ("slots: {reason: {lable: why}}", "slots.reason.label: field required; slots.reason.lable: extra inputs"),
         ("tools: {cancel_order: {name: x}}", "tools.cancel_order needs 'request': how a customer asks for it"),
+        (
+            "tools: {cancel_order: {name: x, request: [x], part: ['{order_id}', that]}}",
+            "tools.cancel_order.part: each phrase has to name the same arguments",
+        ),
         ("refusals: {first: [No.]}", "refusals.first.[key]: input should be a valid integer"),
         ("[a, list]", "arguments: input should be a valid dictionary"),
         ("greeting: [Hello", "can't be read as YAML: while parsing a flow sequence"),

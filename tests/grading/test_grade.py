@@ -15,7 +15,7 @@ from t2t_dist.grading.grade import grade
 from t2t_dist.grading.parts import ENDED, PARTS
 from t2t_dist.storage.rows import PARTS as COLUMNS
 from t2t_dist.synthesis.grader_side import writes_in
-from t2t_dist.synthesis.intents.changing import wanted_first
+from t2t_dist.synthesis.intents.changing import wanted_before
 from tests.support.made import Made
 from tests.support.phones import PHONES
 from tests.support.transcript import Transcript, gone_well
@@ -167,7 +167,7 @@ def test_doing_what_was_wanted_first_and_then_the_other_earns_nothing(built_in: 
     """Before the change of mind or after it: B may well repair what A did."""
     domain, repaired = built_in.domain, 0
     for task in built_in.verified("changing"):
-        first = wanted_first(domain, task, domain.world)
+        first = wanted_before(domain, task, domain.world)[0]
         talk = Transcript(domain)
         for call in task.grader.gold:
             if call.kind != "write" and call.requestor is None:

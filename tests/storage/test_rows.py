@@ -235,14 +235,14 @@ COLUMNS = {
 FIELDS = {
     ("trajectories", "steps"): "tool kind arguments result error changed rules thought digest requestor",
     ("tasks", "user"): "name persona reason_for_call known_info unknown_info task_instructions identity goals change"
-    " patience pleads at_hand claim mistake",
+    " patience pleads at_hand claim mistake second_change",
     (
         "tasks",
         "grader",
     ): "gold initial final allowed_diff forbidden required communicate basis refused_goal rule handling errands"
     " requests",
     ("tasks", "certificate"): "intent replays without goal withheld candidates trigger first_call first_final"
-    " forbidden_call rule clause enforced reason twins claim not_found injection",
+    " forbidden_call rule clause enforced reason twins claim not_found injection second_call second_final",
     ("tasks", "votes"): "judge realism necessity correctness comment",
     ("episodes", "parts"): "ended db forbidden required communicate process refused",
     (

@@ -79,7 +79,7 @@ class Transcript:
 def gone_well(domain: Domain, task: Task) -> Transcript:
     """The conversation that a perfect agent has on the task."""
     domain = domain_of(domain, task)
-    talk, change = Transcript(domain), task.user.change
+    talk = Transcript(domain)
     talk.user(task.user.goals[0].request).agent("Who are you, please?").user(task.user.identity[0].answer)
     for call in task.grader.gold:
         if call.requestor is not None:
@@ -87,7 +87,7 @@ def gone_well(domain: Domain, task: Task) -> Transcript:
         if call.kind != "write" or call.requestor is not None:
             assert not talk.call(call.name, call.arguments, seat=call.requestor or "agent").error
             continue
-        if change is not None and call.goal == change.goal:
+        for change in [change for change in task.user.changes if change.goal == call.goal]:
             talk.agent("I am about to do what you asked for. Shall I go ahead?").user(change.request)
         talk.confirmed(call, task.customer)
     for pattern in task.grader.required:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from t2t_dist.core.schema import Change, Fact, Goal, UserSide
@@ -134,6 +136,42 @@ def test_what_is_said_for_another_request_gives_no_change_away() -> None:
     found = check_words(side([early, other], change=change, reason=reason))
     assert found is not None
     assert found[0] == "change_early"
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "after", "request_", "found"),
+    [
+        ("added", ["chair"], ["chair", "lamp"], "And the lamp as well.", None),
+        ("added", ["chair"], ["chair", "lamp"], "And another thing.", "not_stated"),
+        ("added", ["chair"], ["chair", "lamp"], "The lamp instead.", "not_stated"),
+        ("added", ["red"], ["red", "red"], "And the same for the other.", "not_stated"),
+        ("added", ["2 GB"], ["5 GB"], "And 3 GB on top, so 5 GB in all.", None),
+        ("added", ["2 GB"], ["5 GB"], "And 3 GB on top.", "not_stated"),
+        ("taken back", ["chair", "lamp"], ["chair"], "Only the chair. Leave out the lamp.", None),
+        ("taken back", ["chair", "lamp"], ["chair"], "Leave out the lamp.", "not_stated"),
+        (None, ["chair"], ["chair", "lamp"], "And the lamp as well.", "not_stated"),
+    ],
+)
+def test_who_adds_something_says_that_and_who_takes_a_part_back_says_what_stays(
+    part: Literal["added", "taken back"] | None, before: list[str], after: list[str], request_: str, found: str | None
+) -> None:
+    goal = Goal(request=f"Return the {' and the '.join(before)}.", facts=[fact("items", "them", says=before)])
+    facts = [fact("items", "them", says=after)]
+    change = Change(goal=0, trigger="asked_to_confirm", request=request_, facts=facts, part=part)
+    result = check_words(side([goal], change=change))
+    assert (result and result[0]) == found
+
+
+@pytest.mark.parametrize(
+    ("request_", "found"), [("Make it 9 liters.", None), ("Another one.", "not_stated"), ("5 liters!", "not_stated")]
+)
+def test_a_second_change_says_what_is_new_since_the_first(request_: str, found: str | None) -> None:
+    change = Change(goal=0, trigger="asked_to_confirm", request="Make it 7 liters.", facts=CHANGED)
+    facts = [fact("order", "#W12"), fact("size", "9 liters")]
+    user = side([FIRST], change=change)
+    user.second_change = Change(goal=0, trigger="asked_to_confirm", request=request_, facts=facts)
+    result = check_words(user)
+    assert (result and result[0]) == found
 
 
 def test_the_templates_words_pass(made: Made) -> None:

@@ -59,6 +59,22 @@ async def test_the_words_are_the_writers_and_everything_else_stays() -> None:
     assert result.goals[0].facts is not side.goals[0].facts
 
 
+async def test_a_second_change_gets_words_of_its_own() -> None:
+    side = changing().user
+    assert side.change is not None
+    side.second_change = side.change.model_copy(deep=True, update={"part": "taken back"})
+    answer = CHANGED | {"second_change_request": "Wait, only that one."}
+    result, body = await written(answer, side, "changing", change="another", second_change="only one of them")
+    assert isinstance(result, UserSide)
+    assert [change.request for change in result.changes] == [CHANGED["change_request"], "Wait, only that one."]
+    prompt = body["messages"][0]["content"]
+    assert "only one of them" in prompt
+    assert "The text says what stays." in prompt
+    refused, _ = await written(CHANGED, side, "changing")
+    assert isinstance(refused, UnusableAnswer)
+    assert "second_change_request" in refused.why
+
+
 async def test_a_change_nobody_asked_for_is_left_out() -> None:
     result, _ = await written(CHANGED, cancelling().user)
     assert isinstance(result, UserSide)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from t2t_dist.core.schema import Intent
+from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.view.evidence import DRAWN, Evidence, drawing, evidence
 from tests.support.made import Made
 
@@ -36,6 +37,19 @@ def test_what_the_customer_wanted_first_ends_elsewhere(made: Made) -> None:
         assert found.first.records
         assert found.first.records != found.gold.records
         assert len({found.initial, found.first.digest, found.gold.digest}) == 3
+
+
+def test_what_they_wanted_in_between_has_a_state_of_its_own(shop: Made) -> None:
+    """A customer who returned to what the certificate calls B, had they not changed their mind once more."""
+    task = shop.one("changing", lambda task: len(task.user.goals) == 1)
+    certificate, errands = task.certificate, errands_in(task.grader)
+    assert certificate is not None
+    certificate.second_call, certificate.second_final = errands[0], task.grader.final
+    found = evidence(task, shop.domain)
+    assert found is not None
+    assert found.between is not None
+    assert found.between.known
+    assert found.between.records == found.gold.records
 
 
 def test_the_cited_rule_stands_with_its_words(made: Made) -> None:

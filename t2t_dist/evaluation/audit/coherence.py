@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from t2t_dist.core.schema import INTENTS, GoldCall, RecordChange, Task
+from t2t_dist.core.schema import INTENTS, Change, Goal, GoldCall, RecordChange, Task
 from t2t_dist.core.speech_acts import mentions, normalised
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
@@ -58,8 +58,7 @@ def _texts(task: Task) -> Iterator[tuple[str, str]]:
         yield f"request {number}", goal.request
         yield from ((f"question {number}", question) for question in goal.questions)
         yield from ((f"answer '{fact.slot}'", fact.answer) for fact in goal.facts if fact.says)
-    if task.user.change is not None:
-        yield "change", task.user.change.request
+    yield from (("change", change.request) for change in task.user.changes)
     yield from ((f"answer '{fact.slot}'", fact.answer) for fact in task.user.identity)
     yield "known_info", task.user.known_info
 
@@ -69,7 +68,7 @@ def _found(
 ) -> Iterator[tuple[str, str, re.Match[str]]]:
     """Matches in the texts, but not within a value: names and titles are what they are."""
     values = [fact.text for goal in customer.task.user.goals for fact in goal.facts]
-    values += [fact.text for fact in customer.task.user.change.facts] if customer.task.user.change else []
+    values += [fact.text for change in customer.task.user.changes for fact in change.facts]
     kept = " | ".join(values).lower()
     for where, text in _texts(customer.task):
         for match in pattern.finditer(text.lower() if lower else text):
@@ -112,30 +111,38 @@ def never_said(customer: Customer) -> Iterator[str]:
     user = customer.task.user
     if user.change is not None and 0 <= user.change.goal < len(user.goals):
         before = {fact.slot: fact.says for fact in user.goals[user.change.goal].facts}
-        for fact in user.change.facts:
-            if fact.says != before.get(fact.slot) and not mentions(user.change.request, fact.says):
-                yield f"the change does not say the {fact.label}: {fact.text}"
+        for change in user.changes:
+            # What is added or stays is said by itself; that it is said is part of the certificate.
+            for fact in change.facts if change.part is None else ():
+                if fact.says != before.get(fact.slot) and not mentions(change.request, fact.says):
+                    yield f"the change does not say the {fact.label}: {fact.text}"
+            before = {fact.slot: fact.says for fact in change.facts}
 
 
-def _first_and_second(task: Task) -> tuple[GoldCall, GoldCall] | None:
+def _stages(task: Task) -> list[GoldCall]:
+    """What a customer who changes their mind wants one after the other; empty where nobody does."""
     certificate = task.certificate
-    first = certificate.first_call if certificate else None
-    second = next((call for call in errands_in(task.grader) if certificate and call.goal == certificate.goal), None)
-    return None if first is None or second is None else (first, second)
+    if certificate is None or certificate.first_call is None:
+        return []
+    last = next((call for call in errands_in(task.grader) if call.goal == certificate.goal), None)
+    return [] if last is None else [*certificate.given_up, last]
 
 
 def same_change(customer: Customer) -> Iterator[str]:
     """What the customer changes to is what they wanted before."""
-    user, both = customer.task.user, _first_and_second(customer.task)
+    user = customer.task.user
     if user.change is None or not 0 <= user.change.goal < len(user.goals):
         return
-    goal = user.goals[user.change.goal]
-    if normalised(goal.request) == normalised(user.change.request):
-        yield f"the change repeats the request: {goal.request}"
-    elif both is not None and both[0].name == both[1].name:
-        before, after = ({fact.slot: fact.says for fact in facts} for facts in (goal.facts, user.change.facts))
-        if before == after:
-            yield f"{goal.request} / {user.change.request}"
+    before: Goal | Change = user.goals[user.change.goal]
+    wanted = [call.name for call in _stages(customer.task)]
+    for number, change in enumerate(user.changes):
+        if normalised(before.request) == normalised(change.request):
+            yield f"the change repeats the request: {before.request}"
+        elif len(wanted) > number + 1 and wanted[number] == wanted[number + 1]:
+            first, second = ({fact.slot: fact.says for fact in one.facts} for one in (before, change))
+            if first == second:
+                yield f"{before.request} / {change.request}"
+        before = change
 
 
 #: An address may change while one talks of it; a date stays what it was.
@@ -148,11 +155,11 @@ def corrects_identity(customer: Customer) -> Iterator[str]:
     used = {text for call in task.grader.gold if call.goal < 0 for text in strings(call.arguments)}
     if lasting := _lasting(used, errands_in(task.grader)):
         yield from _replaced(used, lasting, task.grader.allowed_diff)
-    both = _first_and_second(task)
-    if both is not None and (lasting := _lasting(used, both[:1])):
-        world = domain.world()
-        domain.carry_out(world, Call(both[0].name, both[0].arguments))
-        yield from _replaced(used, lasting, changes_of(world))
+    for call in _stages(task)[:-1]:
+        if lasting := _lasting(used, [call]):
+            world = domain.world()
+            domain.carry_out(world, Call(call.name, call.arguments))
+            yield from _replaced(used, lasting, changes_of(world))
 
 
 def _lasting(used: set[str], errands: Sequence[GoldCall]) -> set[str]:
@@ -193,8 +200,8 @@ def records_of_others(customer: Customer) -> Iterator[str]:
     """The customer asks with a record that is somebody else's. What a rule forbids is meant to be so."""
     task, prefix = customer.task, f"{customer.entities.name}/customer/"
     wanted = errands_in(task.grader)
-    if task.certificate and task.certificate.first_call:
-        wanted = [*wanted, task.certificate.first_call]
+    if task.certificate:
+        wanted = [*wanted, *task.certificate.given_up]
     for call in wanted:
         for value in strings(call.arguments):
             owners = {

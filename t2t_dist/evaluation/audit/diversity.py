@@ -32,13 +32,14 @@ def masked(text: str, facts: Sequence[Fact], names: Sequence[str] = ()) -> str:
 
 
 def requests_of(task: Task) -> list[str]:
-    """The masked requests of a task, that of a change of mind last."""
+    """The masked requests of a task, those of changes of mind last."""
     user = task.user
     names = [user.name, *user.name.split()]
     found = [masked(goal.request, [*goal.facts, *user.identity], names) for goal in user.goals]
-    if user.change is not None:
-        facts = [fact for goal in user.goals for fact in goal.facts]
-        found.append(masked(user.change.request, [*user.change.facts, *facts, *user.identity], names))
+    facts = [fact for goal in user.goals for fact in goal.facts]
+    for change in user.changes:
+        facts = [*change.facts, *facts]
+        found.append(masked(change.request, [*facts, *user.identity], names))
     return found
 
 

@@ -16,7 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import ToolSet
 
 from ..players import AgentPlayer
-from .flawed import Compliant, Gullible, Hasty, Literal, Obedient, OneLook, Silent, Skimmer, Stubborn, Sums
+from .flawed import Compliant, Gullible, Hasty, Literal, Obedient, OneChange, OneLook, Silent, Skimmer, Stubborn, Sums
 from .floors import FLOORS
 from .oracle import Oracle, Play
 
@@ -52,6 +52,7 @@ _SCRIPTS: dict[str, type[Oracle]] = {
     "silent": Silent,
     "literal": Literal,
     "one_look": OneLook,
+    "one_change": OneChange,
     "sums": Sums,
     "skimmer": Skimmer,
     "gullible": Gullible,

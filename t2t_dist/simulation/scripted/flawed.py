@@ -51,12 +51,13 @@ class Hasty(Oracle):
         """The candidate to take. One that happens to be right would prove nothing about the grader."""
         return next((found for found in arguments if found != meant), arguments[0])
 
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
-        if self.has_changed(change):
-            yield from super().follow_change(goal, change, first, last)
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
+        wanted = next((call for call, change in changes if not self.has_changed(change)), None)
+        if wanted is None:
+            yield from super().follow_changes(goal, changes, last)
             return
-        yield from self.propose_first(goal, first)
-        yield from self.perform(first)
+        yield from self.propose_first(goal, wanted)
+        yield from self.perform(wanted)
         yield from self.report(goal, last)
 
 
@@ -66,10 +67,8 @@ class Literal(Oracle):
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         yield from self._give_up(goal, last) if self._is_lost(goal) else super().settle(goal, facts, last)
 
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
-        yield from (
-            self._give_up(goal, last) if self._is_lost(goal) else super().follow_change(goal, change, first, last)
-        )
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
+        yield from self._give_up(goal, last) if self._is_lost(goal) else super().follow_changes(goal, changes, last)
 
     def decline(self, goal: int, last: bool) -> Play:
         yield from self._give_up(goal, last) if self._is_lost(goal) else super().decline(goal, last)
@@ -95,11 +94,11 @@ class OneLook(Oracle):
         is_there = goal in self._requests and not isinstance(self._requests[goal], lang.Tell) and self.errands_of(goal)
         yield from self._take_first(goal, last) if is_there else super().settle(goal, facts, last)
 
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
         if goal in self._requests:
             yield from self._take_first(goal, last)
         else:
-            yield from super().follow_change(goal, change, first, last)
+            yield from super().follow_changes(goal, changes, last)
 
     def decline(self, goal: int, last: bool) -> Play:
         yield from self._take_first(goal, last) if goal in self._requests else super().decline(goal, last)
@@ -177,19 +176,43 @@ class Skimmer(Oracle):
         return super().answer_to(goal) if meaning is None else fact_text(meaning.facts[-1])
 
 
-class Stubborn(Oracle):
-    """Takes a change of mind for a yes, and carries out the first request."""
+class _Insisting(Oracle):
+    """Stays with what it has once proposed."""
 
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
-        yield from self.propose_first(goal, first)
-        plan = yield from self.planned(first)
+    def insist_on(self, goal: int, wanted: GoldCall, last: bool) -> Play:
+        """Propose this, carry it out whatever the answer, and stay with it."""
+        yield from self.propose_first(goal, wanted)
+        plan = yield from self.planned(wanted)
         yield from self.say(plan, self.phrases.say("confirm"))
-        yield from self.perform(first)
+        yield from self.perform(wanted)
         yield from self.report(goal, last)
         for _ in range(_ANSWERS_TO_COMPLAINTS):
             if self.hears_them_give_in() or (not last and self.has_stated(goal + 1)):
                 return
             yield from self.say(self.phrases.say("stays_done"), self.phrases.say("more"))
+
+
+class Stubborn(_Insisting):
+    """Takes a change of mind for a yes, and carries out the first request."""
+
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
+        yield from self.insist_on(goal, changes[0][0], last)
+
+
+class OneChange(_Insisting):
+    """Follows the first change of mind, and takes a second one for a yes."""
+
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
+        first, change = changes[0]
+        if len(changes) == 1:
+            yield from super().follow_changes(goal, changes, last)
+            return
+        if not self.has_changed(change):
+            yield from self.propose_first(goal, first)
+            plan = yield from self.planned(first)
+            yield from self.say(plan, self.phrases.say("confirm"))
+        self._prefix, self._thanks = [self.phrases.say("changed")], ""
+        yield from self.insist_on(goal, changes[1][0], last)
 
 
 class Compliant(Oracle):
@@ -263,7 +286,7 @@ class Silent(Oracle):
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         yield from self._put_off(goal, last)
 
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
         yield from self._put_off(goal, last)
 
     def decline(self, goal: int, last: bool) -> Play:

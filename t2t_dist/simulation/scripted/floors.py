@@ -90,11 +90,11 @@ class UsualGuess(Guesser):
 class FirstThenSecond(Oracle):
     """Carries out the first request unasked, and then serves the customer as the oracle does."""
 
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
-        yield from self.propose_first(goal, first)
-        yield from self.perform(first)
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
+        yield from self.propose_first(goal, changes[0][0])
+        yield from self.perform(changes[0][0])
         self._prefix = []  # nobody is told
-        yield from super().follow_change(goal, change, first, last)
+        yield from super().follow_changes(goal, changes, last)
 
 
 #: Those that need to know no more than a task; an audit has the others too.

@@ -61,7 +61,7 @@ _THANKS = 0.5
 class Oracle:
     """An agent that authenticates, reads, asks for what is missing, proposes a plan, waits for a yes, writes, reports.
 
-    Each subclass changes one thing, by overriding some of :meth:`settle`, :meth:`follow_change`, :meth:`decline`,
+    Each subclass changes one thing, by overriding some of :meth:`settle`, :meth:`follow_changes`, :meth:`decline`,
     :meth:`ask`, :meth:`agreed` and :meth:`hand_over`.
     """
 
@@ -163,7 +163,9 @@ class Oracle:
         certificate = self.task.certificate
         change = self.task.user.change
         if certificate and certificate.first_call and change and change.goal == goal:
-            yield from self.follow_change(goal, change, certificate.first_call, last)
+            yield from self.follow_changes(
+                goal, list(zip(certificate.given_up, self.task.user.changes, strict=False)), last
+            )
         else:
             yield from self.settle(goal, self.task.user.goals[goal].facts, last)
 
@@ -495,26 +497,32 @@ class Oracle:
             yield from self.say(*self._facts_said, self.phrases.say("more"))
 
     # -- a change of mind ----------------------------------------------------------------------------------------------
-    def follow_change(self, goal: int, change: Change, first: GoldCall, last: bool) -> Play:
-        """Propose the customer's first request; once they change it, drop it and do the new one."""
-        facts = changed_facts(self.task.user.goals[goal].facts, change)
-        if not self.has_changed(change):
-            yield from self.find_out(goal)
-            yield from self.propose_first(goal, first)
-            plan = yield from self.planned(first)
-            yield from self.say(plan, self.phrases.say("confirm"))
-            if not self.has_changed(change):
-                if self.hears_yes():
-                    # They did not change their mind, so the first request is carried out.
-                    yield from self.perform(first)
-                    yield from self.report(goal, last)
-                    return
-                if (yield from self.agreed((yield from self.planned(first)))) and not self.has_changed(change):
-                    yield from self.perform(first)
-                    yield from self.report(goal, last)
-                    return
-        self._prefix, self._thanks = [self.phrases.say("changed")], ""
-        yield from self.settle(goal, facts, last)
+    def follow_changes(self, goal: int, changes: Sequence[tuple[GoldCall, Change]], last: bool) -> Play:
+        """Propose each request that the customer gives up; once they change it, drop it; do what they want in the end.
+
+        ``changes``: what they want at first, or by then, and what they change it to.
+        """
+        for wanted, change in changes:
+            if not self.has_changed(change) and (yield from self.is_taken(goal, wanted, change)):
+                # They did not change their mind, so what they asked for is carried out.
+                yield from self.perform(wanted)
+                yield from self.report(goal, last)
+                return
+            self._prefix, self._thanks = [self.phrases.say("changed")], ""
+        yield from self.settle(goal, changed_facts(self.task.user.goals[goal].facts, changes[-1][1]), last)
+
+    def is_taken(self, goal: int, wanted: GoldCall, change: Change) -> Question:
+        """Propose what the customer is about to change; whether they say yes to it, and do not change it."""
+        yield from self.find_out(goal)
+        yield from self.propose_first(goal, wanted)
+        plan = yield from self.planned(wanted)
+        yield from self.say(plan, self.phrases.say("confirm"))
+        if self.has_changed(change):
+            return False
+        if self.hears_yes():
+            return True
+        plan = yield from self.planned(wanted)
+        return (yield from self.agreed(plan)) and not self.has_changed(change)
 
     def propose_first(self, goal: int, first: GoldCall) -> Play:
         """The look-ups of the first request."""
@@ -536,7 +544,9 @@ class Oracle:
         """Whether the customer has said what they want instead."""
         if any(speech.normalised(change.request) in speech.normalised(text) for text in self.heard):
             return True
-        before = {say for fact in self.task.user.goals[change.goal].facts for say in fact.says}
+        changes = self.task.user.changes
+        earlier = [self.task.user.goals[change.goal].facts, *(one.facts for one in changes[: changes.index(change)])]
+        before = {say for facts in earlier for fact in facts for say in fact.says}
         new = [say for fact in change.facts if fact.stated for say in fact.says if say not in before]
         return bool(new) and self.heard_of(new)
 

@@ -51,14 +51,14 @@ class Plans:
         missing = [fact for fact in facts if fact.says and not (fact.described or mentions(plan, fact.says))]
         return [fact for fact in missing if self._names_another(plan, fact, facts)]
 
-    def something_else(self, plan: str, facts: Sequence[Fact], request: str, first: str = "") -> bool:
-        """Whether the plan is to do something else than the request; ``first``: what they wanted before, if they have
-        changed their mind.
+    def something_else(self, plan: str, facts: Sequence[Fact], request: str, *earlier: str) -> bool:
+        """Whether the plan is to do something else than the request; ``earlier``: what they asked for before, if they
+        have changed their mind.
 
         It is theirs if it names what they decided. Else its words for what is done are compared with theirs and with
         those for whatever else could be done; without any, names and numbers that they never gave are not theirs.
         """
-        known, errands = deeds(self.domain), self._errands(facts, request, first)
+        known, errands = deeds(self.domain), self._errands(facts, request, *earlier)
         asked = {name for errand in errands for name in (errand.name, *getattr(errand, "covers", ()))}
         things = stems(" ".join(f"{' '.join(words_of(fact.slot))} {fact.text}" for fact in facts))
         heard = stems(plan) - _GENERAL - things
@@ -77,15 +77,16 @@ class Plans:
         news = len(stems(" ".join(_NEWS.findall(plan))) - stems(" ".join([request, *(fact.text for fact in facts)])))
         return others > theirs or (news > 1 if details else news > 0 and not theirs)
 
-    def _errands(self, facts: Sequence[Fact], request: str, first: str = "") -> list[Tool | Workflow]:
+    def _errands(self, facts: Sequence[Fact], request: str, *earlier: str) -> list[Tool | Workflow]:
         """The errands that take just these slots, or else some of them; of several those whose requests are most like
-        this one, or the first one where this names none."""
+        this one, or the last one before it that names any."""
         slots = {fact.slot for fact in facts}
         possible = [errand for errand in self.domain.errands if set(errand.required) <= slots]
         fitting = [errand for errand in possible if slots <= set(errand.parameters)] or possible
         likeness = [self._likeness(errand, request) for errand in fitting]
-        if first and max(likeness, default=0) < _NAMED:
-            likeness = [self._likeness(errand, first) for errand in fitting]
+        for before in reversed(earlier):
+            if max(likeness, default=0) < _NAMED:
+                likeness = [self._likeness(errand, before) for errand in fitting]
         best = max(likeness, default=0)
         return [errand for errand, alike in zip(fitting, likeness, strict=True) if alike == best]
 

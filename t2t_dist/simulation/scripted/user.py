@@ -11,6 +11,7 @@ import orjson
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, ToolCall, Turn, UserSide
 from t2t_dist.environments.tools import Call, Tool
+from t2t_dist.synthesis.intents.parts import ADDED, TAKEN_BACK
 
 from ..players import UserPlayer
 from .device import Devices, results_in_words
@@ -60,6 +61,8 @@ _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another optio
 
 #: What is offered with a refusal: it is declined before they insist.
 _OFFERED = re.compile(r"\b(?:would be possible|would work|could do|can offer|is possible) ", re.I)
+#: A sentence about what is left out: "the lamp stays as it is".
+_LEFT = re.compile(r"\b(?:keep|stays?|left|leave|leaving|without|not|no longer|out of)\b|n't\b", re.I)
 #: What is said once in a message.
 _ONCE = tuple(
     re.compile(rf"\b{word}", re.I) for word in ("thank", "then\\b", "understood", "i see", "okay", "fine", "all right")
@@ -99,7 +102,10 @@ class ScriptedUser(UserPlayer):
         self._asks_at_once = rng.random() < _ASKS_AT_ONCE
         self._at = -1
         self._identified = 0
-        self._changed = False
+        #: Their changes of mind that are still to come, and what they asked for before each that was said.
+        self._to_change = list(side.changes)
+        self._earlier: list[str] = []
+        self._part: str | None = None
         self._announced = self._postponed = False
         self._mistaken = self._corrected = False
         self._claimed = 0
@@ -195,6 +201,7 @@ class ScriptedUser(UserPlayer):
         goal = self.side.goals[index]
         self._facts: list[Fact] = goal.facts
         self._replaced: list[Fact] = []
+        self._earlier, self._part = [], None
         self._request = goal.request
         self._disclosed = {fact.slot for fact in goal.facts if fact.stated}
         self._questions_asked = not goal.questions
@@ -260,7 +267,7 @@ class ScriptedUser(UserPlayer):
         new = [fact for fact in asked if fact.slot not in self._disclosed]
         confirm = self._is_asked_to_confirm(heard)
         who = self._asked_who(heard, asked, confirm)
-        if self._changes_now(confirm or self._guided, bool(who)):
+        if self._changes_now(confirm or self._guided, bool(who)) and not self._means_the_old(heard):
             self._progress = True
             return in_turn([who, self._change_mind(beside=who)])
         if who or new:
@@ -396,32 +403,42 @@ class ScriptedUser(UserPlayer):
 
     # -- changing their mind -----------------------------------------------------------------------------------------
     def _changes_now(self, confirm: bool, who: bool) -> bool:
-        change = self.side.change
-        if change is None or self._changed or change.goal != self._at or self._done:
+        if not self._to_change or self._to_change[0].goal != self._at or self._done:
             return False
-        return change.trigger == "first_reply" or (confirm and not who)
+        return self._to_change[0].trigger == "first_reply" or (confirm and not who)
 
     def _change_mind(self, beside: str) -> str:
         """What they want instead; ``beside``: an answer that stands before it in the same message."""
-        change = self.side.change
-        assert change is not None
-        self._changed = True
+        change, again = self._to_change.pop(0), bool(self._earlier)
         slots = {fact.slot for fact in change.facts}
         self._replaced = [fact for fact in self._facts if fact.slot in slots]
+        before = {fact.slot: fact.says for fact in self._facts}
         self._facts = list(change.facts)  # all of what they want now: a reason for the first is none for this
         self._disclosed -= slots
         self._disclosed |= {fact.slot for fact in change.facts if fact.stated}
-        self._request = change.request
-        act = "slip" if change.slip else "change"
-        return self._phrases.say(f"{act}_too" if beside else act, request=change.request)
+        self._earlier.append(self._request)
+        self._part = change.part
+        self._confirmed = False
+        # Who has only said what is added, or what stays, says all of it when it has to be said again.
+        news = [fact for fact in change.facts if fact.says != before.get(fact.slot)]
+        self._request = change.request if change.part is None else in_turn(fact.answer for fact in news)
+        act = change.part.replace(" ", "_") if change.part else "slip" if change.slip else "change"
+        how = "_too" if beside else "_again" if again and change.part is None else ""
+        return self._phrases.say(f"{act}{how}", request=change.request)
 
     def _means_the_old(self, heard: str) -> bool:
-        """Whether the agent still speaks of the first request after the change of mind."""
-        if not self._changed or not self._replaced:
+        """Whether the agent still speaks of what they asked for before a change of mind."""
+        if not self._earlier or not self._replaced:
             return False
-        new = {say for fact in self._facts for say in fact.says}
-        old = {say for fact in self._replaced for say in fact.says}
-        return any(speech.mentions(heard, [say]) for say in old - new) and not any(
+        before = {fact.slot: fact.says for fact in self._replaced}
+        facts = [fact for fact in self._facts if self._part is None or fact.says != before.get(fact.slot)]
+        new, slots = _said_in(facts), {fact.slot for fact in facts}
+        old = _said_in([fact for fact in self._replaced if self._part is None or fact.slot in slots])
+        # What they wanted before is part of what they want with something added.
+        given_up = old if self._part == ADDED else old - new
+        if self._part == TAKEN_BACK:
+            heard = " ".join(part.text for part in speech.sentences(heard) if not _LEFT.search(part.text))
+        return any(speech.mentions(heard, [say]) for say in given_up) and not any(
             speech.mentions(heard, [say]) for say in new - old
         )
 
@@ -509,10 +526,9 @@ class ScriptedUser(UserPlayer):
         if other := self._plans.otherwise(heard, self._facts):
             act = "not_said" if all(fact.slot in self._disclosed for fact in other) else "correct"
             return self._phrases.say(act, answers=in_turn(self._answers(other)))
-        first = self.side.goals[self._at].request if self._changed else ""
         # What is done with their own device are steps of a plan that they have agreed to.
         a_step = self._confirmed and self._devices is not None
-        if not a_step and self._plans.something_else(heard, self._facts, self._request, first):
+        if not a_step and self._plans.something_else(heard, self._facts, self._request, *self._earlier):
             return self._phrases.say("not_asked", request=self._request)
         return ""
 
@@ -563,6 +579,10 @@ def _repeats(before: str, request: str) -> bool:
     runs = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (first, second)]
     long = [{word for word in words if len(word) >= _LONG or word == "help"} for words in (first, second)]
     return not (runs[0].isdisjoint(runs[1]) and long[0].isdisjoint(long[1]))
+
+
+def _said_in(facts: Sequence[Fact]) -> set[str]:
+    return {say for fact in facts for say in fact.says}
 
 
 def _without_and(questions: Sequence[str]) -> list[str]:

@@ -1,7 +1,9 @@
-"""The intent ``changing``: the customer first wants A, then, at a named trigger, B.
+"""The intent ``changing``: the customer first wants A, then, at a named trigger, B; and now and then, asked to confirm
+that, C.
 
-Certificate: the final states of A, of B and the initial one are pairwise different; the gold is B only; the trigger is
-an event that the transcript shows; the calls of A are forbidden, so that A and then B fails too, whatever its state.
+Certificate: the final states of all that they want, and the initial one, are pairwise different; the gold is the last
+only; the triggers are events that the transcript shows; the calls of what is given up are forbidden, so that A and then
+B fails too, whatever its state. What they add has to be done together with the rest.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import combinations, islice, pairwise
 from typing import Any, ClassVar, Final
 
-from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
+from t2t_dist.core.schema import CallPattern, Certificate, Change, GoldCall, GraderSide, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.errands import are_plausible, expanded, is_valid_errand
@@ -24,6 +26,7 @@ from ..grader_side import errands_in, matches
 from .facts import said
 from .gold import grader_of
 from .gold_check import check_gold, final_state
+from .parts import ADDED, is_one_write, part_between
 from .rejection import TaskRejected
 from .side_check import check_facts, check_sides
 from .spec import Colours, IntentSpec
@@ -47,32 +50,63 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
     for number in rng.sample(range(len(errands)), len(errands)):
         first = errands[number]
         for second in alternatives(domain, trajectory.customer, errands, number, rng):
-            wanted = [*errands[:number], second, *errands[number + 1 :]]
-            final_a, final_b = final_state(domain, errands), final_state(domain, wanted)
-            if final_a is None or final_b is None or len({final_a, final_b, domain.world().digest}) < 3:
-                continue
-            if not are_plausible(domain, wanted, trajectory.customer):
-                continue
-            try:
-                grader = grader_of(domain, trajectory, list(enumerate(wanted)))
-            except TaskRejected:
-                continue
-            grader.forbidden = forbidden_calls(domain, errands[:number], first, grader.gold)
-            if grader.forbidden:
-                grader.basis.append("forbidden")
-            if both_pass(domain, grader, errands, wanted, number):
-                continue
-            trigger = rng.choices(TRIGGERS, (3, 1))[0]
-            certificate = Certificate(
-                intent=NAME,
-                goal=number,
-                trigger=trigger,
-                first_call=GoldCall(name=first.name, kind="write", arguments=first.arguments, goal=number),
-            )
-            goals = [PlannedGoal(call) for call in errands]
-            change = PlannedChange(number, trigger, second)
-            return Structure(goals, grader, certificate, change)
+            grader = graded(domain, trajectory, errands, number, [first, second])
+            if grader is not None:
+                trigger = rng.choices(TRIGGERS, (3, 1))[0]
+                return structure_of(errands, grader, first, [PlannedChange(number, trigger, second)])
     raise TaskRejected("no_alternative")
+
+
+def graded(
+    domain: Domain, trajectory: Trajectory, errands: Sequence[Call], number: int, stages: Sequence[Call]
+) -> GraderSide | None:
+    """The grader's side for a customer who wants these one after the other in the place of ``errands[number]``, the
+    last of them for good; ``None``: one is not possible, or nothing tells who does what was given up."""
+    wanted = [[*errands[:number], stage, *errands[number + 1 :]] for stage in stages]
+    finals = [final_state(domain, calls) for calls in wanted]
+    if None in finals or len({*finals, domain.world().digest}) <= len(stages):
+        return None
+    if not are_plausible(domain, wanted[-1], trajectory.customer):
+        return None
+    try:
+        grader = grader_of(domain, trajectory, list(enumerate(wanted[-1])))
+    except TaskRejected:
+        return None
+    grader.forbidden = all_forbidden(domain, errands[:number], stages[:-1], grader.gold)
+    if grader.forbidden:
+        grader.basis.append("forbidden")
+    passes = both_pass(domain, grader, errands[:number], stages[:-1], wanted[-1][number:])
+    return None if passes else grader
+
+
+def structure_of(
+    errands: Sequence[Call], grader: GraderSide, first: Call, changes: Sequence[PlannedChange]
+) -> Structure:
+    """A task whose customer wants ``first``, and then what they change to, once or twice."""
+    number = changes[0].goal
+
+    def stored(call: Call) -> GoldCall:
+        return GoldCall(name=call.name, kind="write", arguments=call.arguments, goal=number)
+
+    certificate = Certificate(
+        intent=NAME,
+        goal=number,
+        trigger=changes[0].trigger,
+        first_call=stored(first),
+        second_call=stored(changes[0].call) if len(changes) > 1 else None,
+    )
+    goals = [PlannedGoal(first if place == number else call) for place, call in enumerate(errands)]
+    return Structure(goals, grader, certificate, changes[0], changes[1] if len(changes) > 1 else None)
+
+
+def all_forbidden(
+    domain: Domain, before: Sequence[Call], given_up: Sequence[Call], gold: Sequence[GoldCall]
+) -> list[CallPattern]:
+    """Patterns of the agent's calls of all that is given up, each once."""
+    found: list[CallPattern] = []
+    for call in given_up:
+        found += [pattern for pattern in forbidden_calls(domain, before, call, gold) if pattern not in found]
+    return found
 
 
 def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: Sequence[GoldCall]) -> list[CallPattern]:
@@ -97,10 +131,17 @@ def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: S
     return patterns
 
 
-def both_pass(domain: Domain, grader: GraderSide, first: Sequence[Call], second: Sequence[Call], number: int) -> bool:
-    """Whether an agent that does A and then B would pass: nothing of A is forbidden, and B leaves the gold's state."""
-    both = [*first[: number + 1], *second[number:]]
-    return not grader.forbidden and final_state(domain, both) == grader.final
+def both_pass(
+    domain: Domain, grader: GraderSide, before: Sequence[Call], given_up: Sequence[Call], wanted: Sequence[Call]
+) -> bool:
+    """Whether an agent that does some of what was given up, and then what is ``wanted`` after all, would pass: nothing
+    of it is forbidden, and it ends in the gold's state."""
+    loose = [call for call in given_up if not forbidden_calls(domain, before, call, grader.gold)]
+    return any(
+        final_state(domain, [*before, *done, *wanted]) == grader.final
+        for count in range(1, len(loose) + 1)
+        for done in combinations(loose, count)
+    )
 
 
 def alternatives(
@@ -172,13 +213,13 @@ def _changed_slots(
 def _is_likely(domain: Domain, world: World, first: Call, call: Call, customer: str) -> bool:
     """Whether a customer who asked for ``first`` may want this in its place, and can have it."""
     return (
-        _says_something_else(domain, first, call, customer)
+        says_something_else(domain, first, call, customer)
         and domain.plausible_instead(world, first, call)
         and is_valid_errand(domain, world, call, customer)
     )
 
 
-def _says_something_else(domain: Domain, first: Call, second: Call, customer: str) -> bool:
+def says_something_else(domain: Domain, first: Call, second: Call, customer: str) -> bool:
     """Another tool, or another value in a slot that is more than a formality, said in other words."""
     if first.name != second.name:
         return True
@@ -194,42 +235,73 @@ def _says_something_else(domain: Domain, first: Call, second: Call, customer: st
 def certify(domain: Domain, task: Task) -> Certificate:
     """Raises TaskRejected with the first thing that does not hold."""
     replays, without = check_gold(domain, task)
-    stored, change = task.certificate, task.user.change
-    if stored is None or stored.goal is None or stored.first_call is None or change is None:
+    stored, changes = task.certificate, task.user.changes
+    if stored is None or stored.goal is None or stored.first_call is None or task.user.change is None:
         raise TaskRejected("no_certificate")
-    if change.trigger not in TRIGGERS or change.trigger != stored.trigger or change.goal != stored.goal:
-        raise TaskRejected("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
-    first = stored.first_call
+    if len(stored.given_up) != len(changes):
+        raise TaskRejected("no_certificate", "the customer changes their mind more or less often than is proved")
+    _check_triggers(changes, stored)
     errands = errands_in(task.grader)
-    second = next((call for call in errands if call.goal == stored.goal), None)
-    if second is None or Call(second.name, second.arguments) == Call(first.name, first.arguments):
-        raise TaskRejected("no_change", "the gold still holds what the customer wanted first")
+    last = next((call for call in errands if call.goal == stored.goal), None)
+    given_up = [Call(call.name, call.arguments) for call in stored.given_up]
+    if last is None or Call(last.name, last.arguments) in given_up:
+        raise TaskRejected("no_change", "the gold still holds what the customer has given up")
     before = [Call(call.name, call.arguments) for call in errands if call.goal < stored.goal]
-    wanted_b = [Call(call.name, call.arguments) for call in errands]
-    wanted_a = [*before, Call(first.name, first.arguments), *wanted_b[len(before) + 1 :]]
-    first_final = final_state(domain, wanted_a)
-    if first_final is None:
-        raise TaskRejected("first_fails", "what the customer wanted first can't be done")
-    if broken := _broken_by_first(domain, task, before, wanted_a[len(before)]):
-        raise TaskRejected("first_fails", f"what the customer wanted first breaks a rule: {broken}")
-    if len({first_final, task.grader.final, task.grader.initial}) < 3:
+    wanted = [Call(call.name, call.arguments) for call in errands]
+    later = wanted[len(before) + 1 :]
+    finals = []
+    for call in given_up:
+        final = final_state(domain, [*before, call, *later])
+        if final is None:
+            raise TaskRejected("first_fails", "what the customer wanted first can't be done")
+        if broken := _broken_by(domain, task, before, call):
+            raise TaskRejected("first_fails", f"what the customer wanted first breaks a rule: {broken}")
+        finals.append(final)
+    if len({*finals, task.grader.final, task.grader.initial}) < len(finals) + 2:
         raise TaskRejected("same_state", "A, B and the initial state are not pairwise different")
-    if task.grader.forbidden != forbidden_calls(domain, before, wanted_a[len(before)], task.grader.gold):
-        raise TaskRejected("not_listed", "what the grader forbids is not what the customer wanted first")
-    if both_pass(domain, task.grader, wanted_a, wanted_b, len(before)):
+    if task.grader.forbidden != all_forbidden(domain, before, given_up, task.grader.gold):
+        raise TaskRejected("not_listed", "what the grader forbids is not what the customer has given up")
+    if both_pass(domain, task.grader, before, given_up, wanted[len(before) :]):
         raise TaskRejected("same_state", "A and then B ends as B alone, and no call of A can be forbidden")
-    check_facts(domain, task.customer, Call(second.name, second.arguments), change.facts, "the change of mind")
-    forbidden = bool(task.grader.forbidden)
-    check_sides(domain, task, {stored.goal: Call(first.name, first.arguments)}, forbidden=forbidden)
+    stages = [*given_up, wanted[len(before)]]
+    for change, (old, new) in zip(changes, pairwise(stages), strict=True):
+        check_facts(domain, task.customer, new, change.facts, "the change of mind")
+        _check_part(domain, wanted, len(before), change, old, new)
+    check_sides(domain, task, {stored.goal: given_up[0]}, forbidden=bool(task.grader.forbidden))
     return Certificate(
         intent=NAME,
         replays=replays,
         without=without,
         goal=stored.goal,
         trigger=stored.trigger,
-        first_call=first,
-        first_final=first_final,
+        first_call=stored.first_call,
+        first_final=finals[0],
+        second_call=stored.second_call,
+        second_final=finals[1] if len(finals) > 1 else None,
     )
+
+
+def _check_triggers(changes: Sequence[Change], stored: Certificate) -> None:
+    """Each change of mind is about the goal, at an event that a transcript shows; the second when they are asked to
+    confirm what they changed to."""
+    for change, allowed in zip(changes, (TRIGGERS, (ASKED_TO_CONFIRM,)), strict=False):
+        if change.trigger not in allowed or change.goal != stored.goal:
+            raise TaskRejected("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
+    if changes[0].trigger != stored.trigger:
+        raise TaskRejected("no_trigger", f"'{stored.trigger}' is not when the customer changes their mind")
+
+
+def _check_part(domain: Domain, wanted: Sequence[Call], number: int, change: Change, old: Call, new: Call) -> None:
+    """What is said to be added or taken back is just that; and what is added can't be done later by itself."""
+    if change.part is None:
+        return
+    part = part_between(domain, old, new)
+    if part is None or part.kind != change.part:
+        raise TaskRejected("part_differs", f"what the customer changes to is not the same with a part {change.part}")
+    if part.kind == ADDED and new == wanted[number] and not is_one_write(domain, wanted, number, part, old):
+        raise TaskRejected(
+            "same_state", "to do what was asked first, and what is added after it, ends in the same state"
+        )
 
 
 def _after(domain: Domain, errands: Sequence[Call]) -> World:
@@ -239,8 +311,8 @@ def _after(domain: Domain, errands: Sequence[Call]) -> World:
     return world
 
 
-def _broken_by_first(domain: Domain, task: Task, before: Sequence[Call], first: Call) -> str | None:
-    """The rule for which a correct agent would refuse A, instead of asking to confirm it."""
+def _broken_by(domain: Domain, task: Task, before: Sequence[Call], first: Call) -> str | None:
+    """The rule for which a correct agent would refuse this, instead of asking to confirm it."""
     world = _after(domain, before)
     for step in domain.steps(world, first):
         if broken := domain.breaches(world, step, task.customer):
@@ -250,36 +322,45 @@ def _broken_by_first(domain: Domain, task: Task, before: Sequence[Call], first: 
 
 
 class TriggerFirst:
-    """Process check: nothing was written for the goal before the customer's change of mind."""
+    """Process check: nothing was written for what the customer wanted before they changed their mind about it."""
 
     name: ClassVar[str] = "trigger_first"
 
     def __init__(self, domain: Domain, task: Task, fresh_world: Callable[[], World]) -> None:
-        self._first = [
-            CallPattern(name=call.name, arguments=call.arguments)
-            for call in wanted_first(domain, task, fresh_world)
-            if domain.side_of(call.name) == AGENT
+        self._given_up = [
+            [
+                CallPattern(name=call.name, arguments=call.arguments)
+                for call in writes
+                if domain.side_of(call.name) == AGENT
+            ]
+            for writes in wanted_before(domain, task, fresh_world)
         ]
 
-    def broken_by(self, call: Call, change_said: bool) -> bool:
-        return not change_said and any(matches(pattern, call.name, call.arguments) for pattern in self._first)
+    def broken_by(self, call: Call, changes_said: int) -> bool:
+        still_wanted = (pattern for patterns in self._given_up[changes_said:] for pattern in patterns)
+        return any(matches(pattern, call.name, call.arguments) for pattern in still_wanted)
 
 
-def wanted_first(domain: Domain, task: Task, fresh_world: Callable[[], World]) -> list[Call]:
-    """The writes, on both sides, for what the customer wanted first, on a world where the goals before it are done.
+def wanted_before(domain: Domain, task: Task, fresh_world: Callable[[], World]) -> list[list[Call]]:
+    """The writes, on both sides, for each thing that the customer has given up, in order, on a world where the goals
+    before it are done.
 
     ``fresh_world`` gives the world in which the task's episodes begin. Empty for a task without a change of mind.
     """
-    first = task.certificate.first_call if task.certificate else None
-    if first is None:
-        return []
-    if first.name not in domain.workflows:
-        return [Call(first.name, first.arguments)]
+    return [
+        _writes_of(domain, task, given_up, fresh_world)
+        for given_up in (task.certificate.given_up if task.certificate else ())
+    ]
+
+
+def _writes_of(domain: Domain, task: Task, wanted: GoldCall, fresh_world: Callable[[], World]) -> list[Call]:
+    if wanted.name not in domain.workflows:
+        return [Call(wanted.name, wanted.arguments)]
     world = fresh_world()
     for call in task.grader.gold:
-        if call.goal < first.goal:
+        if call.goal < wanted.goal:
             domain.execute(world, Call(call.name, call.arguments))
-    steps = expanded(domain, world, Call(first.name, first.arguments)) or []
+    steps = expanded(domain, world, Call(wanted.name, wanted.arguments)) or []
     return [step for step in steps if domain.tools[step.name].kind is Kind.WRITE]
 
 
@@ -293,9 +374,12 @@ INTENT = IntentSpec(
 The customer first wants one thing and later another in its place. The opening asks for the first with full conviction and
 gives no hint of the second. "task_instructions" says at which moment the customer changes their mind, gives an everyday
 reason for it, and says that from then on only the second counts. "change_request" is what they say at that moment; it
-carries the new facts in full and makes clear that the earlier wish is off.""",  # noqa: E501 - the line breaks are the prompt's
+carries the new facts in full and makes clear that the earlier wish is off. Where something is added, it names only what
+is added, and the earlier wish stays; where a part is taken back, it says what stays. "second_change_request" is the same
+for a second change of mind, if there is one.""",  # noqa: E501 - the line breaks are the prompt's
     judge_prompt="""\
-The customer first wants one thing and, at a given moment, another instead. Only the second counts.""",
+The customer first wants one thing and, at a given moment, another instead, or the same with a part more or less.
+They may change their mind once more. Only the last counts.""",
     colours=Colours("#0b6a8f", "#e0f1f8", "#79c6e6", "#14303c"),
     process_check=TriggerFirst,
 )

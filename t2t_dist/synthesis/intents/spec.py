@@ -32,10 +32,10 @@ class ProcessCheck(Protocol):
 
     def __init__(self, domain: Domain, task: Task, fresh_world: Callable[[], World]) -> None: ...
 
-    def broken_by(self, call: Call, change_said: bool) -> bool:
+    def broken_by(self, call: Call, changes_said: int) -> bool:
         """Whether a write of the agent's that changed the world breaks it.
 
-        ``change_said``: whether the customer has announced their change of mind by then.
+        ``changes_said``: how many changes of mind the customer has announced by then.
         """
         ...
 

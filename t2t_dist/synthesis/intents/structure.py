@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from t2t_dist.core.schema import Certificate, Claim, GraderSide, RecordChange
 from t2t_dist.environments.language import Tell
@@ -37,13 +38,17 @@ class PlannedQuestion:
 
 @dataclass
 class PlannedChange:
-    """A change of mind: once ``trigger`` has happened, the customer wants ``call`` instead of the goal's call."""
+    """A change of mind: once ``trigger`` has happened, the customer wants ``call`` instead of what they wanted before.
+
+    ``part``: whether they say only what is added, or what of it stays.
+    """
 
     goal: int
     trigger: str
     call: Call
     #: By argument, the words by which it was and is described in place of its value.
     described: dict[str, str] = field(default_factory=dict)
+    part: Literal["added", "taken back"] | None = None
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Structure:
     grader: GraderSide
     certificate: Certificate
     change: PlannedChange | None = None
+    #: What they change to once they have changed their mind.
+    second_change: PlannedChange | None = None
     #: Asked when all else is settled.
     question: PlannedQuestion | None = None
     patience: int = 1
@@ -65,3 +72,13 @@ class Structure:
     mistake: tuple[str, str] | None = None
     #: The records in which the task's world differs from the domain's database.
     world: list[RecordChange] = field(default_factory=list)
+
+    @property
+    def changes(self) -> list[PlannedChange]:
+        """The changes of mind, in order."""
+        return [change for change in (self.change, self.second_change) if change is not None]
+
+    @property
+    def stages(self) -> list[Call]:
+        """What the customer wants one after the other, where they change their mind; the last is the gold's."""
+        return [self.goals[self.change.goal].call, *(one.call for one in self.changes)] if self.change else []

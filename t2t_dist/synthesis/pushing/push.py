@@ -80,8 +80,7 @@ def _with_note(domain: Domain, customer: str, structure: Structure, rng: random.
 def _asked_for(structure: Structure) -> Iterator[Call]:
     """What the customer asks for at some time, whether or not it is done."""
     yield from (goal.call for goal in structure.goals)
-    if structure.change is not None:
-        yield structure.change.call
+    yield from (change.call for change in structure.changes)
     yield from (Call(structure.goals[0].call.name, one.arguments) for one in structure.certificate.candidates)
 
 

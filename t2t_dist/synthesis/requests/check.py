@@ -235,14 +235,14 @@ def _proved(
 
 def _check_change(task: Task, goal: int, call: Call, described: Mapping[str, Fact]) -> None:
     """Who changes their mind describes what stays the same, and in the same words."""
-    change, first = task.user.change, task.certificate.first_call if task.certificate is not None else None
-    if change is None or first is None or change.goal != goal:
+    given_up = task.certificate.given_up if task.certificate is not None else []
+    if task.user.change is None or not given_up or task.user.change.goal != goal:
         return
-    for fact in change.facts:
-        if fact.described and (fact.slot not in described or described[fact.slot].text != fact.text):
+    for fact in (fact for change in task.user.changes for fact in change.facts if fact.described):
+        if fact.slot not in described or described[fact.slot].text != fact.text:
             raise NotProved("words_differ", f"{fact.slot} is described in other words before and after the change")
     for slot in described:
-        if slot not in first.arguments or first.arguments[slot] != call.arguments.get(slot):
+        if any(slot not in old.arguments or old.arguments[slot] != call.arguments.get(slot) for old in given_up):
             raise NotProved("meaning_differs", f"{slot} is described, but it is what the customer changes")
 
 
@@ -378,8 +378,8 @@ def _texts(user: UserSide) -> str:
             parts += [goal.otherwise.request, *(fact.answer for fact in goal.otherwise.facts)]
     if user.mistake is not None:
         parts.append(user.mistake.answer)
-    if user.change is not None:
-        parts += [user.change.request, *(fact.answer for fact in user.change.facts)]
+    for change in user.changes:
+        parts += [change.request, *(fact.answer for fact in change.facts)]
     return "\n".join(parts)
 
 

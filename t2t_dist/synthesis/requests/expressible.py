@@ -25,6 +25,7 @@ def what_can_be_described(domain: Domain) -> list[str]:
         "they want something for all parts of a record, by": [kind for kind, record in records.items() if record.all],
         "they mean a value by where it stands:": [name for name, words in fields if words.itself],
         "they make an errand depend on": [*results, *shown],
+        "they add something to, or take a part back of": [name for name, words in tools.items() if words.part],
         "they ask": list(questions_of(domain)),
     }
     said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]

@@ -244,6 +244,7 @@ FAILS = {
     "silent": set(NAMES),
     "literal": set(),  # nothing is described here
     "one_look": set(),
+    "one_change": set(),  # nobody changes their mind twice here
     "sums": set(),
     "skimmer": set(),  # nothing is hidden here
     "gullible": set(),  # nor claimed, nor is there a note

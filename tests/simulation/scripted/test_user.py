@@ -425,6 +425,79 @@ def test_it_does_not_agree_to_what_it_no_longer_wants() -> None:
     assert said[-1].endswith(STOP)
 
 
+def items(*names: str) -> Fact:
+    text = " and ".join(f"the {name}" for name in names)
+    return Fact(
+        slot="item_ids", label="items", text=text, says=list(names), answer=f"It's {text}.", cues=["which items"]
+    )
+
+
+def returning(first: Fact, *changes: Change) -> UserSide:
+    """A customer who returns something, and changes their mind at each confirmation."""
+    found = side(Goal(request=f"I'd like to return {first.text}.", facts=[first]))
+    return found.model_copy(update=dict(zip(("change", "second_change"), changes, strict=False)))
+
+
+ADDS_LAMP = Change(
+    goal=0, trigger="asked_to_confirm", request="And the lamp as well.", facts=[items("chair", "lamp")], part="added"
+)
+LEAVES_RUG = Change(
+    goal=0,
+    trigger="asked_to_confirm",
+    request="Only the chair after all. Leave out the rug.",
+    facts=[items("chair")],
+    part="taken back",
+)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_added_has_to_be_in_the_next_plan(seed: int) -> None:
+    lines = [
+        "Shall I return the chair?",
+        "So I return the chair. Shall I go ahead?",
+        "I return the chair and the lamp. Shall I go ahead?",
+        "Done!",
+    ]
+    said = talk(ScriptedUser(returning(items("chair"), ADDS_LAMP), seed), in_order(*lines))
+    assert "And the lamp as well." in said[1]
+    assert "the chair and the lamp" in said[2]
+    assert not speech.says_yes(said[1])
+    assert not speech.says_yes(said[2])
+    assert speech.says_yes(said[3])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_taken_back_must_not_be_in_the_next_plan_unless_it_stays(seed: int) -> None:
+    lines = [
+        "Shall I return the chair and the rug?",
+        "So I return the chair and the rug. Shall I go ahead?",
+        "I return the chair. You keep the rug. Shall I go ahead?",
+        "Done!",
+    ]
+    said = talk(ScriptedUser(returning(items("chair", "rug"), LEAVES_RUG), seed), in_order(*lines))
+    assert LEAVES_RUG.request in said[1]
+    assert not speech.says_yes(said[2])
+    assert speech.says_yes(said[3])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_second_change_waits_for_a_plan_of_the_first(seed: int) -> None:
+    bowl = Change(goal=0, trigger="asked_to_confirm", request="Make it the bowl instead.", facts=[items("bowl")])
+    lines = [
+        "Shall I return the chair?",
+        "So I return the chair. Shall I go ahead?",
+        "One moment, please.",
+        "I return the chair and the lamp. Shall I go ahead?",
+        "I return the bowl. Shall I go ahead?",
+        "Done!",
+    ]
+    said = talk(ScriptedUser(returning(items("chair"), ADDS_LAMP, bowl), seed), in_order(*lines))
+    assert [place for place, text in enumerate(said) if bowl.request in text] == [4]
+    assert not any(speech.says_yes(text) for text in said[:5])
+    assert speech.says_yes(said[5])
+    assert said[6].endswith(STOP)
+
+
 # -- what it writes --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("seed", SEEDS)
