@@ -17,7 +17,7 @@ from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 
 from .difficulty import difficulty_of
-from .harder import made_harder
+from .harder import combined, made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
@@ -71,13 +71,17 @@ async def convert_one(
         user=NOBODY,
         grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
     )
-    structure = await offload(domain, make, intent, domain, trajectory, rng)
+    structure: Structure | Rejection | None = None
+    if difficulty > 1:
+        structure = await offload(domain, combined, domain, trajectory, intent, difficulty, rng)
+    if structure is None:
+        structure = await offload(domain, make, intent, domain, trajectory, rng)
     if difficulty > 1:
         structure = await offload(domain, made_harder, domain, trajectory, intent, structure, difficulty, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
     if difficulty > 1:
-        await offload(domain, pushed, domain, trajectory.customer, intent, structure, difficulty, rng)
+        await offload(domain, pushed, domain, trajectory.customer, structure, difficulty, rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:

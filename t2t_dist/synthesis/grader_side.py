@@ -78,6 +78,14 @@ def asked_forbidden(task: Task) -> list[CallPattern]:
     return [pattern for pattern in task.grader.forbidden if pattern != note]
 
 
+def refused_patterns(task: Task) -> list[CallPattern]:
+    """Of the calls that the grader forbids, those that stand for what is to be refused."""
+    refused = task.certificate.forbidden_call if task.certificate else None
+    if refused is None or task.grader.refused_goal is None:
+        return []
+    return [one for one in asked_forbidden(task) if matches(one, refused.name, refused.arguments)]
+
+
 #: Marks that end a word or a line: "12 Elm St." is "12 Elm St".
 _STOPS = re.compile(r"[.,;](?=\s|$)")
 

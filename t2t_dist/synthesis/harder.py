@@ -13,8 +13,8 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
-from .grader_side import changes_of, errands_in, fields_of, records_in, values_in
-from .intents import changing, general
+from .grader_side import changes_of, errands_in, fields_of, matches, records_in, values_in
+from .intents import changing, combining, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
@@ -26,6 +26,22 @@ from .requests.denote import Described
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
+
+
+def combined(
+    domain: Domain, trajectory: Trajectory, intent: Intent, difficulty: int, rng: random.Random
+) -> Structure | None:
+    """A task of several intents, this one and one or two others; ``None``: it is to have one, or can't have more."""
+    level = LEVELS[difficulty]
+    if intent not in combining.COMBINED or not level.combined or rng.random() >= level.combined:
+        return None
+    others = [name for name in combining.COMBINED if name != intent]
+    if rng.random() >= level.third:
+        others = [rng.choice(others)]
+    try:
+        return combining.make(domain, trajectory, intent, others, rng)
+    except TaskRejected:
+        return None
 
 
 def made_harder(
@@ -139,10 +155,12 @@ def describe_goals(
 
 
 def _is_free(structure: Structure, goal: int) -> bool:
-    """Whether a goal does not make the task's intent, and comes after the one that does, where what is done before that
-    counts."""
-    focal = structure.certificate.goal
-    return focal is None or goal > focal or (goal != focal and structure.grader.refused_goal is not None)
+    """Whether a goal does not make an intent of the task, and comes after those that do, where what is done before that
+    counts: before what is refused, it does not."""
+    refused = structure.grader.refused_goal
+    return goal != refused and all(
+        focal is None or focal == refused or goal > focal for focal in structure.certificate.parts.values()
+    )
 
 
 def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Mapping[int, Call]) -> list[str]:
@@ -294,8 +312,10 @@ def _put_in(
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
     if structure.change is not None:
         number, first = structure.change.goal, structure.goals[structure.change.goal].call
-        before = [call for goal, calls in wanted.items() if goal < number for call in calls]
-        grader.forbidden = changing.forbidden_calls(domain, before, first, grader.gold)
+        before = [call for goal, calls in wanted.items() if goal < number and goal != grader.refused_goal for call in calls]
+        refused = structure.certificate.forbidden_call
+        kept = [one for one in grader.forbidden if refused is not None and matches(one, refused.name, refused.arguments)]
+        grader.forbidden = [*changing.forbidden_calls(domain, before, first, grader.gold), *kept]
 
 
 def _otherwise(

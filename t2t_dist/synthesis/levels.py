@@ -15,7 +15,8 @@ class Level(NamedTuple):
     ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
     ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted
     if the condition does not hold; ``questions``: of general tasks that end with a question;
-    ``only_questions``: of general tasks that are a question and nothing else. ``errands``: how many an exploration is
+    ``only_questions``: of general tasks that are a question and nothing else; ``combined``: of the other intents' tasks,
+    that have a second intent where there is one to be had; ``third``: of those, that are to have a third. ``errands``: how many an exploration is
     to carry out, one of these; ``steps``: how many calls it has at most.
     """
 
@@ -25,14 +26,16 @@ class Level(NamedTuple):
     otherwise: float
     questions: float
     only_questions: float
+    combined: float
+    third: float
     errands: tuple[int, ...]
     steps: int
 
 
 LEVELS: Mapping[int, Level] = {
-    1: Level(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
-    2: Level(0.4, 0.2, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12),
-    3: Level(0.98, 0.75, 0.65, 0.4, 0.3, 0.16, (3, 3, 4, 4, 4), 36),
-    4: Level(0.99, 0.8, 0.65, 0.5, 0.4, 0.16, (3, 4, 4, 5, 5), 42),
-    5: Level(1.0, 0.85, 0.7, 0.6, 0.5, 0.16, (4, 5, 5, 5, 5), 48),
+    1: Level(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
+    2: Level(0.4, 0.2, 0.2, 0.2, 0.15, 0.05, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
+    3: Level(0.98, 0.75, 0.65, 0.4, 0.3, 0.16, 0.25, 0.0, (3, 3, 4, 4, 4), 36),
+    4: Level(0.99, 0.8, 0.65, 0.5, 0.4, 0.16, 0.35, 0.0, (3, 4, 4, 5, 5), 42),
+    5: Level(1.0, 0.85, 0.7, 0.6, 0.5, 0.16, 0.5, 0.3, (4, 5, 5, 5, 5), 48),
 }

@@ -20,7 +20,7 @@ from t2t_dist.environments.record import thaw
 from t2t_dist.environments.tools import WRITE, Call, Kind
 
 from .convert import certified, reject
-from .grader_side import changes_of, errands_by_goal, fact_text, fields_of, records_in
+from .grader_side import changes_of, errands_by_goal, fact_text, fields_of, records_in, refused_patterns
 from .harder import with_look_ups
 from .intents.changing import forbidden_calls
 from .intents.gold import grader_of, play
@@ -256,8 +256,10 @@ def _change(domain: Domain, task: Task, first: GoldCall, grader: GraderSide, wan
     for fact in task.user.goals[first.goal].facts:
         if fact.described and fact.slot in second.arguments:
             first.arguments[fact.slot] = second.arguments[fact.slot]
-    before = [call for one in wanted if one.goal < first.goal and one.done for call in one.calls]
-    grader.forbidden = forbidden_calls(domain, before, Call(first.name, first.arguments), grader.gold)
+    earlier = [one for one in wanted if one.goal < first.goal and one.done and one.goal != grader.refused_goal]
+    before = [call for one in earlier for call in one.calls]
+    listed = forbidden_calls(domain, before, Call(first.name, first.arguments), grader.gold)
+    grader.forbidden = [*listed, *refused_patterns(task)]
 
 
 def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, wanted: Sequence[_Wanted]) -> None:
@@ -266,9 +268,10 @@ def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, w
     rule = next((rule for rule in domain.rule_list if rule.number == grader.rule), None)
     if call.arguments == refused.arguments or rule is None:
         return
+    kept = [pattern for pattern in grader.forbidden if pattern not in refused_patterns(task)]
     refused.arguments = call.arguments
     worlds = worlds_around(domain, [one for w in wanted if w.goal != grader.refused_goal for one in w.calls if w.done])
-    grader.forbidden = [pattern_of(domain, worlds or [domain.world()], call, rule, task.customer)]
+    grader.forbidden = [*kept, pattern_of(domain, worlds or [domain.world()], call, rule, task.customer)]
 
 
 def _asked(domain: Domain, task: Task, gold: list[GoldCall], goal: int, request: lang.Tell) -> str:

@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Certificate, GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META
 from t2t_dist.environments.tools import Call, ToolCrash
-from t2t_dist.synthesis.grader_side import changes_of, effects_in, errands_in
+from t2t_dist.synthesis.grader_side import changes_of, effects_in, errands_in, records_in
 from t2t_dist.tau2.initial_world import world_of
 
 from .episode import Changed, changed
@@ -85,11 +85,12 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
         rule = domain.clauses.get(certificate.rule) if certificate.rule is not None else None
         found.rule_text = found.rule_text or (rule.text if rule else "")
     errands = errands_in(grader)
-    _candidates(found, certificate, errands, domain, gold)
+    _candidates(found, certificate, [*errands, *records_in(grader.gold)], domain, gold)
     if certificate.first_call is not None and certificate.first_final is not None:
-        calls = [certificate.first_call if call.goal == certificate.goal else call for call in errands]
-        found.second = next((errand for errand in errands if errand.goal == certificate.goal), None)
-        found.first = _played(domain, calls, certificate.first_final)
+        changed = certificate.first_call.goal
+        calls = [certificate.first_call if call.goal == changed else call for call in errands]
+        found.second = next((errand for errand in errands if errand.goal == changed), None)
+        found.first = _played(domain, [*calls, *records_in(grader.gold)], certificate.first_final)
     if certificate.forbidden_call is not None and not isinstance(domain, str):
         found.refusal = _refusal(domain, certificate.forbidden_call)
     return found
@@ -98,12 +99,12 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
 def _candidates(
     found: Evidence, certificate: Certificate, errands: Sequence[GoldCall], domain: Domain | str, gold: FinalState
 ) -> None:
-    states = {gold.digest: gold}
+    states, left_open = {gold.digest: gold}, certificate.parts.get("ambiguous")
     for number, candidate in enumerate(certificate.candidates, 1):
         if candidate.final not in states:
             calls = [
                 GoldCall(name=c.name, kind=c.kind, arguments=candidate.arguments, goal=c.goal)
-                if c.goal == certificate.goal
+                if c.goal == left_open
                 else c
                 for c in errands
             ]

@@ -120,7 +120,7 @@ def never_said(customer: Customer) -> Iterator[str]:
 def _first_and_second(task: Task) -> tuple[GoldCall, GoldCall] | None:
     certificate = task.certificate
     first = certificate.first_call if certificate else None
-    second = next((call for call in errands_in(task.grader) if certificate and call.goal == certificate.goal), None)
+    second = next((call for call in errands_in(task.grader) if first and call.goal == first.goal), None)
     return None if first is None or second is None else (first, second)
 
 

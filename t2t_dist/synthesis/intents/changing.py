@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
+from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.errands import are_plausible, expanded, is_valid_errand
@@ -20,12 +20,12 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
 
 from ..bindings import Binder, reachable_values
-from ..grader_side import errands_in, matches
+from ..grader_side import errands_in, matches, records_in, refused_patterns
 from .facts import said
 from .gold import grader_of
-from .gold_check import check_gold, final_state
+from .gold_check import final_state
 from .rejection import TaskRejected
-from .side_check import check_facts, check_sides
+from .side_check import Sides, check_facts
 from .spec import Colours, IntentSpec
 from .structure import PlannedChange, PlannedGoal, Structure
 from .trajectory_errands import errands_of
@@ -46,13 +46,8 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
         raise TaskRejected("no_write")
     for number in rng.sample(range(len(errands)), len(errands)):
         first = errands[number]
-        for second in alternatives(domain, trajectory.customer, errands, number, rng):
+        for second in second_wishes(domain, trajectory.customer, errands, number, rng):
             wanted = [*errands[:number], second, *errands[number + 1 :]]
-            final_a, final_b = final_state(domain, errands), final_state(domain, wanted)
-            if final_a is None or final_b is None or len({final_a, final_b, domain.world().digest}) < 3:
-                continue
-            if not are_plausible(domain, wanted, trajectory.customer):
-                continue
             try:
                 grader = grader_of(domain, trajectory, list(enumerate(wanted)))
             except TaskRejected:
@@ -60,9 +55,9 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             grader.forbidden = forbidden_calls(domain, errands[:number], first, grader.gold)
             if grader.forbidden:
                 grader.basis.append("forbidden")
-            if both_pass(domain, grader, errands, wanted, number):
+            if not grader.forbidden and ends_alike(domain, grader.final, errands, wanted, number):
                 continue
-            trigger = rng.choices(TRIGGERS, (3, 1))[0]
+            trigger = drawn_trigger(rng)
             certificate = Certificate(
                 intent=NAME,
                 goal=number,
@@ -73,6 +68,24 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             change = PlannedChange(number, trigger, second)
             return Structure(goals, grader, certificate, change)
     raise TaskRejected("no_alternative")
+
+
+def second_wishes(
+    domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random
+) -> Iterator[Call]:
+    """What the customer may want in place of one of the errands, ends otherwise, and goes with the other errands."""
+    for second in alternatives(domain, customer, errands, number, rng):
+        wanted = [*errands[:number], second, *errands[number + 1 :]]
+        final_a, final_b = final_state(domain, errands), final_state(domain, wanted)
+        if final_a is None or final_b is None or len({final_a, final_b, domain.world().digest}) < 3:
+            continue
+        if are_plausible(domain, wanted, customer):
+            yield second
+
+
+def drawn_trigger(rng: random.Random) -> str:
+    """The event at which a customer changes their mind."""
+    return rng.choices(TRIGGERS, (3, 1))[0]
 
 
 def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: Sequence[GoldCall]) -> list[CallPattern]:
@@ -97,10 +110,9 @@ def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: S
     return patterns
 
 
-def both_pass(domain: Domain, grader: GraderSide, first: Sequence[Call], second: Sequence[Call], number: int) -> bool:
-    """Whether an agent that does A and then B would pass: nothing of A is forbidden, and B leaves the gold's state."""
-    both = [*first[: number + 1], *second[number:]]
-    return not grader.forbidden and final_state(domain, both) == grader.final
+def ends_alike(domain: Domain, final: str, first: Sequence[Call], second: Sequence[Call], number: int) -> bool:
+    """Whether A and then B ends in the final state of B alone: where no call of A can be forbidden, that would pass."""
+    return final_state(domain, [*first[: number + 1], *second[number:]]) == final
 
 
 def alternatives(
@@ -191,45 +203,37 @@ def _says_something_else(domain: Domain, first: Call, second: Call, customer: st
     )
 
 
-def certify(domain: Domain, task: Task) -> Certificate:
+def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Sides:
     """Raises TaskRejected with the first thing that does not hold."""
-    replays, without = check_gold(domain, task)
     stored, change = task.certificate, task.user.change
-    if stored is None or stored.goal is None or stored.first_call is None or change is None:
+    if stored is None or goal is None or stored.first_call is None or change is None:
         raise TaskRejected("no_certificate")
-    if change.trigger not in TRIGGERS or change.trigger != stored.trigger or change.goal != stored.goal:
+    if change.trigger not in TRIGGERS or change.trigger != stored.trigger or change.goal != goal:
         raise TaskRejected("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
     first = stored.first_call
     errands = errands_in(task.grader)
-    second = next((call for call in errands if call.goal == stored.goal), None)
+    second = next((call for call in errands if call.goal == goal), None)
     if second is None or Call(second.name, second.arguments) == Call(first.name, first.arguments):
         raise TaskRejected("no_change", "the gold still holds what the customer wanted first")
-    before = [Call(call.name, call.arguments) for call in errands if call.goal < stored.goal]
+    before = [Call(call.name, call.arguments) for call in errands if call.goal < goal]
     wanted_b = [Call(call.name, call.arguments) for call in errands]
     wanted_a = [*before, Call(first.name, first.arguments), *wanted_b[len(before) + 1 :]]
-    first_final = final_state(domain, wanted_a)
+    records = records_in(task.grader.gold)
+    first_final = final_state(domain, [*wanted_a, *records])
     if first_final is None:
         raise TaskRejected("first_fails", "what the customer wanted first can't be done")
     if broken := _broken_by_first(domain, task, before, wanted_a[len(before)]):
         raise TaskRejected("first_fails", f"what the customer wanted first breaks a rule: {broken}")
     if len({first_final, task.grader.final, task.grader.initial}) < 3:
         raise TaskRejected("same_state", "A, B and the initial state are not pairwise different")
-    if task.grader.forbidden != forbidden_calls(domain, before, wanted_a[len(before)], task.grader.gold):
+    listed = forbidden_calls(domain, before, wanted_a[len(before)], task.grader.gold)
+    if task.grader.forbidden != [*listed, *refused_patterns(task)]:
         raise TaskRejected("not_listed", "what the grader forbids is not what the customer wanted first")
-    if both_pass(domain, task.grader, wanted_a, wanted_b, len(before)):
+    if not listed and ends_alike(domain, task.grader.final, wanted_a, [*wanted_b, *records], len(before)):
         raise TaskRejected("same_state", "A and then B ends as B alone, and no call of A can be forbidden")
     check_facts(domain, task.customer, Call(second.name, second.arguments), change.facts, "the change of mind")
-    forbidden = bool(task.grader.forbidden)
-    check_sides(domain, task, {stored.goal: Call(first.name, first.arguments)}, forbidden=forbidden)
-    return Certificate(
-        intent=NAME,
-        replays=replays,
-        without=without,
-        goal=stored.goal,
-        trigger=stored.trigger,
-        first_call=first,
-        first_final=first_final,
-    )
+    made.trigger, made.first_call, made.first_final = stored.trigger, first, first_final
+    return Sides(asked={goal: Call(first.name, first.arguments)}, forbidden=bool(listed))
 
 
 def _after(domain: Domain, errands: Sequence[Call]) -> World:
@@ -288,7 +292,7 @@ INTENT = IntentSpec(
     summary="the customer first wants one thing, then, at a named trigger, another",
     proof="what the customer wanted first is forbidden, and would end in another state",
     make=make,
-    certify=certify,
+    prove=prove,
     writer_prompt="""\
 The customer first wants one thing and later another in its place. The opening asks for the first with full conviction and
 gives no hint of the second. "task_instructions" says at which moment the customer changes their mind, gives an everyday
