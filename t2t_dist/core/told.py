@@ -70,7 +70,9 @@ _SMALL = {**_UNITS, **_TENS}
 _SCALES = {"hundred": 100, "thousand": 1000}
 _OTHERS = {"dozen": 12, "tenner": 10, "fiver": 5, "nil": 0}
 _WORD = "|".join([*_SMALL, *_SCALES, *_OTHERS])
-_IN_WORDS = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})\b)*")
+#: "I can't help with that one" counts nothing.
+_NO_COUNT = r"(?:(?<=that )|(?<=this )|(?<=which ))one\b(?!\s+(?:hundred|thousand))"
+_IN_WORDS = re.compile(rf"\b(?!{_NO_COUNT})(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD})\b)*")
 _CURRENCY = r"(?:dollars?|euros?|pounds?|bucks?|quid|usd|eur|gbp|rupees?)"
 #: "48 dollars and 50 cents", "twelve pounds fifty": what follows a whole number of them.
 _CENTS = re.compile(rf"\s*{_CURRENCY}(?:\s+and)?\s+(\d{{1,2}}|{_IN_WORDS.pattern})\b(?:\s*(?:cents?|pence|p)\b)?")

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
+from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.errands import are_plausible, expanded, is_valid_errand
@@ -55,7 +55,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             grader.forbidden = forbidden_calls(domain, errands[:number], first, grader.gold)
             if grader.forbidden:
                 grader.basis.append("forbidden")
-            if not grader.forbidden and ends_alike(domain, grader.final, errands, wanted, number):
+            if both_pass(domain, grader, errands, wanted, number):
                 continue
             trigger = drawn_trigger(rng)
             certificate = Certificate(
@@ -110,9 +110,10 @@ def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: S
     return patterns
 
 
-def ends_alike(domain: Domain, final: str, first: Sequence[Call], second: Sequence[Call], number: int) -> bool:
-    """Whether A and then B ends in the final state of B alone: where no call of A can be forbidden, that would pass."""
-    return final_state(domain, [*first[: number + 1], *second[number:]]) == final
+def both_pass(domain: Domain, grader: GraderSide, first: Sequence[Call], second: Sequence[Call], number: int) -> bool:
+    """Whether an agent that does A and then B would pass: nothing of A is forbidden, and B leaves the gold's state."""
+    both = [*first[: number + 1], *second[number:]]
+    return not grader.forbidden and final_state(domain, both) == grader.final
 
 
 def alternatives(
@@ -218,7 +219,7 @@ def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Si
     before = [Call(call.name, call.arguments) for call in errands if call.goal < goal]
     wanted_b = [Call(call.name, call.arguments) for call in errands]
     wanted_a = [*before, Call(first.name, first.arguments), *wanted_b[len(before) + 1 :]]
-    records = records_in(task.grader.gold)
+    records = [Call(call.name, call.arguments) for call in records_in(task.grader.gold)]
     first_final = final_state(domain, [*wanted_a, *records])
     if first_final is None:
         raise TaskRejected("first_fails", "what the customer wanted first can't be done")
@@ -229,7 +230,8 @@ def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Si
     listed = forbidden_calls(domain, before, wanted_a[len(before)], task.grader.gold)
     if task.grader.forbidden != [*listed, *refused_patterns(task)]:
         raise TaskRejected("not_listed", "what the grader forbids is not what the customer wanted first")
-    if not listed and ends_alike(domain, task.grader.final, wanted_a, [*wanted_b, *records], len(before)):
+    of_first = task.grader.model_copy(update={"forbidden": listed})
+    if both_pass(domain, of_first, wanted_a, [*wanted_b, *records], len(before)):
         raise TaskRejected("same_state", "A and then B ends as B alone, and no call of A can be forbidden")
     check_facts(domain, task.customer, Call(second.name, second.arguments), change.facts, "the change of mind")
     made.trigger, made.first_call, made.first_final = stored.trigger, first, first_final

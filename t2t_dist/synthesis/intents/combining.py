@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from t2t_dist.core.schema import INTENTS, Candidate, Certificate, GoldCall, GraderSide, Intent, Part, Task, Trajectory
+from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.rules import Handling
@@ -19,6 +20,7 @@ from t2t_dist.environments.tools import Call
 
 from ..grader_side import subject_of
 from . import ambiguous, changing, infeasible
+from .facts import said
 from .gold import grader_of
 from .rejection import TaskRejected
 from .structure import PlannedChange, PlannedGoal, Structure
@@ -116,7 +118,7 @@ def _change(domain: Domain, customer: str, draft: _Draft, needed: int, rng: rand
     errands = draft.errands[:_MOST_GOALS]
     for number in rng.sample(range(len(errands)), len(errands)):
         for second in changing.second_wishes(domain, customer, errands, number, rng):
-            if not _is_apart(second, draft):
+            if not (_is_apart(second, draft) and _is_news(domain, customer, draft, number, second)):
                 continue
             wanted = [*errands[:number], second, *errands[number + 1 :]]
             return replace(draft, errands=wanted, changed=(number, errands[number], changing.drawn_trigger(rng)))
@@ -144,6 +146,19 @@ def _open(domain: Domain, customer: str, draft: _Draft, needed: int, rng: random
 def _is_apart(call: Call, draft: _Draft) -> bool:
     """Whether a call is about something else than what is to be refused."""
     return draft.refusal is None or subject_of(call.arguments) != subject_of(draft.refusal.call.arguments)
+
+
+def _is_news(domain: Domain, customer: str, draft: _Draft, number: int, second: Call) -> bool:
+    """Whether the requests don't say yet what the customer changes to."""
+    world, first = domain.world(), draft.errands[number]
+    told = " ".join(
+        say
+        for call in (*draft.errands, *draft.besides)
+        for slot in call.arguments
+        for say in domain.describe(world, call, slot, customer).says
+    )
+    new = [slot for slot in second.arguments if said(domain, world, second, slot, customer) != said(domain, world, first, slot, customer)]
+    return not all(mentions(told, domain.describe(world, second, slot, customer).says) for slot in new)
 
 
 def _structure(domain: Domain, trajectory: Trajectory, draft: _Draft, own: Intent, rng: random.Random) -> Structure:
