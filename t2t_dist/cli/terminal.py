@@ -334,7 +334,9 @@ def show(
     tasks = list((source.rejected_tasks if rejected else source.verified_tasks)(count, wanted))
     dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
     for task in tasks:
-        console.print(Panel(Group(*_task(task)), title=cell(f"{' + '.join(task.intents)}  {task.task_id}"), title_align="left"))
+        console.print(
+            Panel(Group(*_task(task)), title=cell(f"{' + '.join(task.intents)}  {task.task_id}"), title_align="left")
+        )
         row = dialogues.get(task.task_id)
         if row is not None:
             for part in _episode(row):

@@ -41,7 +41,8 @@ class ResultsTable:
 
     def __init__(self, table: pa.Table) -> None:
         """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level,
-        combination``. An episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
+        combination``. An episode whose grade is not decided is one of the failed: it widens the bounds and is no
+        result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))

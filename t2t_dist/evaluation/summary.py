@@ -106,9 +106,10 @@ def summary_of(
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
     if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the
     bounds, as failures do), ``levels {level: {pass, interval, tasks}}`` of an agent if the structural difficulty of its
-    tasks is known, ``combinations {combination: {pass, interval, tasks}}`` of one with tasks of several intents, ``twins`` if so many of the verified tasks are twins of others, ``pairs {agent: {pairs, none, one,
-    both, share {both: [value, low, high]}, left_out}}`` if agents were rolled out on tasks and their twins, and
-    ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
+    tasks is known, ``combinations {combination: {pass, interval, tasks}}`` of one with tasks of several intents,
+    ``twins`` if so many of the verified tasks are twins of others, ``pairs {agent: {pairs, none, one, both, share
+    {both: [value, low, high]}, left_out}}`` if agents were rolled out on tasks and their twins, and ``dropped {field:
+    n}`` if fields of answers were left out for a wrong type or range.
     ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
     summary, or the same where it made no session of the run.
     """

@@ -165,8 +165,8 @@ _COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
 
 
 def to_version_6(name: str, table: pa.Table) -> pa.Table:
-    """Adds to tasks their own records, the task that each is the twin of, their difficulty and what they combine: none; to
-    episodes and failures the level and the combination of their task: none."""
+    """Adds to tasks their own records, the task that each is the twin of, their difficulty and what they combine: none;
+    to episodes and failures the level and the combination of their task: none."""
     for path, field, kind in _ADDED_IN_6 if name == "tasks" else ():
         table = _with_field(table, path, field, kind)
     for field, kind in _COLUMNS_IN_6.get(name, ()):

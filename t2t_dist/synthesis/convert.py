@@ -7,6 +7,7 @@ is made from the finished task alone, just as ``verify`` will make it again.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Protocol
 
 from t2t_dist.core.errors import InputError
@@ -39,8 +40,9 @@ class Writer(Protocol):
 
     name: str
 
-    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
-        """The same customer's side in other words. Raises BadWords, EpisodeFailure."""
+    async def write(self, domain: Domain, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
+        """The same customer's side in other words. ``intents``: of the task, its own first. Raises BadWords,
+        EpisodeFailure."""
         ...
 
 
@@ -85,7 +87,7 @@ async def convert_one(
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:
-            task.user = await writer.write(domain, intent, task.user, seed)
+            task.user = await writer.write(domain, task.intents, task.user, seed)
         except BadWords as bad:
             task.raw = bad.raw
             return reject(task, "bad_words", str(bad))

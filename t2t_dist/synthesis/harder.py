@@ -13,7 +13,7 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
-from .grader_side import changes_of, errands_in, fields_of, matches, records_in, values_in
+from .grader_side import changes_of, errands_in, fields_of, patterns_of, records_in, values_in
 from .intents import changing, combining, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
@@ -312,9 +312,10 @@ def _put_in(
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
     if structure.change is not None:
         number, first = structure.change.goal, structure.goals[structure.change.goal].call
-        before = [call for goal, calls in wanted.items() if goal < number and goal != grader.refused_goal for call in calls]
-        refused = structure.certificate.forbidden_call
-        kept = [one for one in grader.forbidden if refused is not None and matches(one, refused.name, refused.arguments)]
+        before = [
+            call for goal, calls in wanted.items() if goal < number and goal != grader.refused_goal for call in calls
+        ]
+        kept = patterns_of(grader.forbidden, structure.certificate.forbidden_call)
         grader.forbidden = [*changing.forbidden_calls(domain, before, first, grader.gold), *kept]
 
 

@@ -15,9 +15,9 @@ class Level(NamedTuple):
     ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
     ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted
     if the condition does not hold; ``questions``: of general tasks that end with a question;
-    ``only_questions``: of general tasks that are a question and nothing else; ``combined``: of the other intents' tasks,
-    that have a second intent where there is one to be had; ``third``: of those, that are to have a third. ``errands``: how many an exploration is
-    to carry out, one of these; ``steps``: how many calls it has at most.
+    ``only_questions``: of general tasks that are a question and nothing else; ``combined``: of the other intents' tasks
+    that have a second intent, where there is one to be had; ``third``: of those, that are to have a third. ``errands``:
+    how many an exploration is to carry out, one of these; ``steps``: how many calls it has at most.
     """
 
     described: float

@@ -32,7 +32,9 @@ def duplicate_key(task: Task) -> str:
         special = [certificate.withheld, *([call.name, call.arguments] for call in calls if call is not None)]
     # A twin asks what its original asks, and is told from it, and from all others, by its world.
     own = [] if task.twin_of is None else [task.twin_of]
-    return stable_hash(task.domain, task.customer, task.combination or task.intent, writes, special, _without_writes(task), *own)
+    return stable_hash(
+        task.domain, task.customer, task.combination or task.intent, writes, special, _without_writes(task), *own
+    )
 
 
 def _without_writes(task: Task) -> list[Any]:

@@ -40,13 +40,15 @@ class LlmWriter:
     def __init__(self, model: ChatModel) -> None:
         self.model, self.name = model, model.name
 
-    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
+    async def write(self, domain: Domain, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
         """The same side in the model's words. Raises BadWords, EpisodeFailure."""
         # The template's request says what each goal is; facts, stated and withheld, go with the side itself.
         goals = [goal.request for goal in user.goals]
         change = user.change.request if user.change else None
         try:
-            words = await write(self.model, user, intent, goals, domain=domain, seed=seed, change=change)
+            words = await write(
+                self.model, user, intents[0], goals, domain=domain, seed=seed, change=change, also=intents[1:]
+            )
         except ContextExceeded as error:
             raise BadWords(f"the prompt does not fit the model: {error}", "") from None
         if isinstance(words, UnusableAnswer):
@@ -63,6 +65,7 @@ async def write(
     domain: Domain,
     seed: int,
     change: str | None = None,
+    also: Sequence[Intent] = (),
 ) -> UserSide | UnusableAnswer:
     """The side in the model's words.
 
@@ -71,6 +74,7 @@ async def write(
         goals: what the customer wants, one plain summary per goal of ``side``.
         change: the same for what they want after ``side.change``.
         seed: the answer's sampling seed derives from it.
+        also: the intents that the task combines with its own, each in another request.
 
     Raises:
         EngineError, ContextExceeded: no answer to judge.
@@ -83,8 +87,8 @@ async def write(
             "writer",
             summary=domain.summary or domain.name,
             user=side,
-            intent=intent,
-            intent_prompt=REGISTRY[intent].writer_prompt,
+            intent=" + ".join([intent, *also]),
+            intent_prompt="\n\n".join(REGISTRY[name].writer_prompt for name in (intent, *also)),
             summaries=list(goals),
             change_summary=change,
             literally=_literally,

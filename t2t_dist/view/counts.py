@@ -59,7 +59,10 @@ def by_level(run: ViewedRun) -> dict[str, dict[str, Cell]]:
 
 def by_combination(run: ViewedRun) -> dict[str, dict[str, Cell]]:
     """:func:`matrix` by what tasks of several intents combine; empty where there are none."""
-    named = {agent: {name: cell for name, cell in cells.items() if name} for agent, cells in matrix(run, "combination").items()}
+    named = {
+        agent: {name: cell for name, cell in cells.items() if name}
+        for agent, cells in matrix(run, "combination").items()
+    }
     return {agent: cells for agent, cells in named.items() if cells}
 
 

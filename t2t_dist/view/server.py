@@ -172,9 +172,10 @@ class Viewer:
 
     async def _run(self, request: web.Request) -> web.Response:
         run = self._named(request)
-        parts = await asyncio.to_thread(lambda: (matrix(run), by_level(run), by_combination(run)))
-        figures = dict(zip(("matrix", "levels", "combined"), parts, strict=True))
-        return self._page(request, "run.html", run=run, counts=run_counts(run), **figures)
+        read = asyncio.to_thread(lambda: (matrix(run), by_level(run), by_combination(run)))
+        cells, levels, combined = await read
+        counts = run_counts(run)
+        return self._page(request, "run.html", run=run, counts=counts, matrix=cells, levels=levels, combined=combined)
 
     async def _tasks(self, request: web.Request) -> web.Response:
         run = self._named(request)

@@ -45,7 +45,7 @@ def parts_of(task: Task) -> dict[Intent, int | None]:
 
 
 def check_parts(task: Task, parts: dict[Intent, int | None]) -> None:
-    """Raises TaskRejected: what the two sides of a task show is not what it lists, or not each is about another goal."""
+    """Raises TaskRejected: the sides of a task show something else than it lists, or two intents of one request."""
     shown: dict[Intent, int | None] = {}
     left_open = [number for number, goal in enumerate(task.user.goals) if not all(fact.stated for fact in goal.facts)]
     if left_open:
@@ -61,7 +61,9 @@ def check_parts(task: Task, parts: dict[Intent, int | None]) -> None:
 
 
 def _listed(parts: dict[Intent, int | None]) -> str:
-    return ", ".join(name if goal is None else f"{name} in request {goal + 1}" for name, goal in parts.items()) or "none"
+    return (
+        ", ".join(name if goal is None else f"{name} in request {goal + 1}" for name, goal in parts.items()) or "none"
+    )
 
 
 # -- making one --------------------------------------------------------------------------------------------------------
@@ -157,7 +159,11 @@ def _is_news(domain: Domain, customer: str, draft: _Draft, number: int, second: 
         for slot in call.arguments
         for say in domain.describe(world, call, slot, customer).says
     )
-    new = [slot for slot in second.arguments if said(domain, world, second, slot, customer) != said(domain, world, first, slot, customer)]
+    new = [
+        slot
+        for slot in second.arguments
+        if said(domain, world, second, slot, customer) != said(domain, world, first, slot, customer)
+    ]
     return not all(mentions(told, domain.describe(world, second, slot, customer).says) for slot in new)
 
 

@@ -49,8 +49,8 @@ class IntentSpec:
         summary: one line, for people.
         proof: what its certificate proves; a clause of a sentence.
         make: the structured part of a task. Raises TaskRejected: the trajectory gives none.
-        prove: puts the evidence that a goal of a task makes it one of this intent into a certificate, made anew from the
-            task and the domain alone; what the sides of the task hold for that. The gold has been replayed. Raises
+        prove: puts the evidence that a goal of a task makes it one of this intent into a certificate, made anew from
+            the task and the domain alone; what the sides of the task hold for that. The gold has been replayed. Raises
             TaskRejected with the first thing that does not hold.
         writer_prompt, judge_prompt: what the writer and the judges are told about tasks of this intent.
     """

@@ -20,9 +20,9 @@ FORBIDDEN = "forbidden"
 
 
 class Shares(NamedTuple):
-    """Of the tasks of the fitting intents, so many have a false claim (those with something to refuse), a mistake of the customer's
-    about themselves, a note that instructs the agent (both: all); no task has two of these. ``patience``: how often
-    customers insist at most."""
+    """Of the tasks with something to refuse, so many have a false claim; of all, so many a mistake of the customer's
+    about themselves, or a note that instructs the agent; no task has two of these. ``patience``: how often customers
+    insist at most."""
 
     claim: float
     mistake: float
