@@ -58,6 +58,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
             table.add_row(cell(agent) if k == ks[0] else "", k, *cells, whole)
     yield table
     yield from _by_level(summary["agents"])
+    yield from _by_combination(summary["agents"])
     if "pairs" in summary:
         yield Text("")
         yield _pairs(summary["pairs"])
@@ -100,6 +101,24 @@ def _by_level(agents: dict[str, dict[str, Any]]) -> Iterator[RenderableType]:
         for k in dict.fromkeys((ks[0], ks[-1])):
             cells = [_cell(found[n]["pass"], found[n]["interval"], k) if n in found else "-" for n in levels]
             table.add_row(cell(agent) if k == ks[0] else "", k, *cells)
+    yield Text("")
+    yield table
+
+
+def _by_combination(agents: dict[str, dict[str, Any]]) -> Iterator[RenderableType]:
+    """pass^1 and pass^k of tasks of several intents; nothing where there are none."""
+    if not any("combinations" in part for part in agents.values()):
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("agent", overflow="fold")
+    table.add_column("tasks that combine", overflow="fold")
+    ks = list(next(iter(agents.values()))["all"]["pass"])
+    for k in dict.fromkeys((ks[0], ks[-1])):
+        table.add_column(k, justify="right", no_wrap=True)
+    for agent, part in agents.items():
+        for place, (name, found) in enumerate(part.get("combinations", {}).items()):
+            cells = [_cell(found["pass"], found["interval"], k) for k in dict.fromkeys((ks[0], ks[-1]))]
+            table.add_row("" if place else cell(agent), name, *cells)
     yield Text("")
     yield table
 
@@ -315,7 +334,9 @@ def show(
     tasks = list((source.rejected_tasks if rejected else source.verified_tasks)(count, wanted))
     dialogues = _episodes(episodes, [task.task_id for task in tasks], agent)
     for task in tasks:
-        console.print(Panel(Group(*_task(task)), title=cell(f"{task.intent}  {task.task_id}"), title_align="left"))
+        console.print(
+            Panel(Group(*_task(task)), title=cell(f"{' + '.join(task.intents)}  {task.task_id}"), title_align="left")
+        )
         row = dialogues.get(task.task_id)
         if row is not None:
             for part in _episode(row):

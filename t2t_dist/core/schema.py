@@ -6,6 +6,7 @@ domain decides (arguments, results, records) are stored as JSON text, marked :da
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,6 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 #: The intents, in the order in which they are listed everywhere. Each is a module of ``synthesis/intents``.
 Intent = Literal["general", "ambiguous", "changing", "infeasible"]
 INTENTS: tuple[Intent, ...] = get_args(Intent)
+
+
+def combination_of(intents: Collection[str]) -> str | None:
+    """How a task of several intents is called, whichever of them is its own; ``None`` for a task of one."""
+    return " + ".join(intent for intent in INTENTS if intent in intents) if len(intents) > 1 else None
+
 
 #: Tokens of tau2 with which the user ends a conversation.
 STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"
@@ -281,8 +288,16 @@ class Injection(StoredObject):
     final: str
 
 
+class Part(StoredObject):
+    """An intent that a task combines with its own, and the goal that makes it."""
+
+    intent: Intent
+    goal: int
+
+
 class Certificate(StoredObject):
-    """The machine-checked evidence that a task is what its intent says. Fields of other intents are empty."""
+    """The machine-checked evidence that a task is what its intents say. Fields of other intents are empty: each field
+    but ``goal`` belongs to one intent, so that one certificate holds the evidence for all that a task combines."""
 
     intent: Intent
     replays: list[str] = Field([], description="final states of two replays of the gold: equal")
@@ -308,11 +323,17 @@ class Certificate(StoredObject):
         None, description="changing: B, what the customer wanted second, where they change their mind twice"
     )
     second_final: str | None = Field(None, description="changing: the final state of B")
+    also: list[Part] | None = Field(None, description="the intents that the task combines with its own")
 
     @property
     def given_up(self) -> list[GoldCall]:
         """What the customer wanted before the gold, in order: A, and B where they change their mind twice."""
         return [call for call in (self.first_call, self.second_call) if call is not None]
+
+    @property
+    def parts(self) -> dict[Intent, int | None]:
+        """The intents of the task, its own first, each with the goal that makes it."""
+        return {self.intent: self.goal, **{part.intent: part.goal for part in self.also or ()}}
 
 
 class Vote(StoredObject):
@@ -379,6 +400,17 @@ class Task(StoredObject):
     def level(self) -> int | None:
         """Its structural level, 1 to 5; ``None`` where it was not measured."""
         return None if self.difficulty is None else self.difficulty.level
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        """Its own intent, and those that it combines with it."""
+        also = (self.certificate.also if self.certificate is not None else None) or ()
+        return (self.intent, *(part.intent for part in also))
+
+    @property
+    def combination(self) -> str | None:
+        """The intents of a task of several, as in ``ambiguous + changing``; ``None`` for a task of one."""
+        return combination_of(self.intents)
 
 
 # -- episode: plain classes, because every message makes some ----------------------------------------------------------
@@ -449,7 +481,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Episode:
-    """One graded conversation. ``difficulty``: the structural level of its task, where that has one."""
+    """One graded conversation. ``difficulty``: the structural level of its task, where that has one; ``combination``:
+    the intents of its task, where those are several."""
 
     episode_id: str
     run_id: str
@@ -471,6 +504,7 @@ class Episode:
     duration: float
     faults: Faults = None
     difficulty: int | None = None
+    combination: str | None = None
 
 
 @dataclass(slots=True)
@@ -494,3 +528,4 @@ class Failure:
     duration: float
     faults: Faults = None
     difficulty: int | None = None
+    combination: str | None = None

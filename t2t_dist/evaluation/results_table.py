@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from t2t_dist.core.schema import INTENTS
+from t2t_dist.core.schema import INTENTS, combination_of
 
 from .pairs import Paired, read_pairs, twins_in
 from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
 
 #: Stands for all intents.
 ALL = "all"
+#: The names of all combinations of intents.
+_COMBINATIONS = frozenset(
+    name for n in range(2, len(INTENTS) + 1) for some in combinations(INTENTS, n) if (name := combination_of(some))
+)
 _KEYS = ("domain", "agent", "intent", "task_id")
 #: Rows buffered before they are added up: memory grows with tasks, not with trials.
 _PENDING = 200_000
@@ -28,14 +33,16 @@ Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 
 class ResultsTable:
     """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order;
-    ``levels`` the structural levels of its tasks, without those that have none; ``pairs`` says of each agent how it did
+    ``levels`` the structural levels of its tasks, without those that have none; ``combinations`` what those of several
+    intents combine; ``pairs`` says of each agent how it did
     on tasks with a twin, where the runs have some."""
 
     pairs: Sequence[Paired] = ()
 
     def __init__(self, table: pa.Table) -> None:
-        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level``.
-        An episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
+        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level,
+        combination``. An episode whose grade is not decided is one of the failed: it widens the bounds and is no
+        result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))
@@ -49,6 +56,9 @@ class ResultsTable:
         levels: Any = table["level"]
         self._level: np.ndarray = levels.fill_null(0).to_numpy().astype(np.int64)
         self.levels = [level for level in np.unique(self._level).tolist() if level]
+        combined: Any = table["combination"]
+        self.combinations = [name for name in _distinct(table, "combination") if name in _COMBINATIONS]
+        self._combination = _codes(combined.fill_null(""), self.combinations)
         self.twins = twins_in(table)
         self._twin = pc.is_in(table["task_id"], value_set=pa.array(list(self.twins), pa.string())).to_numpy()
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
@@ -63,8 +73,8 @@ class ResultsTable:
         rollouts = pc.field("stage") == "rollout"
         for reader in readers:
             for name, columns in (
-                ("episodes", [*_KEYS, "trajectory_id", "difficulty", "reward", "reward_high"]),
-                ("failures", [*_KEYS, "difficulty"]),
+                ("episodes", [*_KEYS, "trajectory_id", "difficulty", "combination", "reward", "reward_high"]),
+                ("failures", [*_KEYS, "difficulty", "combination"]),
             ):
                 for batch in reader(name, columns, rollouts):
                     if not batch.num_rows:
@@ -86,7 +96,14 @@ class ResultsTable:
     def episodes(self) -> int:
         return int(self._counts[:, 0].sum())
 
-    def _where(self, agent: str | None, intent: str, domain: str | None, level: int | None = None) -> np.ndarray:
+    def _where(
+        self,
+        agent: str | None,
+        intent: str,
+        domain: str | None,
+        level: int | None = None,
+        combination: str | None = None,
+    ) -> np.ndarray:
         chosen = np.ones(len(self._agent), dtype=bool)
         if agent is not None:
             chosen &= self._agent == (self.agents.index(agent) if agent in self.agents else -1)
@@ -96,22 +113,37 @@ class ResultsTable:
             chosen &= self._domain == (self.domains.index(domain) if domain in self.domains else -1)
         if level is not None:
             chosen &= self._level == level
+        if combination is not None:
+            known = combination in self.combinations
+            chosen &= self._combination == (self.combinations.index(combination) if known else len(self.combinations))
         return np.flatnonzero(chosen)
 
     def trials(
-        self, agent: str | None = None, intent: str = ALL, domain: str | None = None, level: int | None = None
+        self,
+        agent: str | None = None,
+        intent: str = ALL,
+        domain: str | None = None,
+        level: int | None = None,
+        combination: str | None = None,
     ) -> Counter[Trials]:
         """Tasks counted by their trials."""
-        rows, times = np.unique(self._counts[self._where(agent, intent, domain, level)], axis=0, return_counts=True)
+        chosen = self._where(agent, intent, domain, level, combination)
+        rows, times = np.unique(self._counts[chosen], axis=0, return_counts=True)
         return Counter({Trials(*map(int, row)): int(n) for row, n in zip(rows, times, strict=True)})
 
     def passes(
-        self, k: int, agent: str, intent: str = ALL, domain: str | None = None, level: int | None = None
+        self,
+        k: int,
+        agent: str,
+        intent: str = ALL,
+        domain: str | None = None,
+        level: int | None = None,
+        combination: str | None = None,
     ) -> PassK:
         """pass^k of an agent. Over all intents, the tasks of one trajectory are resampled together."""
-        rows = self._where(agent, intent, domain, level)
+        rows = self._where(agent, intent, domain, level, combination)
         groups = self._groups(rows, self._values(rows, k)) if intent == ALL else None
-        return pass_k(self.trials(agent, intent, domain, level), k, groups=groups or None)
+        return pass_k(self.trials(agent, intent, domain, level, combination), k, groups=groups or None)
 
     def between_agents(
         self,
@@ -191,15 +223,15 @@ def _counted(rows: pa.Table, graded: bool) -> pa.Table:
     decided = (low == high).astype(np.int64)
     counts = {"graded": decided, "passed": low.astype(np.int64), "failed": ones - decided}
     trajectory = rows["trajectory_id"] if graded else pa.nulls(rows.num_rows, pa.string())
-    about = {"trajectory": trajectory, "level": rows["difficulty"]}
+    about = {"trajectory": trajectory, "level": rows["difficulty"], "combination": rows["combination"]}
     return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, **about, **counts})])
 
 
 def _added_up(tables: list[pa.Table]) -> pa.Table:
     """One row per task and agent."""
-    names, about = ("graded", "passed", "failed"), ("trajectory", "level")
+    names, about = ("graded", "passed", "failed"), ("trajectory", "level", "combination")
     if not tables:
-        texts = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
+        texts = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory", "combination")}
         return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", *names)}})
     added = (
         pa.concat_tables(tables)

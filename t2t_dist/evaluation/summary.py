@@ -46,6 +46,18 @@ def passes_by_level(results: ResultsTable, trials: int) -> dict[str, dict[int, l
     }
 
 
+def passes_by_combination(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK]]]:
+    """``{agent: {combination: [pass^1, ..., pass^trials]}}`` over the tasks of several intents."""
+    return {
+        agent: {
+            name: [results.passes(k, agent, combination=name) for k in range(1, trials + 1)]
+            for name in results.combinations
+            if results.trials(agent, combination=name)
+        }
+        for agent in results.agents
+    }
+
+
 def _plain(values: list[PassK]) -> dict[str, float | None]:
     return {f"pass^{p.k}": None if p.value is None else round(p.value, 6) for p in values}
 
@@ -94,9 +106,10 @@ def summary_of(
     {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
     if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the
     bounds, as failures do), ``levels {level: {pass, interval, tasks}}`` of an agent if the structural difficulty of its
-    tasks is known, ``twins`` if so many of the verified tasks are twins of others, ``pairs {agent: {pairs, none, one,
-    both, share {both: [value, low, high]}, left_out}}`` if agents were rolled out on tasks and their twins, and
-    ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
+    tasks is known, ``combinations {combination: {pass, interval, tasks}}`` of one with tasks of several intents,
+    ``twins`` if so many of the verified tasks are twins of others, ``pairs {agent: {pairs, none, one, both, share
+    {both: [value, low, high]}, left_out}}`` if agents were rolled out on tasks and their twins, and ``dropped {field:
+    n}`` if fields of answers were left out for a wrong type or range.
     ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
     summary, or the same where it made no session of the run.
     """
@@ -104,6 +117,9 @@ def summary_of(
     for agent, by_level in passes_by_level(results, trials).items():
         if by_level:
             agents[agent]["levels"] = {str(level): _part(values) for level, values in by_level.items()}
+    for agent, by_combination in passes_by_combination(results, trials).items():
+        if by_combination:
+            agents[agent]["combinations"] = {name: _part(values) for name, values in by_combination.items()}
     ks = sorted({1, trials})
     run_s = float(state.counters.get(WALL_SECONDS, 0.0))
     summary: dict[str, Any] = {

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from t2t_dist.core.schema import Fact, GoldCall, Outcome, Task, Turn
+from t2t_dist.core.schema import CallPattern, Fact, GoldCall, Outcome, Task, Turn
 from t2t_dist.core.speech_acts import asks_for, asks_to_confirm, mentions, normalised, offers_more, refuses
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_calls import call_in_text
@@ -22,7 +22,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tool_faults import Fault, in_words, planned
 from t2t_dist.environments.tools import AGENT, USER, Call, Kind
 from t2t_dist.simulation.user_faults import ROLE_SWAP, STOP_BEFORE_WRITE
-from t2t_dist.synthesis.grader_side import records_in, writes_in
+from t2t_dist.synthesis.grader_side import records_in, refused_patterns, writes_in
 from t2t_dist.synthesis.intents.changing import wanted_before
 from t2t_dist.tau2.initial_world import world_of
 from t2t_dist.tau2.second_verdict import own_basis
@@ -237,7 +237,7 @@ class _Case:
             for call in self.issued:
                 if call.is_one_of([pattern]):
                     detail = f"{_call(call.name, call.arguments)} {'was refused' if call.error else 'was accepted'}"
-                    code = self._too_early_or_late(call) if self.first else "forbidden_call"
+                    code = self._too_early_or_late(call) if self._is_of_first(pattern) else "forbidden_call"
                     yield Finding(code, detail, call.place, bool({"forbidden", "db"} & self.failed))
                     break
 
@@ -245,6 +245,10 @@ class _Case:
         if broken is not None:
             detail = f"{_call(broken.name, broken.arguments)} breaks R{self.task.grader.rule}"
             yield Finding("forbidden_call", detail, broken.place, bool({"forbidden", "db"} & self.failed))
+
+    def _is_of_first(self, pattern: CallPattern) -> bool:
+        """Whether a pattern is forbidden since the customer wants it no longer, and not since it has to be refused."""
+        return bool(self.first) and pattern not in refused_patterns(self.task)
 
     def _is_listed(self, call: ReplayedCall) -> bool:
         return call.is_one_of(self.task.grader.forbidden)
@@ -295,7 +299,8 @@ class _Case:
             finding, call = self._wrong(event, missing, gold)
             if self._is_forbidden(event):
                 # It was named above; what it stands for was not wanted where a request has to be refused.
-                finding, call = None, call if self.first else None
+                of_first = any(event.is_one_of([p]) and self._is_of_first(p) for p in self.task.grader.forbidden)
+                finding, call = None, call if of_first else None
             if finding is not None:
                 yield finding
             if call is not None:

@@ -26,7 +26,7 @@ class ProcessChecks:
     ``own_data_only``: no call was about anybody but the customer, and no result showed anybody else's data.
     ``policy_order``: the calls of both sides kept the order that the domain declares (``order_list``), if it does.
 
-    An intent may add a check of its own: ``process_check`` of its ``IntentSpec``.
+    Each intent of the task may add a check of its own: ``process_check`` of its ``IntentSpec``.
     """
 
     def __init__(self, domain: Domain, task: Task) -> None:
@@ -44,10 +44,9 @@ class ProcessChecks:
             "one_call_at_a_time": True,
             "own_data_only": True,
         }
-        own = REGISTRY[task.intent].process_check
-        self._own = None if own is None else own(domain, task, partial(world_of, domain, task))
-        if self._own is not None:
-            self._result[self._own.name] = True
+        own = [check for name in task.intents if (check := REGISTRY[name].process_check) is not None]
+        self._own = [check(domain, task, partial(world_of, domain, task)) for check in own]
+        self._result |= {check.name: True for check in self._own}
 
     def turn(self, turn: Turn) -> None:
         """Look at a message before its calls are made."""
@@ -106,8 +105,9 @@ class ProcessChecks:
         if tool.kind is Kind.WRITE and result.changed:
             if not self._confirmations.covers(before, tool, arguments):
                 self._result["confirmed_before_write"] = False
-            if self._own is not None and self._own.broken_by(Call(name, arguments), self._changes_said):
-                self._result[self._own.name] = False
+            for check in self._own:
+                if check.broken_by(Call(name, arguments), self._changes_said):
+                    self._result[check.name] = False
 
     def _named(self, tool: Tool, result: ToolResult) -> set[str]:
         """Customers whom the call names: a list of somebody's orders need not say whose they are."""

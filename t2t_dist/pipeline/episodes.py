@@ -142,6 +142,7 @@ class EpisodeRunner:
             duration=time.perf_counter() - clock,
             faults=dict(plan) or None,
             difficulty=task.level,
+            combination=task.combination,
         )
 
     async def _attempt(
@@ -209,4 +210,5 @@ class EpisodeRunner:
             duration=time.perf_counter() - live.began,
             faults=dict(plan) or None,
             difficulty=task.level,
+            combination=task.combination,
         )

@@ -142,7 +142,7 @@ class Evaluate(Workload):
         number, agent, trial = self._place(item)
         task = self.tasks[number]
         about = {"task_id": task.task_id, "intent": task.intent, "difficulty": task.level}
-        about |= {"agent": agent, "trial": trial}
+        about |= {"combination": task.combination, "agent": agent, "trial": trial}
         return {"stage": "rollout", "what": f"{task.task_id}/{agent}", **about}
 
 

@@ -156,8 +156,8 @@ _SECOND_CHANGE: Any = pa.struct(
     ]
 )
 _INJECTION: Any = pa.struct([("text", pa.string()), ("call", _GOLD_CALL), ("rule", pa.int64()), ("final", pa.string())])
-#: Version 6, what is wanted otherwise, customers that push, tasks whose world differs from the domain's database, and
-#: how hard they are.
+#: Version 6, what is wanted otherwise, customers that push, tasks whose world differs from the domain's database, how
+#: hard they are, and what they combine.
 _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "goals"), "otherwise", _OTHERWISE),
     (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),
@@ -169,17 +169,18 @@ _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("certificate",), "injection", _INJECTION),
     (("certificate",), "second_call", _GOLD_CALL),
     (("certificate",), "second_final", pa.string()),
+    (("certificate",), "also", pa.list_(pa.struct([("intent", pa.string()), ("goal", pa.int64())]))),
 )
 _COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
     "tasks": (("world", pa.list_(_CHANGE)), ("twin_of", pa.string()), ("difficulty", _DIFFICULTY)),
-    "episodes": (("difficulty", pa.int64()),),
-    "failures": (("difficulty", pa.int64()),),
+    "episodes": (("difficulty", pa.int64()), ("combination", pa.string())),
+    "failures": (("difficulty", pa.int64()), ("combination", pa.string())),
 }
 
 
 def to_version_6(name: str, table: pa.Table) -> pa.Table:
-    """Adds to tasks their own records, the task that each is the twin of, and their difficulty: none; to episodes and
-    failures the level of their task: none."""
+    """Adds to tasks their own records, the task that each is the twin of, their difficulty and what they combine: none;
+    to episodes and failures the level and the combination of their task: none."""
     for path, field, kind in _ADDED_IN_6 if name == "tasks" else ():
         table = _with_field(table, path, field, kind)
     for field, kind in _COLUMNS_IN_6.get(name, ()):

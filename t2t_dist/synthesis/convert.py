@@ -7,6 +7,7 @@ is made from the finished task alone, just as ``verify`` will make it again.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Protocol
 
 from t2t_dist.core.errors import InputError
@@ -17,7 +18,7 @@ from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 
 from .difficulty import difficulty_of
-from .harder import made_harder
+from .harder import combined, made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
@@ -39,8 +40,9 @@ class Writer(Protocol):
 
     name: str
 
-    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
-        """The same customer's side in other words. Raises BadWords, EpisodeFailure."""
+    async def write(self, domain: Domain, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
+        """The same customer's side in other words. ``intents``: of the task, its own first. Raises BadWords,
+        EpisodeFailure."""
         ...
 
 
@@ -71,17 +73,21 @@ async def convert_one(
         user=NOBODY,
         grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
     )
-    structure = await offload(domain, make, intent, domain, trajectory, rng)
+    structure: Structure | Rejection | None = None
+    if difficulty > 1:
+        structure = await offload(domain, combined, domain, trajectory, intent, difficulty, rng)
+    if structure is None:
+        structure = await offload(domain, make, intent, domain, trajectory, rng)
     if difficulty > 1:
         structure = await offload(domain, made_harder, domain, trajectory, intent, structure, difficulty, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
     if difficulty > 1:
-        await offload(domain, pushed, domain, trajectory.customer, intent, structure, difficulty, rng)
+        await offload(domain, pushed, domain, trajectory.customer, structure, difficulty, rng)
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:
-            task.user = await writer.write(domain, intent, task.user, seed)
+            task.user = await writer.write(domain, task.intents, task.user, seed)
         except BadWords as bad:
             task.raw = bad.raw
             return reject(task, "bad_words", str(bad))

@@ -78,6 +78,17 @@ def asked_forbidden(task: Task) -> list[CallPattern]:
     return [pattern for pattern in task.grader.forbidden if pattern != note]
 
 
+def refused_patterns(task: Task) -> list[CallPattern]:
+    """Of the calls that the grader forbids, those that stand for what is to be refused."""
+    refused = task.certificate.forbidden_call if task.certificate else None
+    return [] if task.grader.refused_goal is None else patterns_of(asked_forbidden(task), refused)
+
+
+def patterns_of(listed: Sequence[CallPattern], call: GoldCall | None) -> list[CallPattern]:
+    """Those that match a call."""
+    return [one for one in listed if call is not None and matches(one, call.name, call.arguments)]
+
+
 #: Marks that end a word or a line: "12 Elm St." is "12 Elm St".
 _STOPS = re.compile(r"[.,;](?=\s|$)")
 

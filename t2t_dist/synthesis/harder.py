@@ -14,8 +14,8 @@ from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
 from .bindings import canonical_json
 from .changed_more import changed_more
-from .grader_side import changes_of, errands_in, fields_of, records_in, values_in
-from .intents import changing, general
+from .grader_side import changes_of, errands_in, fields_of, patterns_of, records_in, values_in
+from .intents import changing, combining, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
@@ -27,6 +27,22 @@ from .requests.denote import Described
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
+
+
+def combined(
+    domain: Domain, trajectory: Trajectory, intent: Intent, difficulty: int, rng: random.Random
+) -> Structure | None:
+    """A task of several intents, this one and one or two others; ``None``: it is to have one, or can't have more."""
+    level = LEVELS[difficulty]
+    if intent not in combining.COMBINED or not level.combined or rng.random() >= level.combined:
+        return None
+    others = [name for name in combining.COMBINED if name != intent]
+    if rng.random() >= level.third:
+        others = [rng.choice(others)]
+    try:
+        return combining.make(domain, trajectory, intent, others, rng)
+    except TaskRejected:
+        return None
 
 
 def made_harder(
@@ -43,7 +59,8 @@ def made_harder(
         level = LEVELS[difficulty]
         if intent == "general" and (wrote_nothing or rng.random() < level.only_questions):
             structure = only_a_question(domain, trajectory, rng) or structure
-        if intent == "changing":
+        is_combined = not isinstance(structure, Rejection) and structure.certificate.also
+        if intent == "changing" and not is_combined:
             structure = changed_more(domain, trajectory, structure, level, rng)
         if not isinstance(structure, Rejection) and structure.question is None:
             several: dict[int, Described] = {}
@@ -142,10 +159,12 @@ def describe_goals(
 
 
 def _is_free(structure: Structure, goal: int) -> bool:
-    """Whether a goal does not make the task's intent, and comes after the one that does, where what is done before that
-    counts."""
-    focal = structure.certificate.goal
-    return focal is None or goal > focal or (goal != focal and structure.grader.refused_goal is not None)
+    """Whether a goal does not make an intent of the task, and comes after those that do, where what is done before that
+    counts: before what is refused, it does not."""
+    refused = structure.grader.refused_goal
+    return goal != refused and all(
+        focal is None or focal == refused or goal > focal for focal in structure.certificate.parts.values()
+    )
 
 
 def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Mapping[int, Call]) -> list[str]:
@@ -299,8 +318,11 @@ def _put_in(
     grader.final, grader.allowed_diff = world.digest, changes_of(world)
     if structure.change is not None:
         number = structure.change.goal
-        before = [call for goal, calls in wanted.items() if goal < number for call in calls]
-        grader.forbidden = changing.all_forbidden(domain, before, structure.stages[:-1], grader.gold)
+        before = [
+            call for goal, calls in wanted.items() if goal < number and goal != grader.refused_goal for call in calls
+        ]
+        kept = patterns_of(grader.forbidden, structure.certificate.forbidden_call)
+        grader.forbidden = [*changing.all_forbidden(domain, before, structure.stages[:-1], grader.gold), *kept]
 
 
 def _otherwise(

@@ -72,7 +72,7 @@ def judge_prompt(task: Task, domain: Domain) -> str:
         "judge",
         summary=domain.summary or domain.name,
         task=task,
-        intent_prompt=REGISTRY[task.intent].judge_prompt,
+        intent_prompt="\n\n".join(REGISTRY[name].judge_prompt for name in task.intents),
         certificate=None if certificate is None else _as_json(certificate),
         policy=domain.policy.strip(),
         as_json=_as_json,

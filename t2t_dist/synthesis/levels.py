@@ -12,30 +12,81 @@ from typing import NamedTuple
 class Level(NamedTuple):
     """One difficulty.
 
+    ``errands``: how many an exploration is to carry out, one of these; ``steps``: how many calls it has at most.
     ``described``: the share of arguments that are described; ``sets``: of errands that are wanted for several records;
     ``conditions``: of errands that are wanted on a condition; ``otherwise``: of those, where something else is wanted
-    if the condition does not hold; ``questions``: of general tasks that end with a question;
-    ``only_questions``: of general tasks that are a question and nothing else. ``parts``: of changing tasks in which
+    if the condition does not hold; ``questions``: of general tasks that end with a question; ``only_questions``: of
+    general tasks that are a question and nothing else; ``combined``: of the other intents' tasks that have a second
+    intent, where there is one to be had; ``third``: of those that have a third; ``parts``: of changing tasks in which
     something is added or a part taken back; ``twice``: of those in which the customer changes their mind twice.
-    ``errands``: how many an exploration is to carry out, one of these; ``steps``: how many calls it has at most.
     """
 
-    described: float
-    sets: float
-    conditions: float
-    otherwise: float
-    questions: float
-    only_questions: float
     errands: tuple[int, ...]
     steps: int
+    described: float = 0.0
+    sets: float = 0.0
+    conditions: float = 0.0
+    otherwise: float = 0.0
+    questions: float = 0.0
+    only_questions: float = 0.0
+    combined: float = 0.0
+    third: float = 0.0
     parts: float = 0.0
     twice: float = 0.0
 
 
 LEVELS: Mapping[int, Level] = {
-    1: Level(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, (1, 1, 2, 2, 3), 12),
-    2: Level(0.4, 0.2, 0.2, 0.2, 0.15, 0.05, (1, 1, 2, 2, 3), 12, parts=0.2, twice=0.15),
-    3: Level(0.98, 0.75, 0.65, 0.4, 0.3, 0.16, (3, 3, 4, 4, 4), 36, parts=0.4, twice=0.35),
-    4: Level(0.99, 0.8, 0.65, 0.5, 0.4, 0.16, (3, 4, 4, 5, 5), 42, parts=0.45, twice=0.4),
-    5: Level(1.0, 0.85, 0.7, 0.6, 0.5, 0.16, (4, 5, 5, 5, 5), 48, parts=0.5, twice=0.5),
+    1: Level(errands=(1, 1, 2, 2, 3), steps=12),
+    2: Level(
+        errands=(1, 1, 2, 2, 3),
+        steps=12,
+        described=0.4,
+        sets=0.2,
+        conditions=0.2,
+        otherwise=0.2,
+        questions=0.15,
+        only_questions=0.05,
+        parts=0.2,
+        twice=0.15,
+    ),
+    3: Level(
+        errands=(3, 3, 4, 4, 4),
+        steps=36,
+        described=0.98,
+        sets=0.75,
+        conditions=0.65,
+        otherwise=0.4,
+        questions=0.3,
+        only_questions=0.16,
+        combined=0.25,
+        parts=0.4,
+        twice=0.35,
+    ),
+    4: Level(
+        errands=(3, 4, 4, 5, 5),
+        steps=42,
+        described=0.99,
+        sets=0.8,
+        conditions=0.65,
+        otherwise=0.5,
+        questions=0.4,
+        only_questions=0.16,
+        combined=0.35,
+        parts=0.45,
+        twice=0.4,
+    ),
+    5: Level(
+        errands=(4, 5, 5, 5, 5),
+        steps=48,
+        described=1.0,
+        sets=0.85,
+        conditions=0.7,
+        otherwise=0.6,
+        questions=0.5,
+        only_questions=0.16,
+        combined=0.5,
+        third=0.3,
+        parts=0.5,
+        twice=0.5,
+    ),
 }

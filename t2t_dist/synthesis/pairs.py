@@ -20,7 +20,7 @@ from t2t_dist.environments.record import thaw
 from t2t_dist.environments.tools import WRITE, Call, Kind
 
 from .convert import certified, reject
-from .grader_side import changes_of, errands_by_goal, fact_text, fields_of, records_in
+from .grader_side import changes_of, errands_by_goal, fact_text, fields_of, records_in, refused_patterns
 from .harder import with_look_ups
 from .intents.changing import all_forbidden
 from .intents.gold import grader_of, play
@@ -259,9 +259,10 @@ def _change(
     for fact in task.user.goals[goal].facts:
         for call in given_up if fact.described and fact.slot in last.arguments else ():
             call.arguments[fact.slot] = last.arguments[fact.slot]
-    before = [call for one in wanted if one.goal < goal and one.done for call in one.calls]
+    earlier = [one for one in wanted if one.goal < goal and one.done and one.goal != grader.refused_goal]
+    before = [call for one in earlier for call in one.calls]
     calls = [Call(call.name, call.arguments) for call in given_up]
-    grader.forbidden = all_forbidden(domain, before, calls, grader.gold)
+    grader.forbidden = [*all_forbidden(domain, before, calls, grader.gold), *refused_patterns(task)]
 
 
 def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, wanted: Sequence[_Wanted]) -> None:
@@ -270,9 +271,10 @@ def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, w
     rule = next((rule for rule in domain.rule_list if rule.number == grader.rule), None)
     if call.arguments == refused.arguments or rule is None:
         return
+    kept = [pattern for pattern in grader.forbidden if pattern not in refused_patterns(task)]
     refused.arguments = call.arguments
     worlds = worlds_around(domain, [one for w in wanted if w.goal != grader.refused_goal for one in w.calls if w.done])
-    grader.forbidden = [pattern_of(domain, worlds or [domain.world()], call, rule, task.customer)]
+    grader.forbidden = [*kept, pattern_of(domain, worlds or [domain.world()], call, rule, task.customer)]
 
 
 def _asked(domain: Domain, task: Task, gold: list[GoldCall], goal: int, request: lang.Tell) -> str:

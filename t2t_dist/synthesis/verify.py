@@ -19,7 +19,7 @@ from t2t_dist.storage.have_results import SAID_BY_A_MODEL
 from t2t_dist.storage.source_run import Source
 
 from .convert import certified, reject
-from .grader_side import asked_forbidden, subject_of, writes_in
+from .grader_side import asked_forbidden, refused_patterns, subject_of, writes_in
 
 
 def duplicate_key(task: Task) -> str:
@@ -32,7 +32,9 @@ def duplicate_key(task: Task) -> str:
         special = [certificate.withheld, *([call.name, call.arguments] for call in calls if call is not None)]
     # A twin asks what its original asks, and is told from it, and from all others, by its world.
     own = [] if task.twin_of is None else [task.twin_of]
-    return stable_hash(task.domain, task.customer, task.intent, writes, special, _without_writes(task), *own)
+    return stable_hash(
+        task.domain, task.customer, task.combination or task.intent, writes, special, _without_writes(task), *own
+    )
 
 
 def _without_writes(task: Task) -> list[Any]:
@@ -48,7 +50,7 @@ def action_key(task: Task) -> str:
     """
     writes = [[call.name, subject_of(call.arguments)] for call in writes_in(task.grader.gold)]
     # What is forbidden because the customer changes their mind is no request that is refused.
-    listed = [] if task.user.change is not None else asked_forbidden(task)
+    listed = asked_forbidden(task) if task.user.change is None else refused_patterns(task)
     refused = [[pattern.name, subject_of(pattern.arguments or {})] for pattern in listed]
     return stable_hash(name_and_split(task.domain)[0], task.customer, writes, *refused, *_without_writes(task))
 

@@ -41,14 +41,22 @@ class LlmWriter:
     def __init__(self, model: ChatModel) -> None:
         self.model, self.name = model, model.name
 
-    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
+    async def write(self, domain: Domain, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
         """The same side in the model's words. Raises BadWords, EpisodeFailure."""
         # The template's request says what each goal is; facts, stated and withheld, go with the side itself.
         goals = [goal.request for goal in user.goals]
         change, second = (one.request if one else None for one in (user.change, user.second_change))
         try:
             words = await write(
-                self.model, user, intent, goals, domain=domain, seed=seed, change=change, second_change=second
+                self.model,
+                user,
+                intents[0],
+                goals,
+                domain=domain,
+                seed=seed,
+                change=change,
+                second_change=second,
+                also=intents[1:],
             )
         except ContextExceeded as error:
             raise BadWords(f"the prompt does not fit the model: {error}", "") from None
@@ -67,6 +75,7 @@ async def write(
     seed: int,
     change: str | None = None,
     second_change: str | None = None,
+    also: Sequence[Intent] = (),
 ) -> UserSide | UnusableAnswer:
     """The side in the model's words.
 
@@ -75,6 +84,7 @@ async def write(
         goals: what the customer wants, one plain summary per goal of ``side``.
         change, second_change: the same for what they want after ``side.change``, and after that.
         seed: the answer's sampling seed derives from it.
+        also: the intents that the task combines with its own, each in another request.
 
     Raises:
         EngineError, ContextExceeded: no answer to judge.
@@ -87,8 +97,8 @@ async def write(
             "writer",
             summary=domain.summary or domain.name,
             user=side,
-            intent=intent,
-            intent_prompt=REGISTRY[intent].writer_prompt,
+            intent=" + ".join([intent, *also]),
+            intent_prompt="\n\n".join(REGISTRY[name].writer_prompt for name in (intent, *also)),
             summaries=list(goals),
             change_summaries=[change, second_change],
             literally=_literally,

@@ -25,7 +25,7 @@ def exported(task: Task, domain: Domain) -> dict[str, Any]:
         return raw
     grader, user = task.grader, task.user
     handed_over = [p for p in grader.required if p.name == domain.transfer_tool]
-    if task.intent == "infeasible":
+    if grader.refused_goal is not None:
         gold = [call for call in effects_in(grader.gold) if call.name != domain.transfer_tool]
         basis = ["DB", "ACTION"] if handed_over else ["DB"]
     else:

@@ -57,6 +57,15 @@ def by_level(run: ViewedRun) -> dict[str, dict[str, Cell]]:
     return {agent: {level: cell for level, cell in cells.items() if level} for agent, cells in found.items()}
 
 
+def by_combination(run: ViewedRun) -> dict[str, dict[str, Cell]]:
+    """:func:`matrix` by what tasks of several intents combine; empty where there are none."""
+    named = {
+        agent: {name: cell for name, cell in cells.items() if name}
+        for agent, cells in matrix(run, "combination").items()
+    }
+    return {agent: cells for agent, cells in named.items() if cells}
+
+
 def run_counts(run: ViewedRun) -> dict[str, Any]:
     """A run's counts from its ledger: known before a row is read."""
     counters = run.state.counters

@@ -10,7 +10,7 @@ from t2t_dist.core.schema import Certificate, GoldCall, RecordChange, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import META
 from t2t_dist.environments.tools import Call, ToolCrash
-from t2t_dist.synthesis.grader_side import changes_of, effects_in, errands_in
+from t2t_dist.synthesis.grader_side import changes_of, effects_in, errands_in, records_in
 from t2t_dist.tau2.initial_world import world_of
 
 from .episode import Changed, changed
@@ -87,16 +87,15 @@ def evidence(task: Task, domain: Domain | str) -> Evidence | None:
         rule = domain.clauses.get(certificate.rule) if certificate.rule is not None else None
         found.rule_text = found.rule_text or (rule.text if rule else "")
     errands = errands_in(grader)
-    _candidates(found, certificate, errands, domain, gold)
+    _candidates(found, certificate, [*errands, *records_in(grader.gold)], domain, gold)
     if certificate.first_call is not None and certificate.first_final is not None:
-        found.last = next((errand for errand in errands if errand.goal == certificate.goal), None)
-        found.first = _played(
-            domain, _instead(errands, certificate.goal, certificate.first_call), certificate.first_final
-        )
-    if certificate.second_call is not None and certificate.second_final is not None:
-        found.between = _played(
-            domain, _instead(errands, certificate.goal, certificate.second_call), certificate.second_final
-        )
+        changed, records = certificate.first_call.goal, records_in(grader.gold)
+        found.last = next((errand for errand in errands if errand.goal == changed), None)
+        calls = [*_instead(errands, changed, certificate.first_call), *records]
+        found.first = _played(domain, calls, certificate.first_final)
+        if certificate.second_call is not None and certificate.second_final is not None:
+            calls = [*_instead(errands, changed, certificate.second_call), *records]
+            found.between = _played(domain, calls, certificate.second_final)
     if certificate.forbidden_call is not None and not isinstance(domain, str):
         found.refusal = _refusal(domain, certificate.forbidden_call)
     return found
@@ -110,12 +109,12 @@ def _instead(errands: Sequence[GoldCall], goal: int | None, given_up: GoldCall) 
 def _candidates(
     found: Evidence, certificate: Certificate, errands: Sequence[GoldCall], domain: Domain | str, gold: FinalState
 ) -> None:
-    states = {gold.digest: gold}
+    states, left_open = {gold.digest: gold}, certificate.parts.get("ambiguous")
     for number, candidate in enumerate(certificate.candidates, 1):
         if candidate.final not in states:
             calls = [
                 GoldCall(name=c.name, kind=c.kind, arguments=candidate.arguments, goal=c.goal)
-                if c.goal == certificate.goal
+                if c.goal == left_open
                 else c
                 for c in errands
             ]

@@ -204,6 +204,7 @@ EPISODE_COLUMNS = (
     "parts",
     "flags",
     "difficulty",
+    "combination",
     "started",
     "duration",
 )
@@ -248,6 +249,7 @@ def episode_index() -> TableIndex:
     """Episodes and failures, in the order in which they were committed."""
     plain = {name: _column(name) for name in ("intent", "agent", "termination", "failure", "stage")}
     facets = {"result": _result, **plain, "process": _process, "flags": _flags, "difficulty": _level}
+    facets["combination"] = lambda table: pc.fill_null(table["combination"], "")
     return TableIndex(("episode_id", "task_id"), facets, ("trial", "started", "duration"))
 
 

@@ -20,7 +20,7 @@ from t2t_dist.synthesis.intents import REGISTRY
 
 from . import pages
 from .connection import Connection
-from .counts import by_level, matrix, run_counts
+from .counts import by_combination, by_level, matrix, run_counts
 from .guard import Guard, own_address
 from .index import MISSED, NO_RESULT, PASSED
 from .query import Query, address
@@ -172,8 +172,10 @@ class Viewer:
 
     async def _run(self, request: web.Request) -> web.Response:
         run = self._named(request)
-        cells, levels = await asyncio.to_thread(lambda: (matrix(run), by_level(run)))
-        return self._page(request, "run.html", run=run, counts=run_counts(run), matrix=cells, levels=levels)
+        read = asyncio.to_thread(lambda: (matrix(run), by_level(run), by_combination(run)))
+        cells, levels, combined = await read
+        counts = run_counts(run)
+        return self._page(request, "run.html", run=run, counts=counts, matrix=cells, levels=levels, combined=combined)
 
     async def _tasks(self, request: web.Request) -> web.Response:
         run = self._named(request)

@@ -20,7 +20,11 @@ from t2t_dist.evaluation.stats import Trials, chance
 _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
 _REWARDS = ("reward", "reward_high")
 EPISODE = pa.schema(
-    [*((name, pa.string()) for name in _NAMES), *((n, pa.float64()) for n in _REWARDS), ("difficulty", pa.int64())]
+    [
+        *((name, pa.string()) for name in (*_NAMES, "combination")),
+        *((n, pa.float64()) for n in _REWARDS),
+        ("difficulty", pa.int64()),
+    ]
 )
 Row = dict[str, Any]
 
@@ -33,12 +37,19 @@ def batches_of(rows: list[Row]) -> Any:
         schema = pa.schema([EPISODE.field(name) for name in columns])
         for start in range(0, len(wanted), 3):
             part = [
-                {name: {"reward_high": row["reward"], "difficulty": None, **row}[name] for name in columns}
+                {
+                    name: {"reward_high": row["reward"], "difficulty": None, "combination": None, **row}[name]
+                    for name in columns
+                }
                 for row in wanted[start : start + 3]
             ]
             yield pa.RecordBatch.from_pylist(part, schema=schema)
 
     return batches
+
+
+#: Of the tasks of each number. What is no combination of intents, as in a row that somebody wrote, is shown nowhere.
+COMBINED = (None, "ambiguous + changing", "changing + infeasible", "changing + everything")
 
 
 @st.composite
@@ -58,6 +69,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
             "task_id": f"{domain}-{intent}-{number}",
             "trajectory_id": f"{domain}-{number}",
             "difficulty": number or None,
+            "combination": COMBINED[number],
             "reward": reward,
         }
         for domain, agent, intent, number, reward in draw(st.lists(cells, min_size=1, max_size=60))
@@ -99,7 +111,12 @@ def test_it_counts_what_a_loop_counts(found: list[Row], k: int) -> None:
             part = values(by_task(of_level, agent), k)
             estimate = results.passes(k, agent, level=level)
             assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
+        for name in results.combinations:
+            part = values(by_task([row for row in found if row["combination"] == name], agent), k)
+            estimate = results.passes(k, agent, combination=name)
+            assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
     assert results.levels == sorted({row["difficulty"] for row in found if row["difficulty"]})
+    assert results.combinations == sorted({row["combination"] for row in found} & set(COMBINED[1:3]))
 
 
 @settings(max_examples=60, deadline=None)

@@ -202,7 +202,7 @@ def test_usage_is_added_up_by_seat_for_the_seats_that_are_models() -> None:
 def some(kind: type[T], **fields: Any) -> T:
     """An object with empty texts and ones where nothing is said."""
     hints = get_type_hints(kind)
-    rest = {f.name: "" if hints[f.name] is str else 1 for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    rest = {f.name: "" if hints[f.name] in (str, str | None) else 1 for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**{**rest, **fields})
 
 
@@ -222,7 +222,7 @@ def test_calls_of_a_turn_come_back() -> None:
 
 
 # -- the layout --------------------------------------------------------------------------------------------------------
-COMMON = "flags turns usage started duration faults difficulty"
+COMMON = "flags turns usage started duration faults difficulty combination"
 COLUMNS = {
     "trajectories": "run_id trajectory_id index domain customer explorer seed tools initial steps verdict raw",
     "tasks": "run_id task_id trajectory_id index intent domain customer writer seed user grader certificate votes"
@@ -230,7 +230,7 @@ COLUMNS = {
     "episodes": "episode_id run_id stage domain task_id trajectory_id intent trial attempt seed agent user termination"
     f" reward reward_high parts process detail final {COMMON}",
     "failures": "episode_id run_id stage domain task_id intent trial attempts agent user failure message turns usage"
-    " started duration faults difficulty",
+    " started duration faults difficulty combination",
 }
 FIELDS = {
     ("trajectories", "steps"): "tool kind arguments result error changed rules thought digest requestor",
@@ -242,7 +242,7 @@ FIELDS = {
     ): "gold initial final allowed_diff forbidden required communicate basis refused_goal rule handling errands"
     " requests",
     ("tasks", "certificate"): "intent replays without goal withheld candidates trigger first_call first_final"
-    " forbidden_call rule clause enforced reason twins claim not_found injection second_call second_final",
+    " forbidden_call rule clause enforced reason twins claim not_found injection second_call second_final also",
     ("tasks", "votes"): "judge realism necessity correctness comment",
     ("episodes", "parts"): "ended db forbidden required communicate process refused",
     (

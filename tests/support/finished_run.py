@@ -55,6 +55,7 @@ def played(made: Made, task: Task, *, agent: str = "scripted:oracle", trial: int
         started=1.0,
         duration=2.0,
         difficulty=task.level,
+        combination=task.combination,
     )
     return "episodes", episode_row(episode)
 
@@ -77,6 +78,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
         started=1.0,
         duration=2.0,
         difficulty=task.level,
+        combination=task.combination,
     )
     return "failures", failure_row(failure)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -176,7 +177,7 @@ class Scribe:
     def __init__(self, **texts: Any) -> None:
         self.texts = texts
 
-    async def write(self, domain: Any, intent: Intent, user: UserSide, seed: int) -> UserSide:
+    async def write(self, domain: Any, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
         if "raw" in self.texts:
             raise BadWords("not JSON", self.texts["raw"])
         changed: UserSide = user.model_copy(update=self.texts, deep=True)

@@ -11,14 +11,14 @@ from typing import Any
 
 import orjson
 
-from t2t_dist.core.schema import Task
+from t2t_dist.core.schema import GoldCall, Intent, Task
 from t2t_dist.synthesis.grader_side import errands_in
 
 from .measures import Measure, rate, share, unmeasured
 
 #: A slot withheld in fewer tasks says nothing of what is usual.
 _FEWEST = 20
-_AMBIGUOUS = "ambiguous"
+_AMBIGUOUS: Intent = "ambiguous"
 
 
 class Priors:
@@ -35,9 +35,9 @@ class Priors:
 
     def add(self, task: Task) -> None:
         certificate = task.certificate
-        if task.intent != _AMBIGUOUS or certificate is None or not certificate.candidates:
+        if certificate is None or not certificate.candidates:
             return
-        gold = next((call for call in errands_in(task.grader) if call.goal == certificate.goal), None)
+        gold = _left_open(task)
         if gold is None:
             return
         for slot in certificate.withheld:
@@ -56,7 +56,7 @@ class Priors:
     def score(self, task: Task, arguments: dict[str, Any]) -> float:
         """How often other customers meant these values of the slots that a task withholds."""
         certificate = task.certificate
-        gold = next((call for call in errands_in(task.grader) if certificate and call.goal == certificate.goal), None)
+        gold = _left_open(task)
         if certificate is None or gold is None:
             return 0.0
         keys = [(gold.name, slot, _plain(arguments.get(slot))) for slot in certificate.withheld]
@@ -87,6 +87,12 @@ class Priors:
                 chance = self._chances / self._tasks
                 found = found._replace(value=found.value - chance, detail=f"chance gives {chance:.3f}")
             yield found
+
+
+def _left_open(task: Task) -> GoldCall | None:
+    """What is done for the request that a task leaves open."""
+    goal = task.certificate.parts.get(_AMBIGUOUS) if task.certificate else None
+    return next((call for call in errands_in(task.grader) if call.goal == goal), None)
 
 
 def _plain(value: Any) -> bytes:

@@ -53,6 +53,7 @@ def page(data: ReportData) -> str:
             intents=[*data.results.intents, ALL],
             passes=list(_passes(data)),
             by_level=list(_by_level(data)),
+            by_combination=list(_by_combination(data)),
             differences=[d for d in data.summary["differences"] if d["k"] == 1],
             codes=[(code, CODES[code], behind[code], applies[code]) for code in CODES if code in behind],
             listed=_LISTED,
@@ -81,6 +82,12 @@ def _by_level(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
     for agent in data.results.agents if data.results.levels else ():
         for k in range(1, data.reading.trials + 1):
             yield agent, k, [data.results.passes(k, agent, level=level) for level in data.results.levels]
+
+
+def _by_combination(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
+    for agent in data.results.agents if data.results.combinations else ():
+        for k in range(1, data.reading.trials + 1):
+            yield agent, k, [data.results.passes(k, agent, combination=name) for name in data.results.combinations]
 
 
 def shown(text: str) -> str:

@@ -35,7 +35,7 @@ class Hasty(Oracle):
         certificate = self.task.certificate
         errands = self.errands_of(goal)
         unsaid = [fact for errand in errands for fact in self.open_facts(errand, facts)]
-        if not (certificate and certificate.candidates and certificate.goal == goal and unsaid):
+        if not (certificate and certificate.parts.get("ambiguous") == goal and unsaid):
             yield from super().settle(goal, facts, last)
             return
         meant = errands[0]

@@ -44,7 +44,9 @@ class Offers:
         too much of it. In the order of a choice's values or of the texts, as a person lists them.
         """
         certificate, slot, errand = self.task.certificate, fact.slot, self.domain.errand(write.name)
-        if certificate is None or certificate.goal != goal or slot not in certificate.withheld or errand is None:
+        if certificate is None or certificate.parts.get("ambiguous") != goal:
+            return []
+        if slot not in certificate.withheld or errand is None:
             return []
         settled = {name: value for name, value in write.arguments.items() if name not in open_slots}
         spec = errand.parameters[slot]

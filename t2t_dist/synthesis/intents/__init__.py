@@ -10,13 +10,18 @@ knows models, episodes or storage.
 from __future__ import annotations
 
 import random
+from functools import reduce
 from importlib import import_module
+from operator import or_
 
-from t2t_dist.core.schema import INTENTS, Certificate, Intent, Task, Trajectory
+from t2t_dist.core.schema import INTENTS, Certificate, Intent, Part, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
 from ..requests.check import NotProved, twins_of
+from .combining import check_parts, parts_of
+from .gold_check import check_gold
 from .rejection import Rejection, TaskRejected
+from .side_check import Sides, check_sides
 from .spec import IntentSpec
 from .structure import Structure
 
@@ -40,9 +45,19 @@ def make(intent: Intent, domain: Domain, trajectory: Trajectory, rng: random.Ran
 
 
 def certify(domain: Domain, task: Task) -> Certificate | Rejection:
-    """The certificate, made anew from the task and the domain alone, or what does not hold."""
+    """The certificate, made anew from the task and the domain alone, or what does not hold.
+
+    Of a task of several intents, each is proved in the presence of the others, and the sides are checked once, for all
+    of them.
+    """
     try:
-        certificate = REGISTRY[task.intent].certify(domain, task)
+        parts = parts_of(task)
+        replays, without = check_gold(domain, task)
+        certificate = Certificate(intent=task.intent, replays=replays, without=without, goal=parts[task.intent])
+        certificate.also = [Part(intent=name, goal=goal) for name, goal in parts.items() if name != task.intent] or None
+        sides = [REGISTRY[name].prove(domain, task, goal, certificate) for name, goal in parts.items()]
+        check_parts(task, parts)
+        check_sides(domain, task, reduce(or_, sides, Sides()))
         certificate.twins = twins_of(domain, task)
     except TaskRejected as rejected:
         return rejected.rejection

@@ -19,12 +19,11 @@ from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json
-from ..grader_side import errands_in
+from ..grader_side import errands_in, records_in
 from .candidates import candidates_for
 from .gold import choose_tells, grader_of
-from .gold_check import check_gold
 from .rejection import TaskRejected
-from .side_check import check_sides
+from .side_check import Sides
 from .spec import Colours, IntentSpec
 from .structure import PlannedGoal, Structure
 from .trajectory_errands import errands_of
@@ -41,13 +40,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
     for number in rng.sample(range(len(errands)), len(errands)):
         for withheld in rng.sample(options := withholdable(domain, errands[number]), len(options)):
             try:
-                customer = trajectory.customer
-                meant = drawn(errands, number, candidates_for(domain, customer, errands, number, withheld), rng)
-                candidates = candidates_for(domain, customer, meant, number, withheld)
-                check_candidates(candidates, withheld)
-                check_kept_back(domain, customer, meant, number, withheld, candidates)
-                if not are_plausible(domain, meant, customer):
-                    raise TaskRejected("implausible", "nobody would ask for this after what they asked for before")
+                meant, candidates = left_open(domain, trajectory.customer, errands, number, withheld, rng)
                 grader = grader_of(domain, trajectory, list(enumerate(meant)))
             except TaskRejected as refused:
                 why = refused
@@ -58,6 +51,30 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             certificate = Certificate(intent=NAME, goal=number, withheld=list(withheld), candidates=candidates)
             return Structure(goals, grader, certificate)
     raise why
+
+
+def left_open(
+    domain: Domain,
+    customer: str,
+    errands: Sequence[Call],
+    number: int,
+    withheld: Sequence[str],
+    rng: random.Random,
+    records: Sequence[Call] = (),
+    besides: Sequence[Call] = (),
+) -> tuple[list[Call], list[Candidate]]:
+    """The errands with what the customer means where they leave slots of one open, and all that they could mean.
+
+    ``records``: what is put on record; ``besides``: what the customer asks for that is not done. Raises TaskRejected:
+    that makes no question necessary.
+    """
+    meant = drawn(errands, number, candidates_for(domain, customer, errands, number, withheld, records), rng)
+    candidates = candidates_for(domain, customer, meant, number, withheld, records)
+    check_candidates(candidates, withheld)
+    check_kept_back(domain, customer, meant, number, withheld, candidates, besides)
+    if not are_plausible(domain, meant, customer):
+        raise TaskRejected("implausible", "nobody would ask for this after what they asked for before")
+    return meant, candidates
 
 
 def drawn(errands: Sequence[Call], number: int, candidates: Sequence[Candidate], rng: random.Random) -> list[Call]:
@@ -76,15 +93,15 @@ def check_kept_back(
     number: int,
     withheld: Sequence[str],
     candidates: Sequence[Candidate],
+    besides: Sequence[Call] = (),
 ) -> None:
     """Raises TaskRejected: another request names what one of the candidates is about, so that it is likelier, or less
-    likely, than the others."""
+    likely, than the others. ``besides``: what other requests are about that is not done."""
     world, name = domain.world(), errands[number].name
     told = " ".join(
         say
-        for place, call in enumerate(errands)
+        for call in (*errands[:number], *errands[number + 1 :], *besides)
         for slot in call.arguments
-        if place != number
         for say in domain.describe(world, call, slot, customer).says
     )
     for candidate in candidates:
@@ -113,38 +130,33 @@ def check_candidates(candidates: Sequence[Candidate], withheld: Sequence[str]) -
         raise TaskRejected("not_unique", f"{len(clear)} calls satisfy the request after the clarification")
 
 
-def certify(domain: Domain, task: Task) -> Certificate:
+def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Sides:
     """Raises TaskRejected with the first thing that does not hold."""
-    replays, without = check_gold(domain, task)
     stored = task.certificate
-    if stored is None or stored.goal is None or not 0 <= stored.goal < len(task.user.goals):
+    if stored is None or goal is None or not 0 <= goal < len(task.user.goals):
         raise TaskRejected("no_certificate")
-    check_sides(domain, task, open_goal=stored.goal)
-    wanted = errands_in(task.grader)
+    wanted, records = errands_in(task.grader), [Call(one.name, one.arguments) for one in records_in(task.grader.gold)]
     errands = [Call(call.name, call.arguments) for call in wanted]
-    place = next((place for place, call in enumerate(wanted) if call.goal == stored.goal), None)
+    place = next((place for place, call in enumerate(wanted) if call.goal == goal), None)
     if place is None:
         raise TaskRejected("no_certificate", "nothing is done for the request that is left open")
-    candidates = candidates_for(domain, task.customer, errands, place, stored.withheld)
+    if unknown := [slot for slot in stored.withheld if slot not in errands[place].arguments]:
+        raise TaskRejected("not_withheld", f"{errands[place].name} takes no {unknown[0]}")
+    candidates = candidates_for(domain, task.customer, errands, place, stored.withheld, records)
     check_candidates(candidates, stored.withheld)
-    check_kept_back(domain, task.customer, errands, place, stored.withheld, candidates)
+    besides = [Call(one.name, one.arguments) for one in (stored.first_call, stored.forbidden_call) if one is not None]
+    check_kept_back(domain, task.customer, errands, place, stored.withheld, candidates, besides)
     right = next(candidate for candidate in candidates if candidate.after_clarification)
     if right.final != task.grader.final:
         raise TaskRejected("not_gold", "what the clarification determines is not the gold")
-    unstated = [(n, fact) for n, goal in enumerate(task.user.goals) for fact in goal.facts if not fact.stated]
-    if sorted((n, fact.slot) for n, fact in unstated) != sorted((stored.goal, slot) for slot in stored.withheld):
+    unstated = [(n, fact) for n, asked in enumerate(task.user.goals) for fact in asked.facts if not fact.stated]
+    if sorted((n, fact.slot) for n, fact in unstated) != sorted((goal, slot) for slot in stored.withheld):
         raise TaskRejected("not_withheld", f"what the opening leaves out is not just {', '.join(stored.withheld)}")
     for _, fact in unstated:
         if not mentions(task.user.known_info, fact.says):
             raise TaskRejected("not_known", f"the customer's known_info does not hold '{fact.slot}'")
-    return Certificate(
-        intent=NAME,
-        replays=replays,
-        without=without,
-        goal=stored.goal,
-        withheld=stored.withheld,
-        candidates=candidates,
-    )
+    made.withheld, made.candidates = stored.withheld, candidates
+    return Sides(open_goal=goal)
 
 
 INTENT = IntentSpec(
@@ -152,7 +164,7 @@ INTENT = IntentSpec(
     summary="slots that decide the call are withheld until the agent asks",
     proof="without what the customer withholds, several calls would satisfy the request and end differently",
     make=make,
-    certify=certify,
+    prove=prove,
     writer_prompt="""\
 The opening leaves something open on purpose. More than one action would fit it, with different results, and a good agent
 has to ask before acting. So the facts marked TOLD WHEN ASKED must not be in, or follow from, "reason_for_call" and

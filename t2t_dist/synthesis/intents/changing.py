@@ -22,13 +22,13 @@ from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import AGENT, Call, Kind
 
 from ..bindings import Binder, reachable_values
-from ..grader_side import errands_in, matches
+from ..grader_side import errands_in, matches, records_in, refused_patterns
 from .facts import said
 from .gold import grader_of
-from .gold_check import check_gold, final_state
+from .gold_check import final_state
 from .parts import ADDED, is_one_write, part_between
 from .rejection import TaskRejected
-from .side_check import check_facts, check_sides
+from .side_check import Sides, check_facts
 from .spec import Colours, IntentSpec
 from .structure import PlannedChange, PlannedGoal, Structure
 from .trajectory_errands import errands_of
@@ -52,8 +52,7 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
         for second in alternatives(domain, trajectory.customer, errands, number, rng):
             grader = graded(domain, trajectory, errands, number, [first, second])
             if grader is not None:
-                trigger = rng.choices(TRIGGERS, (3, 1))[0]
-                return structure_of(errands, grader, first, [PlannedChange(number, trigger, second)])
+                return structure_of(errands, grader, first, [PlannedChange(number, drawn_trigger(rng), second)])
     raise TaskRejected("no_alternative")
 
 
@@ -107,6 +106,24 @@ def all_forbidden(
     for call in given_up:
         found += [pattern for pattern in forbidden_calls(domain, before, call, gold) if pattern not in found]
     return found
+
+
+def second_wishes(
+    domain: Domain, customer: str, errands: Sequence[Call], number: int, rng: random.Random
+) -> Iterator[Call]:
+    """What the customer may want in place of one of the errands, ends otherwise, and goes with the other errands."""
+    for second in alternatives(domain, customer, errands, number, rng):
+        wanted = [*errands[:number], second, *errands[number + 1 :]]
+        final_a, final_b = final_state(domain, errands), final_state(domain, wanted)
+        if final_a is None or final_b is None or len({final_a, final_b, domain.world().digest}) < 3:
+            continue
+        if are_plausible(domain, wanted, customer):
+            yield second
+
+
+def drawn_trigger(rng: random.Random) -> str:
+    """The event at which a customer changes their mind."""
+    return rng.choices(TRIGGERS, (3, 1))[0]
 
 
 def forbidden_calls(domain: Domain, before: Sequence[Call], first: Call, gold: Sequence[GoldCall]) -> list[CallPattern]:
@@ -232,26 +249,26 @@ def says_something_else(domain: Domain, first: Call, second: Call, customer: str
     )
 
 
-def certify(domain: Domain, task: Task) -> Certificate:
+def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Sides:
     """Raises TaskRejected with the first thing that does not hold."""
-    replays, without = check_gold(domain, task)
     stored, changes = task.certificate, task.user.changes
-    if stored is None or stored.goal is None or stored.first_call is None or task.user.change is None:
+    if stored is None or goal is None or stored.first_call is None or task.user.change is None:
         raise TaskRejected("no_certificate")
-    if len(stored.given_up) != len(changes):
+    if len(stored.given_up) != len(changes) or any(call.goal != goal for call in stored.given_up):
         raise TaskRejected("no_certificate", "the customer changes their mind more or less often than is proved")
-    _check_triggers(changes, stored)
+    _check_triggers(changes, stored, goal)
     errands = errands_in(task.grader)
-    last = next((call for call in errands if call.goal == stored.goal), None)
+    last = next((call for call in errands if call.goal == goal), None)
     given_up = [Call(call.name, call.arguments) for call in stored.given_up]
     if last is None or Call(last.name, last.arguments) in given_up:
         raise TaskRejected("no_change", "the gold still holds what the customer has given up")
-    before = [Call(call.name, call.arguments) for call in errands if call.goal < stored.goal]
+    before = [Call(call.name, call.arguments) for call in errands if call.goal < goal]
     wanted = [Call(call.name, call.arguments) for call in errands]
     later = wanted[len(before) + 1 :]
+    records = [Call(call.name, call.arguments) for call in records_in(task.grader.gold)]
     finals = []
     for call in given_up:
-        final = final_state(domain, [*before, call, *later])
+        final = final_state(domain, [*before, call, *later, *records])
         if final is None:
             raise TaskRejected("first_fails", "what the customer wanted first can't be done")
         if broken := _broken_by(domain, task, before, call):
@@ -259,33 +276,25 @@ def certify(domain: Domain, task: Task) -> Certificate:
         finals.append(final)
     if len({*finals, task.grader.final, task.grader.initial}) < len(finals) + 2:
         raise TaskRejected("same_state", "A, B and the initial state are not pairwise different")
-    if task.grader.forbidden != all_forbidden(domain, before, given_up, task.grader.gold):
+    listed = all_forbidden(domain, before, given_up, task.grader.gold)
+    if task.grader.forbidden != [*listed, *refused_patterns(task)]:
         raise TaskRejected("not_listed", "what the grader forbids is not what the customer has given up")
-    if both_pass(domain, task.grader, before, given_up, wanted[len(before) :]):
+    if both_pass(domain, task.grader, before, given_up, [*wanted[len(before) :], *records]):
         raise TaskRejected("same_state", "A and then B ends as B alone, and no call of A can be forbidden")
     stages = [*given_up, wanted[len(before)]]
     for change, (old, new) in zip(changes, pairwise(stages), strict=True):
         check_facts(domain, task.customer, new, change.facts, "the change of mind")
         _check_part(domain, wanted, len(before), change, old, new)
-    check_sides(domain, task, {stored.goal: given_up[0]}, forbidden=bool(task.grader.forbidden))
-    return Certificate(
-        intent=NAME,
-        replays=replays,
-        without=without,
-        goal=stored.goal,
-        trigger=stored.trigger,
-        first_call=stored.first_call,
-        first_final=finals[0],
-        second_call=stored.second_call,
-        second_final=finals[1] if len(finals) > 1 else None,
-    )
+    made.trigger, made.first_call, made.first_final = stored.trigger, stored.first_call, finals[0]
+    made.second_call, made.second_final = stored.second_call, finals[1] if len(finals) > 1 else None
+    return Sides(asked={goal: given_up[0]}, forbidden=bool(listed))
 
 
-def _check_triggers(changes: Sequence[Change], stored: Certificate) -> None:
+def _check_triggers(changes: Sequence[Change], stored: Certificate, goal: int) -> None:
     """Each change of mind is about the goal, at an event that a transcript shows; the second when they are asked to
     confirm what they changed to."""
     for change, allowed in zip(changes, (TRIGGERS, (ASKED_TO_CONFIRM,)), strict=False):
-        if change.trigger not in allowed or change.goal != stored.goal:
+        if change.trigger not in allowed or change.goal != goal:
             raise TaskRejected("no_trigger", f"'{change.trigger}' is not an event that a transcript shows")
     if changes[0].trigger != stored.trigger:
         raise TaskRejected("no_trigger", f"'{stored.trigger}' is not when the customer changes their mind")
@@ -369,7 +378,7 @@ INTENT = IntentSpec(
     summary="the customer first wants one thing, then, at a named trigger, another",
     proof="what the customer wanted first is forbidden, and would end in another state",
     make=make,
-    certify=certify,
+    prove=prove,
     writer_prompt="""\
 The customer first wants one thing and later another in its place. The opening asks for the first with full conviction and
 gives no hint of the second. "task_instructions" says at which moment the customer changes their mind, gives an everyday

@@ -16,9 +16,8 @@ from t2t_dist.environments.tools import Call
 
 from ..requests.check import unmet
 from .gold import choose_tells, grader_of
-from .gold_check import check_gold
 from .rejection import TaskRejected
-from .side_check import check_sides
+from .side_check import Sides
 from .spec import Colours, IntentSpec
 from .structure import PlannedGoal, Structure
 from .trajectory_errands import errands_of
@@ -42,14 +41,12 @@ def make_of(domain: Domain, trajectory: Trajectory, errands: Sequence[Call], rng
     return Structure(goals, grader, Certificate(intent=NAME))
 
 
-def certify(domain: Domain, task: Task) -> Certificate:
-    """Raises TaskRejected with the first thing that does not hold."""
-    asks = any(goal.asks for goal in task.user.goals)
+def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Sides:
+    """Raises TaskRejected: nothing is done, and nothing is asked."""
+    asks = any(one.asks for one in task.user.goals)
     if not task.grader.gold or (task.grader.final == task.grader.initial and not (asks or unmet(domain, task))):
         raise TaskRejected("no_write")
-    replays, without = check_gold(domain, task)
-    check_sides(domain, task)
-    return Certificate(intent=NAME, replays=replays, without=without)
+    return Sides()
 
 
 INTENT = IntentSpec(
@@ -57,7 +54,7 @@ INTENT = IntentSpec(
     summary="the control: everything needed is stated or can be looked up",
     proof="the gold calls, replayed twice, lead to one final state, and leaving out any write leads to another",
     make=make,
-    certify=certify,
+    prove=prove,
     writer_prompt="""\
 A plain task: everything that the agent needs is said in the opening or follows from the customer's data.""",
     judge_prompt="""\

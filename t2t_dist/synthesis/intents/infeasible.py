@@ -11,9 +11,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
-from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, Task, Trajectory
+from t2t_dist.core.schema import CallPattern, Certificate, GoldCall, GraderSide, Task, Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import are_plausible
 from t2t_dist.environments.rules import Enforced, Handling, Impossible, Rule, Settled
@@ -24,10 +24,9 @@ from ..bindings import Binder, reachable_values
 from ..grader_side import errands_in, matches, subject_of, writes_in
 from ..normal_calls import in_order
 from .gold import grader_of
-from .gold_check import check_gold
 from .lifting import lifted_by
 from .rejection import TaskRejected
-from .side_check import check_sides
+from .side_check import Sides
 from .spec import Colours, IntentSpec
 from .structure import PlannedGoal, Structure
 from .trajectory_errands import errands_of
@@ -35,14 +34,43 @@ from .trajectory_errands import errands_of
 NAME: Final = "infeasible"
 #: Share of tasks whose request has a feasible part as well, where the trajectory has one to give.
 _WITH_REST = 0.6
+#: Feasible errands beside it, at most.
+_MOST_REST = 2
 #: Calls looked at for each rule.
 _PROPOSALS = 60
 
 
 def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structure:
     """Raises TaskRejected: no rule can be broken by this customer on this world in a way that can be cited."""
-    errands, customer = errands_of(domain, trajectory), trajectory.customer
+    errands = errands_of(domain, trajectory)
     rest = errands if errands and rng.random() < _WITH_REST else []
+    refusal = drawn(domain, trajectory.customer, rest, rng, _MOST_REST)
+    # A transfer comes last: it ends the conversation.
+    last = refusal.rule.handling is Handling.TRANSFER or rng.random() < 0.5
+    order = [*refusal.rest, refusal.call] if last else [refusal.call, *refusal.rest]
+    number = order.index(refusal.call)
+    grader = grader_with(domain, trajectory, order, number, refusal)
+    certificate = Certificate(intent=NAME, goal=number, rule=refusal.rule.number)
+    certificate.forbidden_call = forbidden_call(domain, refusal.call, number)
+    patience, pleads = insistence(domain, trajectory.customer, refusal, rng)
+    return Structure([PlannedGoal(c) for c in order], grader, certificate, patience=patience, pleads=pleads)
+
+
+class Refusal(NamedTuple):
+    """A call that a rule forbids, and the feasible rest of the request with which that was tried."""
+
+    rule: Rule
+    call: Call
+    rest: list[Call]
+
+
+def drawn(
+    domain: Domain, customer: str, errands: Sequence[Call], rng: random.Random, most: int, least: int = 0
+) -> Refusal:
+    """Something to refuse, and those of the errands that are about something else: so many at most, and at least.
+
+    Raises TaskRejected: there is nothing.
+    """
     why = TaskRejected("no_rule_to_break")
     # The rule is drawn first, so that none is cited more often for the many calls that would break it.
     for rule in weighted(rng, domain.rule_list):
@@ -50,9 +78,12 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
             continue  # the handling is not possible here
         lifted: list[object] = []
         for call in _proposals(domain, rule, customer, rng):
-            feasible = [errand for errand in rest if subject_of(errand.arguments) != subject_of(call.arguments)][:2]
+            subject = subject_of(call.arguments)
+            feasible = [errand for errand in errands if subject_of(errand.arguments) != subject][:most]
+            if len(feasible) < least:
+                continue
             worlds = worlds_around(domain, feasible)
-            if worlds is None or subject_of(call.arguments) in lifted:
+            if worlds is None or subject in lifted:
                 continue
             if any(not stands(domain, world, call, rule, customer) for world in worlds):
                 continue
@@ -60,9 +91,9 @@ def make(domain: Domain, trajectory: Trajectory, rng: random.Random) -> Structur
                 continue
             if (first := lifted_by(domain, call, rule, customer, feasible)) is not None:
                 why = _can_be_lifted(rule, call, first)
-                lifted.append(subject_of(call.arguments))
+                lifted.append(subject)
                 continue
-            return _structure(domain, trajectory, rule, call, feasible, worlds, rng)
+            return Refusal(rule, call, feasible)
     raise why
 
 
@@ -108,21 +139,24 @@ def stands(domain: Domain, world: World, call: Call, rule: Rule, customer: str) 
             return not result.error and result.changed
 
 
-def _structure(
-    domain: Domain,
-    trajectory: Trajectory,
-    rule: Rule,
-    call: Call,
-    feasible: list[Call],
-    worlds: list[World],
-    rng: random.Random,
-) -> Structure:
-    # A transfer comes last: it ends the conversation.
-    last = rule.handling is Handling.TRANSFER or rng.random() < 0.5
-    order = [*feasible, call] if last else [call, *feasible]
-    number = order.index(call)
-    required = _required(domain, rule)
-    grader = grader_of(
+def is_refused(domain: Domain, customer: str, refusal: Refusal) -> bool:
+    """Whether the rule, and it alone, forbids the call before and after the feasible rest, and nothing lifts that."""
+    rule, call, rest = refusal
+    worlds = worlds_around(domain, rest)
+    return (
+        worlds is not None
+        and all(stands(domain, world, call, rule, customer) for world in worlds)
+        and lifted_by(domain, call, rule, customer, rest) is None
+    )
+
+
+def grader_with(
+    domain: Domain, trajectory: Trajectory, order: Sequence[Call], number: int, refusal: Refusal
+) -> GraderSide:
+    """The grader's side of what is wanted in this order, where number ``number`` is to be refused."""
+    rule, call, rest = refusal
+    required, worlds = _required(domain, rule), worlds_around(domain, rest) or []
+    return grader_of(
         domain,
         trajectory,
         list(enumerate(order)),
@@ -135,14 +169,19 @@ def _structure(
         rule=rule.number,
         handling=rule.handling.value,
     )
-    forbidden = GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=number)
-    certificate = Certificate(intent=NAME, goal=number, rule=rule.number, forbidden_call=forbidden)
-    why = rule.broken_by(domain.world(), call, trajectory.customer)
+
+
+def forbidden_call(domain: Domain, call: Call, goal: int) -> GoldCall:
+    """What is to be refused, as a certificate holds it."""
+    return GoldCall(name=call.name, kind=_kind(domain, call), arguments=call.arguments, goal=goal)
+
+
+def insistence(domain: Domain, customer: str, refusal: Refusal, rng: random.Random) -> tuple[int, bool]:
+    """How often the customer insists, and whether they plead."""
+    why = refusal.rule.broken_by(domain.world(), refusal.call, customer)
     settled, impossible = isinstance(why, Settled), isinstance(why, Impossible)
     # Nobody asks again and again for what can't be.
-    patience = 0 if settled else 1 if impossible else rng.choice([1, 1, 2])
-    goals = [PlannedGoal(c) for c in order]
-    return Structure(goals, grader, certificate, patience=patience, pleads=not (settled or impossible))
+    return 0 if settled else 1 if impossible else rng.choice([1, 1, 2]), not (settled or impossible)
 
 
 def record_of(domain: Domain, rule: Rule, call: Call) -> Call | None:
@@ -191,12 +230,11 @@ def pattern_of(domain: Domain, worlds: list[World], call: Call, rule: Rule, cust
     return CallPattern(name=call.name, arguments=kept)
 
 
-def certify(domain: Domain, task: Task) -> Certificate:
+def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Sides:
     """Raises TaskRejected with the first thing that does not hold."""
     stored, grader = task.certificate, task.grader
     if stored is None or stored.forbidden_call is None or stored.rule is None:
         raise TaskRejected("no_certificate")
-    replays, without = check_gold(domain, task)
     rule = next((rule for rule in domain.rule_list if rule.number == stored.rule), None)
     clause = domain.clauses.get(stored.rule)
     if rule is None or clause is None:
@@ -214,21 +252,16 @@ def certify(domain: Domain, task: Task) -> Certificate:
         raise TaskRejected("rest_forbidden", "the grader forbids a part of the feasible rest")
     if grader.handling != rule.handling.value or grader.rule != rule.number:
         raise TaskRejected("handling_differs", f"R{rule.number} wants '{rule.handling.value}'")
-    if stored.goal is None or stored.goal != grader.refused_goal:
+    if goal is None or goal != grader.refused_goal:
         raise TaskRejected("goals_differ", "the goal to refuse is not the certificate's")
-    required = _required(domain, rule)
-    record = record_of(domain, rule, call)
-    check_sides(domain, task, {stored.goal: call}, forbidden=True, required=required, rule=rule.number, record=record)
-    return Certificate(
-        intent=NAME,
-        replays=replays,
-        without=without,
-        goal=stored.goal,
-        forbidden_call=stored.forbidden_call,
+    made.forbidden_call, made.rule, made.clause = stored.forbidden_call, rule.number, clause.text
+    made.enforced, made.reason = rule.enforced.value, rule.broken_by(worlds[0], call, task.customer)
+    return Sides(
+        asked={goal: call},
+        forbidden=True,
+        required=_required(domain, rule),
         rule=rule.number,
-        clause=clause.text,
-        enforced=rule.enforced.value,
-        reason=rule.broken_by(worlds[0], call, task.customer),
+        record=record_of(domain, rule, call),
     )
 
 
@@ -241,7 +274,7 @@ INTENT = IntentSpec(
     summary="a request, or one part of it, that policy, stock or missing tools forbid",
     proof="the request breaks a cited rule of the policy, so that the call is forbidden",
     make=make,
-    certify=certify,
+    prove=prove,
     writer_prompt="""\
 Something the customer wants can't be done, by policy or by the facts. The customer does not know that: they ask in good
 faith, in the same tone as for anything else, and no word of yours may suggest that it is impossible or against a rule.

@@ -7,6 +7,7 @@ so that a task whose gold, basis or customer was replaced gets no certificate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from t2t_dist.core.schema import CallPattern, Fact, Task
@@ -25,36 +26,47 @@ from .rejection import TaskRejected
 ON_REQUEST = frozenset({"process"})
 
 
-def check_sides(
-    domain: Domain,
-    task: Task,
-    asked: Mapping[int, Call] | None = None,
-    *,
-    forbidden: bool = False,
-    required: Sequence[CallPattern] = (),
-    rule: int | None = None,
-    record: Call | None = None,
-    open_goal: int | None = None,
-) -> None:
-    """Compare the two sides of a task.
+@dataclass(frozen=True)
+class Sides:
+    """What an intent accounts for in the two sides of a task: all else is done as it is asked for.
 
-    Args:
+    Attributes:
         asked: by goal, the call its request is about, where that is not the gold's (wanted first, or forbidden).
         forbidden: whether the grader forbids calls.
         required: the calls that the grader requires.
         rule: the rule that a refusal cites.
         record: the call that puts the refusal or the hand-over on record.
         open_goal: the goal whose request is left open on purpose.
-
-    Raises:
-        TaskRejected: the first point in which the sides differ.
     """
+
+    asked: Mapping[int, Call] = field(default_factory=dict)
+    forbidden: bool = False
+    required: Sequence[CallPattern] = ()
+    rule: int | None = None
+    record: Call | None = None
+    open_goal: int | None = None
+
+    def __or__(self, other: Sides) -> Sides:
+        """What two intents account for together; no field but the first three belongs to more than one."""
+        return Sides(
+            asked={**self.asked, **other.asked},
+            forbidden=self.forbidden or other.forbidden,
+            required=[*self.required, *other.required],
+            rule=other.rule if self.rule is None else self.rule,
+            record=other.record if self.record is None else self.record,
+            open_goal=other.open_goal if self.open_goal is None else self.open_goal,
+        )
+
+
+def check_sides(domain: Domain, task: Task, sides: Sides) -> None:
+    """Compare the two sides of a task. Raises TaskRejected: the first point in which they differ."""
+    asked, rule, open_goal = sides.asked, sides.rule, sides.open_goal
     _check_caller(domain, task)
     errands = errands_by_goal(task.grader)
     order = [goal for goal, _ in groupby(call.goal for call in errands_in(task.grader))]
     chosen = choices(domain, task)
     wanted = {goal: calls[0] for goal, calls in errands.items()}
-    wanted |= {**{goal: choice.first for goal, choice in chosen.items()}, **(asked or {})}
+    wanted |= {**{goal: choice.first for goal, choice in chosen.items()}, **asked}
     several = {goal for goal, request in requests_in(task).items() if isinstance(request, lang.Each)}
     if any(len(calls) > 1 and goal not in several for goal, calls in errands.items()):
         raise TaskRejected("goals_differ", "more is done for a request than what is asked for")
@@ -72,7 +84,7 @@ def check_sides(
         second = chosen[number].second if number in chosen else None
         if second is not None and goal.otherwise is not None:
             check_facts(domain, task.customer, second, goal.otherwise.facts, f"request {number + 1}, otherwise,")
-    _check_grader(task, forbidden, required, rule, record)
+    _check_grader(task, sides)
     _check_figures(task, figures(domain, task))
     in_turn = [(goal, call) for goal, calls in errands.items() for call in calls]
     for place, (number, _) in enumerate(in_turn):
@@ -140,10 +152,9 @@ def check_facts(domain: Domain, customer: str, call: Call, facts: Sequence[Fact]
         raise TaskRejected("facts_differ", f"{what} is not about {call.name} as it stands: {', '.join(differ)}")
 
 
-def _check_grader(
-    task: Task, forbidden: bool, required: Sequence[CallPattern], rule: int | None, record: Call | None
-) -> None:
-    grader = task.grader
+def _check_grader(task: Task, sides: Sides) -> None:
+    grader, forbidden, required = task.grader, sides.forbidden, sides.required
+    rule, record = sides.rule, sides.record
     if (grader.refused_goal is None) is not (rule is None):
         raise TaskRejected("handling_differs", "what is to be refused is not the intent's")
     if [Call(call.name, call.arguments) for call in records_in(grader.gold)] != ([] if record is None else [record]):

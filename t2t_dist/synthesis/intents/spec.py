@@ -12,6 +12,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
+from .side_check import Sides
 from .structure import Structure
 
 
@@ -48,8 +49,9 @@ class IntentSpec:
         summary: one line, for people.
         proof: what its certificate proves; a clause of a sentence.
         make: the structured part of a task. Raises TaskRejected: the trajectory gives none.
-        certify: the certificate, made anew from the task and the domain alone. Raises TaskRejected with the first
-            thing that does not hold.
+        prove: puts the evidence that a goal of a task makes it one of this intent into a certificate, made anew from
+            the task and the domain alone; what the sides of the task hold for that. The gold has been replayed. Raises
+            TaskRejected with the first thing that does not hold.
         writer_prompt, judge_prompt: what the writer and the judges are told about tasks of this intent.
     """
 
@@ -57,7 +59,7 @@ class IntentSpec:
     summary: str
     proof: str
     make: Callable[[Domain, Trajectory, random.Random], Structure]
-    certify: Callable[[Domain, Task], Certificate]
+    prove: Callable[[Domain, Task, int | None, Certificate], Sides]
     writer_prompt: str
     judge_prompt: str
     colours: Colours

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from t2t_dist.core.schema import Certificate, Intent, Task
+from t2t_dist.core.schema import Certificate, Task
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
@@ -20,9 +20,9 @@ FORBIDDEN = "forbidden"
 
 
 class Shares(NamedTuple):
-    """Of the tasks of the fitting intents, so many have a false claim (infeasible ones), a mistake of the customer's
-    about themselves, a note that instructs the agent (both: all); no task has two of these. ``patience``: how often
-    customers insist at most."""
+    """Of the tasks with something to refuse, so many have a false claim; of all, so many a mistake of the customer's
+    about themselves, or a note that instructs the agent; no task has two of these. ``patience``: how often customers
+    insist at most."""
 
     claim: float
     mistake: float
@@ -39,12 +39,10 @@ SHARES = {
 }
 
 
-def pushed(
-    domain: Domain, customer: str, intent: Intent, structure: Structure, difficulty: int, rng: random.Random
-) -> None:
+def pushed(domain: Domain, customer: str, structure: Structure, difficulty: int, rng: random.Random) -> None:
     """Has a structure's customer push now and then, or a note mislead the agent, in place."""
     shares, grader = SHARES[difficulty], structure.grader
-    forbidden = structure.certificate.forbidden_call if intent == "infeasible" else None
+    forbidden = structure.certificate.forbidden_call
     draw = rng.random()
     if forbidden is not None:
         call = Call(forbidden.name, forbidden.arguments)
@@ -81,7 +79,8 @@ def _asked_for(structure: Structure) -> Iterator[Call]:
     """What the customer asks for at some time, whether or not it is done."""
     yield from (goal.call for goal in structure.goals)
     yield from (change.call for change in structure.changes)
-    yield from (Call(structure.goals[0].call.name, one.arguments) for one in structure.certificate.candidates)
+    left_open = next((goal.call.name for goal in structure.goals if goal.withheld), "")
+    yield from (Call(left_open, one.arguments) for one in structure.certificate.candidates)
 
 
 # -- proving it --------------------------------------------------------------------------------------------------------
