@@ -254,9 +254,11 @@ def prove(domain: Domain, task: Task, goal: int | None, made: Certificate) -> Si
     stored, changes = task.certificate, task.user.changes
     if stored is None or goal is None or stored.first_call is None or task.user.change is None:
         raise TaskRejected("no_certificate")
-    if len(stored.given_up) != len(changes) or any(call.goal != goal for call in stored.given_up):
+    if len(stored.given_up) != len(changes):
         raise TaskRejected("no_certificate", "the customer changes their mind more or less often than is proved")
     _check_triggers(changes, stored, goal)
+    if any(call.goal != goal for call in stored.given_up):
+        raise TaskRejected("no_certificate", "what the customer has given up is about another request")
     errands = errands_in(task.grader)
     last = next((call for call in errands if call.goal == goal), None)
     given_up = [Call(call.name, call.arguments) for call in stored.given_up]
