@@ -161,6 +161,11 @@ class QuestionWords(BaseModel):
     ask: list[str] = Field(min_length=1)
     say: list[str] = Field(min_length=1, description="the agent's answers; {value}")
     value: dict[str, Any] = Field(description="what is asked for, as an expression (docs/requests.md)")
+    unless: list[str] = Field(
+        default_factory=list,
+        description="of a question about results: tools with whose calls it would not be clear what counts, or only "
+        "where their result has a figure ('tool.field')",
+    )
 
 
 class ClaimWords(BaseModel):

@@ -7,7 +7,7 @@ request means is found by filtering and sorting all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from itertools import takewhile
@@ -30,8 +30,8 @@ class Unclear(Exception):
 class ByHand:
     """All dicts in the results that a customer's data leads to, with the dicts around each."""
 
-    def __init__(self, domain: Domain, world: World, customer: str) -> None:
-        self.domain, self.world, self.customer = domain, world, customer
+    def __init__(self, domain: Domain, world: World, customer: str, done: Sequence[Call] = ()) -> None:
+        self.domain, self.world, self.customer, self.done = domain, world, customer, done
         self.this: list[Item] = []
         self.types: dict[str, Any] = {}
         for tool in domain.tools:
@@ -217,6 +217,15 @@ class ByHand:
         if kind == "sum":
             value = self.value(node["of"])
             return round(sum(map(self._number, value if isinstance(value, list) else [value])), 2)
+        if kind == "results":
+            return [
+                value
+                for name, result in self._made()
+                if name in node["fields"]
+                for value in _values(result, node["fields"][name])
+            ]
+        if kind == "earlier":
+            return ByHand(self.domain, self.domain.world(), self.customer, self.done).value(node["value"])
         assert kind == "arithmetic", kind
         left, right = self.value(node["left"]), self._number(self.value(node["right"]))
         if isinstance(left, str) and node["sign"] in "+-" and _is_day(left):
@@ -224,6 +233,15 @@ class ByHand:
         left = self._number(left)
         every = {"+": left + right, "-": left - right, "*": left * right}
         return round(every[node["sign"]] if node["sign"] in every else sorted([left, right])[node["sign"] == "most"], 2)
+
+    def _made(self) -> Iterator[tuple[str, Any]]:
+        """All calls that the errands before took, with their results."""
+        world = self.domain.world()
+        for errand in self.done:
+            for step in self.domain.steps(world, errand):
+                value = self.domain.execute(world, step).value
+                if isinstance(value, dict):
+                    yield step.name, value
 
     @staticmethod
     def _number(value: Any) -> Any:

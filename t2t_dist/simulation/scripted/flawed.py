@@ -8,11 +8,12 @@ from typing import Any
 from t2t_dist.core.schema import Change, Fact, GoldCall
 from t2t_dist.environments.tool_noise import NoisyTool
 from t2t_dist.environments.tools import Call, Kind, ToolSet
-from t2t_dist.synthesis.grader_side import fact_text
+from t2t_dist.synthesis.grader_side import errands_in, fact_text
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of
 from t2t_dist.synthesis.requests.denote import first_guess
 from t2t_dist.synthesis.requests.evaluate import Meaning, NoMeaning, meaning_of
+from t2t_dist.synthesis.requests.outcomes import figures_in
 
 from .oracle import Oracle, Play, Question
 from .wording import scalars, value_of
@@ -114,7 +115,17 @@ class OneLook(Oracle):
 
 
 class Sums(Oracle):
-    """Never works out a figure: takes each condition for met, and carries out what was wanted on it."""
+    """Never works out a figure: takes each condition for met, and carries out what was wanted on it; says one result
+    where several are to be added up."""
+
+    def add_up(self, goal: int) -> Play:
+        yield from ()
+
+    def answer_to(self, goal: int) -> str:
+        request = self._requests[goal]
+        done = [Call(call.name, call.arguments) for call in errands_in(self.task.grader)]
+        figures = figures_in(self.domain, done, request) if isinstance(request, lang.Tell) else []
+        return fact_text(figures[-1]) if figures else super().answer_to(goal)
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         left = self.left_as_it_is(goal)

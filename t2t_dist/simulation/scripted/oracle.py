@@ -27,12 +27,13 @@ from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tool_noise import NoisyTool, without_note
 from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.bindings import Seen
-from t2t_dist.synthesis.grader_side import errand_call
+from t2t_dist.synthesis.grader_side import errand_call, errands_in
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
 from t2t_dist.synthesis.requests.evaluate import value_of as evaluated
+from t2t_dist.synthesis.requests.outcomes import calculation
 from t2t_dist.synthesis.requests.questions import questions_of
 from t2t_dist.synthesis.requests.shown import look_at
 from t2t_dist.synthesis.tool_graph import graph_of
@@ -247,6 +248,7 @@ class Oracle:
         """A question about the customer's records: look up what it takes, and say what it comes to."""
         for call in self.lookups_for(goal):
             yield from self.make(call)
+        yield from self.add_up(goal)
         asked = self.task.user.goals[goal].request
         words = next(one.words for one in questions_of(self.domain).values() if asked in one.words.ask)
         answer = self.answer_to(goal)
@@ -254,6 +256,14 @@ class Oracle:
         self._facts_said = [tidy(self.phrases.pick(words.say, f"answer {goal}").format(value=answer))]
         self._prefix += self._facts_said
         yield from self.report(goal, last)
+
+    def add_up(self, goal: int) -> Play:
+        """Add up the results that a question is about, where there is a tool for it."""
+        request = self._requests[goal]
+        done = [Call(call.name, call.arguments) for call in errands_in(self.task.grader)]
+        expression = calculation(self.domain, done, request) if isinstance(request, lang.Tell) else ""
+        if expression and _CALCULATE in self.domain.tools and not self.known.unseen(expression):
+            yield from self.make(GoldCall(name=_CALCULATE, kind=Kind.GENERIC, arguments={"expression": expression}))
 
     def answer_to(self, goal: int) -> str:
         """What a question comes to."""

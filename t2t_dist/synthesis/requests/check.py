@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import WRITE, Call
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
 from . import language as lang
-from . import questions
+from . import outcomes, questions
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .sets import meanings_of_several
@@ -258,11 +258,14 @@ def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], req
         raise NotProved("words_differ", f"'{asked.request}' does not ask for what is meant")
     universe = look_at(domain, world, task.customer)
     try:
-        meaning = meaning_of(domain, world, task.customer, request, universe)
+        meaning = meaning_of(domain, world, task.customer, request, universe, before)
     except NoMeaning as none:
         raise NotProved("meaning_differs", f"the question has no answer: {none}") from None
     if not is_number(meaning.facts[0]):
         raise NotProved("meaning_differs", "the answer to the question is no number")
+    about_results = outcomes.parts_of(request)
+    if about_results and not questions.is_question(domain, task.customer, universe, before, known[0], meaning.facts[0]):
+        raise NotProved("meaning_differs", "the answer to the question stands in one result, or is not clear")
     answer = questions.answer_text(known[0].words, meaning.facts[0])
     if goal != len(task.user.goals) - 1 or task.grader.communicate[-1:] != [answer]:
         raise NotProved("meaning_differs", f"the answer to request {goal + 1} is {answer}")

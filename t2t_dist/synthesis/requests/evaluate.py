@@ -53,15 +53,21 @@ class Meaning:
 
 
 def meaning_of(
-    domain: Domain, world: World, customer: str, request: lang.Node, universe: Universe | None = None
+    domain: Domain,
+    world: World,
+    customer: str,
+    request: lang.Node,
+    universe: Universe | None = None,
+    done: Sequence[Call] = (),
 ) -> Meaning:
-    """The meaning of a request in a world, which is not changed. ``universe``: what tools show there, if it is known.
+    """The meaning of a request in a world, which is not changed. ``universe``: what tools show there, if it is known;
+    ``done``: the errands that have led to this world, where the request may be about their results.
 
     Raises:
         NoMeaning: it has none, or more than one.
     """
     found = universe if universe is not None else look_at(domain, world, customer)
-    evaluation = _Evaluation(domain, world, customer, found)
+    evaluation = _Evaluation(domain, world, customer, found, done)
     evaluation.carry_out(request)
     return evaluation.meaning
 
@@ -72,8 +78,10 @@ def value_of(domain: Domain, world: World, customer: str, value: lang.Node, univ
 
 
 class _Evaluation:
-    def __init__(self, domain: Domain, world: World, customer: str, universe: Universe) -> None:
-        self.domain, self.customer, self.universe = domain, customer, universe
+    def __init__(
+        self, domain: Domain, world: World, customer: str, universe: Universe, done: Sequence[Call] = ()
+    ) -> None:
+        self.domain, self.customer, self.universe, self.before = domain, customer, universe, done
         self.world = world.fork()
         self.meaning = Meaning()
         #: What ``this`` is, innermost last.
@@ -187,7 +195,21 @@ class _Evaluation:
                 return [one for value in node.values for one in _elements(self.value(value))]
             case lang.Object():
                 return {name: self.value(value) for name, value in node.fields.items()}
+            case lang.Results():
+                return results_of(self.domain, self.before, node)
+            case lang.Earlier():
+                return self._earlier(node.value)
         raise TypeError(f"{type(node).__name__} is no value")
+
+    def _earlier(self, node: lang.Node) -> Any:
+        """What a value was in the world as it was at first."""
+        now = self.world, self.universe
+        self.world = self.domain.world()
+        self.universe = look_at(self.domain, self.world, self.customer)
+        try:
+            return self.value(node)
+        finally:
+            self.world, self.universe = now
 
     def _with(self, one: Shown, work: Callable[[], T]) -> T:
         """What the work comes to where ``this`` is a record."""
@@ -391,6 +413,17 @@ def _elements(value: Any) -> list[Any]:
 
 def _once(values: Iterable[Any]) -> list[Any]:
     return list({canonical_json(value): value for value in values}.values())
+
+
+def results_of(domain: Domain, done: Sequence[Call], node: lang.Results) -> list[Any]:
+    """What stands in the results of these errands, carried out one after the other from the start."""
+    world, found = domain.world(), list[Any]()
+    for call in done:
+        for step in domain.steps(world, call):
+            value = domain.execute(world, step).value
+            if step.name in node.fields and isinstance(value, Mapping):
+                found += values_at(value, node.fields[step.name])
+    return found
 
 
 def record_of(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> Shown:

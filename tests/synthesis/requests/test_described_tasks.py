@@ -82,7 +82,7 @@ def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
     for task in described(hard):
         for goal, request in requests_of(task.grader).items():
             before = [call for number, call in errands(task) if number < goal]
-            other = ByHand(hard.domain, world_before(hard.domain, before), task.customer)
+            other = ByHand(hard.domain, world_before(hard.domain, before), task.customer, before)
             if isinstance(request, lang.Tell):
                 answer = other.value(lang.stored(request)["value"])
                 assert float(task.grader.communicate[-1]) == pytest.approx(answer), task.task_id
