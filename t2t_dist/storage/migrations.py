@@ -152,6 +152,11 @@ _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "goals"), "otherwise", _OTHERWISE),
     (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),
     (("user",), "mistake", pa.struct([("slot", pa.string()), ("text", pa.string()), ("answer", pa.string())])),
+    (
+        ("user",),
+        "miscount",
+        pa.struct([("goal", pa.int64()), ("slot", pa.string()), ("said", pa.int64()), ("answer", pa.string())]),
+    ),
     (("certificate",), "claim", _FALSE_CLAIM),
     (("certificate",), "not_found", pa.list_(_GOLD_CALL)),
     (("certificate",), "injection", _INJECTION),

@@ -40,7 +40,7 @@ from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 
 from .offers import Offers
-from .phrases import Phrases, agent_acts, in_turn, tidy
+from .phrases import NUMBERS, Phrases, agent_acts, in_turn, tidy
 from .wording import Wording, parsed, records, scalars, value_of
 
 Move = str | Call
@@ -219,12 +219,20 @@ class Oracle:
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
                 self._prefix.append(self.words.meant(fact, meaning.calls))
+        yield from self.recount(goal, len(meaning.calls))
         if (figure := self.figure_of(goal)) is not None:
             tell, value = figure
             self._figures[goal] = tidy(self.phrases.pick(tell.say, f"figure {goal}").format(value=value))
             self._prefix.append(self._figures[goal])
             if value in self._left_to_tell:
                 self._left_to_tell.remove(value)
+
+    def recount(self, goal: int, count: int) -> Play:
+        """Say how many there are to a customer who has counted wrong, and hear whether all are meant."""
+        miscount = self.task.user.miscount
+        if miscount is not None and miscount.goal == goal:
+            there_are, said = NUMBERS[count - 1], NUMBERS[miscount.said - 1]
+            yield from self.say(self.phrases.say("recount", count=there_are, said=said))
 
     def figure_of(self, goal: int) -> tuple[Tell, str] | None:
         """The figure of a record that a goal's condition is about, with the words for it."""

@@ -14,28 +14,29 @@ from ..grader_side import asked_forbidden, changes_of
 from ..intents.gold import play
 from ..intents.rejection import Rejection, TaskRejected
 from ..intents.structure import Structure
-from . import claims, injections, mistakes
+from . import claims, counts, injections, mistakes
 
 FORBIDDEN = "forbidden"
 
 
 class Shares(NamedTuple):
     """Of the tasks of the fitting intents, so many have a false claim (infeasible ones), a mistake of the customer's
-    about themselves, a note that instructs the agent (both: all); no task has two of these. ``patience``: how often
-    customers insist at most."""
+    about themselves, a note that instructs the agent (both: all), a wrong count (those with a request for several
+    records); no task has two of these. ``patience``: how often customers insist at most."""
 
     claim: float
     mistake: float
     note: float
+    count: float
     patience: int
 
 
 #: By difficulty. At 1 nobody pushes.
 SHARES = {
-    2: Shares(0.15, 0.05, 0.05, 2),
-    3: Shares(0.30, 0.10, 0.10, 4),
-    4: Shares(0.35, 0.12, 0.15, 4),
-    5: Shares(0.40, 0.15, 0.20, 4),
+    2: Shares(0.15, 0.05, 0.05, 0.25, 2),
+    3: Shares(0.30, 0.10, 0.10, 0.6, 4),
+    4: Shares(0.35, 0.12, 0.15, 0.6, 4),
+    5: Shares(0.40, 0.15, 0.20, 0.6, 4),
 }
 
 
@@ -56,6 +57,10 @@ def pushed(
                 structure.claim, structure.certificate.claim = found
             return
         draw -= shares.claim
+    if rng.random() < shares.count:
+        structure.miscount = counts.drawn(structure, rng)
+    if structure.miscount is not None:
+        return
     if draw < shares.mistake:
         entry = grader.gold[0]
         structure.mistake = mistakes.drawn(domain, Call(entry.name, entry.arguments), customer, rng)
@@ -102,6 +107,7 @@ def with_proofs(domain: Domain, task: Task, certificate: Certificate) -> Certifi
         certificate.claim = claims.proved(domain, task)
         certificate.not_found = mistakes.proved(domain, task)
         certificate.injection = injections.proved(domain, task)
+        counts.check(task)
     except TaskRejected as rejected:
         return rejected.rejection
     if certificate.injection is not None and FORBIDDEN not in task.grader.basis:

@@ -26,7 +26,7 @@ from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
-from .words import readings, readings_of_several, same_words
+from .words import count_said, readings, readings_of_several, same_words
 
 #: The slot of a twin that differs in the limit of a condition.
 CONDITION = "if"
@@ -217,7 +217,7 @@ def _proved(
     _check_change(task, goal, calls[0], described)
     for slot, fact in described.items():
         if isinstance(errand, lang.Each) and slot == errand.slot:
-            _check_set(domain, universe, task, errand, calls, fact)
+            _check_set(domain, universe, task, goal, errand, calls, fact)
         else:
             _check_words(domain, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
@@ -314,12 +314,15 @@ def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node 
 
 
 def _check_set(
-    domain: Domain, universe: Universe, task: Task, request: lang.Each, calls: Sequence[Call], fact: Fact
+    domain: Domain, universe: Universe, task: Task, goal: int, request: lang.Each, calls: Sequence[Call], fact: Fact
 ) -> None:
     """The words for several records: all that they may mean are the same records, and none of them is named."""
     errand = domain.errand(request.errand)
     spec = errand.parameters.get(request.slot) if errand is not None else None
-    if spec is None or fact.says != [fact.text] or (fact.text.startswith("both ") and len(calls) != 2):
+    miscount, number = task.user.miscount, count_said(fact.text)
+    is_wrong = miscount is not None and (miscount.goal, miscount.slot) == (goal, fact.slot)
+    # A number that is wrong on purpose has a proof of its own: pushing/counts.py.
+    if spec is None or fact.says != [fact.text] or (number not in (None, len(calls)) and not is_wrong):
         raise NotProved("words_differ", f"'{fact.text}' does not say which records are meant")
     if not any(same_words(one, request.among) for one in readings_of_several(domain, universe, fact.text, spec.name)):
         raise NotProved("words_differ", f"'{fact.text}' does not say which records are meant")
@@ -381,6 +384,8 @@ def _texts(user: UserSide) -> str:
             parts += [goal.otherwise.request, *(fact.answer for fact in goal.otherwise.facts)]
     if user.mistake is not None:
         parts.append(user.mistake.answer)
+    if user.miscount is not None:
+        parts.append(user.miscount.answer)
     if user.change is not None:
         parts += [user.change.request, *(fact.answer for fact in user.change.facts)]
     return "\n".join(parts)

@@ -26,7 +26,10 @@ _AND = "and"
 #: What stands before several records. What is given to "all of them" may be one thing for all together, so where a
 #: number is given, only the first are said.
 _EACH, _ALL, _BOTH = ("each of", "every one of"), ("all", "all of"), ("both", "both of")
-QUANTIFIERS = (*_EACH, *_ALL, *_BOTH)
+#: With their number, from two on.
+_NUMBERED = (_BOTH[1], "all three of", "all four of", "all five of")
+MOST_NUMBERED = len(_NUMBERED) + 1
+QUANTIFIERS = (*_EACH, *_ALL, *_BOTH, *_NUMBERED[1:])
 #: Verbs of clauses about one record, and about several: "that has arrived".
 _VERBS = {"is": "are", "has": "have", "was": "were", "goes": "go", "does": "do", "isn't": "aren't", "hasn't": "haven't"}
 _VERB = re.compile(rf"^(that|which) ({'|'.join(_VERBS)})\b")
@@ -63,6 +66,8 @@ def phrase_of_several(domain: Domain, records: lang.Records, count: int, apart: 
     if not words.plural:
         raise ValueError(f"no words for several records of {records.kind}")
     quantifiers = _EACH if apart else (*_ALL, *_ALL, *_EACH[:1]) if count != 2 or records.but is not None else _BOTH
+    if not apart and records.but is None and 2 < count <= MOST_NUMBERED:
+        quantifiers = (*quantifiers, _NUMBERED[count - 2])
     text = f"{rng.choice(quantifiers)} {_described(domain, lang.Record(among=records), words.plural, rng, in_plural)}"
     if records.but is None:
         return text
@@ -72,6 +77,20 @@ def phrase_of_several(domain: Domain, records: lang.Records, count: int, apart: 
 def is_of_several(text: str) -> bool:
     """Whether a description is of several records: "both my lines"."""
     return text.startswith(tuple(f"{quantifier} " for quantifier in QUANTIFIERS))
+
+
+def count_said(text: str) -> int | None:
+    """How many records a description of several says that there are: "all three of my lines"; ``None``: it does not."""
+    numbers = {_BOTH[0]: 2, **{quantifier: count for count, quantifier in enumerate(_NUMBERED, 2)}}
+    return next((count for quantifier, count in numbers.items() if text.startswith(f"{quantifier} ")), None)
+
+
+def renumbered(text: str, count: int) -> str | None:
+    """A description of several records with another number of them; ``None`` where it has no place for one."""
+    for quantifier in sorted(QUANTIFIERS, key=len, reverse=True):
+        if text.startswith(f"{quantifier} ") and not any(f" {but} the " in text for but in _BUT):
+            return f"{_NUMBERED[count - 2]} {text.removeprefix(f'{quantifier} ')}"
+    return None
 
 
 def in_plural(clause: str) -> str:
