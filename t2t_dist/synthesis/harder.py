@@ -112,7 +112,7 @@ def describe_goals(
                 wanted[goal] = one.calls
         if goal not in several:
             one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
-            if one is not None:
+            if one is not None and not (change is not None and goal == change.goal and one.chooses):
                 found[goal] = one
         if _is_free(structure, goal) and goal not in several and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
@@ -120,7 +120,9 @@ def describe_goals(
                 conditions[goal] = condition
                 if rng.random() < level.otherwise:
                     other = _otherwise(domain, customer, call, condition, done, later, rng)
-                    if other is not None and goal in found and _names(other, call, found[goal]):
+                    if other is not None and goal in found and (
+                        found[goal].chooses or _names(other, call, found[goal])
+                    ):
                         other = None
                     structure.goals[goal].otherwise = other
                     if other is not None and not condition.holds:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NotRequired, cast, get_args, get_origin
@@ -130,13 +130,29 @@ class ByHand:
         return todo, []
 
     def call(self, node: dict[str, Any], *this: Item) -> Call:
+        chosen = {slot: value for slot, value in node["arguments"].items() if value["node"] == "first that works"}
         with self.at(*this):
-            arguments = {slot: self.value(value) for slot, value in node["arguments"].items()}
+            arguments = {slot: self.value(value) for slot, value in node["arguments"].items() if slot not in chosen}
         errand = self.domain.errand(node["errand"])
         for slot, spec in errand.parameters.items() if errand is not None else ():
             if slot in arguments and spec.kind == "list" and not isinstance(arguments[slot], list):
                 arguments[slot] = [arguments[slot]]
+        for slot, value in chosen.items():
+            works = [one for one in self._options(value) if self._works(node["errand"], {**arguments, slot: one})]
+            if not works:
+                raise Unclear(f"nothing works for {slot}")
+            arguments[slot] = works[0]
         return Call(node["errand"], arguments)
+
+    def _options(self, node: dict[str, Any]) -> Iterator[Any]:
+        for option in node["values"]:
+            with suppress(Unclear):
+                yield self.value(option)
+
+    def _works(self, errand: str, arguments: dict[str, Any]) -> bool:
+        given = {slot: {"node": "given", "value": value} for slot, value in arguments.items()}
+        tried = self.tried({"node": "do", "errand": errand, "arguments": given})
+        return tried is not None and tried[1]
 
     def tried(self, node: dict[str, Any]) -> Any:
         """What the last write of an errand gives, and whether all of its writes change something; ``None`` where it is

@@ -216,6 +216,10 @@ class Oracle:
         whole = meaning_of(self.domain, self.world_at(goal), self.task.customer, request)
         for call in [*meaning.look_ups, *whole.look_ups]:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
+        if any(isinstance(value, lang.FirstThatWorks) for value in errand_of(request).arguments.values()):
+            # What it costs decides what it is paid with.
+            call = meaning.calls[0]
+            yield from self.work_out(GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal))
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
                 self._prefix.append(self.words.meant(fact, meaning.calls))

@@ -20,7 +20,7 @@ from t2t_dist.environments.tools import WRITE, Call
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
 from . import language as lang
-from . import outcomes, questions
+from . import outcomes, questions, what_works
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .sets import meanings_of_several
@@ -79,6 +79,7 @@ def _is_made(node: lang.Node) -> bool:
         | lang.Given
         | lang.FieldOf
         | lang.FieldsOf
+        | lang.FirstThatWorks
         | lang.Test,
     )
 
@@ -219,7 +220,7 @@ def _proved(
         if isinstance(errand, lang.Each) and slot == errand.slot:
             _check_set(domain, universe, task, goal, errand, calls, fact)
         else:
-            _check_words(domain, universe, task, errand, calls[0], slot, fact)
+            _check_words(domain, world, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
     for slot in described:
@@ -337,29 +338,56 @@ def _check_set(
 
 
 def _check_words(
-    domain: Domain, universe: Universe, task: Task, request: lang.Do | lang.Each, call: Call, slot: str, fact: Fact
+    domain: Domain,
+    world: World,
+    universe: Universe,
+    task: Task,
+    request: lang.Do | lang.Each,
+    call: Call,
+    slot: str,
+    fact: Fact,
 ) -> None:
     meant, errand = request.arguments.get(slot), domain.errand(call.name)
     spec = errand.parameters.get(slot) if errand is not None else None
     if meant is None or isinstance(meant, lang.Given) or spec is None or fact.says != [fact.text]:
         raise NotProved("words_differ", f"{slot} is no description")
     within = within_of(meant)
-    found = readings(domain, universe, fact.text, _type_of(spec), within)
+    found = readings(domain, universe, fact.text, _type_of(spec), within, call.name)
     if not any(same_words(one, meant) for one in found):
         raise NotProved("words_differ", f"'{fact.text}' does not say what is meant by {slot}")
-    own = value_of(domain, domain.world(), task.customer, meant, universe)
+    def value_in(node: lang.Node) -> Any:
+        if isinstance(node, lang.FirstThatWorks) and isinstance(request, lang.Do):
+            return what_works.value_in(domain, world, task.customer, universe, request, slot, node)
+        return value_of(domain, domain.world(), task.customer, node, universe)
+
+    own = value_in(meant)
     for one in found:
         try:
-            value = value_of(domain, domain.world(), task.customer, one, universe)
+            value = value_in(one)
         except NoMeaning as none:
             if none.code in ("none", "absent"):
                 continue  # nobody understands it so
             value = None
         if value != own:
             raise NotProved("words_differ", f"'{fact.text}' may also mean another value of {slot}")
+    if isinstance(meant, lang.FirstThatWorks):
+        _check_choice(domain, world, universe, task, meant, call)
+    texts = _texts(task.user)
+    for choice in what_works.said_in(domain.language):
+        texts = texts.replace(choice, "")  # it names each of them, and not which it is
     named = domain.describe(domain.world(), call, slot, task.customer).says
-    if named and mentions(_texts(task.user), named):
+    if named and mentions(texts, named):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")
+
+
+def _check_choice(
+    domain: Domain, world: World, universe: Universe, task: Task, meant: lang.FirstThatWorks, call: Call
+) -> None:
+    """Raises NotProved: a choice that depends on what works is none that the domain has words for, or nothing is paid,
+    so that all would do."""
+    words = what_works.words_of(domain, meant)
+    if words is None or not what_works.costs(domain, world, task.customer, words, call, universe):
+        raise NotProved("meaning_differs", f"what {call.name} costs decides nothing")
 
 
 def within_of(node: lang.Node) -> lang.Record | None:

@@ -120,11 +120,33 @@ class _Evaluation:
     def _call(self, request: lang.Do) -> Call:
         errand, arguments = self.domain.errand(request.errand), {}
         for slot, node in request.arguments.items():
+            if isinstance(node, lang.FirstThatWorks):
+                continue  # what works follows from all the others
             value = self.value(node)
             spec = errand.parameters.get(slot) if errand is not None else None
             is_one_of_list = spec is not None and spec.kind == "list" and not isinstance(value, list)
             arguments[slot] = [value] if is_one_of_list else value
-        return in_order(self.domain, Call(request.errand, arguments))
+        call = in_order(self.domain, Call(request.errand, arguments))
+        for slot, node in request.arguments.items():
+            if isinstance(node, lang.FirstThatWorks):
+                call = self._first_that_works(call, slot, node)
+        return call
+
+    def _first_that_works(self, call: Call, slot: str, node: lang.FirstThatWorks) -> Call:
+        """The call with the first value that it can be made with; what it costs is looked up for it."""
+        for option in node.values:
+            try:
+                value = self.value(option)
+            except NoMeaning as none:
+                if none.code == "none":
+                    continue
+                raise
+            tried = in_order(self.domain, Call(call.name, {**call.arguments, slot: value}))
+            if after_valid(self.domain, self.world, tried, self.customer) is not None:
+                needed = self.domain.look_ups(self.world, tried, self.customer) or ()
+                self.meaning.look_ups += [one for one in needed if one not in self.meaning.look_ups]
+                return tried
+        raise NoMeaning("none", f"{call.name} is possible with nothing of {slot}")
 
     def _done(self, call: Call) -> None:
         self.meaning.calls.append(call)
@@ -197,6 +219,8 @@ class _Evaluation:
                 return {name: self.value(value) for name, value in node.fields.items()}
             case lang.Results():
                 return results_of(self.domain, self.before, node)
+            case lang.FirstThatWorks():
+                raise NoMeaning("none", "what works is an argument of an errand")
             case lang.Earlier():
                 return self._earlier(node.value)
         raise TypeError(f"{type(node).__name__} is no value")

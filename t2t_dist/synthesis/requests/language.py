@@ -172,6 +172,13 @@ class Results(Node):
     fields: dict[Name, Path] = Field(min_length=1, max_length=20)
 
 
+class FirstThatWorks(Node):
+    """As an argument of an errand: the first of several values with which it can be carried out."""
+
+    node: Literal["first that works"] = "first that works"
+    values: tuple[Value, ...] = Field(min_length=2, max_length=20)
+
+
 class Earlier(Node):
     """What a value was before anything was changed."""
 
@@ -192,7 +199,8 @@ Value = Annotated[
     | Listed
     | Object
     | Results
-    | Earlier,
+    | Earlier
+    | FirstThatWorks,
     Field(discriminator="node"),
 ]
 

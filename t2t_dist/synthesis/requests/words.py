@@ -16,6 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import FieldWords, RecordWords
 
 from . import language as lang
+from . import what_works
 from .describe import alike, before_noun, is_clause, is_relative, key_of, one_of
 from .kinds import holders, identities
 from .shown import Universe, values_at
@@ -48,6 +49,10 @@ def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
         case lang.FieldOf():
             field = _words(domain, node.of.among.kind).fields.get(node.field)
             return rng.choice(field.itself) if field is not None and field.itself else _one(domain, node.of, rng)
+        case lang.FirstThatWorks():
+            choice = what_works.words_of(domain, node)
+            if choice is not None:
+                return rng.choice(choice.say)
         case lang.FieldsOf():
             words = _words(domain, node.of.kind)
             if not words.all or node.of.where:
@@ -149,13 +154,19 @@ def _described(
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 def readings(
-    domain: Domain, universe: Universe, text: str, type_name: str, within: lang.Record | None = None
+    domain: Domain,
+    universe: Universe,
+    text: str,
+    type_name: str,
+    within: lang.Record | None = None,
+    errand: str = "",
 ) -> list[lang.Node]:
     """The expressions that a phrase may stand for, as the value of an argument of a domain type; empty if none.
 
-    ``within``: the record whose parts are spoken of.
+    ``within``: the record whose parts are spoken of; ``errand``: what is asked for.
     """
-    found: list[lang.Node] = []
+    choices = what_works.choices_of(domain, type_name, errand)
+    found: list[lang.Node] = [node for choice, node in choices if text in choice.say]
     for kind, fields in holders(domain).get(type_name, {}).items():
         known = domain.language.records[kind].fields if kind in domain.language.records else {}
         for path in fields:
