@@ -138,6 +138,9 @@ class FieldWords(BaseModel):
     contains: list[str] = Field(default_factory=list, description="for one in whose list {value} stands")
     named: list[str] = Field(default_factory=list, description="in place of the noun: '{value}'")
     itself: list[str] = Field(default_factory=list, description="for the value: 'my home address'")
+    its: list[str] = Field(
+        default_factory=list, description="for the value in a record that is described: 'the same plan as {one}'"
+    )
 
 
 class TakeWords(BaseModel):
@@ -399,6 +402,7 @@ def _templates(
             ):
                 yield f"{key}.{part}", phrases, ()
             yield f"{key}.itself", field.itself, ()
+            yield f"{key}.its", field.its, ("one",)
             for part, phrases in (("any", field.any), ("contains", field.contains), ("named", field.named)):
                 yield f"{key}.{part}", phrases, ("value",)
     for key, words in worded:

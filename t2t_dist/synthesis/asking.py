@@ -210,8 +210,10 @@ class Asides:
         vague = rng.choice(words.vague or [""])
         if not fact.stated:
             return vague
-        if fact.described and fact.text in self._choices and not self.behind:
-            # It has an "if" and an "and" of its own.
+        if fact.described and fact.text in self._choices:
+            # It has an "if" and an "and" of its own, so nothing follows it.
+            if self.behind:
+                return f", and please use {fact.text}"
             self.behind = tidy(rng.choice(_CHOOSE).format(value=fact.text))
             return ""
         before, after, inside = _by_place(words.stated)

@@ -87,7 +87,15 @@ def _decides(node: lang.Node) -> bool:
         case lang.Records():
             return node.but is not None
     return isinstance(
-        node, lang.If | lang.FirstPossible | lang.Best | lang.Each | lang.Count | lang.Total | lang.Results | lang.FirstThatWorks
+        node,
+        lang.If
+        | lang.FirstPossible
+        | lang.Best
+        | lang.Each
+        | lang.Count
+        | lang.Total
+        | lang.Results
+        | lang.FirstThatWorks,
     )
 
 

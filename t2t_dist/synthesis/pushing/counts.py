@@ -57,6 +57,8 @@ def check(task: Task) -> None:
     facts = goals[miscount.goal].facts if 0 <= miscount.goal < len(goals) else []
     said = [count_said(fact.text) for fact in facts if fact.slot == miscount.slot and fact.described]
     if said != [miscount.said] or miscount.answer not in recounts():
-        raise TaskRejected("mistake_differs", f"the customer does not say that there are {miscount.said}, or puts it right")
+        raise TaskRejected(
+            "mistake_differs", f"the customer does not say that there are {miscount.said}, or puts it right"
+        )
     if len(errands_by_goal(task.grader).get(miscount.goal, ())) == miscount.said:
         raise TaskRejected("mistake_differs", f"there are {miscount.said}, as the customer says")

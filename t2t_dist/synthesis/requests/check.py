@@ -7,6 +7,7 @@ takes before it changes anything; and there is a twin world in which the same wo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -355,6 +356,7 @@ def _check_words(
     found = readings(domain, universe, fact.text, _type_of(spec), within, call.name)
     if not any(same_words(one, meant) for one in found):
         raise NotProved("words_differ", f"'{fact.text}' does not say what is meant by {slot}")
+
     def value_in(node: lang.Node) -> Any:
         if isinstance(node, lang.FirstThatWorks) and isinstance(request, lang.Do):
             return what_works.value_in(domain, world, task.customer, universe, request, slot, node)
@@ -373,8 +375,8 @@ def _check_words(
     if isinstance(meant, lang.FirstThatWorks):
         _check_choice(domain, world, universe, task, meant, call)
     texts = _texts(task.user)
-    for choice in what_works.said_in(domain.language):
-        texts = texts.replace(choice, "")  # it names each of them, and not which it is
+    for choice in what_works.said_in(domain.language):  # it names each of them, and not which it is
+        texts = re.sub(re.escape(choice), "", texts, flags=re.I)
     named = domain.describe(domain.world(), call, slot, task.customer).says
     if named and mentions(texts, named):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")

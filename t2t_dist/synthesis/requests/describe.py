@@ -225,6 +225,20 @@ def _elsewhere(
                         yield node
                 except NoMeaning:
                     continue
+        own = own_field(domain, kind)
+        for path in (path for path in fields if path in words and words[path].its):
+            for one in universe.of(kind):
+                if (
+                    one.record.get(path) == argument.value
+                    and one.record.get(own) not in argument.call.arguments.values()
+                ):
+                    records = told_apart(domain, customer, universe, kind, own, one.record.get(own))
+                    # "The same plan as my line on the Summit plan" would name it.
+                    yield from (
+                        lang.FieldOf(of=record, field=path)
+                        for record in records
+                        if record.by != path and all(test.field != path for test in record.among.where)
+                    )
 
 
 def values_like(domain: Domain, universe: Universe, kind: str, field: str) -> Iterator[Any]:

@@ -7,10 +7,12 @@ what each of them holds.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.language import ChoiceWords, Language
 from t2t_dist.environments.record import thaw
 from t2t_dist.environments.state import World
@@ -19,8 +21,10 @@ from t2t_dist.environments.tools import Call
 from . import language as lang
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .kinds import identities, own_field
-from .shown import Shown, Universe, values_at
+from .shown import Shown, Universe, look_at, values_at
 
+#: How often an errand takes what a choice comes to in place of what it was explored with.
+_OTHER = 0.7
 #: Records that are tried in their order, at most: so many gift cards a customer has.
 _PLACES = 3
 
@@ -86,9 +90,46 @@ def fitting(
             yield node
 
 
-def costs(
-    domain: Domain, world: World, customer: str, words: ChoiceWords, call: Call, universe: Universe
-) -> bool:
+def paid_otherwise(
+    domain: Domain, customer: str, call: Call, before: Sequence[Call], later: Sequence[Call], rng: random.Random
+) -> Call | None:
+    """An errand with what one of its choices comes to, where that is another value than its own; ``None``: there is
+    none that leaves the ``later`` errands possible."""
+    errand = domain.errand(call.name)
+    slots = {slot: spec.name for slot, spec in errand.parameters.items() if spec.kind == "scalar"} if errand else {}
+    slots = {slot: name for slot, name in slots.items() if any(choices_of(domain, name, call.name))}
+    if not slots:
+        return None
+    world = domain.world()
+    for one in before:
+        domain.carry_out(world, one)
+    universe = look_at(domain, world, customer)
+    for slot, name in slots.items():
+        for node in fitting(domain, customer, universe, call, name) if slot in call.arguments else ():
+            try:
+                value = value_in(
+                    domain, world, customer, universe, lang.as_given(call.name, call.arguments), slot, node
+                )
+            except NoMeaning:
+                continue
+            other = Call(call.name, {**call.arguments, slot: value})
+            if (
+                value != call.arguments[slot]
+                and rng.random() < _OTHER
+                and _stay_possible(domain, world, customer, [other, *later])
+            ):
+                return other
+    return None
+
+
+def _stay_possible(domain: Domain, world: World, customer: str, errands: Sequence[Call]) -> bool:
+    after: World | None = world
+    for errand in errands:
+        after = after_valid(domain, after, errand, customer) if after is not None else None
+    return after is not None
+
+
+def costs(domain: Domain, world: World, customer: str, words: ChoiceWords, call: Call, universe: Universe) -> bool:
     """Whether what a call costs, by its result, is more than nothing: else all of them would do."""
     if call.name not in words.errands:
         return False

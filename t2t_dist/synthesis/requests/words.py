@@ -48,6 +48,8 @@ def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
     match node:
         case lang.FieldOf():
             field = _words(domain, node.of.among.kind).fields.get(node.field)
+            if field is not None and field.its and (node.of.by is not None or node.of.among.where):
+                return rng.choice(field.its).format(one=_one(domain, node.of, rng))
             return rng.choice(field.itself) if field is not None and field.itself else _one(domain, node.of, rng)
         case lang.FirstThatWorks():
             choice = what_works.words_of(domain, node)
@@ -172,6 +174,11 @@ def readings(
         for path in fields:
             if path in known and text in known[path].itself:
                 found.append(lang.FieldOf(of=lang.Record(among=lang.Records(kind=kind, within=within)), field=path))
+            for head, tail in (its.split("{one}") for its in known[path].its) if path in known else ():
+                if text.startswith(head) and text.endswith(tail):
+                    said = text.removeprefix(head).removesuffix(tail)
+                    held = _read_one(domain, universe, kind, domain.language.records[kind], said)
+                    found += [lang.FieldOf(of=record, field=path) for record in held]
     for kind, own in identities(domain).get(type_name, {}).items():
         words = domain.language.records.get(kind)
         if words is None:
