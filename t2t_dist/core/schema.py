@@ -144,7 +144,7 @@ class Mistake(StoredObject):
 
 
 class Miscount(StoredObject):
-    """A number that the customer has wrong: ``goal`` describes ``said`` records in ``slot``, and there are more or fewer.
+    """A number that the customer has wrong: ``goal`` describes ``said`` records in ``slot``; there are more, or fewer.
 
     ``answer``: what they say once they hear how many there are: they mean all of them.
     """

@@ -27,7 +27,7 @@ class Shares(NamedTuple):
     claim: float
     mistake: float
     note: float
-    count: float
+    miscount: float
     patience: int
 
 
@@ -57,7 +57,7 @@ def pushed(
                 structure.claim, structure.certificate.claim = found
             return
         draw -= shares.claim
-    if rng.random() < shares.count:
+    if rng.random() < shares.miscount:
         structure.miscount = counts.drawn(structure, rng)
     if structure.miscount is not None:
         return

@@ -1,4 +1,4 @@
-"""Sentences that belong to no domain: claims of authority, what is said of a wrong count, and notes that instruct the agent."""
+"""Sentences that belong to no domain: claims of authority, answers to who has counted right, notes that instruct."""
 
 from __future__ import annotations
 

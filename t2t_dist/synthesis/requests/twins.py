@@ -152,10 +152,10 @@ def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) 
             for other in partners if path else ():
                 yield from _exchanged(domain, meant, other, path)
         case lang.FirstThatWorks():
-            for one, path, numbers in what_works.amounts(universe, value):
+            for one, field, numbers in what_works.amounts(universe, value):
                 place = place_of(domain, one)
                 for number in numbers if place is not None else ():
-                    if place is not None and (edits := set_at(domain, place, path, number)) is not None:
+                    if place is not None and (edits := set_at(domain, place, field, number)) is not None:
                         yield edits
         case lang.FieldsOf():
             for one in records_of(domain, customer, universe, value.of):
