@@ -1,4 +1,4 @@
-"""Tasks whose customers leave something to be worked out: sums of results, what is paid with, values of other records."""
+"""Tasks whose customers leave something to be worked out: sums of results, ways to pay, values of other records."""
 
 from __future__ import annotations
 
