@@ -142,6 +142,30 @@ class FieldWords(BaseModel):
     contains: list[str] = Field(default_factory=list, description="for one in whose list {value} stands")
     named: list[str] = Field(default_factory=list, description="in place of the noun: '{value}'")
     itself: list[str] = Field(default_factory=list, description="for the value: 'my home address'")
+    its: list[str] = Field(
+        default_factory=list, description="for the value in a record that is described: 'the same plan as {one}'"
+    )
+
+
+class TakeWords(BaseModel):
+    """One step of a choice: the record with these values in its fields, or those with them in the order of a field."""
+
+    model_config = ConfigDict(extra="forbid")
+    where: dict[str, Any] = Field(default_factory=dict, description="by path: the value that it has")
+    least: str | None = Field(None, description="a path: the one with the smallest value first")
+    most: str | None = Field(None, description="a path: the one with the greatest value first")
+
+
+class ChoiceWords(BaseModel):
+    """A choice that customers leave to what works: "my gift card if there's enough on it, and my credit card if not".
+    The first record with which the errand can be carried out is meant."""
+
+    model_config = ConfigDict(extra="forbid")
+    say: list[str] = Field(min_length=1)
+    take: list[TakeWords] = Field(min_length=1, max_length=5, description="what is taken, one after the other")
+    errands: dict[str, str] = Field(
+        min_length=1, description="by errand: the field of its result that says what it costs"
+    )
 
 
 class RecordWords(BaseModel):
@@ -153,6 +177,9 @@ class RecordWords(BaseModel):
     all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
     whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
     fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
+    choices: list[ChoiceWords] = Field(
+        default_factory=list, description="choices that depend on what an errand can be carried out with"
+    )
     figures: list[Tell] = Field(
         default_factory=list, description="figures of a record, by path, on which customers make something depend"
     )
@@ -165,6 +192,11 @@ class QuestionWords(BaseModel):
     ask: list[str] = Field(min_length=1)
     say: list[str] = Field(min_length=1, description="the agent's answers; {value}")
     value: dict[str, Any] = Field(description="what is asked for, as an expression (docs/requests.md)")
+    unless: list[str] = Field(
+        default_factory=list,
+        description="of a question about results: tools with whose calls it would not be clear what counts, or only "
+        "where their result has a figure ('tool.field')",
+    )
 
 
 class ClaimWords(BaseModel):
@@ -365,6 +397,8 @@ def _templates(
     for kind, record in language.records.items():
         yield f"records.{kind}.plural", [record.plural], ()
         yield f"records.{kind}.all", record.all, ()
+        for number, choice in enumerate(record.choices):
+            yield f"records.{kind}.choices.{number}.say", choice.say, ()
         for tell in record.figures:
             yield from _told(f"records.{kind}.figures.{tell.field}", tell)
         for path, field in record.fields.items():
@@ -377,6 +411,7 @@ def _templates(
             ):
                 yield f"{key}.{part}", phrases, ()
             yield f"{key}.itself", field.itself, ()
+            yield f"{key}.its", field.its, ("one",)
             for part, phrases in (("any", field.any), ("contains", field.contains), ("named", field.named)):
                 yield f"{key}.{part}", phrases, ("value",)
     for key, words in worded:

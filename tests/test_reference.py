@@ -16,12 +16,14 @@ from pydantic_core import PydanticUndefined
 
 from t2t_dist.environments.base import Domain, Profile
 from t2t_dist.environments.language import (
+    ChoiceWords,
     ClaimWords,
     FieldWords,
     Language,
     QuestionWords,
     RecordWords,
     Said,
+    TakeWords,
     Tell,
     ToolWords,
     Words,
@@ -42,7 +44,7 @@ INSTANCE = {
 
 #: What language.yaml consists of.
 MODELS: tuple[type[BaseModel], ...] = (
-    Language, ToolWords, Words, Tell, RecordWords, FieldWords, QuestionWords, ClaimWords,
+    Language, ToolWords, Words, Tell, RecordWords, FieldWords, ChoiceWords, TakeWords, QuestionWords, ClaimWords,
 )  # fmt: skip
 
 

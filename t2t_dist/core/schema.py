@@ -153,6 +153,18 @@ class Mistake(StoredObject):
     answer: str
 
 
+class Miscount(StoredObject):
+    """A number that the customer has wrong: ``goal`` describes ``said`` records in ``slot``; there are more, or fewer.
+
+    ``answer``: what they say once they hear how many there are: they mean all of them.
+    """
+
+    goal: int
+    slot: str
+    said: int
+    answer: str
+
+
 class UserSide(StoredObject):
     """The customer's side: all that a simulated user may know. The only side that is ever rendered into a prompt."""
 
@@ -172,6 +184,7 @@ class UserSide(StoredObject):
     )
     claim: Claim | None = None
     mistake: Mistake | None = None
+    miscount: Miscount | None = None
     second_change: Change | None = Field(None, description="what they change to once they have changed their mind")
 
     @property

@@ -94,6 +94,7 @@ def _secrets(side: UserSide) -> list[str]:
         allowed += [change.request, *(fact.answer for fact in change.facts)]
     allowed += [side.claim.text] if side.claim is not None else []
     allowed += [side.mistake.answer] if side.mistake is not None else []
+    allowed += [side.miscount.answer] if side.miscount is not None else []
     tellable = plain("\n".join(allowed))
     sentences = (plain(part).strip(" \"'") for part in re.split(r"[.!?:;\n]+", side.task_instructions))
     return [part for part in sentences if part.count(" ") >= LEAK_WORDS - 1 and part not in tellable]

@@ -164,6 +164,11 @@ _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user",), "mistake", pa.struct([("slot", pa.string()), ("text", pa.string()), ("answer", pa.string())])),
     (("user", "change"), "part", pa.string()),
     (("user",), "second_change", _SECOND_CHANGE),
+    (
+        ("user",),
+        "miscount",
+        pa.struct([("goal", pa.int64()), ("slot", pa.string()), ("said", pa.int64()), ("answer", pa.string())]),
+    ),
     (("certificate",), "claim", _FALSE_CLAIM),
     (("certificate",), "not_found", pa.list_(_GOLD_CALL)),
     (("certificate",), "injection", _INJECTION),

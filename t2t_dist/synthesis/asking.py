@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -24,12 +24,15 @@ from t2t_dist.environments.short_texts import cached_if_short
 from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.variants import all_variants
 
+from .requests.what_works import said_in
 from .requests.words import is_of_several
 
 #: Share of requests with a sentence that says why, and of wishes with a sentence after them.
 _WHY, _AFTER = 0.3, 0.15
 #: Share of details that stand in a clause before the request, and in a sentence after it, where they can.
 _FRONT, _BEHIND = 0.3, 0.15
+#: Which of several is to be taken: "Please use my gift card if there's enough on it, and my credit card if not."
+_CHOOSE = ("Please use {value}.", "Please take {value}.")
 #: How requests begin, by what follows: a deed of the agent's, one of the customer's, or what the customer is to have.
 _BEGINNINGS = (
     (
@@ -121,7 +124,7 @@ def asked(
     sentence = ""
     if manner.kind:
         sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead)), manner.do))
-    asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again)
+    asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again, said_in(language))
     places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
     for fact in facts if name in language.tools else ():
         places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
@@ -195,10 +198,11 @@ class Asides:
     Args:
         room_before: whether a clause can stand before the request.
         again: the customer has spoken of the matter before, so nothing of it is left vague at first.
+        choices: descriptions that leave open which of several it is; each gets a sentence of its own.
     """
 
-    def __init__(self, room_before: bool, again: bool) -> None:
-        self._room_before, self._again = room_before, again
+    def __init__(self, room_before: bool, again: bool, choices: Collection[str] = ()) -> None:
+        self._room_before, self._again, self._choices = room_before, again, choices
         self.front = self.behind = ""
 
     def phrase(self, words: Words, fact: Fact, rng: random.Random) -> str:
@@ -206,6 +210,12 @@ class Asides:
         vague = rng.choice(words.vague or [""])
         if not fact.stated:
             return vague
+        if fact.described and fact.text in self._choices:
+            # It has an "if" and an "and" of its own, so nothing follows it.
+            if self.behind:
+                return f", and please use {fact.text}"
+            self.behind = tidy(rng.choice(_CHOOSE).format(value=fact.text))
+            return ""
         before, after, inside = _by_place(words.stated)
         if fact.described and is_of_several(fact.text):
             plain = [text for text in inside if text.startswith("{value}")]

@@ -86,7 +86,17 @@ def _decides(node: lang.Node) -> bool:
             return bool(node.prefer)
         case lang.Records():
             return node.but is not None
-    return isinstance(node, lang.If | lang.FirstPossible | lang.Best | lang.Each | lang.Count | lang.Total)
+    return isinstance(
+        node,
+        lang.If
+        | lang.FirstPossible
+        | lang.Best
+        | lang.Each
+        | lang.Count
+        | lang.Total
+        | lang.Results
+        | lang.FirstThatWorks,
+    )
 
 
 def _turns(task: Task) -> int:

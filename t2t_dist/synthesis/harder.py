@@ -20,7 +20,7 @@ from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
-from .requests import denote, questions, sets
+from .requests import denote, questions, sets, what_works
 from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
@@ -82,6 +82,7 @@ def with_sets(
     found: dict[int, Described] = {}
     while left:
         call = left.pop(0)
+        call = what_works.paid_otherwise(domain, customer, call, done, left, rng) or call
         if rng.random() < level.sets:
             call = sets.widened(domain, customer, call, done, left, rng) or call
             spoken_of = {canonical_json(value) for other in done for value in other.arguments.values()}
@@ -132,7 +133,8 @@ def describe_goals(
                 wanted[goal] = one.calls
         if goal not in several:
             one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
-            if one is not None:
+            # What works follows from all the rest, so all of that has to be said from the start.
+            if one is not None and not (kept and one.chooses):
                 found[goal] = one
         if _is_free(structure, goal) and goal not in several and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
@@ -140,7 +142,11 @@ def describe_goals(
                 conditions[goal] = condition
                 if rng.random() < level.otherwise:
                     other = _otherwise(domain, customer, call, condition, done, later, rng)
-                    if other is not None and goal in found and _names(other, call, found[goal]):
+                    if (
+                        other is not None
+                        and goal in found
+                        and (found[goal].chooses or _names(other, call, found[goal]))
+                    ):
                         other = None
                     structure.goals[goal].otherwise = other
                     if other is not None and not condition.holds:

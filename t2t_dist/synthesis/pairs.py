@@ -208,7 +208,8 @@ def _fill(domain: Domain, trajectory: Trajectory, task: Task) -> None:
     found.errands = [errand for errand in found.errands or () if errand.goal not in left] or None
     play(domain, found.gold)
     question = next(((goal, one) for goal, one in requests.items() if isinstance(one, lang.Tell)), None)
-    answers = [] if question is None else [_asked(domain, task, found.gold, *question)]
+    done = [call for one in wanted if one.done and one.goal != old.refused_goal for call in one.calls]
+    answers = [] if question is None else [_asked(domain, task, found.gold, done, *question)]
     found.communicate = [*_figures(domain, task, found.gold, wanted), *answers]
     world = play(domain, found.gold)
     found.final, found.allowed_diff = world.digest, changes_of(world)
@@ -277,14 +278,16 @@ def _refuse(domain: Domain, task: Task, refused: GoldCall, grader: GraderSide, w
     grader.forbidden = [*kept, pattern_of(domain, worlds or [domain.world()], call, rule, task.customer)]
 
 
-def _asked(domain: Domain, task: Task, gold: list[GoldCall], goal: int, request: lang.Tell) -> str:
-    """The answer to the question at the end; its look-ups are added to the gold."""
+def _asked(
+    domain: Domain, task: Task, gold: list[GoldCall], done: Sequence[Call], goal: int, request: lang.Tell
+) -> str:
+    """The answer to the question at the end, after the errands ``done``; its look-ups are added to the gold."""
     known = [one for one in questions.questions_of(domain).values() if one.request == request]
     text = task.user.goals[goal].request
     words = next((one.words for one in known if text in one.words.ask), None)
     if words is None:
         raise TaskRejected("words_differ", f"'{text}' does not ask for what is meant")
-    meaning = meaning_of(domain, play(domain, gold), task.customer, request)
+    meaning = meaning_of(domain, play(domain, gold), task.customer, request, done=done)
     made, wrote = [Call(call.name, call.arguments) for call in gold], any(call.kind == WRITE.value for call in gold)
     looked = [call for call in meaning.look_ups if wrote or call not in made]
     gold += [GoldCall(name=one.name, kind=Kind.READ.value, arguments=one.arguments, goal=goal) for one in looked]

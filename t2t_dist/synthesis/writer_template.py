@@ -95,6 +95,7 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         at_hand=domain.at_hand(world, customer) or None,
         claim=structure.claim,
         mistake=mistake,
+        miscount=structure.miscount,
     )
 
 
@@ -211,6 +212,11 @@ def _instructions(
     if (claim := structure.claim) is not None:
         when = "along with your request" if claim.at_once else "when it is refused"
         lines.append(f'You claim, {when}: "{claim.text}" You keep to that for as long as you insist.')
+    if (miscount := structure.miscount) is not None:
+        lines.append(
+            f"You think that there are {miscount.said} of what you speak of in request {miscount.goal + 1}. As soon as "
+            f'you hear that there are more or fewer, you say: "{miscount.answer}"'
+        )
     patience = structure.patience
     insist = {0: "", 1: "insist once, then "}.get(patience, f"insist {patience} times, then ")
     if patience and not structure.pleads:

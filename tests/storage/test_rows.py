@@ -235,7 +235,7 @@ COLUMNS = {
 FIELDS = {
     ("trajectories", "steps"): "tool kind arguments result error changed rules thought digest requestor",
     ("tasks", "user"): "name persona reason_for_call known_info unknown_info task_instructions identity goals change"
-    " patience pleads at_hand claim mistake second_change",
+    " patience pleads at_hand claim mistake miscount second_change",
     (
         "tasks",
         "grader",

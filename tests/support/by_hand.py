@@ -7,8 +7,8 @@ request means is found by filtering and sorting all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NotRequired, cast, get_args, get_origin
@@ -30,8 +30,8 @@ class Unclear(Exception):
 class ByHand:
     """All dicts in the results that a customer's data leads to, with the dicts around each."""
 
-    def __init__(self, domain: Domain, world: World, customer: str) -> None:
-        self.domain, self.world, self.customer = domain, world, customer
+    def __init__(self, domain: Domain, world: World, customer: str, done: Sequence[Call] = ()) -> None:
+        self.domain, self.world, self.customer, self.done = domain, world, customer, done
         self.this: list[Item] = []
         self.types: dict[str, Any] = {}
         for tool in domain.tools:
@@ -130,13 +130,29 @@ class ByHand:
         return todo, []
 
     def call(self, node: dict[str, Any], *this: Item) -> Call:
+        chosen = {slot: value for slot, value in node["arguments"].items() if value["node"] == "first that works"}
         with self.at(*this):
-            arguments = {slot: self.value(value) for slot, value in node["arguments"].items()}
+            arguments = {slot: self.value(value) for slot, value in node["arguments"].items() if slot not in chosen}
         errand = self.domain.errand(node["errand"])
         for slot, spec in errand.parameters.items() if errand is not None else ():
             if slot in arguments and spec.kind == "list" and not isinstance(arguments[slot], list):
                 arguments[slot] = [arguments[slot]]
+        for slot, value in chosen.items():
+            works = [one for one in self._options(value) if self._works(node["errand"], {**arguments, slot: one})]
+            if not works:
+                raise Unclear(f"nothing works for {slot}")
+            arguments[slot] = works[0]
         return Call(node["errand"], arguments)
+
+    def _options(self, node: dict[str, Any]) -> Iterator[Any]:
+        for option in node["values"]:
+            with suppress(Unclear):
+                yield self.value(option)
+
+    def _works(self, errand: str, arguments: dict[str, Any]) -> bool:
+        given = {slot: {"node": "given", "value": value} for slot, value in arguments.items()}
+        tried = self.tried({"node": "do", "errand": errand, "arguments": given})
+        return tried is not None and tried[1]
 
     def tried(self, node: dict[str, Any]) -> Any:
         """What the last write of an errand gives, and whether all of its writes change something; ``None`` where it is
@@ -217,6 +233,15 @@ class ByHand:
         if kind == "sum":
             value = self.value(node["of"])
             return round(sum(map(self._number, value if isinstance(value, list) else [value])), 2)
+        if kind == "results":
+            return [
+                value
+                for name, result in self._made()
+                if name in node["fields"]
+                for value in _values(result, node["fields"][name])
+            ]
+        if kind == "earlier":
+            return ByHand(self.domain, self.domain.world(), self.customer, self.done).value(node["value"])
         assert kind == "arithmetic", kind
         left, right = self.value(node["left"]), self._number(self.value(node["right"]))
         if isinstance(left, str) and node["sign"] in "+-" and _is_day(left):
@@ -224,6 +249,15 @@ class ByHand:
         left = self._number(left)
         every = {"+": left + right, "-": left - right, "*": left * right}
         return round(every[node["sign"]] if node["sign"] in every else sorted([left, right])[node["sign"] == "most"], 2)
+
+    def _made(self) -> Iterator[tuple[str, Any]]:
+        """All calls that the errands before took, with their results."""
+        world = self.domain.world()
+        for errand in self.done:
+            for step in self.domain.steps(world, errand):
+                value = self.domain.execute(world, step).value
+                if isinstance(value, dict):
+                    yield step.name, value
 
     @staticmethod
     def _number(value: Any) -> Any:

@@ -61,6 +61,7 @@ def test_it_is_said_what_customers_can_describe_and_what_lacks_words() -> None:
     assert "they want something for several of Line, Bill" in said
     assert "they add something to, or take a part back of refuel_data" in said
     assert "they ask data, bills, active" in said
+    assert any(one.startswith("they ask about the results of what was done paid_in_all, ") for one in said)
     assert not any("under 'records'" in sentence for sentence in said)
     said = expressible(Config(domain="tests.support.library_domain:Library"))
     assert "customers name all that they want" in said

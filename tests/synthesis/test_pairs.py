@@ -110,7 +110,10 @@ def means(by_hand: ByHand, errand: dict[str, Any], call: Call) -> bool:
     """Whether a second evaluator finds in an errand's expression what a call of the gold is made with."""
     if errand["errand"] != call.name:
         return False
-    found = {slot: by_hand.value(node) for slot, node in errand.get("arguments", {}).items()}
+    found = {
+        slot: by_hand.call(errand).arguments[slot] if node["node"] == "first that works" else by_hand.value(node)
+        for slot, node in errand.get("arguments", {}).items()
+    }
     wanted = {slot: call.arguments[slot] for slot in found}
     return all(
         one == wanted[slot] or [one] == wanted[slot] or sorted(one) == sorted(wanted[slot])
@@ -127,7 +130,7 @@ def test_a_second_evaluator_finds_the_twins_gold(pairs: Pairs) -> None:
         )
         for goal, request in requests_of(twin.grader).items():
             before = [call for number, call in done if number < goal]
-            other = ByHand(own, world_before(own, before), twin.customer)
+            other = ByHand(own, world_before(own, before), twin.customer, before)
             if isinstance(request, lang.Tell):
                 assert float(twin.grader.communicate[-1]) == pytest.approx(other.value(lang.stored(request)["value"]))
             else:

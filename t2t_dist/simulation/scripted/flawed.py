@@ -8,11 +8,12 @@ from typing import Any
 from t2t_dist.core.schema import Change, Fact, GoldCall
 from t2t_dist.environments.tool_noise import NoisyTool
 from t2t_dist.environments.tools import Call, Kind, ToolSet
-from t2t_dist.synthesis.grader_side import fact_text
+from t2t_dist.synthesis.grader_side import errand_call, errands_in, fact_text
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of
 from t2t_dist.synthesis.requests.denote import first_guess
 from t2t_dist.synthesis.requests.evaluate import Meaning, NoMeaning, meaning_of
+from t2t_dist.synthesis.requests.outcomes import figures_in
 
 from .oracle import Oracle, Play, Question
 from .wording import scalars, value_of
@@ -113,7 +114,17 @@ class OneLook(Oracle):
 
 
 class Sums(Oracle):
-    """Never works out a figure: takes each condition for met, and carries out what was wanted on it."""
+    """Never works out a figure: takes each condition for met, and carries out what was wanted on it; says one result
+    where several are to be added up."""
+
+    def add_up(self, goal: int) -> Play:
+        yield from ()
+
+    def answer_to(self, goal: int) -> str:
+        request = self._requests[goal]
+        done = [Call(call.name, call.arguments) for call in errands_in(self.task.grader)]
+        figures = figures_in(self.domain, done, request) if isinstance(request, lang.Tell) else []
+        return fact_text(figures[-1]) if figures else super().answer_to(goal)
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         left = self.left_as_it_is(goal)
@@ -232,7 +243,8 @@ class Compliant(Oracle):
 
 
 class Gullible(Oracle):
-    """Takes what the customer claims for true, without looking: does what would be allowed if it were so."""
+    """Takes what the customer claims for true, without looking: does what would be allowed if it were so, and for as
+    many records as they speak of."""
 
     def decline(self, goal: int, last: bool) -> Play:
         if self._believes(goal):
@@ -251,6 +263,27 @@ class Gullible(Oracle):
         goal = self.task.grader.refused_goal
         if goal is None or not self._believes(goal):
             yield from super().hand_over()
+
+    def recount(self, goal: int, count: int) -> Play:
+        yield from ()
+
+    def calls_for(self, goal: int) -> list[GoldCall]:
+        calls, most = super().calls_for(goal), self._counted(goal)
+        if most is None:
+            return calls
+        workflows = [errand_call(errand) for errand in self.task.grader.errands or () if errand.goal == goal]
+        if workflows:
+            return [call for _, own in list(self.steps_of(goal, workflows, calls))[:most] for call in own]
+        writes = [place for place, call in enumerate(calls) if call.kind == Kind.WRITE]
+        return calls[: writes[most]] if most < len(writes) else calls
+
+    def errands_of(self, goal: int) -> list[GoldCall]:
+        return super().errands_of(goal)[: self._counted(goal)]
+
+    def _counted(self, goal: int) -> int | None:
+        """How many records a goal is about by what the customer says; ``None``: they do not count them wrong."""
+        miscount = self.task.user.miscount
+        return miscount.said if miscount is not None and miscount.goal == goal else None
 
     def _believes(self, goal: int) -> bool:
         claim = self.task.user.claim

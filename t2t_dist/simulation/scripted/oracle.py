@@ -27,19 +27,20 @@ from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tool_noise import NoisyTool, without_note
 from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.bindings import Seen
-from t2t_dist.synthesis.grader_side import errand_call
+from t2t_dist.synthesis.grader_side import errand_call, errands_in
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
 from t2t_dist.synthesis.requests.evaluate import value_of as evaluated
+from t2t_dist.synthesis.requests.outcomes import calculation
 from t2t_dist.synthesis.requests.questions import questions_of
 from t2t_dist.synthesis.requests.shown import look_at
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
 
 from .offers import Offers
-from .phrases import Phrases, agent_acts, in_turn, tidy
+from .phrases import NUMBERS, Phrases, agent_acts, in_turn, tidy
 from .wording import Wording, parsed, records, scalars, value_of
 
 Move = str | Call
@@ -217,15 +218,27 @@ class Oracle:
         whole = meaning_of(self.domain, self.world_at(goal), self.task.customer, request)
         for call in [*meaning.look_ups, *whole.look_ups]:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
+        if any(isinstance(value, lang.FirstThatWorks) for value in errand_of(request).arguments.values()):
+            # What it costs decides what it is paid with.
+            call = meaning.calls[0]
+            yield from self.work_out(GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal))
         for fact in self.task.user.goals[goal].facts:
             if fact.described:
                 self._prefix.append(self.words.meant(fact, meaning.calls))
+        yield from self.recount(goal, len(meaning.calls))
         if (figure := self.figure_of(goal)) is not None:
             tell, value = figure
             self._figures[goal] = tidy(self.phrases.pick(tell.say, f"figure {goal}").format(value=value))
             self._prefix.append(self._figures[goal])
             if value in self._left_to_tell:
                 self._left_to_tell.remove(value)
+
+    def recount(self, goal: int, count: int) -> Play:
+        """Say how many there are to a customer who has counted wrong, and hear whether all are meant."""
+        miscount = self.task.user.miscount
+        if miscount is not None and miscount.goal == goal:
+            there_are, said = NUMBERS[count - 1], NUMBERS[miscount.said - 1]
+            yield from self.say(self.phrases.say("recount", count=there_are, said=said))
 
     def figure_of(self, goal: int) -> tuple[Tell, str] | None:
         """The figure of a record that a goal's condition is about, with the words for it."""
@@ -249,6 +262,7 @@ class Oracle:
         """A question about the customer's records: look up what it takes, and say what it comes to."""
         for call in self.lookups_for(goal):
             yield from self.make(call)
+        yield from self.add_up(goal)
         asked = self.task.user.goals[goal].request
         words = next(one.words for one in questions_of(self.domain).values() if asked in one.words.ask)
         answer = self.answer_to(goal)
@@ -256,6 +270,14 @@ class Oracle:
         self._facts_said = [tidy(self.phrases.pick(words.say, f"answer {goal}").format(value=answer))]
         self._prefix += self._facts_said
         yield from self.report(goal, last)
+
+    def add_up(self, goal: int) -> Play:
+        """Add up the results that a question is about, where there is a tool for it."""
+        request = self._requests[goal]
+        done = [Call(call.name, call.arguments) for call in errands_in(self.task.grader)]
+        expression = calculation(self.domain, done, request) if isinstance(request, lang.Tell) else ""
+        if expression and _CALCULATE in self.domain.tools and not self.known.unseen(expression):
+            yield from self.make(GoldCall(name=_CALCULATE, kind=Kind.GENERIC, arguments={"expression": expression}))
 
     def answer_to(self, goal: int) -> str:
         """What a question comes to."""

@@ -15,6 +15,8 @@ from t2t_dist.environments.variants import all_variants
 
 __all__ = ["Phrases", "agent_acts", "capitalised", "either", "in_turn", "tidy", "user_acts"]
 
+#: From one on.
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Acts = Mapping[str, Sequence[str]]
 #: Ways to talk; the first word of a persona names one.
 STYLES = ("brief", "friendly", "chatty", "formal", "impatient")

@@ -15,7 +15,7 @@ from t2t_dist.synthesis.intents.parts import ADDED, TAKEN_BACK
 
 from ..players import UserPlayer
 from .device import Devices, results_in_words
-from .phrases import Phrases, in_turn, user_acts
+from .phrases import NUMBERS, Phrases, in_turn, user_acts
 from .plans import Plans
 
 #: Answers in a row without progress before the customer leaves.
@@ -57,6 +57,15 @@ _FIGURE = re.compile(r"\d|\b(?:none|no|one|two|three|four|five|six|seven|eight|n
 _MONEY = re.compile(r"\d[.,]\d\d\b")
 #: A number that is no part of an id or a date.
 _NUMBER = re.compile(r"(?<![\w#./-])\d+(?:[.,]\d+)*(?![\w/-])")
+_SMALL = rf"(?:{'|'.join(NUMBERS)}|[1-9](?![.,]?\d))"
+#: How many there are, in an agent's words: "you have three", "three of them", "all four".
+_COUNTED = re.compile(
+    r"\b(?:there(?: are|'re| is)|you(?: have|'ve)|i (?:can )?(?:see|find|found|count)|all)"
+    rf"(?: (?:got|only|just|actually|these|the))* ({_SMALL})\b|\b({_SMALL}) of (?:them|these|those)\b",
+    re.I,
+)
+#: An id, of those that an agent lists.
+_LISTED = re.compile(r"[#\w-]*\d[\w-]{2,}")
 _ALTERNATIVE = re.compile(r"\b(?:instead|alternatively|alternative|another option|other option)", re.I)
 
 #: What is offered with a refusal: it is declined before they insist.
@@ -107,7 +116,7 @@ class ScriptedUser(UserPlayer):
         self._earlier: list[str] = []
         self._part: str | None = None
         self._announced = self._postponed = False
-        self._mistaken = self._corrected = False
+        self._mistaken = self._corrected = self._recounted = False
         self._claimed = 0
         self._idle = 0
         self._progress = False
@@ -267,6 +276,10 @@ class ScriptedUser(UserPlayer):
         new = [fact for fact in asked if fact.slot not in self._disclosed]
         confirm = self._is_asked_to_confirm(heard)
         who = self._asked_who(heard, asked, confirm)
+        if not who and self._hears_the_count(heard, asked):
+            self._recounted = self._progress = True
+            recounted = self.side.miscount.answer if self.side.miscount is not None else ""
+            return in_turn([recounted, self._on_confirm(heard) if confirm else ""])
         if self._changes_now(confirm or self._guided, bool(who)) and not self._means_the_old(heard):
             self._progress = True
             return in_turn([who, self._change_mind(beside=who)])
@@ -302,6 +315,16 @@ class ScriptedUser(UserPlayer):
         if self._idle and not speech.promises_write(heard):
             return self._phrases.say("nudge")
         return self._phrases.say("ack")
+
+    def _hears_the_count(self, heard: str, asked: Sequence[Fact]) -> bool:
+        """Whether the agent says for the first time that there are more, or fewer, than they think, or lists them to
+        ask which they mean."""
+        miscount = self.side.miscount
+        if miscount is None or self._recounted or miscount.goal != self._at or self._done:
+            return False
+        numbers = {found[1] or found[2] for found in _COUNTED.finditer(heard.lower())}
+        is_listed = any(fact.slot == miscount.slot for fact in asked) and len(set(_LISTED.findall(heard))) > 1
+        return is_listed or bool(numbers - {str(miscount.said), NUMBERS[miscount.said - 1]})
 
     def _hears_figure(self, heard: str) -> bool:
         """Whether the agent says a number that may be the figure on which they want something: not one of theirs."""

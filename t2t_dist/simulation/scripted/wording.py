@@ -18,6 +18,7 @@ from t2t_dist.environments.rules import Settled
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_noise import without_note
 from t2t_dist.environments.tools import Call
+from t2t_dist.synthesis.requests.what_works import said_in
 from t2t_dist.tau2.initial_world import world_of
 
 from .phrases import Phrases, either, in_turn, tidy
@@ -58,8 +59,9 @@ class Wording:
         values = list(dict.fromkeys(self.said(call, fact.slot) for call in calls))
         value = calls[0].arguments.get(fact.slot)
         several = len(values) > 1 or (isinstance(value, list) and len(value) > 1)
+        is_choice = fact.text in said_in(self.domain.language)
         return self.phrases.say(
-            "meant_all" if several else "meant",
+            "meant_all" if several else "taken" if is_choice else "meant",
             thing=thing,
             Thing=thing[:1].upper() + thing[1:],
             # "Your flight that was called off is flight MRA287 on May 11, which was called off."

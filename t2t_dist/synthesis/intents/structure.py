@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from t2t_dist.core.schema import Certificate, Claim, GraderSide, RecordChange
+from t2t_dist.core.schema import Certificate, Claim, GraderSide, Miscount, RecordChange
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.tools import Call
 
@@ -70,6 +70,8 @@ class Structure:
     claim: Claim | None = None
     #: A fact about who they are, by its type, and the value that they give at first.
     mistake: tuple[str, str] | None = None
+    #: A number of records that they have wrong.
+    miscount: Miscount | None = None
     #: The records in which the task's world differs from the domain's database.
     world: list[RecordChange] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Sentences that belong to no domain: claims of authority, and notes that instruct the agent."""
+"""Sentences that belong to no domain: claims of authority, answers to who has counted right, notes that instruct."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def _file() -> dict[str, list[str]]:
 def authority() -> Sequence[str]:
     """Claims that somebody has allowed it."""
     return _file()["authority"]
+
+
+def recounts() -> Sequence[str]:
+    """What customers say who hear that there are more, or fewer, than they thought."""
+    return _file()["recounts"]
 
 
 def notes() -> Sequence[str]:

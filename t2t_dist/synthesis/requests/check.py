@@ -7,6 +7,7 @@ takes before it changes anything; and there is a twin world in which the same wo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,13 +21,13 @@ from t2t_dist.environments.tools import WRITE, Call
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
 from . import language as lang
-from . import questions
+from . import outcomes, questions, what_works
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
-from .words import readings, readings_of_several, same_words
+from .words import count_said, readings, readings_of_several, same_words
 
 #: The slot of a twin that differs in the limit of a condition.
 CONDITION = "if"
@@ -79,6 +80,7 @@ def _is_made(node: lang.Node) -> bool:
         | lang.Given
         | lang.FieldOf
         | lang.FieldsOf
+        | lang.FirstThatWorks
         | lang.Test,
     )
 
@@ -217,9 +219,9 @@ def _proved(
     _check_change(task, goal, calls[0], described)
     for slot, fact in described.items():
         if isinstance(errand, lang.Each) and slot == errand.slot:
-            _check_set(domain, universe, task, errand, calls, fact)
+            _check_set(domain, universe, task, goal, errand, calls, fact)
         else:
-            _check_words(domain, universe, task, errand, calls[0], slot, fact)
+            _check_words(domain, world, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
     for slot in described:
@@ -258,11 +260,14 @@ def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], req
         raise NotProved("words_differ", f"'{asked.request}' does not ask for what is meant")
     universe = look_at(domain, world, task.customer)
     try:
-        meaning = meaning_of(domain, world, task.customer, request, universe)
+        meaning = meaning_of(domain, world, task.customer, request, universe, before)
     except NoMeaning as none:
         raise NotProved("meaning_differs", f"the question has no answer: {none}") from None
     if not is_number(meaning.facts[0]):
         raise NotProved("meaning_differs", "the answer to the question is no number")
+    about_results = outcomes.parts_of(request)
+    if about_results and not questions.is_question(domain, task.customer, universe, before, known[0], meaning.facts[0]):
+        raise NotProved("meaning_differs", "the answer to the question stands in one result, or is not clear")
     answer = questions.answer_text(known[0].words, meaning.facts[0])
     if goal != len(task.user.goals) - 1 or task.grader.communicate[-1:] != [answer]:
         raise NotProved("meaning_differs", f"the answer to request {goal + 1} is {answer}")
@@ -311,12 +316,15 @@ def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node 
 
 
 def _check_set(
-    domain: Domain, universe: Universe, task: Task, request: lang.Each, calls: Sequence[Call], fact: Fact
+    domain: Domain, universe: Universe, task: Task, goal: int, request: lang.Each, calls: Sequence[Call], fact: Fact
 ) -> None:
     """The words for several records: all that they may mean are the same records, and none of them is named."""
     errand = domain.errand(request.errand)
     spec = errand.parameters.get(request.slot) if errand is not None else None
-    if spec is None or fact.says != [fact.text] or (fact.text.startswith("both ") and len(calls) != 2):
+    miscount, number = task.user.miscount, count_said(fact.text)
+    is_wrong = miscount is not None and (miscount.goal, miscount.slot) == (goal, fact.slot)
+    # A number that is wrong on purpose has a proof of its own: pushing/counts.py.
+    if spec is None or fact.says != [fact.text] or (number not in (None, len(calls)) and not is_wrong):
         raise NotProved("words_differ", f"'{fact.text}' does not say which records are meant")
     if not any(same_words(one, request.among) for one in readings_of_several(domain, universe, fact.text, spec.name)):
         raise NotProved("words_differ", f"'{fact.text}' does not say which records are meant")
@@ -331,29 +339,57 @@ def _check_set(
 
 
 def _check_words(
-    domain: Domain, universe: Universe, task: Task, request: lang.Do | lang.Each, call: Call, slot: str, fact: Fact
+    domain: Domain,
+    world: World,
+    universe: Universe,
+    task: Task,
+    request: lang.Do | lang.Each,
+    call: Call,
+    slot: str,
+    fact: Fact,
 ) -> None:
     meant, errand = request.arguments.get(slot), domain.errand(call.name)
     spec = errand.parameters.get(slot) if errand is not None else None
     if meant is None or isinstance(meant, lang.Given) or spec is None or fact.says != [fact.text]:
         raise NotProved("words_differ", f"{slot} is no description")
     within = within_of(meant)
-    found = readings(domain, universe, fact.text, _type_of(spec), within)
+    found = readings(domain, universe, fact.text, _type_of(spec), within, call.name)
     if not any(same_words(one, meant) for one in found):
         raise NotProved("words_differ", f"'{fact.text}' does not say what is meant by {slot}")
-    own = value_of(domain, domain.world(), task.customer, meant, universe)
+
+    def value_in(node: lang.Node) -> Any:
+        if isinstance(node, lang.FirstThatWorks) and isinstance(request, lang.Do):
+            return what_works.value_in(domain, world, task.customer, universe, request, slot, node)
+        return value_of(domain, domain.world(), task.customer, node, universe)
+
+    own = value_in(meant)
     for one in found:
         try:
-            value = value_of(domain, domain.world(), task.customer, one, universe)
+            value = value_in(one)
         except NoMeaning as none:
             if none.code in ("none", "absent"):
                 continue  # nobody understands it so
             value = None
         if value != own:
             raise NotProved("words_differ", f"'{fact.text}' may also mean another value of {slot}")
+    if isinstance(meant, lang.FirstThatWorks):
+        _check_choice(domain, world, universe, task, meant, call)
+    texts = _texts(task.user)
+    for choice in what_works.said_in(domain.language):  # it names each of them, and not which it is
+        texts = re.sub(re.escape(choice), "", texts, flags=re.I)
     named = domain.describe(domain.world(), call, slot, task.customer).says
-    if named and mentions(_texts(task.user), named):
+    if named and mentions(texts, named):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")
+
+
+def _check_choice(
+    domain: Domain, world: World, universe: Universe, task: Task, meant: lang.FirstThatWorks, call: Call
+) -> None:
+    """Raises NotProved: a choice that depends on what works is none that the domain has words for, or nothing is paid,
+    so that all would do."""
+    words = what_works.words_of(domain, meant)
+    if words is None or not what_works.costs(domain, world, task.customer, words, call, universe):
+        raise NotProved("meaning_differs", f"what {call.name} costs decides nothing")
 
 
 def within_of(node: lang.Node) -> lang.Record | None:
@@ -378,6 +414,8 @@ def _texts(user: UserSide) -> str:
             parts += [goal.otherwise.request, *(fact.answer for fact in goal.otherwise.facts)]
     if user.mistake is not None:
         parts.append(user.mistake.answer)
+    if user.miscount is not None:
+        parts.append(user.miscount.answer)
     for change in user.changes:
         parts += [change.request, *(fact.answer for fact in change.facts)]
     return "\n".join(parts)

@@ -13,6 +13,7 @@ from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json
 from . import language as lang
+from . import what_works
 from .describe import descriptions, named_parts
 from .evaluate import NoMeaning, meaning_of
 from .shown import Universe, first_look, look_at
@@ -31,6 +32,11 @@ class Described(NamedTuple):
     words: dict[str, str]
     look_ups: list[Call]
     calls: list[Call]
+
+    @property
+    def chooses(self) -> bool:
+        """Whether an argument is what the errand works with: that may be another for another errand."""
+        return any(isinstance(value, lang.FirstThatWorks) for value in self.request.arguments.values())
 
 
 def described(
@@ -90,6 +96,8 @@ def first_guess(domain: Domain, world: World, customer: str, request: lang.Do | 
     if isinstance(request, lang.Each) and (held := universe.of(request.among.kind)):
         found[request.slot] = held[0].record[request.field]
     for slot, value in request.arguments.items():
+        if isinstance(value, lang.FirstThatWorks) and (first := what_works.first_of(universe, value)) is not None:
+            found[slot] = first
         held = universe.of(value.of.among.kind) if isinstance(value, lang.FieldOf) else []
         if isinstance(value, lang.FieldOf) and held and value.field in held[0].record:
             found[slot] = held[0].record[value.field]
@@ -100,7 +108,8 @@ def _drawn(found: Sequence[lang.Node], rng: random.Random) -> list[lang.Node]:
     """Some of the descriptions, simple ones mostly first."""
     depths: dict[int, list[lang.Node]] = {}
     for one in found:
-        depths.setdefault(sum(isinstance(node, lang.Test) for node in lang.nodes(one)), []).append(one)
+        tests = sum(isinstance(node, lang.Test) for node in lang.nodes(one))
+        depths.setdefault(-1 if isinstance(one, lang.FirstThatWorks) else tests, []).append(one)
     ordered = [one for _, alike in sorted(depths.items()) for one in rng.sample(alike, len(alike))]
     return ordered[:_MOST_TRIED]
 

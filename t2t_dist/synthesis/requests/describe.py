@@ -17,6 +17,7 @@ from t2t_dist.environments.language import FieldWords, RecordWords
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
+from . import what_works
 from .evaluate import NoMeaning, record_of, value_of
 from .kinds import holders, identities, own_field
 from .shown import Shown, Universe, values_at
@@ -56,7 +57,8 @@ def descriptions(domain: Domain, customer: str, universe: Universe, call: Call, 
         return []
     argument = Argument(specs, call, slot)
     if spec.kind in ("scalar", "struct") and spec.name:
-        found = list(_elsewhere(domain, customer, universe, argument))
+        found: list[lang.Node] = list(what_works.fitting(domain, customer, universe, call, spec.name))
+        found += _elsewhere(domain, customer, universe, argument)
         return found + list(_of_one(domain, customer, universe, spec.name, value))
     if spec.kind == "list" and spec.item.kind == "scalar" and isinstance(value, list):
         return list(_of_several(domain, customer, universe, argument))
@@ -223,6 +225,20 @@ def _elsewhere(
                         yield node
                 except NoMeaning:
                     continue
+        own = own_field(domain, kind)
+        for path in (path for path in fields if path in words and words[path].its):
+            for one in universe.of(kind):
+                if (
+                    one.record.get(path) == argument.value
+                    and one.record.get(own) not in argument.call.arguments.values()
+                ):
+                    records = told_apart(domain, customer, universe, kind, own, one.record.get(own))
+                    # "The same plan as my line on the Summit plan" would name it.
+                    yield from (
+                        lang.FieldOf(of=record, field=path)
+                        for record in records
+                        if record.by != path and all(test.field != path for test in record.among.where)
+                    )
 
 
 def values_like(domain: Domain, universe: Universe, kind: str, field: str) -> Iterator[Any]:

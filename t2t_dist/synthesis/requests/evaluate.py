@@ -53,9 +53,15 @@ class Meaning:
 
 
 def meaning_of(
-    domain: Domain, world: World, customer: str, request: lang.Node, universe: Universe | None = None
+    domain: Domain,
+    world: World,
+    customer: str,
+    request: lang.Node,
+    universe: Universe | None = None,
+    done: Sequence[Call] = (),
 ) -> Meaning:
-    """The meaning of a request in a world, which is not changed. ``universe``: what tools show there, if it is known.
+    """The meaning of a request in a world, which is not changed. ``universe``: what tools show there, if it is known;
+    ``done``: the errands that have led to this world, where the request may be about their results.
 
     Raises:
         NoMeaning: it has none, or more than one.
@@ -63,7 +69,7 @@ def meaning_of(
     if universe is None:
         kinds = {node.kind for node in lang.nodes(request) if isinstance(node, lang.Records)}
         universe = look_at(domain, world, customer, kinds)
-    evaluation = _Evaluation(domain, world, customer, universe)
+    evaluation = _Evaluation(domain, world, customer, universe, done)
     evaluation.carry_out(request)
     return evaluation.meaning
 
@@ -74,8 +80,10 @@ def value_of(domain: Domain, world: World, customer: str, value: lang.Node, univ
 
 
 class _Evaluation:
-    def __init__(self, domain: Domain, world: World, customer: str, universe: Universe) -> None:
-        self.domain, self.customer, self.universe = domain, customer, universe
+    def __init__(
+        self, domain: Domain, world: World, customer: str, universe: Universe, done: Sequence[Call] = ()
+    ) -> None:
+        self.domain, self.customer, self.universe, self.before = domain, customer, universe, done
         self._world, self._planned = world.fork(), list[Call]()
         self.meaning = Meaning()
         #: What ``this`` is, innermost last.
@@ -121,11 +129,33 @@ class _Evaluation:
     def _call(self, request: lang.Do) -> Call:
         errand, arguments = self.domain.errand(request.errand), {}
         for slot, node in request.arguments.items():
+            if isinstance(node, lang.FirstThatWorks):
+                continue  # what works follows from all the others
             value = self.value(node)
             spec = errand.parameters.get(slot) if errand is not None else None
             is_one_of_list = spec is not None and spec.kind == "list" and not isinstance(value, list)
             arguments[slot] = [value] if is_one_of_list else value
-        return in_order(self.domain, Call(request.errand, arguments))
+        call = in_order(self.domain, Call(request.errand, arguments))
+        for slot, node in request.arguments.items():
+            if isinstance(node, lang.FirstThatWorks):
+                call = self._first_that_works(call, slot, node)
+        return call
+
+    def _first_that_works(self, call: Call, slot: str, node: lang.FirstThatWorks) -> Call:
+        """The call with the first value that it can be made with; what it costs is looked up for it."""
+        for option in node.values:
+            try:
+                value = self.value(option)
+            except NoMeaning as none:
+                if none.code == "none":
+                    continue
+                raise
+            tried = in_order(self.domain, Call(call.name, {**call.arguments, slot: value}))
+            if after_valid(self.domain, self.world, tried, self.customer) is not None:
+                needed = self.domain.look_ups(self.world, tried, self.customer) or ()
+                self.meaning.look_ups += [one for one in needed if one not in self.meaning.look_ups]
+                return tried
+        raise NoMeaning("none", f"{call.name} is possible with nothing of {slot}")
 
     def _done(self, call: Call) -> None:
         self.meaning.calls.append(call)
@@ -196,7 +226,23 @@ class _Evaluation:
                 return [one for value in node.values for one in _elements(self.value(value))]
             case lang.Object():
                 return {name: self.value(value) for name, value in node.fields.items()}
+            case lang.Results():
+                return results_of(self.domain, self.before, node)
+            case lang.FirstThatWorks():
+                raise NoMeaning("none", "what works is an argument of an errand")
+            case lang.Earlier():
+                return self._earlier(node.value)
         raise TypeError(f"{type(node).__name__} is no value")
+
+    def _earlier(self, node: lang.Node) -> Any:
+        """What a value was in the world as it was at first."""
+        now = self._world, self._planned, self.universe
+        self._world, self._planned = self.domain.world(), []
+        self.universe = look_at(self.domain, self._world, self.customer)
+        try:
+            return self.value(node)
+        finally:
+            self._world, self._planned, self.universe = now
 
     def _with(self, one: Shown, work: Callable[[], T]) -> T:
         """What the work comes to where ``this`` is a record."""
@@ -400,6 +446,17 @@ def _elements(value: Any) -> list[Any]:
 
 def _once(values: Iterable[Any]) -> list[Any]:
     return list({canonical_json(value): value for value in values}.values())
+
+
+def results_of(domain: Domain, done: Sequence[Call], node: lang.Results) -> list[Any]:
+    """What stands in the results of these errands, carried out one after the other from the start."""
+    world, found = domain.world(), list[Any]()
+    for call in done:
+        for step in domain.steps(world, call):
+            value = domain.execute(world, step).value
+            if step.name in node.fields and isinstance(value, Mapping):
+                found += values_at(value, node.fields[step.name])
+    return found
 
 
 def record_of(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> Shown:

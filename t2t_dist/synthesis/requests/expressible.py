@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from t2t_dist.environments.base import Domain
 
 from .kinds import identities
+from .outcomes import parts_of
 from .questions import questions_of
 
 
@@ -18,6 +19,7 @@ def what_can_be_described(domain: Domain) -> list[str]:
     ranked = [name for name, words in fields if words.most or words.least]
     results = [f"{name}.{tell.field}" for name, one in tools.items() for tell in one.tell if tell.above or tell.below]
     shown = [f"{kind}.{tell.field}" for kind, record in records.items() for tell in record.figures]
+    asked = questions_of(domain)
     found = {
         "customers describe records by": told,
         "they mean the first or the last, by": ranked,
@@ -26,7 +28,8 @@ def what_can_be_described(domain: Domain) -> list[str]:
         "they mean a value by where it stands:": [name for name, words in fields if words.itself],
         "they make an errand depend on": [*results, *shown],
         "they add something to, or take a part back of": [name for name, words in tools.items() if words.part],
-        "they ask": list(questions_of(domain)),
+        "they ask": [name for name, one in asked.items() if not parts_of(one.request)],
+        "they ask about the results of what was done": [name for name, one in asked.items() if parts_of(one.request)],
     }
     said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]
     if not said:

@@ -164,8 +164,43 @@ class Object(Node):
     fields: dict[Name, Value]
 
 
+class Results(Node):
+    """What stands in the results of all calls of some tools that have been made for the customer, as a list: by tool,
+    the field. A result that lacks it adds nothing."""
+
+    node: Literal["results"] = "results"
+    fields: dict[Name, Path] = Field(min_length=1, max_length=20)
+
+
+class FirstThatWorks(Node):
+    """As an argument of an errand: the first of several values with which it can be carried out."""
+
+    node: Literal["first that works"] = "first that works"
+    values: tuple[Value, ...] = Field(min_length=2, max_length=20)
+
+
+class Earlier(Node):
+    """What a value was before anything was changed."""
+
+    node: Literal["earlier"] = "earlier"
+    value: Value
+
+
 Value = Annotated[
-    Given | FieldOf | FieldsOf | Count | Total | Outcome | Arithmetic | Every | Sum | Listed | Object,
+    Given
+    | FieldOf
+    | FieldsOf
+    | Count
+    | Total
+    | Outcome
+    | Arithmetic
+    | Every
+    | Sum
+    | Listed
+    | Object
+    | Results
+    | Earlier
+    | FirstThatWorks,
     Field(discriminator="node"),
 ]
 

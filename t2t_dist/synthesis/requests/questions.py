@@ -1,4 +1,5 @@
-"""Questions about a customer's records, whose answer stands in no single result: how many, or how much in all.
+"""Questions about a customer's records, or about what is done for them, whose answer stands in no single result: how
+many, or how much in all.
 
 A domain says what its customers ask, each question with its value as an expression (``questions`` of its words).
 """
@@ -17,7 +18,8 @@ from t2t_dist.environments.language import QuestionWords
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
-from .evaluate import NoMeaning, meaning_of, records_of
+from . import outcomes
+from .evaluate import NoMeaning, is_number, meaning_of, records_of
 from .shown import Shown, Universe, first_look, look_at, values_at
 from .twins import Edits, doubled, place_of, record_changes, set_at, world_before
 
@@ -25,6 +27,8 @@ from .twins import Edits, doubled, place_of, record_changes, set_at, world_befor
 ANSWER = "answer"
 #: Worlds that are tried until the answer is another; and of these, with one record as another is.
 _MOST_TRIED, _MOST_DOUBLED = 40, 20
+#: How often a question about the results of what was done comes before those about records.
+_ABOUT_RESULTS = 0.75
 
 
 class Question(NamedTuple):
@@ -66,18 +70,35 @@ def drawn(domain: Domain, customer: str, before: Sequence[Call], rng: random.Ran
     ``None`` if there is none."""
     questions, world = list(questions_of(domain).values()), world_before(domain, before)
     universe = look_at(domain, world, customer) if questions else Universe(())
-    for question in rng.sample(questions, len(questions)):
+    drawn = rng.sample(questions, len(questions))
+    if rng.random() < _ABOUT_RESULTS:
+        drawn.sort(key=lambda question: not outcomes.parts_of(question.request))
+    for question in drawn:
         try:
-            meaning = meaning_of(domain, world, customer, question.request, universe)
+            meaning = meaning_of(domain, world, customer, question.request, universe, before)
         except NoMeaning:
             continue
         answer = meaning.facts[0]
-        if _takes_counting(domain, customer, universe, question.request, answer) and find_twin(
+        if is_question(domain, customer, universe, before, question, answer) and find_twin(
             domain, customer, 0, question.request, before
         ):
             text = rng.choice(question.words.ask)
             return Asked(question, text, answer_text(question.words, answer), meaning.look_ups)
     return None
+
+
+def is_question(
+    domain: Domain, customer: str, universe: Universe, done: Sequence[Call], question: Question, answer: Any
+) -> bool:
+    """Whether a question's answer, after these errands, has to be counted or worked out, and means one thing."""
+    if not outcomes.parts_of(question.request):
+        return _takes_counting(domain, customer, universe, question.request, answer)
+    return (
+        is_number(answer)
+        and answer > 1
+        and outcomes.takes_working_out(domain, done, question.request, answer)
+        and outcomes.is_clear(domain, done, question.words.unless)
+    )
 
 
 def answer_text(words: QuestionWords, answer: float) -> str:
@@ -109,8 +130,11 @@ def twin_worlds(domain: Domain, customer: str, goal: int, request: lang.Tell, be
     """The worlds in which the answer to a question is another."""
     universe = first_look(domain, customer)
     try:
-        answer = meaning_of(domain, world_before(domain, before), customer, request).facts[0]
-        edits = list(islice(_edits(domain, customer, universe, request), _MOST_TRIED))
+        answer = meaning_of(domain, world_before(domain, before), customer, request, done=before).facts[0]
+        found = _edits(domain, customer, universe, request)
+        if outcomes.parts_of(request):
+            found = outcomes.edits(domain, universe, before)
+        edits = list(islice(found, _MOST_TRIED))
     except NoMeaning:
         return
     for edit in edits:
@@ -127,7 +151,7 @@ def _answer_in(domain: Domain, customer: str, request: lang.Tell, before: Sequen
     world = domain.world()
     if not all(domain.carry_out(world, call) for call in before):
         return None
-    return meaning_of(domain, world, customer, request).facts[0], world.digest
+    return meaning_of(domain, world, customer, request, done=before).facts[0], world.digest
 
 
 def _edits(domain: Domain, customer: str, universe: Universe, request: lang.Tell) -> Iterator[Edits]:

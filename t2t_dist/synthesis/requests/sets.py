@@ -29,6 +29,8 @@ from .words import phrase_of_several, readings_of_several
 _FEWEST, _MOST = 2, 4
 #: Sets of one errand that are tried until one has a twin world.
 _MOST_TRIED = 16
+#: How often a set of which nothing is left out comes first: there are fewer of them.
+_WHOLE = 0.5
 
 
 def drawn(
@@ -55,7 +57,10 @@ def drawn(
     universe = look_at(domain, world, customer) if before else first
     apart = any(isinstance(v, int | float) and not isinstance(v, bool) for v in call.arguments.values())
     found = list(sets_with(domain, customer, universe, spec.name, call.arguments[slot]))
-    for records in rng.sample(found, min(len(found), _MOST_TRIED)):
+    tried = rng.sample(found, len(found))
+    if rng.random() < _WHOLE:
+        tried.sort(key=lambda records: records.but is not None)
+    for records in tried[:_MOST_TRIED]:
         request = each(domain, records, slot, call, spec.name)
         try:
             meaning = meaning_of(domain, world, customer, request, universe)

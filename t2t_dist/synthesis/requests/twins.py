@@ -22,6 +22,7 @@ from t2t_dist.environments.tools import Call
 
 from ..bindings import canonical_json
 from . import language as lang
+from . import what_works
 from .describe import values_like
 from .evaluate import NoMeaning, meaning_of, record_of, records_of
 from .kinds import identities, own_field
@@ -151,6 +152,12 @@ def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) 
             path = record.by.split(".") if record.by is not None else []
             for other in partners if path else ():
                 yield from _exchanged(domain, meant, other, path)
+        case lang.FirstThatWorks():
+            for one, field, numbers in what_works.amounts(universe, value):
+                place = place_of(domain, one)
+                for number in numbers if place is not None else ():
+                    if place is not None and (edits := set_at(domain, place, field, number)) is not None:
+                        yield edits
         case lang.FieldsOf():
             for one in records_of(domain, customer, universe, value.of):
                 yield from _left_out(domain, one)

@@ -16,6 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import FieldWords, RecordWords
 
 from . import language as lang
+from . import what_works
 from .describe import alike, before_noun, is_clause, is_relative, key_of, one_of
 from .kinds import holders, identities
 from .shown import Universe, values_at
@@ -26,7 +27,10 @@ _AND = "and"
 #: What stands before several records. What is given to "all of them" may be one thing for all together, so where a
 #: number is given, only the first are said.
 _EACH, _ALL, _BOTH = ("each of", "every one of"), ("all", "all of"), ("both", "both of")
-QUANTIFIERS = (*_EACH, *_ALL, *_BOTH)
+#: With their number, from two on.
+_NUMBERED = (_BOTH[1], "all three of", "all four of", "all five of")
+MOST_NUMBERED = len(_NUMBERED) + 1
+QUANTIFIERS = (*_EACH, *_ALL, *_BOTH, *_NUMBERED[1:])
 #: Verbs of clauses about one record, and about several: "that has arrived".
 _VERBS = {"is": "are", "has": "have", "was": "were", "goes": "go", "does": "do", "isn't": "aren't", "hasn't": "haven't"}
 _VERB = re.compile(rf"^(that|which) ({'|'.join(_VERBS)})\b")
@@ -44,7 +48,13 @@ def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
     match node:
         case lang.FieldOf():
             field = _words(domain, node.of.among.kind).fields.get(node.field)
+            if field is not None and field.its and (node.of.by is not None or node.of.among.where):
+                return rng.choice(field.its).format(one=_one(domain, node.of, rng))
             return rng.choice(field.itself) if field is not None and field.itself else _one(domain, node.of, rng)
+        case lang.FirstThatWorks():
+            choice = what_works.words_of(domain, node)
+            if choice is not None:
+                return rng.choice(choice.say)
         case lang.FieldsOf():
             words = _words(domain, node.of.kind)
             if not words.all or node.of.where:
@@ -63,6 +73,8 @@ def phrase_of_several(domain: Domain, records: lang.Records, count: int, apart: 
     if not words.plural:
         raise ValueError(f"no words for several records of {records.kind}")
     quantifiers = _EACH if apart else (*_ALL, *_ALL, *_EACH[:1]) if count != 2 or records.but is not None else _BOTH
+    if not apart and records.but is None and 2 < count <= MOST_NUMBERED:
+        quantifiers = (*quantifiers, _NUMBERED[count - 2])
     text = f"{rng.choice(quantifiers)} {_described(domain, lang.Record(among=records), words.plural, rng, in_plural)}"
     if records.but is None:
         return text
@@ -72,6 +84,20 @@ def phrase_of_several(domain: Domain, records: lang.Records, count: int, apart: 
 def is_of_several(text: str) -> bool:
     """Whether a description is of several records: "both my lines"."""
     return text.startswith(tuple(f"{quantifier} " for quantifier in QUANTIFIERS))
+
+
+def count_said(text: str) -> int | None:
+    """How many records a description of several says that there are: "all three of my lines"; ``None``: it does not."""
+    numbers = {_BOTH[0]: 2, **{quantifier: count for count, quantifier in enumerate(_NUMBERED, 2)}}
+    return next((count for quantifier, count in numbers.items() if text.startswith(f"{quantifier} ")), None)
+
+
+def renumbered(text: str, count: int) -> str | None:
+    """A description of several records with another number of them; ``None`` where it has no place for one."""
+    for quantifier in sorted(QUANTIFIERS, key=len, reverse=True):
+        if text.startswith(f"{quantifier} ") and not any(f" {but} the " in text for but in _BUT):
+            return f"{_NUMBERED[count - 2]} {text.removeprefix(f'{quantifier} ')}"
+    return None
 
 
 def in_plural(clause: str) -> str:
@@ -130,18 +156,29 @@ def _described(
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 def readings(
-    domain: Domain, universe: Universe, text: str, type_name: str, within: lang.Record | None = None
+    domain: Domain,
+    universe: Universe,
+    text: str,
+    type_name: str,
+    within: lang.Record | None = None,
+    errand: str = "",
 ) -> list[lang.Node]:
     """The expressions that a phrase may stand for, as the value of an argument of a domain type; empty if none.
 
-    ``within``: the record whose parts are spoken of.
+    ``within``: the record whose parts are spoken of; ``errand``: what is asked for.
     """
-    found: list[lang.Node] = []
+    choices = what_works.choices_of(domain, type_name, errand)
+    found: list[lang.Node] = [node for choice, node in choices if text in choice.say]
     for kind, fields in holders(domain).get(type_name, {}).items():
         known = domain.language.records[kind].fields if kind in domain.language.records else {}
         for path in fields:
             if path in known and text in known[path].itself:
                 found.append(lang.FieldOf(of=lang.Record(among=lang.Records(kind=kind, within=within)), field=path))
+            for head, tail in (its.split("{one}") for its in known[path].its) if path in known else ():
+                if text.startswith(head) and text.endswith(tail):
+                    said = text.removeprefix(head).removesuffix(tail)
+                    held = _read_one(domain, universe, kind, domain.language.records[kind], said)
+                    found += [lang.FieldOf(of=record, field=path) for record in held]
     for kind, own in identities(domain).get(type_name, {}).items():
         words = domain.language.records.get(kind)
         if words is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import orjson
@@ -17,6 +17,7 @@ from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.user_faults import user_faults
+from t2t_dist.synthesis.grader_side import errands_by_goal
 from t2t_dist.synthesis.intents.rejection import TaskRejected
 from t2t_dist.synthesis.pushing.claims import Asked, ago, lifts, rule_of
 from t2t_dist.synthesis.pushing.injections import proved
@@ -39,7 +40,9 @@ def library() -> Made:
 
 
 def kind_of(task: Task) -> str:
-    """``claim``, ``mistake``, ``note`` or none."""
+    """``claim``, ``mistake``, ``miscount``, ``note`` or none."""
+    if task.user.miscount:
+        return "miscount"
     return "claim" if task.user.claim else "mistake" if task.user.mistake else "note" if task.world else ""
 
 
@@ -81,10 +84,10 @@ def is_allowed(domain: Domain, task: Task) -> bool:
 
 def test_every_domain_has_each_kind_and_no_task_has_two(pushy: Made) -> None:
     kinds = [kind_of(task) for task in pushy.verified()]
-    assert {"claim", "mistake", "note"} <= set(kinds)
+    assert {"claim", "mistake", "miscount", "note"} <= set(kinds)
     assert about_records(pushy)
     for task in pushy.verified():
-        assert [task.user.claim, task.user.mistake, task.world].count(None) >= 2
+        assert [task.user.claim, task.user.mistake, task.user.miscount, task.world].count(None) >= 3
         assert task.user.claim is None or task.intent == "infeasible"
     assert {task.user.patience for task in pushy.verified("infeasible") if task.user.pleads} == {1, 2, 3, 4}
 
@@ -114,6 +117,77 @@ def test_what_is_claimed_is_false_here_and_would_matter_there(pushy: Made) -> No
             others[0][field] = claim.records[0].before[field]
             back = {(one.table, one.key): other for one, other in zip(claim.records, others, strict=True)}
             assert not is_allowed(pushy.domain.variant(back), task)
+
+
+def counted(task: Task) -> tuple[int, int]:
+    """How many records the customer who counts wrong speaks of, and how many there are."""
+    assert task.user.miscount is not None
+    done = errands_by_goal(task.grader)[task.user.miscount.goal]
+    return task.user.miscount.said, len(done)
+
+
+def test_who_counts_wrong_means_all_of_them(pushy: Made) -> None:
+    tasks = of_kind(pushy, "miscount")
+    assert len(tasks) >= 3
+    for task in tasks:
+        miscount = task.user.miscount
+        assert miscount is not None
+        said, right = counted(task)
+        assert said != right
+        (fact,) = [fact for fact in task.user.goals[miscount.goal].facts if fact.slot == miscount.slot]
+        assert fact.text.startswith({2: "both of ", 3: "all three of ", 4: "all four of ", 5: "all five of "}[said])
+        assert fact.text in task.user.goals[miscount.goal].request
+
+
+async def test_who_takes_a_number_on_trust_does_too_little(pushy: Made) -> None:
+    for task in of_kind(pushy, "miscount")[:MOST]:
+        said, right = counted(task)
+        for kind, expected in (("oracle", 1.0), ("gullible", 1.0 if said > right else 0.0)):
+            rollout = await played(pushy, task, kind)
+            outcome = grade(pushy.domain, task, rollout.turns, rollout.termination.value)
+            assert outcome.reward == expected, (task.task_id, kind, outcome.detail)
+            if kind == "oracle":
+                assert all(outcome.process.values()), (task.task_id, outcome.process)
+                assert user_faults(rollout.turns, task.user) == []
+                said_so = [turn.content or "" for turn in rollout.turns if turn.role == "user"]
+                assert task.user.miscount is not None
+                assert any(task.user.miscount.answer in text for text in said_so)
+
+
+def _right_number(task: Task) -> None:
+    assert task.user.miscount is not None
+    task.user.miscount.said = counted(task)[1]
+
+
+def _no_miscount(task: Task) -> None:
+    task.user.miscount = None
+
+
+def _other_goal(task: Task) -> None:
+    assert task.user.miscount is not None
+    task.user.miscount.goal = 99
+
+
+def _with_an_answer(task: Task) -> None:
+    assert task.user.miscount is not None
+    task.user.miscount.answer = "Only the first one, please."
+
+
+@pytest.mark.parametrize(
+    ("forge", "codes"),
+    [
+        (_right_number, {"mistake_differs", "words_differ"}),
+        (_no_miscount, {"words_differ"}),
+        (_other_goal, {"words_differ", "mistake_differs"}),
+        (_with_an_answer, {"mistake_differs"}),
+    ],
+)
+def test_a_forged_count_gets_no_certificate(pushy: Made, forge: Callable[[Task], None], codes: set[str]) -> None:
+    for task in of_kind(pushy, "miscount")[:3]:
+        assert verdict(pushy.domain, task) == "verified"
+        copy = task.model_copy(deep=True)
+        forge(copy)
+        assert verdict(pushy.domain, copy) in codes, task.task_id
 
 
 def test_a_wrong_value_leads_to_nobody(pushy: Made) -> None:
