@@ -107,6 +107,9 @@ class ToolWords(BaseModel):
     otherwise: list[str] = Field(
         default_factory=list, description="errands that customers want in its place where a condition does not hold"
     )
+    second_choice: list[str] = Field(
+        default_factory=list, description="arguments for which customers say what else they take: the version wanted"
+    )
     several: bool = Field(True, description="whether customers want it for several records at once")
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
     done: list[str] = Field(default_factory=list, description="what the agent says it has done")
@@ -298,7 +301,7 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
     for name, words in language.tools.items():
         if name in slots:
             known = slots[name]
-            for slot in [*words.slots, *(slot for group in words.withhold for slot in group)]:
+            for slot in [*words.slots, *words.second_choice, *(slot for group in words.withhold for slot in group)]:
                 if slot not in known:
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):

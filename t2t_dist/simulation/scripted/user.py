@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, ToolCall, Turn, UserSide
+from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, Otherwise, ToolCall, Turn, UserSide
 from t2t_dist.environments.tools import Call, Tool
 
 from ..players import UserPlayer
@@ -276,6 +276,8 @@ class ScriptedUser(UserPlayer):
         if not confirm and self._hears_that_it_is_left(heard):
             self._refused = True
             return self._next_or_leave(heard)
+        if self._second_choice() and speech.refuses(heard):
+            return self._on_first_refused(heard, confirm)
         if speech.refuses(heard) and not self._done:
             return self._on_refusal(heard)
         if confirm:
@@ -455,6 +457,21 @@ class ScriptedUser(UserPlayer):
         self._refused = True
         return self._next_or_leave(heard)
 
+    def _second_choice(self) -> Otherwise | None:
+        """What they take if what they asked for is not possible, as long as they have not turned to it."""
+        otherwise = self.side.goals[self._at].otherwise
+        is_open = otherwise is not None and otherwise.clause is not None and not (self._done or self._confirmed)
+        return otherwise if is_open and self._facts is not otherwise.facts else None
+
+    def _on_first_refused(self, heard: str, confirm: bool) -> str:
+        """What they asked for is not possible: they take what they have named for that case."""
+        second = self._second_choice()
+        assert second is not None
+        self._facts, self._request = second.facts, second.request
+        self._disclosed = {fact.slot for fact in second.facts}
+        self._progress = True
+        return self._on_confirm(heard) if confirm else self._phrases.say("fall_back", request=second.request)
+
     def _pushes(self) -> str:
         """What they claim, said to a refusal: once or twice, and not in a row with a plea; empty: nothing more."""
         claim = self._claim()
@@ -490,7 +507,7 @@ class ScriptedUser(UserPlayer):
         """What they say to a plan that is neither what they asked for nor what they want otherwise; empty if it may
         be."""
         objection, otherwise = self._against(heard), self.side.goals[self._at].otherwise
-        if not objection or otherwise is None or not self._money_heard:
+        if not objection or otherwise is None or not (self._money_heard or self._second_choice()):
             return objection
         usual = self._facts, self._request
         self._facts, self._request = otherwise.facts, otherwise.request
