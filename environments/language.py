@@ -141,6 +141,20 @@ class FieldWords(BaseModel):
     contains: list[str] = Field(default_factory=list, description="for one in whose list {value} stands")
     named: list[str] = Field(default_factory=list, description="in place of the noun: '{value}'")
     itself: list[str] = Field(default_factory=list, description="for the value: 'my home address'")
+    under: list[str] = Field(default_factory=list, description="for less than a number that is named: 'under ${value}'")
+    over: list[str] = Field(default_factory=list, description="for more than one: 'with more than {value} GB'")
+    prefer: list[str] = Field(
+        default_factory=list, description="what one would rather have than another value: 'in {value}'"
+    )
+
+
+class OfferWords(BaseModel):
+    """A search that shows what can be chosen: its arguments are fields of the record that the errand is about."""
+
+    model_config = ConfigDict(extra="forbid")
+    tool: str
+    of: str = Field(description="the type of that record, whose fields have the names of the tool's arguments")
+    words: list[str] = Field(min_length=1, description="what follows the noun: 'around the same day'")
 
 
 class RecordWords(BaseModel):
@@ -150,6 +164,10 @@ class RecordWords(BaseModel):
     noun: str = Field(description="what one is called: 'order'")
     plural: str = Field("", description="what several are called: 'orders'; without, nobody speaks of several at once")
     all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
+    some: list[str] = Field(
+        default_factory=list, description="for any one of several choices, of which some are preferred: 'a plan'"
+    )
+    offered: OfferWords | None = Field(None, description="the search that shows them, where they are no records of the customer's")
     whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
     fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
     figures: list[Tell] = Field(
@@ -359,6 +377,9 @@ def _templates(
     for kind, record in language.records.items():
         yield f"records.{kind}.plural", [record.plural], ()
         yield f"records.{kind}.all", record.all, ()
+        yield f"records.{kind}.some", record.some, ()
+        if record.offered is not None:
+            yield f"records.{kind}.offered.words", record.offered.words, ()
         for tell in record.figures:
             yield from _told(f"records.{kind}.figures.{tell.field}", tell)
         for path, field in record.fields.items():
@@ -371,7 +392,14 @@ def _templates(
             ):
                 yield f"{key}.{part}", phrases, ()
             yield f"{key}.itself", field.itself, ()
-            for part, phrases in (("any", field.any), ("contains", field.contains), ("named", field.named)):
+            for part, phrases in (
+                ("any", field.any),
+                ("contains", field.contains),
+                ("named", field.named),
+                ("under", field.under),
+                ("over", field.over),
+                ("prefer", field.prefer),
+            ):
                 yield f"{key}.{part}", phrases, ("value",)
     for key, words in worded:
         yield f"{key}.label", [words.label], ()

@@ -121,7 +121,9 @@ def describe_goals(
                 _give_choice(structure.goals[goal], choice)
                 wanted[goal] = [call]
         if goal not in several:
-            one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
+            one = denote.described(
+                domain, customer, goal, call, done, kept, unsaid, level.described, rng, level.preferences
+            )
             if one is not None and not (goal in choices and _names(choices[goal].left, call, one)):
                 found[goal] = one
         if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:

@@ -24,6 +24,7 @@ from . import fallbacks, questions
 from . import language as lang
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
+from .preferences import is_idle, offered
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
@@ -67,9 +68,9 @@ def _is_made(node: lang.Node) -> bool:
     """Whether requests of tasks have such a node: what else the language can say has no words that are read back."""
     match node:
         case lang.Records():
-            return not node.such and node.shown_by is None and not node.this
+            return not node.such and not node.this
         case lang.Record():
-            return node.worth is None and not node.prefer
+            return node.worth is None
     return isinstance(
         node,
         lang.Do
@@ -77,6 +78,7 @@ def _is_made(node: lang.Node) -> bool:
         | lang.If
         | lang.Compares
         | lang.Possible
+        | lang.LookUp
         | lang.Outcome
         | lang.Given
         | lang.FieldOf
@@ -380,8 +382,14 @@ def _check_words(
     spec = errand.parameters.get(slot) if errand is not None else None
     if meant is None or isinstance(meant, lang.Given) or spec is None or fact.says != [fact.text]:
         raise NotProved("words_differ", f"{slot} is no description")
-    within = within_of(meant)
-    found = readings(domain, universe, fact.text, _type_of(spec), within)
+    within, shown_by = within_of(meant), meant.of.among.shown_by if isinstance(meant, lang.FieldOf) else None
+    if isinstance(meant, lang.FieldOf) and errand is not None:
+        others = {name: node for name, node in request.arguments.items() if name != slot}
+        if shown_by is not None and shown_by != offered(domain, errand.parameters, others, meant.of.among.kind):
+            raise NotProved("meaning_differs", f"{slot} is not among what a search for it shows")
+        if (meant.of.prefer or shown_by is not None) and is_idle(domain, task.customer, universe, meant.of):
+            raise NotProved("meaning_differs", f"the preferences for {slot} do not all decide")
+    found = readings(domain, universe, fact.text, _type_of(spec), within, shown_by)
     if not any(same_words(one, meant) for one in found):
         raise NotProved("words_differ", f"'{fact.text}' does not say what is meant by {slot}")
     own = value_of(domain, domain.world(), task.customer, meant, universe)
