@@ -167,7 +167,9 @@ class RecordWords(BaseModel):
     some: list[str] = Field(
         default_factory=list, description="for any one of several choices, of which some are preferred: 'a plan'"
     )
-    offered: OfferWords | None = Field(None, description="the search that shows them, where they are no records of the customer's")
+    offered: OfferWords | None = Field(
+        None, description="the search that shows them, where they are no records of the customer's"
+    )
     whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
     fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
     figures: list[Tell] = Field(

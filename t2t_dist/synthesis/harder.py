@@ -12,9 +12,9 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
+from . import second_choices
 from .bindings import canonical_json
 from .grader_side import changes_of, errands_in, fields_of, records_in, values_in
-from . import second_choices
 from .intents import changing, general
 from .intents.gold import assemble_gold, grader_of, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected

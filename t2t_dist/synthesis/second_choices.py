@@ -114,23 +114,22 @@ def _pairs(
     domain: Domain, customer: str, world: World, call: Call, holds: bool, rng: random.Random
 ) -> Iterator[tuple[Call, Call]]:
     """First and second choices, of which the first is possible, or is not."""
-    own = lambda valid: _beside(domain, customer, world, call, valid, rng)  # noqa: E731
-    others = _others(domain, customer, world, call, rng)
+    beside, others = _beside(domain, customer, world, call, holds, rng), _others(domain, customer, world, call, rng)
+    options: list[Iterator[tuple[Call, Call]]]
     if holds:
-        options = [((call, second) for second in own(True)), ((call, second) for second in others)]
+        options = [((call, second) for second in beside), ((call, second) for second in others)]
     else:
+        again = _beside(domain, customer, world, call, holds, rng)
         options = [
-            ((first, call) for first in own(False)),
+            ((first, call) for first in beside),
             ((first, call) for first in _before(domain, customer, world, call, rng)),
-            ((first, second) for first in own(False) for second in _others(domain, customer, world, first, rng)),
+            ((first, second) for first in again for second in _others(domain, customer, world, first, rng)),
         ]
     for found in rng.sample(options, len(options)):
         yield from islice(found, _MOST_TRIED)
 
 
-def _beside(
-    domain: Domain, customer: str, world: World, call: Call, valid: bool, rng: random.Random
-) -> Iterator[Call]:
+def _beside(domain: Domain, customer: str, world: World, call: Call, valid: bool, rng: random.Random) -> Iterator[Call]:
     """The same errand with another value in an argument for which customers have a second choice, if it is possible,
     or if it is refused."""
     errand, words = domain.errand(call.name), _words(domain, call.name)
@@ -154,9 +153,8 @@ def _beside(
             first, second = (call, other) if valid else (other, call)
             if not domain.plausible_instead(world, first, second) or not _is_said(domain, call, other, slot, customer):
                 continue
-            if valid and after_valid(domain, world, other, customer) is not None:
-                yield other
-            elif not valid and is_refused(domain, world, other, customer):
+            fits = after_valid(domain, world, other, customer) if valid else is_refused(domain, world, other, customer)
+            if fits:
                 yield other
 
 
@@ -216,7 +214,7 @@ def _words(domain: Domain, name: str) -> ToolWords:
 
 
 def _is_same(first: Call, second: Call, slot: str) -> bool:
-    """Whether an argument of two errands is said in the same words: parts of a record go with what is done with them."""
+    """Whether an argument of two errands is said in the same words. Parts of a record go with what is done to them."""
     value = second.arguments.get(slot)
     return bool(first.arguments.get(slot) == value and (first.name == second.name or not isinstance(value, list)))
 

@@ -276,8 +276,8 @@ class ScriptedUser(UserPlayer):
         if not confirm and self._hears_that_it_is_left(heard):
             self._refused = True
             return self._next_or_leave(heard)
-        if self._second_choice() and speech.refuses(heard):
-            return self._on_first_refused(heard, confirm)
+        if (second := self._second_choice()) is not None and speech.refuses(heard):
+            return self._turn_to(second, heard, confirm)
         if speech.refuses(heard) and not self._done:
             return self._on_refusal(heard)
         if confirm:
@@ -460,13 +460,12 @@ class ScriptedUser(UserPlayer):
     def _second_choice(self) -> Otherwise | None:
         """What they take if what they asked for is not possible, as long as they have not turned to it."""
         otherwise = self.side.goals[self._at].otherwise
-        is_open = otherwise is not None and otherwise.clause is not None and not (self._done or self._confirmed)
-        return otherwise if is_open and self._facts is not otherwise.facts else None
+        if otherwise is None or otherwise.clause is None or self._done or self._confirmed:
+            return None
+        return otherwise if self._facts is not otherwise.facts else None
 
-    def _on_first_refused(self, heard: str, confirm: bool) -> str:
+    def _turn_to(self, second: Otherwise, heard: str, confirm: bool) -> str:
         """What they asked for is not possible: they take what they have named for that case."""
-        second = self._second_choice()
-        assert second is not None
         self._facts, self._request = second.facts, second.request
         self._disclosed = {fact.slot for fact in second.facts}
         self._progress = True

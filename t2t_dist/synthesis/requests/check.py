@@ -171,7 +171,10 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     marked = {
         number
         for number, goal in enumerate(task.user.goals)
-        if goal.asks or goal.condition is not None or goal.otherwise is not None or any(fact.described for fact in goal.facts)
+        if goal.asks
+        or goal.condition is not None
+        or goal.otherwise is not None
+        or any(fact.described for fact in goal.facts)
     }
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
@@ -226,12 +229,13 @@ def _proved(
             _check_words(domain, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
-    # What is described is the same in both; only of what is possible there is a world in which it means another.
-    falls_back = fallbacks.is_fallback(request) and done != calls
-    carried = request.otherwise if falls_back and isinstance(request, lang.If) else errand
+    carried = errand
+    if fallbacks.is_fallback(request) and done != calls and isinstance(request.otherwise, lang.Do):
+        # What is described is the same in both choices; there is a world in which it means another for what is done.
+        carried = request.otherwise
     for slot in described:
-        if not isinstance(carried, lang.Do | lang.Each) or slot not in carried.arguments and slot != getattr(carried, "slot", None):
-            raise NotProved("meaning_differs", f"{where}: {slot} is described, but is not what is done about")
+        if isinstance(carried, lang.Do) and slot not in carried.arguments:
+            raise NotProved("meaning_differs", f"{where}: {slot} is described, but nothing is done about it")
         twin = find_twin(domain, task.customer, universe, carried, goal, slot, before)
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
@@ -311,14 +315,20 @@ def _turned_round(
 ) -> Twin:
     """The words of a second choice; that the first is possible or refused; and a world in which it is the other way."""
     otherwise, condition, where = task.user.goals[goal].otherwise, request.condition, f"request {goal + 1}"
-    if not isinstance(condition, lang.Possible) or condition.of != request.then:
+    if not isinstance(request.otherwise, lang.Do):
+        raise NotProved("meaning_differs", f"{where} has no errand for a second choice")
+    if not (isinstance(condition, lang.Possible) and condition.of == request.then):
         raise NotProved("meaning_differs", f"{where} depends on whether something else is possible")
-    if otherwise is None or otherwise.clause not in ways_of("impossible") or task.user.goals[goal].condition is not None:
+    if (
+        otherwise is None
+        or otherwise.clause not in ways_of("impossible")
+        or task.user.goals[goal].condition is not None
+    ):
         raise NotProved("words_differ", f"{where} does not say that something else is wanted if it is not possible")
     first = meaning_of(domain, world, task.customer, request.then).calls[0]
-    if all_valid(domain, world, [first], task.customer) is None:
-        if not fallbacks.is_refused(domain, world, first, task.customer):
-            raise NotProved("meaning_differs", f"{where}: {first.name} is not refused by a rule")
+    is_possible = all_valid(domain, world, [first], task.customer) is not None
+    if not (is_possible or fallbacks.is_refused(domain, world, first, task.customer)):
+        raise NotProved("meaning_differs", f"{where}: {first.name} is not refused by a rule")
     _check_look_ups(task, goal, fallbacks.look_ups(domain, world, first, task.customer))
     twin = fallbacks.find_twin(domain, task.customer, goal, request, before, look_ups_before(task, goal))
     if twin is None:

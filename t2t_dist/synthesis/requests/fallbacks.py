@@ -76,9 +76,7 @@ def twin_worlds(
     world = world_before(domain, before)
     usual = meaning_of(domain, world, customer, request).calls
     options = [
-        meaning_of(domain, world, customer, one).calls
-        for one in (request.then, request.otherwise)
-        if one is not None
+        meaning_of(domain, world, customer, one).calls for one in (request.then, request.otherwise) if one is not None
     ]
     if usual not in options or len(options) != 2 or options[0] == options[1]:
         return
@@ -102,9 +100,7 @@ def twin_worlds(
             continue  # tools and rules may rely on what these records no longer hold: then it is no world
         if found is not None and found[0] == other and found[1] != found[2]:
             chosen = "then" if other == options[0] else "otherwise"
-            yield Twin(
-                goal=goal, slot=POSSIBLE, records=record_changes(domain, edits), value=chosen, final=found[1]
-            )
+            yield Twin(goal=goal, slot=POSSIBLE, records=record_changes(domain, edits), value=chosen, final=found[1])
 
 
 # -- the worlds that are tried -----------------------------------------------------------------------------------------
@@ -187,7 +183,7 @@ def _others(domain: Domain, field: _Field) -> list[Any]:
 
 @lru_cache(maxsize=1024)
 def _values(domain: Domain, table: str, path: tuple[str | None, ...]) -> tuple[list[Any], bool]:
-    """The values at a path in the records of a table (``None``: in each element of a list), and whether some lack one."""
+    """The values at a path in the records of a table (``None``: in each element of a list); whether some lack one."""
     seen: dict[Any, None] = {}
     may_lack = False
     for record in _rows(domain, table):

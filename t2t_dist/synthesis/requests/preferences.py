@@ -9,7 +9,7 @@ other way round, or without the limit, it is another choice that is meant.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
@@ -19,12 +19,12 @@ from t2t_dist.environments.language import RecordWords
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
-from .evaluate import NoMeaning, is_number, record_of, records_of
+from .evaluate import NoMeaning, finder, is_number, records_of
 from .kinds import identities
 from .shown import Shown, Universe, values_at
 
 #: Expressions that are evaluated for one argument, at most.
-_MOST_TRIED = 16
+_MOST_TRIED = 60
 #: Choices among which one is told, at least.
 _FEWEST = 3
 
@@ -46,16 +46,21 @@ def preferred(
     meant = [one for one in choices.shown if one.record.get(choices.own) == value]
     if words is None or len(meant) != 1 or len(choices.shown) < _FEWEST:
         return
-    options = list(_options(words, choices, meant[0].record))
+    find, options = finder(domain, customer, universe), list(_options(words, choices, meant[0].record))
     for record in rng.sample(options, min(len(options), _MOST_TRIED)):
-        if _found(domain, customer, universe, record) == meant[0].record and not is_idle(domain, customer, universe, record):
+        found = find(record)
+        if found is not None and found.record == meant[0].record and not _is_idle(find, record):
             yield lang.FieldOf(of=record, field=choices.own)
 
 
 def is_idle(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> bool:
     """Whether a part of a description by preferences or within a budget could be left out, or two preferences stand in
     the other order, and it would mean the same."""
-    usual, among = _found(domain, customer, universe, record), record.among
+    return _is_idle(finder(domain, customer, universe), record)
+
+
+def _is_idle(find: Callable[[lang.Record], Shown | None], record: lang.Record) -> bool:
+    usual, among = find(record), record.among
     where, prefer = among.where, record.prefer
     less = [
         *(record.model_copy(update={"among": among.model_copy(update={"where": rest})}) for rest in _fewer(where)),
@@ -63,19 +68,12 @@ def is_idle(domain: Domain, customer: str, universe: Universe, record: lang.Reco
         *(record.model_copy(update={"prefer": other}) for other in permutations(prefer) if other != prefer),
         *([record.model_copy(update={"by": None})] if record.by is not None else []),
     ]
-    return any(_found(domain, customer, universe, one) == usual for one in less)
+    return any(find(one) is usual for one in less)
 
 
 def _fewer(tests: tuple[lang.Test, ...]) -> Iterator[tuple[lang.Test, ...]]:
     for place in range(len(tests)):
         yield (*tests[:place], *tests[place + 1 :])
-
-
-def _found(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> Mapping[str, Any] | None:
-    try:
-        return record_of(domain, customer, universe, record).record
-    except NoMeaning:
-        return None
 
 
 def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) -> Iterator[lang.Record]:
@@ -162,7 +160,9 @@ def _between(low: float, high: float) -> int | None:
 
 
 # -- the flights of a search -------------------------------------------------------------------------------------------
-def offered(domain: Domain, specs: Mapping[str, Spec], arguments: Mapping[str, lang.Node], kind: str) -> lang.LookUp | None:
+def offered(
+    domain: Domain, specs: Mapping[str, Spec], arguments: Mapping[str, lang.Node], kind: str
+) -> lang.LookUp | None:
     """The look-up that shows the records of a kind from which an argument of an errand is chosen: its arguments are the
     fields of the record that the errand's other ``arguments`` lead to. ``None``: the domain declares none."""
     words = domain.language.records.get(kind)
@@ -203,4 +203,3 @@ def choices_of(
                 yield Choices(kind, own, among, records_of(domain, customer, universe, among))
             except NoMeaning:
                 continue
-

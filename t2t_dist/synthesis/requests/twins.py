@@ -92,7 +92,7 @@ def in_twin(
     domain: Domain,
     customer: str,
     edits: Mapping[tuple[str, str], Record],
-    request: lang.Do | lang.Each,
+    request: lang.Do | lang.Each | lang.If,
     before: Sequence[Call],
     usual: Sequence[Call],
 ) -> tuple[list[Call], str, str | None] | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import re
-from itertools import product
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from t2t_dist.environments.base import Domain
@@ -202,7 +202,12 @@ def readings(
         words = domain.language.records.get(kind)
         if words is None:
             continue
-        found += [lang.FieldOf(of=record, field=own) for record in _read_preferred(domain, universe, lang.Records(kind=kind, within=within, shown_by=shown_by), words, text)]
+        found += [
+            lang.FieldOf(of=record, field=own)
+            for record in _read_preferred(
+                domain, universe, lang.Records(kind=kind, within=within, shown_by=shown_by), words, text
+            )
+        ]
         for record in _read_one(domain, universe, kind, words, text):
             among = record.among.model_copy(update={"within": within})
             found.append(lang.FieldOf(of=record.model_copy(update={"among": among}), field=own))
@@ -298,16 +303,15 @@ def _read_preferred(
             for said in texts
             if rank == f"{'one ' * is_clause(said)}{said}"
         ]
-    for place, part in enumerate(parts):
-        leads = [one for one in ((_SECOND,) if place else _FIRST) if part.startswith(f"{one} ")]
-        rest = part.removeprefix(f"{leads[0]} ") if leads else ""
-        wishes.append(list(_wishes(domain, universe, kind, words, rest)))
+    for place, said in enumerate(parts):
+        start = next((one for one in ((_SECOND,) if place else _FIRST) if said.startswith(f"{one} ")), None)
+        wishes.append([] if start is None else list(_wishes(domain, universe, kind, words, said[len(start) + 1 :])))
     before, after = _pieces_by_place(domain, universe, kind, words)
     offers = [f" {one}" for one in words.offered.words] if words.offered is not None else [""]
     heads = [_Piece(f"{some}{offer}", lambda _: iter(())) for some in words.some for offer in offers]
-    for parts in _sequences(stated, before, heads, after):
-        tests = tuple(part for part in parts if isinstance(part, lang.Test))
-        if len(tests) < len(parts):
+    for read in _sequences(stated, before, heads, after):
+        tests = tuple(part for part in read if isinstance(part, lang.Test))
+        if len(tests) < len(read):
             continue
         for prefer in product(*wishes):
             for path, order in ranks:
