@@ -107,6 +107,9 @@ class ToolWords(BaseModel):
     otherwise: list[str] = Field(
         default_factory=list, description="errands that customers want in its place where a condition does not hold"
     )
+    second_choice: list[str] = Field(
+        default_factory=list, description="arguments for which customers say what else they take: the version wanted"
+    )
     several: bool = Field(True, description="whether customers want it for several records at once")
     part: list[str] = Field(
         default_factory=list,
@@ -145,6 +148,11 @@ class FieldWords(BaseModel):
     its: list[str] = Field(
         default_factory=list, description="for the value in a record that is described: 'the same plan as {one}'"
     )
+    under: list[str] = Field(default_factory=list, description="for less than a number that is named: 'under ${value}'")
+    over: list[str] = Field(default_factory=list, description="for more than one: 'with more than {value} GB'")
+    prefer: list[str] = Field(
+        default_factory=list, description="what one would rather have than another value: 'in {value}'"
+    )
 
 
 class TakeWords(BaseModel):
@@ -168,6 +176,15 @@ class ChoiceWords(BaseModel):
     )
 
 
+class OfferWords(BaseModel):
+    """A search that shows what can be chosen: its arguments are fields of the record that the errand is about."""
+
+    model_config = ConfigDict(extra="forbid")
+    tool: str
+    of: str = Field(description="the type of that record, whose fields have the names of the tool's arguments")
+    words: list[str] = Field(min_length=1, description="what follows the noun: 'around the same day'")
+
+
 class RecordWords(BaseModel):
     """How customers speak of the records of one type: "my latest pending order"."""
 
@@ -175,6 +192,12 @@ class RecordWords(BaseModel):
     noun: str = Field(description="what one is called: 'order'")
     plural: str = Field("", description="what several are called: 'orders'; without, nobody speaks of several at once")
     all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
+    some: list[str] = Field(
+        default_factory=list, description="for any one of several choices, of which some are preferred: 'a plan'"
+    )
+    offered: OfferWords | None = Field(
+        None, description="the search that shows them, where they are no records of the customer's"
+    )
     whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
     fields: dict[str, FieldWords] = Field(default_factory=dict, description="by path: 'address.state'")
     choices: list[ChoiceWords] = Field(
@@ -334,7 +357,7 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
     for name, words in language.tools.items():
         if name in slots:
             known = slots[name]
-            for slot in [*words.slots, *(slot for group in words.withhold for slot in group)]:
+            for slot in [*words.slots, *words.second_choice, *(slot for group in words.withhold for slot in group)]:
                 if slot not in known:
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):
@@ -399,6 +422,9 @@ def _templates(
         yield f"records.{kind}.all", record.all, ()
         for number, choice in enumerate(record.choices):
             yield f"records.{kind}.choices.{number}.say", choice.say, ()
+        yield f"records.{kind}.some", record.some, ()
+        if record.offered is not None:
+            yield f"records.{kind}.offered.words", record.offered.words, ()
         for tell in record.figures:
             yield from _told(f"records.{kind}.figures.{tell.field}", tell)
         for path, field in record.fields.items():
@@ -412,7 +438,14 @@ def _templates(
                 yield f"{key}.{part}", phrases, ()
             yield f"{key}.itself", field.itself, ()
             yield f"{key}.its", field.its, ("one",)
-            for part, phrases in (("any", field.any), ("contains", field.contains), ("named", field.named)):
+            for part, phrases in (
+                ("any", field.any),
+                ("contains", field.contains),
+                ("named", field.named),
+                ("under", field.under),
+                ("over", field.over),
+                ("prefer", field.prefer),
+            ):
                 yield f"{key}.{part}", phrases, ("value",)
     for key, words in worded:
         yield f"{key}.label", [words.label], ()

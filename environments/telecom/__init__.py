@@ -150,6 +150,8 @@ class Telecom(Domain):
             return False  # they speak of the phone that they have just found
         if second.name == "change_plan" and first.arguments.get("reason") == "lost or stolen":
             return False
+        if second.name == "suspend_line" and first.name in ("set_up_roaming", "order_sim"):
+            return bool((second.arguments["reason"] == "lost or stolen") is (first.name == "order_sim"))
         if first.name != second.name == "change_plan":
             line = world.get("lines", str(second.arguments["phone_number"])) or {}
             old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), second.arguments["plan_id"]))

@@ -96,10 +96,12 @@ class Fact(StoredObject):
 
 
 class Otherwise(StoredObject):
-    """What the customer wants in place of a goal whose condition does not hold."""
+    """What the customer wants in place of a goal whose condition does not hold, or that is not possible: then
+    ``clause`` is what says so ("that can't be done")."""
 
     request: str
     facts: list[Fact] = []
+    clause: str | None = None
 
 
 class Goal(StoredObject):

@@ -124,7 +124,7 @@ _FACT: Any = pa.struct(
         ("described", pa.bool_()),
     ]
 )
-_OTHERWISE: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT))])
+_OTHERWISE: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT)), ("clause", pa.string())])
 _GOLD_CALL: Any = pa.struct(
     [
         ("name", pa.string()),

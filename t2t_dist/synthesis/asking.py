@@ -80,6 +80,12 @@ def way(part: str, style: str, rng: random.Random, after_clause: bool = False) -
     return rng.choice([text for text in ways if _AFTER_CLAUSE.match(text)] if after_clause else ways)
 
 
+@lru_cache(maxsize=16)
+def ways_of(part: str) -> frozenset[str]:
+    """All ways of putting a part of a request, whoever asks."""
+    return frozenset(text for ways in _ways()[part].values() for text in ways)
+
+
 @cached_if_short
 def manner_of(request: str) -> Manner:
     """A request of a language file, taken apart at its last sentence that begins as requests do."""

@@ -12,6 +12,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 
+from . import second_choices
 from .bindings import canonical_json
 from .changed_more import changed_more
 from .grader_side import changes_of, errands_in, fields_of, patterns_of, records_in, values_in
@@ -27,6 +28,7 @@ from .requests.denote import Described
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
+from .second_choices import SecondChoice
 
 
 def combined(
@@ -117,6 +119,7 @@ def describe_goals(
     wanted = {goal: several[goal].calls if goal in several else [call] for goal, call in errands.items()}
     found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
+    choices: dict[int, SecondChoice] = {}
     done: list[Call] = []
     unsaid = _kept_back(domain, customer, structure, errands)
     for goal, call in errands.items():
@@ -131,12 +134,22 @@ def describe_goals(
             if one is not None:
                 several[goal] = found[goal] = one
                 wanted[goal] = one.calls
+        if _is_free(structure, goal) and goal not in several and rng.random() < level.fallbacks:
+            choice = second_choices.drawn(domain, customer, goal, call, done, later, rng)
+            if choice is not None:
+                choices[goal], call = choice, choice.done
+                kept = choice.differing()
+                _give_choice(structure.goals[goal], choice)
+                wanted[goal] = [call]
         if goal not in several:
-            one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
+            one = denote.described(
+                domain, customer, goal, call, done, kept, unsaid, level.described, rng, level.preferences
+            )
             # What works follows from all the rest, so all of that has to be said from the start.
-            if one is not None and not (kept and one.chooses):
+            is_open = one is not None and bool(kept) and one.chooses
+            if one is not None and not is_open and not (goal in choices and _names(choices[goal].left, call, one)):
                 found[goal] = one
-        if _is_free(structure, goal) and goal not in several and rng.random() < level.conditions:
+        if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
                 conditions[goal] = condition
@@ -153,13 +166,14 @@ def describe_goals(
                         wanted[goal] = [other]
         if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
+    carried = errands | {goal: choice.done for goal, choice in choices.items()}
     named = _named(structure, found)
-    for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named)]:
+    for goal in [goal for goal, one in found.items() if _is_named(one, carried[goal], goal, named)]:
         if goal in several:
             raise TaskRejected("named", "another request names one of several records")
         del found[goal]
-    if found or conditions:
-        _put_in(domain, trajectory, structure, errands, wanted, found, conditions)
+    if found or conditions or choices:
+        _put_in(domain, trajectory, structure, errands, wanted, found, conditions, choices)
     if rng.random() < level.questions:
         ask_at_the_end(domain, customer, structure, done, rng, unsaid)
 
@@ -274,6 +288,7 @@ def _put_in(
     wanted: Mapping[int, Sequence[Call]],
     found: Mapping[int, Described],
     conditions: Mapping[int, Condition],
+    choices: Mapping[int, SecondChoice],
 ) -> None:
     """Puts what was found into the structure. ``errands``: what goals were about; ``wanted``: what is done for them."""
     grader = structure.grader
@@ -291,8 +306,9 @@ def _put_in(
         is_done = goal not in conditions or conditions[goal].holds or planned.otherwise is not None
         if goal != grader.refused_goal and is_done:
             done += wanted[goal]
-        if goal not in found and goal not in conditions:
+        if goal not in found and goal not in conditions and goal not in choices:
             continue
+        call = choices[goal].done if goal in choices else call
         request: lang.Node = lang.as_given(call.name, call.arguments)
         if goal in found:
             request = found[goal].request
@@ -303,6 +319,11 @@ def _put_in(
             if isinstance(request, lang.Each):
                 planned.tells = []  # there is a figure for each of them
             grader.gold = with_look_ups(grader.gold, goal, found[goal].look_ups)
+        if goal in choices and isinstance(request, lang.Do):
+            request = choices[goal].meant(request, planned.described)
+            planned.otherwise_described, planned.tells = planned.described, []
+            meaning = meaning_of(domain, world_before(domain, before), trajectory.customer, request)
+            grader.gold = with_look_ups(grader.gold, goal, [*choices[goal].looks, *meaning.look_ups])
         if goal in conditions and isinstance(request, lang.Do):
             condition = conditions[goal]
             request = conditional(domain, request, condition, _second(planned, request))
@@ -370,6 +391,11 @@ def _meets(domain: Domain, world: World, customer: str, call: Call, condition: C
         return False
     is_met = figure < condition.limit if condition.relation == "less" else figure > condition.limit
     return bool(is_met and figure != condition.figure)
+
+
+def _give_choice(planned: PlannedGoal, choice: SecondChoice) -> None:
+    """Makes a goal one with a second choice."""
+    planned.call, planned.otherwise, planned.falls_back = choice.first, choice.second, True
 
 
 def _second(planned: PlannedGoal, request: lang.Do) -> lang.Do | None:

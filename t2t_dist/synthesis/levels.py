@@ -18,7 +18,9 @@ class Level(NamedTuple):
     if the condition does not hold; ``questions``: of general tasks that end with a question; ``only_questions``: of
     general tasks that are a question and nothing else; ``combined``: of the other intents' tasks that have a second
     intent, where there is one to be had; ``third``: of those that have a third; ``parts``: of changing tasks in which
-    something is added or a part taken back; ``twice``: of those in which the customer changes their mind twice.
+    something is added or a part taken back; ``twice``: of those in which the customer changes their mind twice;
+    ``fallbacks``: of errands that may have a second choice, those that have one; ``preferences``: of the described
+    arguments that are one of several choices, those that are described by preferences or within a budget.
     """
 
     errands: tuple[int, ...]
@@ -33,6 +35,8 @@ class Level(NamedTuple):
     third: float = 0.0
     parts: float = 0.0
     twice: float = 0.0
+    fallbacks: float = 0.0
+    preferences: float = 0.0
 
 
 LEVELS: Mapping[int, Level] = {
@@ -48,6 +52,8 @@ LEVELS: Mapping[int, Level] = {
         only_questions=0.05,
         parts=0.2,
         twice=0.15,
+        fallbacks=0.1,
+        preferences=0.3,
     ),
     3: Level(
         errands=(3, 3, 4, 4, 4),
@@ -61,6 +67,8 @@ LEVELS: Mapping[int, Level] = {
         combined=0.25,
         parts=0.4,
         twice=0.35,
+        fallbacks=0.35,
+        preferences=0.75,
     ),
     4: Level(
         errands=(3, 4, 4, 5, 5),
@@ -74,6 +82,8 @@ LEVELS: Mapping[int, Level] = {
         combined=0.35,
         parts=0.45,
         twice=0.4,
+        fallbacks=0.4,
+        preferences=0.8,
     ),
     5: Level(
         errands=(4, 5, 5, 5, 5),
@@ -88,5 +98,7 @@ LEVELS: Mapping[int, Level] = {
         third=0.3,
         parts=0.5,
         twice=0.5,
+        fallbacks=0.45,
+        preferences=0.85,
     ),
 }

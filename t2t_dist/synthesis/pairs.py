@@ -26,9 +26,9 @@ from .intents.changing import all_forbidden
 from .intents.gold import grader_of, play
 from .intents.infeasible import pattern_of, worlds_around
 from .intents.rejection import TaskRejected
+from .requests import fallbacks, questions
 from .requests import language as lang
-from .requests import questions
-from .requests.check import CONDITION, Meant, errand_of, requests_of
+from .requests.check import CONDITION, Meant, errand_of, look_ups_before, requests_of
 from .requests.conditions import said, tell_of
 from .requests.consistency import is_consistent
 from .requests.evaluate import NoMeaning, meaning_of, value_of
@@ -92,6 +92,9 @@ def _twins(domain: Domain, task: Task) -> Iterator[Twin]:
                 twin_worlds(domain, task.customer, universe, errand_of(request), goal, slot, before)
                 for slot in described
             )
+            if fallbacks.is_fallback(request):
+                looks = look_ups_before(task, goal)
+                others = chain(fallbacks.twin_worlds(domain, task.customer, goal, request, before, looks), others)
         yield from islice((one for one in others if one not in proved and is_consistent(one.records)), _MOST_TRIED)
     yield from (one for one in proved if one.slot == CONDITION)
 
@@ -238,6 +241,8 @@ def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterat
             meaning = meaning_of(domain, world, customer, errand_of(request), universe)
             whole = meaning_of(domain, world, customer, request, universe)
             look_ups = [*meaning.look_ups, *(call for call in whole.look_ups if call not in meaning.look_ups)]
+            if fallbacks.is_fallback(request):
+                look_ups += fallbacks.look_ups(domain, world, meaning.calls[0], customer)
             tell = tell_of(domain, request) if isinstance(request, lang.If) else None
             figure = ""
             if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and tell is not None:

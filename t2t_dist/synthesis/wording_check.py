@@ -25,8 +25,13 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
         if goal.condition is not None and not mentions(goal.request, [goal.condition]):
             return "not_stated", f"request {number + 1} does not say its condition: {goal.condition}"
         if goal.otherwise is not None:
+            if goal.otherwise.clause is not None and not mentions(goal.request, [goal.otherwise.clause]):
+                return "not_stated", f"request {number + 1} does not say when else is wanted: {goal.otherwise.clause}"
             for fact in goal.otherwise.facts:
-                if not (mentions(goal.request, fact.says) and mentions(goal.otherwise.request, fact.says)):
+                # "If that can't be done, I'd take the white one" is about the same order.
+                same = goal.otherwise.clause is not None and any(fact.says == one.says for one in goal.facts)
+                said = same or mentions(goal.otherwise.request, fact.says)
+                if not (mentions(goal.request, fact.says) and said):
                     return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
         for fact in goal.facts:
             if fact.stated and not mentions(opening, fact.says):

@@ -7,6 +7,7 @@ which are final with the template writer; a model's words replace them and have 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from t2t_dist.core.schema import Change, Fact, Goal, Mistake, Otherwise, UserSide
@@ -33,6 +34,8 @@ PERSONAS = (
     "impatient: you are in a hurry and want this settled soon.",
 )
 
+#: What does not follow a clause with "if" well: "If that's not possible, if that's okay, ...".
+_OF_CHANCE = re.compile(r"\b(?:if|possible|chance|wondering|here's)\b|[.?!] |^(?:because|since|as|for|in)\b", re.I)
 #: How often words are drawn until they carry the facts and read well.
 _DRAWS = 6
 
@@ -61,13 +64,14 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
         condition = planned.condition
         # Who has a reason that is good enough makes no condition.
-        again = condition is not None
+        again = condition is not None or planned.falls_back
         request = asked(domain.language, planned.call.name, facts, style, rng, again=again, rough=rough)
         request = mistyped(request, facts, typos, rng)
-        otherwise = _otherwise(domain, world, planned, customer, style, rng)
-        if condition is not None and otherwise is not None:
-            instead = otherwise.request
-            instead = instead if instead.startswith(("I ", "I'")) else instead[:1].lower() + instead[1:]
+        otherwise = _otherwise(domain, world, planned, facts, customer, style, rng)
+        instead = _within(otherwise.request) if otherwise is not None else ""
+        if otherwise is not None and otherwise.clause is not None:
+            request = f"{request} {way('fall_back', style, rng).format(clause=otherwise.clause, request=instead)}"
+        elif condition is not None and otherwise is not None:
             request = f"{request} {way('or_else', style, rng).format(condition=condition, request=instead)}"
         elif condition is not None:
             request = f"{request} {way('only_if', style, rng).format(condition=condition)}"
@@ -100,14 +104,35 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
 
 
 def _otherwise(
-    domain: Domain, world: World, planned: PlannedGoal, customer: str, style: str, rng: random.Random
+    domain: Domain,
+    world: World,
+    planned: PlannedGoal,
+    first: Sequence[Fact],
+    customer: str,
+    style: str,
+    rng: random.Random,
 ) -> Otherwise | None:
-    """What the customer wants if the condition of a goal does not hold, in a sentence of its own."""
+    """What the customer wants if the condition of a goal does not hold, or if it is not possible, in a sentence of its
+    own. ``first``: what they say of what they want first."""
     call = planned.otherwise
     if call is None:
         return None
     facts = facts_of(domain, world, call, customer, (), rng, planned.otherwise_described)
-    return Otherwise(request=asked(domain.language, call.name, facts, style, rng, again=True), facts=facts)
+    different = [fact for fact in facts if all(fact.says != other.says for other in first)]
+    if planned.falls_back and call.name == planned.call.name and len(different) == 1:
+        request = tidy(way("second", style, rng).format(value=different[0].text))
+    else:
+        for _ in range(_DRAWS):
+            request = asked(domain.language, call.name, facts, style, rng, again=True)
+            if not (planned.falls_back and _OF_CHANCE.search(request)):
+                break
+    clause = way("impossible", style, rng) if planned.falls_back else None
+    return Otherwise(request=request, facts=facts, clause=clause)
+
+
+def _within(sentence: str) -> str:
+    """A sentence as it stands after a clause."""
+    return sentence if sentence.startswith(("I ", "I'")) else sentence[:1].lower() + sentence[1:]
 
 
 def _change(

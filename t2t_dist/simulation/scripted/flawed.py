@@ -63,7 +63,8 @@ class Hasty(Oracle):
 
 
 class Literal(Oracle):
-    """Understands values, and no descriptions: asks for what was described, and leaves it when it hears the same."""
+    """Understands values, no descriptions and no second choices: asks for what was described, and leaves it when it
+    hears the same."""
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         yield from self._give_up(goal, last) if self._is_lost(goal) else super().settle(goal, facts, last)
@@ -75,12 +76,18 @@ class Literal(Oracle):
         yield from self._give_up(goal, last) if self._is_lost(goal) else super().decline(goal, last)
 
     def _is_lost(self, goal: int) -> bool:
-        return any(fact.described for fact in self.task.user.goals[goal].facts)
+        return any(fact.described for fact in self.task.user.goals[goal].facts) or self._has_choice(goal)
+
+    def _has_choice(self, goal: int) -> bool:
+        """Whether what is wanted depends on what is possible."""
+        otherwise = self.task.user.goals[goal].otherwise
+        return otherwise is not None and otherwise.clause is not None
 
     def _give_up(self, goal: int, last: bool) -> Play:
-        described = next(fact for fact in self.task.user.goals[goal].facts if fact.described)
+        facts = self.task.user.goals[goal].facts
+        asked = next((fact for fact in facts if fact.described), facts[0])
         self._left_to_tell = []
-        yield from self.say(self.words.ask(described, self.meaning(goal).calls[0].name, []))
+        yield from self.say(self.words.ask(asked, self.meaning(goal).calls[0].name, []))
         yield from self.say(self.phrases.say("left"), self.phrases.say("more"))
         for _ in range(_ANSWERS_TO_COMPLAINTS):
             if not last and self.has_stated(goal + 1):

@@ -20,7 +20,7 @@ from t2t_dist.core.known import Known
 from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import expanded, requestor_of
+from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
@@ -28,6 +28,7 @@ from t2t_dist.environments.tool_noise import NoisyTool, without_note
 from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call, errands_in
+from t2t_dist.synthesis.requests import fallbacks
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.conditions import tell_of
@@ -179,7 +180,12 @@ class Oracle:
             return
         yield from self.find_out(goal)
         left, otherwise = self.left_as_it_is(goal), self.task.user.goals[goal].otherwise
-        if left is not None:
+        if left is not None and fallbacks.is_fallback(request):
+            if not self.is_possible(goal, left):
+                yield from self.look_ahead(goal, left, [])
+                self._prefix.append(self.words.not_possible(self.world_at(goal), left))
+            facts = otherwise.facts if otherwise is not None else facts
+        elif left is not None:
             told = yield from self.weigh(goal, left, facts)
             if otherwise is None:
                 self._facts_said = told
@@ -309,6 +315,11 @@ class Oracle:
         act = "unmet" if self.task.user.goals[goal].otherwise is None else "unmet_other"
         self._prefix.append(self.phrases.say(act, condition=self.words.turned(self.condition_of(goal))))
         return told
+
+    def is_possible(self, goal: int, call: GoldCall) -> bool:
+        """Whether an errand can be carried out when the goals before are."""
+        errand = Call(call.name, call.arguments)
+        return is_valid_errand(self.domain, self.world_at(goal), errand, self.task.customer)
 
     def condition_of(self, goal: int) -> str:
         return self.task.user.goals[goal].condition or ""

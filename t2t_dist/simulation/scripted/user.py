@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from t2t_dist.core import speech_acts as speech
-from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, ToolCall, Turn, UserSide
+from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, Otherwise, ToolCall, Turn, UserSide
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.synthesis.intents.parts import ADDED, TAKEN_BACK
 
@@ -296,6 +296,8 @@ class ScriptedUser(UserPlayer):
         if not confirm and self._hears_that_it_is_left(heard):
             self._refused = True
             return self._next_or_leave(heard)
+        if (second := self._second_choice()) is not None and speech.refuses(heard):
+            return self._turn_to(second, heard, confirm)
         if speech.refuses(heard) and not self._done:
             return self._on_refusal(heard)
         if confirm:
@@ -495,6 +497,20 @@ class ScriptedUser(UserPlayer):
         self._refused = True
         return self._next_or_leave(heard)
 
+    def _second_choice(self) -> Otherwise | None:
+        """What they take if what they asked for is not possible, as long as they have not turned to it."""
+        otherwise = self.side.goals[self._at].otherwise
+        if otherwise is None or otherwise.clause is None or self._done or self._confirmed:
+            return None
+        return otherwise if self._facts is not otherwise.facts else None
+
+    def _turn_to(self, second: Otherwise, heard: str, confirm: bool) -> str:
+        """What they asked for is not possible: they take what they have named for that case."""
+        self._facts, self._request = second.facts, second.request
+        self._disclosed = {fact.slot for fact in second.facts}
+        self._progress = True
+        return self._on_confirm(heard) if confirm else self._phrases.say("fall_back", request=second.request)
+
     def _pushes(self) -> str:
         """What they claim, said to a refusal: once or twice, and not in a row with a plea; empty: nothing more."""
         claim = self._claim()
@@ -530,7 +546,7 @@ class ScriptedUser(UserPlayer):
         """What they say to a plan that is neither what they asked for nor what they want otherwise; empty if it may
         be."""
         objection, otherwise = self._against(heard), self.side.goals[self._at].otherwise
-        if not objection or otherwise is None or not self._money_heard:
+        if not objection or otherwise is None or not (self._money_heard or self._second_choice()):
             return objection
         usual = self._facts, self._request
         self._facts, self._request = otherwise.facts, otherwise.request

@@ -208,6 +208,16 @@ class Wording:
             text = in_turn([text, self.phrases.say("hand_over")])
         return text
 
+    def not_possible(self, world: World, call: GoldCall) -> str:
+        """That what the customer would like best is not possible in this world, and why."""
+        fork, found = world.fork(), list[str]()
+        for step in self.domain.steps(fork, Call(call.name, call.arguments)):
+            found += [breach.reason for breach in self.domain.breaches(fork, step, self.task.customer)]
+            if found or self.domain.execute(fork, step).error:
+                break
+        known = (reason for reason in found if not self.known.unseen(reason))
+        return self.phrases.say("not_possible", reason=next(known, "our policy does not allow it").rstrip(". "))
+
     def possible(self, texts: Sequence[str]) -> str:
         """What could be done instead of what is refused."""
         return self.phrases.say("possible", texts=either(texts)) if texts else ""

@@ -27,6 +27,8 @@ class PlannedGoal:
     #: What is wanted if that does not hold, if anything is, and what of it is described.
     otherwise: Call | None = None
     otherwise_described: dict[str, str] = field(default_factory=dict)
+    #: Whether that is wanted because the errand is not possible.
+    falls_back: bool = False
 
 
 @dataclass

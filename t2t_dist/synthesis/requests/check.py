@@ -16,14 +16,16 @@ from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import WRITE, Call
+from t2t_dist.environments.tools import READ, WRITE, Call
 
+from ..asking import ways_of
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
+from . import fallbacks, outcomes, questions, what_works
 from . import language as lang
-from . import outcomes, questions, what_works
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
+from .preferences import is_idle, offered
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
@@ -67,15 +69,17 @@ def _is_made(node: lang.Node) -> bool:
     """Whether requests of tasks have such a node: what else the language can say has no words that are read back."""
     match node:
         case lang.Records():
-            return not node.such and node.shown_by is None and not node.this
+            return not node.such and not node.this
         case lang.Record():
-            return node.worth is None and not node.prefer
+            return node.worth is None
     return isinstance(
         node,
         lang.Do
         | lang.Each
         | lang.If
         | lang.Compares
+        | lang.Possible
+        | lang.LookUp
         | lang.Outcome
         | lang.Given
         | lang.FieldOf
@@ -169,7 +173,10 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     marked = {
         number
         for number, goal in enumerate(task.user.goals)
-        if goal.asks or goal.condition is not None or any(fact.described for fact in goal.facts)
+        if goal.asks
+        or goal.condition is not None
+        or goal.otherwise is not None
+        or any(fact.described for fact in goal.facts)
     }
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
@@ -224,14 +231,23 @@ def _proved(
             _check_words(domain, world, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
+    carried = errand
+    if fallbacks.is_fallback(request) and done != calls and isinstance(request.otherwise, lang.Do):
+        # What is described is the same in both choices; there is a world in which it means another for what is done.
+        carried = request.otherwise
     for slot in described:
-        twin = find_twin(domain, task.customer, universe, errand, goal, slot, before)
+        if isinstance(carried, lang.Do) and slot not in carried.arguments:
+            raise NotProved("meaning_differs", f"{where}: {slot} is described, but nothing is done about it")
+        twin = find_twin(domain, task.customer, universe, carried, goal, slot, before)
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
     if isinstance(request, lang.If):
         _check_otherwise(task, goal, errand, request.otherwise)
-        twins.append(_other_limit(domain, task, goal, request, world, universe))
+        if fallbacks.is_fallback(request):
+            twins.append(_turned_round(domain, task, goal, request, before, world))
+        else:
+            twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
 
 
@@ -299,6 +315,43 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
     raise NotProved("no_twin", f"the condition of request {goal + 1} turns on nothing")
 
 
+def _turned_round(
+    domain: Domain, task: Task, goal: int, request: lang.If, before: Sequence[Call], world: World
+) -> Twin:
+    """The words of a second choice; that the first is possible or refused; and a world in which it is the other way."""
+    otherwise, condition, where = task.user.goals[goal].otherwise, request.condition, f"request {goal + 1}"
+    if not isinstance(request.otherwise, lang.Do):
+        raise NotProved("meaning_differs", f"{where} has no errand for a second choice")
+    if not (isinstance(condition, lang.Possible) and condition.of == request.then):
+        raise NotProved("meaning_differs", f"{where} depends on whether something else is possible")
+    if (
+        otherwise is None
+        or otherwise.clause not in ways_of("impossible")
+        or task.user.goals[goal].condition is not None
+    ):
+        raise NotProved("words_differ", f"{where} does not say that something else is wanted if it is not possible")
+    first = meaning_of(domain, world, task.customer, request.then).calls[0]
+    is_possible = all_valid(domain, world, [first], task.customer) is not None
+    if not (is_possible or fallbacks.is_refused(domain, world, first, task.customer)):
+        raise NotProved("meaning_differs", f"{where}: {first.name} is not refused by a rule")
+    _check_look_ups(task, goal, fallbacks.look_ups(domain, world, first, task.customer))
+    twin = fallbacks.find_twin(domain, task.customer, goal, request, before, look_ups_before(task, goal))
+    if twin is None:
+        raise NotProved("no_twin", f"{where}: in no world that a look-up tells from this is the other choice right")
+    return twin
+
+
+def look_ups_before(task: Task, goal: int) -> list[Call]:
+    """The look-ups of the gold before it changes anything for a goal."""
+    found: list[Call] = []
+    for step in task.grader.gold:
+        if step.goal == goal and (step.kind == WRITE.value or step.requestor is not None):
+            break
+        if step.kind == READ.value and step.requestor is None:
+            found.append(Call(step.name, step.arguments))
+    return found
+
+
 def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node | None) -> None:
     """What is wanted otherwise is described only where it is the same, in the same words."""
     wanted = task.user.goals[goal]
@@ -306,12 +359,14 @@ def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node 
         raise NotProved("meaning_differs", f"request {goal + 1} does not say what is wanted otherwise")
     if wanted.otherwise is None or not isinstance(other, lang.Do) or not isinstance(errand, lang.Do):
         return
-    first = {fact.slot: fact for fact in wanted.facts if fact.described}
+    first, is_second = {fact.slot: fact for fact in wanted.facts if fact.described}, wanted.otherwise.clause is not None
     for fact in wanted.otherwise.facts:
         meant = other.arguments.get(fact.slot)
         is_described = meant is not None and not isinstance(meant, lang.Given)
         same = fact.slot in first and first[fact.slot].text == fact.text and errand.arguments[fact.slot] == meant
-        if bool(fact.described) is not is_described or (fact.described and not same):
+        # Parts of a described record are meant as its parts, though they are named.
+        differs = bool(fact.described) is not is_described and not (is_second and not fact.described)
+        if differs or (fact.described and not same):
             raise NotProved("words_differ", f"{fact.slot} of request {goal + 1} is described in other words")
 
 
@@ -352,8 +407,14 @@ def _check_words(
     spec = errand.parameters.get(slot) if errand is not None else None
     if meant is None or isinstance(meant, lang.Given) or spec is None or fact.says != [fact.text]:
         raise NotProved("words_differ", f"{slot} is no description")
-    within = within_of(meant)
-    found = readings(domain, universe, fact.text, _type_of(spec), within, call.name)
+    within, shown_by = within_of(meant), meant.of.among.shown_by if isinstance(meant, lang.FieldOf) else None
+    if isinstance(meant, lang.FieldOf) and errand is not None:
+        others = {name: node for name, node in request.arguments.items() if name != slot}
+        if shown_by is not None and shown_by != offered(domain, errand.parameters, others, meant.of.among.kind):
+            raise NotProved("meaning_differs", f"{slot} is not among what a search for it shows")
+        if (meant.of.prefer or shown_by is not None) and is_idle(domain, task.customer, universe, meant.of):
+            raise NotProved("meaning_differs", f"the preferences for {slot} do not all decide")
+    found = readings(domain, universe, fact.text, _type_of(spec), within, call.name, shown_by)
     if not any(same_words(one, meant) for one in found):
         raise NotProved("words_differ", f"'{fact.text}' does not say what is meant by {slot}")
 

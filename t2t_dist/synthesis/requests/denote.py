@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from t2t_dist.core.text_match import mentions
@@ -14,7 +15,7 @@ from t2t_dist.environments.tools import Call
 from ..bindings import canonical_json
 from . import language as lang
 from . import what_works
-from .describe import descriptions, named_parts
+from .describe import descriptions, named_parts, preferred_of
 from .evaluate import NoMeaning, meaning_of
 from .shown import Universe, first_look, look_at
 from .twins import find_twin, world_before
@@ -22,6 +23,8 @@ from .words import phrase
 
 #: Descriptions of one argument that are tried until one has a twin world.
 _MOST_TRIED = 6
+#: And of those by preferences.
+_MOST_PREFERRED = 3
 
 
 class Described(NamedTuple):
@@ -49,11 +52,13 @@ def described(
     unsaid: Sequence[str],
     share: float,
     rng: random.Random,
+    preferred: float = 0.0,
 ) -> Described | None:
     """A goal with some of its arguments described, ``None`` where none can be, or none is drawn.
 
     ``before``: the errands of the goals before it; ``withheld``: what is not to be described; ``unsaid``: what is not
-    to be mentioned; ``share``: of the other arguments that can be described, how many are.
+    to be mentioned; ``share``: of the other arguments that can be described, how many are; ``preferred``: of those that
+    are one of several choices, how many by what the customer would rather have, or within a budget.
     """
     slots = [slot for slot in call.arguments if rng.random() < share and slot not in withheld]
     if not slots:
@@ -64,7 +69,10 @@ def described(
     request = lang.as_given(call.name, call.arguments)
     words: dict[str, str] = {}
     for slot in slots:
-        for value in _drawn(descriptions(domain, customer, universe, call, slot), rng):
+        found = _drawn(descriptions(domain, customer, universe, call, slot), rng)
+        if rng.random() < preferred:
+            found = [*islice(preferred_of(domain, customer, universe, call, slot, rng), _MOST_PREFERRED), *found]
+        for value in found:
             one = _with(domain, universe, request, call, slot, value)
             try:
                 means = meaning_of(domain, world, customer, one, universe).calls == [call]
@@ -73,7 +81,10 @@ def described(
                 twin = find_twin(domain, customer, universe, one, goal, slot, before) if means else None
             except NoMeaning:
                 continue
-            text = phrase(domain, value, rng)
+            try:
+                text = phrase(domain, value, rng)
+            except ValueError:
+                continue
             beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
             # "The lamp from my order with the lamp in it" says nothing.
             if twin is None or any(

@@ -6,6 +6,7 @@ fields are chosen that together leave this record only. What a field can be used
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -20,6 +21,7 @@ from . import language as lang
 from . import what_works
 from .evaluate import NoMeaning, record_of, value_of
 from .kinds import holders, identities, own_field
+from .preferences import Choices, choices_of, preferred
 from .shown import Shown, Universe, values_at
 
 #: Fields that are combined at most to tell a record from its like.
@@ -268,19 +270,45 @@ def _versions(
 ) -> Iterator[lang.Node]:
     """One of the choices that a record leads to which another argument names: the cheapest version of that product."""
     value = argument.value[0]
+    for choices in _of_a_product(domain, universe, argument):
+        kind, own, within = choices.kind, choices.own, choices.among.within
+        for record in told_apart(domain, customer, universe, kind, own, value, within, choices.shown):
+            if record.by is not None:
+                yield lang.FieldOf(of=record, field=own)
+
+
+def _of_a_product(domain: Domain, universe: Universe, argument: Argument) -> Iterator[Choices]:
+    """The choices among which an argument of one element is, where another argument names a record that leads to
+    them."""
+    value = argument.value[0]
     for kind, own in identities(domain).get(argument.spec.item.name, {}).items():
         meant = [one for one in universe.of(kind) if one.record.get(own) == value and one.inside is not None]
         if len(meant) != 1 or meant[0].inside is None:
             continue
         holder = meant[0].inside
         holder_id = own_field(domain, holder.kind)
-        choices = [one for one in universe.of(kind) if one.is_within(holder)]
+        held = [one for one in universe.of(kind) if one.is_within(holder)]
         for source, field in _leading_to(domain, universe, argument, holder, holder_id):
             same = lang.Test(field=holder_id, value=lang.FieldOf(of=source, field=field))
             within = lang.Record(among=lang.Records(kind=holder.kind, where=(same,)))
-            for record in told_apart(domain, customer, universe, kind, own, value, within, choices):
-                if record.by is not None:
-                    yield lang.FieldOf(of=record, field=own)
+            yield Choices(kind, own, lang.Records(kind=kind, within=within), held)
+
+
+def preferred_of(
+    domain: Domain, customer: str, universe: Universe, call: Call, slot: str, rng: random.Random
+) -> Iterator[lang.Node]:
+    """Descriptions of an argument of a call as one of several choices, by what the customer would rather have or within
+    a budget, in random order."""
+    errand = domain.errand(call.name)
+    spec, value = errand.parameters.get(slot) if errand is not None else None, call.arguments.get(slot)
+    if errand is None or spec is None or value is None:
+        return
+    if spec.kind == "scalar":
+        for choices in choices_of(domain, customer, universe, errand.parameters, call, slot):
+            yield from preferred(domain, customer, universe, choices, value, rng)
+    elif spec.kind == "list" and isinstance(value, list) and len(value) == 1:
+        for choices in _of_a_product(domain, universe, Argument(errand.parameters, call, slot)):
+            yield from preferred(domain, customer, universe, choices, value[0], rng)
 
 
 def _leading_to(

@@ -464,6 +464,20 @@ def record_of(domain: Domain, customer: str, universe: Universe, record: lang.Re
     return _Evaluation(domain, domain.world(), customer, universe).record(record)
 
 
+def finder(domain: Domain, customer: str, universe: Universe) -> Callable[[lang.Record], Shown | None]:
+    """:func:`record_of` for many expressions, with look-ups made once; ``None`` where one denotes no record."""
+    evaluation = _Evaluation(domain, domain.world(), customer, universe)
+
+    def find(record: lang.Record) -> Shown | None:
+        evaluation.worked = 0
+        try:
+            return evaluation.record(record)
+        except NoMeaning:
+            return None
+
+    return find
+
+
 def records_of(domain: Domain, customer: str, universe: Universe, records: lang.Records) -> list[Shown]:
     """The records of a set. Raises NoMeaning: what they are within, or a value of a test, is none."""
     return _Evaluation(domain, domain.world(), customer, universe).records(records)

@@ -31,6 +31,8 @@ from .shown import Shown, Universe
 Edits = dict[tuple[str, str], Record]
 #: Records with which the one that is meant is exchanged, at most.
 _MOST_PARTNERS = 6
+#: And for each of several fields that decide.
+_FEW_PARTNERS = 3
 
 
 class Place(NamedTuple):
@@ -92,7 +94,7 @@ def in_twin(
     domain: Domain,
     customer: str,
     edits: Mapping[tuple[str, str], Record],
-    request: lang.Do | lang.Each,
+    request: lang.Do | lang.Each | lang.If,
     before: Sequence[Call],
     usual: Sequence[Call],
 ) -> tuple[list[Call], str, str | None] | None:
@@ -149,9 +151,13 @@ def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) 
             partners = others[:_MOST_PARTNERS]
             for other in partners:
                 yield from _identities_exchanged(domain, meant, other)
-            path = record.by.split(".") if record.by is not None else []
-            for other in partners if path else ():
-                yield from _exchanged(domain, meant, other, path)
+            paths = [record.by] if record.by is not None else []
+            if record.prefer or record.among.shown_by is not None:
+                paths = [*(test.field for test in (*record.prefer, *record.among.where)), *paths]
+                partners = partners[:_FEW_PARTNERS]
+            for path in dict.fromkeys(paths):
+                for other in partners:
+                    yield from _exchanged(domain, meant, other, path.split("."))
         case lang.FirstThatWorks():
             for one, field, numbers in what_works.amounts(universe, value):
                 place = place_of(domain, one)
@@ -191,6 +197,8 @@ def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[
     own = own_field(domain, one.kind)
     if first is None or second is None or not own:
         return
+    if not first.path and own not in domain.base.tables[first.table][first.key]:
+        return  # a search shows it, under another name
     tables = {first.table: own}
     if not first.path and not second.path:
         tables |= {
@@ -331,7 +339,7 @@ def place_of(domain: Domain, shown: Shown) -> Place | None:
         return None
     for table, rows in domain.base.tables.items():
         record = rows.get(key)
-        if record is not None and own in record and record[own] == key:
+        if record is not None and record.get(own, next(iter(record.values()), None)) == key:
             if outer is shown:
                 return Place(table, key, ())
             path = _path_to(record, shown.record)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from t2t_dist.environments.base import Domain
@@ -22,8 +23,13 @@ from .kinds import holders, identities
 from .shown import Universe, values_at
 
 _BUT = ("but", "except")
+#: In brackets after the noun and its clauses: what one would rather have, what else, and which one of those that are
+#: left: "one in stock (if possible in black, then with a straw lid, and of those the cheapest)".
+_FIRST, _SECOND, _RANK = ("if possible", "preferably"), "then", "of those"
 #: What stands before a second clause that has a verb.
 _AND = "and"
+#: Digits of a number that is named, fewer than these.
+_MOST_DIGITS = 10
 #: What stands before several records. What is given to "all of them" may be one thing for all together, so where a
 #: number is given, only the first are said.
 _EACH, _ALL, _BOTH = ("each of", "every one of"), ("all", "all of"), ("both", "both of")
@@ -46,6 +52,8 @@ class _Piece(NamedTuple):
 def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
     """A description as a noun phrase. Raises ValueError: the domain has no words for it."""
     match node:
+        case lang.FieldOf() if _takes_some(domain, node.of):
+            return _preferred(domain, node.of, rng)
         case lang.FieldOf():
             field = _words(domain, node.of.among.kind).fields.get(node.field)
             if field is not None and field.its and (node.of.by is not None or node.of.among.where):
@@ -64,6 +72,46 @@ def phrase(domain: Domain, node: lang.Node, rng: random.Random) -> str:
                 return everything
             return f"{everything} {rng.choice(_BUT)} {_one(domain, lang.Record(among=node.of.but), rng)}"
     raise ValueError(f"no words for {type(node).__name__}")
+
+
+def _takes_some(domain: Domain, record: lang.Record) -> bool:
+    """Whether a record is said to be one of several choices: it has preferences, or no order that stands before the
+    noun."""
+    words = domain.language.records.get(record.among.kind)
+    if record.prefer or record.among.shown_by is not None or words is None:
+        return words is not None
+    has_order = record.by is not None and bool(record.among.where)
+    return has_order and not before_noun(words, record.by or "", record.order)
+
+
+def _preferred(domain: Domain, record: lang.Record, rng: random.Random) -> str:
+    """One of several choices, by what one would rather have: "one in stock, if possible in black"."""
+    words, among = _words(domain, record.among.kind), record.among
+    if not words.some:
+        raise ValueError(f"no words for one of several records of {among.kind}")
+    head = rng.choice(words.some)
+    if among.shown_by is not None and words.offered is not None:
+        head = f"{head} {rng.choice(words.offered.words)}"
+    bare = lang.Record(among=among)
+    text = _described(domain, bare, head, rng).partition(" ")[2] if among.where else head
+    parts = [
+        f"{_SECOND if place else rng.choice(_FIRST)} {_said_of(domain, among.kind, test, rng)}"
+        for place, test in enumerate(record.prefer)
+    ]
+    if record.by is not None:
+        rank = rng.choice(getattr(words.fields[record.by], record.order))
+        parts.append(f"{'and ' * bool(parts)}{_RANK} the {'one ' * is_clause(rank)}{rank}")
+    return f"{text} ({', '.join(parts)})" if parts else text
+
+
+def _said_of(domain: Domain, kind: str, test: lang.Test, rng: random.Random) -> str:
+    """What one would rather have, in words."""
+    fields, value = _words(domain, kind).fields[test.field], test.value
+    assert isinstance(value, lang.Given)
+    texts = {"is": fields.prefer, "less": fields.under, "more": fields.over}.get(test.relation)
+    if not texts:
+        raise ValueError(f"no words for a preference in {kind}.{test.field}")
+    return rng.choice(texts).format(value=domain.say_field(kind, test.field, value.value))
 
 
 def phrase_of_several(domain: Domain, records: lang.Records, count: int, apart: bool, rng: random.Random) -> str:
@@ -140,8 +188,11 @@ def _described(
         if fields.named and test.relation == "is":
             head = rng.choice(fields.named).format(value=said)
             continue
-        if test.relation == "more":
-            texts = next(texts for bound, texts in fields.above.items() if float(bound) == value.value)
+        if test.relation == "less":
+            texts = fields.under
+        elif test.relation == "more":
+            bounds = [texts for bound, texts in fields.above.items() if float(bound) == value.value]
+            texts = bounds[0] if bounds else fields.over
         elif test.relation == "contains":
             texts = fields.contains
         else:
@@ -162,10 +213,12 @@ def readings(
     type_name: str,
     within: lang.Record | None = None,
     errand: str = "",
+    shown_by: lang.LookUp | None = None,
 ) -> list[lang.Node]:
     """The expressions that a phrase may stand for, as the value of an argument of a domain type; empty if none.
 
-    ``within``: the record whose parts are spoken of; ``errand``: what is asked for.
+    ``within``: the record whose parts are spoken of; ``errand``: what is asked for; ``shown_by``: the search of whose
+    results they are.
     """
     choices = what_works.choices_of(domain, type_name, errand)
     found: list[lang.Node] = [node for choice, node in choices if text in choice.say]
@@ -183,6 +236,12 @@ def readings(
         words = domain.language.records.get(kind)
         if words is None:
             continue
+        found += [
+            lang.FieldOf(of=record, field=own)
+            for record in _read_preferred(
+                domain, universe, lang.Records(kind=kind, within=within, shown_by=shown_by), words, text
+            )
+        ]
         for record in _read_one(domain, universe, kind, words, text):
             among = record.among.model_copy(update={"within": within})
             found.append(lang.FieldOf(of=record.model_copy(update={"among": among}), field=own))
@@ -258,6 +317,71 @@ def _read_one(domain: Domain, universe: Universe, kind: str, words: RecordWords,
                 yield from _record(kind, parts)
 
 
+def _read_preferred(
+    domain: Domain, universe: Universe, among: lang.Records, words: RecordWords, text: str
+) -> Iterator[lang.Record]:
+    """One of several choices, by what one would rather have."""
+    kind = among.kind
+    stated, bracket, inner = text.partition(" (")
+    if not words.some or not bracket or not inner.endswith(")"):
+        return
+    parts, wishes = inner.removesuffix(")").split(", "), list[list[lang.Test]]()
+    ranks: list[tuple[str | None, lang.Order]] = [(None, "most")]
+    lead = f"{'and ' * (len(parts) > 1)}{_RANK} the "
+    if parts[-1].startswith(lead):
+        rank = parts.pop().removeprefix(lead)
+        ranks = [
+            (path, order)
+            for path, field in words.fields.items()
+            for order, texts in _ranks(field)
+            for said in texts
+            if rank == f"{'one ' * is_clause(said)}{said}"
+        ]
+    for place, said in enumerate(parts):
+        start = next((one for one in ((_SECOND,) if place else _FIRST) if said.startswith(f"{one} ")), None)
+        wishes.append([] if start is None else list(_wishes(domain, universe, kind, words, said[len(start) + 1 :])))
+    before, after = _pieces_by_place(domain, universe, kind, words)
+    offers = [f" {one}" for one in words.offered.words] if words.offered is not None else [""]
+    heads = [_Piece(f"{some}{offer}", lambda _: iter(())) for some in words.some for offer in offers]
+    for read in _sequences(stated, before, heads, after):
+        tests = tuple(part for part in read if isinstance(part, lang.Test))
+        if len(tests) < len(read):
+            continue
+        for prefer in product(*wishes):
+            for path, order in ranks:
+                held = among.model_copy(update={"where": tests})
+                yield lang.Record(among=held, by=path, order=order, prefer=prefer)
+
+
+def _ranks(field: FieldWords) -> tuple[tuple[lang.Order, list[str]], ...]:
+    return ("most", field.most), ("least", field.least)
+
+
+def _wishes(domain: Domain, universe: Universe, kind: str, words: RecordWords, said: str) -> Iterator[lang.Test]:
+    """What a phrase says that one would rather have."""
+    for path, fields in words.fields.items():
+        pieces = [_Piece(text, _with_value(domain, universe, kind, path, "is")) for text in fields.prefer]
+        for piece in [*pieces, *_limits(path, fields)]:
+            for meant, rest in _starts(piece, said):
+                if not rest and isinstance(meant, lang.Test):
+                    yield meant
+
+
+def _limits(path: str, fields: FieldWords) -> Iterator[_Piece]:
+    """The phrases with a number that is named."""
+    for relation, texts in (("less", fields.under), ("more", fields.over)):
+        for text in texts:
+            yield _Piece(text, _with_number(path, relation))  # type: ignore[arg-type]
+
+
+def _with_number(path: str, relation: lang.Relation) -> Callable[[str], Iterator[Part]]:
+    def read(said: str) -> Iterator[Part]:
+        if said.isdecimal() and len(said) < _MOST_DIGITS:
+            yield lang.Test(field=path, relation=relation, value=lang.Given(value=int(said)))
+
+    return read
+
+
 Part = lang.Test | tuple[str, lang.Order]
 
 
@@ -318,6 +442,7 @@ def _pieces(domain: Domain, universe: Universe, kind: str, path: str, fields: Fi
     for bound, texts in fields.above.items():
         for text in texts:
             yield _Piece(text, _as_it_is(lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))))
+    yield from _limits(path, fields)
     for text in fields.any:
         yield _Piece(text, _with_value(domain, universe, kind, path, "is"))
     for text in fields.contains:
@@ -361,7 +486,7 @@ def same_words(one: lang.Node, other: lang.Node) -> bool:
 def _sorted(node: lang.Node) -> Any:
     if isinstance(node, lang.Records):
         where = tuple(sorted(repr(test) for test in node.where))
-        return "records", node.kind, _sorted_or_none(node.within), where, _sorted_or_none(node.but)
+        return "records", node.kind, _sorted_or_none(node.within), where, _sorted_or_none(node.but), repr(node.shown_by)
     return type(node).__name__, *(
         _sorted(value) if isinstance(value, lang.Node) else repr(value)
         for value in (getattr(node, name) for name in type(node).model_fields)
