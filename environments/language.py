@@ -145,6 +145,7 @@ class RecordWords(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     noun: str = Field(description="what one is called: 'order'")
+    id: str | None = Field(None, description="the field that identifies one, '' where none does; default: the first")
     plural: str = Field("", description="what several are called: 'orders'; without, nobody speaks of several at once")
     all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
     whose: list[str] = Field(["my"], min_length=1, description="what stands before: 'my', 'the'")
