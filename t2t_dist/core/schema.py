@@ -431,7 +431,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Episode:
-    """One graded conversation. ``difficulty``: the structural level of its task, where that has one."""
+    """One graded conversation. ``difficulty``: the structural level of its task, where that has one; ``kinds``: the
+    kinds of request that its task has (``t2t_dist.synthesis.kinds_of_request``)."""
 
     episode_id: str
     run_id: str
@@ -453,6 +454,7 @@ class Episode:
     duration: float
     faults: Faults = None
     difficulty: int | None = None
+    kinds: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -476,3 +478,4 @@ class Failure:
     duration: float
     faults: Faults = None
     difficulty: int | None = None
+    kinds: list[str] | None = None

@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from t2t_dist.core.schema import INTENTS
+from t2t_dist.synthesis.kinds_of_request import KINDS
 
 from .pairs import Paired, read_pairs, twins_in
 from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
 
 #: Stands for all intents.
 ALL = "all"
+#: A bit for each kind of request.
+_KIND_BITS = {kind.name: 1 << place for place, kind in enumerate(KINDS)}
 _KEYS = ("domain", "agent", "intent", "task_id")
 #: Rows buffered before they are added up: memory grows with tasks, not with trials.
 _PENDING = 200_000
@@ -28,13 +31,15 @@ Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 
 class ResultsTable:
     """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order;
-    ``levels`` the structural levels of its tasks, without those that have none; ``pairs`` says of each agent how it did
+    ``levels`` the structural levels of its tasks, without those that have none; ``kinds`` the kinds of request that its
+    tasks have, a task any number of them; ``pairs`` says of each agent how it did
     on tasks with a twin, where the runs have some."""
 
     pairs: Sequence[Paired] = ()
 
     def __init__(self, table: pa.Table) -> None:
-        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level``.
+        """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level,
+        kinds`` (a bit for each).
         An episode whose grade is not decided is one of the failed: it widens the bounds and is no result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
@@ -49,6 +54,9 @@ class ResultsTable:
         levels: Any = table["level"]
         self._level: np.ndarray = levels.fill_null(0).to_numpy().astype(np.int64)
         self.levels = [level for level in np.unique(self._level).tolist() if level]
+        bits: Any = table["kinds"]
+        self._kinds: np.ndarray = bits.fill_null(0).to_numpy().astype(np.int64)
+        self.kinds = [name for name, bit in _KIND_BITS.items() if (self._kinds & bit).any()]
         self.twins = twins_in(table)
         self._twin = pc.is_in(table["task_id"], value_set=pa.array(list(self.twins), pa.string())).to_numpy()
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
@@ -63,8 +71,8 @@ class ResultsTable:
         rollouts = pc.field("stage") == "rollout"
         for reader in readers:
             for name, columns in (
-                ("episodes", [*_KEYS, "trajectory_id", "difficulty", "reward", "reward_high"]),
-                ("failures", [*_KEYS, "difficulty"]),
+                ("episodes", [*_KEYS, "trajectory_id", "difficulty", "kinds", "reward", "reward_high"]),
+                ("failures", [*_KEYS, "difficulty", "kinds"]),
             ):
                 for batch in reader(name, columns, rollouts):
                     if not batch.num_rows:
@@ -86,7 +94,9 @@ class ResultsTable:
     def episodes(self) -> int:
         return int(self._counts[:, 0].sum())
 
-    def _where(self, agent: str | None, intent: str, domain: str | None, level: int | None = None) -> np.ndarray:
+    def _where(
+        self, agent: str | None, intent: str, domain: str | None, level: int | None = None, kind: str | None = None
+    ) -> np.ndarray:
         chosen = np.ones(len(self._agent), dtype=bool)
         if agent is not None:
             chosen &= self._agent == (self.agents.index(agent) if agent in self.agents else -1)
@@ -96,22 +106,36 @@ class ResultsTable:
             chosen &= self._domain == (self.domains.index(domain) if domain in self.domains else -1)
         if level is not None:
             chosen &= self._level == level
+        if kind is not None:
+            chosen &= (self._kinds & _KIND_BITS[kind]) != 0
         return np.flatnonzero(chosen)
 
     def trials(
-        self, agent: str | None = None, intent: str = ALL, domain: str | None = None, level: int | None = None
+        self,
+        agent: str | None = None,
+        intent: str = ALL,
+        domain: str | None = None,
+        level: int | None = None,
+        kind: str | None = None,
     ) -> Counter[Trials]:
         """Tasks counted by their trials."""
-        rows, times = np.unique(self._counts[self._where(agent, intent, domain, level)], axis=0, return_counts=True)
+        chosen = self._where(agent, intent, domain, level, kind)
+        rows, times = np.unique(self._counts[chosen], axis=0, return_counts=True)
         return Counter({Trials(*map(int, row)): int(n) for row, n in zip(rows, times, strict=True)})
 
     def passes(
-        self, k: int, agent: str, intent: str = ALL, domain: str | None = None, level: int | None = None
+        self,
+        k: int,
+        agent: str,
+        intent: str = ALL,
+        domain: str | None = None,
+        level: int | None = None,
+        kind: str | None = None,
     ) -> PassK:
         """pass^k of an agent. Over all intents, the tasks of one trajectory are resampled together."""
-        rows = self._where(agent, intent, domain, level)
+        rows = self._where(agent, intent, domain, level, kind)
         groups = self._groups(rows, self._values(rows, k)) if intent == ALL else None
-        return pass_k(self.trials(agent, intent, domain, level), k, groups=groups or None)
+        return pass_k(self.trials(agent, intent, domain, level, kind), k, groups=groups or None)
 
     def between_agents(
         self,
@@ -191,16 +215,16 @@ def _counted(rows: pa.Table, graded: bool) -> pa.Table:
     decided = (low == high).astype(np.int64)
     counts = {"graded": decided, "passed": low.astype(np.int64), "failed": ones - decided}
     trajectory = rows["trajectory_id"] if graded else pa.nulls(rows.num_rows, pa.string())
-    about = {"trajectory": trajectory, "level": rows["difficulty"]}
+    about = {"trajectory": trajectory, "level": rows["difficulty"], "kinds": _bits(rows["kinds"])}
     return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, **about, **counts})])
 
 
 def _added_up(tables: list[pa.Table]) -> pa.Table:
     """One row per task and agent."""
-    names, about = ("graded", "passed", "failed"), ("trajectory", "level")
+    names, about = ("graded", "passed", "failed"), ("trajectory", "level", "kinds")
     if not tables:
         texts = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory")}
-        return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", *names)}})
+        return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", "kinds", *names)}})
     added = (
         pa.concat_tables(tables)
         .group_by(list(_KEYS))
@@ -208,6 +232,14 @@ def _added_up(tables: list[pa.Table]) -> pa.Table:
     )
     columns = {key: added[key] for key in _KEYS} | {name: added[f"{name}_max"] for name in about}
     return pa.table({**columns, **{name: added[f"{name}_sum"] for name in names}})
+
+
+def _bits(kinds: Any) -> pa.Int64Array:
+    """Lists of kinds as numbers that have a bit for each; null where there is no list."""
+    rows = kinds.to_pylist()
+    return pa.array(
+        [None if row is None else sum(_KIND_BITS.get(name, 0) for name in set(row)) for row in rows], pa.int64()
+    )
 
 
 def _distinct(table: pa.Table, column: str) -> list[str]:

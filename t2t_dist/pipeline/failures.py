@@ -26,6 +26,7 @@ def failure_of(
     duration: float = 0.0,
     faults: Faults = None,
     difficulty: int | None = None,
+    kinds: list[str] | None = None,
 ) -> Failure:
     """A failure. ``what`` names what failed; with stage and trial it gives the id. What does not apply is empty."""
     return Failure(
@@ -46,4 +47,5 @@ def failure_of(
         duration=duration,
         faults=faults,
         difficulty=difficulty,
+        kinds=kinds,
     )

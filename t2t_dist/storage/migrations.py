@@ -158,14 +158,14 @@ _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
 )
 _COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
     "tasks": (("world", pa.list_(_CHANGE)), ("twin_of", pa.string()), ("difficulty", _DIFFICULTY)),
-    "episodes": (("difficulty", pa.int64()),),
-    "failures": (("difficulty", pa.int64()),),
+    "episodes": (("difficulty", pa.int64()), ("kinds", pa.list_(pa.string()))),
+    "failures": (("difficulty", pa.int64()), ("kinds", pa.list_(pa.string()))),
 }
 
 
 def to_version_6(name: str, table: pa.Table) -> pa.Table:
     """Adds to tasks their own records, the task that each is the twin of, and their difficulty: none; to episodes and
-    failures the level of their task: none."""
+    failures the level and the kinds of request of their task: none."""
     for path, field, kind in _ADDED_IN_6 if name == "tasks" else ():
         table = _with_field(table, path, field, kind)
     for field, kind in _COLUMNS_IN_6.get(name, ()):

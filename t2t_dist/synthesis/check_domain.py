@@ -20,6 +20,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError,
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
+from .kinds_of_request import Expressible, kinds_in
 from .pushing.expressible import what_can_push
 from .requests.expressible import what_can_be_described
 from .requests.kinds import record_types
@@ -74,6 +75,15 @@ def expressible(config: Config) -> list[str]:
     """
     domain = load_domain(config)
     return [*what_can_be_described(domain), *what_can_push(domain)]
+
+
+def request_kinds(config: Config) -> list[Expressible]:
+    """Of every kind of request, whether a sound domain's customers can make it, and by what, or what the domain lacks.
+
+    Raises:
+        InputError: the domain can't be loaded.
+    """
+    return kinds_in(load_domain(config))
 
 
 def not_run(found: list[Check]) -> list[str]:

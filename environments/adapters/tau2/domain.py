@@ -19,7 +19,7 @@ from ...json_text import MALFORMED
 from ...language import Language, Said, load_language
 from ...rules import Clause
 from ...state import Base, Record, World
-from ...tools import AGENT, GENERIC, READ, USER, WRITE, Kind, Tool, ToolError, ToolSet
+from ...tools import AGENT, GENERIC, READ, USER, WRITE, Call, Kind, Tool, ToolError, ToolSet
 from .bench import Bench, Unsound
 from .ground import Ground, ground_of
 from .naming import Hints, Names, singular, type_name

@@ -36,7 +36,8 @@ class Hints(BaseModel):
         {}, description="by TOOL.ARGUMENT or ARGUMENT: its domain type, or the values it can have"
     )
     results: dict[str, str] = Field(
-        {}, description="by TOOL: the domain type of a result that is a text, or the model that one without a type is of"
+        {},
+        description="by TOOL: the domain type of a result that is a text, or the model that one without a type is of",
     )
     language: str | None = Field(
         None, description="a file with the customers' words; relative to this file; default: the shipped ones"

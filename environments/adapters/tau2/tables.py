@@ -165,8 +165,8 @@ class Table:
         return {**record, KEPT: name}
 
     def record_at(self, key: str, value: Any) -> Record:
-        """:meth:`record` of the live object under a key. What pickles to the same bytes as the last time is what it was:
-        a look-up goes through all flights, and changes none."""
+        """:meth:`record` of the live object under a key. What pickles to the same bytes as the last time is what it
+        was: a look-up goes through all flights, and changes none."""
         try:
             sign = blake2b(pickle.dumps(value), digest_size=16).digest()
         except Exception:  # a tool may put anything into it
