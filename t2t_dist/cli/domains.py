@@ -87,7 +87,7 @@ def check_domain(
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
         sentences = [] if defects else expressible(config)
-        kinds = [] if defects else request_kinds(config)
+        kinds = request_kinds(config)
         if kinds:
             (err_console if json else out_console).print(_kinds(kinds))
         for sentence in sentences:

@@ -68,6 +68,7 @@ _EPISODE_COMMON: list[Any] = [
     pa.field("duration", pa.float64()),
     pa.field("faults", pa.string()),
     pa.field("difficulty", pa.int64()),
+    pa.field("kinds", pa.list_(pa.string())),
 ]
 #: Fields of episodes and failures that become several columns, or stand among the common ones.
 _ELSEWHERE = frozenset({"outcome", *(column.name for column in _EPISODE_COMMON)})
@@ -215,6 +216,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "duration": episode.duration,
         "faults": _faults_cell(episode.faults),
         "difficulty": episode.difficulty,
+        "kinds": episode.kinds,
     }
     return row
 
@@ -250,5 +252,6 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "duration": failure.duration,
         "faults": _faults_cell(failure.faults),
         "difficulty": failure.difficulty,
+        "kinds": failure.kinds,
     }
     return row

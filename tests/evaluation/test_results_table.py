@@ -21,6 +21,7 @@ _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
 _REWARDS = ("reward", "reward_high")
 EPISODE = pa.schema(
     [*((name, pa.string()) for name in _NAMES), *((n, pa.float64()) for n in _REWARDS), ("difficulty", pa.int64())]
+    + [("kinds", pa.list_(pa.string()))]
 )
 Row = dict[str, Any]
 
@@ -33,7 +34,10 @@ def batches_of(rows: list[Row]) -> Any:
         schema = pa.schema([EPISODE.field(name) for name in columns])
         for start in range(0, len(wanted), 3):
             part = [
-                {name: {"reward_high": row["reward"], "difficulty": None, **row}[name] for name in columns}
+                {
+                    name: {"reward_high": row["reward"], "difficulty": None, "kinds": None, **row}[name]
+                    for name in columns
+                }
                 for row in wanted[start : start + 3]
             ]
             yield pa.RecordBatch.from_pylist(part, schema=schema)
@@ -58,6 +62,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
             "task_id": f"{domain}-{intent}-{number}",
             "trajectory_id": f"{domain}-{number}",
             "difficulty": number or None,
+            "kinds": [name for bit, name in ((1, "limit"), (2, "question")) if number & bit] if number else None,
             "reward": reward,
         }
         for domain, agent, intent, number, reward in draw(st.lists(cells, min_size=1, max_size=60))
@@ -99,6 +104,11 @@ def test_it_counts_what_a_loop_counts(found: list[Row], k: int) -> None:
             part = values(by_task(of_level, agent), k)
             estimate = results.passes(k, agent, level=level)
             assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
+        for kind in results.kinds:
+            part = values(by_task([row for row in found if kind in (row["kinds"] or ())], agent), k)
+            estimate = results.passes(k, agent, kind=kind)
+            assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
+    assert set(results.kinds) == {kind for row in found for kind in row["kinds"] or ()}
     assert results.levels == sorted({row["difficulty"] for row in found if row["difficulty"]})
 
 

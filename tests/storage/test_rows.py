@@ -203,7 +203,7 @@ def some(kind: type[T], **fields: Any) -> T:
     """An object with empty texts and ones where nothing is said."""
     hints = get_type_hints(kind)
     rest = {f.name: "" if hints[f.name] is str else 1 for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{**rest, **fields})
+    return kind(**{**rest, "kinds": [], **fields})
 
 
 def test_times_attempts_and_engines_do_not_count_as_content() -> None:
