@@ -20,8 +20,12 @@ from t2t_dist.evaluation.stats import Trials, chance
 _NAMES = ("domain", "agent", "intent", "task_id", "trajectory_id")
 _REWARDS = ("reward", "reward_high")
 EPISODE = pa.schema(
-    [*((name, pa.string()) for name in _NAMES), *((n, pa.float64()) for n in _REWARDS), ("difficulty", pa.int64())]
-    + [("kinds", pa.list_(pa.string()))]
+    [
+        *((name, pa.string()) for name in _NAMES),
+        *((n, pa.float64()) for n in _REWARDS),
+        ("difficulty", pa.int64()),
+        ("kinds", pa.list_(pa.string())),
+    ]
 )
 Row = dict[str, Any]
 
