@@ -350,9 +350,10 @@ def _words(domain: Domain) -> Iterator[str]:
             there = ", ".join(sorted(shapes)) or "none"
             yield f"{where}: no tool's result has records of this type; there are: {there}"
             continue
-        for path in record.fields:
+        named = [("fields", path) for path in record.fields] + [("figures", tell.field) for tell in record.figures]
+        for part, path in [*named, *([("id", record.id)] if record.id else [])]:
             if path.partition(".")[0] not in shapes[kind]:
-                yield f"{where}.fields.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
+                yield f"{where}.{part}.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
     claimed = [("claims", kind, path) for kind, paths in domain.language.claims.items() for path in paths]
     for part, kind, path in (*claimed, *(("notes", *named) for named in domain.language.notes.items())):
         if path.partition(".")[0] not in shapes.get(kind, []):
