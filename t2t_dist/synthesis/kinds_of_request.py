@@ -28,6 +28,10 @@ class Asked(NamedTuple):
     def has(self, *kinds: type[lang.Node]) -> bool:
         return any(isinstance(node, kinds) for node in self.nodes)
 
+    def has_tag(self, *tags: str) -> bool:
+        """The same by the tags of nodes."""
+        return any(_tag(node) in tags for node in self.nodes)
+
 
 class RequestKind(NamedTuple):
     """A kind of request. ``like``: what a customer says; ``is_in``: whether a task has it; ``by``: what of a domain's
@@ -125,7 +129,17 @@ def _adds_up(asked: Asked) -> bool:
 
 
 def _works_out(node: lang.Node) -> bool:
-    return isinstance(node, lang.Sum | lang.Arithmetic | lang.Outcome)
+    return _tag(node) in ("sum", "arithmetic", "outcome", "results", "earlier")
+
+
+def _tag(node: lang.Node) -> str:
+    """The tag of a node; a test has none."""
+    return str(getattr(node, "node", ""))
+
+
+def _mistaken(asked: Asked) -> bool:
+    """Who they are, or how many there are, is wrong at first."""
+    return asked.task.user.mistake is not None or getattr(asked.task.user, "miscount", None) is not None
 
 
 def _changes_more(asked: Asked) -> bool:
@@ -253,7 +267,7 @@ KINDS: tuple[RequestKind, ...] = (
     RequestKind(
         "mistake",
         "another e-mail address at first",
-        lambda asked: asked.task.user.mistake is not None,
+        _mistaken,
         facts_got_wrong,
         "a fact by which customers are found and that no other customer has as they get it wrong",
     ),
@@ -266,10 +280,10 @@ KINDS: tuple[RequestKind, ...] = (
     ),
     RequestKind(
         "payment order",
-        "certificates first, the rest on my card",
-        lambda asked: False,
-        lambda domain: [],
-        "a way to pay with several methods",
+        "my gift card if there is enough on it, else my credit card",
+        lambda asked: asked.has_tag("first that works"),
+        lambda domain: [kind for kind, record in domain.language.records.items() if getattr(record, "choices", None)],
+        "'choices' of a type under 'records': what they pay with first, and with what otherwise",
     ),
     RequestKind(
         "whichever is better",
