@@ -28,6 +28,7 @@ from t2t_dist.core.schema import Task
 from t2t_dist.environments.registry import BUILT_IN
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.grader_side import writes_in
+from t2t_dist.synthesis.kinds_of_request import KINDS, kinds_of
 from t2t_dist.synthesis.requests import language as lang
 
 AGENTS = ("oracle", "literal", "one_look", "sums", "gullible", "obedient", "hasty", "stubborn", "compliant")
@@ -74,22 +75,21 @@ def figures(domain: str, tasks: Sequence[Task]) -> dict[str, Any]:
     shares = {name: round(100 * count / len(general), 1) for name, count in sorted(found.items())}
     levels = Counter(task.difficulty.level for task in tasks if task.difficulty is not None)
     counts = {"general_tasks": len(general), "writes_mean": round(fmean(writes), 2), "writes_most": max(writes)}
-    return {"tasks": len(tasks), **counts, "percent": shares, "levels": dict(sorted(levels.items()))}
+    of_kind = Counter(kind for task in tasks for kind in kinds_of(task))
+    by_kind = {kind.name: of_kind[kind.name] for kind in KINDS}
+    return {
+        "tasks": len(tasks),
+        **counts,
+        "percent": shares,
+        "levels": dict(sorted(levels.items())),
+        "tasks_by_kind": by_kind,
+    }
 
 
-def kinds(task: Task) -> set[str]:
-    """What makes a task hard."""
-    found = set()
-    if any(fact.described for goal in task.user.goals for fact in goal.facts):
-        found.add("description")
-    for goal in task.user.goals:
-        found |= {"condition"} if goal.condition is not None else set()
-        found |= {"question"} if goal.asks else set()
-    if task.user.claim is not None:
-        found.add("claim")
-    if task.certificate is not None and task.certificate.injection is not None:
-        found.add("note")
-    return found or {"nothing"}
+def kinds(task: Task) -> list[str]:
+    """What makes a task hard: the kinds of its requests, and a note that instructs the agent."""
+    has_note = task.certificate is not None and task.certificate.injection is not None
+    return [*kinds_of(task), *(["note"] if has_note else [])] or ["nothing"]
 
 
 def matrix(run: Path, tasks: Sequence[Task]) -> dict[str, dict[str, str]]:

@@ -58,6 +58,8 @@ class Domain:
         transfer_tool: name of the tool that transfers to a human agent, or ``""``.
         decline_tool: name of the tool that puts on record that a request can't be done (``make_decline_tool`` of
             ``t2t_dist.environments.assistant`` makes one), or ``""``: then refusals are known by their words only.
+        documents: tables whose records are documents, such as files: the records of the business stand in them, under
+            their own ids.
         folder: the folder of ``policy.md`` and ``language.yaml``.
     """
 
@@ -74,6 +76,7 @@ class Domain:
     customer_type: ClassVar[str] = "UserId"
     transfer_tool: ClassVar[str] = ""
     decline_tool: ClassVar[str] = ""
+    documents: ClassVar[frozenset[str]] = frozenset()
     folder: ClassVar[Path]
     _origin: Domain | None = None
 
@@ -145,6 +148,10 @@ class Domain:
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
         return {}
+
+    def consistent(self, table: str, record: Record) -> Record:
+        """A record of which a part was changed, with what follows from that worked out again: a file's text."""
+        return record
 
     @property
     def where(self) -> str:
@@ -226,7 +233,8 @@ class Domain:
         own = (name for name, one in vars(type(self)).items() if isinstance(one, cached_property))
         for name in ("callers", "parts", "fingerprint", *own):  # a domain's own may rest on its data
             other.__dict__.pop(name, None)
-        other.__dict__["base"] = self.base.replaced(records)
+        news = {(table, key): self.consistent(table, record) for (table, key), record in records.items()}
+        other.__dict__["base"] = self.base.replaced(news)
         return other
 
     def execute(self, world: World, call: Call, side: str | None = None) -> ToolResult:

@@ -190,6 +190,7 @@ class RecordWords(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     noun: str = Field(description="what one is called: 'order'")
+    id: str | None = Field(None, description="the field that identifies one, '' where none does; default: the first")
     plural: str = Field("", description="what several are called: 'orders'; without, nobody speaks of several at once")
     all: list[str] = Field(default_factory=list, description="for all of them within another record: 'everything'")
     some: list[str] = Field(
@@ -362,6 +363,15 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):
             raise ValueError(f"{file}: tools.{name} needs 'request': how a customer asks for it")
+    for kind, record in language.records.items():
+        for key, one in (("noun", record.noun), ("plural", record.plural)):
+            if all_variants([one]) != [one]:
+                raise ValueError(f"{file}: records.{kind}.{key} is one text, without [..|..]: '{one}'")
+        for name in (name for tell in record.figures for name in tell.errands):
+            if name not in slots:
+                near = get_close_matches(name, slots, 1, 0.6)
+                hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(slots))}"
+                raise ValueError(f"{file}: records.{kind}.figures names the errand '{name}', which is no tool; {hint}")
     if wrong := list(islice(_wrong_templates(language, slots), 4)):
         raise ValueError(f"{file}: {'; '.join(wrong)}")
     for _, phrases, names in _templates(language, slots):
@@ -418,7 +428,9 @@ def _templates(
                 yield f"claims.{kind}.{path}.each.{value}", phrases, ()
             yield f"claims.{kind}.{path}.any", claim.any, ("value", "ago")
     for kind, record in language.records.items():
+        yield f"records.{kind}.noun", [record.noun], ()
         yield f"records.{kind}.plural", [record.plural], ()
+        yield f"records.{kind}.whose", record.whose, ()
         yield f"records.{kind}.all", record.all, ()
         for number, choice in enumerate(record.choices):
             yield f"records.{kind}.choices.{number}.say", choice.say, ()

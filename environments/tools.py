@@ -162,6 +162,10 @@ class Tool:
         """Domain types found in its result."""
         return self.returns.names()
 
+    def read(self, value: Any) -> Any:
+        """What a result holds, in the shape of its type: for tools that answer with a text."""
+        return value
+
     def found(self, value: Any, arguments: dict[str, Any]) -> Iterator[DomainValue]:
         """The domain values in a result; the arguments of the call are part of their context."""
         asked = frozenset(

@@ -11,16 +11,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from t2t_dist.cli.new_domain import write_domain
+from t2t_dist.config.domain import load_domain
 from t2t_dist.config.settings import Config
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import INTENTS
 from t2t_dist.pipeline.workloads import Generate
 from t2t_dist.synthesis.check_domain import check
+from t2t_dist.synthesis.kinds_of_request import kinds_in, kinds_of
 from tests import readme
+from tests.support.made import make
 from tests.support.mcp_domains import SQLITE_ENV, with_server
 from tests.support.paths import ROOT
 from tests.support.runs import here, t2t
@@ -152,6 +156,23 @@ def test_the_domain_of_the_page_is_sound(desk: str) -> None:
 def test_the_domain_of_the_page_gives_tasks_that_the_oracle_solves(desk: str) -> None:
     counts = everything_of(Config(domain=desk, trajectories=40, seed=1))
     assert all(counts[f"tasks.{intent}"] >= 5 for intent in INTENTS), counts
+    assert counts["rejected.unsolved"] == 0
+
+
+def test_the_words_of_the_page_make_its_tasks_hard(desk: str, tmp_path: Path) -> None:
+    """Every kind of request that the page says the desk can have is declared, and comes."""
+    page = PAGE.read_text("utf-8")
+    (words,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (tmp_path / "desk/language.yaml").write_text(words)
+    worded: dict[str, Any] = {"domain": desk, "domain_seed": 2}  # the other tests have loaded it without words
+    assert [found for found in check(Config(**worded)) if not found.ok] == []
+    said = {"superlative", "set", "by description", "limit", "question", "false claim", "mistake"}
+    domain = load_domain(Config(**worded))
+    assert said <= {one.kind for one in kinds_in(domain) if one.by}
+    tasks = make(domain, 60, difficulty=3).verified()
+    assert {kind for task in tasks for kind in kinds_of(task)} == said
+    counts = everything_of(Config(**worded, trajectories=20, difficulty="3", twins=True, seed=1))
+    assert counts["twins"] > 10
     assert counts["rejected.unsolved"] == 0
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -23,6 +24,11 @@ from .common import (
 )
 from .consoles import cell
 
+if TYPE_CHECKING:
+    from t2t_dist.synthesis.kinds_of_request import Expressible
+
+#: Most declarations that are listed for a kind of request; ``--json`` has them all.
+_LISTED = 3
 app = typer.Typer()
 
 
@@ -68,7 +74,7 @@ def check_domain(
     Schema, determinism, pure reads, isolation of forks, reachable rules and writes. Exits 1 if there are defects.
     """
     with spoken_errors():
-        from t2t_dist.synthesis.check_domain import check, expressible, not_run
+        from t2t_dist.synthesis.check_domain import check, expressible, not_run, request_kinds
 
         config = config_of(None, settings, domain=name)
         checks = check(config)
@@ -81,6 +87,9 @@ def check_domain(
         (err_console if json else out_console).print(table)
         defects = [item for item in checks if not item.ok]
         sentences = [] if defects else expressible(config)
+        kinds = request_kinds(config)
+        if kinds:
+            (err_console if json else out_console).print(_kinds(kinds))
         for sentence in sentences:
             err_console.print(f"from --difficulty 2 on, {sentence}", soft_wrap=True, markup=False, highlight=False)
         if not defects:
@@ -88,9 +97,27 @@ def check_domain(
         if left := not_run(checks):
             err_console.print(f"not checked, as they need what is missing: {', '.join(left)}", soft_wrap=True)
         summary = {"domain": name, "checks": [item._asdict() for item in checks], "not_checked": left}
-        finish(summary | {"defects": len(defects), "expressible": sentences}, json)
+        finish(
+            summary | {"defects": len(defects), "expressible": sentences, "kinds": [kind._asdict() for kind in kinds]},
+            json,
+        )
         if defects:
             raise typer.Exit(GATE_FAILED)
+
+
+def _kinds(kinds: Sequence[Expressible]) -> Table:
+    """Which kinds of request customers can make from ``--difficulty`` 2 on, and by what, or what the domain lacks."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("kind of request", "as in", "can be made by"):
+        table.add_column(column)
+    for kind in kinds:
+        listed = ", ".join(kind.by[:_LISTED]) + (
+            f" and {len(kind.by) - _LISTED} more" if len(kind.by) > _LISTED else ""
+        )
+        table.add_row(
+            kind.kind, f'"{kind.like}"', cell(listed) if kind.by else f"[dim]nothing: it lacks {kind.lacks}[/]"
+        )
+    return table
 
 
 @app.command("new-domain", rich_help_panel=DOMAINS)

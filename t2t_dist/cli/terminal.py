@@ -59,6 +59,7 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[RenderableType]:
     yield table
     yield from _by_level(summary["agents"])
     yield from _by_combination(summary["agents"])
+    yield from _by_kind(summary["agents"])
     if "pairs" in summary:
         yield Text("")
         yield _pairs(summary["pairs"])
@@ -119,6 +120,26 @@ def _by_combination(agents: dict[str, dict[str, Any]]) -> Iterator[RenderableTyp
         for place, (name, found) in enumerate(part.get("combinations", {}).items()):
             cells = [_cell(found["pass"], found["interval"], k) for k in dict.fromkeys((ks[0], ks[-1]))]
             table.add_row("" if place else cell(agent), name, *cells)
+    yield Text("")
+    yield table
+
+
+def _by_kind(agents: dict[str, dict[str, Any]]) -> Iterator[RenderableType]:
+    """pass^1 by kind of request; nothing where no task has any."""
+    found = {agent: part["kinds"] for agent, part in agents.items() if "kinds" in part}
+    kinds = dict.fromkeys(kind for part in found.values() for kind in part)
+    if not kinds:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("kind of request (pass^1)")
+    for agent in found:
+        table.add_column(cell(agent), justify="right")
+    for kind in kinds:
+        cells = [
+            _cell(part[kind]["pass"], part[kind]["interval"], "pass^1") if kind in part else "-"
+            for part in found.values()
+        ]
+        table.add_row(kind, *cells)
     yield Text("")
     yield table
 

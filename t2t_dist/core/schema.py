@@ -497,7 +497,8 @@ class Outcome:
 @dataclass(slots=True)
 class Episode:
     """One graded conversation. ``difficulty``: the structural level of its task, where that has one; ``combination``:
-    the intents of its task, where those are several."""
+    the intents of its task, where those are several; ``kinds``: the kinds of request that its task has
+    (``t2t_dist.synthesis.kinds_of_request``)."""
 
     episode_id: str
     run_id: str
@@ -520,6 +521,7 @@ class Episode:
     faults: Faults = None
     difficulty: int | None = None
     combination: str | None = None
+    kinds: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -544,3 +546,4 @@ class Failure:
     faults: Faults = None
     difficulty: int | None = None
     combination: str | None = None
+    kinds: list[str] | None = None

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from t2t_dist.core.schema import INTENTS, combination_of
+from t2t_dist.synthesis.kinds_of_request import KINDS
 
 from .pairs import Paired, read_pairs, twins_in
 from .stats import Difference, Groups, PassK, Trials, chance, difference, independent_difference, pass_k
@@ -25,7 +26,11 @@ ALL = "all"
 _COMBINATIONS = frozenset(
     name for n in range(2, len(INTENTS) + 1) for some in combinations(INTENTS, n) if (name := combination_of(some))
 )
+#: A bit for each kind of request.
+_KIND_BITS = {kind.name: 1 << place for place, kind in enumerate(KINDS)}
 _KEYS = ("domain", "agent", "intent", "task_id")
+#: What rows say about the task.
+_ABOUT = ("difficulty", "combination", "kinds")
 #: Rows buffered before they are added up: memory grows with tasks, not with trials.
 _PENDING = 200_000
 Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
@@ -34,15 +39,15 @@ Batches = Callable[[str, list[str], Any], Iterable[pa.RecordBatch]]
 class ResultsTable:
     """Table of trial counts, of one run or several. ``domains, agents, intents`` are the names in it, in order;
     ``levels`` the structural levels of its tasks, without those that have none; ``combinations`` what those of several
-    intents combine; ``pairs`` says of each agent how it did
-    on tasks with a twin, where the runs have some."""
+    intents combine; ``kinds`` the kinds of request that its tasks have, a task any number of them; ``pairs`` says of
+    each agent how it did on tasks with a twin, where the runs have some."""
 
     pairs: Sequence[Paired] = ()
 
     def __init__(self, table: pa.Table) -> None:
         """``table`` has a row per (domain, agent, intent, task_id) with ``graded, passed, failed, trajectory, level,
-        combination``. An episode whose grade is not decided is one of the failed: it widens the bounds and is no
-        result."""
+        combination, kinds`` (a bit for each). An episode whose grade is not decided is one of the failed: it widens the
+        bounds and is no result."""
         self.domains = _distinct(table, "domain")
         self.agents = _distinct(table, "agent")
         met = set(_distinct(table, "intent"))
@@ -59,6 +64,9 @@ class ResultsTable:
         combined: Any = table["combination"]
         self.combinations = [name for name in _distinct(table, "combination") if name in _COMBINATIONS]
         self._combination = _codes(combined.fill_null(""), self.combinations)
+        bits: Any = table["kinds"]
+        self._kinds: np.ndarray = bits.fill_null(0).to_numpy().astype(np.int64)
+        self.kinds = [name for name, bit in _KIND_BITS.items() if (self._kinds & bit).any()]
         self.twins = twins_in(table)
         self._twin = pc.is_in(table["task_id"], value_set=pa.array(list(self.twins), pa.string())).to_numpy()
         self._counts = np.stack([table[name].to_numpy() for name in ("graded", "passed", "failed")], axis=1).astype(int)
@@ -73,8 +81,8 @@ class ResultsTable:
         rollouts = pc.field("stage") == "rollout"
         for reader in readers:
             for name, columns in (
-                ("episodes", [*_KEYS, "trajectory_id", "difficulty", "combination", "reward", "reward_high"]),
-                ("failures", [*_KEYS, "difficulty", "combination"]),
+                ("episodes", [*_KEYS, "trajectory_id", *_ABOUT, "reward", "reward_high"]),
+                ("failures", [*_KEYS, *_ABOUT]),
             ):
                 for batch in reader(name, columns, rollouts):
                     if not batch.num_rows:
@@ -103,6 +111,7 @@ class ResultsTable:
         domain: str | None,
         level: int | None = None,
         combination: str | None = None,
+        kind: str | None = None,
     ) -> np.ndarray:
         chosen = np.ones(len(self._agent), dtype=bool)
         if agent is not None:
@@ -116,6 +125,8 @@ class ResultsTable:
         if combination is not None:
             known = combination in self.combinations
             chosen &= self._combination == (self.combinations.index(combination) if known else len(self.combinations))
+        if kind is not None:
+            chosen &= (self._kinds & _KIND_BITS[kind]) != 0
         return np.flatnonzero(chosen)
 
     def trials(
@@ -125,9 +136,10 @@ class ResultsTable:
         domain: str | None = None,
         level: int | None = None,
         combination: str | None = None,
+        kind: str | None = None,
     ) -> Counter[Trials]:
         """Tasks counted by their trials."""
-        chosen = self._where(agent, intent, domain, level, combination)
+        chosen = self._where(agent, intent, domain, level, combination, kind)
         rows, times = np.unique(self._counts[chosen], axis=0, return_counts=True)
         return Counter({Trials(*map(int, row)): int(n) for row, n in zip(rows, times, strict=True)})
 
@@ -139,11 +151,12 @@ class ResultsTable:
         domain: str | None = None,
         level: int | None = None,
         combination: str | None = None,
+        kind: str | None = None,
     ) -> PassK:
         """pass^k of an agent. Over all intents, the tasks of one trajectory are resampled together."""
-        rows = self._where(agent, intent, domain, level, combination)
+        rows = self._where(agent, intent, domain, level, combination, kind)
         groups = self._groups(rows, self._values(rows, k)) if intent == ALL else None
-        return pass_k(self.trials(agent, intent, domain, level, combination), k, groups=groups or None)
+        return pass_k(self.trials(agent, intent, domain, level, combination, kind), k, groups=groups or None)
 
     def between_agents(
         self,
@@ -223,16 +236,17 @@ def _counted(rows: pa.Table, graded: bool) -> pa.Table:
     decided = (low == high).astype(np.int64)
     counts = {"graded": decided, "passed": low.astype(np.int64), "failed": ones - decided}
     trajectory = rows["trajectory_id"] if graded else pa.nulls(rows.num_rows, pa.string())
-    about = {"trajectory": trajectory, "level": rows["difficulty"], "combination": rows["combination"]}
+    about: dict[str, Any] = {"trajectory": trajectory, "level": rows["difficulty"], "combination": rows["combination"]}
+    about["kinds"] = _bits(rows["kinds"])
     return _added_up([pa.table({**{key: rows[key] for key in _KEYS}, **about, **counts})])
 
 
 def _added_up(tables: list[pa.Table]) -> pa.Table:
     """One row per task and agent."""
-    names, about = ("graded", "passed", "failed"), ("trajectory", "level", "combination")
+    names, about = ("graded", "passed", "failed"), ("trajectory", "level", "combination", "kinds")
     if not tables:
         texts = {key: pa.array([], pa.string()) for key in (*_KEYS, "trajectory", "combination")}
-        return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", *names)}})
+        return pa.table({**texts, **{name: pa.array([], pa.int64()) for name in ("level", "kinds", *names)}})
     added = (
         pa.concat_tables(tables)
         .group_by(list(_KEYS))
@@ -240,6 +254,14 @@ def _added_up(tables: list[pa.Table]) -> pa.Table:
     )
     columns = {key: added[key] for key in _KEYS} | {name: added[f"{name}_max"] for name in about}
     return pa.table({**columns, **{name: added[f"{name}_sum"] for name in names}})
+
+
+def _bits(kinds: Any) -> pa.Int64Array:
+    """Lists of kinds as numbers that have a bit for each; null where there is no list."""
+    rows = kinds.to_pylist()
+    return pa.array(
+        [None if row is None else sum(_KIND_BITS.get(name, 0) for name in set(row)) for row in rows], pa.int64()
+    )
 
 
 def _distinct(table: pa.Table, column: str) -> list[str]:

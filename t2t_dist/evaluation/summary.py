@@ -58,6 +58,18 @@ def passes_by_combination(results: ResultsTable, trials: int) -> dict[str, dict[
     }
 
 
+def passes_by_kind(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK]]]:
+    """``{agent: {kind: [pass^1, ..., pass^trials]}}`` over kinds of request; a task may have several."""
+    return {
+        agent: {
+            kind: [results.passes(k, agent, kind=kind) for k in range(1, trials + 1)]
+            for kind in results.kinds
+            if results.trials(agent, kind=kind)
+        }
+        for agent in results.agents
+    }
+
+
 def _plain(values: list[PassK]) -> dict[str, float | None]:
     return {f"pass^{p.k}": None if p.value is None else round(p.value, 6) for p in values}
 
@@ -101,15 +113,15 @@ def summary_of(
     """The summary of a run from its results table, ready for JSON.
 
     Keys: ``run_id, kind, out, run_s, wall_s, trajectories, tasks {intent: n}, rejected {reason: n}, episodes, failures
-    {class: n}, agents {agent: {pass, interval, tasks, all, levels}}, domains {domain: {agent: {...}}}, differences
-    [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent, ``pass {intent:
-    {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``. ``domains`` is present
-    if there are several, ``undecided`` if nobody can say of so many episodes whether they passed (they widen the
-    bounds, as failures do), ``levels {level: {pass, interval, tasks}}`` of an agent if the structural difficulty of its
-    tasks is known, ``combinations {combination: {pass, interval, tasks}}`` of one with tasks of several intents,
-    ``twins`` if so many of the verified tasks are twins of others, ``pairs {agent: {pairs, none, one, both, share
-    {both: [value, low, high]}, left_out}}`` if agents were rolled out on tasks and their twins, and ``dropped {field:
-    n}`` if fields of answers were left out for a wrong type or range.
+    {class: n}, agents {agent: {pass, interval, tasks, all, levels, kinds}}, domains {domain: {agent: {...}}},
+    differences [{what, one, other, on, k, value, low, high, n, paired}], digest {table: hex}`` and, with one agent,
+    ``pass {intent: {"pass^k": x}}``. ``interval`` gives ``[low, high, all failures miss, all failures pass]``.
+    ``domains`` is present if there are several, ``undecided`` if nobody can say of so many episodes whether they passed
+    (they widen the bounds, as failures do), ``levels {level: {pass, interval, tasks}}`` of an agent if the structural
+    difficulty of its tasks is known, ``kinds {kind: {...}}`` the same by kind of request, ``combinations {combination:
+    {...}}`` the same for tasks of several intents, ``twins`` if so many of the verified tasks are twins of others,
+    ``pairs {agent: {pairs, none, one, both, share {both: [value, low, high]}, left_out}}`` if agents were rolled out on
+    tasks and their twins, and ``dropped {field: n}`` if fields of answers were left out for a wrong type or range.
     ``run_s``: seconds that the run took, over all its sessions; ``wall_s``: those of the command that made this
     summary, or the same where it made no session of the run.
     """
@@ -120,6 +132,9 @@ def summary_of(
     for agent, by_combination in passes_by_combination(results, trials).items():
         if by_combination:
             agents[agent]["combinations"] = {name: _part(values) for name, values in by_combination.items()}
+    for agent, by_kind in passes_by_kind(results, trials).items():
+        if by_kind:
+            agents[agent]["kinds"] = {kind: _part(values) for kind, values in by_kind.items()}
     ks = sorted({1, trials})
     run_s = float(state.counters.get(WALL_SECONDS, 0.0))
     summary: dict[str, Any] = {

@@ -22,6 +22,7 @@ from t2t_dist.models.clients import Models
 from t2t_dist.simulation.conversation import Conversation, RolloutFailed, roll_out
 from t2t_dist.simulation.seating import as_tau2, seat_agent, seat_user
 from t2t_dist.simulation.tool_fault_plan import plan_of
+from t2t_dist.synthesis.kinds_of_request import kinds_of
 from t2t_dist.tau2.prompts import trial_seed
 
 from .failures import failure_of
@@ -143,6 +144,7 @@ class EpisodeRunner:
             faults=dict(plan) or None,
             difficulty=task.level,
             combination=task.combination,
+            kinds=kinds_of(task),
         )
 
     async def _attempt(
@@ -211,4 +213,5 @@ class EpisodeRunner:
             faults=dict(plan) or None,
             difficulty=task.level,
             combination=task.combination,
+            kinds=kinds_of(task),
         )

@@ -27,6 +27,7 @@ def failure_of(
     faults: Faults = None,
     difficulty: int | None = None,
     combination: str | None = None,
+    kinds: list[str] | None = None,
 ) -> Failure:
     """A failure. ``what`` names what failed; with stage and trial it gives the id. What does not apply is empty."""
     return Failure(
@@ -48,4 +49,5 @@ def failure_of(
         faults=faults,
         difficulty=difficulty,
         combination=combination,
+        kinds=kinds,
     )

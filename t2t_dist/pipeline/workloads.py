@@ -18,6 +18,7 @@ from t2t_dist.core.identity import seed_of
 from t2t_dist.storage.rows import to_row
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.explore import check_weights
+from t2t_dist.synthesis.kinds_of_request import kinds_of
 from t2t_dist.synthesis.verify import Verifier
 
 from .item_rows import ItemRows
@@ -141,8 +142,8 @@ class Evaluate(Workload):
     def _about(self, item: int) -> dict[str, Any]:
         number, agent, trial = self._place(item)
         task = self.tasks[number]
-        about = {"task_id": task.task_id, "intent": task.intent, "difficulty": task.level}
-        about |= {"combination": task.combination, "agent": agent, "trial": trial}
+        about: dict[str, Any] = {"task_id": task.task_id, "intent": task.intent, "difficulty": task.level}
+        about |= {"combination": task.combination, "kinds": kinds_of(task), "agent": agent, "trial": trial}
         return {"stage": "rollout", "what": f"{task.task_id}/{agent}", **about}
 
 

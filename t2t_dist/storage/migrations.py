@@ -176,16 +176,21 @@ _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("certificate",), "second_final", pa.string()),
     (("certificate",), "also", pa.list_(pa.struct([("intent", pa.string()), ("goal", pa.int64())]))),
 )
+_ABOUT_TASKS: tuple[tuple[str, Any], ...] = (
+    ("difficulty", pa.int64()),
+    ("combination", pa.string()),
+    ("kinds", pa.list_(pa.string())),
+)
 _COLUMNS_IN_6: dict[str, tuple[tuple[str, Any], ...]] = {
     "tasks": (("world", pa.list_(_CHANGE)), ("twin_of", pa.string()), ("difficulty", _DIFFICULTY)),
-    "episodes": (("difficulty", pa.int64()), ("combination", pa.string())),
-    "failures": (("difficulty", pa.int64()), ("combination", pa.string())),
+    "episodes": _ABOUT_TASKS,
+    "failures": _ABOUT_TASKS,
 }
 
 
 def to_version_6(name: str, table: pa.Table) -> pa.Table:
     """Adds to tasks their own records, the task that each is the twin of, their difficulty and what they combine: none;
-    to episodes and failures the level and the combination of their task: none."""
+    to episodes and failures the level, the combination and the kinds of request of their task: none."""
     for path, field, kind in _ADDED_IN_6 if name == "tasks" else ():
         table = _with_field(table, path, field, kind)
     for field, kind in _COLUMNS_IN_6.get(name, ()):

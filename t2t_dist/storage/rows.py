@@ -69,6 +69,7 @@ _EPISODE_COMMON: list[Any] = [
     pa.field("faults", pa.string()),
     pa.field("difficulty", pa.int64()),
     pa.field("combination", pa.string()),
+    pa.field("kinds", pa.list_(pa.string())),
 ]
 #: Fields of episodes and failures that become several columns, or stand among the common ones.
 _ELSEWHERE = frozenset({"outcome", *(column.name for column in _EPISODE_COMMON)})
@@ -217,6 +218,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "faults": _faults_cell(episode.faults),
         "difficulty": episode.difficulty,
         "combination": episode.combination,
+        "kinds": episode.kinds,
     }
     return row
 
@@ -253,5 +255,6 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "faults": _faults_cell(failure.faults),
         "difficulty": failure.difficulty,
         "combination": failure.combination,
+        "kinds": failure.kinds,
     }
     return row

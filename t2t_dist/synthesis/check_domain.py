@@ -20,6 +20,7 @@ from t2t_dist.environments.tools import AGENT, Call, Kind, ToolCrash, ToolError,
 from .bindings import Binder, Lookup, Seen, reachable_lookups, reachable_values
 from .check_words import lossy_words
 from .explore import GraphExplorer
+from .kinds_of_request import Expressible, kinds_in
 from .pushing.expressible import what_can_push
 from .requests.expressible import what_can_be_described
 from .requests.kinds import record_types
@@ -74,6 +75,20 @@ def expressible(config: Config) -> list[str]:
     """
     domain = load_domain(config)
     return [*what_can_be_described(domain), *what_can_push(domain)]
+
+
+def request_kinds(config: Config) -> list[Expressible]:
+    """Of every kind of request, whether a domain's customers can make it, and by what, or what the domain lacks; empty
+    where a defect of the domain's keeps that from being known.
+
+    Raises:
+        InputError: the domain can't be loaded.
+    """
+    domain = load_domain(config)
+    try:
+        return kinds_in(domain)
+    except Exception:  # third-party code; what is wrong with it, the checks say
+        return []
 
 
 def not_run(found: list[Check]) -> list[str]:
@@ -335,9 +350,10 @@ def _words(domain: Domain) -> Iterator[str]:
             there = ", ".join(sorted(shapes)) or "none"
             yield f"{where}: no tool's result has records of this type; there are: {there}"
             continue
-        for path in record.fields:
+        named = [("fields", path) for path in record.fields] + [("figures", tell.field) for tell in record.figures]
+        for part, path in [*named, *([("id", record.id)] if record.id else [])]:
             if path.partition(".")[0] not in shapes[kind]:
-                yield f"{where}.fields.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
+                yield f"{where}.{part}.{path}: {kind} has no such field; it has: {', '.join(shapes[kind])}"
     claimed = [("claims", kind, path) for kind, paths in domain.language.claims.items() for path in paths]
     for part, kind, path in (*claimed, *(("notes", *named) for named in domain.language.notes.items())):
         if path.partition(".")[0] not in shapes.get(kind, []):

@@ -17,6 +17,7 @@ import pyarrow.ipc
 import pytest
 
 from t2t_dist.core.errors import InputError
+from t2t_dist.core.schema import Claim
 from t2t_dist.evaluation.costs import Price
 from t2t_dist.evaluation.failure_causes import causes_of
 from t2t_dist.evaluation.report.data import ReportData, read_report
@@ -108,6 +109,27 @@ def test_the_level_of_a_task_is_a_column_beside_its_intent(shop: Made, tmp_path:
     assert found == {(1, 1): (1.0, 3), (1, 2): (1.0, 3), (2, 1): (0.0, 4), (2, 2): (0.0, 4)}
     text = page(data)
     assert "<th>level 1</th><th>level 2</th></tr>" in text
+
+
+def test_a_kind_of_request_is_a_row_with_the_tasks_that_have_it(shop: Made, tmp_path: Path) -> None:
+    tasks = [task.model_copy(deep=True) for task in tasks_of(shop, 1)]
+    for number, task in enumerate(tasks[1:]):
+        task.grader.requests = {"0": {"node": "tell", "value": {"node": "count", "of": {"kind": "Order"}}}}
+        task.user.claim = Claim(goal=0, text="I'm a gold member.", at_once=True) if number else None
+    rows = [played(shop, task, well=task is not tasks[1]) for task in tasks]
+    rows.append(failed(tasks[1], trial=1))
+    write_run(tmp_path / "run", [*rows_of(tasks), *rows], domain="retail")
+    data = read_report(PartialRun(str(tmp_path / "run")))
+    (table,) = [table for table in tables(data) if table.name == "pass-by-kind"]
+    found = {kind: (value, n) for _, kind, _, value, *_, n in table.rows}
+    with_question = len(tasks) - 1
+    assert found == {
+        "question": (pytest.approx((with_question - 1) / with_question), with_question),
+        "false claim": (1.0, with_question - 1),
+    }
+    text = page(data)
+    assert "<tr><td>question</td>" in text
+    assert text.index("<td>question</td>") < text.index("<td>false claim</td>")
 
 
 def test_causes_by_agent_are_their_flaws_and_failures_are_counted_apart(data: ReportData) -> None:

@@ -24,6 +24,7 @@ EPISODE = pa.schema(
         *((name, pa.string()) for name in (*_NAMES, "combination")),
         *((n, pa.float64()) for n in _REWARDS),
         ("difficulty", pa.int64()),
+        ("kinds", pa.list_(pa.string())),
     ]
 )
 Row = dict[str, Any]
@@ -38,7 +39,11 @@ def batches_of(rows: list[Row]) -> Any:
         for start in range(0, len(wanted), 3):
             part = [
                 {
-                    name: {"reward_high": row["reward"], "difficulty": None, "combination": None, **row}[name]
+                    name: {
+                        "reward_high": row["reward"],
+                        **dict.fromkeys(("difficulty", "combination", "kinds")),
+                        **row,
+                    }[name]
                     for name in columns
                 }
                 for row in wanted[start : start + 3]
@@ -70,6 +75,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
             "trajectory_id": f"{domain}-{number}",
             "difficulty": number or None,
             "combination": COMBINED[number],
+            "kinds": [name for bit, name in ((1, "limit"), (2, "question")) if number & bit] if number else None,
             "reward": reward,
         }
         for domain, agent, intent, number, reward in draw(st.lists(cells, min_size=1, max_size=60))
@@ -115,6 +121,11 @@ def test_it_counts_what_a_loop_counts(found: list[Row], k: int) -> None:
             part = values(by_task([row for row in found if row["combination"] == name], agent), k)
             estimate = results.passes(k, agent, combination=name)
             assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
+        for kind in results.kinds:
+            part = values(by_task([row for row in found if kind in (row["kinds"] or ())], agent), k)
+            estimate = results.passes(k, agent, kind=kind)
+            assert estimate.value == (pytest.approx(fmean(part.values())) if part else None)
+    assert set(results.kinds) == {kind for row in found for kind in row["kinds"] or ()}
     assert results.levels == sorted({row["difficulty"] for row in found if row["difficulty"]})
     assert results.combinations == sorted({row["combination"] for row in found} & set(COMBINED[1:3]))
 

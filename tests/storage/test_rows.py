@@ -203,7 +203,7 @@ def some(kind: type[T], **fields: Any) -> T:
     """An object with empty texts and ones where nothing is said."""
     hints = get_type_hints(kind)
     rest = {f.name: "" if hints[f.name] in (str, str | None) else 1 for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{**rest, **fields})
+    return kind(**{**rest, "kinds": [], **fields})
 
 
 def test_times_attempts_and_engines_do_not_count_as_content() -> None:
@@ -222,7 +222,7 @@ def test_calls_of_a_turn_come_back() -> None:
 
 
 # -- the layout --------------------------------------------------------------------------------------------------------
-COMMON = "flags turns usage started duration faults difficulty combination"
+COMMON = "flags turns usage started duration faults difficulty combination kinds"
 COLUMNS = {
     "trajectories": "run_id trajectory_id index domain customer explorer seed tools initial steps verdict raw",
     "tasks": "run_id task_id trajectory_id index intent domain customer writer seed user grader certificate votes"
@@ -230,7 +230,7 @@ COLUMNS = {
     "episodes": "episode_id run_id stage domain task_id trajectory_id intent trial attempt seed agent user termination"
     f" reward reward_high parts process detail final {COMMON}",
     "failures": "episode_id run_id stage domain task_id intent trial attempts agent user failure message turns usage"
-    " started duration faults difficulty combination",
+    " started duration faults difficulty combination kinds",
 }
 FIELDS = {
     ("trajectories", "steps"): "tool kind arguments result error changed rules thought digest requestor",

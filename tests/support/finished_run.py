@@ -19,6 +19,7 @@ from t2t_dist.storage.objects.opening import create_storage
 from t2t_dist.storage.row_digest import row_digest
 from t2t_dist.storage.rows import SCHEMAS, VOLATILE, VOLATILE_NESTED, episode_row, failure_row, to_row
 from t2t_dist.storage.writer import ShardWriter
+from t2t_dist.synthesis.kinds_of_request import kinds_of
 from tests.support.made import Made
 from tests.support.transcript import Transcript, gone_well
 
@@ -56,6 +57,7 @@ def played(made: Made, task: Task, *, agent: str = "scripted:oracle", trial: int
         duration=2.0,
         difficulty=task.level,
         combination=task.combination,
+        kinds=kinds_of(task),
     )
     return "episodes", episode_row(episode)
 
@@ -79,6 +81,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
         duration=2.0,
         difficulty=task.level,
         combination=task.combination,
+        kinds=kinds_of(task),
     )
     return "failures", failure_row(failure)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,10 @@ def test_a_policy_without_numbers(folder: Path) -> None:
             "records: {Hold: {noun: hold, fields: {titel.x: {most: [last]}}}}",
             "records.Hold.fields.titel.x: Hold has no such field; it has: hold_id, branch",
         ),
+        (
+            "records: {Hold: {noun: hold, id: holdid}}",
+            "records.Hold.id.holdid: Hold has no such field; it has: hold_id, branch",
+        ),
         ("claims: {Hold: {lost: {any: [I lost it.]}}}", "claims names Hold.lost, which no result has; hold_id, branch"),
         ("notes: {Book: note}", "notes names Book.note, which no result has; no such type; there are: Hold"),
         (
@@ -233,6 +238,24 @@ def test_words_that_can_not_be_read_and_domains_that_do_not_exist(folder: Path) 
         with pytest.raises(InputError, match=message) as complaint:
             check(Config(domain=name, domain_seed=next(SEEDS)))
         assert "\n" not in str(complaint.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("noun: 'hold {value}'", "records.Hold.noun: no placeholder {value}, there are none here"),
+        ("noun: '[hold|book]'", "records.Hold.noun is one text, without [..|..]: '[hold|book]'"),
+        ("{noun: hold, whose: ['my {branch}']}", "records.Hold.whose: no placeholder {branch}"),
+        (
+            "{noun: hold, figures: [{field: fee, ask: [x], say: ['{value}'], errands: [move_holt]}]}",
+            "records.Hold.figures names the errand 'move_holt', which is no tool; did you mean 'move_hold'?",
+        ),
+    ],
+)
+def test_words_for_records_that_can_not_be_said(folder: Path, words: str, message: str) -> None:
+    (folder / "language.yaml").write_text(f"records: {{Hold: {words if words.startswith('{') else f'{{{words}}}'}}}")
+    with pytest.raises(InputError, match=re.escape(message)):
+        check(Config(domain="tests.support.broken_domains:Worded", domain_seed=next(SEEDS)))
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,9 @@ class McpConfig(Section):
     hide: list[str] = []
     tools: dict[str, ToolConfig] = {}
     refused: str | None = None
+    records: dict[str, dict[str, Any]] = Field(
+        {}, description="types of records: by name, the types of their fields; the first identifies one"
+    )
     types: dict[str, TypeConfig] = {}
     customers: CustomersConfig
     transfer: bool = Field(False, description="add transfer_to_human_agents")

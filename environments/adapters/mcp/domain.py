@@ -13,10 +13,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
+
 from ...assistant import transfer_to_human_agents
 from ...base import Domain, Profile, joined
 from ...entities import PLAIN, Spec
 from ...files import read_file, read_text
+from ...json_text import Unreadable, read_json
 from ...language import Language, Said, load_language
 from ...state import Base, Record, World
 from ...tools import Call, Tool, argument_types
@@ -61,6 +64,7 @@ def domain(rest: str) -> type[Domain]:
             "customer_type": config.customers.type,
             "transfer_tool": transfer_to_human_agents.name if config.transfer else "",
             "folder": file.parent,
+            "documents": frozenset({"files"} if config.snapshot.files else ()),
         },
     )
     weakref.finalize(made, pool.close)
@@ -121,7 +125,7 @@ def _tools(config: McpConfig, file: Path, offered: list[Offered]) -> list[McpToo
     consumed = declared.union(*(argument_types(spec) for tool in tools for spec in tool.parameters.values()))
     for tool in tools:
         tool.settle_result(consumed)
-    produced = declared.union(*(tool.returns.names() for tool in tools))
+    produced = declared.union(*(tool.returns.scalars() for tool in tools))
     for tool in tools:
         tool.settle_arguments(produced)
     return tools
@@ -185,6 +189,17 @@ class McpDomain(Domain):
 
     def own_defects(self) -> Iterator[str]:
         return self.pool.doubtful()
+
+    def consistent(self, table: str, record: Record) -> Record:
+        """A file whose content was changed, with the text that says so."""
+        if table not in self.documents or "data" not in record:
+            return record
+        try:
+            if read_json(record["text"]) == record["data"]:
+                return record
+        except Unreadable:
+            pass
+        return {**record, "text": orjson.dumps(record["data"], option=orjson.OPT_INDENT_2).decode()}
 
     # -- customers ---------------------------------------------------------------------------------------------------
     def customers(self, base: Base) -> list[str]:

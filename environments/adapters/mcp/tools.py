@@ -35,23 +35,36 @@ def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^0-9A-Za-z]+", name) if part)
 
 
-def spec_from(shape: Any, where: str) -> Spec:
-    """Parse a type in the file. Raises ValueError: it is none."""
+def spec_from(
+    shape: Any, where: str, records: Mapping[str, Mapping[str, Any]] = {}, inside: tuple[str, ...] = ()
+) -> Spec:
+    """Parse a type in the file; ``records``: its types of records; ``inside``: those that hold this one.
+
+    Raises:
+        ValueError: it is none, or a type of records holds itself.
+    """
     if shape is None or shape == "":
         return PLAIN
+    if isinstance(shape, str) and shape in inside:
+        raise ValueError(f"{where}: records of the type {shape} hold such records again; leave the field out")
+    if isinstance(shape, str) and shape in records:
+        held = (*inside, shape)
+        return spec_from(records[shape], where, records, held)._replace(name=shape)
     if isinstance(shape, str):
         return Spec("scalar", shape)
     if isinstance(shape, list) and len(shape) == 1:
-        return Spec("list", fields=(("", spec_from(shape[0], where)),))
+        return Spec("list", fields=(("", spec_from(shape[0], where, records, inside)),))
     if isinstance(shape, dict) and set(shape) == {"*"}:
-        return Spec("map", fields=(("", spec_from(shape["*"], where)),))
+        return Spec("map", fields=(("", spec_from(shape["*"], where, records, inside)),))
     if isinstance(shape, dict) and shape:
-        return Spec("struct", fields=tuple((str(key), spec_from(inner, where)) for key, inner in shape.items()))
+        fields = ((str(key), spec_from(inner, where, records, inside)) for key, inner in shape.items())
+        return Spec("struct", fields=tuple(fields))
     raise ValueError(f"{where}: {shape!r} is no type: write a name, [name] or {{field: name}}")
 
 
-def spec_of_schema(schema: Any, name: str) -> Spec:
-    """The type of a value with this name and JSON schema; scalars have the default type for the name."""
+def spec_of_schema(schema: Any, name: str, titled: bool = False) -> Spec:
+    """The type of a value with this name and JSON schema; scalars have the default type for the name, records, if they
+    are ``titled``, that of their title."""
     several = list(alternatives(schema))
     if len(several) != 1:
         return PLAIN
@@ -64,9 +77,12 @@ def spec_of_schema(schema: Any, name: str) -> Spec:
     if kind in ("string", "integer") and name:
         return Spec("scalar", camel(name))
     if kind == "array":
-        return Spec("list", fields=(("", spec_of_schema(schema.get("items"), "")),))
+        return Spec("list", fields=(("", spec_of_schema(schema.get("items"), "", titled)),))
     if kind == "object" and isinstance(fields := schema.get("properties"), dict) and fields:
-        return Spec("struct", fields=tuple((key, spec_of_schema(inner, key)) for key, inner in fields.items()))
+        title = schema.get("title")
+        called = title if titled and isinstance(title, str) and title.isidentifier() else ""
+        inner = tuple((key, spec_of_schema(one, key, titled)) for key, one in fields.items())
+        return Spec("struct", called, inner)
     return PLAIN
 
 
@@ -103,7 +119,7 @@ class McpTool(Tool):
                 f"{self.where}: there is no argument '{unknown[0]}'; {', '.join(self.parameters) or 'none'}"
             )
         derived = _spec_of_result(offered.returns)
-        self.returns = spec_from(config.returns, self.where) if config.returns is not None else derived
+        self.returns = derived if config.returns is None else spec_from(config.returns, self.where, domain.records)
         self._declared = {slot for slot, given in config.arguments.items() if _type_in(given)}
         if config.returns is not None:
             self._declared.add("return")
@@ -136,7 +152,7 @@ class McpTool(Tool):
     def names(self) -> set[str]:
         """The types that the file itself gives to arguments and result."""
         arguments = set().union(*(spec.names() for slot, spec in self.parameters.items() if slot in self._declared))
-        return arguments | (self.returns.names() if "return" in self._declared else set())
+        return arguments | (self.returns.scalars() if "return" in self._declared else set())
 
     def settle_result(self, consumed: set[str]) -> None:
         """Drop guessed types of the result that no argument takes."""
@@ -245,7 +261,11 @@ def _with_descriptions(schema: dict[str, Any], config: ToolConfig) -> dict[str, 
 
 def _spec_of_result(schema: Any) -> Spec:
     """The type of a result that the server describes; none where it can't be used."""
-    return PLAIN if schema is None or deeper(schema, _DEEPEST) else spec_of_schema(carried(in_place(schema)), "")
+    return (
+        PLAIN
+        if schema is None or deeper(schema, _DEEPEST)
+        else spec_of_schema(carried(in_place(schema)), "", titled=True)
+    )
 
 
 _SLOT = re.compile(r"\{(\w+)(\|sql)?\}")

@@ -24,6 +24,7 @@ from typing import Any
 
 from ...base import Domain
 from ...registry import UnknownDomain
+from .domain import OWN_DATABASE
 from .domain import Tau2Domain as Tau2Domain
 from .ground import Ground as Ground
 from .naming import Hints, load_hints
@@ -32,8 +33,6 @@ from .naming import Hints, load_hints
 _HINTS = Path(__file__).parent
 #: The modules with rules, by domain.
 _RULES = {"airline": "rules_airline", "retail": "rules_retail"}
-#: How releases of tasks name a domain of tau2's with a database of their own: ``retail_explore``.
-_OWN_DATABASE = "_explore"
 _DATABASES = (".json", ".toml")
 #: The argument of a domain's constructor that says how knowledge is looked up.
 _RETRIEVAL = "retrieval_variant"
@@ -50,7 +49,7 @@ def domain(rest: str) -> type[Domain]:
     name, _, given = rest.partition("@")
     registry = _registry(rest)
     known = sorted(registry.get_domains())
-    own = name.removesuffix(_OWN_DATABASE) if name not in known else name
+    own = name.removesuffix(OWN_DATABASE) if name not in known else name
     if own != name and own in known:
         if not given:
             raise UnknownDomain(

@@ -16,9 +16,10 @@ from typing_extensions import get_type_hints
 from ...base import Domain, Profile
 from ...entities import find_values
 from ...json_text import MALFORMED
+from ...language import Language, Said, load_language
 from ...rules import Clause
 from ...state import Base, Record, World
-from ...tools import AGENT, GENERIC, READ, USER, WRITE, Kind, Tool, ToolError, ToolSet
+from ...tools import AGENT, GENERIC, READ, USER, WRITE, Call, Kind, Tool, ToolError, ToolSet
 from .bench import Bench, Unsound
 from .ground import Ground, ground_of
 from .naming import Hints, Names, singular, type_name
@@ -26,6 +27,10 @@ from .tables import KeyedTable, ListedTable
 
 #: Arguments with more brackets than this are left to the strict reader of all domains.
 _LEVELS = 64
+#: The folder of the words for tau2's own domains.
+_WORDS = Path(__file__).parent / "words"
+#: How releases of tasks name a domain of tau2's with a database of their own: ``retail_explore``.
+OWN_DATABASE = "_explore"
 _CUSTOMERS = ("users", "customers", "accounts", "members", "patients")
 _NOW = re.compile(r"current (?:date and )?time is (\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2})?)")
 #: The clock of a world if the policy names no time.
@@ -97,6 +102,12 @@ class Tau2Domain(Domain):
         return self.bench.records(), self.hints.now or (f"{found[1]}T{found[2]}" if found else _NO_TIME)
 
     @cached_property
+    def language(self) -> Language:
+        """The words of the hints, or those that come with the adapter for tau2's own domain."""
+        world = self.name.removeprefix("tau2:").partition("@")[0].removesuffix(OWN_DATABASE)
+        return load_language(Path(self.hints.language or _WORDS / f"{world}.yaml"), self.tools)
+
+    @cached_property
     def policy(self) -> str:
         return str(self.bench.env.policy)
 
@@ -140,6 +151,17 @@ class Tau2Domain(Domain):
             return set(self.hints.facts)
         finding = [tool for tool in self.of_kind(READ) if self.customer_type in tool.produces()]
         return {name for tool in finding for name in tool.consumes() if not name.endswith("Id")}
+
+    # -- words ---------------------------------------------------------------------------------------------------------
+    def describe(self, world: World, call: Call, slot: str, customer: str) -> Said:
+        """As in every domain; where a tool has words, with what the id is one of: "order #W5". Plain ones say it."""
+        said, errand = super().describe(world, call, slot, customer), self.errand(call.name)
+        spec = errand.parameters.get(slot) if errand is not None else None
+        name = spec.item.name if spec is not None and spec.kind == "list" else spec.name if spec is not None else ""
+        if call.name not in self.language.tools or not name.endswith("Id") or not said.says:
+            return said
+        label = self.language.slot(call.name, slot).label
+        return said._replace(text=f"{label}{'s' * (len(said.says) > 1)} {said.text}")
 
     # -- tau2's own semantics ------------------------------------------------------------------------------------------
     def world_from(self, state: Mapping[str, Any]) -> World:

@@ -35,16 +35,25 @@ class Hints(BaseModel):
     arguments: dict[str, str | list[Any]] = Field(
         {}, description="by TOOL.ARGUMENT or ARGUMENT: its domain type, or the values it can have"
     )
-    results: dict[str, str] = Field({}, description="by TOOL: the domain type of a result that is a text")
+    results: dict[str, str] = Field(
+        {},
+        description="by TOOL: the domain type of a result that is a text, or the model that one without a type is of",
+    )
+    language: str | None = Field(
+        None, description="a file with the customers' words; relative to this file; default: the shipped ones"
+    )
+
+
+#: The hints that name a file, relative to that of the hints.
+_FILES = ("database", "language")
 
 
 def load_hints(file: Path) -> Hints:
     """Read a hints file. Raises ValueError: one line that says what is wrong with it."""
     try:
         hints = Hints.model_validate(yaml.safe_load(read_text(file)) or {})
-        if hints.database is None:
-            return hints
-        return hints.model_copy(update={"database": str(file.parent / hints.database)})
+        named = {name: file.parent / getattr(hints, name) for name in _FILES if getattr(hints, name) is not None}
+        return hints.model_copy(update={name: str(path) for name, path in named.items()})
     except ValidationError as error:
         raise ValueError(f"{file}: {problems(error)}") from None
     except OSError as error:
@@ -72,12 +81,13 @@ class Names:
     def __init__(self, models: Mapping[str, Any], arguments: Iterator[str], hints: Hints) -> None:
         """``models``: annotation by table; ``arguments``: names of all arguments of all tools."""
         self.hints = hints
+        self.models = {model.__name__: model for annotation in models.values() for model in _models_in(annotation)}
         fields = {name for table, model in models.items() for name in _fields(model, singular(table))}
         asked = {_fitting(name, fields) for name in arguments} | {h for h in hints.arguments.values() if _is_name(h)}
         ids = {name for name in fields if name.endswith("_id")}
         #: Fields that are domain types: ids, and arguments of tools. The others (prices, states) only describe.
         self.known = ids | {name for name in fields if name in asked or type_name(name) in asked}
-        self.typed = {type_name(name) for name in self.known} | {str(h) for h in hints.results.values()}
+        self.typed = {type_name(name) for name in self.known} | (set(hints.results.values()) - self.models.keys())
 
     def argument(self, tool: str, name: str, annotation: Any) -> Spec:
         """The type of an argument."""
@@ -111,7 +121,8 @@ class Names:
     def result(self, tool: str, annotation: Any) -> Spec:
         """The type of a tool's result."""
         if tool in self.hints.results:
-            return Spec("scalar", self.hints.results[tool])
+            hint = self.hints.results[tool]
+            return self._struct(self.models[hint], "") if hint in self.models else Spec("scalar", hint)
         if _bare(annotation) is str:
             # find_user_id_by_email returns a user_id.
             said = re.match(r"[a-z]+_(\w+)_by_", tool)
@@ -143,6 +154,15 @@ class Names:
             for field, info in model.model_fields.items()
         )
         return Spec("struct", model.__name__, fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a table's records are of."""
+    annotation = _bare(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inside in get_args(annotation):
+        yield from _models_in(inside)
 
 
 def _merged(structs: list[Spec]) -> Spec:

@@ -13,6 +13,7 @@ Such a value's JSON would not give it back, so the table keeps the value and its
 from __future__ import annotations
 
 import json
+import pickle
 import types
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -136,6 +137,7 @@ class Table:
         self.name, self.db, self.field, self.annotation = name, db, field, annotation
         self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         self.kept: OrderedDict[str, Any] = OrderedDict()
+        self._last: dict[str, tuple[bytes, Record]] = {}
 
     @property
     def value(self) -> Any:
@@ -161,6 +163,21 @@ class Table:
             if len(self.kept) > _MOST_KEPT:
                 self.kept.popitem(last=False)
         return {**record, KEPT: name}
+
+    def record_at(self, key: str, value: Any) -> Record:
+        """:meth:`record` of the live object under a key. What pickles to the same bytes as the last time is what it
+        was: a look-up goes through all flights, and changes none."""
+        try:
+            sign = blake2b(pickle.dumps(value), digest_size=16).digest()
+        except Exception:  # a tool may put anything into it
+            return self.record(value)
+        last = self._last.get(key)
+        if last is None or last[0] != sign:
+            record = self.record(value)
+            if KEPT in record:  # may be dropped
+                return record
+            last = self._last[key] = sign, record
+        return last[1]
 
     def alive(self, record: Record) -> Any:
         """A new live object from a record. Raises ValueError: it can't be made."""
@@ -248,7 +265,7 @@ class KeyedTable(Table):
 
     def looked_at(self) -> Iterator[tuple[str, Record | None]]:
         for key, value in self._touched():
-            yield key, None if value is None else self.record(value)
+            yield key, None if value is None else self.record_at(key, value)
 
     def texts(self) -> dict[str, str | None]:
         return {key: None if value is None else self.text(value) for key, value in self._touched()}

@@ -54,6 +54,7 @@ def page(data: ReportData) -> str:
             passes=list(_passes(data)),
             by_level=list(_by_level(data)),
             by_combination=list(_by_combination(data)),
+            by_kind=list(_by_kind(data)),
             differences=[d for d in data.summary["differences"] if d["k"] == 1],
             codes=[(code, CODES[code], behind[code], applies[code]) for code in CODES if code in behind],
             listed=_LISTED,
@@ -88,6 +89,11 @@ def _by_combination(data: ReportData) -> Iterator[tuple[str, int, list[Any]]]:
     for agent in data.results.agents if data.results.combinations else ():
         for k in range(1, data.reading.trials + 1):
             yield agent, k, [data.results.passes(k, agent, combination=name) for name in data.results.combinations]
+
+
+def _by_kind(data: ReportData) -> Iterator[tuple[str, list[Any]]]:
+    for kind in data.results.kinds:
+        yield kind, [data.results.passes(1, agent, kind=kind) for agent in data.results.agents]
 
 
 def shown(text: str) -> str:

@@ -26,7 +26,8 @@ class Table(NamedTuple):
 def tables(data: ReportData) -> list[Table]:
     """Every table, empty ones too: an empty file says more than a missing one."""
     return [
-        _pass_table(data), _level_table(data), _combination_table(data), _pair_table(data), _difference_table(data),
+        _pass_table(data), _level_table(data), _combination_table(data), _kind_table(data), _pair_table(data),
+        _difference_table(data),
         _cause_table(data), _episode_table(data),
         _funnel_table(data), _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
         _audit_table(data),
@@ -65,6 +66,17 @@ def _combination_table(data: ReportData) -> Table:
         for k in range(1, data.reading.trials + 1)
     ]
     return Table("pass-by-combination", head, rows)
+
+
+def _kind_table(data: ReportData) -> Table:
+    head = ("agent", "kind", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
+    rows = [
+        (agent, kind, k, *data.results.passes(k, agent, kind=kind)[1:])
+        for agent in data.results.agents
+        for kind in data.results.kinds
+        for k in range(1, data.reading.trials + 1)
+    ]
+    return Table("pass-by-kind", head, rows)
 
 
 def _pair_table(data: ReportData) -> Table:

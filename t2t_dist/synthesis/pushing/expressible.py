@@ -40,7 +40,7 @@ def what_can_push(domain: Domain) -> list[str]:
     said = [f"customers can claim {_listed(claimed)}" if claimed else "customers claim nothing of records"]
     if unworded:
         said.append(f"with words under 'claims' of language.yaml they could claim {_listed(unworded)}")
-    wrong = sorted(_mistaken(domain))
+    wrong = facts_got_wrong(domain)
     said.append(f"they get wrong at first: {', '.join(wrong)}" if wrong else "nobody gets wrong who they are")
     notes = [f"{kind}.{field}" for kind, field in domain.language.notes.items()]
     said.append(
@@ -84,12 +84,12 @@ def _breaking(domain: Domain, rule: Rule) -> Iterator[tuple[str, Call]]:
                 break
 
 
-def _mistaken(domain: Domain) -> set[str]:
-    """The facts that some customer can get wrong without being taken for somebody else."""
+def facts_got_wrong(domain: Domain) -> list[str]:
+    """The labels of the facts that some customer can get wrong without being taken for somebody else."""
     found, rng = set[str](), random.Random(0)
     for customer in domain.callers[:_CUSTOMERS]:
         for tool in domain.entry_tools:
             drawn = mistakes.drawn(domain, Call(tool.name, {}), customer, rng)
             if drawn is not None:
                 found.add(domain.language.who(drawn[0]).label)
-    return found
+    return sorted(found)

@@ -62,12 +62,21 @@ def drawn(
 
 
 def subject_kinds(domain: Domain, call: Call) -> Iterator[tuple[str, str, Any]]:
-    """The types of records that an errand is about, by its first argument: type, identifying field and its value."""
-    errand, slot = domain.errand(call.name), next(iter(call.arguments), "")
+    """The types of records that an errand is about: type, identifying field and its value."""
+    slot = _subject_slot(domain, call.name, call.arguments)
+    errand = domain.errand(call.name)
     spec = errand.parameters.get(slot) if errand is not None else None
     if spec is not None and spec.kind == "scalar":
         for kind, own in identities(domain).get(spec.name, {}).items():
             yield kind, own, call.arguments[slot]
+
+
+def _subject_slot(domain: Domain, name: str, arguments: Mapping[str, object]) -> str:
+    """The argument that names what an errand is about: the first, or after the customer the next."""
+    errand, slots = domain.errand(name), iter(arguments)
+    first = next(slots, "")
+    spec = errand.parameters.get(first) if errand is not None else None
+    return next(slots, first) if spec is not None and spec.name == domain.customer_type else first
 
 
 def said(tell: Tell, limit: float) -> str:
@@ -104,8 +113,9 @@ def conditional(domain: Domain, request: lang.Do, condition: Condition, other: l
 
 
 def subject_of(domain: Domain, request: lang.Do, kind: str) -> lang.Record:
-    """The record of a type that an errand is about, by its first argument."""
-    same = lang.Test(field=own_field(domain, kind), value=next(iter(request.arguments.values())))
+    """The record of a type that an errand is about."""
+    slot = _subject_slot(domain, request.errand, request.arguments)
+    same = lang.Test(field=own_field(domain, kind), value=request.arguments[slot])
     return lang.Record(among=lang.Records(kind=kind, where=(same,)))
 
 

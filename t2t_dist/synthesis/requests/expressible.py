@@ -9,6 +9,11 @@ from t2t_dist.environments.base import Domain
 from .kinds import identities
 from .outcomes import parts_of
 from .questions import questions_of
+from .shown import first_look
+from .twins import place_of
+
+#: Customers whose records are looked at, and records of a type.
+_CUSTOMERS, _RECORDS = 10, 40
 
 
 def what_can_be_described(domain: Domain) -> list[str]:
@@ -36,7 +41,22 @@ def what_can_be_described(domain: Domain) -> list[str]:
         said.append("customers name all that they want")
     if missing := sorted(set(_without_words(domain))):
         said.append(f"with words under 'records' of language.yaml they could describe {', '.join(missing)}")
+    if nowhere := _without_twins(domain):
+        said.append(
+            f"no task is made of the words for {', '.join(nowhere)}: the database holds no records under their ids, so "
+            "there is no twin world in which the words mean another"
+        )
     return said
+
+
+def _without_twins(domain: Domain) -> list[str]:
+    """The types of records with words of which look-ups show some, and the database has none."""
+    found = []
+    for kind in domain.language.records:
+        shown = [one for customer in domain.callers[:_CUSTOMERS] for one in first_look(domain, customer).of(kind)]
+        if shown and not any(place_of(domain, one) for one in shown[:_RECORDS]):
+            found.append(kind)
+    return found
 
 
 def _without_words(domain: Domain) -> Iterator[str]:

@@ -43,7 +43,8 @@ def _by_fields(domain: Domain) -> Mapping[frozenset[str], str]:
 def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     """By domain type of an id, the records that it identifies: ``{type: {kind: field}}``.
 
-    A record is identified by its first field, if that is a scalar of a domain type.
+    A record is identified by its first field, if that is a scalar of a domain type, or by the one that the domain's
+    words for it name: the models of other people's worlds begin with any field.
     """
     return _identities(domain.origin)
 
@@ -52,10 +53,17 @@ def identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
 def _identities(domain: Domain) -> Mapping[str, Mapping[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for spec in _structs(domain):
-        for first, inner in spec.fields[:1]:
-            if inner.kind == "scalar":
-                found.setdefault(inner.name, {})[spec.name] = first
+        own = _identifying(domain, spec)
+        if own is not None:
+            found.setdefault(dict(spec.fields)[own].name, {})[spec.name] = own
     return found
+
+
+def _identifying(domain: Domain, spec: Spec) -> str | None:
+    """The field that identifies records of a type, ``None`` where none does."""
+    words, fields = domain.language.records.get(spec.name), dict(spec.fields)
+    own = words.id if words is not None and words.id is not None else next(iter(fields), "")
+    return own if own in fields and fields[own].kind == "scalar" else None
 
 
 def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
@@ -68,9 +76,9 @@ def holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
 def _holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
     found: dict[str, dict[str, list[str]]] = {}
     for spec in _structs(domain):
-        for place, (name, inner) in enumerate(spec.fields):
-            is_identity = place == 0 and inner.kind == "scalar"
-            if inner.kind in ("scalar", "struct") and inner.name and not is_identity:
+        own = _identifying(domain, spec)
+        for name, inner in spec.fields:
+            if inner.kind in ("scalar", "struct") and inner.name and name != own:
                 fields = found.setdefault(inner.name, {}).setdefault(spec.name, [])
                 if name not in fields:
                     fields.append(name)

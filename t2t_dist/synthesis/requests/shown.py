@@ -118,7 +118,7 @@ def _in_result(domain: Domain, call: Call, value: Any) -> Iterator[Shown]:
                     yield here
                 yield from records(below, one, here, name)
 
-    return records(tool.returns, _read(value), None, _named(tool.name))
+    return records(tool.returns, _read(tool.read(value)), None, _named(tool.name))
 
 
 def _read(value: Any) -> Any:

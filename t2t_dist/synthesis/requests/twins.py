@@ -11,6 +11,7 @@ of them exchange the value of the field by which they are ranked; of several rec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import RecordChange, Twin
@@ -33,14 +34,22 @@ Edits = dict[tuple[str, str], Record]
 _MOST_PARTNERS = 6
 #: And for each of several fields that decide.
 _FEW_PARTNERS = 3
+#: Records of a document that are looked through for one.
+_MOST_LOOKED_AT = 20_000
 
 
 class Place(NamedTuple):
-    """Where a record stands: ``path`` leads to it from the record of a table."""
+    """Where a record stands: ``path`` leads to it from the record of a table. ``document``: that is a file or the like,
+    and the record is not part of another for that."""
 
     table: str
     key: str
     path: tuple[str | int, ...]
+    document: bool = False
+
+    @property
+    def is_part(self) -> bool:
+        return bool(self.path) and not self.document
 
 
 def find_twin(
@@ -85,7 +94,9 @@ def twin_worlds(
 def record_changes(domain: Domain, edits: Mapping[tuple[str, str], Record]) -> list[RecordChange]:
     """The records of a twin world that differ, as a task stores them."""
     return [
-        RecordChange(table=table, key=key, before=thaw(domain.base.tables[table][key]), after=record)
+        RecordChange(
+            table=table, key=key, before=thaw(domain.base.tables[table][key]), after=domain.consistent(table, record)
+        )
         for (table, key), record in sorted(edits.items())
     ]
 
@@ -136,6 +147,7 @@ def _edits_of(
                 yield from _identities_exchanged(domain, one, other)
         for one in members:
             yield from _unlisted(domain, customer, one)
+            yield from _left_out(domain, one)
     else:
         yield from _edits(domain, customer, universe, request.arguments[slot])
 
@@ -211,7 +223,7 @@ def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[
         places = (first._replace(table=table), second._replace(table=table))
         edits |= _copies(domain, *(place for place in places if (place.table, place.key) not in edits))
         a, b = (in_place(edits[place.table, place.key], place.path) for place in places)
-        if not _swap(domain, a, b, field, is_part=bool(first.path)):
+        if not _swap(domain, a, b, field, is_part=first.is_part):
             return
     yield edits
 
@@ -344,7 +356,31 @@ def place_of(domain: Domain, shown: Shown) -> Place | None:
                 return Place(table, key, ())
             path = _path_to(record, shown.record)
             return None if path is None else Place(table, key, path)
+    return _in_document(domain, shown, outer, own, key)
+
+
+def _in_document(domain: Domain, shown: Shown, outer: Shown, own: str, identity: str) -> Place | None:
+    """Where the documents of a database hold a record, by its id."""
+    for table in sorted(domain.documents):
+        for key, document in domain.base.tables.get(table, {}).items():
+            for path, held in islice(_records_in(document, ()), _MOST_LOOKED_AT):
+                if held.get(own) != identity or not set(outer.record) <= set(held):
+                    continue
+                if outer is shown:
+                    return Place(table, key, path, document=True)
+                rest = _path_to(held, shown.record)
+                return None if rest is None else Place(table, key, (*path, *rest))
     return None
+
+
+def _records_in(holder: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
+    """The records in a document, each with the way to it, outermost first."""
+    if isinstance(holder, Mapping):
+        yield path, holder
+    inner = holder.items() if isinstance(holder, Mapping) else enumerate(holder)
+    for step, value in inner:
+        if isinstance(value, Mapping | list):
+            yield from _records_in(value, (*path, step))
 
 
 def _path_to(holder: Any, record: Mapping[str, Any]) -> tuple[str | int, ...] | None:

@@ -86,6 +86,17 @@ def test_tasks_made_in_its_world_are_loaded_and_solved_there(tmp_path: Path, dom
     assert set(json.loads(done.stdout)["rewards"]) == {"1.0"}
 
 
+@pytest.mark.parametrize(("domain", "kinds"), [("retail", 7), ("telecom", 3)])
+def test_hard_tasks_in_its_world_are_proved_and_solved(tmp_path: Path, domain: str, kinds: int) -> None:
+    size = ("-n", "10", "--difficulty", "3", "--twins", "--workers", "1")
+    made = t2t("generate", "--domain", f"tau2:{domain}", *size, "--out", str(tmp_path / "run"))
+    assert made["pass"] == {intent: {"pass^1": 1.0} for intent in made["pass"]}
+    pairs = made["pairs"]["scripted:oracle"]
+    assert pairs["both"] == pairs["pairs"] >= 3
+    assert len(made["agents"]["scripted:oracle"]["kinds"]) >= kinds
+    assert t2t("verify", str(tmp_path / "run"))["changed"] == 0
+
+
 def test_the_oracle_guides_a_scripted_customer_through_telecoms_tasks(tmp_path: Path) -> None:
     t2t("import", "tau2", data("telecom", "tasks_small.json"), "--out", str(tmp_path / "run"))
     scripted = ("--agent", "scripted:oracle", "--user", "scripted", "--workers", "1")

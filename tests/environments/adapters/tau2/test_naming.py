@@ -15,9 +15,11 @@ from t2t_dist.environments.adapters.tau2.naming import Hints, load_hints, singul
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.registry import UnknownDomain
 from t2t_dist.environments.tools import Kind
-from tests.support.made import make
+from t2t_dist.synthesis.kinds_of_request import kinds_of
+from t2t_dist.synthesis.requests.kinds import holders, identities
+from tests.support.made import make, verdict
 from tests.support.runs import environment
-from tests.support.toy_tau2 import Shop, Toy
+from tests.support.toy_tau2 import Shop, ShopKit, Toy, tool
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,62 @@ def test_hints_that_come_with_the_project_are_sound() -> None:
     files = sorted(folder.glob("*.yaml"))
     assert files
     assert all(load_hints(file).customers for file in files)
+
+
+WORDS = """
+records:
+  Order:
+    noun: order
+    plural: orders
+    fields:
+      status: {each: {pending: [pending], sent: [that was sent]}}
+      item_ids: {contains: ["with {value} in it"]}
+  Card: {noun: payment method, id: source}
+"""
+
+
+def test_words_beside_the_hints_make_its_tasks_hard(tmp_path: Path) -> None:
+    (tmp_path / "words.yaml").write_text(WORDS)
+    (tmp_path / "hints.yaml").write_text("{customers: members, language: words.yaml}")
+    hints = load_hints(tmp_path / "hints.yaml")
+    assert hints.language == str(tmp_path / "words.yaml")
+    made = make(adapted("tests.support.toy_tau2:Toy", Shop, hints)(), 12, difficulty=3)
+    described = [task for task in made.verified() if {"by description", "set"} & set(kinds_of(task))]
+    assert len(described) >= 6
+    assert all(verdict(made.domain, task) == "verified" for task in described)
+    assert not any("order #" in goal.request for task in described for goal in task.user.goals if len(goal.facts) == 1)
+
+
+def test_a_record_is_identified_by_the_field_that_its_words_name(tmp_path: Path, toy: Domain) -> None:
+    (tmp_path / "words.yaml").write_text(WORDS)
+    worded = adapted("worded", Shop, Hints(customers="members", language=str(tmp_path / "words.yaml")))()
+    assert identities(toy)["PaymentMethodId"] == {"Card": "id"}
+    assert "PaymentMethodId" not in identities(worded)  # a source is no domain type, so nothing identifies one
+    assert holders(worded)["PaymentMethodId"] == {"Card": ["id"]}
+
+
+def test_a_result_without_a_type_can_be_of_a_model() -> None:
+    class Loose(ShopKit):
+        @tool("read")
+        def get_details(self, id: str) -> dict[str, Any]:
+            """Get whatever has this id.
+
+            Args:
+                id: The order.
+            """
+            return self.db.orders[id].model_dump()  # type: ignore[no-any-return]
+
+    class LooseShop(Shop):
+        def __init__(self) -> None:
+            super().__init__()
+            tools = {**vars(ShopKit), **vars(Loose)}
+            kit = type("All", (Loose,), {name: one for name, one in tools.items() if hasattr(one, "kind")})
+            self.tools = kit(self.tools.db)
+
+    hints = Hints(customers="members", arguments={"get_details.id": "OrderId"}, results={"get_details": "Order"})
+    domain = adapted("loose", LooseShop, hints)()
+    assert (domain.tools["get_details"].returns.name, domain.tools["get_details"].consumes()) == ("Order", {"OrderId"})
+    assert "Order" not in domain.names.typed  # type: ignore[attr-defined]
 
 
 def test_a_database_that_can_not_be_loaded() -> None:
