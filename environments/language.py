@@ -78,6 +78,10 @@ class Tell(BaseModel):
     below: list[str] = Field(
         default_factory=list, description="a condition, that it is less: 'it costs less than {value}'"
     )
+    least: list[str] = Field(
+        default_factory=list, description="a choice, of that which has the least: 'whichever' ... 'costs me less'"
+    )
+    most: list[str] = Field(default_factory=list, description="the same of the most: 'gives me more back'")
     errands: list[str] = Field(
         default_factory=list,
         description="a figure of a record: the errands that are made to depend on it; default: all",
@@ -106,6 +110,10 @@ class ToolWords(BaseModel):
     )
     otherwise: list[str] = Field(
         default_factory=list, description="errands that customers want in its place where a condition does not hold"
+    )
+    rather: list[str] = Field(
+        default_factory=list,
+        description="errands between which and this one customers let a figure decide, beside the same for another thing",
     )
     several: bool = Field(True, description="whether customers want it for several records at once")
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
@@ -163,6 +171,23 @@ class QuestionWords(BaseModel):
     value: dict[str, Any] = Field(description="what is asked for, as an expression (docs/requests.md)")
 
 
+class FirstWords(BaseModel):
+    """What customers allow to be done first, where an errand is not possible at once: "If it has to be upgraded for
+    that, that's fine."."""
+
+    model_config = ConfigDict(extra="forbid")
+    errand: str
+    first: dict[str, Any] = Field(
+        description="what comes first, a 'do' or an 'each' (docs/requests.md); arguments that it lacks are the errand's"
+        " own, if that has some of the name, else the customer's choice"
+    )
+    say: list[str] = Field(min_length=1, description="the customer's sentences; arguments of their choice by name")
+    unless: dict[str, dict[str, list[Any]]] = Field(
+        default_factory=dict,
+        description="by type and field of a record: values with which the errand is possible at once (for twin worlds)",
+    )
+
+
 class ClaimWords(BaseModel):
     """What customers claim of a record, so that a rule would allow what they want; the record says otherwise.
     ``{value}``: the value that it would have, as customers say it; ``{ago}``: how long ago that is, of a time."""
@@ -188,6 +213,9 @@ class Language(BaseModel):
     )
     questions: dict[str, QuestionWords] = Field(
         default_factory=dict, description="by name: what customers ask about their records, without wanting it changed"
+    )
+    firsts: list[FirstWords] = Field(
+        default_factory=list, description="what customers allow to be done so that something else becomes possible"
     )
     claims: dict[str, dict[str, ClaimWords]] = Field(
         default_factory=dict, description="by type and field: what customers claim of a record that is not so"
@@ -348,6 +376,8 @@ def _templates(
     for name, question in language.questions.items():
         yield f"questions.{name}.ask", question.ask, ()
         yield f"questions.{name}.say", question.say, ("value",)
+    for place, first in enumerate(language.firsts):
+        yield f"firsts.{place}.say", first.say, None
     for kind, claims in language.claims.items():
         for path, claim in claims.items():
             for value, phrases in claim.each.items():
@@ -382,6 +412,8 @@ def _told(key: str, tell: Tell) -> Iterator[tuple[str, list[str], Collection[str
     yield f"{key}.ask", tell.ask, ()
     for part, phrases in (("say", tell.say), ("would", tell.would), ("above", tell.above), ("below", tell.below)):
         yield f"{key}.{part}", phrases, ("value",)
+    for part, phrases in (("least", tell.least), ("most", tell.most)):
+        yield f"{key}.{part}", phrases, ()
 
 
 class _Result:

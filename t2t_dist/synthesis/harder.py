@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
@@ -15,11 +16,11 @@ from t2t_dist.environments.tools import READ, WRITE, Call, Kind
 from .bindings import canonical_json
 from .grader_side import changes_of, errands_in, fields_of, records_in, values_in
 from .intents import changing, general
-from .intents.gold import assemble_gold, grader_of, play, workflows_in
+from .intents.gold import assemble_gold, grader_of, look_ups_for, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
-from .levels import LEVELS, Level
-from .requests import denote, questions, sets
+from .levels import DEPENDENT, LEVELS, Dependent, Level
+from .requests import alternatives, denote, questions, sequences, sets
 from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
@@ -46,7 +47,8 @@ def made_harder(
             several: dict[int, Described] = {}
             if intent == "general":
                 structure, several = with_sets(domain, trajectory, structure, level, rng)
-            describe_goals(domain, trajectory, structure, several, level, rng)
+            dependent = DEPENDENT[difficulty] if intent == "general" else DEPENDENT[1]
+            describe_goals(domain, trajectory, structure, several, level, dependent, rng)
     except TaskRejected as rejected:
         return rejected.rejection
     return structure
@@ -81,6 +83,7 @@ def describe_goals(
     structure: Structure,
     several: Mapping[int, Described],
     level: Level,
+    dependent: Dependent,
     rng: random.Random,
 ) -> None:
     """Describes some arguments of the goals, and wants some only on a condition, in place: their words, their meaning,
@@ -96,9 +99,18 @@ def describe_goals(
     wanted = {goal: several[goal].calls if goal in several else [call] for goal, call in errands.items()}
     found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
+    chosen: dict[int, alternatives.Alternative] = {}
+    sequence = _sequence(domain, customer, structure, errands, wanted, level, dependent, rng)
+    several = {goal: one for goal, one in several.items() if goal in errands}
+    found = {goal: one for goal, one in found.items() if goal in errands}
     done: list[Call] = []
     unsaid = _kept_back(domain, customer, structure, errands)
     for goal, call in errands.items():
+        if sequence is not None and goal == sequence[0]:
+            if sequence[1].described is not None:
+                found[goal] = sequence[1].described
+            done += wanted[goal]
+            continue
         kept = structure.goals[goal].withheld
         if change is not None and goal == change.goal:
             kept = _changed_slots(structure.goals[goal].call, change.call)
@@ -110,6 +122,17 @@ def describe_goals(
             if one is not None:
                 several[goal] = found[goal] = one
                 wanted[goal] = one.calls
+        if goal not in several and rng.random() < dependent.alternatives:
+            spoken_of = _spoken_of(errands, chosen, wanted, goal)
+            choice = alternatives.drawn(
+                domain, customer, goal, call, done, later, spoken_of, unsaid, level.described, rng
+            )
+            if choice is not None:
+                chosen[goal], wanted[goal] = choice, [choice.best]
+                structure.goals[goal].call = errands[goal] = choice.calls[0]
+                structure.goals[goal].rather = choice.calls[1]
+                done += wanted[goal]
+                continue
         if goal not in several:
             one = denote.described(domain, customer, goal, call, done, kept, unsaid, level.described, rng)
             if one is not None:
@@ -127,15 +150,61 @@ def describe_goals(
                         wanted[goal] = [other]
         if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
-    named = _named(structure, found)
+    named = _named(structure, found, chosen)
+    for goal, choice in chosen.items():
+        for said, call in zip(choice.described, choice.calls, strict=True):
+            if _is_named(denote.Described(choice.request.options[0], said, [], []), call, goal, named):
+                raise TaskRejected("named", "another request names one of two things")
     for goal in [goal for goal, one in found.items() if _is_named(one, errands[goal], goal, named)]:
-        if goal in several:
+        if goal in several or (sequence is not None and goal == sequence[0]):
             raise TaskRejected("named", "another request names one of several records")
         del found[goal]
-    if found or conditions:
-        _put_in(domain, trajectory, structure, errands, wanted, found, conditions)
+    if found or conditions or chosen or sequence is not None:
+        _put_in(domain, trajectory, structure, errands, wanted, found, conditions, chosen, sequence)
     if rng.random() < level.questions:
         ask_at_the_end(domain, customer, structure, done, rng, unsaid)
+
+
+def _sequence(
+    domain: Domain,
+    customer: str,
+    structure: Structure,
+    errands: dict[int, Call],
+    wanted: dict[int, list[Call]],
+    level: Level,
+    dependent: Dependent,
+    rng: random.Random,
+) -> tuple[int, sequences.Planned] | None:
+    """A last goal that takes something else first, in place of the last one where there are many; the goals, what each
+    is about and what is done for it are changed in place. ``None``: there is none."""
+    if rng.random() >= dependent.sequences or structure.question is not None:
+        return None
+    kept = list(errands)[: max(level.errands) - 1]
+    goal, before = len(kept), [call for number in kept for call in wanted[number]]
+    spoken_of = {canonical_json(value) for call in before for value in call.arguments.values()}
+    planned = sequences.drawn(domain, customer, goal, before, spoken_of, level.described, rng)
+    if planned is None:
+        return None
+    for left_out in [number for number in errands if number not in kept]:
+        del errands[left_out], wanted[left_out]
+    del structure.goals[goal:]
+    first = planned.calls[0], planned.own, planned.words
+    structure.goals.append(PlannedGoal(planned.calls[-1], first=first))
+    errands[goal], wanted[goal] = planned.calls[-1], planned.calls
+    return goal, planned
+
+
+def _spoken_of(
+    errands: Mapping[int, Call],
+    chosen: Mapping[int, alternatives.Alternative],
+    wanted: Mapping[int, Sequence[Call]],
+    goal: int,
+) -> set[bytes]:
+    """What the requests beside a goal are about, as canonical JSON."""
+    calls = [call for number, call in errands.items() if number != goal]
+    calls += [call for number, several in wanted.items() if number != goal for call in several]
+    calls += [call for number, choice in chosen.items() if number != goal for call in choice.calls]
+    return {named for call in calls for value in call.arguments.values() for named in _values(value)}
 
 
 def _is_free(structure: Structure, goal: int) -> bool:
@@ -245,11 +314,13 @@ def _put_in(
     wanted: Mapping[int, Sequence[Call]],
     found: Mapping[int, Described],
     conditions: Mapping[int, Condition],
+    chosen: Mapping[int, alternatives.Alternative],
+    sequence: tuple[int, sequences.Planned] | None,
 ) -> None:
     """Puts what was found into the structure. ``errands``: what goals were about; ``wanted``: what is done for them."""
     grader = structure.grader
     requests: dict[str, Any] = {}
-    if any(wanted[goal] != [call] for goal, call in errands.items()):
+    if chosen or any(wanted[goal] != [call] for goal, call in errands.items()):
         in_turn = [(goal, call) for goal, calls in wanted.items() for call in calls]
         refused = grader.refused_goal
         record = next((Call(one.name, one.arguments) for one in records_in(grader.gold) if one.goal == refused), None)
@@ -262,6 +333,16 @@ def _put_in(
         is_done = goal not in conditions or conditions[goal].holds or planned.otherwise is not None
         if goal != grader.refused_goal and is_done:
             done += wanted[goal]
+        if goal in chosen:
+            _put_choice(domain, trajectory, structure, goal, chosen[goal], before)
+            requests[str(goal)] = lang.stored(chosen[goal].request)
+            continue
+        if sequence is not None and goal == sequence[0]:
+            needed = [*sequence[1].look_ups, *look_ups_for(domain, trajectory, world_before(domain, before), call)]
+            grader.gold = with_look_ups(grader.gold, goal, _once(needed))
+            planned.described = found[goal].words if goal in found else {}
+            requests[str(goal)] = lang.stored(sequence[1].request)
+            continue
         if goal not in found and goal not in conditions:
             continue
         request: lang.Node = lang.as_given(call.name, call.arguments)
@@ -296,6 +377,28 @@ def _put_in(
         number, first = structure.change.goal, structure.goals[structure.change.goal].call
         before = [call for goal, calls in wanted.items() if goal < number for call in calls]
         grader.forbidden = changing.forbidden_calls(domain, before, first, grader.gold)
+
+
+def _put_choice(
+    domain: Domain,
+    trajectory: Trajectory,
+    structure: Structure,
+    goal: int,
+    choice: alternatives.Alternative,
+    before: Sequence[Call],
+) -> None:
+    """Puts the words of a choice and all that has to be looked up for both errands into the structure."""
+    planned, world = structure.goals[goal], world_before(domain, before)
+    planned.described, planned.rather_described = choice.described
+    planned.whichever = choice.words
+    planned.tells = [(choice.tell, choice.tell.shown(choice.figure))]
+    needed = [*choice.look_ups, *(one for call in choice.calls for one in look_ups_for(domain, trajectory, world, call))]
+    structure.grader.gold = with_look_ups(structure.grader.gold, goal, _once(needed))
+
+
+def _once(calls: Sequence[Call]) -> list[Call]:
+    """The calls, each once."""
+    return [call for place, call in enumerate(calls) if call not in calls[:place]]
 
 
 def _otherwise(
@@ -369,8 +472,27 @@ def _values(argument: Any) -> list[bytes]:
     return [canonical_json(value) for value in (argument if isinstance(argument, list) else [argument])]
 
 
-def _named(structure: Structure, found: Mapping[int, Described]) -> list[tuple[int, bytes]]:
+def _named(
+    structure: Structure,
+    found: Mapping[int, Described],
+    chosen: Mapping[int, alternatives.Alternative] = MappingProxyType({}),
+) -> list[tuple[int, bytes]]:
     """What the customer names by its value, as canonical JSON, with the goal that it is said for."""
+    own = [
+        (number, named)
+        for number, choice in chosen.items()
+        for call, words in zip(choice.calls, choice.described, strict=True)
+        for slot, value in call.arguments.items()
+        for named in _values(value)
+        if slot not in words
+    ]
+    return own + _named_elsewhere(structure, found, set(chosen))
+
+
+def _named_elsewhere(
+    structure: Structure, found: Mapping[int, Described], chosen: Collection[int]
+) -> list[tuple[int, bytes]]:
+    """The same of the goals that are no choice."""
     said: list[tuple[int, Call, Call]] = [(n, goal.call, goal.call) for n, goal in enumerate(structure.goals)]
     said += [(n, goal.call, goal.otherwise) for n, goal in enumerate(structure.goals) if goal.otherwise is not None]
     if structure.change is not None:
@@ -378,6 +500,7 @@ def _named(structure: Structure, found: Mapping[int, Described]) -> list[tuple[i
     return [
         (number, named)
         for number, first, call in said
+        if number not in chosen
         for slot, value in call.arguments.items()
         for named in _values(value)
         if number not in found or slot not in found[number].words or first.arguments.get(slot) != value

@@ -36,3 +36,20 @@ LEVELS: Mapping[int, Level] = {
     4: Level(0.99, 0.8, 0.65, 0.5, 0.4, 0.16, (3, 4, 4, 5, 5), 42),
     5: Level(1.0, 0.85, 0.7, 0.6, 0.5, 0.16, (4, 5, 5, 5, 5), 48),
 }
+
+
+class Dependent(NamedTuple):
+    """Requests of one difficulty that depend on each other: ``sequences``: the share of general tasks that want what
+    takes something else first, ``alternatives``: of their errands with a figure, those that are one of two."""
+
+    sequences: float
+    alternatives: float
+
+
+DEPENDENT: Mapping[int, Dependent] = {
+    1: Dependent(0.0, 0.0),
+    2: Dependent(0.1, 0.1),
+    3: Dependent(0.45, 0.35),
+    4: Dependent(0.5, 0.35),
+    5: Dependent(0.5, 0.4),
+}

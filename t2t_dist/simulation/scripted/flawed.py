@@ -75,12 +75,15 @@ class Literal(Oracle):
         yield from self._give_up(goal, last) if self._is_lost(goal) else super().decline(goal, last)
 
     def _is_lost(self, goal: int) -> bool:
-        return any(fact.described for fact in self.task.user.goals[goal].facts)
+        wanted = self.task.user.goals[goal]
+        depends = wanted.first is not None or wanted.rather is not None
+        return depends or any(fact.described for fact in wanted.facts)
 
     def _give_up(self, goal: int, last: bool) -> Play:
-        described = next(fact for fact in self.task.user.goals[goal].facts if fact.described)
+        facts = self.task.user.goals[goal].facts
+        unclear = next((fact for fact in facts if fact.described), facts[0])
         self._left_to_tell = []
-        yield from self.say(self.words.ask(described, self.meaning(goal).calls[0].name, []))
+        yield from self.say(self.words.ask(unclear, self.meaning(goal).calls[0].name, []))
         yield from self.say(self.phrases.say("left"), self.phrases.say("more"))
         for _ in range(_ANSWERS_TO_COMPLAINTS):
             if not last and self.has_stated(goal + 1):
@@ -114,7 +117,20 @@ class OneLook(Oracle):
 
 
 class Sums(Oracle):
-    """Never works out a figure: takes each condition for met, and carries out what was wanted on it."""
+    """Never works out a figure: takes each condition for met, and carries out what was wanted on it; of two errands
+    takes the one that is not right, because one that happens to be would prove nothing."""
+
+    def choose(self, goal: int, request: lang.Best, last: bool) -> Play:
+        world, customer, rather = self.world_at(goal), self.task.customer, self.task.user.goals[goal].rather
+        right = meaning_of(self.domain, world, customer, request).calls
+        both = zip(request.options, (self.task.user.goals[goal].facts, rather.facts if rather else []), strict=True)
+        for option, facts in both:
+            (call,) = meaning_of(self.domain, world, customer, option).calls
+            if [call] != right:
+                taken = GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
+                yield from self.prepare(goal, taken, facts)
+                yield from self.write(taken)
+        yield from self.report(goal, last)
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         left = self.left_as_it_is(goal)

@@ -15,7 +15,8 @@ from importlib import import_module
 from t2t_dist.core.schema import INTENTS, Certificate, Intent, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
-from ..requests.check import NotProved, twins_of
+from ..requests.check import twins_of
+from ..requests.proof import NotProved
 from .rejection import Rejection, TaskRejected
 from .spec import IntentSpec
 from .structure import Structure

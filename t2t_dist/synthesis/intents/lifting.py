@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -19,12 +19,13 @@ from typing import Any
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.rules import Rule
-from t2t_dist.environments.state import Index, Record, World
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.environments.workflows import Workflow
 
 from ..bindings import Binder, canonical_json, reachable_values
 from ..entities import strings
+from ..watched import Watched
 
 #: Calls tried, per errand and thing it is about, and of them with the same second argument: where the rule looks at
 #: that thing, and where it does not.
@@ -130,29 +131,6 @@ def _after(domain: Domain, rest: Sequence[Call]) -> list[tuple[Call, World]]:
     """The last of the rest, with the world after all of it."""
     world = domain.world()
     return [(rest[-1], world)] if rest and all(domain.carry_out(world, errand) for errand in rest) else []
-
-
-class Watched(World):
-    """A copy of a world that notes the keys of the records that are read in it; ``None`` among them: a whole table."""
-
-    __slots__ = ("seen",)
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world.base)
-        self.adopt(world)
-        self.seen: set[str | None] = set()
-
-    def get(self, table: str, key: str) -> Record | None:
-        self.seen.add(key)
-        return super().get(table, key)
-
-    def scan(self, table: str) -> Iterator[tuple[str, Record]]:
-        self.seen.add(None)
-        return super().scan(table)
-
-    def lookup(self, index: Index, value: Hashable) -> Iterator[tuple[str, Record]]:
-        self.seen.add(None)
-        return super().lookup(index, value)
 
 
 class _Own:

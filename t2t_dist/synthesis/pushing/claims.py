@@ -26,7 +26,7 @@ from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.tools import READ, Call
 
 from ..grader_side import errands_in, values_in
-from ..intents.lifting import Watched
+from ..watched import Watched
 from ..intents.rejection import TaskRejected
 from ..requests.shown import Shown, first_look
 from ..requests.twins import Edits, Place, in_place, place_of, record_changes

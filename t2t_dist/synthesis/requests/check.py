@@ -19,10 +19,11 @@ from t2t_dist.environments.tools import WRITE, Call
 
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
+from . import alternatives, questions, sequences
 from . import language as lang
-from . import questions
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
+from .proof import NotProved
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
@@ -32,15 +33,7 @@ from .words import readings, readings_of_several, same_words
 CONDITION = "if"
 
 
-class NotProved(Exception):
-    """A description that does not hold; ``code`` and ``detail`` say why."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code, self.detail = code, detail
-
-
-Meant = lang.Do | lang.Each | lang.If | lang.Tell
+Meant = lang.Do | lang.Each | lang.If | lang.Best | lang.Tell
 
 
 def requests_of(grader: GraderSide) -> dict[int, Meant]:
@@ -58,6 +51,10 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
             raise ValueError(f"request {goal} is neither an errand nor a question")
         if not isinstance(request, lang.Tell):
             errand_of(request)
+        whole = [one for one in lang.nodes(request) if isinstance(one, lang.Best | lang.Several | lang.Possible)]
+        is_one = isinstance(request, lang.Best) and len(request.options) == 2
+        if whole and not (sequences.is_sequence(request) or (is_one and len(whole) == 1)):
+            raise ValueError(f"request {goal} is neither a choice of two errands nor one that may take another first")
         found[int(goal)] = request
     return found
 
@@ -79,14 +76,20 @@ def _is_made(node: lang.Node) -> bool:
         | lang.Given
         | lang.FieldOf
         | lang.FieldsOf
-        | lang.Test,
+        | lang.Test
+        | lang.Best
+        | lang.Several
+        | lang.Possible,
     )
 
 
 def errand_of(request: Meant) -> lang.Do | lang.Each:
-    """The errand that is asked for, whatever the condition. Raises ValueError: there is none."""
+    """The errand that is asked for, whatever the condition; of two, the first that is said. Raises ValueError: there
+    is none."""
     if isinstance(request, lang.Tell):
         raise ValueError("a question is no errand")
+    if isinstance(request, lang.Best):
+        return request.options[0]
     errand = request.then if isinstance(request, lang.If) else request
     if not isinstance(errand, lang.Do | lang.Each):
         raise ValueError("a condition is about one errand")
@@ -105,7 +108,7 @@ def choices(domain: Domain, task: Task) -> dict[int, Choice]:
     found: dict[int, Choice] = {}
     done = errands_by_goal(task.grader)
     for goal, request in requests_in(task).items():
-        if isinstance(request, lang.If):
+        if isinstance(request, lang.If) and not sequences.is_sequence(request):
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
             wanted = [errand_of(request), *([request.otherwise] if request.otherwise is not None else [])]
@@ -119,6 +122,26 @@ def choices(domain: Domain, task: Task) -> dict[int, Choice]:
     return found
 
 
+def options(domain: Domain, task: Task) -> dict[int, list[Call]]:
+    """The errands between which a figure decides, by goal, as they are said. Raises NotProved: one means nothing."""
+    found: dict[int, list[Call]] = {}
+    done = errands_by_goal(task.grader)
+    for goal, request in requests_in(task).items():
+        if isinstance(request, lang.Best):
+            world = world_before(domain, _before(done, goal))
+            universe = look_at(domain, world, task.customer)
+            try:
+                found[goal] = [meaning_of(domain, world, task.customer, o, universe).calls[0] for o in request.options]
+            except NoMeaning as none:
+                raise NotProved("meaning_differs", f"request {goal + 1} means nothing: {none}") from None
+    return found
+
+
+def in_sequence(task: Task) -> set[int]:
+    """The goals that may take another errand first. Raises NotProved: a request is none."""
+    return {goal for goal, request in requests_in(task).items() if sequences.is_sequence(request)}
+
+
 def unmet(domain: Domain, task: Task) -> dict[int, Call]:
     """By goal, the errands that are not carried out, because their condition does not hold, and nothing else in their
     place. Raises NotProved: a request means nothing."""
@@ -127,9 +150,15 @@ def unmet(domain: Domain, task: Task) -> dict[int, Call]:
 
 
 def figures(domain: Domain, task: Task) -> list[str]:
-    """The figures of a task's conditions, as they are to be said. Raises NotProved: one has no value."""
+    """The figures of a task's conditions and choices, as they are to be said. Raises NotProved: one has no value."""
     found, done = [], errands_by_goal(task.grader)
     for goal, request in requests_in(task).items():
+        if isinstance(request, lang.Best) and (words := alternatives.tell_of_best(domain, request)) is not None:
+            world, call = world_before(domain, _before(done, goal)), done.get(goal, [None])[0]
+            figure = call and alternatives.figure_of(domain, world, task.customer, call, request.field)
+            if figure is None:
+                raise NotProved("meaning_differs", f"the choice of request {goal + 1} has no figure")
+            found.append(words[0].shown(figure))
         if isinstance(request, lang.If) and (tell := tell_of(domain, request)) is not None:
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
@@ -167,7 +196,11 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
     marked = {
         number
         for number, goal in enumerate(task.user.goals)
-        if goal.asks or goal.condition is not None or any(fact.described for fact in goal.facts)
+        if goal.asks
+        or goal.condition is not None
+        or goal.first is not None
+        or goal.rather is not None
+        or any(fact.described for fact in goal.facts)
     }
     if marked != set(requests):
         raise NotProved("meaning_differs", "not just the described requests have a meaning")
@@ -177,6 +210,13 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
         before = _before(done, goal)
         if isinstance(request, lang.Tell):
             twins.append(_answered(domain, task, goal, before, request))
+            continue
+        _check_parts(task, goal, request)
+        if isinstance(request, lang.Best):
+            twins += _proved_best(domain, task, goal, before, request, done.get(goal, []))
+            continue
+        if sequences.is_sequence(request) and goal in done:
+            twins += _proved(domain, task, goal, done[goal][-1:], before, request, done[goal])
             continue
         calls = [chosen[goal].first] if goal in chosen else done.get(goal)
         forbidden = task.certificate.forbidden_call if task.certificate is not None else None
@@ -191,6 +231,16 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
 def _before(done: Mapping[int, Sequence[Call]], goal: int) -> list[Call]:
     """The errands of the goals before one."""
     return [call for number, calls in done.items() if number < goal for call in calls]
+
+
+def _check_parts(task: Task, goal: int, request: Meant) -> None:
+    """A goal has another errand beside it just where its meaning has one."""
+    wanted = task.user.goals[goal]
+    if (wanted.first is not None) is not sequences.is_sequence(request):
+        raise NotProved("meaning_differs", f"request {goal + 1} does not say what may be done first")
+    is_choice = isinstance(request, lang.Best)
+    if (wanted.rather is not None) is not is_choice or (wanted.whichever is not None) is not is_choice:
+        raise NotProved("meaning_differs", f"request {goal + 1} does not say between what the customer chooses")
 
 
 def _proved(
@@ -222,15 +272,103 @@ def _proved(
             _check_words(domain, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
+    whole_of = request if sequences.is_sequence(request) else None
     for slot in described:
-        twin = find_twin(domain, task.customer, universe, errand, goal, slot, before)
+        twin = find_twin(domain, task.customer, universe, errand, goal, slot, before, whole_of)
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
-    if isinstance(request, lang.If):
+    if isinstance(request, lang.If) and whole_of is not None:
+        twins.append(_after_first(domain, task, goal, request, calls[0], done, before))
+    elif isinstance(request, lang.If):
         _check_otherwise(task, goal, errand, request.otherwise)
         twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
+
+
+def _after_first(
+    domain: Domain,
+    task: Task,
+    goal: int,
+    request: lang.If,
+    wanted: Call,
+    done: Sequence[Call],
+    before: Sequence[Call],
+) -> Twin:
+    """What comes first is what the words allow, and it takes that: rules forbid the errand as things stand."""
+    world, where, first = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].first
+    found = sequences.first_of(domain, request)
+    if found is None or first is None:
+        raise NotProved("meaning_differs", f"{where}: what comes first is nothing that a customer allows")
+    known, own = found
+    if first.request not in sequences.said_first(domain, task.customer, known, done[0], tuple(own)):
+        raise NotProved("words_differ", f"'{first.request}' does not allow what is done first")
+    said_of = {slot: list(domain.describe(domain.world(), done[0], slot, task.customer).says) for slot in own}
+    if {fact.slot: fact.says for fact in first.facts} != said_of or any(fact.described for fact in first.facts):
+        raise NotProved("words_differ", f"{where}: what the customer says of what is done first is not what is done")
+    if not sequences.forbidden_at_once(domain, world, wanted, task.customer):
+        raise NotProved("meaning_differs", f"{where}: nothing has to be done before {wanted.name}")
+    if all_valid(domain, world, done, task.customer) is None:
+        raise NotProved("meaning_differs", f"{where}: {wanted.name} is not possible after what comes first")
+    _check_look_ups(task, goal, domain.look_ups(world, wanted, task.customer) or ())
+    universe = look_at(domain, world, task.customer)
+    twin = sequences.find_direct(domain, task.customer, universe, request, goal, before)
+    if twin is None:
+        raise NotProved("no_twin", f"{where}: in no world is {wanted.name} possible at once")
+    return twin
+
+
+def _proved_best(
+    domain: Domain, task: Task, goal: int, before: Sequence[Call], request: lang.Best, done: Sequence[Call]
+) -> list[Twin]:
+    """Two errands of which one is right: both can be done, they exclude each other, and the figure that decides can be
+    known; each is described as any is, and there is a world in which the other one is right."""
+    world, where, wanted = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal]
+    universe = look_at(domain, world, task.customer)
+    words = alternatives.tell_of_best(domain, request)
+    if words is None or wanted.rather is None or wanted.whichever not in words[1]:
+        raise NotProved("words_differ", f"'{wanted.whichever}' does not say which of the two is wanted")
+    try:
+        whole = meaning_of(domain, world, task.customer, request, universe)
+        at_first = meaning_of(domain, domain.world(), task.customer, request, first_look(domain, task.customer))
+        calls = [meaning_of(domain, world, task.customer, one, universe).calls[0] for one in request.options]
+    except NoMeaning as none:
+        raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
+    if whole.calls != done or at_first.calls != done:
+        raise NotProved("meaning_differs", f"{where} does not mean what is done in the gold")
+    if all_valid(domain, world, calls[:1], task.customer) is None or all_valid(
+        domain, world, calls[1:], task.customer
+    ) is None:
+        raise NotProved("meaning_differs", f"{where}: one of the two is not possible")
+    if not alternatives.exclude_each_other(domain, world, task.customer, calls):
+        raise NotProved("meaning_differs", f"{where}: both could be wanted")
+    twins = []
+    for call, option, facts in zip(calls, request.options, (wanted.facts, wanted.rather.facts), strict=True):
+        described = {fact.slot: fact for fact in facts if fact.described}
+        if {slot for slot, node in option.arguments.items() if _is_described(node)} != set(described):
+            raise NotProved("meaning_differs", f"{where}: not just what is described has a meaning")
+        for slot, fact in described.items():
+            _check_words(domain, universe, task, option, call, slot, fact)
+            twin = find_twin(domain, task.customer, universe, option, goal, slot, before, request)
+            if twin is None:
+                raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
+            twins.append(twin)
+        figure = alternatives.figure_of(domain, world, task.customer, call, request.field)
+        if figure is None or not alternatives.is_known(domain, world, task.customer, call, figure):
+            raise NotProved("meaning_differs", f"{where}: the figure that decides can't be known before")
+        _check_look_ups(task, goal, domain.look_ups(world, call, task.customer) or ())
+    _check_look_ups(task, goal, whole.look_ups)
+    twin = alternatives.find_other(domain, task.customer, universe, request, goal, before)
+    if twin is None:
+        raise NotProved("no_twin", f"{where}: in no world is the other errand right")
+    return [*twins, twin]
+
+
+def _is_described(node: lang.Node) -> bool:
+    """Whether an argument is described; parts that are given by their names are said as before."""
+    return not isinstance(node, lang.Given) and not (
+        isinstance(node, lang.FieldsOf) and any(test.relation == "one of" for test in node.of.where)
+    )
 
 
 def _check_change(task: Task, goal: int, call: Call, described: Mapping[str, Fact]) -> None:
@@ -374,8 +512,9 @@ def _texts(user: UserSide) -> str:
     parts: list[Any] = [user.reason_for_call, user.known_info, user.unknown_info, user.task_instructions]
     for goal in user.goals:
         parts += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
-        if goal.otherwise is not None:
-            parts += [goal.otherwise.request, *(fact.answer for fact in goal.otherwise.facts)]
+        for beside in (goal.otherwise, goal.first, goal.rather):
+            if beside is not None:
+                parts += [beside.request, *(fact.answer for fact in beside.facts)]
     if user.mistake is not None:
         parts.append(user.mistake.answer)
     if user.change is not None:

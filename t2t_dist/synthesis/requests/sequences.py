@@ -1,0 +1,331 @@
+"""Sequences: what is not possible at once, but is after something else that the customer allows.
+
+"Could you move my flight to Friday? If it has to be upgraded for that, that's fine." A rule forbids the change as things
+stand; after an errand that no rule forbids, it no longer does. So the request means the errand itself where that is
+possible, and else first the other one. A domain says what its customers allow (``firsts`` of its words).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import lru_cache
+from itertools import islice, product
+from string import Formatter
+from typing import Any, NamedTuple
+
+from t2t_dist.core.schema import Twin
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.language import FirstWords
+from t2t_dist.environments.rules import Handling
+from t2t_dist.environments.state import World
+from t2t_dist.environments.tools import Call
+
+from ..bindings import Binder, canonical_json, reachable_values
+from ..normal_calls import in_order
+from . import language as lang
+from .denote import Described, described
+from .evaluate import NoMeaning, meaning_of
+from .kinds import identities, own_field
+from .shown import Shown, Universe, first_look, look_at
+from .twins import Edits, all_valid, identities_exchanged, place_of, record_changes, set_at, world_before
+
+#: The slot of a twin in which the errand is possible at once.
+FIRST = "first"
+#: Calls of an errand that are tried, and of those about one thing; records of others' kind that one is exchanged with.
+_MOST_TRIED, _MOST_EACH, _MOST_PARTNERS = 80, 6, 6
+#: The customer's own choices that are tried for what comes first.
+_MOST_CHOICES = 6
+
+
+class First(NamedTuple):
+    """What may come first for an errand: its expression, and its words."""
+
+    step: lang.Do | lang.Each
+    words: FirstWords
+
+
+class Planned(NamedTuple):
+    """A sequence that one customer wants: the request, with what of it is described; what is done, the wanted errand
+    last; the arguments of the first errands that the customer chooses, and their sentence."""
+
+    request: lang.If
+    described: Described | None
+    calls: list[Call]
+    own: tuple[str, ...]
+    words: str
+    look_ups: list[Call]
+
+
+def firsts_of(domain: Domain) -> Sequence[First]:
+    """What may come first in a domain. Raises ValueError: one is no expression, or about no errand of the domain."""
+    return _firsts_of(domain.origin)
+
+
+@lru_cache(maxsize=16)
+def _firsts_of(domain: Domain) -> Sequence[First]:
+    found = []
+    for place, words in enumerate(domain.language.firsts):
+        try:
+            step = lang.read(words.first)
+        except ValueError as error:
+            raise ValueError(f"firsts.{place}.first is no expression: {' '.join(str(error).split())}") from None
+        if not isinstance(step, lang.Do | lang.Each):
+            raise ValueError(f"firsts.{place}.first is neither a 'do' nor an 'each'")
+        for name in (words.errand, step.errand):
+            if domain.errand(name) is None:
+                raise ValueError(f"firsts.{place} names '{name}', which is no errand")
+        slots = _chosen(domain, First(step, words))
+        for text in words.say:
+            if unknown := [name for _, name, _, _ in Formatter().parse(text) if name and name not in slots]:
+                raise ValueError(f"firsts.{place}.say names {{{unknown[0]}}}, which the customer does not choose")
+        found.append(First(step, words))
+    return found
+
+
+def _chosen(domain: Domain, first: First) -> list[str]:
+    """The arguments of what comes first that are the customer's choice."""
+    errand, wanted = domain.errand(first.step.errand), domain.errand(first.words.errand)
+    slots = set(first.step.arguments) | ({first.step.slot} if isinstance(first.step, lang.Each) else set())
+    taken = slots | set(wanted.parameters if wanted is not None else ())
+    return [slot for slot in (errand.required if errand is not None else ()) if slot not in taken]
+
+
+def request_of(domain: Domain, first: First, wanted: lang.Do, own: Mapping[str, Any]) -> lang.If:
+    """The wanted errand where it is possible, else after what comes first; ``own``: the customer's choices in that."""
+    errand = domain.errand(first.step.errand)
+    slots = errand.parameters if errand is not None else {}
+    skipped = first.step.slot if isinstance(first.step, lang.Each) else None
+    arguments: dict[str, lang.Node] = {s: wanted.arguments[s] for s in slots if s in wanted.arguments and s != skipped}
+    arguments |= first.step.arguments | {slot: lang.Given(value=value) for slot, value in own.items()}
+    step = first.step.model_copy(update={"arguments": arguments})
+    return lang.If(
+        condition=lang.Possible(of=wanted), then=wanted, otherwise=lang.Several(requests=(step, wanted))
+    )
+
+
+def is_sequence(request: lang.Node) -> bool:
+    """Whether a request is an errand where that is possible, and else the same after another."""
+    return (
+        isinstance(request, lang.If)
+        and isinstance(request.then, lang.Do)
+        and request.condition == lang.Possible(of=request.then)
+        and isinstance(request.otherwise, lang.Several)
+        and len(request.otherwise.requests) == 2
+        and isinstance(request.otherwise.requests[0], lang.Do | lang.Each)
+        and request.otherwise.requests[1] == request.then
+    )
+
+
+def first_of(domain: Domain, request: lang.If) -> tuple[First, dict[str, Any]] | None:
+    """What of the domain's comes first in a sequence, with the customer's choices in it; ``None``: nothing."""
+    steps, wanted = request.otherwise, request.then
+    if not isinstance(steps, lang.Several) or not isinstance(wanted, lang.Do):
+        return None
+    step = steps.requests[0]
+    for first in firsts_of(domain):
+        if not isinstance(step, lang.Do | lang.Each) or first.words.errand != wanted.errand:
+            continue
+        given = {slot: step.arguments.get(slot) for slot in _chosen(domain, first)}
+        own = {slot: value.value for slot, value in given.items() if isinstance(value, lang.Given)}
+        if len(own) == len(given) and request == request_of(domain, first, wanted, own):
+            return first, own
+    return None
+
+
+def said_first(domain: Domain, customer: str, first: First, step: Call, own: Sequence[str]) -> list[str]:
+    """The sentences that allow what comes first."""
+    world = domain.world()
+    values = {slot: domain.describe(world, step, slot, customer) for slot in own}
+    texts = {slot: said.own or said.text for slot, said in values.items()}
+    return [text.format(**texts) for text in first.words.say]
+
+
+def forbidden_at_once(domain: Domain, world: World, call: Call, customer: str) -> bool:
+    """Whether rules forbid an errand, and all of them so that it is refused and not handed over."""
+    fork = world.fork()
+    for step in domain.steps(fork, call):
+        if broken := domain.breaches(fork, step, customer):
+            return all(breach.rule.handling is Handling.REFUSE for breach in broken)
+        if domain.execute(fork, step).error:
+            return False
+    return False
+
+
+# -- making one --------------------------------------------------------------------------------------------------------
+def drawn(
+    domain: Domain,
+    customer: str,
+    goal: int,
+    before: Sequence[Call],
+    spoken_of: Set[bytes],
+    share: float,
+    rng: random.Random,
+) -> Planned | None:
+    """An errand that is possible only after another; ``None``: this customer has none.
+
+    ``before``: the errands of the goals before it; ``spoken_of``: values in their arguments, as canonical JSON, about
+    which nothing more is wanted; ``share``: of what can be described, how much is.
+    """
+    firsts = list(firsts_of(domain))
+    if not firsts:
+        return None
+    world, first_seen = world_before(domain, before), first_look(domain, customer)
+    universe = look_at(domain, world, customer) if before else first_seen
+    for first in rng.sample(firsts, len(firsts)):
+        for wanted in _forbidden(domain, world, customer, first, spoken_of, rng):
+            for own in _choices(domain, customer, first, rng):
+                given = lang.as_given(wanted.name, wanted.arguments)
+                request = request_of(domain, first, given, own)
+                calls = _steps_of(domain, world, customer, request, universe)
+                if calls is None or any(_is_spoken_of(call, spoken_of) for call in calls):
+                    continue
+                if find_direct(domain, customer, universe, request, goal, before) is None:
+                    continue
+                one = described(
+                    domain, customer, goal, wanted, before, (), (), share, rng,
+                    around=lambda errand: request_of(domain, first, errand, own),  # noqa: B023 - called at once
+                )  # fmt: skip
+                if one is not None:
+                    request = request_of(domain, first, _as_do(one.request), own)
+                try:
+                    at_first = meaning_of(domain, domain.world(), customer, request, first_seen).calls
+                    meaning = meaning_of(domain, world, customer, request, universe)
+                except NoMeaning:
+                    continue
+                if at_first != calls or meaning.calls != calls:
+                    continue
+                if find_direct(domain, customer, universe, request, goal, before) is None:
+                    continue
+                slots = tuple(own)
+                text = rng.choice(said_first(domain, customer, first, calls[0], slots))
+                return Planned(request, one, calls, slots, text, meaning.look_ups)
+            # Another choice of what pays for it would change nothing about the errand itself.
+    return None
+
+
+def _as_do(request: lang.Do | lang.Each) -> lang.Do:
+    assert isinstance(request, lang.Do)
+    return request
+
+
+def _is_spoken_of(call: Call, spoken_of: Set[bytes]) -> bool:
+    return any(canonical_json(value) in spoken_of for value in islice(call.arguments.values(), 1))
+
+
+def _forbidden(
+    domain: Domain, world: World, customer: str, first: First, spoken_of: Set[bytes], rng: random.Random
+) -> Iterator[Call]:
+    """Errands that a customer may well ask for, and rules forbid at once: at most one about each thing."""
+    errand = domain.errand(first.words.errand)
+    if errand is None or not errand.parameters:
+        return
+    extra = {
+        slot: values
+        for slot, spec in errand.parameters.items()
+        if (values := domain.samples(world, spec.name, customer, rng))
+    }
+    subject, tried, found = next(iter(errand.parameters)), dict[bytes, int](), set[bytes]()
+
+    def wanted(slot: str, value: Any, _: dict[str, Any]) -> bool:
+        key = canonical_json(value)
+        return slot != subject or (key not in spoken_of and key not in found and tried.get(key, 0) < _MOST_EACH)
+
+    bound = Binder(errand, reachable_values(domain, customer), extra=extra, accept=wanted, rng=rng).calls()
+    for arguments in islice(bound, _MOST_TRIED):
+        key = canonical_json(arguments[subject])
+        tried[key] = tried.get(key, 0) + 1
+        call = in_order(domain, Call(errand.name, arguments))
+        if forbidden_at_once(domain, world, call, customer) and domain.plausible(world, call, customer):
+            yield call
+
+
+def _choices(domain: Domain, customer: str, first: First, rng: random.Random) -> Iterator[dict[str, Any]]:
+    """The customer's choices in what comes first."""
+    errand, slots = domain.errand(first.step.errand), _chosen(domain, first)
+    seen, options = reachable_values(domain, customer), []
+    for slot in slots:
+        spec = errand.parameters[slot] if errand is not None else None
+        held = list(spec.choices) if spec is not None and spec.kind == "choice" else []
+        held = held or ([value for value, _ in seen.values(spec.name)] if spec is not None else [])
+        options.append(rng.sample(held, len(held)))
+    for values in islice(product(*options), _MOST_CHOICES):
+        yield dict(zip(slots, values, strict=True))
+
+
+def _steps_of(
+    domain: Domain, world: World, customer: str, request: lang.If, universe: Universe
+) -> list[Call] | None:
+    """What is done for a sequence, if it takes more than the errand itself, and all of it can be done in turn."""
+    try:
+        calls = meaning_of(domain, world, customer, request, universe).calls
+    except NoMeaning:
+        return None
+    return calls if len(calls) > 1 and all_valid(domain, world, calls, customer) is not None else None
+
+
+# -- its twin world ----------------------------------------------------------------------------------------------------
+def find_direct(
+    domain: Domain, customer: str, universe: Universe, request: lang.If, goal: int, before: Sequence[Call]
+) -> Twin | None:
+    """A world in which the errand is possible at once, and who does first what is needed here ends elsewhere."""
+    return next(direct_worlds(domain, customer, universe, request, goal, before), None)
+
+
+def direct_worlds(
+    domain: Domain, customer: str, universe: Universe, request: lang.If, goal: int, before: Sequence[Call]
+) -> Iterator[Twin]:
+    """Those worlds: a record has one of the values that the domain names for it, or has exchanged all with another."""
+    found, world = first_of(domain, request), world_before(domain, before)
+    if found is None:
+        return
+    usual = meaning_of(domain, world, customer, request, universe).calls
+    for edits in _edits(domain, universe, found[0], usual):
+        twin = domain.variant(edits)
+        there = twin.world()
+        try:
+            if not all(twin.carry_out(there, call) for call in before):
+                continue
+            calls = meaning_of(twin, there, customer, request).calls
+            after = after_valid(twin, there, calls[-1], customer) if len(calls) == 1 else None
+        except Exception:
+            continue  # tools and rules may rely on what these records no longer hold: then it is no world
+        if after is None or calls[0].name != usual[-1].name:
+            continue
+        for call in usual:
+            twin.carry_out(there, call)
+        if there.digest != after.digest:
+            value = [call.name for call in calls]
+            yield Twin(goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest)
+
+
+def _edits(domain: Domain, universe: Universe, first: First, usual: Sequence[Call]) -> Iterator[Edits]:
+    about = {canonical_json(value) for call in usual for value in call.arguments.values()}
+    held = [
+        one
+        for kinds in identities(domain).values()
+        for kind in kinds
+        for one in universe.of(kind)
+        if canonical_json(one.record.get(own_field(domain, kind))) in about
+    ]
+    for kind, fields in first.words.unless.items():
+        for path, values in fields.items():
+            for value in values:
+                yield from _all_set(domain, [one for one in held if one.kind == kind], path, value)
+    for one in held:
+        for other in [other for other in universe.of(one.kind) if other is not one][:_MOST_PARTNERS]:
+            yield from identities_exchanged(domain, one, other)
+
+
+def _all_set(domain: Domain, records: Sequence[Shown], path: str, value: Any) -> Iterator[Edits]:
+    """These records with another value in a field, all of them."""
+    edits: Edits = {}
+    for one in records:
+        place = place_of(domain, one)
+        changed = set_at(domain, place, path, value) if place is not None else None
+        if changed is None:
+            return
+        edits |= changed
+    if edits:
+        yield edits
