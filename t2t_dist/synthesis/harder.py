@@ -45,10 +45,11 @@ def made_harder(
             structure = only_a_question(domain, trajectory, rng) or structure
         if not isinstance(structure, Rejection) and structure.question is None:
             several: dict[int, Described] = {}
+            planned: sequences.Planned | None = None
             if intent == "general":
+                structure, planned = with_sequence(domain, trajectory, structure, level, DEPENDENT[difficulty], rng)
                 structure, several = with_sets(domain, trajectory, structure, level, rng)
-            dependent = DEPENDENT[difficulty] if intent == "general" else DEPENDENT[1]
-            describe_goals(domain, trajectory, structure, several, level, dependent, rng)
+            describe_goals(domain, trajectory, structure, several, level, DEPENDENT[difficulty], rng, planned)
     except TaskRejected as rejected:
         return rejected.rejection
     return structure
@@ -85,6 +86,7 @@ def describe_goals(
     level: Level,
     dependent: Dependent,
     rng: random.Random,
+    planned: sequences.Planned | None = None,
 ) -> None:
     """Describes some arguments of the goals, and wants some only on a condition, in place: their words, their meaning,
     the look-ups that they take, and what is then done. ``several``: the goals of a general task that are for several
@@ -100,9 +102,8 @@ def describe_goals(
     found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
     chosen: dict[int, alternatives.Alternative] = {}
-    sequence = _sequence(domain, customer, structure, errands, wanted, level, dependent, rng)
-    several = {goal: one for goal, one in several.items() if goal in errands}
-    found = {goal: one for goal, one in found.items() if goal in errands}
+    last = _appended(domain, customer, structure, errands, wanted, planned)
+    sequence = (last, planned) if last is not None and planned is not None else None
     done: list[Call] = []
     unsaid = _kept_back(domain, customer, structure, errands)
     for goal, call in errands.items():
@@ -122,7 +123,7 @@ def describe_goals(
             if one is not None:
                 several[goal] = found[goal] = one
                 wanted[goal] = one.calls
-        if goal not in several and rng.random() < dependent.alternatives:
+        if goal not in several and _is_free(structure, goal) and rng.random() < dependent.alternatives:
             spoken_of = _spoken_of(errands, chosen, wanted, goal)
             choice = alternatives.drawn(
                 domain, customer, goal, call, done, later, spoken_of, unsaid, level.described, rng
@@ -165,33 +166,39 @@ def describe_goals(
         ask_at_the_end(domain, customer, structure, done, rng, unsaid)
 
 
-def _sequence(
+def with_sequence(
+    domain: Domain, trajectory: Trajectory, structure: Structure, level: Level, dependent: Dependent, rng: random.Random
+) -> tuple[Structure, sequences.Planned | None]:
+    """The task with room for a last goal that takes something else first, and that goal, if the customer has one: without
+    the errands that are about the same things, and without the last where there are many."""
+    if rng.random() >= dependent.sequences:
+        return structure, None
+    planned = sequences.drawn(domain, trajectory.customer, level.described, rng)
+    if planned is None:
+        return structure, None
+    about = {canonical_json(next(iter(call.arguments.values()))) for call in planned.calls}
+    errands = [goal.call for goal in structure.goals]
+    kept = sets.beside(errands, about)[: max(level.errands) - 1]
+    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), planned
+
+
+def _appended(
     domain: Domain,
     customer: str,
     structure: Structure,
     errands: dict[int, Call],
     wanted: dict[int, list[Call]],
-    level: Level,
-    dependent: Dependent,
-    rng: random.Random,
-) -> tuple[int, sequences.Planned] | None:
-    """A last goal that takes something else first, in place of the last one where there are many; the goals, what each
-    is about and what is done for it are changed in place. ``None``: there is none."""
-    if rng.random() >= dependent.sequences or structure.question is not None:
+    planned: sequences.Planned | None,
+) -> int | None:
+    """Adds a goal that takes something else first as the last one, in place; its number, ``None`` where the others leave
+    it no longer as it was."""
+    before = [call for calls in wanted.values() for call in calls]
+    if planned is None or not sequences.holds_after(domain, customer, planned, before):
         return None
-    kept = list(errands)[: max(level.errands) - 1]
-    goal, before = len(kept), [call for number in kept for call in wanted[number]]
-    spoken_of = {canonical_json(value) for call in before for value in call.arguments.values()}
-    planned = sequences.drawn(domain, customer, goal, before, spoken_of, level.described, rng)
-    if planned is None:
-        return None
-    for left_out in [number for number in errands if number not in kept]:
-        del errands[left_out], wanted[left_out]
-    del structure.goals[goal:]
-    first = planned.calls[0], planned.own, planned.words
-    structure.goals.append(PlannedGoal(planned.calls[-1], first=first))
+    goal = len(structure.goals)
+    structure.goals.append(PlannedGoal(planned.calls[-1], first=(planned.calls[0], planned.own, planned.words)))
     errands[goal], wanted[goal] = planned.calls[-1], planned.calls
-    return goal, planned
+    return goal
 
 
 def _spoken_of(

@@ -49,7 +49,7 @@ class Dependent(NamedTuple):
 DEPENDENT: Mapping[int, Dependent] = {
     1: Dependent(0.0, 0.0),
     2: Dependent(0.1, 0.1),
-    3: Dependent(0.45, 0.35),
-    4: Dependent(0.5, 0.35),
-    5: Dependent(0.5, 0.4),
+    3: Dependent(0.45, 0.5),
+    4: Dependent(0.5, 0.5),
+    5: Dependent(0.5, 0.5),
 }

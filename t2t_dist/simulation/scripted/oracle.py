@@ -300,7 +300,7 @@ class Oracle:
                 self._prefix.append(self.phrases.say(f"option_{place + 1}", told=sentence))
             if whole.calls == [call]:
                 taken = place
-        self._prefix.append(self.phrases.say(f"take_{taken + 1}", which=wanted.whichever or ""))
+        self._prefix.append(self.phrases.say(f"take_{taken + 1}", which=self.words.turned(wanted.whichever or "")))
         for errand in self.errands_of(goal):
             yield from self.write(errand)
         if self.out_of_order:

@@ -88,9 +88,14 @@ class Plans:
         details = [f for f in facts[1:] if f.says and not f.described and _is_detail(f) and tuple(f.says) not in allowed]
         if details:
             return not any(mentions(plan, fact.says) for fact in details)
-        wanted = {errand.name for errand in self._errands(facts, request)}
-        steps = {one.step.errand for one in firsts_of(self.domain) if one.words.errand in wanted}
-        own, other = (set().union(*(_words_for(self.domain.origin, name) for name in names)) for names in (wanted, steps))
+        asked = request.replace(first.request, "")
+        known = {one.words.errand: one.step.errand for one in firsts_of(self.domain)}
+        errands = {name: self.domain.errand(name) for name in known}
+        likeness = {name: self._likeness(errand, asked) for name, errand in errands.items() if errand is not None}
+        wanted = max(likeness, key=lambda name: likeness[name], default="")
+        if not wanted:
+            return False
+        own, other = (_words_for(self.domain.origin, name) for name in (wanted, known[wanted]))
         plain = [sentence.text for sentence in sentences(plan) if not sentence.asks]
         heard = stems(" ".join(plain[-_LAST:]))
         return len(heard & (other - own)) > len(heard & (own - other))

@@ -8,7 +8,7 @@ thing, of which one is to be left alone, or takes the other's place, or is refus
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -206,12 +206,20 @@ def _others(
         free = {slot} if about_same else {own, *(s for s, spec in other.parameters.items() if spec.kind == "list")}
 
         def wanted(
-            name_of: str, value: Any, _: dict[str, Any], free: Set[str] = free, own: str = own, same: bool = about_same
+            name_of: str,
+            value: Any,
+            _: dict[str, Any],
+            free: Set[str] = free,
+            own: str = own,
+            same: bool = about_same,
+            needed: Collection[str] = tuple(other.required),
         ) -> bool:
             if name_of in free:
                 is_other = value != call.arguments.get(name_of)
                 return is_other and (same or name_of != own or canonical_json(value) not in spoken_of)
-            return name_of not in call.arguments or value == call.arguments[name_of]
+            if name_of in call.arguments:
+                return bool(value == call.arguments[name_of])
+            return name_of in needed
 
         sizes = {s: len(v) for s, v in call.arguments.items() if isinstance(v, list)} if about_same else {}
         sizes = sizes or {s: 1 for s, spec in other.parameters.items() if spec.kind == "list"}
@@ -260,8 +268,10 @@ def _described(
             return given[1].model_copy(update={"arguments": given[1].arguments | same})
 
         found = draw(first, kept, (), lambda one: choice(one, with_same(one)))
-        if found is None:
+        if found is None and _says(domain, customer, first):
             return None
+        if found is None:
+            return choice(*given), ({}, {})
         return choice(found.request, with_same(found.request)), (found.words, dict(found.words))
     named = [_says(domain, customer, call) for call in calls]
     one: Described | None = draw(first, list(first.arguments)[1:], named[1], lambda do: choice(do, given[1]))

@@ -8,7 +8,7 @@ possible, and else first the other one. A domain says what its customers allow (
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice, product
 from string import Formatter
@@ -154,55 +154,56 @@ def forbidden_at_once(domain: Domain, world: World, call: Call, customer: str) -
 
 
 # -- making one --------------------------------------------------------------------------------------------------------
-def drawn(
-    domain: Domain,
-    customer: str,
-    goal: int,
-    before: Sequence[Call],
-    spoken_of: Set[bytes],
-    share: float,
-    rng: random.Random,
-) -> Planned | None:
-    """An errand that is possible only after another; ``None``: this customer has none.
-
-    ``before``: the errands of the goals before it; ``spoken_of``: values in their arguments, as canonical JSON, about
-    which nothing more is wanted; ``share``: of what can be described, how much is.
-    """
-    firsts = list(firsts_of(domain))
-    if not firsts:
-        return None
-    world, first_seen = world_before(domain, before), first_look(domain, customer)
-    universe = look_at(domain, world, customer) if before else first_seen
+def drawn(domain: Domain, customer: str, share: float, rng: random.Random) -> Planned | None:
+    """An errand that is possible only after another; ``None``: this customer has none. ``share``: of what can be
+    described, how much is."""
+    firsts, world = list(firsts_of(domain)), domain.world()
+    universe = first_look(domain, customer) if firsts else Universe(())
     for first in rng.sample(firsts, len(firsts)):
-        for wanted in _forbidden(domain, world, customer, first, spoken_of, rng):
-            for own in _choices(domain, customer, first, rng):
-                given = lang.as_given(wanted.name, wanted.arguments)
-                request = request_of(domain, first, given, own)
-                calls = _steps_of(domain, world, customer, request, universe)
-                if calls is None or any(_is_spoken_of(call, spoken_of) for call in calls):
-                    continue
-                if find_direct(domain, customer, universe, request, goal, before) is None:
-                    continue
-                one = described(
-                    domain, customer, goal, wanted, before, (), (), share, rng,
-                    around=lambda errand: request_of(domain, first, errand, own),  # noqa: B023 - called at once
-                )  # fmt: skip
-                if one is not None:
-                    request = request_of(domain, first, _as_do(one.request), own)
-                try:
-                    at_first = meaning_of(domain, domain.world(), customer, request, first_seen).calls
-                    meaning = meaning_of(domain, world, customer, request, universe)
-                except NoMeaning:
-                    continue
-                if at_first != calls or meaning.calls != calls:
-                    continue
-                if find_direct(domain, customer, universe, request, goal, before) is None:
-                    continue
-                slots = tuple(own)
-                text = rng.choice(said_first(domain, customer, first, calls[0], slots))
-                return Planned(request, one, calls, slots, text, meaning.look_ups)
-            # Another choice of what pays for it would change nothing about the errand itself.
+        for wanted in _forbidden(domain, world, customer, first, rng):
+            given = lang.as_given(wanted.name, wanted.arguments)
+            own = next((o for o in _choices(domain, customer, first, rng) if _can(domain, customer, first, given, o)), None)
+            if own is None or find_direct(domain, customer, universe, request_of(domain, first, given, own), 0, ()) is None:
+                continue
+
+            def around(errand: lang.Do, first: First = first, own: Mapping[str, Any] = own) -> lang.Node:
+                return request_of(domain, first, errand, own)
+
+            one = described(domain, customer, 0, wanted, (), (), (), share, rng, around=around)
+            request = request_of(domain, first, given if one is None else _as_do(one.request), own)
+            meaning = meaning_of(domain, world, customer, request, universe)
+            text = rng.choice(said_first(domain, customer, first, meaning.calls[0], tuple(own)))
+            return Planned(request, one, meaning.calls, tuple(own), text, meaning.look_ups)
     return None
+
+
+def _can(domain: Domain, customer: str, first: First, wanted: lang.Do, own: Mapping[str, Any]) -> bool:
+    """Whether a sequence takes more than the wanted errand, and all of it can be done in turn."""
+    world, request = domain.world(), request_of(domain, first, wanted, own)
+    try:
+        calls = meaning_of(domain, world, customer, request, first_look(domain, customer)).calls
+    except NoMeaning:
+        return False
+    return len(calls) > 1 and all_valid(domain, world, calls, customer) is not None
+
+
+def holds_after(domain: Domain, customer: str, planned: Planned, before: Sequence[Call]) -> bool:
+    """Whether a sequence still means the same after other errands, is as possible, and has a twin world then."""
+    about = {canonical_json(next(iter(call.arguments.values()))) for call in planned.calls}
+    if any(canonical_json(value) in about for call in before for value in call.arguments.values()):
+        return False
+    world = world_before(domain, before)
+    universe = look_at(domain, world, customer)
+    try:
+        calls = meaning_of(domain, world, customer, planned.request, universe).calls
+    except NoMeaning:
+        return False
+    return (
+        calls == planned.calls
+        and all_valid(domain, world, calls, customer) is not None
+        and domain.plausible(world, calls[-1], customer)
+        and (not before or find_direct(domain, customer, universe, planned.request, 0, before) is not None)
+    )
 
 
 def _as_do(request: lang.Do | lang.Each) -> lang.Do:
@@ -210,14 +211,10 @@ def _as_do(request: lang.Do | lang.Each) -> lang.Do:
     return request
 
 
-def _is_spoken_of(call: Call, spoken_of: Set[bytes]) -> bool:
-    return any(canonical_json(value) in spoken_of for value in islice(call.arguments.values(), 1))
-
-
 def _forbidden(
-    domain: Domain, world: World, customer: str, first: First, spoken_of: Set[bytes], rng: random.Random
+    domain: Domain, world: World, customer: str, first: First, rng: random.Random
 ) -> Iterator[Call]:
-    """Errands that a customer may well ask for, and rules forbid at once: at most one about each thing."""
+    """Errands that a customer may well ask for, and rules forbid at once."""
     errand = domain.errand(first.words.errand)
     if errand is None or not errand.parameters:
         return
@@ -226,11 +223,11 @@ def _forbidden(
         for slot, spec in errand.parameters.items()
         if (values := domain.samples(world, spec.name, customer, rng))
     }
-    subject, tried, found = next(iter(errand.parameters)), dict[bytes, int](), set[bytes]()
+    subject, tried = next(iter(errand.parameters)), dict[bytes, int]()
 
     def wanted(slot: str, value: Any, _: dict[str, Any]) -> bool:
         key = canonical_json(value)
-        return slot != subject or (key not in spoken_of and key not in found and tried.get(key, 0) < _MOST_EACH)
+        return slot != subject or tried.get(key, 0) < _MOST_EACH
 
     bound = Binder(errand, reachable_values(domain, customer), extra=extra, accept=wanted, rng=rng).calls()
     for arguments in islice(bound, _MOST_TRIED):
@@ -252,17 +249,6 @@ def _choices(domain: Domain, customer: str, first: First, rng: random.Random) ->
         options.append(rng.sample(held, len(held)))
     for values in islice(product(*options), _MOST_CHOICES):
         yield dict(zip(slots, values, strict=True))
-
-
-def _steps_of(
-    domain: Domain, world: World, customer: str, request: lang.If, universe: Universe
-) -> list[Call] | None:
-    """What is done for a sequence, if it takes more than the errand itself, and all of it can be done in turn."""
-    try:
-        calls = meaning_of(domain, world, customer, request, universe).calls
-    except NoMeaning:
-        return None
-    return calls if len(calls) > 1 and all_valid(domain, world, calls, customer) is not None else None
 
 
 # -- its twin world ----------------------------------------------------------------------------------------------------
