@@ -181,11 +181,16 @@ class FirstWords(BaseModel):
         description="what comes first, a 'do' or an 'each' (docs/requests.md); arguments that it lacks are the errand's"
         " own, if that has some of the name, else the customer's choice"
     )
-    say: list[str] = Field(min_length=1, description="the customer's sentences; arguments of their choice by name")
-    unless: dict[str, dict[str, list[Any]]] = Field(
-        default_factory=dict,
-        description="by type and field of a record: values with which the errand is possible at once (for twin worlds)",
+    both: bool = Field(
+        False, description="whether they want that as well, and it can't be done any more after the errand"
     )
+    say: list[str] = Field(min_length=1, description="the customer's sentences; arguments of their choice by name")
+    unless: list[dict[str, dict[str, Any]]] = Field(
+        default_factory=list,
+        description="worlds in which the errand is possible at once: by type of a record, fields with the values that they"
+        " have there; null: none",
+    )
+    weight: float = Field(1.0, gt=0, le=1, description="the share of customers who want it, of those for whom it is so")
 
 
 class ClaimWords(BaseModel):

@@ -48,8 +48,8 @@ class Dependent(NamedTuple):
 
 DEPENDENT: Mapping[int, Dependent] = {
     1: Dependent(0.0, 0.0),
-    2: Dependent(0.1, 0.1),
-    3: Dependent(0.45, 0.5),
-    4: Dependent(0.5, 0.5),
-    5: Dependent(0.5, 0.5),
+    2: Dependent(0.2, 0.15),
+    3: Dependent(0.8, 0.5),
+    4: Dependent(0.8, 0.5),
+    5: Dependent(0.8, 0.5),
 }

@@ -35,7 +35,7 @@ from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
 from t2t_dist.synthesis.requests.evaluate import value_of as evaluated
 from t2t_dist.synthesis.requests.questions import questions_of
-from t2t_dist.synthesis.requests.sequences import is_sequence
+from t2t_dist.synthesis.requests.sequences import in_turn_of
 from t2t_dist.synthesis.requests.shown import look_at
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
@@ -180,7 +180,7 @@ class Oracle:
             yield from self.choose(goal, request, last)
             return
         yield from self.find_out(goal)
-        if request is not None and is_sequence(request):
+        if request is not None and in_turn_of(request) is not None:
             yield from self.in_turn(goal, facts, last)
             return
         left, otherwise = self.left_as_it_is(goal), self.task.user.goals[goal].otherwise
@@ -258,7 +258,10 @@ class Oracle:
         yield from self.prepare(goal, wanted, facts)
         world, done = self.world_at(goal).fork(), self.world_at(goal)
         why = self.words.why_not(world, wanted)
-        self._prefix.append(self.phrases.say("not_at_once", reason=why) if why else self.phrases.say("not_yet"))
+        if isinstance(self._requests[goal], lang.Several):
+            self._prefix.append(self.phrases.say("in_this_order"))
+        else:
+            self._prefix.append(self.phrases.say("not_at_once", reason=why) if why else self.phrases.say("not_yet"))
         for errand, steps in self.steps_of(goal, errands, self.calls_for(goal)):
             self._worlds[goal] = done.fork()
             if errand.name in self.domain.workflows:

@@ -33,7 +33,7 @@ from .words import readings, readings_of_several, same_words
 CONDITION = "if"
 
 
-Meant = lang.Do | lang.Each | lang.If | lang.Best | lang.Tell
+Meant = lang.Do | lang.Each | lang.If | lang.Best | lang.Several | lang.Tell
 
 
 def requests_of(grader: GraderSide) -> dict[int, Meant]:
@@ -53,7 +53,7 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
             errand_of(request)
         whole = [one for one in lang.nodes(request) if isinstance(one, lang.Best | lang.Several | lang.Possible)]
         is_one = isinstance(request, lang.Best) and len(request.options) == 2
-        if whole and not (sequences.is_sequence(request) or (is_one and len(whole) == 1)):
+        if whole and not (sequences.in_turn_of(request) is not None or (is_one and len(whole) == 1)):
             raise ValueError(f"request {goal} is neither a choice of two errands nor one that may take another first")
         found[int(goal)] = request
     return found
@@ -90,7 +90,11 @@ def errand_of(request: Meant) -> lang.Do | lang.Each:
         raise ValueError("a question is no errand")
     if isinstance(request, lang.Best):
         return request.options[0]
-    errand = request.then if isinstance(request, lang.If) else request
+    errand: lang.Node = request
+    if isinstance(request, lang.If):
+        errand = request.then
+    elif isinstance(request, lang.Several):
+        errand = request.requests[-1]
     if not isinstance(errand, lang.Do | lang.Each):
         raise ValueError("a condition is about one errand")
     return errand
@@ -108,7 +112,7 @@ def choices(domain: Domain, task: Task) -> dict[int, Choice]:
     found: dict[int, Choice] = {}
     done = errands_by_goal(task.grader)
     for goal, request in requests_in(task).items():
-        if isinstance(request, lang.If) and not sequences.is_sequence(request):
+        if isinstance(request, lang.If) and sequences.in_turn_of(request) is None:
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
             wanted = [errand_of(request), *([request.otherwise] if request.otherwise is not None else [])]
@@ -139,7 +143,7 @@ def options(domain: Domain, task: Task) -> dict[int, list[Call]]:
 
 def in_sequence(task: Task) -> set[int]:
     """The goals that may take another errand first. Raises NotProved: a request is none."""
-    return {goal for goal, request in requests_in(task).items() if sequences.is_sequence(request)}
+    return {goal for goal, request in requests_in(task).items() if sequences.in_turn_of(request) is not None}
 
 
 def unmet(domain: Domain, task: Task) -> dict[int, Call]:
@@ -215,7 +219,7 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
         if isinstance(request, lang.Best):
             twins += _proved_best(domain, task, goal, before, request, done.get(goal, []))
             continue
-        if sequences.is_sequence(request) and goal in done:
+        if sequences.in_turn_of(request) is not None and goal in done:
             twins += _proved(domain, task, goal, done[goal][-1:], before, request, done[goal])
             continue
         calls = [chosen[goal].first] if goal in chosen else done.get(goal)
@@ -236,7 +240,7 @@ def _before(done: Mapping[int, Sequence[Call]], goal: int) -> list[Call]:
 def _check_parts(task: Task, goal: int, request: Meant) -> None:
     """A goal has another errand beside it just where its meaning has one."""
     wanted = task.user.goals[goal]
-    if (wanted.first is not None) is not sequences.is_sequence(request):
+    if (wanted.first is None) is not (sequences.in_turn_of(request) is None):
         raise NotProved("meaning_differs", f"request {goal + 1} does not say what may be done first")
     is_choice = isinstance(request, lang.Best)
     if (wanted.rather is not None) is not is_choice or (wanted.whichever is not None) is not is_choice:
@@ -249,7 +253,7 @@ def _proved(
     goal: int,
     calls: Sequence[Call],
     before: Sequence[Call],
-    request: lang.Do | lang.Each | lang.If,
+    request: lang.Do | lang.Each | lang.If | lang.Several,
     done: Sequence[Call],
 ) -> list[Twin]:
     world, where, facts = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].facts
@@ -272,14 +276,14 @@ def _proved(
             _check_words(domain, universe, task, errand, calls[0], slot, fact)
     _check_look_ups(task, goal, [*meaning.look_ups, *whole.look_ups])
     twins = []
-    whole_of = request if sequences.is_sequence(request) else None
+    whole_of = request if sequences.in_turn_of(request) is not None else None
     for slot in described:
         twin = find_twin(domain, task.customer, universe, errand, goal, slot, before, whole_of)
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
-    if isinstance(request, lang.If) and whole_of is not None:
-        twins.append(_after_first(domain, task, goal, request, calls[0], done, before))
+    if isinstance(request, lang.If | lang.Several) and whole_of is not None:
+        twins += _after_first(domain, task, goal, request, calls[0], done, before)
     elif isinstance(request, lang.If):
         _check_otherwise(task, goal, errand, request.otherwise)
         twins.append(_other_limit(domain, task, goal, request, world, universe))
@@ -290,12 +294,13 @@ def _after_first(
     domain: Domain,
     task: Task,
     goal: int,
-    request: lang.If,
+    request: sequences.Sequenced,
     wanted: Call,
     done: Sequence[Call],
     before: Sequence[Call],
-) -> Twin:
-    """What comes first is what the words allow, and it takes that: rules forbid the errand as things stand."""
+) -> list[Twin]:
+    """What comes first is what the words allow or want, and it takes that: as things stand, rules forbid the errand, or
+    what comes first is refused after it. The world in which the errand is possible at once, if it is about one."""
     world, where, first = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].first
     found = sequences.first_of(domain, request)
     if found is None or first is None:
@@ -306,16 +311,18 @@ def _after_first(
     said_of = {slot: list(domain.describe(domain.world(), done[0], slot, task.customer).says) for slot in own}
     if {fact.slot: fact.says for fact in first.facts} != said_of or any(fact.described for fact in first.facts):
         raise NotProved("words_differ", f"{where}: what the customer says of what is done first is not what is done")
-    if not sequences.forbidden_at_once(domain, world, wanted, task.customer):
-        raise NotProved("meaning_differs", f"{where}: nothing has to be done before {wanted.name}")
-    if all_valid(domain, world, done, task.customer) is None:
-        raise NotProved("meaning_differs", f"{where}: {wanted.name} is not possible after what comes first")
+    if not sequences.takes_it_first(domain, world, task.customer, known, done):
+        raise NotProved("meaning_differs", f"{where}: nothing has to be done before {wanted.name}, or not this")
+    if known.words.both and not any(fact.described for fact in task.user.goals[goal].facts):
+        raise NotProved("no_twin", f"{where}: nothing is described, so no world makes it mean something else")
     _check_look_ups(task, goal, domain.look_ups(world, wanted, task.customer) or ())
+    if known.words.both:
+        return []
     universe = look_at(domain, world, task.customer)
     twin = sequences.find_direct(domain, task.customer, universe, request, goal, before)
     if twin is None:
         raise NotProved("no_twin", f"{where}: in no world is {wanted.name} possible at once")
-    return twin
+    return [twin]
 
 
 def _proved_best(

@@ -2,7 +2,8 @@
 
 "Could you move my flight to Friday? If it has to be upgraded for that, that's fine." A rule forbids the change as things
 stand; after an errand that no rule forbids, it no longer does. So the request means the errand itself where that is
-possible, and else first the other one. A domain says what its customers allow (``firsts`` of its words).
+possible, and else first the other one. Of two things that customers want for one record, one may have to come first as
+well: after the other it is refused. A domain says what its customers allow or want (``firsts`` of its words).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from t2t_dist.core.schema import Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.language import FirstWords
+from t2t_dist.environments.record import thaw
 from t2t_dist.environments.rules import Handling
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
@@ -29,14 +31,17 @@ from .denote import Described, described
 from .evaluate import NoMeaning, meaning_of
 from .kinds import identities, own_field
 from .shown import Shown, Universe, first_look, look_at
-from .twins import Edits, all_valid, identities_exchanged, place_of, record_changes, set_at, world_before
+from .twins import Edits, all_valid, identities_exchanged, in_place, place_of, record_changes, world_before
 
 #: The slot of a twin in which the errand is possible at once.
 FIRST = "first"
 #: Calls of an errand that are tried, and of those about one thing; records of others' kind that one is exchanged with.
-_MOST_TRIED, _MOST_EACH, _MOST_PARTNERS = 80, 6, 6
+_MOST_TRIED, _MOST_EACH, _MOST_PARTNERS = 60, 10, 6
 #: The customer's own choices that are tried for what comes first.
 _MOST_CHOICES = 6
+
+
+Sequenced = lang.If | lang.Several
 
 
 class First(NamedTuple):
@@ -50,7 +55,7 @@ class Planned(NamedTuple):
     """A sequence that one customer wants: the request, with what of it is described; what is done, the wanted errand
     last; the arguments of the first errands that the customer chooses, and their sentence."""
 
-    request: lang.If
+    request: Sequenced
     described: Described | None
     calls: list[Call]
     own: tuple[str, ...]
@@ -92,40 +97,44 @@ def _chosen(domain: Domain, first: First) -> list[str]:
     return [slot for slot in (errand.required if errand is not None else ()) if slot not in taken]
 
 
-def request_of(domain: Domain, first: First, wanted: lang.Do, own: Mapping[str, Any]) -> lang.If:
-    """The wanted errand where it is possible, else after what comes first; ``own``: the customer's choices in that."""
+def request_of(domain: Domain, first: First, wanted: lang.Do, own: Mapping[str, Any]) -> Sequenced:
+    """The wanted errand where it is possible, else after what comes first; or both. ``own``: the customer's choices in
+    what comes first."""
     errand = domain.errand(first.step.errand)
     slots = errand.parameters if errand is not None else {}
     skipped = first.step.slot if isinstance(first.step, lang.Each) else None
     arguments: dict[str, lang.Node] = {s: wanted.arguments[s] for s in slots if s in wanted.arguments and s != skipped}
     arguments |= first.step.arguments | {slot: lang.Given(value=value) for slot, value in own.items()}
-    step = first.step.model_copy(update={"arguments": arguments})
-    return lang.If(
-        condition=lang.Possible(of=wanted), then=wanted, otherwise=lang.Several(requests=(step, wanted))
-    )
+    in_turn = lang.Several(requests=(first.step.model_copy(update={"arguments": arguments}), wanted))
+    if first.words.both:
+        return in_turn
+    return lang.If(condition=lang.Possible(of=wanted), then=wanted, otherwise=in_turn)
 
 
-def is_sequence(request: lang.Node) -> bool:
-    """Whether a request is an errand where that is possible, and else the same after another."""
-    return (
-        isinstance(request, lang.If)
-        and isinstance(request.then, lang.Do)
-        and request.condition == lang.Possible(of=request.then)
-        and isinstance(request.otherwise, lang.Several)
-        and len(request.otherwise.requests) == 2
-        and isinstance(request.otherwise.requests[0], lang.Do | lang.Each)
-        and request.otherwise.requests[1] == request.then
-    )
-
-
-def first_of(domain: Domain, request: lang.If) -> tuple[First, dict[str, Any]] | None:
-    """What of the domain's comes first in a sequence, with the customer's choices in it; ``None``: nothing."""
-    steps, wanted = request.otherwise, request.then
-    if not isinstance(steps, lang.Several) or not isinstance(wanted, lang.Do):
+def in_turn_of(request: lang.Node) -> lang.Several | None:
+    """What is done one after the other for a request that may take another errand first; ``None``: it is none."""
+    steps = request.otherwise if isinstance(request, lang.If) else request
+    if not isinstance(steps, lang.Several) or len(steps.requests) != 2:
         return None
-    step = steps.requests[0]
+    step, wanted = steps.requests
+    if not isinstance(step, lang.Do | lang.Each) or not isinstance(wanted, lang.Do):
+        return None
+    is_one = not isinstance(request, lang.If) or (
+        request.then == wanted and request.condition == lang.Possible(of=wanted)
+    )
+    return steps if is_one else None
+
+
+def first_of(domain: Domain, request: Sequenced) -> tuple[First, dict[str, Any]] | None:
+    """What of the domain's comes first in a sequence, with the customer's choices in it; ``None``: nothing."""
+    steps = in_turn_of(request)
+    if steps is None:
+        return None
+    step, wanted = steps.requests
     for first in firsts_of(domain):
-        if not isinstance(step, lang.Do | lang.Each) or first.words.errand != wanted.errand:
+        if not (isinstance(step, lang.Do | lang.Each) and isinstance(wanted, lang.Do)):
+            continue
+        if first.words.errand != wanted.errand:
             continue
         given = {slot: step.arguments.get(slot) for slot in _chosen(domain, first)}
         own = {slot: value.value for slot, value in given.items() if isinstance(value, lang.Given)}
@@ -153,23 +162,39 @@ def forbidden_at_once(domain: Domain, world: World, call: Call, customer: str) -
     return False
 
 
+def takes_it_first(domain: Domain, world: World, customer: str, first: First, calls: Sequence[Call]) -> bool:
+    """Whether all of a sequence can be done in turn, and not otherwise: rules forbid the wanted errand at once; or, where
+    both are wanted, what comes first is refused after it."""
+    if len(calls) < 2 or all_valid(domain, world, calls, customer) is None:
+        return False
+    if not first.words.both:
+        return forbidden_at_once(domain, world, calls[-1], customer)
+    after = after_valid(domain, world, calls[-1], customer)
+    return after is not None and after_valid(domain, after, calls[0], customer) is None
+
+
 # -- making one --------------------------------------------------------------------------------------------------------
 def drawn(domain: Domain, customer: str, share: float, rng: random.Random) -> Planned | None:
     """An errand that is possible only after another; ``None``: this customer has none. ``share``: of what can be
     described, how much is."""
     firsts, world = list(firsts_of(domain)), domain.world()
     universe = first_look(domain, customer) if firsts else Universe(())
-    for first in rng.sample(firsts, len(firsts)):
-        for wanted in _forbidden(domain, world, customer, first, rng):
+    for first in [one for one in rng.sample(firsts, len(firsts)) if rng.random() < one.words.weight]:
+        for wanted in _wanted(domain, world, customer, first, rng):
             given = lang.as_given(wanted.name, wanted.arguments)
             own = next((o for o in _choices(domain, customer, first, rng) if _can(domain, customer, first, given, o)), None)
-            if own is None or find_direct(domain, customer, universe, request_of(domain, first, given, own), 0, ()) is None:
+            if own is None:
+                continue
+            plain = request_of(domain, first, given, own)
+            if not first.words.both and find_direct(domain, customer, universe, plain, 0, ()) is None:
                 continue
 
             def around(errand: lang.Do, first: First = first, own: Mapping[str, Any] = own) -> lang.Node:
                 return request_of(domain, first, errand, own)
 
             one = described(domain, customer, 0, wanted, (), (), (), share, rng, around=around)
+            if one is None and first.words.both:
+                continue  # only what is described makes another world mean something else
             request = request_of(domain, first, given if one is None else _as_do(one.request), own)
             meaning = meaning_of(domain, world, customer, request, universe)
             text = rng.choice(said_first(domain, customer, first, meaning.calls[0], tuple(own)))
@@ -178,13 +203,13 @@ def drawn(domain: Domain, customer: str, share: float, rng: random.Random) -> Pl
 
 
 def _can(domain: Domain, customer: str, first: First, wanted: lang.Do, own: Mapping[str, Any]) -> bool:
-    """Whether a sequence takes more than the wanted errand, and all of it can be done in turn."""
+    """Whether a sequence with these choices can be done in turn, and only so."""
     world, request = domain.world(), request_of(domain, first, wanted, own)
     try:
         calls = meaning_of(domain, world, customer, request, first_look(domain, customer)).calls
     except NoMeaning:
         return False
-    return len(calls) > 1 and all_valid(domain, world, calls, customer) is not None
+    return takes_it_first(domain, world, customer, first, calls)
 
 
 def holds_after(domain: Domain, customer: str, planned: Planned, before: Sequence[Call]) -> bool:
@@ -198,11 +223,17 @@ def holds_after(domain: Domain, customer: str, planned: Planned, before: Sequenc
         calls = meaning_of(domain, world, customer, planned.request, universe).calls
     except NoMeaning:
         return False
+    found = first_of(domain, planned.request)
     return (
         calls == planned.calls
-        and all_valid(domain, world, calls, customer) is not None
+        and found is not None
+        and takes_it_first(domain, world, customer, found[0], calls)
         and domain.plausible(world, calls[-1], customer)
-        and (not before or find_direct(domain, customer, universe, planned.request, 0, before) is not None)
+        and (
+            not before
+            or found[0].words.both
+            or find_direct(domain, customer, universe, planned.request, 0, before) is not None
+        )
     )
 
 
@@ -211,10 +242,10 @@ def _as_do(request: lang.Do | lang.Each) -> lang.Do:
     return request
 
 
-def _forbidden(
+def _wanted(
     domain: Domain, world: World, customer: str, first: First, rng: random.Random
 ) -> Iterator[Call]:
-    """Errands that a customer may well ask for, and rules forbid at once."""
+    """Errands that a customer may well ask for, and rules forbid at once, where it is not that they want both."""
     errand = domain.errand(first.words.errand)
     if errand is None or not errand.parameters:
         return
@@ -225,16 +256,17 @@ def _forbidden(
     }
     subject, tried = next(iter(errand.parameters)), dict[bytes, int]()
 
-    def wanted(slot: str, value: Any, _: dict[str, Any]) -> bool:
+    def few(slot: str, value: Any, _: dict[str, Any]) -> bool:
         key = canonical_json(value)
         return slot != subject or tried.get(key, 0) < _MOST_EACH
 
-    bound = Binder(errand, reachable_values(domain, customer), extra=extra, accept=wanted, rng=rng).calls()
+    bound = Binder(errand, reachable_values(domain, customer), extra=extra, accept=few, rng=rng).calls()
     for arguments in islice(bound, _MOST_TRIED):
         key = canonical_json(arguments[subject])
         tried[key] = tried.get(key, 0) + 1
         call = in_order(domain, Call(errand.name, arguments))
-        if forbidden_at_once(domain, world, call, customer) and domain.plausible(world, call, customer):
+        is_one = first.words.both or forbidden_at_once(domain, world, call, customer)
+        if is_one and domain.plausible(world, call, customer):
             yield call
 
 
@@ -253,20 +285,21 @@ def _choices(domain: Domain, customer: str, first: First, rng: random.Random) ->
 
 # -- its twin world ----------------------------------------------------------------------------------------------------
 def find_direct(
-    domain: Domain, customer: str, universe: Universe, request: lang.If, goal: int, before: Sequence[Call]
+    domain: Domain, customer: str, universe: Universe, request: Sequenced, goal: int, before: Sequence[Call]
 ) -> Twin | None:
-    """A world in which the errand is possible at once, and who does first what is needed here ends elsewhere."""
+    """A world in which the errand is possible at once, and what is right here is not: the first that there is."""
     return next(direct_worlds(domain, customer, universe, request, goal, before), None)
 
 
 def direct_worlds(
-    domain: Domain, customer: str, universe: Universe, request: lang.If, goal: int, before: Sequence[Call]
+    domain: Domain, customer: str, universe: Universe, request: Sequenced, goal: int, before: Sequence[Call]
 ) -> Iterator[Twin]:
-    """Those worlds: a record has one of the values that the domain names for it, or has exchanged all with another."""
+    """Those worlds: a record has one of the values that the domain names for it, or has exchanged all with another.
+    First those in which what comes first here can be done as well, and ends elsewhere."""
     found, world = first_of(domain, request), world_before(domain, before)
     if found is None:
         return
-    usual = meaning_of(domain, world, customer, request, universe).calls
+    usual, others = meaning_of(domain, world, customer, request, universe).calls, list[Twin]()
     for edits in _edits(domain, universe, found[0], usual):
         twin = domain.variant(edits)
         there = twin.world()
@@ -279,11 +312,17 @@ def direct_worlds(
             continue  # tools and rules may rely on what these records no longer hold: then it is no world
         if after is None or calls[0].name != usual[-1].name:
             continue
+        value = [call.name for call in calls]
+        found_one = Twin(
+            goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest
+        )
         for call in usual:
             twin.carry_out(there, call)
         if there.digest != after.digest:
-            value = [call.name for call in calls]
-            yield Twin(goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest)
+            yield found_one
+        else:
+            others.append(found_one)
+    yield from others
 
 
 def _edits(domain: Domain, universe: Universe, first: First, usual: Sequence[Call]) -> Iterator[Edits]:
@@ -295,23 +334,29 @@ def _edits(domain: Domain, universe: Universe, first: First, usual: Sequence[Cal
         for one in universe.of(kind)
         if canonical_json(one.record.get(own_field(domain, kind))) in about
     ]
-    for kind, fields in first.words.unless.items():
-        for path, values in fields.items():
-            for value in values:
-                yield from _all_set(domain, [one for one in held if one.kind == kind], path, value)
-    for one in held:
+    for world in first.words.unless:
+        yield from _all_set(domain, [one for one in held if one.kind in world], world)
+    subject = canonical_json(next(iter(usual[-1].arguments.values())))
+    for one in (one for one in held if canonical_json(one.record.get(own_field(domain, one.kind))) == subject):
         for other in [other for other in universe.of(one.kind) if other is not one][:_MOST_PARTNERS]:
             yield from identities_exchanged(domain, one, other)
 
 
-def _all_set(domain: Domain, records: Sequence[Shown], path: str, value: Any) -> Iterator[Edits]:
-    """These records with another value in a field, all of them."""
+def _all_set(domain: Domain, records: Sequence[Shown], world: Mapping[str, Mapping[str, Any]]) -> Iterator[Edits]:
+    """These records with other values in some fields, by their type; what is ``None`` they lack."""
     edits: Edits = {}
     for one in records:
         place = place_of(domain, one)
-        changed = set_at(domain, place, path, value) if place is not None else None
-        if changed is None:
+        if place is None:
             return
-        edits |= changed
+        edits.setdefault((place.table, place.key), thaw(domain.base.tables[place.table][place.key]))
+        record = in_place(edits[place.table, place.key], place.path)
+        for field, value in world[one.kind].items():
+            if value is None:
+                record.pop(field, None)
+            elif field in record:
+                record[field] = value
+            else:
+                return
     if edits:
         yield edits
