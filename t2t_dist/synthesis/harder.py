@@ -196,7 +196,7 @@ def _appended(
     if planned is None or not sequences.holds_after(domain, customer, planned, before):
         return None
     goal = len(structure.goals)
-    structure.goals.append(PlannedGoal(planned.calls[-1], first=(planned.calls[0], planned.own, planned.words)))
+    structure.goals.append(PlannedGoal(planned.calls[-1], first=(planned.own, planned.words)))
     errands[goal], wanted[goal] = planned.calls[-1], planned.calls
     return goal
 

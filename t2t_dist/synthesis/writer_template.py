@@ -115,8 +115,7 @@ def _with_another(
 ) -> Goal:
     """The goal with what may be done before it, or with the other errand of two, said in its request."""
     if planned.first is not None:
-        call, slots, text = planned.first
-        own = Call(call.name, {slot: call.arguments[slot] for slot in slots})
+        own, text = planned.first
         goal.first = Second(request=text, facts=facts_of(domain, world, own, customer, (), rng))
         goal.request = f"{goal.request} {text}"
     if planned.rather is not None and planned.whichever is not None:

@@ -26,8 +26,8 @@ class PlannedGoal:
     #: What is wanted if that does not hold, if anything is, and what of it is described.
     otherwise: Call | None = None
     otherwise_described: dict[str, str] = field(default_factory=dict)
-    #: What may be done before it: a call, the arguments of it that the customer names, and their sentence.
-    first: tuple[Call, tuple[str, ...], str] | None = None
+    #: What may be done before it: a call with the arguments that the customer names, and their sentence.
+    first: tuple[Call, str] | None = None
     #: An errand of which and this one only one is wanted, what of it is described, and which of the two it is.
     rather: Call | None = None
     rather_described: dict[str, str] = field(default_factory=dict)

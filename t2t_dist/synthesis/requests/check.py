@@ -306,18 +306,26 @@ def _after_first(
     if found is None or first is None:
         raise NotProved("meaning_differs", f"{where}: what comes first is nothing that a customer allows")
     known, own = found
-    if first.request not in sequences.said_first(domain, task.customer, known, done[0], tuple(own)):
+    if first.request not in sequences.said_first(domain, task.customer, known, own):
         raise NotProved("words_differ", f"'{first.request}' does not allow what is done first")
-    said_of = {slot: list(domain.describe(domain.world(), done[0], slot, task.customer).says) for slot in own}
+    chosen = sequences.chosen_call(known, own)
+    said_of = {slot: list(domain.describe(domain.world(), chosen, slot, task.customer).says) for slot in own}
     if {fact.slot: fact.says for fact in first.facts} != said_of or any(fact.described for fact in first.facts):
         raise NotProved("words_differ", f"{where}: what the customer says of what is done first is not what is done")
-    if not sequences.takes_it_first(domain, world, task.customer, known, done):
+    # In a twin, the errand may be possible at once: then its original is the world in which it is not.
+    at_once = task.twin_of is not None and isinstance(request, lang.If) and done == [wanted]
+    if not (at_once or sequences.takes_it_first(domain, world, task.customer, known, done)):
         raise NotProved("meaning_differs", f"{where}: nothing has to be done before {wanted.name}, or not this")
     if known.words.both and not any(fact.described for fact in task.user.goals[goal].facts):
         raise NotProved("no_twin", f"{where}: nothing is described, so no world makes it mean something else")
     _check_look_ups(task, goal, domain.look_ups(world, wanted, task.customer) or ())
     if known.words.both:
         return []
+    if at_once:
+        twin = sequences.find_original(domain, task.customer, request, goal, before, task.world or ())
+        if twin is None:
+            raise NotProved("no_twin", f"{where}: in the original, nothing has to be done before {wanted.name}, either")
+        return [twin]
     universe = look_at(domain, world, task.customer)
     twin = sequences.find_direct(domain, task.customer, universe, request, goal, before)
     if twin is None:

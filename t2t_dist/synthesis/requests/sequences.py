@@ -15,7 +15,7 @@ from itertools import islice, product
 from string import Formatter
 from typing import Any, NamedTuple
 
-from t2t_dist.core.schema import Twin
+from t2t_dist.core.schema import RecordChange, Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.language import FirstWords
@@ -53,12 +53,12 @@ class First(NamedTuple):
 
 class Planned(NamedTuple):
     """A sequence that one customer wants: the request, with what of it is described; what is done, the wanted errand
-    last; the arguments of the first errands that the customer chooses, and their sentence."""
+    last; the customer's choices in what comes first, and their sentence."""
 
     request: Sequenced
     described: Described | None
     calls: list[Call]
-    own: tuple[str, ...]
+    own: Call
     words: str
     look_ups: list[Call]
 
@@ -143,9 +143,14 @@ def first_of(domain: Domain, request: Sequenced) -> tuple[First, dict[str, Any]]
     return None
 
 
-def said_first(domain: Domain, customer: str, first: First, step: Call, own: Sequence[str]) -> list[str]:
+def chosen_call(first: First, own: Mapping[str, Any]) -> Call:
+    """What comes first, with no more than the customer's choices in it."""
+    return Call(first.step.errand, dict(own))
+
+
+def said_first(domain: Domain, customer: str, first: First, own: Mapping[str, Any]) -> list[str]:
     """The sentences that allow what comes first."""
-    world = domain.world()
+    world, step = domain.world(), chosen_call(first, own)
     values = {slot: domain.describe(world, step, slot, customer) for slot in own}
     texts = {slot: said.own or said.text for slot, said in values.items()}
     return [text.format(**texts) for text in first.words.say]
@@ -185,9 +190,6 @@ def drawn(domain: Domain, customer: str, share: float, rng: random.Random) -> Pl
             own = next((o for o in _choices(domain, customer, first, rng) if _can(domain, customer, first, given, o)), None)
             if own is None:
                 continue
-            plain = request_of(domain, first, given, own)
-            if not first.words.both and find_direct(domain, customer, universe, plain, 0, ()) is None:
-                continue
 
             def around(errand: lang.Do, first: First = first, own: Mapping[str, Any] = own) -> lang.Node:
                 return request_of(domain, first, errand, own)
@@ -197,8 +199,8 @@ def drawn(domain: Domain, customer: str, share: float, rng: random.Random) -> Pl
                 continue  # only what is described makes another world mean something else
             request = request_of(domain, first, given if one is None else _as_do(one.request), own)
             meaning = meaning_of(domain, world, customer, request, universe)
-            text = rng.choice(said_first(domain, customer, first, meaning.calls[0], tuple(own)))
-            return Planned(request, one, meaning.calls, tuple(own), text, meaning.look_ups)
+            text = rng.choice(said_first(domain, customer, first, own))
+            return Planned(request, one, meaning.calls, chosen_call(first, own), text, meaning.look_ups)
     return None
 
 
@@ -229,11 +231,7 @@ def holds_after(domain: Domain, customer: str, planned: Planned, before: Sequenc
         and found is not None
         and takes_it_first(domain, world, customer, found[0], calls)
         and domain.plausible(world, calls[-1], customer)
-        and (
-            not before
-            or found[0].words.both
-            or find_direct(domain, customer, universe, planned.request, 0, before) is not None
-        )
+        and (found[0].words.both or find_direct(domain, customer, universe, planned.request, 0, before) is not None)
     )
 
 
@@ -289,6 +287,31 @@ def find_direct(
 ) -> Twin | None:
     """A world in which the errand is possible at once, and what is right here is not: the first that there is."""
     return next(direct_worlds(domain, customer, universe, request, goal, before), None)
+
+
+def find_original(
+    domain: Domain,
+    customer: str,
+    request: Sequenced,
+    goal: int,
+    before: Sequence[Call],
+    differ: Sequence[RecordChange],
+) -> Twin | None:
+    """The world that a world differs from by some records, if the wanted errand takes another first there."""
+    edits: Edits = {(one.table, one.key): one.before for one in differ}
+    original = domain.variant(edits)
+    there = original.world()
+    if not all(original.carry_out(there, call) for call in before):
+        return None
+    try:
+        calls = meaning_of(original, there, customer, request).calls
+    except NoMeaning:
+        return None
+    after = all_valid(original, there, calls, customer)
+    if len(calls) < 2 or after is None:
+        return None
+    value = [call.name for call in calls]
+    return Twin(goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest)
 
 
 def direct_worlds(
