@@ -113,7 +113,7 @@ class ToolWords(BaseModel):
     )
     rather: list[str] = Field(
         default_factory=list,
-        description="errands between which and this one customers let a figure decide, beside the same for another thing",
+        description="errands between which and this one customers let a figure decide; beside them, the same errand",
     )
     several: bool = Field(True, description="whether customers want it for several records at once")
     plan: list[str] = Field(default_factory=list, description="what the agent says it is about to do")
@@ -187,8 +187,8 @@ class FirstWords(BaseModel):
     say: list[str] = Field(min_length=1, description="the customer's sentences; arguments of their choice by name")
     unless: list[dict[str, dict[str, Any]]] = Field(
         default_factory=list,
-        description="worlds in which the errand is possible at once: by type of a record, fields with the values that they"
-        " have there; null: none",
+        description="worlds in which the errand is possible at once: by type of a record, fields with the values that"
+        " they have there; null: none",
     )
     weight: float = Field(1.0, gt=0, le=1, description="the share of customers who want it, of those for whom it is so")
 

@@ -106,8 +106,8 @@ class Goal(StoredObject):
     """One thing the customer wants. ``questions`` are asked together with it.
 
     ``condition``: the clause that says when they want it ("I get more than $50 back"); else they want ``otherwise``, or
-    leave it. ``first``: what may be done before it, where it is not possible at once. ``rather``: an errand of which and
-    this one only one is wanted, ``whichever`` ("costs me less").
+    leave it. ``first``: what may be done before it, where it is not possible at once, or is wanted as well and possible
+    only before it. ``rather``: an errand of which and this one only one is wanted, ``whichever`` ("costs me less").
     """
 
     request: str

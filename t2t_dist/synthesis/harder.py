@@ -169,8 +169,8 @@ def describe_goals(
 def with_sequence(
     domain: Domain, trajectory: Trajectory, structure: Structure, level: Level, dependent: Dependent, rng: random.Random
 ) -> tuple[Structure, sequences.Planned | None]:
-    """The task with room for a last goal that takes something else first, and that goal, if the customer has one: without
-    the errands that are about the same things, and without the last where there are many."""
+    """The task with room for a last goal that takes something else first, and that goal, if the customer has one:
+    without the errands that are about the same things, and without the last where there are many."""
     if rng.random() >= dependent.sequences:
         return structure, None
     planned = sequences.drawn(domain, trajectory.customer, level.described, rng)
@@ -190,8 +190,8 @@ def _appended(
     wanted: dict[int, list[Call]],
     planned: sequences.Planned | None,
 ) -> int | None:
-    """Adds a goal that takes something else first as the last one, in place; its number, ``None`` where the others leave
-    it no longer as it was."""
+    """Adds a goal that takes something else first as the last one, in place; its number, ``None`` where the others
+    leave it no longer as it was."""
     before = [call for calls in wanted.values() for call in calls]
     if planned is None or not sequences.holds_after(domain, customer, planned, before):
         return None
@@ -399,7 +399,10 @@ def _put_choice(
     planned.described, planned.rather_described = choice.described
     planned.whichever = choice.words
     planned.tells = [(choice.tell, choice.tell.shown(choice.figure))]
-    needed = [*choice.look_ups, *(one for call in choice.calls for one in look_ups_for(domain, trajectory, world, call))]
+    needed = [
+        *choice.look_ups,
+        *(one for call in choice.calls for one in look_ups_for(domain, trajectory, world, call)),
+    ]
     structure.grader.gold = with_look_ups(structure.grader.gold, goal, _once(needed))
 
 

@@ -27,8 +27,8 @@ from .intents.changing import forbidden_calls
 from .intents.gold import grader_of, play
 from .intents.infeasible import pattern_of, worlds_around
 from .intents.rejection import TaskRejected
-from .requests import language as lang
 from .requests import alternatives, questions, sequences
+from .requests import language as lang
 from .requests.check import CONDITION, Meant, errand_of, requests_of
 from .requests.conditions import said, tell_of
 from .requests.consistency import is_consistent

@@ -85,7 +85,9 @@ class Plans:
         """Whether a plan is what they allow to be done first, and not what they asked for as well: it says none of the
         details of that, or more of the words for the one than for the other."""
         allowed = {tuple(fact.says) for fact in first.facts}
-        details = [f for f in facts[1:] if f.says and not f.described and _is_detail(f) and tuple(f.says) not in allowed]
+        details = [
+            f for f in facts[1:] if f.says and not f.described and _is_detail(f) and tuple(f.says) not in allowed
+        ]
         if details:
             return not any(mentions(plan, fact.says) for fact in details)
         asked = request.replace(first.request, "")

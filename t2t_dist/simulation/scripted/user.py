@@ -500,8 +500,8 @@ class ScriptedUser(UserPlayer):
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
 
     def _objection(self, heard: str) -> str:
-        """What they say to a plan that is neither what they asked for nor what they want otherwise or allow; empty if it
-        may be."""
+        """What they say to a plan that is neither what they asked for nor what they want otherwise, or allow; empty if
+        it may be."""
         goal = self.side.goals[self._at]
         self._on_the_way = (
             goal.first is not None

@@ -26,10 +26,10 @@ from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.tools import READ, Call
 
 from ..grader_side import errands_in, values_in
-from ..watched import Watched
 from ..intents.rejection import TaskRejected
 from ..requests.shown import Shown, first_look
 from ..requests.twins import Edits, Place, in_place, place_of, record_changes
+from ..watched import Watched
 from . import sentences
 
 #: Share of claims that are about a record, where there is one to make.

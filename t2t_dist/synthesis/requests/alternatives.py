@@ -13,13 +13,12 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Twin
-from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import after_valid
 from t2t_dist.environments.language import Tell
 from t2t_dist.environments.record import thaw
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tools import Call, Kind
+from t2t_dist.environments.tools import Call
 
 from ..bindings import Binder, canonical_json, reachable_values
 from ..normal_calls import in_order
@@ -27,7 +26,7 @@ from ..watched import Watched
 from . import language as lang
 from .denote import Described, described
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
-from .shown import Universe, first_look, look_at, values_at
+from .shown import Universe, first_look, look_at
 from .twins import Edits, all_valid, in_place, record_changes, world_before
 
 #: The slot of a twin in which the other one is right.
@@ -41,8 +40,8 @@ _LEAST_FIGURE = 1.0
 
 
 class Alternative(NamedTuple):
-    """Two errands, in the order in which they are said; ``best``: the one that is right; ``described``: what is described
-    in each; ``words``: the clause that says which; ``tell``, ``figure``: what it goes by."""
+    """Two errands, in the order in which they are said; ``best``: the one that is right; ``described``: what is
+    described in each; ``words``: the clause that says which; ``tell``, ``figure``: what it goes by."""
 
     request: lang.Best
     calls: tuple[Call, Call]
@@ -91,9 +90,7 @@ def drawn(
             if all_valid(domain, world, [best, *later], customer) is None:
                 continue
             pair = (call, other) if rng.random() < 0.5 else (other, call)
-            found = _described(
-                domain, customer, goal, pair, shared, before, unsaid, share, (tell.field, order), rng
-            )
+            found = _described(domain, customer, goal, pair, shared, before, unsaid, share, (tell.field, order), rng)
             if found is None:
                 continue
             request, told = found
@@ -116,7 +113,7 @@ def _ranks(tell: Tell) -> list[tuple[lang.Order, list[str]]]:
 
 
 def tell_of_best(domain: Domain, request: lang.Best) -> tuple[Tell, list[str]] | None:
-    """The domain's words for the figure of a choice, and its clauses that say which is wanted; ``None``: it has none."""
+    """The domain's words for the figure of a choice, and the clauses that say which is wanted; ``None``: it has none."""
     first = request.options[0]
     for tell in domain.language.tool(first.errand).tell:
         texts = dict(_ranks(tell))[request.order]
@@ -126,7 +123,7 @@ def tell_of_best(domain: Domain, request: lang.Best) -> tuple[Tell, list[str]] |
 
 
 def figure_of(domain: Domain, world: World, customer: str, call: Call, field: str) -> float | None:
-    """The field of an errand's result, if it were carried out; ``None`` where it is no number, or nothing comes of it."""
+    """The field of an errand's result, if it were carried out; ``None`` where it is no number, or it is refused."""
     errand = lang.as_given(call.name, call.arguments)
     try:
         value = value_of(domain, world, customer, lang.Outcome(of=errand, field=field), Universe(()))
@@ -136,8 +133,8 @@ def figure_of(domain: Domain, world: World, customer: str, call: Call, field: st
 
 
 def is_known(domain: Domain, world: World, customer: str, call: Call, figure: float) -> bool:
-    """Whether an agent can know the figure of an errand before it changes anything: by a calculation from what is looked
-    up, or because a look-up shows it."""
+    """Whether an agent can know the figure of an errand before it changes anything: by a calculation from what is
+    looked up, or because a look-up shows it."""
     if domain.calculation(world, call, customer):
         return True
     for look_up in domain.look_ups(world, call, customer) or ():
@@ -255,9 +252,7 @@ def _described(
         return lang.Best(options=(first, second), field=field, order=order)
 
     def draw(call: Call, kept: Sequence[str], more: Sequence[str], around: Callable[[lang.Do], lang.Node]) -> Any:
-        return described(
-            domain, customer, goal, call, before, kept, [*unsaid, *more], share, rng, around=around
-        )
+        return described(domain, customer, goal, call, before, kept, [*unsaid, *more], share, rng, around=around)
 
     first, second = calls
     if shared:
@@ -349,15 +344,13 @@ def _edits(domain: Domain, world: World, calls: Sequence[Call]) -> Iterator[Edit
     done: set[frozenset[tuple[str, str, tuple[str | int, ...]]]] = set()
     for first in one:
         for second in other:
-            places = frozenset((number[:3] for number in (first, second)))
+            places = frozenset(number[:3] for number in (first, second))
             if first.table != second.table or first.name != second.name or first.value == second.value:
                 continue
             if places in done:
                 continue
             done.add(places)
-            edits: Edits = {
-                (n.table, n.key): thaw(domain.base.tables[n.table][n.key]) for n in (first, second)
-            }
+            edits: Edits = {(n.table, n.key): thaw(domain.base.tables[n.table][n.key]) for n in (first, second)}
             for number, value in ((first, second.value), (second, first.value)):
                 holder = in_place(edits[number.table, number.key], number.path[:-1])
                 holder[number.path[-1]] = value

@@ -351,9 +351,10 @@ def _proved_best(
         raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
     if whole.calls != done or at_first.calls != done:
         raise NotProved("meaning_differs", f"{where} does not mean what is done in the gold")
-    if all_valid(domain, world, calls[:1], task.customer) is None or all_valid(
-        domain, world, calls[1:], task.customer
-    ) is None:
+    if (
+        all_valid(domain, world, calls[:1], task.customer) is None
+        or all_valid(domain, world, calls[1:], task.customer) is None
+    ):
         raise NotProved("meaning_differs", f"{where}: one of the two is not possible")
     if not alternatives.exclude_each_other(domain, world, task.customer, calls):
         raise NotProved("meaning_differs", f"{where}: both could be wanted")

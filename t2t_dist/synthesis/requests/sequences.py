@@ -1,9 +1,9 @@
 """Sequences: what is not possible at once, but is after something else that the customer allows.
 
-"Could you move my flight to Friday? If it has to be upgraded for that, that's fine." A rule forbids the change as things
-stand; after an errand that no rule forbids, it no longer does. So the request means the errand itself where that is
-possible, and else first the other one. Of two things that customers want for one record, one may have to come first as
-well: after the other it is refused. A domain says what its customers allow or want (``firsts`` of its words).
+"Could you move my flight to Friday? If it has to be upgraded for that, that's fine." A rule forbids the change as
+things stand; after an errand that no rule forbids, it no longer does. So the request means the errand itself where that
+is possible, and else first the other one. Of two things that customers want for one record, one may have to come first
+as well: after the other it is refused. A domain says what its customers allow or want (``firsts`` of its words).
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ def forbidden_at_once(domain: Domain, world: World, call: Call, customer: str) -
 
 
 def takes_it_first(domain: Domain, world: World, customer: str, first: First, calls: Sequence[Call]) -> bool:
-    """Whether all of a sequence can be done in turn, and not otherwise: rules forbid the wanted errand at once; or, where
-    both are wanted, what comes first is refused after it."""
+    """Whether all of a sequence can be done in turn, and not otherwise: rules forbid the wanted errand at once; or,
+    where both are wanted, what comes first is refused after it."""
     if len(calls) < 2 or all_valid(domain, world, calls, customer) is None:
         return False
     if not first.words.both:
@@ -187,7 +187,9 @@ def drawn(domain: Domain, customer: str, share: float, rng: random.Random) -> Pl
     for first in [one for one in rng.sample(firsts, len(firsts)) if rng.random() < one.words.weight]:
         for wanted in _wanted(domain, world, customer, first, rng):
             given = lang.as_given(wanted.name, wanted.arguments)
-            own = next((o for o in _choices(domain, customer, first, rng) if _can(domain, customer, first, given, o)), None)
+            own = next(
+                (o for o in _choices(domain, customer, first, rng) if _can(domain, customer, first, given, o)), None
+            )
             if own is None:
                 continue
 
@@ -240,9 +242,7 @@ def _as_do(request: lang.Do | lang.Each) -> lang.Do:
     return request
 
 
-def _wanted(
-    domain: Domain, world: World, customer: str, first: First, rng: random.Random
-) -> Iterator[Call]:
+def _wanted(domain: Domain, world: World, customer: str, first: First, rng: random.Random) -> Iterator[Call]:
     """Errands that a customer may well ask for, and rules forbid at once, where it is not that they want both."""
     errand = domain.errand(first.words.errand)
     if errand is None or not errand.parameters:
@@ -336,9 +336,7 @@ def direct_worlds(
         if after is None or calls[0].name != usual[-1].name:
             continue
         value = [call.name for call in calls]
-        found_one = Twin(
-            goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest
-        )
+        found_one = Twin(goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest)
         for call in usual:
             twin.carry_out(there, call)
         if there.digest != after.digest:
