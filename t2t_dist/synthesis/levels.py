@@ -49,7 +49,7 @@ class Dependent(NamedTuple):
 DEPENDENT: Mapping[int, Dependent] = {
     1: Dependent(0.0, 0.0),
     2: Dependent(0.2, 0.15),
-    3: Dependent(0.8, 0.4),
-    4: Dependent(0.8, 0.4),
-    5: Dependent(0.8, 0.4),
+    3: Dependent(0.8, 0.6),
+    4: Dependent(0.8, 0.6),
+    5: Dependent(0.8, 0.6),
 }

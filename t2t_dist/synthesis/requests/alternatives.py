@@ -113,7 +113,7 @@ def _ranks(tell: Tell) -> list[tuple[lang.Order, list[str]]]:
 
 
 def tell_of_best(domain: Domain, request: lang.Best) -> tuple[Tell, list[str]] | None:
-    """The domain's words for the figure of a choice, and the clauses that say which is wanted; ``None``: it has none."""
+    """The domain's words for the figure of a choice, and the clauses that say which is wanted; ``None``: none."""
     first = request.options[0]
     for tell in domain.language.tool(first.errand).tell:
         texts = dict(_ranks(tell))[request.order]

@@ -8,6 +8,7 @@ from t2t_dist.environments.base import Domain
 
 from .kinds import identities
 from .questions import questions_of
+from .sequences import firsts_of
 
 
 def what_can_be_described(domain: Domain) -> list[str]:
@@ -18,6 +19,7 @@ def what_can_be_described(domain: Domain) -> list[str]:
     ranked = [name for name, words in fields if words.most or words.least]
     results = [f"{name}.{tell.field}" for name, one in tools.items() for tell in one.tell if tell.above or tell.below]
     shown = [f"{kind}.{tell.field}" for kind, record in records.items() for tell in record.figures]
+    chosen = [f"{name}.{tell.field}" for name, one in tools.items() for tell in one.tell if tell.least or tell.most]
     found = {
         "customers describe records by": told,
         "they mean the first or the last, by": ranked,
@@ -25,6 +27,8 @@ def what_can_be_described(domain: Domain) -> list[str]:
         "they want something for all parts of a record, by": [kind for kind, record in records.items() if record.all],
         "they mean a value by where it stands:": [name for name, words in fields if words.itself],
         "they make an errand depend on": [*results, *shown],
+        "they want one of two errands, whichever has the less or the more of": chosen,
+        "they allow, or want, something else first for": [first.words.errand for first in firsts_of(domain)],
         "they ask": list(questions_of(domain)),
     }
     said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]

@@ -29,7 +29,7 @@ from ..normal_calls import in_order
 from . import language as lang
 from .denote import Described, described
 from .evaluate import NoMeaning, meaning_of
-from .kinds import identities, own_field
+from .kinds import identities, own_field, record_types
 from .shown import Shown, Universe, first_look, look_at
 from .twins import Edits, all_valid, identities_exchanged, in_place, place_of, record_changes, world_before
 
@@ -85,6 +85,10 @@ def _firsts_of(domain: Domain) -> Sequence[First]:
         for text in words.say:
             if unknown := [name for _, name, _, _ in Formatter().parse(text) if name and name not in slots]:
                 raise ValueError(f"firsts.{place}.say names {{{unknown[0]}}}, which the customer does not choose")
+        types = record_types(domain)
+        for kind, fields in (item for world in words.unless for item in world.items()):
+            if unknown := [name for name in fields if name not in types.get(kind, ())]:
+                raise ValueError(f"firsts.{place}.unless names {kind}.{unknown[0]}, which no result shows")
         found.append(First(step, words))
     return found
 

@@ -15,6 +15,7 @@ from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.grader_side import errands_by_goal
+from t2t_dist.synthesis.normal_calls import in_order
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.alternatives import BEST
 from t2t_dist.synthesis.requests.check import options, requests_of
@@ -65,7 +66,7 @@ def test_doing_only_what_is_asked_for_is_not_possible_and_a_second_evaluator_fin
             assert after is not None
             assert after_valid(domain, after, done[0], task.customer) is None
         calls, _ = ByHand(domain, world, task.customer).meaning(lang.stored(request))
-        assert calls == done, task.task_id
+        assert [in_order(domain, call) for call in calls] == done, task.task_id
 
 
 def test_the_figures_say_which_of_two_is_right(hard: Made) -> None:
@@ -73,7 +74,7 @@ def test_the_figures_say_which_of_two_is_right(hard: Made) -> None:
         domain, request = domain_of(hard.domain, task), requests_of(task.grader)[goal]
         assert isinstance(request, lang.Best)
         by_hand = ByHand(domain, world_before(domain, before(task, goal)), task.customer)
-        calls, _ = by_hand.meaning(lang.stored(request))
+        calls = [in_order(domain, call) for call in by_hand.meaning(lang.stored(request))[0]]
         assert calls == errands_by_goal(task.grader)[goal], task.task_id
         assert calls[0] in options(domain, task)[goal]
         said = task.user.goals[goal]
@@ -91,9 +92,14 @@ def test_in_the_twin_world_the_same_words_mean_the_other_errand(hard: Made, slot
             edits = {(change.table, change.key): change.after for change in twin.records}
             there = domain_of(hard.domain, task).variant(edits)
             world = world_before(there, before(task, goal))
-            calls, _ = ByHand(there, world, task.customer).meaning(lang.stored(requests_of(task.grader)[goal]))
-            usual = errands_by_goal(task.grader)[goal]
-            assert calls == (usual[-1:] if slot == FIRST else [c for c in options(there, task)[goal] if c not in usual])
+            request = requests_of(task.grader)[goal]
+            meant, _ = ByHand(there, world, task.customer).meaning(lang.stored(request))
+            calls, usual = [in_order(there, call) for call in meant], errands_by_goal(task.grader)[goal]
+            assert len(calls) == 1
+            if slot == FIRST:
+                assert calls[0].name == usual[-1].name
+            else:
+                assert calls == [call for call in options(there, task)[goal] if call not in usual]
             after = after_valid(there, world, calls[0], task.customer)
             assert after is not None
             assert after.digest == twin.final
@@ -191,7 +197,7 @@ def _same_twice(task: Task, goal: int) -> None:
     [
         (_turned_round, {"words_differ", "meaning_differs", "communicate_differs"}),
         (_by_something_else, {"words_differ", "meaning_differs"}),
-        (_no_choice, {"meaning_differs"}),
+        (_no_choice, {"meaning_differs", "facts_differ"}),
         (_other_clause, {"words_differ"}),
         (_unasked, {"communicate_differs"}),
         (_same_twice, {"meaning_differs", "facts_differ"}),
@@ -211,6 +217,7 @@ def test_what_comes_first_is_checked_when_it_is_loaded() -> None:
         ({"first": {"node": "tell", "value": {"node": "given", "value": 1}}}, "neither"),
         ({"first": {"node": "nothing"}}, "no expression"),
         ({"say": ["Then pay with {card}."]}, "does not choose"),
+        ({"unless": [{"Reservation": {"colour": "red"}}]}, "no result shows"),
     ):
         domain = load("airline").variant({})
         words = FirstWords.model_validate({**usual.model_dump(), **change})
