@@ -18,6 +18,7 @@ from t2t_dist.environments.base import Domain, Profile
 from t2t_dist.environments.language import (
     ClaimWords,
     FieldWords,
+    FirstWords,
     Language,
     QuestionWords,
     RecordWords,
@@ -42,7 +43,7 @@ INSTANCE = {
 
 #: What language.yaml consists of.
 MODELS: tuple[type[BaseModel], ...] = (
-    Language, ToolWords, Words, Tell, RecordWords, FieldWords, QuestionWords, ClaimWords,
+    Language, ToolWords, Words, Tell, RecordWords, FieldWords, QuestionWords, FirstWords, ClaimWords,
 )  # fmt: skip
 
 
