@@ -78,6 +78,10 @@ class Tell(BaseModel):
     below: list[str] = Field(
         default_factory=list, description="a condition, that it is less: 'it costs less than {value}'"
     )
+    least: list[str] = Field(
+        default_factory=list, description="a choice, of that which has the least: 'whichever' ... 'costs me less'"
+    )
+    most: list[str] = Field(default_factory=list, description="the same of the most: 'gives me more back'")
     errands: list[str] = Field(
         default_factory=list,
         description="a figure of a record: the errands that are made to depend on it; default: all",
@@ -109,6 +113,10 @@ class ToolWords(BaseModel):
     )
     second_choice: list[str] = Field(
         default_factory=list, description="arguments for which customers say what else they take: the version wanted"
+    )
+    rather: list[str] = Field(
+        default_factory=list,
+        description="errands between which and this one customers let a figure decide; beside them, the same errand",
     )
     several: bool = Field(True, description="whether customers want it for several records at once")
     part: list[str] = Field(
@@ -223,6 +231,28 @@ class QuestionWords(BaseModel):
     )
 
 
+class FirstWords(BaseModel):
+    """What customers allow to be done first, where an errand is not possible at once: "If it has to be upgraded for
+    that, that's fine."."""
+
+    model_config = ConfigDict(extra="forbid")
+    errand: str
+    first: dict[str, Any] = Field(
+        description="what comes first, a 'do' or an 'each' (docs/requests.md); arguments that it lacks are the errand's"
+        " own, if that has some of the name, else the customer's choice"
+    )
+    both: bool = Field(
+        False, description="whether they want that as well, and it can't be done any more after the errand"
+    )
+    say: list[str] = Field(min_length=1, description="the customer's sentences; arguments of their choice by name")
+    unless: list[dict[str, dict[str, Any]]] = Field(
+        default_factory=list,
+        description="worlds in which the errand is possible at once: by type of a record, fields with the values that"
+        " they have there; null: none",
+    )
+    weight: float = Field(1.0, gt=0, le=1, description="the share of customers who want it, of those for whom it is so")
+
+
 class ClaimWords(BaseModel):
     """What customers claim of a record, so that a rule would allow what they want; the record says otherwise.
     ``{value}``: the value that it would have, as customers say it; ``{ago}``: how long ago that is, of a time."""
@@ -248,6 +278,9 @@ class Language(BaseModel):
     )
     questions: dict[str, QuestionWords] = Field(
         default_factory=dict, description="by name: what customers ask about their records, without wanting it changed"
+    )
+    firsts: list[FirstWords] = Field(
+        default_factory=list, description="what customers allow to be done so that something else becomes possible"
     )
     claims: dict[str, dict[str, ClaimWords]] = Field(
         default_factory=dict, description="by type and field: what customers claim of a record that is not so"
@@ -422,6 +455,8 @@ def _templates(
     for name, question in language.questions.items():
         yield f"questions.{name}.ask", question.ask, ()
         yield f"questions.{name}.say", question.say, ("value",)
+    for place, first in enumerate(language.firsts):
+        yield f"firsts.{place}.say", first.say, None
     for kind, claims in language.claims.items():
         for path, claim in claims.items():
             for value, phrases in claim.each.items():
@@ -471,6 +506,8 @@ def _told(key: str, tell: Tell) -> Iterator[tuple[str, list[str], Collection[str
     yield f"{key}.ask", tell.ask, ()
     for part, phrases in (("say", tell.say), ("would", tell.would), ("above", tell.above), ("below", tell.below)):
         yield f"{key}.{part}", phrases, ("value",)
+    for part, phrases in (("least", tell.least), ("most", tell.most)):
+        yield f"{key}.{part}", phrases, ()
 
 
 class _Result:

@@ -19,6 +19,7 @@ from t2t_dist.environments.language import (
     ChoiceWords,
     ClaimWords,
     FieldWords,
+    FirstWords,
     Language,
     QuestionWords,
     RecordWords,
@@ -44,7 +45,8 @@ INSTANCE = {
 
 #: What language.yaml consists of.
 MODELS: tuple[type[BaseModel], ...] = (
-    Language, ToolWords, Words, Tell, RecordWords, FieldWords, ChoiceWords, TakeWords, QuestionWords, ClaimWords,
+    Language, ToolWords, Words, Tell, RecordWords, FieldWords, ChoiceWords, TakeWords, QuestionWords, FirstWords,
+    ClaimWords,
 )  # fmt: skip
 
 

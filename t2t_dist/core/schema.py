@@ -104,11 +104,19 @@ class Otherwise(StoredObject):
     clause: str | None = None
 
 
+class Second(StoredObject):
+    """Another errand that belongs to a goal, in a sentence of its own."""
+
+    request: str
+    facts: list[Fact] = []
+
+
 class Goal(StoredObject):
     """One thing the customer wants. ``questions`` are asked together with it.
 
     ``condition``: the clause that says when they want it ("I get more than $50 back"); else they want ``otherwise``, or
-    leave it.
+    leave it. ``first``: what may be done before it, where it is not possible at once, or is wanted as well and possible
+    only before it. ``rather``: an errand of which and this one only one is wanted, ``whichever`` ("costs me less").
     """
 
     request: str
@@ -117,6 +125,9 @@ class Goal(StoredObject):
     condition: str | None = None
     asks: bool | None = Field(None, description="whether it is a question about their records, and nothing else")
     otherwise: Otherwise | None = None
+    first: Second | None = None
+    rather: Second | None = None
+    whichever: str | None = None
 
 
 class Change(StoredObject):

@@ -160,6 +160,9 @@ _INJECTION: Any = pa.struct([("text", pa.string()), ("call", _GOLD_CALL), ("rule
 #: hard they are, and what they combine.
 _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "goals"), "otherwise", _OTHERWISE),
+    (("user", "goals"), "first", _OTHERWISE),
+    (("user", "goals"), "rather", _OTHERWISE),
+    (("user", "goals"), "whichever", pa.string()),
     (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),
     (("user",), "mistake", pa.struct([("slot", pa.string()), ("text", pa.string()), ("answer", pa.string())])),
     (

@@ -25,6 +25,7 @@ from .pushing.expressible import what_can_push
 from .requests.expressible import what_can_be_described
 from .requests.kinds import record_types
 from .requests.questions import questions_of
+from .requests.sequences import firsts_of
 from .tool_graph import graph_of
 
 #: Customers tried before something is reported as unreachable.
@@ -323,10 +324,11 @@ def _words(domain: Domain) -> Iterator[str]:
         if tool is not None and tool.side != AGENT and not (words.guide and words.cues):
             remedy = "say how a customer is told to use it, and by which words they know"
             yield f"{domain.folder / 'language.yaml'}: tools.{name} needs 'guide' and 'cues': {remedy}"
-        for other in words.otherwise:
-            if other not in errands:
-                what = f"'{other}', which is no errand: nobody wants it"
-                yield f"{domain.folder / 'language.yaml'}: tools.{name}.otherwise names {what}"
+        for key, others in (("otherwise", words.otherwise), ("rather", words.rather)):
+            for other in others:
+                if other not in errands:
+                    what = f"'{other}', which is no errand: nobody wants it"
+                    yield f"{domain.folder / 'language.yaml'}: tools.{name}.{key} names {what}"
         fields = {name for name, _ in tool.returns.fields} if tool is not None else set()
         for tell in domain.language.tools[name].tell:
             if tool is not None and tell.field not in fields:
@@ -339,10 +341,11 @@ def _words(domain: Domain) -> Iterator[str]:
                 if field not in fields:
                     what = f"{{result[{field}]}}, not a field of its result: the phrase is never used"
                     yield f"{domain.folder / 'language.yaml'}: tools.{name}.{act} names {what}"
-    try:
-        questions_of(domain)
-    except ValueError as error:
-        yield f"{domain.folder / 'language.yaml'}: {error}"
+    for read in (questions_of, firsts_of):
+        try:
+            read(domain)
+        except ValueError as error:
+            yield f"{domain.folder / 'language.yaml'}: {error}"
     shapes = record_types(domain)
     for kind, record in domain.language.records.items():
         where = f"{domain.folder / 'language.yaml'}: records.{kind}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from t2t_dist.core.schema import Certificate, GoldCall, Intent, Trajectory
@@ -17,11 +18,11 @@ from .bindings import canonical_json
 from .changed_more import changed_more
 from .grader_side import changes_of, errands_in, fields_of, patterns_of, records_in, values_in
 from .intents import changing, combining, general
-from .intents.gold import assemble_gold, grader_of, play, workflows_in
+from .intents.gold import assemble_gold, grader_of, look_ups_for, play, workflows_in
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
-from .requests import denote, questions, sets, what_works
+from .requests import alternatives, denote, questions, sequences, sets, what_works
 from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
@@ -66,9 +67,11 @@ def made_harder(
             structure = changed_more(domain, trajectory, structure, level, rng)
         if not isinstance(structure, Rejection) and structure.question is None:
             several: dict[int, Described] = {}
+            planned: sequences.Planned | None = None
             if intent == "general":
+                structure, planned = with_sequence(domain, trajectory, structure, level, rng)
                 structure, several = with_sets(domain, trajectory, structure, level, rng)
-            describe_goals(domain, trajectory, structure, several, level, rng)
+            describe_goals(domain, trajectory, structure, several, level, rng, planned)
     except TaskRejected as rejected:
         return rejected.rejection
     return structure
@@ -105,6 +108,7 @@ def describe_goals(
     several: Mapping[int, Described],
     level: Level,
     rng: random.Random,
+    planned: sequences.Planned | None = None,
 ) -> None:
     """Describes some arguments of the goals, and wants some only on a condition, in place: their words, their meaning,
     the look-ups that they take, and what is then done. ``several``: the goals of a general task that are for several
@@ -120,9 +124,17 @@ def describe_goals(
     found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
     choices: dict[int, SecondChoice] = {}
+    chosen: dict[int, alternatives.Alternative] = {}
+    last = _appended(domain, customer, structure, errands, wanted, planned)
+    sequence = (last, planned) if last is not None and planned is not None else None
     done: list[Call] = []
     unsaid = _kept_back(domain, customer, structure, errands)
     for goal, call in errands.items():
+        if sequence is not None and goal == sequence[0]:
+            if sequence[1].described is not None:
+                found[goal] = sequence[1].described
+            done += wanted[goal]
+            continue
         kept = structure.goals[goal].withheld
         if change is not None and goal == change.goal:
             kept = _changed_slots(structure.stages)
@@ -134,6 +146,17 @@ def describe_goals(
             if one is not None:
                 several[goal] = found[goal] = one
                 wanted[goal] = one.calls
+        if goal not in several and _is_free(structure, goal) and rng.random() < level.alternatives:
+            spoken_of = _spoken_of(errands, chosen, wanted, goal)
+            one_of_two = alternatives.drawn(
+                domain, customer, goal, call, done, later, spoken_of, unsaid, level.described, rng
+            )
+            if one_of_two is not None:
+                chosen[goal], wanted[goal] = one_of_two, [one_of_two.best]
+                structure.goals[goal].call = errands[goal] = one_of_two.calls[0]
+                structure.goals[goal].rather = one_of_two.calls[1]
+                done += wanted[goal]
+                continue
         if _is_free(structure, goal) and goal not in several and rng.random() < level.fallbacks:
             choice = second_choices.drawn(domain, customer, goal, call, done, later, rng)
             if choice is not None:
@@ -167,15 +190,67 @@ def describe_goals(
         if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
     carried = errands | {goal: choice.done for goal, choice in choices.items()}
-    named = _named(structure, found)
+    named = _named(structure, found, chosen)
+    for goal, pick in chosen.items():
+        for said, call in zip(pick.described, pick.calls, strict=True):
+            if _is_named(denote.Described(pick.request.options[0], said, [], []), call, goal, named):
+                raise TaskRejected("named", "another request names one of two things")
     for goal in [goal for goal, one in found.items() if _is_named(one, carried[goal], goal, named)]:
-        if goal in several:
+        if goal in several or (sequence is not None and goal == sequence[0]):
             raise TaskRejected("named", "another request names one of several records")
         del found[goal]
-    if found or conditions or choices:
-        _put_in(domain, trajectory, structure, errands, wanted, found, conditions, choices)
+    if found or conditions or choices or chosen or sequence is not None:
+        _put_in(domain, trajectory, structure, errands, wanted, found, conditions, choices, chosen, sequence)
     if rng.random() < level.questions:
         ask_at_the_end(domain, customer, structure, done, rng, unsaid)
+
+
+def with_sequence(
+    domain: Domain, trajectory: Trajectory, structure: Structure, level: Level, rng: random.Random
+) -> tuple[Structure, sequences.Planned | None]:
+    """The task with room for a last goal that takes something else first, and that goal, if the customer has one:
+    without the errands that are about the same things, and without the last where there are many."""
+    if rng.random() >= level.sequences:
+        return structure, None
+    planned = sequences.drawn(domain, trajectory.customer, level.described, rng)
+    if planned is None:
+        return structure, None
+    about = {canonical_json(next(iter(call.arguments.values()))) for call in planned.calls}
+    errands = [goal.call for goal in structure.goals]
+    kept = sets.beside(errands, about)[: max(level.errands) - 1]
+    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), planned
+
+
+def _appended(
+    domain: Domain,
+    customer: str,
+    structure: Structure,
+    errands: dict[int, Call],
+    wanted: dict[int, list[Call]],
+    planned: sequences.Planned | None,
+) -> int | None:
+    """Adds a goal that takes something else first as the last one, in place; its number, ``None`` where the others
+    leave it no longer as it was."""
+    before = [call for calls in wanted.values() for call in calls]
+    if planned is None or not sequences.holds_after(domain, customer, planned, before):
+        return None
+    goal = len(structure.goals)
+    structure.goals.append(PlannedGoal(planned.calls[-1], first=(planned.own, planned.words)))
+    errands[goal], wanted[goal] = planned.calls[-1], planned.calls
+    return goal
+
+
+def _spoken_of(
+    errands: Mapping[int, Call],
+    chosen: Mapping[int, alternatives.Alternative],
+    wanted: Mapping[int, Sequence[Call]],
+    goal: int,
+) -> set[bytes]:
+    """What the requests beside a goal are about, as canonical JSON."""
+    calls = [call for number, call in errands.items() if number != goal]
+    calls += [call for number, several in wanted.items() if number != goal for call in several]
+    calls += [call for number, choice in chosen.items() if number != goal for call in choice.calls]
+    return {named for call in calls for value in call.arguments.values() for named in _values(value)}
 
 
 def _is_free(structure: Structure, goal: int) -> bool:
@@ -289,11 +364,13 @@ def _put_in(
     found: Mapping[int, Described],
     conditions: Mapping[int, Condition],
     choices: Mapping[int, SecondChoice],
+    chosen: Mapping[int, alternatives.Alternative],
+    sequence: tuple[int, sequences.Planned] | None,
 ) -> None:
     """Puts what was found into the structure. ``errands``: what goals were about; ``wanted``: what is done for them."""
     grader = structure.grader
     requests: dict[str, Any] = {}
-    if any(wanted[goal] != [call] for goal, call in errands.items()):
+    if chosen or any(wanted[goal] != [call] for goal, call in errands.items()):
         in_turn = [(goal, call) for goal, calls in wanted.items() for call in calls]
         refused = grader.refused_goal
         record = next((Call(one.name, one.arguments) for one in records_in(grader.gold) if one.goal == refused), None)
@@ -306,6 +383,16 @@ def _put_in(
         is_done = goal not in conditions or conditions[goal].holds or planned.otherwise is not None
         if goal != grader.refused_goal and is_done:
             done += wanted[goal]
+        if goal in chosen:
+            _put_choice(domain, trajectory, structure, goal, chosen[goal], before)
+            requests[str(goal)] = lang.stored(chosen[goal].request)
+            continue
+        if sequence is not None and goal == sequence[0]:
+            needed = [*sequence[1].look_ups, *look_ups_for(domain, trajectory, world_before(domain, before), call)]
+            grader.gold = with_look_ups(grader.gold, goal, _once(needed))
+            planned.described = found[goal].words if goal in found else {}
+            requests[str(goal)] = lang.stored(sequence[1].request)
+            continue
         if goal not in found and goal not in conditions and goal not in choices:
             continue
         call = choices[goal].done if goal in choices else call
@@ -350,6 +437,31 @@ def _put_in(
         ]
         kept = patterns_of(grader.forbidden, structure.certificate.forbidden_call)
         grader.forbidden = [*changing.all_forbidden(domain, before, structure.stages[:-1], grader.gold), *kept]
+
+
+def _put_choice(
+    domain: Domain,
+    trajectory: Trajectory,
+    structure: Structure,
+    goal: int,
+    choice: alternatives.Alternative,
+    before: Sequence[Call],
+) -> None:
+    """Puts the words of a choice and all that has to be looked up for both errands into the structure."""
+    planned, world = structure.goals[goal], world_before(domain, before)
+    planned.described, planned.rather_described = choice.described
+    planned.whichever = choice.words
+    planned.tells = [(choice.tell, choice.tell.shown(choice.figure))]
+    needed = [
+        *choice.look_ups,
+        *(one for call in choice.calls for one in look_ups_for(domain, trajectory, world, call)),
+    ]
+    structure.grader.gold = with_look_ups(structure.grader.gold, goal, _once(needed))
+
+
+def _once(calls: Sequence[Call]) -> list[Call]:
+    """The calls, each once."""
+    return [call for place, call in enumerate(calls) if call not in calls[:place]]
 
 
 def _otherwise(
@@ -428,14 +540,34 @@ def _values(argument: Any) -> list[bytes]:
     return [canonical_json(value) for value in (argument if isinstance(argument, list) else [argument])]
 
 
-def _named(structure: Structure, found: Mapping[int, Described]) -> list[tuple[int, bytes]]:
+def _named(
+    structure: Structure,
+    found: Mapping[int, Described],
+    chosen: Mapping[int, alternatives.Alternative] = MappingProxyType({}),
+) -> list[tuple[int, bytes]]:
     """What the customer names by its value, as canonical JSON, with the goal that it is said for."""
+    own = [
+        (number, named)
+        for number, choice in chosen.items()
+        for call, words in zip(choice.calls, choice.described, strict=True)
+        for slot, value in call.arguments.items()
+        for named in _values(value)
+        if slot not in words
+    ]
+    return own + _named_elsewhere(structure, found, set(chosen))
+
+
+def _named_elsewhere(
+    structure: Structure, found: Mapping[int, Described], chosen: Collection[int]
+) -> list[tuple[int, bytes]]:
+    """The same of the goals that are no choice."""
     said: list[tuple[int, Call, Call]] = [(n, goal.call, goal.call) for n, goal in enumerate(structure.goals)]
     said += [(n, goal.call, goal.otherwise) for n, goal in enumerate(structure.goals) if goal.otherwise is not None]
     said += [(change.goal, structure.goals[change.goal].call, change.call) for change in structure.changes]
     return [
         (number, named)
         for number, first, call in said
+        if number not in chosen
         for slot, value in call.arguments.items()
         for named in _values(value)
         if number not in found or slot not in found[number].words or first.arguments.get(slot) != value

@@ -20,7 +20,9 @@ class Level(NamedTuple):
     intent, where there is one to be had; ``third``: of those that have a third; ``parts``: of changing tasks in which
     something is added or a part taken back; ``twice``: of those in which the customer changes their mind twice;
     ``fallbacks``: of errands that may have a second choice, those that have one; ``preferences``: of the described
-    arguments that are one of several choices, those that are described by preferences or within a budget.
+    arguments that are one of several choices, those that are described by preferences or within a budget;
+    ``sequences``: of general tasks that want what takes something else first, where the customer has a reason to;
+    ``alternatives``: of errands with a figure, those that are one of two.
     """
 
     errands: tuple[int, ...]
@@ -37,6 +39,8 @@ class Level(NamedTuple):
     twice: float = 0.0
     fallbacks: float = 0.0
     preferences: float = 0.0
+    sequences: float = 0.0
+    alternatives: float = 0.0
 
 
 LEVELS: Mapping[int, Level] = {
@@ -54,6 +58,8 @@ LEVELS: Mapping[int, Level] = {
         twice=0.15,
         fallbacks=0.1,
         preferences=0.3,
+        sequences=0.2,
+        alternatives=0.1,
     ),
     3: Level(
         errands=(3, 3, 4, 4, 4),
@@ -69,6 +75,8 @@ LEVELS: Mapping[int, Level] = {
         twice=0.35,
         fallbacks=0.35,
         preferences=0.75,
+        sequences=0.8,
+        alternatives=0.25,
     ),
     4: Level(
         errands=(3, 4, 4, 5, 5),
@@ -84,6 +92,8 @@ LEVELS: Mapping[int, Level] = {
         twice=0.4,
         fallbacks=0.4,
         preferences=0.8,
+        sequences=0.8,
+        alternatives=0.3,
     ),
     5: Level(
         errands=(4, 5, 5, 5, 5),
@@ -100,5 +110,7 @@ LEVELS: Mapping[int, Level] = {
         twice=0.5,
         fallbacks=0.45,
         preferences=0.85,
+        sequences=0.8,
+        alternatives=0.3,
     ),
 }

@@ -17,6 +17,7 @@ from t2t_dist.core.schema import GoldCall, GraderSide, RecordChange, Task, Traje
 from t2t_dist.core.task_domain import domain_of, world_fault
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.record import thaw
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import WRITE, Call, Kind
 
 from .convert import certified, reject
@@ -26,7 +27,7 @@ from .intents.changing import all_forbidden
 from .intents.gold import grader_of, play
 from .intents.infeasible import pattern_of, worlds_around
 from .intents.rejection import TaskRejected
-from .requests import fallbacks, questions
+from .requests import alternatives, fallbacks, questions, sequences
 from .requests import language as lang
 from .requests.check import CONDITION, Meant, errand_of, look_ups_before, requests_of
 from .requests.conditions import said, tell_of
@@ -83,10 +84,14 @@ def _twins(domain: Domain, task: Task) -> Iterator[Twin]:
     for goal, request in requests.items():
         before = [call for number, calls in done.items() if number < goal for call in calls]
         others: Iterator[Twin] = iter(())
-        if isinstance(request, lang.Tell):
+        universe = look_at(domain, world_before(domain, before), task.customer)
+        if isinstance(request, lang.Best):
+            others = alternatives.other_worlds(domain, task.customer, universe, request, goal, before)
+        elif isinstance(request, lang.If | lang.Several) and sequences.in_turn_of(request) is not None:
+            others = sequences.direct_worlds(domain, task.customer, universe, request, goal, before)
+        elif isinstance(request, lang.Tell):
             others = questions.twin_worlds(domain, task.customer, goal, request, before)
         else:
-            universe = look_at(domain, world_before(domain, before), task.customer)
             described = [fact.slot for fact in task.user.goals[goal].facts if fact.described]
             others = chain.from_iterable(
                 twin_worlds(domain, task.customer, universe, errand_of(request), goal, slot, before)
@@ -247,6 +252,11 @@ def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterat
             figure = ""
             if isinstance(request, lang.If) and isinstance(request.condition, lang.Compares) and tell is not None:
                 figure = tell.shown(value_of(domain, world, customer, request.condition.left, universe))
+            if isinstance(request, lang.Best):
+                figure = _figure_of_best(domain, world, customer, request, whole.calls[0])
+                look_ups += _looked_up(domain, world, customer, request.options, look_ups)
+            elif sequences.in_turn_of(request) is not None:
+                look_ups += _looked_up(domain, world, customer, [errand_of(request)], look_ups)
             found = _Wanted(goal, whole.calls or meaning.calls, bool(whole.calls), look_ups, figure)
         if goal != task.grader.refused_goal:
             after = all_valid(domain, world, found.calls, customer)
@@ -254,6 +264,24 @@ def _wanted(domain: Domain, task: Task, requests: Mapping[int, Meant]) -> Iterat
                 raise TaskRejected("gold_fails", f"{found.calls[0].name} is not possible in the twin world")
             world = after if found.done else world
         yield found
+
+
+def _figure_of_best(domain: Domain, world: World, customer: str, request: lang.Best, call: Call) -> str:
+    """The figure of the one of two errands that is right. Raises TaskRejected: it has none."""
+    words = alternatives.tell_of_best(domain, request)
+    figure = alternatives.figure_of(domain, world, customer, call, request.field)
+    if words is None or figure is None:
+        raise TaskRejected("meaning_differs", "the choice has no figure in the twin world")
+    return words[0].shown(figure)
+
+
+def _looked_up(
+    domain: Domain, world: World, customer: str, errands: Sequence[lang.Node], known: Sequence[Call]
+) -> list[Call]:
+    """What is looked up for errands before any of them is carried out, beside what is known."""
+    calls = [call for errand in errands for call in meaning_of(domain, world, customer, errand).calls]
+    found = [one for call in calls for one in domain.look_ups(world, call, customer) or ()]
+    return [one for place, one in enumerate(found) if one not in known and one not in found[:place]]
 
 
 def _change(

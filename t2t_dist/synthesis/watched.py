@@ -1,4 +1,4 @@
-"""A world that notes what is read in it: the records on which a rule or a tool decides."""
+"""A world that notes what is read in it."""
 
 from __future__ import annotations
 

@@ -24,6 +24,13 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
         opening = f"{goal.request} {' '.join(goal.questions)}"
         if goal.condition is not None and not mentions(goal.request, [goal.condition]):
             return "not_stated", f"request {number + 1} does not say its condition: {goal.condition}"
+        if goal.first is not None and not mentions(goal.request, [goal.first.request]):
+            return "not_stated", f"request {number + 1} does not say what may be done first"
+        if goal.whichever is not None and not mentions(goal.request, [goal.whichever]):
+            return "not_stated", f"request {number + 1} does not say which is wanted: {goal.whichever}"
+        for fact in goal.rather.facts if goal.rather is not None else ():
+            if fact.stated and not mentions(goal.request, fact.says):
+                return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
         if goal.otherwise is not None:
             if goal.otherwise.clause is not None and not mentions(goal.request, [goal.otherwise.clause]):
                 return "not_stated", f"request {number + 1} does not say when else is wanted: {goal.otherwise.clause}"

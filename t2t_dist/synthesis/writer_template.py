@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from t2t_dist.core.schema import Change, Fact, Goal, Mistake, Otherwise, UserSide
+from t2t_dist.core.schema import Change, Fact, Goal, Mistake, Otherwise, Second, UserSide
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tidy import clash, tidy
@@ -64,7 +64,7 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         rough = {slot: domain.describe(world, planned.call, slot, customer).rough for slot in planned.withheld}
         condition = planned.condition
         # Who has a reason that is good enough makes no condition.
-        again = condition is not None or planned.falls_back
+        again = condition is not None or planned.falls_back or planned.rather is not None
         request = asked(domain.language, planned.call.name, facts, style, rng, again=again, rough=rough)
         request = mistyped(request, facts, typos, rng)
         otherwise = _otherwise(domain, world, planned, facts, customer, style, rng)
@@ -75,7 +75,8 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
             request = f"{request} {way('or_else', style, rng).format(condition=condition, request=instead)}"
         elif condition is not None:
             request = f"{request} {way('only_if', style, rng).format(condition=condition)}"
-        goals.append(Goal(request=request, facts=facts, questions=questions, condition=condition, otherwise=otherwise))
+        goal = Goal(request=request, facts=facts, questions=questions, condition=condition, otherwise=otherwise)
+        goals.append(_with_another(domain, world, planned, goal, customer, style, rng))
     if structure.question is not None:
         goals.append(Goal(request=structure.question.text, asks=True))
     changes = [
@@ -152,6 +153,22 @@ def _change(
     return Change(
         goal=planned.goal, trigger=planned.trigger, request=request, facts=facts, slip=slip, part=planned.part
     )
+
+
+def _with_another(
+    domain: Domain, world: World, planned: PlannedGoal, goal: Goal, customer: str, style: str, rng: random.Random
+) -> Goal:
+    """The goal with what may be done before it, or with the other errand of two, said in its request."""
+    if planned.first is not None:
+        own, text = planned.first
+        goal.first = Second(request=text, facts=facts_of(domain, world, own, customer, (), rng))
+        goal.request = f"{goal.request} {text}"
+    if planned.rather is not None and planned.whichever is not None:
+        facts = facts_of(domain, world, planned.rather, customer, (), rng, planned.rather_described)
+        text = asked(domain.language, planned.rather.name, facts, style, rng, again=True)
+        goal.rather, goal.whichever = Second(request=text, facts=facts), planned.whichever
+        goal.request = f"{goal.request} {way('one_of_two', style, rng).format(request=text, which=planned.whichever)}"
+    return goal
 
 
 def _changed(

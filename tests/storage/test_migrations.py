@@ -17,6 +17,7 @@ from tests.support.made import Made
 #: What later versions added, wherever it stands.
 IN_6 = frozenset({"world", "twin_of", "difficulty", "otherwise", "claim", "mistake", "not_found", "injection", "kinds"})
 IN_6 |= {"miscount", "part", "second_change", "second_call", "second_final", "also", "combination"}
+IN_6 |= {"first", "rather", "whichever"}
 IN_5 = frozenset({"described", "condition", "asks", "requests", "twins", *IN_6})
 IN_4 = frozenset({"reward_high", "refused", "policy_order", *IN_5})
 NEW = frozenset({"requestor", "at_hand", "errands", "faults", *IN_4})

@@ -63,6 +63,9 @@ def test_it_is_said_what_customers_can_describe_and_what_lacks_words() -> None:
     assert "they add something to, or take a part back of refuel_data" in said
     assert "they ask data, bills, active" in said
     assert any(one.startswith("they ask about the results of what was done paid_in_all, ") for one in said)
+    assert "they allow, or want, something else first for bring_line_back, set_up_roaming, change_plan" in said
+    choices = "change_plan.price, refuel_data.price, pay_bill.amount"
+    assert f"they want one of two errands, whichever has the less or the more of {choices}" in said
     assert not any("under 'records'" in sentence for sentence in said)
     said = expressible(Config(domain="tests.support.library_domain:Library"))
     assert "customers name all that they want" in said

@@ -76,7 +76,9 @@ class Literal(Oracle):
         yield from self._give_up(goal, last) if self._is_lost(goal) else super().decline(goal, last)
 
     def _is_lost(self, goal: int) -> bool:
-        return any(fact.described for fact in self.task.user.goals[goal].facts) or self._has_choice(goal)
+        wanted = self.task.user.goals[goal]
+        depends = wanted.first is not None or wanted.rather is not None or self._has_choice(goal)
+        return depends or any(fact.described for fact in wanted.facts)
 
     def _has_choice(self, goal: int) -> bool:
         """Whether what is wanted depends on what is possible."""
@@ -122,7 +124,8 @@ class OneLook(Oracle):
 
 class Sums(Oracle):
     """Never works out a figure: takes each condition for met, and carries out what was wanted on it; says one result
-    where several are to be added up."""
+    where several are to be added up; of two errands takes the one that is not right, because one that happens to be
+    would prove nothing."""
 
     def add_up(self, goal: int) -> Play:
         yield from ()
@@ -132,6 +135,18 @@ class Sums(Oracle):
         done = [Call(call.name, call.arguments) for call in errands_in(self.task.grader)]
         figures = figures_in(self.domain, done, request) if isinstance(request, lang.Tell) else []
         return fact_text(figures[-1]) if figures else super().answer_to(goal)
+
+    def choose(self, goal: int, request: lang.Best, last: bool) -> Play:
+        world, customer, rather = self.world_at(goal), self.task.customer, self.task.user.goals[goal].rather
+        right = meaning_of(self.domain, world, customer, request).calls
+        both = zip(request.options, (self.task.user.goals[goal].facts, rather.facts if rather else []), strict=True)
+        for option, facts in both:
+            (call,) = meaning_of(self.domain, world, customer, option).calls
+            if [call] != right:
+                taken = GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
+                yield from self.prepare(goal, taken, facts)
+                yield from self.write(taken)
+        yield from self.report(goal, last)
 
     def settle(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
         left = self.left_as_it_is(goal)

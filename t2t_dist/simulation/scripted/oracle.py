@@ -30,12 +30,14 @@ from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call, errands_in
 from t2t_dist.synthesis.requests import fallbacks
 from t2t_dist.synthesis.requests import language as lang
+from t2t_dist.synthesis.requests.alternatives import figure_of, tell_of_best
 from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
 from t2t_dist.synthesis.requests.evaluate import value_of as evaluated
 from t2t_dist.synthesis.requests.outcomes import calculation
 from t2t_dist.synthesis.requests.questions import questions_of
+from t2t_dist.synthesis.requests.sequences import in_turn_of
 from t2t_dist.synthesis.requests.shown import look_at
 from t2t_dist.synthesis.tool_graph import graph_of
 from t2t_dist.tau2.initial_world import world_of
@@ -178,7 +180,13 @@ class Oracle:
         if isinstance(request, lang.Tell):
             yield from self.answer(goal, last)
             return
+        if isinstance(request, lang.Best):
+            yield from self.choose(goal, request, last)
+            return
         yield from self.find_out(goal)
+        if request is not None and in_turn_of(request) is not None:
+            yield from self.in_turn(goal, facts, last)
+            return
         left, otherwise = self.left_as_it_is(goal), self.task.user.goals[goal].otherwise
         if left is not None and fallbacks.is_fallback(request):
             if not self.is_possible(goal, left):
@@ -263,6 +271,66 @@ class Oracle:
             errand = errand_of(self._requests[goal])
             self._meanings[goal] = meaning_of(self.domain, self.world_at(goal), self.task.customer, errand)
         return self._meanings[goal]
+
+    def in_turn(self, goal: int, facts: Sequence[Fact], last: bool) -> Play:
+        """What is not possible at once: see why, do first what the customer allows, then what they want."""
+        errands, first = self.errands_of(goal), self.task.user.goals[goal].first
+        wanted = errands[-1]
+        yield from self.prepare(goal, wanted, facts)
+        world, done = self.world_at(goal).fork(), self.world_at(goal)
+        why = self.words.why_not(world, wanted)
+        if isinstance(self._requests[goal], lang.Several):
+            self._prefix.append(self.phrases.say("in_this_order"))
+        else:
+            self._prefix.append(self.phrases.say("not_at_once", reason=why) if why else self.phrases.say("not_yet"))
+        for errand, steps in self.steps_of(goal, errands, self.calls_for(goal)):
+            self._worlds[goal] = done.fork()
+            if errand.name in self.domain.workflows:
+                yield from self.work_through(goal, errand, steps, facts)
+            else:
+                yield from self.prepare(goal, errand, facts if errand is wanted else first.facts if first else [])
+                yield from self.write(errand)
+            if self.out_of_order:
+                break
+            done = done.fork()
+            self.domain.carry_out(done, Call(errand.name, errand.arguments))
+        self._worlds.pop(goal, None)
+        if self.out_of_order:
+            yield from self.regret(goal, last)
+        else:
+            yield from self.report(goal, last)
+
+    def choose(self, goal: int, request: lang.Best, last: bool) -> Play:
+        """Of two errands, the one that the customer wants: look both up, work both out, compare aloud, do that one."""
+        world, customer, wanted = self.world_at(goal), self.task.customer, self.task.user.goals[goal]
+        whole = meaning_of(self.domain, world, customer, request)
+        for call in whole.look_ups:
+            yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
+        rather = wanted.rather.facts if wanted.rather is not None else []
+        both = list(zip(request.options, (wanted.facts, rather), strict=True))
+        words, said, taken = tell_of_best(self.domain, request), list[str](), 0
+        for place, (option, facts) in enumerate(both):
+            call = meaning_of(self.domain, world, customer, option).calls[0]
+            errand = GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
+            new = [fact for fact in facts if fact.described and fact not in (wanted.facts if place else [])]
+            self._prefix += [self.words.meant(fact, [call]) for fact in new if fact.text not in said]
+            said += [fact.text for fact in new]
+            yield from self.prepare(goal, errand, facts)
+            yield from self.work_out(errand)
+            figure = figure_of(self.domain, world, customer, call, request.field)
+            if words is not None and figure is not None:
+                told = self.phrases.pick(words[0].would or words[0].say, f"would {goal}")
+                sentence = tidy(told.format(value=words[0].shown(figure)))
+                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=sentence))
+            if whole.calls == [call]:
+                taken = place
+        self._prefix.append(self.phrases.say(f"take_{taken + 1}", which=self.words.turned(wanted.whichever or "")))
+        for errand in self.errands_of(goal):
+            yield from self.write(errand)
+        if self.out_of_order:
+            yield from self.regret(goal, last)
+        else:
+            yield from self.report(goal, last)
 
     def answer(self, goal: int, last: bool) -> Play:
         """A question about the customer's records: look up what it takes, and say what it comes to."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from t2t_dist.core.naming import BARE, deeds, is_worded, stems
 from t2t_dist.core.offload import offload
-from t2t_dist.core.schema import Fact, UserSide
+from t2t_dist.core.schema import Fact, Second, UserSide
+from t2t_dist.core.speech_acts import sentences
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
@@ -22,6 +23,7 @@ from t2t_dist.environments.plain_words import words_of
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.environments.workflows import Workflow
 from t2t_dist.synthesis.bindings import Seen, reachable_values
+from t2t_dist.synthesis.requests.sequences import firsts_of
 
 Says = tuple[str, ...]
 #: Words of requests and plans that say nothing of what is done.
@@ -32,6 +34,8 @@ _GENERAL = stems(
 )
 #: Words that a request shares with those of its errand; one of fewer ("Make it the other one") names no errand.
 _NAMED = 2
+#: The last sentences of a message, which say what is about to be done; those before may say why.
+_LAST = 2
 
 
 class Plans:
@@ -76,6 +80,27 @@ class Plans:
         others = max((len((deed - own) & heard) for name, deed in known.items() if name not in asked), default=0)
         news = len(stems(" ".join(_NEWS.findall(plan))) - stems(" ".join([request, *(fact.text for fact in facts)])))
         return others > theirs or (news > 1 if details else news > 0 and not theirs)
+
+    def is_only_first(self, plan: str, facts: Sequence[Fact], request: str, first: Second) -> bool:
+        """Whether a plan is what they allow to be done first, and not what they asked for as well: it says none of the
+        details of that, or more of the words for the one than for the other."""
+        allowed = {tuple(fact.says) for fact in first.facts}
+        details = [
+            f for f in facts[1:] if f.says and not f.described and _is_detail(f) and tuple(f.says) not in allowed
+        ]
+        if details:
+            return not any(mentions(plan, fact.says) for fact in details)
+        asked = request.replace(first.request, "")
+        known = {one.words.errand: one.step.errand for one in firsts_of(self.domain)}
+        errands = {name: self.domain.errand(name) for name in known}
+        likeness = {name: self._likeness(errand, asked) for name, errand in errands.items() if errand is not None}
+        wanted = max(likeness, key=lambda name: likeness[name], default="")
+        if not wanted:
+            return False
+        own, other = (_words_for(self.domain.origin, name) for name in (wanted, known[wanted]))
+        plain = [sentence.text for sentence in sentences(plan) if not sentence.asks]
+        heard = stems(" ".join(plain[-_LAST:]))
+        return len(heard & (other - own)) > len(heard & (own - other))
 
     def _errands(self, facts: Sequence[Fact], request: str, *earlier: str) -> list[Tool | Workflow]:
         """The errands that take just these slots, or else some of them; of several those whose requests are most like
@@ -178,6 +203,13 @@ _NEWS = re.compile(r"(?<![$\w.,#])\d[\w-]*|(?<=[a-z,;] )[A-Z][A-Za-z]+")
 def _asked_for(domain: Domain, name: str) -> list[set[str]]:
     """The words of each of an errand's usual requests."""
     return [stems(text) for text in domain.language.tool(domain.tools.get(name) or name).request]
+
+
+@lru_cache(maxsize=256)
+def _words_for(domain: Domain, name: str) -> set[str]:
+    """The words in which an errand is announced and reported."""
+    words = domain.language.tool(domain.tools.get(name) or name)
+    return stems(re.sub(r"\{[^}]*\}", " ", " ".join([words.name, *words.plan, *words.done])))
 
 
 def _customer_of(domain: Domain, side: UserSide) -> str:

@@ -216,7 +216,7 @@ class ScriptedUser(UserPlayer):
         self._questions_asked = not goal.questions
         self._questions_again = False
         self._money_heard = False
-        self._confirmed = self._done = self._refused = self._complained = False
+        self._confirmed = self._done = self._refused = self._complained = self._on_the_way = False
         self._insisted = self._vague = self._reminded = self._objected = 0
         if self._devices is not None:
             self._devices.new_goal()
@@ -302,6 +302,8 @@ class ScriptedUser(UserPlayer):
             return self._on_refusal(heard)
         if confirm:
             return self._on_confirm(heard)
+        if choice := self._leaves_choice(asked):
+            return choice
         if asked:
             return in_turn(self._answers(asked))
         if question := self._ask_back():
@@ -328,10 +330,21 @@ class ScriptedUser(UserPlayer):
         is_listed = any(fact.slot == miscount.slot for fact in asked) and len(set(_LISTED.findall(heard))) > 1
         return is_listed or bool(numbers - {str(miscount.said), NUMBERS[miscount.said - 1]})
 
+    def _leaves_choice(self, asked: Sequence[Fact]) -> str:
+        """The answer to a question which of two things they want, where a figure is to decide; empty: it is none."""
+        goal = self.side.goals[self._at]
+        if goal.rather is None or goal.whichever is None:
+            return ""
+        same = {(fact.slot, fact.text) for fact in goal.rather.facts}
+        if not any((fact.slot, fact.text) not in same for fact in asked):
+            return ""
+        return self._phrases.say("whichever", which=goal.whichever)
+
     def _hears_figure(self, heard: str) -> bool:
         """Whether the agent says a number that may be the figure on which they want something: not one of theirs."""
         goal = self.side.goals[self._at]
-        return goal.condition is not None and bool(set(_NUMBER.findall(heard)) - set(_NUMBER.findall(goal.request)))
+        decides = goal.condition is not None or goal.whichever is not None
+        return decides and bool(set(_NUMBER.findall(heard)) - set(_NUMBER.findall(goal.request)))
 
     def _hears_that_it_is_left(self, heard: str) -> bool:
         """Whether the agent leaves what they wanted on a condition only, and has told them the figure."""
@@ -543,9 +556,24 @@ class ScriptedUser(UserPlayer):
         return in_turn([self._phrases.say("agree"), self._question("ask_to_be_sure")])
 
     def _objection(self, heard: str) -> str:
-        """What they say to a plan that is neither what they asked for nor what they want otherwise; empty if it may
-        be."""
-        objection, otherwise = self._against(heard), self.side.goals[self._at].otherwise
+        """What they say to a plan that is neither what they asked for nor what they want otherwise, or allow; empty if
+        it may be."""
+        goal = self.side.goals[self._at]
+        self._on_the_way = (
+            goal.first is not None
+            and self._plans is not None
+            and self._plans.is_only_first(heard, self._facts, self._request, goal.first)
+        )
+        if self._on_the_way:
+            return ""
+        objection, otherwise = self._against(heard), goal.otherwise
+        if objection and goal.rather is not None:
+            # They leave it to the agent which of the two it is.
+            usual = self._facts, self._request
+            self._facts, self._request = goal.rather.facts, goal.rather.request
+            if not self._against(heard):
+                return ""
+            self._facts, self._request = usual
         if not objection or otherwise is None or not (self._money_heard or self._second_choice()):
             return objection
         usual = self._facts, self._request
@@ -580,6 +608,9 @@ class ScriptedUser(UserPlayer):
             return self._phrases.say("object", request=self._request)
         self._progress = True
         goal = self.side.goals[self._at]
+        if self._on_the_way:
+            self._on_the_way = self._confirmed = False
+            return self._phrases.say("go_on")
         if question := self._question("ask_later"):
             return question
         if goal.questions and not self._money_heard and not self._questions_again:

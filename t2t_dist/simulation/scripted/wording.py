@@ -184,6 +184,17 @@ class Wording:
         known = (reason for reason in found if reason and not self.known.unseen(reason))
         return next(known, "our policy does not allow it").rstrip(". ")
 
+    def why_not(self, world: World, call: GoldCall) -> str:
+        """Why a call is not possible in a world, worded for the middle of a sentence; empty if nobody can know it."""
+        fork = world.fork()
+        for step in self.domain.steps(fork, Call(call.name, call.arguments)):
+            for breach in self.domain.breaches(fork, step, self.task.customer):
+                if not self.known.unseen(breach.reason):
+                    return breach.reason.rstrip(". ")
+            if self.domain.execute(fork, step).error:
+                break
+        return ""
+
     @cached_property
     def settled(self) -> bool:
         """Whether what is forbidden is so already, so that there is nothing to be sorry for."""

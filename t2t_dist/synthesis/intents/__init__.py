@@ -17,7 +17,8 @@ from operator import or_
 from t2t_dist.core.schema import INTENTS, Certificate, Intent, Part, Task, Trajectory
 from t2t_dist.environments.base import Domain
 
-from ..requests.check import NotProved, twins_of
+from ..requests.check import twins_of
+from ..requests.proof import NotProved
 from .combining import check_parts, parts_of
 from .gold_check import check_gold
 from .rejection import Rejection, TaskRejected

@@ -111,11 +111,10 @@ def _steps_of(domain: Domain, world: World, errand: Call) -> list[Call]:
 
 
 def workflows_in(domain: Domain, wanted: Sequence[tuple[int, Call]]) -> list[Errand] | None:
-    """Those of the wanted errands that are workflows, in their stored form."""
+    """The wanted errands of the goals that take a workflow, in their stored form."""
+    flows = {goal for goal, call in wanted if call.name in domain.workflows}
     return [
-        Errand(goal=goal, name=call.name, arguments=call.arguments)
-        for goal, call in wanted
-        if call.name in domain.workflows
+        Errand(goal=goal, name=call.name, arguments=call.arguments) for goal, call in wanted if goal in flows
     ] or None
 
 

@@ -17,7 +17,7 @@ from t2t_dist.environments.tools import WRITE, Call
 
 from ..grader_side import errands_by_goal, errands_in, fact_text, fields_of, matches, records_in, writes_in
 from ..requests import language as lang
-from ..requests.check import answers, choices, figures, requests_in
+from ..requests.check import answers, choices, figures, in_sequence, options, requests_in
 from ..tool_graph import graph_of
 from .candidates import candidates_for
 from .rejection import TaskRejected
@@ -68,7 +68,10 @@ def check_sides(domain: Domain, task: Task, sides: Sides) -> None:
     wanted = {goal: calls[0] for goal, calls in errands.items()}
     wanted |= {**{goal: choice.first for goal, choice in chosen.items()}, **asked}
     several = {goal for goal, request in requests_in(task).items() if isinstance(request, lang.Each)}
-    if any(len(calls) > 1 and goal not in several for goal, calls in errands.items()):
+    both, in_turn_goals = options(domain, task), in_sequence(task)
+    wanted |= {goal: errands[goal][-1] for goal in in_turn_goals if goal in errands}
+    wanted |= {goal: calls[0] for goal, calls in both.items()}
+    if any(len(calls) > 1 and goal not in several | in_turn_goals for goal, calls in errands.items()):
         raise TaskRejected("goals_differ", "more is done for a request than what is asked for")
     if rule is not None and task.grader.refused_goal in errands:
         raise TaskRejected("goals_differ", "something is done for the request that is to be refused")
@@ -81,6 +84,9 @@ def check_sides(domain: Domain, task: Task, sides: Sides) -> None:
             continue
         for call in errands[number] if number in several and number in errands else [wanted[number]]:
             check_facts(domain, task.customer, call, goal.facts, f"request {number + 1}")
+        rather = goal.rather
+        if number in both and rather is not None:
+            check_facts(domain, task.customer, both[number][1], rather.facts, f"request {number + 1}, or else,")
         second = chosen[number].second if number in chosen else None
         if second is not None and goal.otherwise is not None:
             check_facts(domain, task.customer, second, goal.otherwise.facts, f"request {number + 1}, otherwise,")
@@ -114,9 +120,8 @@ def _check_workflows(domain: Domain, task: Task) -> None:
     """The gold's calls for a workflow are its steps, and every call of the customer's belongs to one."""
     stored = task.grader.errands or ()
     workflows = {errand.goal for errand in stored}
-    if workflows - {call.goal for call in errands_in(task.grader)} or any(
-        errand.name not in domain.workflows for errand in stored
-    ):
+    flows = {errand.goal for errand in stored if errand.name in domain.workflows}
+    if workflows - {call.goal for call in errands_in(task.grader)} or workflows != flows:
         raise TaskRejected("goals_differ", "the grader names a workflow that the gold does not carry out")
     if any(call.requestor is not None and call.goal not in workflows for call in task.grader.gold):
         raise TaskRejected("goals_differ", "the customer makes a call that is no step of a workflow")

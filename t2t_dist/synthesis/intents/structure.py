@@ -29,6 +29,12 @@ class PlannedGoal:
     otherwise_described: dict[str, str] = field(default_factory=dict)
     #: Whether that is wanted because the errand is not possible.
     falls_back: bool = False
+    #: What may be done before it: a call with the arguments that the customer names, and their sentence.
+    first: tuple[Call, str] | None = None
+    #: An errand of which and this one only one is wanted, what of it is described, and which of the two it is.
+    rather: Call | None = None
+    rather_described: dict[str, str] = field(default_factory=dict)
+    whichever: str | None = None
 
 
 @dataclass

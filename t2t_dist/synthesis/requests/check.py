@@ -21,11 +21,12 @@ from t2t_dist.environments.tools import READ, WRITE, Call
 from ..asking import ways_of
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
-from . import fallbacks, outcomes, questions, what_works
+from . import alternatives, fallbacks, outcomes, questions, sequences, what_works
 from . import language as lang
 from .conditions import limits_around, said, tell_of
 from .evaluate import NoMeaning, is_number, meaning_of, value_of
 from .preferences import is_idle, offered
+from .proof import NotProved
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
@@ -35,15 +36,7 @@ from .words import count_said, readings, readings_of_several, same_words
 CONDITION = "if"
 
 
-class NotProved(Exception):
-    """A description that does not hold; ``code`` and ``detail`` say why."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code, self.detail = code, detail
-
-
-Meant = lang.Do | lang.Each | lang.If | lang.Tell
+Meant = lang.Do | lang.Each | lang.If | lang.Best | lang.Several | lang.Tell
 
 
 def requests_of(grader: GraderSide) -> dict[int, Meant]:
@@ -61,6 +54,10 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
             raise ValueError(f"request {goal} is neither an errand nor a question")
         if not isinstance(request, lang.Tell):
             errand_of(request)
+        whole = [one for one in lang.nodes(request) if isinstance(one, lang.Best | lang.Several | lang.Possible)]
+        is_one = isinstance(request, lang.Best) and len(request.options) == 2
+        if whole and not (sequences.in_turn_of(request) is not None or (is_one and len(whole) == 1)):
+            raise ValueError(f"request {goal} is neither a choice of two errands nor one that may take another first")
         found[int(goal)] = request
     return found
 
@@ -85,15 +82,25 @@ def _is_made(node: lang.Node) -> bool:
         | lang.FieldOf
         | lang.FieldsOf
         | lang.FirstThatWorks
-        | lang.Test,
+        | lang.Test
+        | lang.Best
+        | lang.Several
+        | lang.Possible,
     )
 
 
 def errand_of(request: Meant) -> lang.Do | lang.Each:
-    """The errand that is asked for, whatever the condition. Raises ValueError: there is none."""
+    """The errand that is asked for, whatever the condition; of two, the first that is said. Raises ValueError: there
+    is none."""
     if isinstance(request, lang.Tell):
         raise ValueError("a question is no errand")
-    errand = request.then if isinstance(request, lang.If) else request
+    if isinstance(request, lang.Best):
+        return request.options[0]
+    errand: lang.Node = request
+    if isinstance(request, lang.If):
+        errand = request.then
+    elif isinstance(request, lang.Several):
+        errand = request.requests[-1]
     if not isinstance(errand, lang.Do | lang.Each):
         raise ValueError("a condition is about one errand")
     return errand
@@ -111,7 +118,7 @@ def choices(domain: Domain, task: Task) -> dict[int, Choice]:
     found: dict[int, Choice] = {}
     done = errands_by_goal(task.grader)
     for goal, request in requests_in(task).items():
-        if isinstance(request, lang.If):
+        if isinstance(request, lang.If) and sequences.in_turn_of(request) is None:
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
             wanted = [errand_of(request), *([request.otherwise] if request.otherwise is not None else [])]
@@ -125,6 +132,26 @@ def choices(domain: Domain, task: Task) -> dict[int, Choice]:
     return found
 
 
+def options(domain: Domain, task: Task) -> dict[int, list[Call]]:
+    """The errands between which a figure decides, by goal, as they are said. Raises NotProved: one means nothing."""
+    found: dict[int, list[Call]] = {}
+    done = errands_by_goal(task.grader)
+    for goal, request in requests_in(task).items():
+        if isinstance(request, lang.Best):
+            world = world_before(domain, _before(done, goal))
+            universe = look_at(domain, world, task.customer)
+            try:
+                found[goal] = [meaning_of(domain, world, task.customer, o, universe).calls[0] for o in request.options]
+            except NoMeaning as none:
+                raise NotProved("meaning_differs", f"request {goal + 1} means nothing: {none}") from None
+    return found
+
+
+def in_sequence(task: Task) -> set[int]:
+    """The goals that may take another errand first. Raises NotProved: a request is none."""
+    return {goal for goal, request in requests_in(task).items() if sequences.in_turn_of(request) is not None}
+
+
 def unmet(domain: Domain, task: Task) -> dict[int, Call]:
     """By goal, the errands that are not carried out, because their condition does not hold, and nothing else in their
     place. Raises NotProved: a request means nothing."""
@@ -133,9 +160,15 @@ def unmet(domain: Domain, task: Task) -> dict[int, Call]:
 
 
 def figures(domain: Domain, task: Task) -> list[str]:
-    """The figures of a task's conditions, as they are to be said. Raises NotProved: one has no value."""
+    """The figures of a task's conditions and choices, as they are to be said. Raises NotProved: one has no value."""
     found, done = [], errands_by_goal(task.grader)
     for goal, request in requests_in(task).items():
+        if isinstance(request, lang.Best) and (words := alternatives.tell_of_best(domain, request)) is not None:
+            world, call = world_before(domain, _before(done, goal)), done.get(goal, [None])[0]
+            figure = call and alternatives.figure_of(domain, world, task.customer, call, request.field)
+            if figure is None:
+                raise NotProved("meaning_differs", f"the choice of request {goal + 1} has no figure")
+            found.append(words[0].shown(figure))
         if isinstance(request, lang.If) and (tell := tell_of(domain, request)) is not None:
             world = world_before(domain, _before(done, goal))
             universe = look_at(domain, world, task.customer)
@@ -176,6 +209,8 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
         if goal.asks
         or goal.condition is not None
         or goal.otherwise is not None
+        or goal.first is not None
+        or goal.rather is not None
         or any(fact.described for fact in goal.facts)
     }
     if marked != set(requests):
@@ -186,6 +221,13 @@ def twins_of(domain: Domain, task: Task) -> list[Twin] | None:
         before = _before(done, goal)
         if isinstance(request, lang.Tell):
             twins.append(_answered(domain, task, goal, before, request))
+            continue
+        _check_parts(task, goal, request)
+        if isinstance(request, lang.Best):
+            twins += _proved_best(domain, task, goal, before, request, done.get(goal, []))
+            continue
+        if sequences.in_turn_of(request) is not None and goal in done:
+            twins += _proved(domain, task, goal, done[goal][-1:], before, request, done[goal])
             continue
         calls = [chosen[goal].first] if goal in chosen else done.get(goal)
         forbidden = task.certificate.forbidden_call if task.certificate is not None else None
@@ -202,13 +244,23 @@ def _before(done: Mapping[int, Sequence[Call]], goal: int) -> list[Call]:
     return [call for number, calls in done.items() if number < goal for call in calls]
 
 
+def _check_parts(task: Task, goal: int, request: Meant) -> None:
+    """A goal has another errand beside it just where its meaning has one."""
+    wanted = task.user.goals[goal]
+    if (wanted.first is None) is not (sequences.in_turn_of(request) is None):
+        raise NotProved("meaning_differs", f"request {goal + 1} does not say what may be done first")
+    is_choice = isinstance(request, lang.Best)
+    if (wanted.rather is not None) is not is_choice or (wanted.whichever is not None) is not is_choice:
+        raise NotProved("meaning_differs", f"request {goal + 1} does not say between what the customer chooses")
+
+
 def _proved(
     domain: Domain,
     task: Task,
     goal: int,
     calls: Sequence[Call],
     before: Sequence[Call],
-    request: lang.Do | lang.Each | lang.If,
+    request: lang.Do | lang.Each | lang.If | lang.Several,
     done: Sequence[Call],
 ) -> list[Twin]:
     world, where, facts = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].facts
@@ -235,20 +287,120 @@ def _proved(
     if fallbacks.is_fallback(request) and done != calls and isinstance(request.otherwise, lang.Do):
         # What is described is the same in both choices; there is a world in which it means another for what is done.
         carried = request.otherwise
+    whole_of = request if sequences.in_turn_of(request) is not None else None
     for slot in described:
         if isinstance(carried, lang.Do) and slot not in carried.arguments:
             raise NotProved("meaning_differs", f"{where}: {slot} is described, but nothing is done about it")
-        twin = find_twin(domain, task.customer, universe, carried, goal, slot, before)
+        twin = find_twin(domain, task.customer, universe, carried, goal, slot, before, whole_of)
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
-    if isinstance(request, lang.If):
+    if isinstance(request, lang.If | lang.Several) and whole_of is not None:
+        twins += _after_first(domain, task, goal, request, calls[0], done, before)
+    elif isinstance(request, lang.If):
         _check_otherwise(task, goal, errand, request.otherwise)
         if fallbacks.is_fallback(request):
             twins.append(_turned_round(domain, task, goal, request, before, world))
         else:
             twins.append(_other_limit(domain, task, goal, request, world, universe))
     return twins
+
+
+def _after_first(
+    domain: Domain,
+    task: Task,
+    goal: int,
+    request: sequences.Sequenced,
+    wanted: Call,
+    done: Sequence[Call],
+    before: Sequence[Call],
+) -> list[Twin]:
+    """What comes first is what the words allow or want, and it takes that: as things stand, rules forbid the errand, or
+    what comes first is refused after it. The world in which the errand is possible at once, if it is about one."""
+    world, where, first = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal].first
+    found = sequences.first_of(domain, request)
+    if found is None or first is None:
+        raise NotProved("meaning_differs", f"{where}: what comes first is nothing that a customer allows")
+    known, own = found
+    if first.request not in sequences.said_first(domain, task.customer, known, own):
+        raise NotProved("words_differ", f"'{first.request}' does not allow what is done first")
+    chosen = sequences.chosen_call(known, own)
+    said_of = {slot: list(domain.describe(domain.world(), chosen, slot, task.customer).says) for slot in own}
+    if {fact.slot: fact.says for fact in first.facts} != said_of or any(fact.described for fact in first.facts):
+        raise NotProved("words_differ", f"{where}: what the customer says of what is done first is not what is done")
+    # In a twin, the errand may be possible at once: then its original is the world in which it is not.
+    at_once = task.twin_of is not None and isinstance(request, lang.If) and done == [wanted]
+    if not (at_once or sequences.takes_it_first(domain, world, task.customer, known, done)):
+        raise NotProved("meaning_differs", f"{where}: nothing has to be done before {wanted.name}, or not this")
+    if known.words.both and not any(fact.described for fact in task.user.goals[goal].facts):
+        raise NotProved("no_twin", f"{where}: nothing is described, so no world makes it mean something else")
+    _check_look_ups(task, goal, domain.look_ups(world, wanted, task.customer) or ())
+    if known.words.both:
+        return []
+    if at_once:
+        twin = sequences.find_original(domain, task.customer, request, goal, before, task.world or ())
+        if twin is None:
+            raise NotProved("no_twin", f"{where}: in the original, nothing has to be done before {wanted.name}, either")
+        return [twin]
+    universe = look_at(domain, world, task.customer)
+    twin = sequences.find_direct(domain, task.customer, universe, request, goal, before)
+    if twin is None:
+        raise NotProved("no_twin", f"{where}: in no world is {wanted.name} possible at once")
+    return [twin]
+
+
+def _proved_best(
+    domain: Domain, task: Task, goal: int, before: Sequence[Call], request: lang.Best, done: Sequence[Call]
+) -> list[Twin]:
+    """Two errands of which one is right: both can be done, they exclude each other, and the figure that decides can be
+    known; each is described as any is, and there is a world in which the other one is right."""
+    world, where, wanted = world_before(domain, before), f"request {goal + 1}", task.user.goals[goal]
+    universe = look_at(domain, world, task.customer)
+    words = alternatives.tell_of_best(domain, request)
+    if words is None or wanted.rather is None or wanted.whichever not in words[1]:
+        raise NotProved("words_differ", f"'{wanted.whichever}' does not say which of the two is wanted")
+    try:
+        whole = meaning_of(domain, world, task.customer, request, universe)
+        at_first = meaning_of(domain, domain.world(), task.customer, request, first_look(domain, task.customer))
+        calls = [meaning_of(domain, world, task.customer, one, universe).calls[0] for one in request.options]
+    except NoMeaning as none:
+        raise NotProved("meaning_differs", f"{where} means nothing: {none}") from None
+    if whole.calls != done or at_first.calls != done:
+        raise NotProved("meaning_differs", f"{where} does not mean what is done in the gold")
+    if (
+        all_valid(domain, world, calls[:1], task.customer) is None
+        or all_valid(domain, world, calls[1:], task.customer) is None
+    ):
+        raise NotProved("meaning_differs", f"{where}: one of the two is not possible")
+    if not alternatives.exclude_each_other(domain, world, task.customer, calls):
+        raise NotProved("meaning_differs", f"{where}: both could be wanted")
+    twins = []
+    for call, option, facts in zip(calls, request.options, (wanted.facts, wanted.rather.facts), strict=True):
+        described = {fact.slot: fact for fact in facts if fact.described}
+        if {slot for slot, node in option.arguments.items() if _is_described(node)} != set(described):
+            raise NotProved("meaning_differs", f"{where}: not just what is described has a meaning")
+        for slot, fact in described.items():
+            _check_words(domain, world, universe, task, option, call, slot, fact)
+            twin = find_twin(domain, task.customer, universe, option, goal, slot, before, request)
+            if twin is None:
+                raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
+            twins.append(twin)
+        figure = alternatives.figure_of(domain, world, task.customer, call, request.field)
+        if figure is None or not alternatives.is_known(domain, world, task.customer, call, figure):
+            raise NotProved("meaning_differs", f"{where}: the figure that decides can't be known before")
+        _check_look_ups(task, goal, domain.look_ups(world, call, task.customer) or ())
+    _check_look_ups(task, goal, whole.look_ups)
+    twin = alternatives.find_other(domain, task.customer, universe, request, goal, before)
+    if twin is None:
+        raise NotProved("no_twin", f"{where}: in no world is the other errand right")
+    return [*twins, twin]
+
+
+def _is_described(node: lang.Node) -> bool:
+    """Whether an argument is described; parts that are given by their names are said as before."""
+    return not isinstance(node, lang.Given) and not (
+        isinstance(node, lang.FieldsOf) and any(test.relation == "one of" for test in node.of.where)
+    )
 
 
 def _check_change(task: Task, goal: int, call: Call, described: Mapping[str, Fact]) -> None:
@@ -471,8 +623,9 @@ def _texts(user: UserSide) -> str:
     parts: list[Any] = [user.reason_for_call, user.known_info, user.unknown_info, user.task_instructions]
     for goal in user.goals:
         parts += [goal.request, *goal.questions, *(fact.answer for fact in goal.facts)]
-        if goal.otherwise is not None:
-            parts += [goal.otherwise.request, *(fact.answer for fact in goal.otherwise.facts)]
+        for beside in (goal.otherwise, goal.first, goal.rather):
+            if beside is not None:
+                parts += [beside.request, *(fact.answer for fact in beside.facts)]
     if user.mistake is not None:
         parts.append(user.mistake.answer)
     if user.miscount is not None:

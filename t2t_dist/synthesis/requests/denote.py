@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -53,12 +53,14 @@ def described(
     share: float,
     rng: random.Random,
     preferred: float = 0.0,
+    around: Callable[[lang.Do], lang.Node] = lambda errand: errand,
 ) -> Described | None:
     """A goal with some of its arguments described, ``None`` where none can be, or none is drawn.
 
     ``before``: the errands of the goals before it; ``withheld``: what is not to be described; ``unsaid``: what is not
     to be mentioned; ``share``: of the other arguments that can be described, how many are; ``preferred``: of those that
-    are one of several choices, how many by what the customer would rather have, or within a budget.
+    are one of several choices, how many by what the customer would rather have, or within a budget; ``around``: the
+    request of which the errand is a part.
     """
     slots = [slot for slot in call.arguments if rng.random() < share and slot not in withheld]
     if not slots:
@@ -78,7 +80,7 @@ def described(
                 means = meaning_of(domain, world, customer, one, universe).calls == [call]
                 # Who reads all requests at once understands the same by it.
                 means = means and meaning_of(domain, domain.world(), customer, one, first).calls == [call]
-                twin = find_twin(domain, customer, universe, one, goal, slot, before) if means else None
+                twin = find_twin(domain, customer, universe, one, goal, slot, before, around(one)) if means else None
             except NoMeaning:
                 continue
             try:
@@ -96,7 +98,10 @@ def described(
     if not words:
         return None
     # What was described later may change what is meant in an earlier twin world.
-    if any(find_twin(domain, customer, universe, request, goal, slot, before) is None for slot in list(words)[:-1]):
+    if any(
+        find_twin(domain, customer, universe, request, goal, slot, before, around(request)) is None
+        for slot in list(words)[:-1]
+    ):
         return None
     return Described(request, words, meaning_of(domain, world, customer, request, universe).look_ups, [call])
 

@@ -9,6 +9,7 @@ from t2t_dist.environments.base import Domain
 from .kinds import identities
 from .outcomes import parts_of
 from .questions import questions_of
+from .sequences import firsts_of
 from .shown import first_look
 from .twins import place_of
 
@@ -25,6 +26,7 @@ def what_can_be_described(domain: Domain) -> list[str]:
     results = [f"{name}.{tell.field}" for name, one in tools.items() for tell in one.tell if tell.above or tell.below]
     shown = [f"{kind}.{tell.field}" for kind, record in records.items() for tell in record.figures]
     asked = questions_of(domain)
+    chosen = [f"{name}.{tell.field}" for name, one in tools.items() for tell in one.tell if tell.least or tell.most]
     found = {
         "customers describe records by": told,
         "they mean the first or the last, by": ranked,
@@ -33,6 +35,8 @@ def what_can_be_described(domain: Domain) -> list[str]:
         "they mean a value by where it stands:": [name for name, words in fields if words.itself],
         "they make an errand depend on": [*results, *shown],
         "they add something to, or take a part back of": [name for name, words in tools.items() if words.part],
+        "they want one of two errands, whichever has the less or the more of": chosen,
+        "they allow, or want, something else first for": [first.words.errand for first in firsts_of(domain)],
         "they ask": [name for name, one in asked.items() if not parts_of(one.request)],
         "they ask about the results of what was done": [name for name, one in asked.items() if parts_of(one.request)],
     }

@@ -41,7 +41,11 @@ def fallback(first: lang.Do, second: lang.Do) -> lang.If:
 
 def is_fallback(request: object) -> TypeGuard[lang.If]:
     """Whether a request is one errand if that is possible, else another."""
-    return isinstance(request, lang.If) and isinstance(request.condition, lang.Possible)
+    return (
+        isinstance(request, lang.If)
+        and isinstance(request.condition, lang.Possible)
+        and not isinstance(request.otherwise, lang.Several)  # which is to be done first, so that it is possible
+    )
 
 
 def is_refused(domain: Domain, world: World, call: Call, customer: str) -> bool:

@@ -60,10 +60,11 @@ def find_twin(
     goal: int,
     slot: str,
     before: Sequence[Call],
+    whole: lang.Node | None = None,
 ) -> Twin | None:
     """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found. What is
-    meant there is a value, or a list of those of a set."""
-    return next(twin_worlds(domain, customer, universe, request, goal, slot, before), None)
+    meant there is a value, or a list of those of a set. ``whole``: the request, where that errand is a part of it."""
+    return next(twin_worlds(domain, customer, universe, request, goal, slot, before, whole), None)
 
 
 def twin_worlds(
@@ -74,20 +75,22 @@ def twin_worlds(
     goal: int,
     slot: str,
     before: Sequence[Call],
+    whole: lang.Node | None = None,
 ) -> Iterator[Twin]:
     """The twin worlds for the meaning of one argument, the simplest first."""
-    usual = meaning_of(domain, world_before(domain, before), customer, request, universe).calls
+    meant = request if whole is None else whole
+    usual = meaning_of(domain, world_before(domain, before), customer, meant, universe).calls
     for edits in _edits_of(domain, customer, universe, request, slot):
         try:
-            found = in_twin(domain, customer, edits, request, before, usual)
+            found = in_twin(domain, customer, edits, meant, before, usual)
         except Exception:
             continue  # tools and rules may rely on what these records no longer hold: then it is no world
         if found is None:
             continue
         calls, final, other_final = found
-        values = [call.arguments[slot] for call in calls]
-        if values != [call.arguments[slot] for call in usual] and final != other_final:
-            value = values if isinstance(request, lang.Each) and slot == request.slot else values[0]
+        values = [call.arguments.get(slot) for call in calls]
+        if values != [call.arguments.get(slot) for call in usual] and final != other_final:
+            value = values if isinstance(request, lang.Each) and slot == request.slot else values[-1]
             yield Twin(goal=goal, slot=slot, records=record_changes(domain, edits), value=value, final=final)
 
 
@@ -105,7 +108,7 @@ def in_twin(
     domain: Domain,
     customer: str,
     edits: Mapping[tuple[str, str], Record],
-    request: lang.Do | lang.Each | lang.If,
+    request: lang.Node,
     before: Sequence[Call],
     usual: Sequence[Call],
 ) -> tuple[list[Call], str, str | None] | None:
@@ -144,7 +147,7 @@ def _edits_of(
         outsiders = [one for one in kin if not any(one is member for member in members)]
         for one in members:
             for other in outsiders[:_MOST_PARTNERS]:
-                yield from _identities_exchanged(domain, one, other)
+                yield from identities_exchanged(domain, one, other)
         for one in members:
             yield from _unlisted(domain, customer, one)
             yield from _left_out(domain, one)
@@ -162,7 +165,7 @@ def _edits(domain: Domain, customer: str, universe: Universe, value: lang.Node) 
             others = [one for one in records_of(domain, customer, universe, _untested(record)) if one is not meant]
             partners = others[:_MOST_PARTNERS]
             for other in partners:
-                yield from _identities_exchanged(domain, meant, other)
+                yield from identities_exchanged(domain, meant, other)
             paths = [record.by] if record.by is not None else []
             if record.prefer or record.among.shown_by is not None:
                 paths = [*(test.field for test in (*record.prefer, *record.among.where)), *paths]
@@ -202,7 +205,7 @@ def _exchanged(domain: Domain, one: Shown, other: Shown, path: Sequence[str]) ->
         yield edits
 
 
-def _identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
+def identities_exchanged(domain: Domain, one: Shown, other: Shown) -> Iterator[Edits]:
     """Two records that have exchanged all but what names them: their ids, and what is part of those. What other tables
     hold under the same ids goes with them: the phone goes with its line."""
     first, second = place_of(domain, one), place_of(domain, other)
