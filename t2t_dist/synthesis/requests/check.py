@@ -55,9 +55,9 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
         if not isinstance(request, lang.Tell):
             errand_of(request)
         whole = [one for one in lang.nodes(request) if isinstance(one, lang.Best | lang.Several | lang.Possible)]
-        is_one = isinstance(request, lang.Best) and len(request.options) == 2
+        is_one = fallbacks.is_fallback(request) or (isinstance(request, lang.Best) and len(request.options) == 2)
         if whole and not (sequences.in_turn_of(request) is not None or (is_one and len(whole) == 1)):
-            raise ValueError(f"request {goal} is neither a choice of two errands nor one that may take another first")
+            raise ValueError(f"request {goal} is no choice of two errands, and none that may take another first")
         found[int(goal)] = request
     return found
 
