@@ -59,6 +59,7 @@ def test_it_is_said_what_customers_can_describe_and_what_lacks_words() -> None:
     assert "customers describe records by Line.plan_id, Line.status, Bill.status" in said
     assert "they mean the first or the last, by Line.data_used, Line.plan_since, Plan.price" in "\n".join(said)
     assert "they want something for several of Line, Bill" in said
+    assert "they mean what another record holds: Line.plan_id, Bill.paid_with" in said
     assert "they ask data, bills, active" in said
     assert any(one.startswith("they ask about the results of what was done paid_in_all, ") for one in said)
     assert not any("under 'records'" in sentence for sentence in said)
