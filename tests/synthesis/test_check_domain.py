@@ -61,6 +61,7 @@ def test_it_is_said_what_customers_can_describe_and_what_lacks_words() -> None:
     assert "they mean the first or the last, by Line.data_used, Line.plan_since, Plan.price" in "\n".join(said)
     assert "they want something for several of Line, Bill" in said
     assert "they add something to, or take a part back of refuel_data" in said
+    assert "they mean what another record holds: Line.plan_id, Bill.paid_with" in said
     assert "they ask data, bills, active" in said
     assert any(one.startswith("they ask about the results of what was done paid_in_all, ") for one in said)
     assert "they allow, or want, something else first for bring_line_back, set_up_roaming, change_plan" in said

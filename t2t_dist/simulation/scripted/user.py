@@ -60,7 +60,7 @@ _NUMBER = re.compile(r"(?<![\w#./-])\d+(?:[.,]\d+)*(?![\w/-])")
 _SMALL = rf"(?:{'|'.join(NUMBERS)}|[1-9](?![.,]?\d))"
 #: How many there are, in an agent's words: "you have three", "three of them", "all four".
 _COUNTED = re.compile(
-    r"\b(?:there(?: are|'re| is)|you(?: have|'ve)|i (?:can )?(?:see|find|found|count)|all)"
+    r"\b(?:there(?: are|'re| is)|you(?: (?:only|just|actually))?(?: have|'ve)|i (?:can )?(?:see|find|found|count)|all)"
     rf"(?: (?:got|only|just|actually|these|the))* ({_SMALL})\b|\b({_SMALL}) of (?:them|these|those)\b",
     re.I,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from t2t_dist.core.schema import Certificate, Task
+from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
@@ -62,8 +63,18 @@ def pushed(domain: Domain, customer: str, structure: Structure, difficulty: int,
     if draw < shares.mistake:
         entry = grader.gold[0]
         structure.mistake = mistakes.drawn(domain, Call(entry.name, entry.arguments), customer, rng)
+        if structure.mistake is not None and _is_said(domain, customer, structure, structure.mistake[0]):
+            structure.mistake = None  # the agent has the right value before they are asked
     elif draw < shares.mistake + shares.note:
         _with_note(domain, customer, structure, rng)
+
+
+def _is_said(domain: Domain, customer: str, structure: Structure, slot: str) -> bool:
+    """Whether a request of theirs names what they are to get wrong: a new address with the zip code that they have."""
+    world = domain.world()
+    right = domain.profile(world, customer).facts[slot]
+    said = [domain.describe(world, call, name, customer) for call in _asked_for(structure) for name in call.arguments]
+    return any(mentions(one.text, [right]) for one in said)
 
 
 def _with_note(domain: Domain, customer: str, structure: Structure, rng: random.Random) -> None:

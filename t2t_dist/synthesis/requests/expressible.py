@@ -33,6 +33,10 @@ def what_can_be_described(domain: Domain) -> list[str]:
         "they want something for several of": [kind for kind, record in records.items() if record.plural],
         "they want something for all parts of a record, by": [kind for kind, record in records.items() if record.all],
         "they mean a value by where it stands:": [name for name, words in fields if words.itself],
+        "they mean what another record holds:": [name for name, words in fields if words.its],
+        "they leave open which of several it is, for": [
+            f"{kind} ({', '.join(choice.errands)})" for kind, record in records.items() for choice in record.choices
+        ],
         "they make an errand depend on": [*results, *shown],
         "they add something to, or take a part back of": [name for name, words in tools.items() if words.part],
         "they want one of two errands, whichever has the less or the more of": chosen,

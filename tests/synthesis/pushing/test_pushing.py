@@ -16,6 +16,8 @@ from t2t_dist.environments.record import thaw
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
+from t2t_dist.simulation.scripted.phrases import NUMBERS
+from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.grader_side import errands_by_goal
 from t2t_dist.synthesis.intents.rejection import TaskRejected
@@ -152,6 +154,31 @@ async def test_who_takes_a_number_on_trust_does_too_little(pushy: Made) -> None:
                 said_so = [turn.content or "" for turn in rollout.turns if turn.role == "user"]
                 assert task.user.miscount is not None
                 assert any(task.user.miscount.answer in text for text in said_so)
+
+
+@pytest.mark.parametrize(
+    ("heard", "noticed"),
+    [
+        ("I can see {right} of them, not {said}. Do you mean all of them?", True),
+        ("You actually have {right}. Shall I go on with all of those?", True),
+        ("There are {right} that fit, are all of them meant?", True),
+        ("Let me look that up for you.", False),
+        ("So it is about all {said} of them, is that right?", False),
+        ("This takes 30 days, and costs $3.10.", False),
+    ],
+)
+def test_who_hears_how_many_there_are_notices_it(pushy: Made, heard: str, noticed: bool) -> None:
+    task = of_kind(pushy, "miscount")[0]
+    said, right = counted(task)
+    miscount = task.user.miscount
+    assert miscount is not None
+    wanted = [task.user.goals[miscount.goal]]
+    moved = miscount.model_copy(update={"goal": 0})
+    side = task.user.model_copy(update={"goals": wanted, "change": None, "miscount": moved})
+    user = ScriptedUser(side, 1)
+    user.respond("Hello, how can I help?")
+    answer = user.respond(heard.format(right=NUMBERS[right - 1], said=NUMBERS[said - 1]))
+    assert (miscount.answer in answer) is noticed, answer
 
 
 def _right_number(task: Task) -> None:
