@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as xml
@@ -15,9 +16,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
+from rich.console import Console
 
+from t2t_dist.cli.terminal import summary_tables
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import Claim
+from t2t_dist.core.schema import Claim, Part
 from t2t_dist.evaluation.costs import Price
 from t2t_dist.evaluation.failure_causes import causes_of
 from t2t_dist.evaluation.report.data import ReportData, read_report
@@ -130,6 +133,26 @@ def test_a_kind_of_request_is_a_row_with_the_tasks_that_have_it(shop: Made, tmp_
     text = page(data)
     assert "<tr><td>question</td>" in text
     assert text.index("<td>question</td>") < text.index("<td>false claim</td>")
+
+
+def test_tasks_that_combine_intents_are_shown_by_what_they_combine(shop: Made, tmp_path: Path) -> None:
+    tasks = [task.model_copy(deep=True) for task in tasks_of(shop, 2)]
+    for task in tasks:
+        if task.intent == "changing" and task.certificate is not None:
+            task.certificate.also = [Part(intent="infeasible", goal=1)]
+    rows = [played(shop, task, trial=n, well=task.intent == "changing") for task in tasks for n in range(2)]
+    write_run(tmp_path / "run", [*rows_of(tasks), *rows], domain="retail", trials=2)
+    data = read_report(PartialRun(str(tmp_path / "run")))
+    (table,) = [table for table in tables(data) if table.name == "pass-by-combination"]
+    found = [(name, k, value, n) for _, name, k, value, *_, n in table.rows]
+    assert found == [("changing + infeasible", 1, 1.0, 2), ("changing + infeasible", 2, 1.0, 2)]
+    (agent,) = data.summary["agents"].values()
+    assert agent["combinations"]["changing + infeasible"]["pass"] == {"pass^1": 1.0, "pass^2": 1.0}
+    assert agent["combinations"]["changing + infeasible"]["tasks"] == 2
+    assert "<th>changing + infeasible</th></tr>" in page(data)
+    printed = StringIO()
+    Console(file=printed, width=120).print(*summary_tables(data.summary))
+    assert re.search(r"changing \+ infeasible +1\.000", printed.getvalue())
 
 
 def test_causes_by_agent_are_their_flaws_and_failures_are_counted_apart(data: ReportData) -> None:

@@ -39,7 +39,7 @@ def test_a_verified_task_without_a_gold_is_not_passed_over(desk: Made) -> None:
     assert verdict(desk.domain, task) == "not_authenticated"
     task = desk.one("general")
     task.grader.gold = []
-    assert verdict(desk.domain, task) == "no_write"
+    assert verdict(desk.domain, task) == "final_differs"
 
 
 def test_a_task_for_which_a_model_found_no_usable_words_stays_rejected(desk: Made) -> None:

@@ -22,6 +22,8 @@ from t2t_dist.view.server import serving
 from t2t_dist.view.text import PAGE
 from tests.support import hostile
 from tests.support.finished_run import failed, played, rows_of, write_run
+from tests.support.library_domain import Library
+from tests.support.made import Made, make
 from tests.support.view_client import Client, viewing, words
 from tests.support.viewed import GOOD, episode_of, library, row_of, small_run
 
@@ -31,6 +33,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served") / "small"
     small_run(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Made:
+    return make(Library(), 14, difficulty=5)
 
 
 # -- who may look ------------------------------------------------------------------------------------------------------
@@ -194,6 +201,26 @@ async def test_what_an_agent_passed_of_each_level_leads_to_its_episodes(small: P
             assert f"{2 * len(of_level)} episodes of" in words(page)
             tasks = (await client.get(f"/run/small/tasks?difficulty={level}"))[1]
             assert f"{len(of_level)} task" in words(tasks)
+
+
+async def test_a_task_that_combines_intents_shows_the_evidence_for_each(mixed: Made, tmp_path: Path) -> None:
+    tasks = [task for task in mixed.verified() if task.combination][:6]
+    write_run(tmp_path / "mixed", [*rows_of(tasks), *(played(mixed, task) for task in tasks if not task.world)])
+    claims = {
+        "ambiguous": "calls satisfy the opening request",
+        "changing": "The customer first wants A.",
+        "infeasible": "asks for is not to be done",
+    }
+    async with viewing(tmp_path / "mixed") as client:
+        for task in tasks:
+            text = words((await client.get(f"/run/mixed/task/{task.task_id}"))[1])
+            assert {name for name, claim in claims.items() if claim in text} == set(task.intents)
+        run = (await client.get("/run/mixed"))[1]
+        for name in {task.combination for task in tasks if not task.world}:
+            assert f">{name}</th>" in run
+            found = (await client.get(f"/run/mixed/episodes?combination={quote(name or '')}"))[1]
+            of_it = sum(task.combination == name and not task.world for task in tasks)
+            assert f"{of_it} episode" in words(found)
 
 
 async def test_every_link_of_every_kind_of_page_leads_somewhere(small: Path) -> None:

@@ -7,8 +7,9 @@ made, and the check that a task combines what its certificate lists, no more and
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from t2t_dist.core.schema import INTENTS, Candidate, Certificate, GoldCall, GraderSide, Intent, Part, Task, Trajectory
@@ -86,6 +87,10 @@ class _Draft:
         return [*first, self.refusal.call] if self.refusal is not None else first
 
 
+#: Adds one intent to a draft for a customer. Raises TaskRejected: it can't be had.
+_Step = Callable[[Domain, str, _Draft, random.Random], _Draft]
+
+
 def make(
     domain: Domain, trajectory: Trajectory, own: Intent, others: Collection[Intent], rng: random.Random
 ) -> Structure:
@@ -94,14 +99,16 @@ def make(
     Raises TaskRejected: it gives none of the others, or not its own beside them.
     """
     wanted = {own, *others}
-    steps = {infeasible.NAME: _refuse, changing.NAME: _change, ambiguous.NAME: _open}
-    draft, found, needed = _Draft(errands_of(domain, trajectory)), list[Intent](), len(wanted - {infeasible.NAME})
+    # What is left open comes last: its candidates go with all else. A refusal leaves an errand for each of the others.
+    refuse = partial(_refuse, least=len(wanted - {infeasible.NAME}))
+    steps: dict[Intent, _Step] = {infeasible.NAME: refuse, changing.NAME: _change, ambiguous.NAME: _open}
+    draft, found = _Draft(errands_of(domain, trajectory)), list[Intent]()
     if not draft.errands:
         raise TaskRejected("no_write")
     for name, step in steps.items():
         if name in wanted:
             try:
-                draft = step(domain, trajectory.customer, draft, needed, rng)
+                draft = step(domain, trajectory.customer, draft, rng)
                 found.append(name)
             except TaskRejected:
                 if name == own:
@@ -111,12 +118,12 @@ def make(
     return _structure(domain, trajectory, draft, own, rng)
 
 
-def _refuse(domain: Domain, customer: str, draft: _Draft, needed: int, rng: random.Random) -> _Draft:
-    refusal = infeasible.drawn(domain, customer, draft.errands, rng, most=_MOST_GOALS - 1, least=needed)
+def _refuse(domain: Domain, customer: str, draft: _Draft, rng: random.Random, *, least: int) -> _Draft:
+    refusal = infeasible.drawn(domain, customer, draft.errands, rng, most=_MOST_GOALS - 1, least=least)
     return replace(draft, errands=refusal.rest, refusal=refusal)
 
 
-def _change(domain: Domain, customer: str, draft: _Draft, needed: int, rng: random.Random) -> _Draft:
+def _change(domain: Domain, customer: str, draft: _Draft, rng: random.Random) -> _Draft:
     errands = draft.errands[:_MOST_GOALS]
     for number in rng.sample(range(len(errands)), len(errands)):
         for second in changing.second_wishes(domain, customer, errands, number, rng):
@@ -127,7 +134,7 @@ def _change(domain: Domain, customer: str, draft: _Draft, needed: int, rng: rand
     raise TaskRejected("no_alternative")
 
 
-def _open(domain: Domain, customer: str, draft: _Draft, needed: int, rng: random.Random) -> _Draft:
+def _open(domain: Domain, customer: str, draft: _Draft, rng: random.Random) -> _Draft:
     errands, refusal, why = draft.errands[:_MOST_GOALS], draft.refusal, TaskRejected("no_ambiguity")
     record = infeasible.record_of(domain, refusal.rule, refusal.call) if refusal is not None else None
     free = [number for number in range(len(errands)) if draft.changed is None or number != draft.changed[0]]
@@ -140,7 +147,8 @@ def _open(domain: Domain, customer: str, draft: _Draft, needed: int, rng: random
             except TaskRejected as refused:
                 why = refused
                 continue
-            if _is_apart(meant[number], draft):
+            # Of all candidates, not of the one that is meant: or that would be likelier than the others.
+            if all(_is_apart(Call(meant[number].name, one.arguments), draft) for one in candidates):
                 return replace(draft, errands=meant, left_open=(number, withheld, candidates))
     raise why
 
