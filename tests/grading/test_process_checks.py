@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.core.schema import GoldCall, Task
+from t2t_dist.core.schema import GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
+from t2t_dist.grading.process_checks import ProcessChecks
 from tests.support.made import Made
 from tests.support.plans import plan_of
 from tests.support.transcript import Transcript, gone_well
@@ -320,6 +321,7 @@ def test_who_says_who_they_are_has_not_changed_their_mind_by_that(made: Made) ->
     task = made.one("changing", lambda t: t.certificate.trigger == "asked_to_confirm")
     change = task.user.change
     assert change is not None
+    change.facts = [one.model_copy(deep=True) for one in task.user.goals[change.goal].facts]
     change.facts[-1].says, change.request = [task.user.name], f"And me ({task.user.name}) as well."
     checks = ProcessChecks(made.domain, task)
     checks.turn(Turn("agent", "assistant", "Could you tell me your name, please?"))
