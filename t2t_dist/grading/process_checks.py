@@ -75,7 +75,9 @@ class ProcessChecks:
         before = [self.task.user.goals[change.goal].facts, *(one.facts for one in self._changes[: self._changes_said])]
         first = {said for fact in before[-1] for said in fact.says}
         news = [said for fact in change.facts for said in fact.says if said not in first]
-        if news:
+        # Who says their name when asked for it does not add themselves to a booking.
+        who = [self.task.user.name, *(fact.text for fact in self.task.user.identity)]
+        if news and not mentions("\n".join(who), news):
             return mentions(text, news)
         # Something else about the same things: it is said in the task's words, or when its time has come.
         told = normalised(change.request) in normalised(text)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from t2t_dist.core.schema import GoldCall, Task
+from t2t_dist.core.schema import GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.grading.grade import grade
+from t2t_dist.grading.process_checks import ProcessChecks
 from tests.support.made import Made
 from tests.support.plans import plan_of
 from tests.support.transcript import Transcript, gone_well
@@ -313,3 +314,19 @@ def test_the_order_of_a_first_wishs_arguments_does_not_matter(made: Made) -> Non
     talk = begun(made.domain, task, 1)
     talk.call(first.name, dict(reversed(first.arguments.items())))
     assert not process(made.domain, task, talk)["trigger_first"]
+
+
+def test_who_says_who_they_are_has_not_changed_their_mind_by_that(made: Made) -> None:
+    """A customer who will add themselves to a booking gives their name before that."""
+    task = made.one("changing", lambda t: t.certificate.trigger == "asked_to_confirm")
+    change = task.user.change
+    assert change is not None
+    change.facts = [one.model_copy(deep=True) for one in task.user.goals[change.goal].facts]
+    change.facts[-1].says, change.request = [task.user.name], f"And me ({task.user.name}) as well."
+    checks = ProcessChecks(made.domain, task)
+    checks.turn(Turn("agent", "assistant", "Could you tell me your name, please?"))
+    checks.turn(Turn("user", "user", f"My name is {task.user.name}."))
+    assert checks.changes_said == 0
+    checks.turn(Turn("agent", "assistant", "I would do that now. Shall I go ahead?"))
+    checks.turn(Turn("user", "user", change.request))
+    assert checks.changes_said == 1

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from t2t_dist.core.schema import Task
-from t2t_dist.core.speech_acts import says_yes
+from t2t_dist.core.speech_acts import asks_to_confirm, says_yes
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments import registry
@@ -129,8 +129,16 @@ async def test_the_expert_follows_every_change_and_passes(changing: Made) -> Non
         assert outcome.reward == 1.0, (task.task_id, outcome.detail)
         assert all(outcome.process.values()), (task.task_id, outcome.process)
         assert user_faults(rollout.turns, task.user) == []
-        said = [turn.content or "" for turn in rollout.turns if turn.seat == "user"]
-        assert all(any(change.request in text for text in said) for change in task.user.changes)
+        said = [turn.content or "" for turn in rollout.turns]
+        plans = [
+            place for place, text in enumerate(said) if rollout.turns[place].seat == AGENT and asks_to_confirm(text)
+        ]
+        before = {say for fact in task.user.goals[task.user.changes[0].goal].facts for say in fact.says}
+        for change in task.user.changes:
+            when = next(place for place, text in enumerate(said) if change.request in text)
+            news = [say for fact in change.facts for say in fact.says if say not in before]
+            assert not (news and any(mentions(said[place], news) for place in plans if place < when)), task.task_id
+            before |= set(news)
 
 
 async def test_who_ignores_a_change_fails(changing: Made) -> None:

@@ -10,6 +10,7 @@ customer's answer or the tool's result. So every part below reads in the order i
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from t2t_dist.environments.tool_noise import NoisyTool, without_note
 from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call, errands_in
+from t2t_dist.synthesis.intents.changing import ASKED_TO_CONFIRM
 from t2t_dist.synthesis.requests import fallbacks
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.alternatives import figure_of, tell_of_best
@@ -91,6 +93,8 @@ class Oracle:
         self._meanings: dict[int, Meaning] = {}
         self._figures: dict[int, str] = {}
         self._found_out: set[int] = set()
+        #: Where in ``heard`` the answer stands to the plan of what the customer may still change.
+        self._plan_heard = sys.maxsize
         #: A tool fault: the last call's tool will not work again.
         self.out_of_order = False
 
@@ -609,6 +613,7 @@ class Oracle:
                 yield from self.perform(wanted)
                 yield from self.report(goal, last)
                 return
+            self._plan_heard = sys.maxsize
             self._prefix, self._thanks = [self.phrases.say("changed")], ""
         yield from self.settle(goal, changed_facts(self.task.user.goals[goal].facts, changes[-1][1]), last)
 
@@ -617,6 +622,7 @@ class Oracle:
         yield from self.find_out(goal)
         yield from self.propose_first(goal, wanted)
         plan = yield from self.planned(wanted)
+        self._plan_heard = len(self.heard)
         yield from self.say(plan, self.phrases.say("confirm"))
         if self.has_changed(change):
             return False
@@ -645,11 +651,16 @@ class Oracle:
         """Whether the customer has said what they want instead."""
         if any(speech.normalised(change.request) in speech.normalised(text) for text in self.heard):
             return True
-        changes = self.task.user.changes
-        earlier = [self.task.user.goals[change.goal].facts, *(one.facts for one in changes[: changes.index(change)])]
+        changes, goal = self.task.user.changes, self.task.user.goals[change.goal]
+        earlier = [goal.facts, *(one.facts for one in changes[: changes.index(change)])]
         before = {say for facts in earlier for fact in facts for say in fact.says}
         new = [say for fact in change.facts if fact.stated for say in fact.says if say not in before]
-        return bool(new) and self.heard_of(new)
+        # What was said before its time is about something else, such as who they are.
+        since = self._plan_heard
+        if change.trigger != ASKED_TO_CONFIRM:
+            asked = (n for n, text in enumerate(self.heard, 1) if speech.mentions(text, [goal.request]))
+            since = next(asked, 0)
+        return bool(new) and speech.mentions("\n".join(self.heard[since:]), new)
 
     # -- what is forbidden ---------------------------------------------------------------------------------------------
     def decline(self, goal: int, last: bool) -> Play:
