@@ -114,7 +114,8 @@ def describe_goals(
                 several[goal] = found[goal] = one
                 wanted[goal] = one.calls
         if _is_free(structure, goal) and goal not in several and rng.random() < level.fallbacks:
-            choice = second_choices.drawn(domain, customer, goal, call, done, later, rng)
+            has_sets_after = any(number > goal for number in several)  # which are of records as they are then
+            choice = second_choices.drawn(domain, customer, goal, call, done, later, has_sets_after, rng)
             if choice is not None:
                 choices[goal], call = choice, choice.done
                 kept = choice.differing()
@@ -124,7 +125,10 @@ def describe_goals(
             one = denote.described(
                 domain, customer, goal, call, done, kept, unsaid, level.described, rng, level.preferences
             )
-            if one is not None and not (goal in choices and _names(choices[goal].left, call, one)):
+            if one is not None and goal in choices:
+                fits = not _names(choices[goal].left, call, one) and choices[goal].allows(domain, customer, one, done)
+                one = one if fits else None
+            if one is not None:
                 found[goal] = one
         if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)

@@ -240,6 +240,9 @@ def _proved(
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
+    wanted = task.user.goals[goal]
+    if not isinstance(request, lang.If) and (wanted.condition is not None or wanted.otherwise is not None):
+        raise NotProved("meaning_differs", f"{where} is wanted whatever happens, but the customer says when")
     if isinstance(request, lang.If):
         _check_otherwise(task, goal, errand, request.otherwise)
         if fallbacks.is_fallback(request):

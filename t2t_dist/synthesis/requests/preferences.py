@@ -25,6 +25,8 @@ from .shown import Shown, Universe, values_at
 
 #: Expressions that are evaluated for one argument, at most.
 _MOST_TRIED = 60
+#: How often a preference is taken rather than a budget.
+_PREFERRED = 0.6
 #: Choices among which one is told, at least.
 _FEWEST = 3
 
@@ -47,7 +49,10 @@ def preferred(
     if words is None or len(meant) != 1 or len(choices.shown) < _FEWEST:
         return
     find, options = finder(domain, customer, universe), list(_options(words, choices, meant[0].record))
-    for record in rng.sample(options, min(len(options), _MOST_TRIED)):
+    options = rng.sample(options, len(options))
+    if rng.random() < _PREFERRED:
+        options.sort(key=lambda record: not record.prefer)
+    for record in options[:_MOST_TRIED]:
         found = find(record)
         if found is not None and found.record == meant[0].record and not _is_idle(find, record):
             yield lang.FieldOf(of=record, field=choices.own)
