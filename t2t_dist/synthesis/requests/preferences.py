@@ -32,12 +32,14 @@ _FEWEST = 3
 
 
 class Choices(NamedTuple):
-    """The records of which one is chosen, before anything is asked of it."""
+    """The records of which one is chosen, before anything is asked of it. ``about``: what the errand, and the records
+    that it names, say beside: the cabin."""
 
     kind: str
     own: str
     among: lang.Records
     shown: Sequence[Shown]
+    about: frozenset[Any] = frozenset()
 
 
 def preferred(
@@ -84,14 +86,15 @@ def _fewer(tests: tuple[lang.Test, ...]) -> Iterator[tuple[lang.Test, ...]]:
 def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) -> Iterator[lang.Record]:
     """Budgets with a rank, and up to two preferences, with a rank or without."""
     held = [one.record for one in choices.shown]
+    fields = {path: field for path, field in words.fields.items() if _fits(words, path, choices.about)}
     stated = [(), *((test,) for test in _stated(words, record))]
     ranks = [
         (path, order)
-        for path, field in words.fields.items()
+        for path, field in fields.items()
         for order, texts in (("most", field.most), ("least", field.least))
         if texts and values_at(record, path)
     ]
-    limits = [test for path in words.fields for test in _limits(words, path, record, held)]
+    limits = [test for path in fields for test in _limits(words, path, record, held)]
     wishes = [*_wishes(words, record), *limits]
     for where in stated:
         for path, order in ranks:
@@ -109,6 +112,13 @@ def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) ->
             if pair[0].field != pair[1].field:
                 for prefer in permutations(pair):
                     yield _record(choices.among, where, prefer, None, "most")
+
+
+def _fits(words: RecordWords, path: str, about: frozenset[Any]) -> bool:
+    """Whether somebody goes by a field: of the prices by cabin, by that of their own."""
+    holder, _, name = path.rpartition(".")
+    alike = {other.rpartition(".")[2] for other in words.fields if holder and other.startswith(f"{holder}.")}
+    return not alike & about or name in about
 
 
 def _record(
@@ -205,6 +215,17 @@ def choices_of(
         if words.offered is None or look_up is not None:
             among = lang.Records(kind=kind, shown_by=look_up)
             try:
-                yield Choices(kind, own, among, records_of(domain, customer, universe, among))
+                shown = records_of(domain, customer, universe, among)
             except NoMeaning:
                 continue
+            yield Choices(kind, own, among, shown, _about(domain, universe, specs, call))
+
+
+def _about(domain: Domain, universe: Universe, specs: Mapping[str, Spec], call: Call) -> frozenset[Any]:
+    found = [value for value in call.arguments.values() if isinstance(value, str)]
+    for slot, value in call.arguments.items():
+        for kind, own in identities(domain).get(specs[slot].name, {}).items() if slot in specs else ():
+            for one in universe.of(kind):
+                if one.record.get(own) == value:
+                    found += [each for each in one.record.values() if isinstance(each, str)]
+    return frozenset(found)
