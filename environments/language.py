@@ -326,6 +326,11 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):
             raise ValueError(f"{file}: tools.{name} needs 'request': how a customer asks for it")
+    for kind, record in language.records.items():
+        if record.offered is not None and record.offered.tool not in tools:
+            raise ValueError(
+                f"{file}: records.{kind}.offered names the tool '{record.offered.tool}', which there is not"
+            )
     if wrong := list(islice(_wrong_templates(language, slots), 4)):
         raise ValueError(f"{file}: {'; '.join(wrong)}")
     for _, phrases, names in _templates(language, slots):

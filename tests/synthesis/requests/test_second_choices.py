@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from t2t_dist.core.schema import Task, Twin
+from t2t_dist.core.text_match import normalised
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
+from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.bindings import canonical_json
 from t2t_dist.synthesis.grader_side import errands_in
@@ -94,6 +96,18 @@ async def test_who_finds_out_what_is_possible_passes_and_who_does_not_fails(wish
         choice = choices(wishes.domain, task)[goal]
         assert choice.second is not None
         assert request.otherwise is not None
+
+
+def test_the_customer_turns_to_the_second_choice_once_the_first_is_refused(wishes: Made) -> None:
+    for task, goal, _ in falling_back(wishes)[:4]:
+        wanted = task.user.goals[goal]
+        assert wanted.otherwise is not None
+        side = task.user.model_copy(update={"goals": [wanted], "change": None, "claim": None})
+        user = ScriptedUser(side, seed=1)
+        assert normalised(wanted.request) in normalised(user.respond("Hello! What can I do for you?"))
+        answer = user.respond("I'm afraid that is not possible.")
+        assert normalised(wanted.otherwise.request) in normalised(answer), answer
+        assert "###STOP###" not in answer
 
 
 def _unsaid(task: Task, goal: int) -> None:
