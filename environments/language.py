@@ -405,6 +405,10 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
                 near = get_close_matches(name, slots, 1, 0.6)
                 hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(slots))}"
                 raise ValueError(f"{file}: records.{kind}.figures names the errand '{name}', which is no tool; {hint}")
+        if record.offered is not None and record.offered.tool not in tools:
+            raise ValueError(
+                f"{file}: records.{kind}.offered names the tool '{record.offered.tool}', which there is not"
+            )
     if wrong := list(islice(_wrong_templates(language, slots), 4)):
         raise ValueError(f"{file}: {'; '.join(wrong)}")
     for _, phrases, names in _templates(language, slots):

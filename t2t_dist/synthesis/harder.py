@@ -158,7 +158,8 @@ def describe_goals(
                 done += wanted[goal]
                 continue
         if _is_free(structure, goal) and goal not in several and rng.random() < level.fallbacks:
-            choice = second_choices.drawn(domain, customer, goal, call, done, later, rng)
+            has_sets_after = any(number > goal for number in several)  # which are of records as they are then
+            choice = second_choices.drawn(domain, customer, goal, call, done, later, has_sets_after, rng)
             if choice is not None:
                 choices[goal], call = choice, choice.done
                 kept = choice.differing()
@@ -170,7 +171,10 @@ def describe_goals(
             )
             # What works follows from all the rest, so all of that has to be said from the start.
             is_open = one is not None and bool(kept) and one.chooses
-            if one is not None and not is_open and not (goal in choices and _names(choices[goal].left, call, one)):
+            if one is not None and goal in choices:
+                fits = not _names(choices[goal].left, call, one) and choices[goal].allows(domain, customer, one, done)
+                one = one if fits else None
+            if one is not None and not is_open:
                 found[goal] = one
         if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)

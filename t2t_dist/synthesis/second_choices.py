@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from t2t_dist.core.schema import Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.errands import after_valid
@@ -21,7 +22,8 @@ from t2t_dist.environments.tools import Call
 from .bindings import Binder, reachable_values
 from .normal_calls import in_order
 from .requests import language as lang
-from .requests.fallbacks import fallback, find_twin, is_refused, look_ups
+from .requests.denote import Described
+from .requests.fallbacks import fallback, find_twin, is_refused, look_ups, twin_worlds
 from .requests.kinds import identities
 from .requests.shown import Universe, look_at
 from .requests.twins import all_valid, world_before
@@ -35,12 +37,13 @@ _MOST_VALUES, _MOST_TRIED = 24, 3
 
 class SecondChoice(NamedTuple):
     """What is wanted first, what otherwise, and whether the first is possible. ``looks``: what has to be looked up to
-    know that."""
+    know that; ``twin``: a world in which it is the other way round."""
 
     first: Call
     second: Call
     holds: bool
     looks: list[Call]
+    twin: Twin
 
     @property
     def done(self) -> Call:
@@ -55,6 +58,15 @@ class SecondChoice(NamedTuple):
     def differing(self) -> tuple[str, ...]:
         """The arguments of what is carried out that are not said in the same words for the other: they are named."""
         return tuple(slot for slot in self.done.arguments if not _is_same(self.done, self.left, slot))
+
+    def allows(self, domain: Domain, customer: str, described: Described, before: Sequence[Call]) -> bool:
+        """Whether with this description of what is carried out the twin world still is one."""
+        request = self.meant(described.request, described.words) if isinstance(described.request, lang.Do) else None
+        if request is None:
+            return False
+        worlds = [{(one.table, one.key): one.after for one in self.twin.records}]
+        found = twin_worlds(domain, customer, self.twin.goal, request, before, self.looks, worlds)
+        return next(found, None) is not None
 
     def meant(self, done: lang.Do, described: Collection[str]) -> lang.If:
         """The expression; ``done``: that of what is carried out, in which these arguments are ``described``, as they
@@ -72,14 +84,15 @@ def drawn(
     call: Call,
     before: Sequence[Call],
     later: Sequence[Call],
+    keeps: bool,
     rng: random.Random,
 ) -> SecondChoice | None:
     """A first and a second choice for an errand that is possible after the errands ``before``, with which the ``later``
-    ones stay possible; ``None``: there are none."""
+    ones stay possible; ``keeps``: and which leaves it at this errand. ``None``: there are none."""
     world = world_before(domain, before)
     looked_for = [False] * (rng.random() < _REFUSED_FIRST)
     looked_for += [True] * (not looked_for or rng.random() < _POSSIBLE_FIRST)
-    found = (_drawn(domain, customer, goal, call, before, later, world, holds, rng) for holds in looked_for)
+    found = (_drawn(domain, customer, goal, call, before, later, world, holds, keeps, rng) for holds in looked_for)
     return next((one for one in found if one is not None), None)
 
 
@@ -92,18 +105,22 @@ def _drawn(
     later: Sequence[Call],
     world: World,
     holds: bool,
+    keeps: bool,
     rng: random.Random,
 ) -> SecondChoice | None:
     tried = 0
     for first, second in _pairs(domain, customer, world, call, holds, rng):
         done = first if holds else second
+        if keeps and done != call:
+            continue
         if all_valid(domain, world, [done, *later], customer) is None:
             continue
         looks = [one for wanted in (first, second) for one in look_ups(domain, world, wanted, customer)]
         looks = [one for place, one in enumerate(looks) if one not in looks[:place]]
         request = fallback(*(lang.as_given(one.name, one.arguments) for one in (first, second)))
-        if find_twin(domain, customer, goal, request, before, looks) is not None:
-            return SecondChoice(first, second, holds, looks)
+        twin = find_twin(domain, customer, goal, request, before, looks)
+        if twin is not None:
+            return SecondChoice(first, second, holds, looks, twin)
         tried += 1
         if tried >= _MOST_TRIED:
             break

@@ -216,6 +216,14 @@ def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
             "tools.cancel_order names the slot 'raeson', which cancel_order does not have",
         ),
         (
+            GOOD.replace("    withhold:", "    second_choice: [colour]\n    withhold:"),
+            "tools.cancel_order names the slot 'colour', which cancel_order does not have",
+        ),
+        (
+            GOOD + "\nrecords: {Trip: {noun: trip, some: [a trip], offered: {tool: search, of: Day, words: [soon]}}}",
+            "records.Trip.offered names the tool 'search', which there is not",
+        ),
+        (
             GOOD.replace("[[reason]", "[[order]"),
             "tools.cancel_order names the slot 'order', which cancel_order does not have",
         ),

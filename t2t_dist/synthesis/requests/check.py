@@ -295,6 +295,9 @@ def _proved(
         if twin is None:
             raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
         twins.append(twin)
+    wanted = task.user.goals[goal]
+    if not isinstance(request, lang.If) and (wanted.condition is not None or wanted.otherwise is not None):
+        raise NotProved("meaning_differs", f"{where} is wanted whatever happens, but the customer says when")
     if isinstance(request, lang.If | lang.Several) and whole_of is not None:
         twins += _after_first(domain, task, goal, request, calls[0], done, before)
     elif isinstance(request, lang.If):

@@ -7,7 +7,7 @@ gold shows the difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
@@ -74,9 +74,16 @@ def find_twin(
 
 
 def twin_worlds(
-    domain: Domain, customer: str, goal: int, request: lang.If, before: Sequence[Call], looks: Sequence[Call]
+    domain: Domain,
+    customer: str,
+    goal: int,
+    request: lang.If,
+    before: Sequence[Call],
+    looks: Sequence[Call],
+    worlds: Iterable[Edits] | None = None,
 ) -> Iterator[Twin]:
-    """The worlds in which the other of the two errands is right."""
+    """The worlds in which the other of the two errands is right; ``worlds``: those that are tried, where it is not for
+    this to find them."""
     world = world_before(domain, before)
     usual = meaning_of(domain, world, customer, request).calls
     options = [
@@ -86,7 +93,7 @@ def twin_worlds(
         return
     first, (other,) = options[0][0], [one for one in options if one != usual]
     shown = [domain.execute(world, look).content for look in looks]
-    for edits in islice(_edits(domain, world, customer, first), _MOST_TRIED):
+    for edits in islice(_edits(domain, world, customer, first) if worlds is None else worlds, _MOST_TRIED):
         try:
             there = domain.variant(edits)
             changed = there.world()

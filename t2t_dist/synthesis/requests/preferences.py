@@ -25,17 +25,21 @@ from .shown import Shown, Universe, values_at
 
 #: Expressions that are evaluated for one argument, at most.
 _MOST_TRIED = 60
+#: How often a preference is taken rather than a budget.
+_PREFERRED = 0.6
 #: Choices among which one is told, at least.
 _FEWEST = 3
 
 
 class Choices(NamedTuple):
-    """The records of which one is chosen, before anything is asked of it."""
+    """The records of which one is chosen, before anything is asked of it. ``about``: what the errand, and the records
+    that it names, say beside: the cabin."""
 
     kind: str
     own: str
     among: lang.Records
     shown: Sequence[Shown]
+    about: frozenset[Any] = frozenset()
 
 
 def preferred(
@@ -47,7 +51,10 @@ def preferred(
     if words is None or len(meant) != 1 or len(choices.shown) < _FEWEST:
         return
     find, options = finder(domain, customer, universe), list(_options(words, choices, meant[0].record))
-    for record in rng.sample(options, min(len(options), _MOST_TRIED)):
+    options = rng.sample(options, len(options))
+    if rng.random() < _PREFERRED:
+        options.sort(key=lambda record: not record.prefer)
+    for record in options[:_MOST_TRIED]:
         found = find(record)
         if found is not None and found.record == meant[0].record and not _is_idle(find, record):
             yield lang.FieldOf(of=record, field=choices.own)
@@ -79,14 +86,15 @@ def _fewer(tests: tuple[lang.Test, ...]) -> Iterator[tuple[lang.Test, ...]]:
 def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) -> Iterator[lang.Record]:
     """Budgets with a rank, and up to two preferences, with a rank or without."""
     held = [one.record for one in choices.shown]
+    fields = {path: field for path, field in words.fields.items() if _fits(words, path, choices.about)}
     stated = [(), *((test,) for test in _stated(words, record))]
     ranks = [
         (path, order)
-        for path, field in words.fields.items()
+        for path, field in fields.items()
         for order, texts in (("most", field.most), ("least", field.least))
         if texts and values_at(record, path)
     ]
-    limits = [test for path in words.fields for test in _limits(words, path, record, held)]
+    limits = [test for path in fields for test in _limits(words, path, record, held)]
     wishes = [*_wishes(words, record), *limits]
     for where in stated:
         for path, order in ranks:
@@ -104,6 +112,13 @@ def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) ->
             if pair[0].field != pair[1].field:
                 for prefer in permutations(pair):
                     yield _record(choices.among, where, prefer, None, "most")
+
+
+def _fits(words: RecordWords, path: str, about: frozenset[Any]) -> bool:
+    """Whether somebody goes by a field: of the prices by cabin, by that of their own."""
+    holder, _, name = path.rpartition(".")
+    alike = {other.rpartition(".")[2] for other in words.fields if holder and other.startswith(f"{holder}.")}
+    return not alike & about or name in about
 
 
 def _record(
@@ -200,6 +215,17 @@ def choices_of(
         if words.offered is None or look_up is not None:
             among = lang.Records(kind=kind, shown_by=look_up)
             try:
-                yield Choices(kind, own, among, records_of(domain, customer, universe, among))
+                shown = records_of(domain, customer, universe, among)
             except NoMeaning:
                 continue
+            yield Choices(kind, own, among, shown, _about(domain, universe, specs, call))
+
+
+def _about(domain: Domain, universe: Universe, specs: Mapping[str, Spec], call: Call) -> frozenset[Any]:
+    found = [value for value in call.arguments.values() if isinstance(value, str)]
+    for slot, value in call.arguments.items():
+        for kind, own in identities(domain).get(specs[slot].name, {}).items() if slot in specs else ():
+            for one in universe.of(kind):
+                if one.record.get(own) == value:
+                    found += [each for each in one.record.values() if isinstance(each, str)]
+    return frozenset(found)

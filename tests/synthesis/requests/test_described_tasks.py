@@ -18,6 +18,7 @@ from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.alternatives import BEST
 from t2t_dist.synthesis.requests.check import CONDITION, choices, errand_of, in_sequence, options, requests_of
+from t2t_dist.synthesis.requests.fallbacks import POSSIBLE, is_fallback
 from t2t_dist.synthesis.requests.outcomes import parts_of
 from t2t_dist.synthesis.requests.questions import ANSWER
 from t2t_dist.synthesis.requests.sequences import FIRST, in_turn_of
@@ -131,14 +132,20 @@ def test_in_the_twin_world_the_same_words_mean_something_else(hard: Made) -> Non
         assert task.certificate is not None
         assert task.certificate.twins
         requests, domain = requests_of(task.grader), domain_of(hard.domain, task)
-        for twin in [twin for twin in task.certificate.twins if twin.slot not in (CONDITION, ANSWER, FIRST, BEST)]:
+        slots = (CONDITION, ANSWER, FIRST, BEST, POSSIBLE)
+        for twin in [twin for twin in task.certificate.twins if twin.slot not in slots]:
             edits = {(change.table, change.key): change.after for change in twin.records}
             before = [call for number, call in errands(task) if number < twin.goal]
             meant, usual = requests[twin.goal], called(hard, task, twin.goal)
+            done = [call for number, call in errands(task) if number == twin.goal]
             whole = isinstance(meant, lang.Best) or in_turn_of(meant) is not None
-            if whole:
-                usual = [call for number, call in errands(task) if number == twin.goal]
-            found = in_twin(domain, task.customer, edits, meant if whole else errand_of(meant), before, usual)
+            errand = meant if whole else errand_of(meant)
+            if is_fallback(meant) and usual[0] not in done:
+                # The same is described in both choices, and the second is what is done.
+                assert isinstance(meant.otherwise, lang.Do)
+                errand, whole = meant.otherwise, True
+            usual = done if whole else usual
+            found = in_twin(domain, task.customer, edits, errand, before, usual)
             assert found is not None
             calls, final, other = found
             values = [call.arguments.get(twin.slot) for call in calls]
@@ -238,7 +245,8 @@ def test_conditions_hold_and_do_not_and_say_what_they_mean(hard: Made) -> None:
     for task in tasks:
         for number, goal in enumerate(task.user.goals):
             request = requests_of(task.grader).get(number)
-            assert (goal.condition is not None) is (isinstance(request, lang.If) and goal.first is None)
+            is_condition = isinstance(request, lang.If) and goal.first is None and not is_fallback(request)
+            assert (goal.condition is not None) is is_condition
             if goal.condition is not None:
                 assert goal.condition in goal.request
                 assert goal.questions
