@@ -10,21 +10,23 @@ from t2t_dist.core.schema import UserSide
 from t2t_dist.core.speech_acts import mentions
 
 
-def check_words(user: UserSide) -> tuple[str, str] | None:
-    """``None``, or a reason code and details.
+def check_words(user: UserSide, is_free: bool = False) -> tuple[str, str] | None:
+    """``None``, or a reason code and details. ``is_free``: what is described, and conditions, may be in other words than
+    the template's, which ``requests/read_back.py`` reads.
 
     Codes: ``not_stated``, ``leaks_withheld``, ``not_known``, ``change_early``, ``goals_differ``.
     """
     for number, goal in enumerate(user.goals):
         opening = f"{goal.request} {' '.join(goal.questions)}"
-        if goal.condition is not None and not mentions(goal.request, [goal.condition]):
+        if goal.condition is not None and not is_free and not mentions(goal.request, [goal.condition]):
             return "not_stated", f"request {number + 1} does not say its condition: {goal.condition}"
         if goal.otherwise is not None:
             for fact in goal.otherwise.facts:
-                if not (mentions(goal.request, fact.says) and mentions(goal.otherwise.request, fact.says)):
+                said = (is_free and fact.described) or mentions(goal.request, fact.says)
+                if not (said and mentions(goal.otherwise.request, fact.says)):
                     return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
         for fact in goal.facts:
-            if fact.stated and not mentions(opening, fact.says):
+            if fact.stated and not (is_free and fact.described) and not mentions(opening, fact.says):
                 return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
             if not fact.stated:
                 texts = [

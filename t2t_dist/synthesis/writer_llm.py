@@ -1,12 +1,14 @@
 """The writer that is a model: it is shown the structure of a task and puts it into words.
 
 Facts, goals and the moment of a change are decided in code beforehand and stay as they are; the caller checks in code
-whether the words carry them (the mention check).
+whether the words carry them: what is stated by the mention check, what is described by reading it back
+(``requests/read_back.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -19,6 +21,7 @@ from t2t_dist.models.chat import ChatModel, Conversation
 
 from .convert import BadWords
 from .intents import REGISTRY
+from .writer_parts import GoalParts, parts_of
 
 SEAT = "writer"
 
@@ -40,13 +43,17 @@ class LlmWriter:
     def __init__(self, model: ChatModel) -> None:
         self.model, self.name = model, model.name
 
-    async def write(self, domain: Domain, intent: Intent, user: UserSide, seed: int) -> UserSide:
+    async def write(
+        self, domain: Domain, intent: Intent, user: UserSide, seed: int, requests: Mapping[str, Any] | None = None
+    ) -> UserSide:
         """The same side in the model's words. Raises BadWords, EpisodeFailure."""
         # The template's request says what each goal is; facts, stated and withheld, go with the side itself.
         goals = [goal.request for goal in user.goals]
         change = user.change.request if user.change else None
         try:
-            words = await write(self.model, user, intent, goals, domain=domain, seed=seed, change=change)
+            words = await write(
+                self.model, user, intent, goals, domain=domain, seed=seed, change=change, requests=requests
+            )
         except ContextExceeded as error:
             raise BadWords(f"the prompt does not fit the model: {error}", "") from None
         if isinstance(words, UnusableAnswer):
@@ -63,6 +70,7 @@ async def write(
     domain: Domain,
     seed: int,
     change: str | None = None,
+    requests: Mapping[str, Any] | None = None,
 ) -> UserSide | UnusableAnswer:
     """The side in the model's words.
 
@@ -70,6 +78,7 @@ async def write(
         side: the structure; its own words are not shown to the model.
         goals: what the customer wants, one plain summary per goal of ``side``.
         change: the same for what they want after ``side.change``.
+        requests: by goal, what is meant by what they describe, as an expression: the model is shown its parts.
         seed: the answer's sampling seed derives from it.
 
     Raises:
@@ -77,6 +86,7 @@ async def write(
     """
     if len(goals) != len(side.goals):
         raise ValueError(f"{len(goals)} summaries for {len(side.goals)} goals")
+    parts = parts_of(domain, side, requests)
     conversation = Conversation()
     conversation.system(
         render(
@@ -87,6 +97,7 @@ async def write(
             intent_prompt=REGISTRY[intent].writer_prompt,
             summaries=list(goals),
             change_summary=change,
+            parts=parts,
             literally=_literally,
         )
     )
@@ -94,26 +105,26 @@ async def write(
     reply = await model.complete(conversation, seed=turn_seed(str(seed), SEAT, 0), seat=SEAT)
     raw = reply.content or ""
     words = parse_json(raw, TaskWords)
-    return words if isinstance(words, UnusableAnswer) else _worded(side, words, raw)
+    return words if isinstance(words, UnusableAnswer) else _worded(side, words, raw, parts)
 
 
-def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAnswer:
+def _worded(side: UserSide, words: TaskWords, raw: str, parts: Sequence[GoalParts]) -> UserSide | UnusableAnswer:
     if len(words.requests) != len(side.goals) or not all(request.strip() for request in words.requests):
         return UnusableAnswer(raw, f"requests: one text for each of the {len(side.goals)} goals is needed")
     changed = (words.change_request or "").strip()
     if side.change is not None and not changed:
         return UnusableAnswer(raw, "change_request: the customer changes their mind, so a text is needed")
-    goals = zip(side.goals, words.requests, strict=True)
+    goals = zip(side.goals, words.requests, parts, strict=True)
     return side.model_copy(
         update={
             "reason_for_call": words.reason_for_call.strip(),
             "known_info": words.known_info.strip(),
             "unknown_info": words.unknown_info.strip(),
             "task_instructions": words.task_instructions.strip(),
-            # What a question means can't be read back from other words.
+            # What can't be read back from other words keeps its own.
             "goals": [
-                goal if goal.asks else goal.model_copy(update={"request": request.strip()}, deep=True)
-                for goal, request in goals
+                goal.model_copy(update={"request": request.strip()}, deep=True) if part.is_free else goal
+                for goal, request, part in goals
             ],
             "change": side.change and side.change.model_copy(update={"request": changed}, deep=True),
         },

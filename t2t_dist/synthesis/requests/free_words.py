@@ -52,6 +52,8 @@ class Asked(NamedTuple):
     #: Whether it is wanted in place of what was asked for before, and why, in the domain's words.
     is_instead: bool = False
     why: str = ""
+    #: What is said in the place of what is withheld: "a flight from Boston to Denver".
+    rough: Sequence[str] = ()
 
 
 class Limit(NamedTuple):
@@ -138,7 +140,8 @@ def _domain_lexicon(domain: Domain) -> Lexicon:
             for order, texts in (("most", fields.most), ("least", fields.least)):
                 for text in texts:
                     for phrase in alike("ranks", text):
-                        lexicon.add(phrase, ("rank", (kind, path, order)))
+                        for before in ("", "the ", "with the "):
+                            lexicon.add(f"{before}{phrase}", ("rank", (kind, path, order)))
             for key, texts in fields.each.items():
                 for text in texts:
                     for phrase in alike("attributes", text):
@@ -236,8 +239,11 @@ class _Errand(NamedTuple):
     sayings: tuple[str, ...]
 
 
+#: What stands for an argument in the words of an errand.
+_SLOT_WORD = "slotslot"
+#: Words that say nothing of what is denied.
 _SMALL = frozenset(map(stem, (
-    "i it my me can could you please do on to the a an so any more is be have will with for in of and that this at all || |"
+    "i it my me can could you please do on to the a an so any more is be have will with for in of and that this at all"
 ).split()))  # fmt: skip
 _SLOT = re.compile(r"\{[^}]*\}")
 _SENTENCE = re.compile(r"(?<=[.?!]) +")
@@ -256,19 +262,19 @@ def _errand(domain: Domain, name: str) -> _Errand:
     errand, lexicon = domain.errand(name), _domain_lexicon(domain)
     plain = domain.language.plainly(name, {}, "my")
     slots = [domain.language.slot(name, slot) for slot in (errand.parameters if errand is not None else ())]
-    requests = [_SLOT.sub(lambda slot: plain.get(slot[0][1:-1], " | "), text) for text in words.request]
+    requests = [_SLOT.sub(lambda slot: plain.get(slot[0][1:-1], f" {_SLOT_WORD} "), text) for text in words.request]
     texts = [*requests, *words.why, words.name, *plain.values()]
     for slot in slots:
         texts += [slot.label, *slot.stated, *slot.vague]
     for tell in words.tell:
         texts += [*tell.ask, *tell.above, *tell.below]
-    taken = [[word for word in tokens(_SLOT.sub(" | ", text))] for text in all_variants(texts)]
+    taken = [[word for word in tokens(_SLOT.sub(f" {_SLOT_WORD} ", text))] for text in all_variants(texts)]
     deeds = {which for one in taken for mark in lexicon.marks(one) for which in mark.of("deeds")}
     denied = {stem(later) for one in taken for at, word in enumerate(one) if word in _NOT for later in one[at + 1 : at + 5]}
     return _Errand(
         frozenset(stem(word) for one in taken for word in one),
         frozenset(deeds),
-        frozenset(denied - _SMALL),
+        frozenset(denied - _SMALL - {stem(_SLOT_WORD)}),
         tuple(dict.fromkeys(_cores(words, lexicon, plain))),
         frozenset(figure for tell in words.tell for figure in figures_of(tell)),
         tuple(dict.fromkeys(_sayings(words, slots, requests))),
@@ -278,10 +284,10 @@ def _errand(domain: Domain, name: str) -> _Errand:
 def _sayings(words: ToolWords, slots: Sequence[Words], requests: Sequence[str]) -> Iterator[str]:
     """Sentences and clauses of an errand that say no part, though they have words that could: "if there is something to
     pay", "I won't be at home when it comes"."""
-    texts = [*words.why, *(text for text in requests if "|" not in text)]
+    texts = [*words.why, *(text for text in requests if _SLOT_WORD not in text)]
     for request in requests:
-        texts += [one for one in _SENTENCE.split(request) if "|" not in one]
-        texts += request.split("|")
+        texts += [one for one in _SENTENCE.split(request) if _SLOT_WORD not in one]
+        texts += request.split(_SLOT_WORD)
     for slot in slots:
         texts += [part for text in (*slot.stated, *slot.vague) for part in text.split("{value}")]
     for text in all_variants(texts):
@@ -300,14 +306,14 @@ def _cores(words: ToolWords, lexicon: Lexicon, plain: Mapping[str, str]) -> Iter
         about = [one if len(sentences) == 1 or _REQUESTS.match(one) else " ".join(sentences) for one in about]
         for sentence in about:
             # What is lost with a detail is no word of the errand: "from {order_id}".
-            own = tokens(_SLOT.sub(" | ", sentence))
+            own = tokens(_SLOT.sub(f" {_SLOT_WORD} ", sentence))
             marks = [mark for mark in lexicon.marks(own) if mark.of("deeds")]
             covered = {at for mark in marks for at in range(mark.start, mark.end)}
             nouns = {at for mark in lexicon.marks(own) if mark.of("noun") for at in range(mark.start, mark.end)}
             rest = {
                 stem(word)
                 for at, word in enumerate(own)
-                if at not in covered | nouns and word.isalpha() and word not in (filler() | _NOT) - _TELLING
+                if at not in covered | nouns and word.isalpha() and word not in (filler() | _NOT | {_SLOT_WORD}) - _TELLING
             }
             yield frozenset(min(mark.of("deeds")) for mark in marks), frozenset(rest)
 
@@ -345,9 +351,11 @@ class _Reader:
         lexicon, facts, own = _lexicon(domain, universe), Lexicon(), Lexicon()
         self.known: set[str] = set()
         self.pairs: set[tuple[str, str]] = set()
+        self.withheld: set[str] = set()
         for one in errands:
             for fact in one.facts:
                 if fact.described or not fact.stated:
+                    self.withheld |= set(tokens(fact.text)) if not fact.stated else set()
                     continue
                 for said in fact.says:
                     for way in (said, _spoken(said)):
@@ -361,10 +369,28 @@ class _Reader:
         for one in errands:
             for phrase in (*_errand(domain.origin, one.name).sayings, *_SENTENCE.split(one.why)):
                 own.add(phrase.strip(" .!"), ("own", one.name))
+            for phrase in one.rough:
+                own.add(phrase, ("own", one.name))
+                own.add(" ".join(tokens(phrase)[2:]), ("own", one.name))
         self.marks = lexicon.marks(self.words, own.marks(self.words, facts.marks(self.words)))
         self.deeds = common().marks(self.words)
         self.gone: set[int] = set()
         self._check_ways(errands)
+        self._check_withheld(errands)
+
+    def _check_withheld(self, errands: Sequence[Asked]) -> None:
+        """What is to be told only when asked is not hinted at either. Raises NotCarried."""
+        stems = {word for one in errands for word in _errand(self.domain.origin, one.name).stems}
+        rough = {word for one in errands for phrase in one.rough for word in tokens(phrase)}
+        held = {word for word in self.withheld if word not in filler() | self.known | rough and stem(word) not in stems}
+        for word in self.words:
+            if word in held and word not in STOPS | ENDS:
+                raise NotCarried("leaks_withheld", f"'{word}' gives away what is to be told when asked")
+        hints = {stem(word) for word in self.withheld}
+        for mark in self.marks:
+            said = self.words[mark.start : mark.end]
+            if mark.of("idioms") and {"no", "not"}.intersection(said) and hints.intersection(map(stem, said)) - _SMALL:
+                raise NotCarried("leaks_withheld", f"'{' '.join(said)}' gives away what is to be told when asked")
 
     def _check_ways(self, errands: Sequence[Asked]) -> None:
         """What comes "from" somewhere does not go there."""
@@ -603,7 +629,8 @@ class _Reader:
                 return True
             if mark.of("noun") and not mark.of("rank"):
                 return True
-            in_words = all(stem(word) in errand.stems or word in filler() for word in self.words[mark.start : mark.end])
+            words = self.words[mark.start : mark.end]
+            in_words = all(stem(word) in errand.stems or word in filler() or word in self.known for word in words)
             if in_words and not self._is_attribute(mark) and not mark.of("rank") and not mark.of("value"):
                 return True
             raise NotCarried("part_added", f"'{text}' is not in what is meant")
@@ -645,7 +672,7 @@ class _Reader:
         if not things:
             where = "what is left out" if left_out else "what is meant"
             raise NotCarried("exception_differs", f"'{text}' does not belong to {where}")
-        noun = self._noun_of(mark, marks)
+        noun = None if left_out else self._noun_of(mark, marks)
         if noun is not None and not any(self._same_noun(kind, thing.kind) for kind in noun for thing in things):
             raise NotCarried("part_added", f"'{text}' is said of something else")
 
@@ -656,8 +683,8 @@ class _Reader:
         at = mark.end
         while at < len(self.words):
             after = next((one for one in marks if one.start == at), None)
-            if after is not None and self._counts(after, "noun"):
-                return after.of("noun")
+            if after is not None and after.of("noun"):
+                return after.of("noun") if self._counts(after, "noun") else None
             if after is not None and (after.of("test") or after.of("rank")):
                 at = after.end
             elif self.words[at] in ("of", "my", "all", "the", "and", "those", "our") and at - mark.end < 4:
@@ -687,7 +714,7 @@ class _Reader:
             if tuple(self.words[at : at + 2]) in self.pairs:
                 return
             raise NotCarried("number_added", f"'{word}' is no number of what is meant")
-        if stem(word) in errand.stems or word in filler() or word in self.known or word in STOPS or word in "?|":
+        if stem(word) in errand.stems or word in filler() or word in self.known or word in STOPS or word == "?":
             return
         raise NotCarried("word_unknown", f"what '{word}' means is not known")
 
@@ -884,6 +911,11 @@ def check_beside(
         if mark is not None and (mark.of("fact") or mark.of("idioms")):
             continue
         if mark is not None and (parts := [p for sort in ("rank", "test", "itself") for p in mark.of(sort)]):
+            is_plain = words[mark.start : mark.end] in (["first"], ["last"]) and not (
+                holding.get(mark.end) and holding[mark.end].of("noun")
+            )
+            if is_plain:
+                continue  # "When you are first asked who you are"
             is_other = not allowed.intersection(parts) and not deeds.intersection(mark.of("deeds"))
             if is_other and not all(stem(w) in own or w in said for w in words[mark.start : mark.end]):
                 raise NotCarried("part_added", f"'{' '.join(words[mark.start : mark.end])}' is in no request")

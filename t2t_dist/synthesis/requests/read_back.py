@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from t2t_dist.core.schema import Fact, Goal, Task, UserSide
+from t2t_dist.core.schema import Certificate, Fact, Goal, Task, UserSide
 from t2t_dist.core.text_match import mentions, spelled
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
@@ -24,15 +24,6 @@ from .parts import is_readable
 from .questions import questions_of
 from .shown import Universe, first_look
 
-#: How the template's requests are marked in a task's row.
-TEMPLATE = "template"
-
-
-def is_free(task: Task) -> bool:
-    """Whether a task's words are a model's."""
-    return task.writer != TEMPLATE
-
-
 def may_be_free(domain: Domain, request: lang.Node | None, goal: Goal) -> bool:
     """Whether a goal can be put in other words than the template's."""
     if request is None:
@@ -40,11 +31,11 @@ def may_be_free(domain: Domain, request: lang.Node | None, goal: Goal) -> bool:
     return is_readable(domain, request)
 
 
-def check_free_words(domain: Domain, task: Task) -> None:
+def check_free_words(domain: Domain, task: Task, certificate: Certificate) -> None:
     """Proves the words of a task that a model has written. Raises NotCarried: they don't say what is meant."""
     universe, requests = first_look(domain, task.customer), requests_of(task.grader)
     errands, limits, questions = list[Asked](), list[Limit](), list[str]()
-    calls = _calls(task)
+    calls = _calls(task, certificate)
     for number, goal in enumerate(task.user.goals):
         request = requests.get(number)
         try:
@@ -77,17 +68,14 @@ def check_goal(
     return [one for one in (first, limit, second) if one is not None]
 
 
-def _calls(task: Task) -> dict[int, Call]:
+def _calls(task: Task, certificate: Certificate) -> dict[int, Call]:
     """What each request is about: what is wanted first, where the customer changes their mind."""
     calls = {goal: found[0] for goal, found in errands_by_goal(task.grader).items()}
-    certificate = task.certificate
-    if certificate is not None:
-        if certificate.forbidden_call is not None and task.grader.refused_goal is not None:
-            calls[task.grader.refused_goal] = Call(
-                certificate.forbidden_call.name, certificate.forbidden_call.arguments
-            )
-        if task.user.change is not None and certificate.first_call is not None:
-            calls[task.user.change.goal] = Call(certificate.first_call.name, certificate.first_call.arguments)
+    refused, first = certificate.forbidden_call, certificate.first_call
+    if refused is not None and task.grader.refused_goal is not None:
+        calls[task.grader.refused_goal] = Call(refused.name, refused.arguments)
+    if task.user.change is not None and first is not None:
+        calls[task.user.change.goal] = Call(first.name, first.arguments)
     for goal, request in requests_of(task.grader).items():
         if isinstance(request, lang.If) and isinstance(request.then, lang.Do):
             calls[goal] = Call(request.then.errand, {})
@@ -100,6 +88,9 @@ def _wanted(
     """What a request has to say: the errand, its condition, and what is wanted otherwise."""
     errand = request.then if isinstance(request, lang.If) else request or lang.as_given(call.name, call.arguments)
     first = asked(domain, customer, universe, errand, goal.facts, call.name)
+    withheld = [fact.slot for fact in goal.facts if not fact.stated and fact.slot in call.arguments]
+    rough = [domain.describe(domain.world(), call, slot, customer).rough for slot in withheld]
+    first = first._replace(rough=[text for text in rough if text])
     if not isinstance(request, lang.If):
         return first, None, None
     condition, tell = request.condition, tell_of(domain, request)

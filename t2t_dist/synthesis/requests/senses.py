@@ -51,7 +51,7 @@ def tokens(text: str) -> list[str]:
             found.append(word)
         elif word == "-":
             found.append(word)
-        found += [own] if own else []
+        found += ["us" if word == "let" else own] if own else []
         found += [one for one in after if one not in "\"'[]"]
     return found
 
