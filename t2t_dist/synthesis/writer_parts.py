@@ -78,4 +78,4 @@ def _question(domain: Domain, request: lang.Tell) -> list[str]:
     words = next((one.words for one in questions_of(domain).values() if one.request == request), None)
     kind = "how many they are" if isinstance(request.value, lang.Count) else "what they come to in all, added up"
     examples = " or ".join(f'"{text}"' for text in words.ask) if words is not None else ""
-    return [f"it asks {kind}", f"in the template\'s words: {examples}"]
+    return [f"it asks {kind}", f"in the template's words: {examples}"]

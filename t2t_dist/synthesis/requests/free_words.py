@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from t2t_dist.core.schema import Fact, Goal
+from t2t_dist.core.schema import Fact
 from t2t_dist.core.text_match import spelled
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import QuestionWords, RecordWords, Tell, ToolWords, Words
@@ -242,9 +242,7 @@ class _Errand(NamedTuple):
 #: What stands for an argument in the words of an errand.
 _SLOT_WORD = "slotslot"
 #: Words that say nothing of what is denied.
-_SMALL = frozenset(map(stem, (
-    "i it my me can could you please do on to the a an so any more is be have will with for in of and that this at all"
-).split()))  # fmt: skip
+_SMALL = frozenset(map(stem, ["i", "it", "my", "me", "can", "could", "you", "please", "do", "on", "to", "the", "a", "an", "so", "any", "more", "is", "be", "have", "will", "with", "for", "in", "of", "and", "that", "this", "at", "all"]))  # fmt: skip
 _SLOT = re.compile(r"\{[^}]*\}")
 _SENTENCE = re.compile(r"(?<=[.?!]) +")
 #: How a sentence begins that asks for something.
@@ -253,7 +251,7 @@ _REQUESTS = re.compile(
 )
 #: Words of every sentence that tell some errands apart.
 _TELLING = frozenset(("again", "back", "off"))
-_NOT = frozenset("not no never none nothing nobody without neither nor hardly barely".split())
+_NOT = frozenset(["not", "no", "never", "none", "nothing", "nobody", "without", "neither", "nor", "hardly", "barely"])
 
 
 @lru_cache(maxsize=256)
@@ -270,7 +268,9 @@ def _errand(domain: Domain, name: str) -> _Errand:
         texts += [*tell.ask, *tell.above, *tell.below]
     taken = [[word for word in tokens(_SLOT.sub(f" {_SLOT_WORD} ", text))] for text in all_variants(texts)]
     deeds = {which for one in taken for mark in lexicon.marks(one) for which in mark.of("deeds")}
-    denied = {stem(later) for one in taken for at, word in enumerate(one) if word in _NOT for later in one[at + 1 : at + 5]}
+    denied = {
+        stem(later) for one in taken for at, word in enumerate(one) if word in _NOT for later in one[at + 1 : at + 5]
+    }
     return _Errand(
         frozenset(stem(word) for one in taken for word in one),
         frozenset(deeds),
@@ -297,7 +297,9 @@ def _sayings(words: ToolWords, slots: Sequence[Words], requests: Sequence[str]) 
             yield text.strip(" .,!?()")
 
 
-def _cores(words: ToolWords, lexicon: Lexicon, plain: Mapping[str, str]) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+def _cores(
+    words: ToolWords, lexicon: Lexicon, plain: Mapping[str, str]
+) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
     """What a request for an errand says at least: of one of its sentences, the deeds and the other words."""
     for text in words.request:
         sentences = _SENTENCE.split(_SLOT.sub(lambda slot: plain.get(slot[0][1:-1], slot[0]), text))
@@ -313,7 +315,9 @@ def _cores(words: ToolWords, lexicon: Lexicon, plain: Mapping[str, str]) -> Iter
             rest = {
                 stem(word)
                 for at, word in enumerate(own)
-                if at not in covered | nouns and word.isalpha() and word not in (filler() | _NOT | {_SLOT_WORD}) - _TELLING
+                if at not in covered | nouns
+                and word.isalpha()
+                and word not in (filler() | _NOT | {_SLOT_WORD}) - _TELLING
             }
             yield frozenset(min(mark.of("deeds")) for mark in marks), frozenset(rest)
 
@@ -331,15 +335,95 @@ def figures_of(tell: Tell) -> set[str]:
 # -- reading -----------------------------------------------------------------------------------------------------------
 _NUMBER = re.compile(r"\$?\d[\d,]*(?:\.\d+)?%?")
 _NUMBERS = frozenset(
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-    " twenty thirty forty fifty sixty seventy eighty ninety hundred thousand dozen couple half zero 2nd 3rd 4th 1st".split()
+    [
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fifty",
+        "sixty",
+        "seventy",
+        "eighty",
+        "ninety",
+        "hundred",
+        "thousand",
+        "dozen",
+        "couple",
+        "half",
+        "zero",
+        "2nd",
+        "3rd",
+        "4th",
+        "1st",
+    ]
 )
 #: What a clause that gives a reason begins with, after a joining word.
-_SUBJECTS = frozenset("i we my our it there they she he things something someone somebody nobody life work".split())
-_JOINS = frozenset("because since as so and but well also actually honestly now plus you see".split())
+_SUBJECTS = frozenset(
+    [
+        "i",
+        "we",
+        "my",
+        "our",
+        "it",
+        "there",
+        "they",
+        "she",
+        "he",
+        "things",
+        "something",
+        "someone",
+        "somebody",
+        "nobody",
+        "life",
+        "work",
+    ]
+)
+_JOINS = frozenset(
+    ["because", "since", "as", "so", "and", "but", "well", "also", "actually", "honestly", "now", "plus", "you", "see"]
+)
 #: Words of a clause that asks for something, and does not only give a reason.
-_ASKS = frozenset("want need like please could can would should must you your let ? wish hope prefer kindly may might rather".split())
-_UNITS = frozenset("dollars dollar bucks usd gb gigabytes gigs".split())
+_ASKS = frozenset(
+    [
+        "want",
+        "need",
+        "like",
+        "please",
+        "could",
+        "can",
+        "would",
+        "should",
+        "must",
+        "you",
+        "your",
+        "let",
+        "?",
+        "wish",
+        "hope",
+        "prefer",
+        "kindly",
+        "may",
+        "might",
+        "rather",
+    ]
+)
+_UNITS = frozenset(["dollars", "dollar", "bucks", "usd", "gb", "gigabytes", "gigs"])
 _SORTS_OF_PARTS = ("noun", "rank", "test", "value", "itself", "fact", "quantifiers", "never", "conditions")
 
 
@@ -515,14 +599,27 @@ class _Reader:
         after = next((one for one in self.marks if one.start >= mark.end), None)
         nouns = after is not None and after.start == mark.end and after.of("noun")
         at = mark.start - 1
-        while at >= 0 and self.words[at] in ("has", "have", "is", "are", "was", "were", "been", "already", "currently", "now"):
+        while at >= 0 and self.words[at] in (
+            "has",
+            "have",
+            "is",
+            "are",
+            "was",
+            "were",
+            "been",
+            "already",
+            "currently",
+            "now",
+        ):
             at -= 1
         return bool(nouns) or (at >= 0 and at < mark.start - 1 and self.words[at] in ("that", "which"))
 
     def _is_left_out(self, mark: Mark, marks: Sequence[Mark]) -> bool:
         """Whether a mark is the first that follows an exception."""
         before = [
-            one for one in marks if one.start < mark.start and any(one.of(s) for s in ("rank", "test", "itself", "exceptions"))
+            one
+            for one in marks
+            if one.start < mark.start and any(one.of(s) for s in ("rank", "test", "itself", "exceptions"))
         ]
         return bool(before) and self._is_exception(before[-1]) and mark.start - before[-1].end <= 8
 
@@ -637,7 +734,9 @@ class _Reader:
         if quantity := mark.of("quantifiers"):
             if not any(thing.quantity for thing in one.things.values()):
                 raise NotCarried("quantity_added", f"'{text}' is not in what is meant")
-            twos = [one.counts.get(slot, 0) == 2 and not thing.but for slot, thing in one.things.items() if thing.quantity]
+            twos = [
+                one.counts.get(slot, 0) == 2 and not thing.but for slot, thing in one.things.items() if thing.quantity
+            ]
             if "both" in quantity and not any(twos):
                 raise NotCarried("quantity_added", f"'{text}' is said of more than two")
             return True
@@ -734,7 +833,18 @@ class _Reader:
             word = self.words[stop]
             if word == "," and has_number:
                 break
-            if has_number and word in ("then", "please", "go", "i", "could", "can", "leave", "forget", "do", "otherwise"):
+            if has_number and word in (
+                "then",
+                "please",
+                "go",
+                "i",
+                "could",
+                "can",
+                "leave",
+                "forget",
+                "do",
+                "otherwise",
+            ):
                 if word != "i" or self.words[stop + 1 : stop + 2] != ["get"]:
                     break
             has_number = has_number or _NUMBER.fullmatch(word) is not None
@@ -744,14 +854,14 @@ class _Reader:
     def _is_when(self, mark: Mark) -> bool:
         return self.words[mark.start : mark.end] in (["when"], ["where"])
 
-    def _check_clause(
-        self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: _Errand
-    ) -> None:
+    def _check_clause(self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: _Errand) -> None:
         """The clause says the figure, how it compares, and the limit. Raises NotCarried."""
         words = [self.words[at] for at in clause]
         numbers = [word for word in words if _NUMBER.fullmatch(word) or word in _NUMBERS]
         if [spelled(word.lstrip("$")) for word in numbers] != [spelled(f"{limit.limit:g}")]:
-            raise NotCarried("limit_differs", f"the limit is {limit.limit:g}, not {' and '.join(numbers) or 'left out'}")
+            raise NotCarried(
+                "limit_differs", f"the limit is {limit.limit:g}, not {' and '.join(numbers) or 'left out'}"
+            )
         is_money = numbers[0].startswith("$") or {"dollars", "dollar", "bucks", "usd"}.intersection(words)
         is_data = {"gb", "gigabytes", "gigs"}.intersection(words)
         if bool(is_money) is not limit.tell.is_money or (is_money and is_data):
@@ -807,7 +917,9 @@ class _Reader:
         holding = {at: mark for mark in inside for at in range(mark.start, mark.end)}
         for at in clause:
             mark, word = holding.get(at), self.words[at]
-            if mark is not None and any(mark.of(s) for s in ("less", "more", "conditions", "figures", "idioms", "fact")):
+            if mark is not None and any(
+                mark.of(s) for s in ("less", "more", "conditions", "figures", "idioms", "fact")
+            ):
                 continue
             if mark is not None and self._counts(mark, "noun"):
                 if any(self._same_noun(kind, own) for kind in mark.of("noun") for own in kinds) or stem(word) in tell:
@@ -824,7 +936,20 @@ def _spoken(said: str) -> str:
     match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", said)
     if match is None:
         return said
-    months = "January February March April May June July August September October November December".split()
+    months = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ]
     return f"{months[(int(match[2]) - 1) % 12]} {int(match[3])}, {match[1]}"
 
 
@@ -862,7 +987,9 @@ def check_question(domain: Domain, universe: Universe, text: str, request: lang.
                 raise NotCarried("part_added", f"'{word}' is not in the question")
         if mark is not None and (mark.of("conditions") or mark.of("leave")) and not mark.of("idioms"):
             raise NotCarried("condition_added", f"'{word}' is not in the question")
-        covered = mark is not None and any(mark.of(s) for s in ("questions", "counts", "totals", "idioms", "quantifiers"))
+        covered = mark is not None and any(
+            mark.of(s) for s in ("questions", "counts", "totals", "idioms", "quantifiers")
+        )
         if word in _NOT and not covered:
             raise NotCarried("negated", f"'{word}' may be the opposite of what is asked for")
         if _NUMBER.fullmatch(word) or word in _NUMBERS:
@@ -881,7 +1008,9 @@ def _question_parts(words: Sequence[str]) -> frozenset[str]:
         if groups and not mark.of("totals"):
             found.add(min(groups))
     return frozenset(found - {"come", "much", "money", "used"}) | {
-        stem(word) for at, word in enumerate(words) if at not in covered and word.isalpha() and word not in filler() | _NOT
+        stem(word)
+        for at, word in enumerate(words)
+        if at not in covered and word.isalpha() and word not in filler() | _NOT
     }
 
 

@@ -24,6 +24,7 @@ from .parts import is_readable
 from .questions import questions_of
 from .shown import Universe, first_look
 
+
 def may_be_free(domain: Domain, request: lang.Node | None, goal: Goal) -> bool:
     """Whether a goal can be put in other words than the template's."""
     if request is None:

@@ -47,9 +47,7 @@ def tokens(text: str) -> list[str]:
         match = _TOKEN.match(piece)
         before, word, own, after = match.groups() if match is not None else ("", piece, None, "")
         found += [one for one in before if one in "("]
-        if word and not _EMOJI.match(word):
-            found.append(word)
-        elif word == "-":
+        if (word and not _EMOJI.match(word)) or word == "-":
             found.append(word)
         found += ["us" if word == "let" else own] if own else []
         found += [one for one in after if one not in "\"'[]"]
@@ -126,7 +124,20 @@ def filler() -> frozenset[str]:
 
 
 #: Parts of the vocabulary that are sorts of meaning: lists, and groups by name.
-_LISTS = ("exceptions", "kept", "less", "more", "leave", "otherwise", "counts", "totals", "idioms", "never", "times", "retractions")
+_LISTS = (
+    "exceptions",
+    "kept",
+    "less",
+    "more",
+    "leave",
+    "otherwise",
+    "counts",
+    "totals",
+    "idioms",
+    "never",
+    "times",
+    "retractions",
+)
 _GROUPS = ("quantifiers", "conditions", "figures", "questions", "deeds")
 
 
@@ -145,7 +156,7 @@ def common() -> Lexicon:
 
 
 #: Words of a domain's phrase that may be left out where it is looked up in the vocabulary: "that has arrived".
-_LEADING = frozenset("that which whose with has have is are was were had the".split())
+_LEADING = frozenset(["that", "which", "whose", "with", "has", "have", "is", "are", "was", "were", "had", "the"])
 
 
 def alike(part: str, phrase: str) -> Iterator[str]:
