@@ -1,35 +1,42 @@
-"""Requests in a model's own words, read back: does a text say what its expression means, and nothing that would change it?
+"""Requests in a model's own words, read back: does a text say what its expression means, and nothing that changes it?
 
 The template's words are parsed (``words.py``). Free words can't be: they are *accounted for*. Each part of the expression
-(:mod:`parts`) must be found in the text, by words of the domain's language file or by words that mean the same
-(``paraphrases.yaml``). And each mark of meaning in the text (a rank, a quantity, a number, a negation, another value or kind of
-record, a word that is not known) must belong to a part, or to the errand. Who is not sure refuses: a task is lost, but none
-is wrong.
+(``parts.py``) must be found in the text, by words of the domain's language file or by words that mean the same
+(``paraphrases.yaml``). And each mark of meaning in the text (a rank, a quantity, a number, a negation, another value or
+kind of record, a word that is not known) must belong to a part, or to the errand. Who is not sure refuses: a task is
+lost, but none is wrong.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from t2t_dist.core.schema import Fact
 from t2t_dist.core.text_match import spelled
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.language import QuestionWords, RecordWords, Tell, ToolWords, Words
-from t2t_dist.environments.variants import all_variants
+from t2t_dist.environments.language import Tell
 
-from ..bindings import canonical_json
 from . import language as lang
-from .describe import alike as said_alike
-from .describe import is_clause
+from .domain_words import NOT, SENTENCE, SMALL, ErrandWords, errand_words, figures_of, lexicon_of
 from .evaluate import NoMeaning, records_of
-from .parts import Described, Which, described, each
-from .senses import ENDS, STOPS, Lexicon, Mark, alike, common, filler, stem, tokens, vocabulary
-from .shown import Universe, values_at
-from .words import in_plural
+from .parts import Described, Which, described
+from .senses import (
+    ENDS,
+    NUMBER,
+    NUMBERS,
+    STOPS,
+    Lexicon,
+    Mark,
+    common,
+    filler,
+    spoken_date,
+    stem,
+    tokens,
+    vocabulary,
+)
+from .shown import Universe
 
 
 class NotCarried(Exception):
@@ -123,257 +130,6 @@ def check_request(
     reader.read(first, 0, len(words), limit)
 
 
-# -- what a domain's words mean ----------------------------------------------------------------------------------------
-@lru_cache(maxsize=16)
-def _domain_lexicon(domain: Domain) -> Lexicon:
-    """The phrases of a domain's records, without those that hold a value."""
-    lexicon = Lexicon(common())
-    for kind, words in domain.language.records.items():
-        for noun in (words.noun, words.plural):
-            for phrase in alike("nouns", noun) if noun else ():
-                lexicon.add(phrase, ("noun", kind))
-        for phrase in alike("nouns", words.noun):
-            lexicon.add(phrase, ("noun", kind))
-        for text in words.all:
-            lexicon.add(text, ("quantifiers", "all"))
-        for path, fields in words.fields.items():
-            for order, texts in (("most", fields.most), ("least", fields.least)):
-                for text in texts:
-                    for phrase in alike("ranks", text):
-                        for before in ("", "the ", "with the "):
-                            lexicon.add(f"{before}{phrase}", ("rank", (kind, path, order)))
-            for key, texts in fields.each.items():
-                for text in texts:
-                    for phrase in alike("attributes", text):
-                        lexicon.add(phrase, ("test", each(kind, path, said_alike(fields, key))))
-                        lexicon.add(in_plural(phrase), ("test", each(kind, path, said_alike(fields, key))))
-            for bound, texts in fields.above.items():
-                for text in texts:
-                    for phrase in alike("attributes", text):
-                        lexicon.add(phrase, ("test", (kind, path, ("more", float(bound)))))
-            for text in fields.itself:
-                for phrase in alike("itself", text):
-                    lexicon.add(phrase, ("itself", (kind, path, "itself")))
-    # What could be a rank of something, though this domain has no words for it.
-    for phrases in vocabulary()["ranks"].values():
-        for phrase in phrases:
-            lexicon.add(phrase, ("rank", "of nothing"))
-    return lexicon
-
-
-#: The last words that were looked up, by domain and universe: reading a task's requests looks up the same.
-_LEXICONS: dict[tuple[int, int], tuple[Universe, Lexicon]] = {}
-_MOST_LEXICONS = 8
-
-
-def _lexicon(domain: Domain, universe: Universe) -> Lexicon:
-    """The phrases of a domain, and those with a value that a record of the customer's world holds."""
-    key = id(domain.origin), id(universe)
-    if key not in _LEXICONS:
-        if len(_LEXICONS) >= _MOST_LEXICONS:
-            _LEXICONS.clear()
-        lexicon = Lexicon(_domain_lexicon(domain.origin))
-        for kind, words in domain.language.records.items():
-            for path, fields in words.fields.items():
-                texts = [*fields.any, *fields.contains, *fields.named]
-                for said, value in _values(domain, universe, kind, path) if texts else ():
-                    lexicon.add(said, ("value", "alone"))
-                    for phrase in _with_value(words, path, texts, said):
-                        lexicon.add(phrase, ("test", (kind, path, value)))
-        _LEXICONS[key] = universe, lexicon
-    return _LEXICONS[key][1]
-
-
-def _values(domain: Domain, universe: Universe, kind: str, path: str) -> Iterator[tuple[str, Any]]:
-    seen: set[Any] = set()
-    for one in universe.of(kind):
-        for value in values_at(one.record, path):
-            for single in value if isinstance(value, list) else [value]:
-                key = canonical_json(single)
-                if key not in seen:
-                    seen.add(key)
-                    yield domain.say_field(kind, path, single), key
-
-
-_ARTICLES = ("", "the ", "a ", "an ", "my ", "that ", "some ")
-
-
-def _with_value(words: RecordWords, path: str, texts: Sequence[str], said: str) -> Iterator[str]:
-    """The ways to say that a field holds a value: with another word before it, and without what follows it."""
-    for text in texts:
-        before, _, after = text.partition("{value}")
-        if text in words.fields[path].named:
-            yield from (f"{article}{said}" for article in ("", *_ARTICLES))
-            continue
-        yield f"{before}{said}{after}"
-        lead = [word for word in before.split() if word not in ("the", "a", "my")]
-        joined = vocabulary()["values"].get(lead[-1] if lead else "", [])
-        for word in joined:
-            for article in _ARTICLES:
-                yield f"{word} {article}{said}{after}"
-                if after.strip().startswith("in"):
-                    yield f"{word} {article}{said}"
-    others = [
-        fields
-        for other, fields in words.fields.items()
-        if other != path and (fields.any or fields.contains) and _leads(fields.any) - _leads(texts)
-    ]
-    if not others or not is_clause(texts[0]):
-        for noun in [*alike("nouns", words.noun), words.plural]:
-            if noun:
-                yield f"{said} {noun}"
-
-
-def _leads(texts: Sequence[str]) -> set[str]:
-    return {(text.partition("{value}")[0].split() or [""])[-1] for text in texts}
-
-
-class _Errand(NamedTuple):
-    """The words of an errand: stems, groups of deeds, stems after a negation, and what a request says at least."""
-
-    stems: frozenset[str]
-    deeds: frozenset[str]
-    denied: frozenset[str]
-    cores: tuple[tuple[frozenset[str], frozenset[str]], ...]
-    figures: frozenset[str]
-    sayings: tuple[str, ...]
-
-
-#: What stands for an argument in the words of an errand.
-_SLOT_WORD = "slotslot"
-#: Words that say nothing of what is denied.
-_SMALL = frozenset(map(stem, ["i", "it", "my", "me", "can", "could", "you", "please", "do", "on", "to", "the", "a", "an", "so", "any", "more", "is", "be", "have", "will", "with", "for", "in", "of", "and", "that", "this", "at", "all"]))  # fmt: skip
-_SLOT = re.compile(r"\{[^}]*\}")
-_SENTENCE = re.compile(r"(?<=[.?!]) +")
-#: How a sentence begins that asks for something.
-_REQUESTS = re.compile(
-    r"(?:could|can|would|will|may|please|i(?:'d| would| need| want| was hoping| have to)|for \{|in \{|kindly)\b", re.I
-)
-#: Words of every sentence that tell some errands apart.
-_TELLING = frozenset(("again", "back", "off"))
-_NOT = frozenset(["not", "no", "never", "none", "nothing", "nobody", "without", "neither", "nor", "hardly", "barely"])
-
-
-@lru_cache(maxsize=256)
-def _errand(domain: Domain, name: str) -> _Errand:
-    words = domain.language.tool(domain.tools.get(name) or name)
-    errand, lexicon = domain.errand(name), _domain_lexicon(domain)
-    plain = domain.language.plainly(name, {}, "my")
-    slots = [domain.language.slot(name, slot) for slot in (errand.parameters if errand is not None else ())]
-    requests = [_SLOT.sub(lambda slot: plain.get(slot[0][1:-1], f" {_SLOT_WORD} "), text) for text in words.request]
-    texts = [*requests, *words.why, words.name, *plain.values()]
-    for slot in slots:
-        texts += [slot.label, *slot.stated, *slot.vague]
-    for tell in words.tell:
-        texts += [*tell.ask, *tell.above, *tell.below]
-    taken = [[word for word in tokens(_SLOT.sub(f" {_SLOT_WORD} ", text))] for text in all_variants(texts)]
-    deeds = {which for one in taken for mark in lexicon.marks(one) for which in mark.of("deeds")}
-    denied = {
-        stem(later) for one in taken for at, word in enumerate(one) if word in _NOT for later in one[at + 1 : at + 5]
-    }
-    return _Errand(
-        frozenset(stem(word) for one in taken for word in one),
-        frozenset(deeds),
-        frozenset(denied - _SMALL - {stem(_SLOT_WORD)}),
-        tuple(dict.fromkeys(_cores(words, lexicon, plain))),
-        frozenset(figure for tell in words.tell for figure in figures_of(tell)),
-        tuple(dict.fromkeys(_sayings(words, slots, requests))),
-    )
-
-
-def _sayings(words: ToolWords, slots: Sequence[Words], requests: Sequence[str]) -> Iterator[str]:
-    """Sentences and clauses of an errand that say no part, though they have words that could: "if there is something to
-    pay", "I won't be at home when it comes"."""
-    texts = [*words.why, *(text for text in requests if _SLOT_WORD not in text)]
-    for request in requests:
-        texts += [one for one in _SENTENCE.split(request) if _SLOT_WORD not in one]
-        texts += request.split(_SLOT_WORD)
-    for slot in slots:
-        texts += [part for text in (*slot.stated, *slot.vague) for part in text.split("{value}")]
-    for text in all_variants(texts):
-        said = tokens(text)
-        sorts = {sort for mark in common().marks(said) for sort, _ in mark.meanings}
-        if len(said) > 2 and (sorts & {"conditions", "quantifiers", "never", "times"} or _NOT.intersection(said)):
-            yield text.strip(" .,!?()")
-
-
-def _cores(
-    words: ToolWords, lexicon: Lexicon, plain: Mapping[str, str]
-) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
-    """What a request for an errand says at least: of one of its sentences, the deeds and the other words."""
-    for text in words.request:
-        sentences = _SENTENCE.split(_SLOT.sub(lambda slot: plain.get(slot[0][1:-1], slot[0]), text))
-        about = [one for one in sentences if _SLOT.search(one)] or sentences
-        # One that only says how things are is not enough: "You've suspended {phone_number}. I need it again."
-        about = [one if len(sentences) == 1 or _REQUESTS.match(one) else " ".join(sentences) for one in about]
-        for sentence in about:
-            # What is lost with a detail is no word of the errand: "from {order_id}".
-            own = tokens(_SLOT.sub(f" {_SLOT_WORD} ", sentence))
-            marks = [mark for mark in lexicon.marks(own) if mark.of("deeds")]
-            covered = {at for mark in marks for at in range(mark.start, mark.end)}
-            nouns = {at for mark in lexicon.marks(own) if mark.of("noun") for at in range(mark.start, mark.end)}
-            rest = {
-                stem(word)
-                for at, word in enumerate(own)
-                if at not in covered | nouns
-                and word.isalpha()
-                and word not in (filler() | _NOT | {_SLOT_WORD}) - _TELLING
-            }
-            yield frozenset(min(mark.of("deeds")) for mark in marks), frozenset(rest)
-
-
-def figures_of(tell: Tell) -> set[str]:
-    """What a figure is, by its words: a cost, money that comes back, data that is used."""
-    found: set[str] = set()
-    for text in [*tell.above, *tell.below]:
-        marks = common().marks(tokens(text.format(value="1")))
-        found |= {which for mark in marks for which in mark.of("figures")}
-    # "I get more than $50 back" has words of both.
-    return {"get back"} if "get back" in found else {"data used"} if "data used" in found else found
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-_NUMBER = re.compile(r"\$?\d[\d,]*(?:\.\d+)?%?")
-_NUMBERS = frozenset(
-    [
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-        "seventy",
-        "eighty",
-        "ninety",
-        "hundred",
-        "thousand",
-        "dozen",
-        "couple",
-        "half",
-        "zero",
-        "2nd",
-        "3rd",
-        "4th",
-        "1st",
-    ]
-)
 #: What a clause that gives a reason begins with, after a joining word.
 _SUBJECTS = frozenset(
     [
@@ -432,7 +188,7 @@ class _Reader:
 
     def __init__(self, domain: Domain, universe: Universe, text: str, errands: Sequence[Asked]) -> None:
         self.domain, self.universe = domain, universe
-        lexicon, facts, own = _lexicon(domain, universe), Lexicon(), Lexicon()
+        lexicon, facts, own = lexicon_of(domain, universe), Lexicon(), Lexicon()
         self.known: set[str] = set()
         self.pairs: set[tuple[str, str]] = set()
         self.withheld: set[str] = set()
@@ -442,7 +198,7 @@ class _Reader:
                     self.withheld |= set(tokens(fact.text)) if not fact.stated else set()
                     continue
                 for said in fact.says:
-                    for way in (said, _spoken(said)):
+                    for way in (said, spoken_date(said)):
                         facts.add(way, ("fact", (fact.slot, said)))
                     facts.add(fact.text, ("fact", (fact.slot, said)))
                 self.known |= set(tokens(fact.text))
@@ -451,7 +207,7 @@ class _Reader:
         self.words = tokens(text)
         # What is stated as it is comes first, then the sentences of the errand, and then what could be anything.
         for one in errands:
-            for phrase in (*_errand(domain.origin, one.name).sayings, *_SENTENCE.split(one.why)):
+            for phrase in (*errand_words(domain.origin, one.name).sayings, *SENTENCE.split(one.why)):
                 own.add(phrase.strip(" .!"), ("own", one.name))
             for phrase in one.rough:
                 own.add(phrase, ("own", one.name))
@@ -464,7 +220,7 @@ class _Reader:
 
     def _check_withheld(self, errands: Sequence[Asked]) -> None:
         """What is to be told only when asked is not hinted at either. Raises NotCarried."""
-        stems = {word for one in errands for word in _errand(self.domain.origin, one.name).stems}
+        stems = {word for one in errands for word in errand_words(self.domain.origin, one.name).stems}
         rough = {word for one in errands for phrase in one.rough for word in tokens(phrase)}
         held = {word for word in self.withheld if word not in filler() | self.known | rough and stem(word) not in stems}
         for word in self.words:
@@ -473,7 +229,7 @@ class _Reader:
         hints = {stem(word) for word in self.withheld}
         for mark in self.marks:
             said = self.words[mark.start : mark.end]
-            if mark.of("idioms") and {"no", "not"}.intersection(said) and hints.intersection(map(stem, said)) - _SMALL:
+            if mark.of("idioms") and {"no", "not"}.intersection(said) and hints.intersection(map(stem, said)) - SMALL:
                 raise NotCarried("leaks_withheld", f"'{' '.join(said)}' gives away what is to be told when asked")
 
     def _check_ways(self, errands: Sequence[Asked]) -> None:
@@ -521,7 +277,7 @@ class _Reader:
     ) -> None:
         """Proves that the words from ``start`` to ``end`` ask for an errand. Raises NotCarried."""
         marks = [m for m in self.marks if start <= m.start < end and m.start not in self.gone]
-        errand = _errand(self.domain.origin, one.name)
+        errand = errand_words(self.domain.origin, one.name)
         clause = self._condition(marks, start, end, limit) if limit is not None else range(0)
         inside = [mark for mark in marks if mark.start in clause]
         marks = [mark for mark in marks if mark.start not in clause]
@@ -543,15 +299,30 @@ class _Reader:
                 raise NotCarried("part_dropped", f"it does not say the {fact.label}: {fact.says}")
 
     def _check_errand(
-        self, marks: Sequence[Mark], start: int, end: int, clause: range, errand: _Errand, one: Asked
+        self, marks: Sequence[Mark], start: int, end: int, clause: range, errand: ErrandWords, one: Asked
     ) -> None:
         # Also those that are a part of a longer phrase.
-        deeds = {d for m in self.deeds if start <= m.start < end and m.start not in clause for d in m.of("deeds")}
+        asked_for = [m for m in self.deeds if start <= m.start < end and m.start not in clause and not self._is_done(m)]
+        deeds = {deed for mark in asked_for for deed in mark.of("deeds")}
         held = {stem(self.words[at]) for at in range(start, end) if at not in clause}
         for wanted, rest in errand.cores:
             if wanted <= deeds and rest <= held | self._said_otherwise(rest, deeds):
                 return
         raise NotCarried("errand_differs", f"it does not ask for {one.name}")
+
+    def _is_done(self, mark: Mark) -> bool:
+        """Whether a deed is one that the customer has done themselves: "I paid it"."""
+        at = mark.start - 1
+        while at > 0 and self.words[at] in ("have", "had", "already", "just", "only", "even", "once"):
+            at -= 1
+        is_past = self.words[mark.start].endswith("ed") or self.words[mark.start] in (
+            "paid",
+            "sent",
+            "put",
+            "took",
+            "got",
+        )
+        return is_past and at >= 0 and self.words[at] in ("i", "we")
 
     @staticmethod
     def _said_otherwise(rest: frozenset[str], deeds: set[str]) -> set[str]:
@@ -559,7 +330,7 @@ class _Reader:
         groups = {stem(phrase): name for name in deeds for phrase in vocabulary()["deeds"][name]}
         return {word for word in rest if word in groups}
 
-    def _check_things(self, marks: Sequence[Mark], one: Asked, errand: _Errand) -> None:
+    def _check_things(self, marks: Sequence[Mark], one: Asked, errand: ErrandWords) -> None:
         nouns = {kind for mark in marks for kind in mark.of("noun")}
         for slot, thing in one.things.items():
             label = next(fact.label for fact in one.facts if fact.slot == slot)
@@ -587,7 +358,7 @@ class _Reader:
         records = self.domain.language.records
         return one == other or records[one].noun == records[other].noun
 
-    def _says(self, mark: Mark, part: Which, errand: _Errand) -> bool:
+    def _says(self, mark: Mark, part: Which, errand: ErrandWords) -> bool:
         """Whether a mark says a part, and does not belong to the errand instead: "my cancelled order"."""
         if not any(part in mark.of(sort) for sort in ("rank", "test", "itself")):
             return False
@@ -634,7 +405,7 @@ class _Reader:
 
     # -- what else is said ---------------------------------------------------------------------------------------------
     def _check_rest(
-        self, marks: Sequence[Mark], start: int, end: int, clause: range, one: Asked, errand: _Errand
+        self, marks: Sequence[Mark], start: int, end: int, clause: range, one: Asked, errand: ErrandWords
     ) -> None:
         """Every mark of meaning belongs to a part, and every word is known, but for those of reasons."""
         allowed = {part for thing in one.things.values() for part in (*thing.parts(), *thing.but)}
@@ -648,7 +419,7 @@ class _Reader:
             for at in unit:
                 mark = holding.get(at)
                 if mark is None or not self._is_known(mark, one, errand, allowed, kinds, marks):
-                    self._check_word(at, mark, errand)
+                    self._check_word(at, one.counts.values(), errand)
 
     def _units(self, start: int, end: int, clause: range) -> Iterator[list[int]]:
         """The words of the text clause by clause."""
@@ -669,16 +440,16 @@ class _Reader:
         if unit:
             yield unit
 
-    def _is_reason(self, unit: Sequence[int], holding: Mapping[int, Mark], errand: _Errand) -> bool:
+    def _is_reason(self, unit: Sequence[int], holding: Mapping[int, Mark], errand: ErrandWords) -> bool:
         """Whether a clause only gives a reason: nothing that is a part stands in it, and it asks for nothing."""
         words = [self.words[at] for at in unit]
         while words and words[0] in _JOINS:
             words = words[1:]
-        if not words or words[0] not in _SUBJECTS or _ASKS.intersection(words) or _NUMBERS.intersection(words):
+        if not words or words[0] not in _SUBJECTS or _ASKS.intersection(words) or NUMBERS.intersection(words):
             return False
-        if any(_NUMBER.fullmatch(word) or any(char.isdigit() for char in word) for word in words):
+        if any(NUMBER.fullmatch(word) or any(char.isdigit() for char in word) for word in words):
             return False
-        if _NOT.intersection(words) and any(stem(word) in errand.stems and word not in filler() for word in words):
+        if NOT.intersection(words) and any(stem(word) in errand.stems and word not in filler() for word in words):
             return False
         for at in unit:
             mark = holding.get(at)
@@ -686,7 +457,7 @@ class _Reader:
                 return False
             if mark is not None and (mark.of("leave") or mark.of("otherwise") or mark.of("exceptions")):
                 return False
-        return any(word not in filler() | _NOT and word.isalpha() for word in words)
+        return any(word not in filler() | NOT and word.isalpha() for word in words)
 
     def _is_retraction(self, unit: Sequence[int], holding: Mapping[int, Mark]) -> bool:
         """Whether a clause takes back what was asked for before, and says no part of anything."""
@@ -700,7 +471,7 @@ class _Reader:
         return bool(mark.of(sort)) and not (sort == "noun" and self.words[mark.start : mark.end] in (["one"], ["ones"]))
 
     def _is_known(
-        self, mark: Mark, one: Asked, errand: _Errand, allowed: set[Which], kinds: set[str], marks: Sequence[Mark]
+        self, mark: Mark, one: Asked, errand: ErrandWords, allowed: set[Which], kinds: set[str], marks: Sequence[Mark]
     ) -> bool:
         """Whether a mark belongs to a part, to the errand, or to no request in particular. Raises NotCarried: to
         another."""
@@ -802,15 +573,15 @@ class _Reader:
         kind, path, _ = part
         return bool(self.domain.language.records[kind].fields[path].named)
 
-    def _check_word(self, at: int, mark: Mark | None, errand: _Errand) -> None:
+    def _check_word(self, at: int, counts: Collection[int], errand: ErrandWords) -> None:
         word = self.words[at]
-        if word in _NOT:
+        if word in NOT:
             later = [self.words[i] for i in range(at + 1, min(len(self.words), at + 5))]
             if not any(stem(one) in errand.denied for one in later):
                 raise NotCarried("negated", f"'{' '.join([word, *later])}' may be the opposite of what is meant")
             return
-        if _NUMBER.fullmatch(word) or word in _NUMBERS:
-            if tuple(self.words[at : at + 2]) in self.pairs:
+        if NUMBER.fullmatch(word) or word in NUMBERS:
+            if tuple(self.words[at : at + 2]) in self.pairs or (word == "two" and 2 in counts):
                 return
             raise NotCarried("number_added", f"'{word}' is no number of what is meant")
         if stem(word) in errand.stems or word in filler() or word in self.known or word in STOPS or word == "?":
@@ -833,31 +604,37 @@ class _Reader:
             word = self.words[stop]
             if word == "," and has_number:
                 break
-            if has_number and word in (
-                "then",
-                "please",
-                "go",
-                "i",
-                "could",
-                "can",
-                "leave",
-                "forget",
-                "do",
-                "otherwise",
+            if (
+                has_number
+                and word
+                in (
+                    "then",
+                    "please",
+                    "go",
+                    "i",
+                    "could",
+                    "can",
+                    "leave",
+                    "forget",
+                    "do",
+                    "otherwise",
+                )
+                and (word != "i" or self.words[stop + 1 : stop + 2] != ["get"])
             ):
-                if word != "i" or self.words[stop + 1 : stop + 2] != ["get"]:
-                    break
-            has_number = has_number or _NUMBER.fullmatch(word) is not None
+                break
+            has_number = has_number or NUMBER.fullmatch(word) is not None
             stop += 1
         return range(at, stop)
 
     def _is_when(self, mark: Mark) -> bool:
         return self.words[mark.start : mark.end] in (["when"], ["where"])
 
-    def _check_clause(self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: _Errand) -> None:
+    def _check_clause(
+        self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: ErrandWords
+    ) -> None:
         """The clause says the figure, how it compares, and the limit. Raises NotCarried."""
         words = [self.words[at] for at in clause]
-        numbers = [word for word in words if _NUMBER.fullmatch(word) or word in _NUMBERS]
+        numbers = [word for word in words if NUMBER.fullmatch(word) or word in NUMBERS]
         if [spelled(word.lstrip("$")) for word in numbers] != [spelled(f"{limit.limit:g}")]:
             raise NotCarried(
                 "limit_differs", f"the limit is {limit.limit:g}, not {' and '.join(numbers) or 'left out'}"
@@ -875,7 +652,7 @@ class _Reader:
             raise NotCarried("limit_differs", "it does not say whether it is to be less or more")
         kind = next(mark for mark in inside if mark.of("conditions")).of("conditions")
         covered = {at for mark in inside if mark.of("less") or mark.of("more") for at in range(mark.start, mark.end)}
-        turns = sum(self.words[at] in _NOT for at in clause if at not in covered) + ("unless" in kind)
+        turns = sum(self.words[at] in NOT for at in clause if at not in covered) + ("unless" in kind)
         turns += self._is_left(clause)
         means = ways.pop()
         if turns % 2:
@@ -901,7 +678,9 @@ class _Reader:
             raise NotCarried("not_clear", "it says twice that something is to be left")
         return bool(around)
 
-    def _check_figure(self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: _Errand) -> None:
+    def _check_figure(
+        self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: ErrandWords
+    ) -> None:
         wanted, said = figures_of(limit.tell), set[str]()
         others = errand.figures - wanted
         for mark in inside:
@@ -926,127 +705,6 @@ class _Reader:
                     continue
             if mark is not None and (mark.of("rank") or mark.of("test") or mark.of("never") or mark.of("quantifiers")):
                 raise NotCarried("part_added", f"'{word}' is not in the condition")
-            known = _NUMBER.fullmatch(word) or word in _UNITS or word in _NOT or stem(word) in tell | errand.stems
+            known = NUMBER.fullmatch(word) or word in _UNITS or word in NOT or stem(word) in tell | errand.stems
             if not known and word not in filler() and word not in STOPS:
                 raise NotCarried("word_unknown", f"what '{word}' means in the condition is not known")
-
-
-def _spoken(said: str) -> str:
-    """A date as people write it; else as it is."""
-    match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", said)
-    if match is None:
-        return said
-    months = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ]
-    return f"{months[(int(match[2]) - 1) % 12]} {int(match[3])}, {match[1]}"
-
-
-# -- questions ---------------------------------------------------------------------------------------------------------
-def check_question(domain: Domain, universe: Universe, text: str, request: lang.Tell, known: QuestionWords) -> None:
-    """Proves that a text asks the question that a domain has these words for. Raises NotCarried."""
-    words, lexicon = tokens(text), _lexicon(domain, universe)
-    marks = lexicon.marks(words)
-    asks = [tokens(one) for one in all_variants(known.ask)]
-    seen = [_question_parts(one) for one in asks]
-    needed, allowed = frozenset.intersection(*seen), frozenset.union(*seen)
-    here = _question_parts(words)
-    sort = "counts" if isinstance(request.value, lang.Count) else "totals"
-    if not any(mark.of(sort) for mark in marks):
-        what = "how many they are" if sort == "counts" else "what they come to in all"
-        raise NotCarried("question_differs", f"it does not ask {what}")
-    if sort == "counts" and any(mark.of("totals") for mark in marks if not mark.of("counts")):
-        raise NotCarried("question_differs", "it asks for a sum")
-    is_counted = any(mark.of("counts") for one in asks for mark in common().marks(one))
-    if sort == "totals" and not is_counted and any(mark.of("counts") for mark in marks):
-        raise NotCarried("question_differs", "it asks how many they are")
-    if missing := needed - here:
-        raise NotCarried("part_dropped", f"it does not say: {', '.join(sorted(missing))}")
-    if added := here - allowed:
-        raise NotCarried("part_added", f"it says more than the question: {', '.join(sorted(added))}")
-    own = {stem(word) for one in asks for word in one}
-    holding = {at: mark for mark in marks for at in range(mark.start, mark.end)}
-    asking = {at for mark in common().marks(words) if mark.of("questions") for at in range(mark.start, mark.end)}
-    for at, word in enumerate(words):
-        mark = holding.get(at)
-        if at in asking:
-            continue
-        if mark is not None and (mark.of("never") or mark.of("rank") or mark.of("exceptions") or mark.of("value")):
-            if not mark.of("idioms") and stem(word) not in own:
-                raise NotCarried("part_added", f"'{word}' is not in the question")
-        if mark is not None and (mark.of("conditions") or mark.of("leave")) and not mark.of("idioms"):
-            raise NotCarried("condition_added", f"'{word}' is not in the question")
-        covered = mark is not None and any(
-            mark.of(s) for s in ("questions", "counts", "totals", "idioms", "quantifiers")
-        )
-        if word in _NOT and not covered:
-            raise NotCarried("negated", f"'{word}' may be the opposite of what is asked for")
-        if _NUMBER.fullmatch(word) or word in _NUMBERS:
-            raise NotCarried("number_added", f"'{word}' is no number of the question")
-        if not covered and stem(word) not in own and word not in filler() and word not in STOPS | ENDS:
-            raise NotCarried("word_unknown", f"what '{word}' means is not known")
-
-
-def _question_parts(words: Sequence[str]) -> frozenset[str]:
-    """What a question is about: groups of words that mean the same, and words that are in none."""
-    found, covered = set[str](), set[int]()
-    for mark in common().marks(words):
-        groups = mark.of("questions")
-        if groups or mark.of("counts") or mark.of("totals") or mark.of("idioms") or mark.of("quantifiers"):
-            covered |= set(range(mark.start, mark.end))
-        if groups and not mark.of("totals"):
-            found.add(min(groups))
-    return frozenset(found - {"come", "much", "money", "used"}) | {
-        stem(word)
-        for at, word in enumerate(words)
-        if at not in covered and word.isalpha() and word not in filler() | _NOT
-    }
-
-
-# -- texts beside the requests -----------------------------------------------------------------------------------------
-def check_beside(
-    domain: Domain, universe: Universe, text: str, facts: Sequence[Fact], errands: Sequence[Asked], limits: Sequence[Limit],
-    questions: Sequence[str], numbers: Callable[[str], bool],
-) -> None:  # fmt: skip
-    """Proves that a text beside the requests (why they write, what they know) names no part that no request has.
-    ``numbers``: whether a number in it is known. Raises NotCarried."""
-    lexicon, stated = _lexicon(domain, universe), Lexicon()
-    for fact in facts:
-        for said in (fact.text, fact.label, *fact.says, *map(_spoken, fact.says)):
-            stated.add(said, ("fact", fact.slot))
-    for label in [*(words.label for words in domain.language.identity.values()), *questions]:
-        stated.add(label, ("fact", label))
-    words = tokens(text)
-    allowed = {part for one in errands for thing in one.things.values() for part in (*thing.parts(), *thing.but)}
-    deeds = {deed for one in errands for deed in _errand(domain.origin, one.name).deeds}
-    own = {stem(word) for question in questions for word in tokens(question)}
-    own |= {word for one in errands for word in _errand(domain.origin, one.name).stems}
-    said = {which for fact in facts for which in tokens(fact.text)}
-    limited = {spelled(f"{limit.limit:g}") for limit in limits}
-    holding = {at: mark for mark in lexicon.marks(words, stated.marks(words)) for at in range(mark.start, mark.end)}
-    for at, word in enumerate(words):
-        mark = holding.get(at)
-        if mark is not None and (mark.of("fact") or mark.of("idioms")):
-            continue
-        if mark is not None and (parts := [p for sort in ("rank", "test", "itself") for p in mark.of(sort)]):
-            is_plain = words[mark.start : mark.end] in (["first"], ["last"]) and not (
-                holding.get(mark.end) and holding[mark.end].of("noun")
-            )
-            if is_plain:
-                continue  # "When you are first asked who you are"
-            is_other = not allowed.intersection(parts) and not deeds.intersection(mark.of("deeds"))
-            if is_other and not all(stem(w) in own or w in said for w in words[mark.start : mark.end]):
-                raise NotCarried("part_added", f"'{' '.join(words[mark.start : mark.end])}' is in no request")
-        if _NUMBER.fullmatch(word) and spelled(word.lstrip("$").rstrip("%")) not in limited and not numbers(word):
-            raise NotCarried("number_added", f"'{word}' is in no request")

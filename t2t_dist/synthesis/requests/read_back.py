@@ -18,7 +18,8 @@ from ..grader_side import errands_by_goal
 from . import language as lang
 from .check import requests_of
 from .conditions import tell_of
-from .free_words import Asked, Limit, NotCarried, asked, check_beside, check_question, check_request
+from .free_texts import check_beside, check_question
+from .free_words import Asked, Limit, NotCarried, asked, check_request
 from .kinds import identities
 from .parts import is_readable
 from .questions import questions_of

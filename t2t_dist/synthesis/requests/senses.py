@@ -180,3 +180,68 @@ def stem(word: str) -> str:
             word = word[: -len(ending)]
             break
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+
+
+NUMBER = re.compile(r"\$?\d[\d,]*(?:\.\d+)?%?")
+NUMBERS = frozenset(
+    [
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fifty",
+        "sixty",
+        "seventy",
+        "eighty",
+        "ninety",
+        "hundred",
+        "thousand",
+        "dozen",
+        "couple",
+        "half",
+        "zero",
+        "2nd",
+        "3rd",
+        "4th",
+        "1st",
+    ]
+)
+
+
+def spoken_date(said: str) -> str:
+    """A date as people write it; else as it is."""
+    match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", said)
+    if match is None:
+        return said
+    months = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ]
+    return f"{months[(int(match[2]) - 1) % 12]} {int(match[3])}, {match[1]}"
