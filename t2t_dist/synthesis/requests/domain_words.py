@@ -136,6 +136,7 @@ class ErrandWords(NamedTuple):
     cores: tuple[tuple[frozenset[str], frozenset[str]], ...]
     figures: frozenset[str]
     sayings: tuple[str, ...]
+    before: Mapping[str, frozenset[str]]
 
 
 #: What stands for an argument in the words of an errand.
@@ -177,7 +178,15 @@ def errand_words(domain: Domain, name: str) -> ErrandWords:
         tuple(dict.fromkeys(_cores(words, lexicon, plain))),
         frozenset(figure for tell in words.tell for figure in figures_of(tell)),
         tuple(dict.fromkeys(_sayings(words, slots, requests))),
+        {slot: frozenset(_before(domain, name, words, slot)) for slot in (errand.parameters if errand else ())},
     )
+
+
+def _before(domain: Domain, name: str, words: ToolWords, slot: str) -> Iterator[str]:
+    """The words that stand before an argument: "to {address}"."""
+    for text in [*words.request, *(said.replace("value", slot) for said in domain.language.slot(name, slot).stated)]:
+        for lead in text.split(f"{{{slot}}}")[:-1]:
+            yield from tokens(lead)[-1:]
 
 
 def _sayings(words: ToolWords, slots: Sequence[Words], requests: Sequence[str]) -> Iterator[str]:
@@ -218,6 +227,10 @@ def _cores(
                 and word.isalpha()
                 and word not in (filler() | NOT | {_SLOT_WORD}) - _TELLING
             }
+            if rest and not marks and rest <= {stem(word) for word in _TELLING}:
+                # "I'd like to use {phone_number} again."
+                rest = {stem(word) for word in own if word.isalpha() and word not in (_SLOT_WORD, "like", "would")}
+                rest -= SMALL
             yield frozenset(min(mark.of("deeds")) for mark in marks), frozenset(rest)
 
 

@@ -130,6 +130,32 @@ def check_request(
     reader.read(first, 0, len(words), limit)
 
 
+#: Words before a value that turn it round.
+_WAYS = frozenset(("from", "off", "out", "without", "like", "unlike", "than", "near", "not", "no"))
+#: What a question begins with that asks how things are, unless it has a word of a wish; what may stand before that.
+_HOW_IT_IS = frozenset(
+    (
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "has",
+        "have",
+        "had",
+        "why",
+        "when",
+        "where",
+        "who",
+        "which",
+        "what",
+        "how",
+    )
+)
+_POLITE = frozenset(("possible", "okay", "ok", "chance", "mind", "think", "way", "help", "you"))
+_CALLS = frozenset(("hi", "hey", "hello", "so", "and", "but", "well", "please", ",", "also", "now", "just"))
 #: What a clause that gives a reason begins with, after a joining word.
 _SUBJECTS = frozenset(
     [
@@ -217,6 +243,23 @@ class _Reader:
         self.gone: set[int] = set()
         self._check_ways(errands)
         self._check_withheld(errands)
+        self._check_asks()
+
+    def _check_asks(self) -> None:
+        """Who wants something does not ask how things are: "is my order cancelled?". Raises NotCarried."""
+        for end in (at for at, word in enumerate(self.words) if word == "?"):
+            start = end
+            while start > 0 and self.words[start - 1] not in ENDS:
+                start -= 1
+            said = self.words[start:end]
+            while said and said[0] in _CALLS:
+                said = said[1:]
+            is_wish = _POLITE.intersection(said) or not said or said[0] not in _HOW_IT_IS
+            if not is_wish and any(mark.of("noun") or mark.of("fact") for mark in self._within(start, end)):
+                raise NotCarried("errand_differs", f"'{' '.join(said)}' asks how something is")
+
+    def _within(self, start: int, end: int) -> list[Mark]:
+        return [mark for mark in self.marks if start <= mark.start < end]
 
     def _check_withheld(self, errands: Sequence[Asked]) -> None:
         """What is to be told only when asked is not hinted at either. Raises NotCarried."""
@@ -315,6 +358,8 @@ class _Reader:
         at = mark.start - 1
         while at > 0 and self.words[at] in ("have", "had", "already", "just", "only", "even", "once"):
             at -= 1
+        if at >= 0 and self.words[at] in ("been", "was", "were"):
+            return not set(vocabulary()["states"]).intersection(mark.of("deeds"))
         is_past = self.words[mark.start].endswith("ed") or self.words[mark.start] in (
             "paid",
             "sent",
@@ -477,8 +522,10 @@ class _Reader:
         another."""
         text = " ".join(self.words[mark.start : mark.end])
         if stated := mark.of("fact"):
-            if not any(which in stated for fact in one.facts for which in ((fact.slot, say) for say in fact.says)):
+            own_facts = [fact.slot for fact in one.facts if any((fact.slot, say) in stated for say in fact.says)]
+            if not own_facts:
                 raise NotCarried("part_added", f"'{text}' is not in what is meant")
+            self._check_way(mark, own_facts, errand)
             return True
         if mark.of("idioms") or mark.of("own"):
             return True
@@ -533,6 +580,19 @@ class _Reader:
                     raise NotCarried("part_added", f"'{text}' is something else than what is meant")
             return True
         return False
+
+    def _check_way(self, mark: Mark, slots: Sequence[str], errand: ErrandWords) -> None:
+        """A value stands where its errand has it: "to the small plan", not "from the small plan". Raises NotCarried."""
+        at = mark.start - 1
+        while at >= 0 and self.words[at] in ("the", "a", "an", "my", "of"):
+            at -= 1
+        before = self.words[at] if at >= 0 else ""
+        is_wish = before == "like" and self.words[at - 1] in ("would", "should", "i", "really")
+        is_own = before != "like" and any(before in errand.before.get(slot, ()) for slot in slots)
+        if before not in _WAYS or is_wish or is_own:
+            return
+        text = " ".join(self.words[at : mark.end])
+        raise NotCarried("part_differs", f"'{text}' is not what is meant")
 
     def _check_place(self, mark: Mark, own: Sequence[Which], one: Asked, marks: Sequence[Mark]) -> None:
         """A part stands by its noun, and where it belongs: in what is meant, or in what is left out."""
