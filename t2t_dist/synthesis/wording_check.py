@@ -11,8 +11,8 @@ from t2t_dist.core.speech_acts import mentions
 
 
 def check_words(user: UserSide, is_free: bool = False) -> tuple[str, str] | None:
-    """``None``, or a reason code and details. ``is_free``: what is described, and conditions, may be in other words than
-    the template's, which ``requests/read_back.py`` reads.
+    """``None``, or a reason code and details. ``is_free``: what is described, and conditions, may be in other words
+    than the template's, which ``requests/read_back.py`` reads.
 
     Codes: ``not_stated``, ``leaks_withheld``, ``not_known``, ``change_early``, ``goals_differ``.
     """

@@ -1,7 +1,7 @@
 """What a writer is told of a customer's goals: what has to be said, part by part, and in whose words.
 
-What is described is given by its parts, and the writer finds words of its own for it. What can't be read back in other words
-(``requests/read_back.py``) keeps the template's.
+What is described is given by its parts, and the writer finds words of its own for it. What can't be read back in other
+words (``requests/read_back.py``) keeps the template's.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .requests.read_back import may_be_free
 class GoalParts(NamedTuple):
     """What a writer is told of one goal.
 
-    ``is_free``: it may say it in words of its own; ``parts``: by slot, what an argument is described by; ``condition``: when
-    the customer wants it; ``question``: what they ask, where they ask and want nothing else.
+    ``is_free``: it may say it in words of its own; ``parts``: by slot, what an argument is described by; ``condition``:
+    when the customer wants it; ``question``: what they ask, where they ask and want nothing else.
     """
 
     is_free: bool
@@ -55,7 +55,7 @@ def _parts(domain: Domain, goal: Goal, request: lang.Node | None) -> GoalParts:
 
 def _described(domain: Domain, errand: lang.Node, fact: Fact) -> list[str]:
     is_set = isinstance(errand, lang.Each) and fact.slot == errand.slot
-    node = errand.among if isinstance(errand, lang.Each) and is_set else None
+    node: lang.Node | None = errand.among if isinstance(errand, lang.Each) and is_set else None
     if node is None and isinstance(errand, lang.Do | lang.Each):
         node = errand.arguments.get(fact.slot)
     return in_plain_words(domain, node, fact.text) if node is not None else [f'exactly these words: "{fact.text}"']
@@ -69,7 +69,7 @@ def _condition(domain: Domain, request: lang.If, goal: Goal) -> list[str]:
     unit = "" if tell.is_money else ", with its unit"
     return [
         f'what it is about: "{tell.ask[0]}"',
-        f"that figure is {way} than {said(tell, compares.right.value)} (this number as it stands{unit}, and no other number)",
+        f"that figure is {way} than {said(tell, compares.right.value)} (this number as it stands{unit}, and no other)",
         f'in the template\'s words: "only if {goal.condition}"',
     ]
 

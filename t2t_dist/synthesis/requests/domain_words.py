@@ -142,7 +142,7 @@ class ErrandWords(NamedTuple):
 #: What stands for an argument in the words of an errand.
 _SLOT_WORD = "slotslot"
 #: Words that say nothing of what is denied.
-SMALL = frozenset(map(stem, ["i", "it", "my", "me", "can", "could", "you", "please", "do", "on", "to", "the", "a", "an", "so", "any", "more", "is", "be", "have", "will", "with", "for", "in", "of", "and", "that", "this", "at", "all"]))  # fmt: skip
+SMALL = frozenset(stem(word) for line in vocabulary()["small"] for word in line.split())
 _SLOT = re.compile(r"\{[^}]*\}")
 SENTENCE = re.compile(r"(?<=[.?!]) +")
 #: How a sentence begins that asks for something.

@@ -45,9 +45,9 @@ def check_question(domain: Domain, universe: Universe, text: str, request: lang.
         mark = holding.get(at)
         if at in asking:
             continue
-        if mark is not None and (mark.of("never") or mark.of("rank") or mark.of("exceptions") or mark.of("value")):
-            if not mark.of("idioms") and stem(word) not in own:
-                raise NotCarried("part_added", f"'{word}' is not in the question")
+        is_part = mark is not None and any(mark.of(sort) for sort in ("never", "rank", "exceptions", "value"))
+        if is_part and mark is not None and not mark.of("idioms") and stem(word) not in own:
+            raise NotCarried("part_added", f"'{word}' is not in the question")
         if mark is not None and (mark.of("conditions") or mark.of("leave")) and not mark.of("idioms"):
             raise NotCarried("condition_added", f"'{word}' is not in the question")
         covered = mark is not None and any(
@@ -79,9 +79,15 @@ def _question_parts(words: Sequence[str]) -> frozenset[str]:
 
 # -- texts beside the requests -----------------------------------------------------------------------------------------
 def check_beside(
-    domain: Domain, universe: Universe, text: str, facts: Sequence[Fact], errands: Sequence[Asked], limits: Sequence[Limit],
-    questions: Sequence[str], numbers: Callable[[str], bool],
-) -> None:  # fmt: skip
+    domain: Domain,
+    universe: Universe,
+    text: str,
+    facts: Sequence[Fact],
+    errands: Sequence[Asked],
+    limits: Sequence[Limit],
+    questions: Sequence[str],
+    numbers: Callable[[str], bool],
+) -> None:
     """Proves that a text beside the requests (why they write, what they know) names no part that no request has.
     ``numbers``: whether a number in it is known. Raises NotCarried."""
     lexicon, stated = lexicon_of(domain, universe), Lexicon()
@@ -95,9 +101,10 @@ def check_beside(
     deeds = {deed for one in errands for deed in errand_words(domain.origin, one.name).deeds}
     own = {stem(word) for question in questions for word in tokens(question)}
     own |= {word for one in errands for word in errand_words(domain.origin, one.name).stems}
-    said = {which for fact in facts for which in tokens(fact.text)}
+    in_facts = {which for fact in facts for which in tokens(fact.text)}
     limited = {spelled(f"{limit.limit:g}") for limit in limits}
     holding = {at: mark for mark in lexicon.marks(words, stated.marks(words)) for at in range(mark.start, mark.end)}
+    is_several = any(thing.quantity for one in errands for thing in one.things.values())
     for at, word in enumerate(words):
         mark = holding.get(at)
         if mark is not None and (mark.of("fact") or mark.of("idioms")):
@@ -109,7 +116,10 @@ def check_beside(
             if is_plain:
                 continue  # "When you are first asked who you are"
             is_other = not allowed.intersection(parts) and not deeds.intersection(mark.of("deeds"))
-            if is_other and not all(stem(w) in own or w in said for w in words[mark.start : mark.end]):
+            if is_other and not all(stem(w) in own or w in in_facts for w in words[mark.start : mark.end]):
                 raise NotCarried("part_added", f"'{' '.join(words[mark.start : mark.end])}' is in no request")
+        nouns = [one for place in range(at + 1, at + 5) if (one := holding.get(place)) is not None and one.of("noun")]
+        if mark is not None and mark.of("quantifiers") and nouns and not (is_several or questions):
+            raise NotCarried("quantity_added", f"'{word}' is in no request")
         if NUMBER.fullmatch(word) and spelled(word.lstrip("$").rstrip("%")) not in limited and not numbers(word):
             raise NotCarried("number_added", f"'{word}' is in no request")

@@ -1,10 +1,10 @@
 """Requests in a model's own words, read back: does a text say what its expression means, and nothing that changes it?
 
-The template's words are parsed (``words.py``). Free words can't be: they are *accounted for*. Each part of the expression
-(``parts.py``) must be found in the text, by words of the domain's language file or by words that mean the same
-(``paraphrases.yaml``). And each mark of meaning in the text (a rank, a quantity, a number, a negation, another value or
-kind of record, a word that is not known) must belong to a part, or to the errand. Who is not sure refuses: a task is
-lost, but none is wrong.
+The template's words are parsed (``words.py``). Free words can't be: they are *accounted for*. Each part of the
+expression (``parts.py``) must be found in the text, by words of the domain's language file or by words that mean the
+same (``paraphrases.yaml``). And each mark of meaning in the text (a rank, a quantity, a number, a negation, another
+value or kind of record, a word that is not known) must belong to a part, or to the errand. Who is not sure refuses: a
+task is lost, but none is wrong.
 """
 
 from __future__ import annotations
@@ -282,9 +282,9 @@ class _Reader:
                 said = tokens(fact.text)
                 for word, place in pairwise(said):
                     other = {"from": "to", "to": "from"}.get(word)
-                    if other and place not in filler() and (other, place) in set(pairwise(self.words)):
-                        if (other, place) not in set(pairwise(said)):
-                            raise NotCarried("part_added", f"'{other} {place}' is not in the {fact.label}")
+                    turned = other and place not in filler() and (other, place) in set(pairwise(self.words))
+                    if turned and (other, place) not in set(pairwise(said)):
+                        raise NotCarried("part_added", f"'{other} {place}' is not in the {fact.label}")
 
     def blank(self, start: int, end: int) -> None:
         self.gone |= set(range(start, end))
@@ -574,10 +574,9 @@ class _Reader:
             raise NotCarried("errand_differs", f"'{text}' is not what is asked for")
         if self._counts(mark, "noun"):
             in_words = all(stem(word) in errand.stems for word in self.words[mark.start : mark.end])
-            facts = set(self.known)
-            if not any(self._same_noun(kind, own) for kind in mark.of("noun") for own in kinds):
-                if not in_words and text not in facts:
-                    raise NotCarried("part_added", f"'{text}' is something else than what is meant")
+            is_own = any(self._same_noun(kind, own) for kind in mark.of("noun") for own in kinds)
+            if not (is_own or in_words or text in self.known):
+                raise NotCarried("part_added", f"'{text}' is something else than what is meant")
             return True
         return False
 
@@ -650,9 +649,9 @@ class _Reader:
 
     # -- the condition -------------------------------------------------------------------------------------------------
     def _condition(self, marks: Sequence[Mark], start: int, end: int, limit: Limit) -> range:
-        """Where the condition stands: from its first word to the end of its clause. Raises NotCarried: there is none, or
-        more than one."""
-        found = [mark for mark in marks if mark.of("conditions") and not self._is_when(mark)]
+        """Where the condition stands: from its first word to the end of its clause. Raises NotCarried: there is none,
+        or more than one."""
+        found = [mark for mark in marks if mark.of("conditions")]
         if not found:
             raise NotCarried("condition_dropped", "it has no condition")
         if len(found) > 1:
@@ -685,9 +684,6 @@ class _Reader:
             has_number = has_number or NUMBER.fullmatch(word) is not None
             stop += 1
         return range(at, stop)
-
-    def _is_when(self, mark: Mark) -> bool:
-        return self.words[mark.start : mark.end] in (["when"], ["where"])
 
     def _check_clause(
         self, inside: Sequence[Mark], clause: range, one: Asked, limit: Limit, errand: ErrandWords
@@ -727,10 +723,8 @@ class _Reader:
         while start > 0 and self.words[start - 1] not in ENDS and self.words[start - 1] != ";":
             start -= 1
         end = self.end_of_sentence(end)
-        around = [
-            mark for mark in self.marks
-            if start <= mark.start < end and mark.start not in clause and mark.start not in self.gone and mark.of("leave")
-        ]  # fmt: skip
+        around = [mark for mark in self._within(start, end) if mark.of("leave")]
+        around = [mark for mark in around if mark.start not in clause and mark.start not in self.gone]
         for mark in around:
             self.blank(mark.start, mark.end)
         around = [mark for mark in around if self.words[mark.start] != "or"]
@@ -743,11 +737,11 @@ class _Reader:
     ) -> None:
         wanted, said = figures_of(limit.tell), set[str]()
         others = errand.figures - wanted
-        for mark in inside:
-            found = set(mark.of("figures"))
+        for one_mark in inside:
+            found = set(one_mark.of("figures"))
             said |= found
             if found and not found & wanted and found & (others | {"get back", "data used"}):
-                text = " ".join(self.words[mark.start : mark.end])
+                text = " ".join(self.words[one_mark.start : one_mark.end])
                 raise NotCarried("limit_differs", f"'{text}' is another figure than the one that is meant")
         if wanted and not said & wanted and (others or wanted != {"cost"}):
             raise NotCarried("limit_differs", "it does not say what the limit is about")
@@ -760,9 +754,9 @@ class _Reader:
                 mark.of(s) for s in ("less", "more", "conditions", "figures", "idioms", "fact")
             ):
                 continue
-            if mark is not None and self._counts(mark, "noun"):
-                if any(self._same_noun(kind, own) for kind in mark.of("noun") for own in kinds) or stem(word) in tell:
-                    continue
+            nouns = mark.of("noun") if mark is not None and self._counts(mark, "noun") else []
+            if any(self._same_noun(kind, own) for kind in nouns for own in kinds) or (nouns and stem(word) in tell):
+                continue
             if mark is not None and (mark.of("rank") or mark.of("test") or mark.of("never") or mark.of("quantifiers")):
                 raise NotCarried("part_added", f"'{word}' is not in the condition")
             known = NUMBER.fullmatch(word) or word in _UNITS or word in NOT or stem(word) in tell | errand.stems

@@ -1,7 +1,7 @@
 """The parts of a description: what record, by which rank, which fields, which set, but for what.
 
-What a text has to carry, and what a writer is told. An expression with a node that has no parts here can't be read in free
-words: its requests keep the template's (:func:`is_readable`).
+What a text has to carry, and what a writer is told. An expression with a node that has no parts here can't be read in
+free words: its requests keep the template's (:func:`is_readable`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Which = tuple[str, str, Hashable]
 class Described(NamedTuple):
     """What an argument is said by.
 
-    ``kind``: the type of the record; ``quantity``: ``several`` records, the ``whole`` of one, else empty; ``itself``: the
-    field, where the value itself is spoken of ("my home address"); ``rank``: the field and order by which it is the
+    ``kind``: the type of the record; ``quantity``: ``several`` records, the ``whole`` of one, else empty; ``itself``:
+    the field, where the value itself is spoken of ("my home address"); ``rank``: the field and order by which it is the
     first; ``tests``: what its fields hold; ``but``: the same of what is left out; ``is_named``: it needs no noun.
     """
 

@@ -1,7 +1,8 @@
 """Tasks in a model's words: each request says what its expression means, and no text says more.
 
-The words of the template are proved by its grammar (``check.py``). A request that does not hold the template's words is read
-by :mod:`free_words`, whatever the row says of who wrote it.
+The words of the template are proved by its grammar (``check.py``), and have to stand there as they are. The requests of
+any other writer are read back, whatever they hold (``free_words.py``, ``free_texts.py``). So a row that names the wrong
+writer gains nothing by it.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def _wanted(
     domain: Domain, customer: str, universe: Universe, goal: Goal, request: Any, call: Call
 ) -> tuple[Asked, Limit | None, Asked | None]:
     """What a request has to say: the errand, its condition, and what is wanted otherwise."""
-    errand = request.then if isinstance(request, lang.If) else request or lang.as_given(call.name, call.arguments)
+    errand: Any = request.then if isinstance(request, lang.If) else request
+    if errand is None:
+        errand = lang.as_given(call.name, call.arguments)
     first = asked(domain, customer, universe, errand, goal.facts, call.name)
     withheld = [fact.slot for fact in goal.facts if not fact.stated and fact.slot in call.arguments]
     rough = [domain.describe(domain.world(), call, slot, customer).rough for slot in withheld]
