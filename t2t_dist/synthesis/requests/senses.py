@@ -21,6 +21,7 @@ from t2t_dist.environments.variants import all_variants
 Meaning = tuple[str, Hashable]
 
 _UNIT = re.compile(r"(?<=\d)(?=gb\b|gigs?\b|dollars?\b)")
+_LET_US = re.compile(r"\blet's\b")
 _DASH = re.compile(r"\s-+\s|--+")
 _TOKEN = re.compile(r"([(\[\"']*)(.*?)('s)?([)\]\"'.,;:!?]*)$", re.S)
 #: What ends a sentence, and what else parts the words of one.
@@ -43,13 +44,13 @@ class Mark(NamedTuple):
 def tokens(text: str) -> list[str]:
     """The words of a text in lower case, short forms written out, and its punctuation marks."""
     found: list[str] = []
-    for piece in _UNIT.sub(" ", _DASH.sub(" - ", plain_english(normalised(text)))).split():
+    for piece in _UNIT.sub(" ", _DASH.sub(" - ", plain_english(_LET_US.sub("let us", normalised(text))))).split():
         match = _TOKEN.match(piece)
         before, word, own, after = match.groups() if match is not None else ("", piece, None, "")
         found += [one for one in before if one in "("]
         if (word and not _EMOJI.match(word)) or word == "-":
             found.append(word)
-        found += ["us" if word == "let" else own] if own else []
+        found += [own] if own else []
         found += [one for one in after if one not in "\"'[]"]
     return found
 
