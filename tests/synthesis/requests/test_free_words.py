@@ -48,6 +48,10 @@ def refusal(case: dict[str, Any], text: str) -> str | None:
     return None
 
 
+def said_by_a_model(task: Task) -> Task:
+    return task.model_copy(update={"writer": "openai:somebody"}, deep=True)
+
+
 def texts(cases: list[dict[str, Any]], batch: str, kind: str) -> Iterator[tuple[dict[str, Any], str]]:
     for case in cases:
         for text in case.get(batch, {}).get(kind, []):
@@ -87,7 +91,7 @@ def test_most_tasks_of_the_template_read_as_if_a_model_had_written_them(hard: Ma
             lost.append((task, wrong))
     assert taken >= 0.9 * (taken + len(lost)), [wrong for _, wrong in lost]
     for task, wrong in lost:
-        assert verdict(hard.domain, task.model_copy(update={"writer": "a model"})) == wrong.code
+        assert verdict(hard.domain, said_by_a_model(task)) == wrong.code
 
 
 TURNED = {"latest": "oldest", "oldest": "latest", "cheapest": "most expensive", "most expensive": "cheapest"}
@@ -112,8 +116,8 @@ def test_no_writer_gets_another_rank_past_verify(hard: Made, writer: str) -> Non
 
 def test_a_row_of_the_template_can_be_a_models_and_not_the_other_way_round(hard: Made) -> None:
     """Other words for what is described are a model's only."""
-    seen = 0
-    for task in hard.verified():
+    seen, readable = 0, [t for t in hard.verified() if verdict(hard.domain, said_by_a_model(t)) == "verified"]
+    for task in readable:
         for number, goal in enumerate(task.user.goals):
             latest = next((fact for fact in goal.facts if fact.described and "my latest " in fact.text), None)
             if latest is not None and not goal.condition and task.user.change is None:
@@ -123,8 +127,7 @@ def test_a_row_of_the_template_can_be_a_models_and_not_the_other_way_round(hard:
                     continue
                 free.user.reason_for_call = "You have a request."
                 assert verdict(hard.domain, free) == "not_stated"
-                free.writer = "openai:somebody"
-                assert verdict(hard.domain, free) == "verified"
+                assert verdict(hard.domain, said_by_a_model(free)) == "verified"
                 seen += 1
     assert seen or hard.domain.name == "telecom"
 

@@ -86,7 +86,9 @@ def test_several_are_read_as_the_set_that_they_were_written_for(domain: Domain) 
     kinds = [kind for kind, words in domain.language.records.items() if words.plural]
     for customer in domain.customers(domain.base)[:CUSTOMERS]:
         universe, means = first_look(domain, customer), dict[str, set[str]]()
-        for type_name, kind in [(name, kind) for kind in kinds for name, own in identities(domain).items() if kind in own]:
+        for type_name, kind in [
+            (name, kind) for kind in kinds for name, own in identities(domain).items() if kind in own
+        ]:
             for one in universe.of(kind):
                 for records in sets_with(domain, customer, universe, type_name, one.record[own_field(domain, kind)]):
                     members = records_of(domain, customer, universe, records)
