@@ -1,4 +1,4 @@
-"""Requests in free words: paraphrases written by hand are taken where they are right, and refused where they are wrong."""
+"""Requests in free words: paraphrases written by hand are taken where they are right, and else refused."""
 
 from __future__ import annotations
 

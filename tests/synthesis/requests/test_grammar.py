@@ -1,5 +1,5 @@
-"""The template's grammar: what it writes it reads as the same expression, and no two expressions share their words where
-their values differ."""
+"""The template's grammar: what it writes it reads as the same expression, and no two expressions share their words
+where their values differ."""
 
 from __future__ import annotations
 
