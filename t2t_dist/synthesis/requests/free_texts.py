@@ -12,14 +12,14 @@ from t2t_dist.environments.variants import all_variants
 
 from . import language as lang
 from .domain_words import NOT, errand_words, lexicon_of
-from .free_words import Asked, Limit, NotCarried
+from .free_words import Asked, Limit, NotCarried, bounded
 from .senses import ENDS, NUMBER, NUMBERS, STOPS, Lexicon, common, filler, spoken_date, stem, tokens
 from .shown import Universe
 
 
 def check_question(domain: Domain, universe: Universe, text: str, request: lang.Tell, known: QuestionWords) -> None:
     """Proves that a text asks the question that a domain has these words for. Raises NotCarried."""
-    words, lexicon = tokens(text), lexicon_of(domain, universe)
+    words, lexicon = tokens(bounded(text)), lexicon_of(domain, universe)
     marks = lexicon.marks(words)
     asks = [tokens(one) for one in all_variants(known.ask)]
     seen = [_question_parts(one) for one in asks]
@@ -96,7 +96,7 @@ def check_beside(
             stated.add(said, ("fact", fact.slot))
     for label in [*(words.label for words in domain.language.identity.values()), *questions]:
         stated.add(label, ("fact", label))
-    words = tokens(text)
+    words = tokens(bounded(text))
     allowed = {part for one in errands for thing in one.things.values() for part in (*thing.parts(), *thing.but)}
     deeds = {deed for one in errands for deed in errand_words(domain.origin, one.name).deeds}
     own = {stem(word) for question in questions for word in tokens(question)}

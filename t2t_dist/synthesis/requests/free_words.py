@@ -38,6 +38,9 @@ from .senses import (
 )
 from .shown import Universe
 
+#: Characters of a text that are read: it comes from outside, and marks are compared with each other.
+MOST_READ = 3_000
+
 
 class NotCarried(Exception):
     """A text that does not say what it should; ``code`` and ``detail`` say why."""
@@ -73,8 +76,14 @@ class Limit(NamedTuple):
     kind: str
 
 
-def asked(domain: Domain, customer: str, universe: Universe, request: lang.Do | lang.Each, facts: Sequence[Fact],
-          name: str = "") -> Asked:  # fmt: skip
+def asked(
+    domain: Domain,
+    customer: str,
+    universe: Universe,
+    request: lang.Do | lang.Each,
+    facts: Sequence[Fact],
+    name: str = "",
+) -> Asked:
     """What a request for an errand has to say. ``name``: the errand, where another than the expression's is asked for
     (what a customer wants first). Raises NotCarried: a description that is not read in free words."""
     things, counts = dict[str, Described](), dict[str, int]()
@@ -95,6 +104,13 @@ def asked(domain: Domain, customer: str, universe: Universe, request: lang.Do | 
     given = [value.value for value in request.arguments.values() if isinstance(value, lang.Given)]
     apart = isinstance(request, lang.Each) and any(type(value) in (int, float) for value in given)
     return Asked(name or request.errand, facts, things, counts, apart)
+
+
+def bounded(text: str) -> str:
+    """The text. Raises NotCarried: it is longer than anybody's request."""
+    if len(text) > MOST_READ:
+        raise NotCarried("too_long", f"it has more than {MOST_READ:,} characters")
+    return text
 
 
 def check_request(
@@ -220,6 +236,7 @@ class _Reader:
         self.withheld: set[str] = set()
         for one in errands:
             for fact in one.facts:
+                self.known |= set(tokens(fact.label))
                 if fact.described or not fact.stated:
                     self.withheld |= set(tokens(fact.text)) if not fact.stated else set()
                     continue
@@ -229,8 +246,7 @@ class _Reader:
                     facts.add(fact.text, ("fact", (fact.slot, said)))
                 self.known |= set(tokens(fact.text))
                 self.pairs |= set(pairwise(tokens(fact.text)))
-        self.text = text
-        self.words = tokens(text)
+        self.words = tokens(bounded(text))
         # What is stated as it is comes first, then the sentences of the errand, and then what could be anything.
         for one in errands:
             for phrase in (*errand_words(domain.origin, one.name).sayings, *SENTENCE.split(one.why)):

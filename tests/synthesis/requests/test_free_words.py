@@ -73,6 +73,12 @@ def test_wrong_paraphrases_are_refused(cases: list[dict[str, Any]], batch: str, 
     assert [text for case, text in found if refusal(case, text) is None] == []
 
 
+def test_what_is_longer_than_a_request_is_not_read(cases: list[dict[str, Any]]) -> None:
+    case = cases[0]
+    assert refusal(case, case["goal"]["request"] + " Thank you." * 10) is None
+    assert refusal(case, case["goal"]["request"] + " Thank you." * 1_000) == "too_long"
+
+
 def test_the_templates_own_requests_are_taken(cases: list[dict[str, Any]]) -> None:
     lost = [case["goal"]["request"] for case in cases if refusal(case, case["goal"]["request"]) is not None]
     # What comes "instead of" something else is not read.
