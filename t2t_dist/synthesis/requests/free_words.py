@@ -146,6 +146,10 @@ def check_request(
     reader.read(first, 0, len(words), limit)
 
 
+#: Words before a value that tell which argument it is: "the lamp to the desk" is not "the desk to the lamp".
+_LEADS = frozenset(("to", "for", "with", "into"))
+#: Words that make of a record another.
+_OTHERS = frozenset(("another", "other", "others", "different", "else"))
 #: Words before a value that turn it round.
 _WAYS = frozenset(("from", "off", "out", "without", "like", "unlike", "than", "near", "not", "no"))
 #: What a question begins with that asks how things are, unless it has a word of a wish; what may stand before that.
@@ -604,7 +608,9 @@ class _Reader:
         before = self.words[at] if at >= 0 else ""
         is_wish = before == "like" and self.words[at - 1] in ("would", "should", "i", "really")
         is_own = before != "like" and any(before in errand.before.get(slot, ()) for slot in slots)
-        if before not in _WAYS or is_wish or is_own:
+        others = [slot for slot in errand.before if slot not in slots and before in errand.before[slot]]
+        is_others = before in _LEADS and bool(others) and not is_own
+        if (before not in _WAYS and not is_others) or is_wish or is_own:
             return
         text = " ".join(self.words[at : mark.end])
         raise NotCarried("part_differs", f"'{text}' is not what is meant")
@@ -659,6 +665,9 @@ class _Reader:
             if tuple(self.words[at : at + 2]) in self.pairs or (word == "two" and 2 in counts):
                 return
             raise NotCarried("number_added", f"'{word}' is no number of what is meant")
+        after = next((mark for mark in self.marks if mark.start == at + 1), None)
+        if word in _OTHERS and after is not None and after.of("noun") and not self.withheld:
+            raise NotCarried("part_added", f"'{word}' is something else than what is meant")
         if stem(word) in errand.stems or word in filler() or word in self.known or word in STOPS or word == "?":
             return
         raise NotCarried("word_unknown", f"what '{word}' means is not known")
@@ -766,9 +775,9 @@ class _Reader:
         holding = {at: mark for mark in inside for at in range(mark.start, mark.end)}
         for at in clause:
             mark, word = holding.get(at), self.words[at]
-            if mark is not None and any(
-                mark.of(s) for s in ("less", "more", "conditions", "figures", "idioms", "fact")
-            ):
+            if word in _OTHERS or (mark is not None and mark.of("fact")):
+                raise NotCarried("limit_differs", f"'{word}' is something else than what the limit is about")
+            if mark is not None and any(mark.of(s) for s in ("less", "more", "conditions", "figures", "idioms")):
                 continue
             nouns = mark.of("noun") if mark is not None and self._counts(mark, "noun") else []
             if any(self._same_noun(kind, own) for kind in nouns for own in kinds) or (nouns and stem(word) in tell):

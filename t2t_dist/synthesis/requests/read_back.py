@@ -61,11 +61,11 @@ def check_goal(
     if isinstance(request, lang.Tell):
         _check_question(domain, universe, goal, request)
         return []
-    if call is None:
-        raise NotCarried("errand_differs", "it is about nothing")
     if not may_be_free(domain, request, goal):
         _check_template(goal)
         return []
+    if call is None:
+        raise NotCarried("errand_differs", "it is about nothing")
     first, limit, second = _wanted(domain, customer, universe, goal, request, call)
     check_request(domain, universe, goal.request, first, limit, second)
     return [one for one in (first, limit, second) if one is not None]

@@ -66,7 +66,7 @@ def test_right_paraphrases_are_taken(cases: list[dict[str, Any]], batch: str, le
     assert len(lost) <= (1 - least) * len(found), lost
 
 
-@pytest.mark.parametrize(("batch", "many"), [("first", 90), ("second", 110), ("third", 40)])
+@pytest.mark.parametrize(("batch", "many"), [("first", 90), ("second", 110), ("third", 40), ("fourth", 30)])
 def test_wrong_paraphrases_are_refused(cases: list[dict[str, Any]], batch: str, many: int) -> None:
     found = list(texts(cases, batch, "wrong"))
     assert len(found) >= many
