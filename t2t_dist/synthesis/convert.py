@@ -7,8 +7,8 @@ is made from the finished task alone, just as ``verify`` will make it again.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import seed_of, task_id
@@ -23,6 +23,9 @@ from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
 from .pushing.push import pushed, with_proofs, without_note
+from .requests.check import is_free
+from .requests.free_words import NotCarried
+from .requests.read_back import check_free_words
 from .wording_check import check_words
 from .writer_template import skeleton
 
@@ -40,9 +43,16 @@ class Writer(Protocol):
 
     name: str
 
-    async def write(self, domain: Domain, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
-        """The same customer's side in other words. ``intents``: of the task, its own first. Raises BadWords,
-        EpisodeFailure."""
+    async def write(
+        self,
+        domain: Domain,
+        intents: Sequence[Intent],
+        user: UserSide,
+        seed: int,
+        requests: Mapping[str, Any] | None = None,
+    ) -> UserSide:
+        """The same customer's side in other words. ``intents``: of the task, its own first; ``requests``: by goal, what
+        is meant by what is described. Raises BadWords, EpisodeFailure."""
         ...
 
 
@@ -87,7 +97,7 @@ async def convert_one(
     _fill(task, structure, skeleton(domain, structure, trajectory.customer, rng, typos))
     if writer is not None:
         try:
-            task.user = await writer.write(domain, task.intents, task.user, seed)
+            task.user = await writer.write(domain, task.intents, task.user, seed, task.grader.requests)
         except BadWords as bad:
             task.raw = bad.raw
             return reject(task, "bad_words", str(bad))
@@ -102,7 +112,7 @@ def _fill(task: Task, structure: Structure, user: UserSide) -> None:
 def certified(domain: Domain, task: Task) -> Task:
     """The task with a certificate and a difficulty made from the task and the domain alone, or rejected with what does
     not hold."""
-    if (wrong := check_words(task.user)) is not None:
+    if (wrong := check_words(task.user, is_free(task))) is not None:
         return reject(task, *wrong)
     try:
         domain = domain_of(domain, task)
@@ -112,6 +122,10 @@ def certified(domain: Domain, task: Task) -> Task:
         certificate = certify(domain, without_note(task))
         if not isinstance(certificate, Rejection):
             certificate = with_proofs(domain, task, certificate)
+        if not isinstance(certificate, Rejection) and is_free(task):
+            check_free_words(domain, task, certificate)
+    except NotCarried as differ:
+        return reject(task, differ.code, differ.detail)
     except Exception as error:
         if task.world:
             # Tools and rules may rely on what these records no longer hold: then it is no world.

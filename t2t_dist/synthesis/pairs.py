@@ -7,6 +7,7 @@ the gold that holds there, proved like that of any task. So who guesses, or reme
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from t2t_dist.core.errors import InputError
 from t2t_dist.core.identity import twin_id
 from t2t_dist.core.schema import GoldCall, GraderSide, RecordChange, Task, Trajectory, Twin, UserSide
 from t2t_dist.core.task_domain import domain_of, world_fault
+from t2t_dist.core.text_match import numbers
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.record import thaw
 from t2t_dist.environments.state import World
@@ -29,7 +31,7 @@ from .intents.infeasible import pattern_of, worlds_around
 from .intents.rejection import TaskRejected
 from .requests import alternatives, fallbacks, questions, sequences
 from .requests import language as lang
-from .requests.check import CONDITION, Meant, errand_of, look_ups_before, requests_of
+from .requests.check import CONDITION, Meant, errand_of, is_free, look_ups_before, requests_of
 from .requests.conditions import said, tell_of
 from .requests.consistency import is_consistent
 from .requests.evaluate import NoMeaning, meaning_of, value_of
@@ -166,8 +168,10 @@ def with_clause(user: UserSide, goal: int, clause: str) -> UserSide:
     the condition as it stands."""
     found = user.model_copy(deep=True)
     wanted = found.goals[goal]
-    if wanted.condition is None or wanted.condition not in wanted.request:
-        raise TaskRejected("not_stated", f"request {goal + 1} does not say its condition as it stands")
+    if wanted.condition is None:
+        raise TaskRejected("not_stated", f"request {goal + 1} has no condition")
+    if wanted.condition not in wanted.request:
+        return _with_limit(found, goal, clause)
     request = wanted.request.replace(wanted.condition, clause)
     for name in ("reason_for_call", "known_info", "unknown_info", "task_instructions"):
         text = getattr(found, name)
@@ -176,6 +180,23 @@ def with_clause(user: UserSide, goal: int, clause: str) -> UserSide:
         setattr(found, name, text.replace(old, new))
     wanted.request, wanted.condition = request, clause
     return found
+
+
+def _with_limit(user: UserSide, goal: int, clause: str) -> UserSide:
+    """The customer's side with the limit of another clause in a model's words. Raises TaskRejected: they don't say the
+    limit just once."""
+    wanted = user.goals[goal]
+    before, after = numbers(wanted.condition or ""), numbers(clause)
+    old, new = before - after, after - before
+    if len(old) != 1 or len(new) != 1:
+        raise TaskRejected("not_stated", f"request {goal + 1} does not say its condition as it stands")
+    number = re.compile(rf"(?<![\w#.,]){re.escape(min(old))}(?:\.00)?(?![.,]?\d)")
+    if len(number.findall(wanted.request)) != 1:
+        raise TaskRejected("not_stated", f"request {goal + 1} does not say its limit once")
+    for name in ("reason_for_call", "known_info", "unknown_info", "task_instructions"):
+        setattr(user, name, number.sub(min(new), getattr(user, name)))
+    wanted.request, wanted.condition = number.sub(min(new), wanted.request), clause
+    return user
 
 
 class _Wanted(NamedTuple):
@@ -317,7 +338,7 @@ def _asked(
     """The answer to the question at the end, after the errands ``done``; its look-ups are added to the gold."""
     known = [one for one in questions.questions_of(domain).values() if one.request == request]
     text = task.user.goals[goal].request
-    words = next((one.words for one in known if text in one.words.ask), None)
+    words = next((one.words for one in known if is_free(task) or text in one.words.ask), None)
     if words is None:
         raise TaskRejected("words_differ", f"'{text}' does not ask for what is meant")
     meaning = meaning_of(domain, play(domain, gold), task.customer, request, done=done)

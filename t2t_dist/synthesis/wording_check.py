@@ -15,14 +15,15 @@ from t2t_dist.core.speech_acts import mentions
 from .intents.parts import ADDED, TAKEN_BACK
 
 
-def check_words(user: UserSide) -> tuple[str, str] | None:
-    """``None``, or a reason code and details.
+def check_words(user: UserSide, is_free: bool = False) -> tuple[str, str] | None:
+    """``None``, or a reason code and details. ``is_free``: what is described, and conditions, may be in other words
+    than the template's, which ``requests/read_back.py`` reads.
 
     Codes: ``not_stated``, ``leaks_withheld``, ``not_known``, ``change_early``, ``goals_differ``.
     """
     for number, goal in enumerate(user.goals):
         opening = f"{goal.request} {' '.join(goal.questions)}"
-        if goal.condition is not None and not mentions(goal.request, [goal.condition]):
+        if goal.condition is not None and not is_free and not mentions(goal.request, [goal.condition]):
             return "not_stated", f"request {number + 1} does not say its condition: {goal.condition}"
         if goal.first is not None and not mentions(goal.request, [goal.first.request]):
             return "not_stated", f"request {number + 1} does not say what may be done first"
@@ -37,11 +38,11 @@ def check_words(user: UserSide) -> tuple[str, str] | None:
             for fact in goal.otherwise.facts:
                 # "If that can't be done, I'd take the white one" is about the same order.
                 same = goal.otherwise.clause is not None and any(fact.says == one.says for one in goal.facts)
-                said = same or mentions(goal.otherwise.request, fact.says)
-                if not (mentions(goal.request, fact.says) and said):
+                first = (is_free and fact.described) or mentions(goal.request, fact.says)
+                if not (first and (same or mentions(goal.otherwise.request, fact.says))):
                     return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
         for fact in goal.facts:
-            if fact.stated and not mentions(opening, fact.says):
+            if fact.stated and not (is_free and fact.described) and not mentions(opening, fact.says):
                 return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"
             if not fact.stated:
                 texts = [

@@ -1,12 +1,14 @@
 """The writer that is a model: it is shown the structure of a task and puts it into words.
 
 Facts, goals and the moment of a change are decided in code beforehand and stay as they are; the caller checks in code
-whether the words carry them (the mention check).
+whether the words carry them: what is stated by the mention check, what is described by reading it back
+(``requests/read_back.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -19,6 +21,7 @@ from t2t_dist.models.chat import ChatModel, Conversation
 
 from .convert import BadWords
 from .intents import REGISTRY
+from .writer_parts import GoalParts, parts_of
 
 SEAT = "writer"
 
@@ -41,7 +44,14 @@ class LlmWriter:
     def __init__(self, model: ChatModel) -> None:
         self.model, self.name = model, model.name
 
-    async def write(self, domain: Domain, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
+    async def write(
+        self,
+        domain: Domain,
+        intents: Sequence[Intent],
+        user: UserSide,
+        seed: int,
+        requests: Mapping[str, Any] | None = None,
+    ) -> UserSide:
         """The same side in the model's words. Raises BadWords, EpisodeFailure."""
         # The template's request says what each goal is; facts, stated and withheld, go with the side itself.
         goals = [goal.request for goal in user.goals]
@@ -57,6 +67,7 @@ class LlmWriter:
                 change=change,
                 second_change=second,
                 also=intents[1:],
+                requests=requests,
             )
         except ContextExceeded as error:
             raise BadWords(f"the prompt does not fit the model: {error}", "") from None
@@ -76,6 +87,7 @@ async def write(
     change: str | None = None,
     second_change: str | None = None,
     also: Sequence[Intent] = (),
+    requests: Mapping[str, Any] | None = None,
 ) -> UserSide | UnusableAnswer:
     """The side in the model's words.
 
@@ -83,6 +95,7 @@ async def write(
         side: the structure; its own words are not shown to the model.
         goals: what the customer wants, one plain summary per goal of ``side``.
         change, second_change: the same for what they want after ``side.change``, and after that.
+        requests: by goal, what is meant by what they describe, as an expression: the model is shown its parts.
         seed: the answer's sampling seed derives from it.
         also: the intents that the task combines with its own, each in another request.
 
@@ -91,6 +104,7 @@ async def write(
     """
     if len(goals) != len(side.goals):
         raise ValueError(f"{len(goals)} summaries for {len(side.goals)} goals")
+    parts = parts_of(domain, side, requests)
     conversation = Conversation()
     conversation.system(
         render(
@@ -101,6 +115,7 @@ async def write(
             intent_prompt="\n\n".join(REGISTRY[name].writer_prompt for name in (intent, *also)),
             summaries=list(goals),
             change_summaries=[change, second_change],
+            parts=parts,
             literally=_literally,
         )
     )
@@ -108,10 +123,10 @@ async def write(
     reply = await model.complete(conversation, seed=turn_seed(str(seed), SEAT, 0), seat=SEAT)
     raw = reply.content or ""
     words = parse_json(raw, TaskWords)
-    return words if isinstance(words, UnusableAnswer) else _worded(side, words, raw)
+    return words if isinstance(words, UnusableAnswer) else _worded(side, words, raw, parts)
 
 
-def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAnswer:
+def _worded(side: UserSide, words: TaskWords, raw: str, parts: Sequence[GoalParts]) -> UserSide | UnusableAnswer:
     if len(words.requests) != len(side.goals) or not all(request.strip() for request in words.requests):
         return UnusableAnswer(raw, f"requests: one text for each of the {len(side.goals)} goals is needed")
     changes = {
@@ -121,20 +136,22 @@ def _worded(side: UserSide, words: TaskWords, raw: str) -> UserSide | UnusableAn
     for name, (change, text) in changes.items():
         if change is not None and not (text or "").strip():
             return UnusableAnswer(raw, f"{name}_request: the customer changes their mind, so a text is needed")
-    goals = zip(side.goals, words.requests, strict=True)
+    goals = zip(side.goals, words.requests, parts, strict=True)
     return side.model_copy(
         update={
             "reason_for_call": words.reason_for_call.strip(),
             "known_info": words.known_info.strip(),
             "unknown_info": words.unknown_info.strip(),
             "task_instructions": words.task_instructions.strip(),
-            # What a question means can't be read back from other words.
+            # What can't be read back from other words keeps its own.
             "goals": [
-                goal if goal.asks else goal.model_copy(update={"request": request.strip()}, deep=True)
-                for goal, request in goals
+                goal.model_copy(update={"request": request.strip()}, deep=True) if part.is_free else goal
+                for goal, request, part in goals
             ],
             **{
-                name: change and change.model_copy(update={"request": (text or "").strip()}, deep=True)
+                # What is added or taken back can't be read back, either.
+                name: change
+                and (change if change.part else change.model_copy(update={"request": (text or "").strip()}, deep=True))
                 for name, (change, text) in changes.items()
             },
         },

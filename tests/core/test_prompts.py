@@ -23,6 +23,7 @@ from t2t_dist.core.prompts.render import (
 from t2t_dist.core.schema import Certificate, GraderSide, Otherwise, Task, UserSide
 from t2t_dist.synthesis.intents.changing import TRIGGERS
 from t2t_dist.synthesis.judges import judge_prompt
+from t2t_dist.synthesis.writer_parts import parts_of
 from tests.support.tasks import cancelling, changing, sentinels, shop, strings
 
 
@@ -203,6 +204,7 @@ def test_a_writer_is_told_what_is_wanted_where_a_condition_does_not_hold(is_else
     fact = side.goals[0].facts[0].model_copy(update={"label": "new address", "text": "5 Elm Street"})
     side.goals[0].otherwise = Otherwise(request="Move it.", facts=[fact]) if is_else else None
     known = {"summary": "", "intent": "general", "intent_prompt": "", "summaries": ["cancel"], "change_summaries": []}
+    known["parts"] = parts_of(shop(), side, None)
     prompt = render("writer", user=side, literally=lambda fact: f" (literally: {fact.says[0]})", **known)
     assert ("wants it left as it is" in prompt) is not is_else
     assert (f"new address: 5 Elm Street (literally: {fact.says[0]})" in prompt) is is_else

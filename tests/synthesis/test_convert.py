@@ -177,7 +177,9 @@ class Scribe:
     def __init__(self, **texts: Any) -> None:
         self.texts = texts
 
-    async def write(self, domain: Any, intents: Sequence[Intent], user: UserSide, seed: int) -> UserSide:
+    async def write(
+        self, domain: Any, intents: Sequence[Intent], user: UserSide, seed: int, requests: Any = None
+    ) -> UserSide:
         if "raw" in self.texts:
             raise BadWords("not JSON", self.texts["raw"])
         changed: UserSide = user.model_copy(update=self.texts, deep=True)

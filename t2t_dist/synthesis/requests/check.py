@@ -36,6 +36,15 @@ from .words import count_said, readings, readings_of_several, same_words
 CONDITION = "if"
 
 
+#: Who words a task if no model does.
+TEMPLATE = "template"
+
+
+def is_free(task: Task) -> bool:
+    """Whether a task's requests may be in other words than the template's: a model's, which are read back."""
+    return task.writer != TEMPLATE
+
+
 Meant = lang.Do | lang.Each | lang.If | lang.Best | lang.Several | lang.Tell
 
 
@@ -425,7 +434,7 @@ def _answered(domain: Domain, task: Task, goal: int, before: Sequence[Call], req
     known = [
         one
         for one in questions.questions_of(domain).values()
-        if one.request == request and asked.request in one.words.ask
+        if one.request == request and (is_free(task) or asked.request in one.words.ask)
     ]
     if not known or asked.facts or asked.questions:
         raise NotProved("words_differ", f"'{asked.request}' does not ask for what is meant")
