@@ -16,10 +16,11 @@ from ..bindings import canonical_json
 from . import language as lang
 from . import what_works
 from .describe import descriptions, named_parts, preferred_of
-from .evaluate import NoMeaning, meaning_of
+from .evaluate import NoMeaning, meaning_of, value_of
+from .kinds import identities
 from .shown import Universe, first_look, look_at
 from .twins import find_twin, world_before
-from .words import phrase
+from .words import phrase, readings
 
 #: Descriptions of one argument that are tried until one has a twin world.
 _MOST_TRIED = 6
@@ -87,6 +88,12 @@ def described(
                 text = phrase(domain, value, rng)
             except ValueError:
                 continue
+            if (
+                isinstance(value, lang.FieldOf)
+                and value.of.prefer
+                and not _is_clear(domain, customer, universe, value, text)
+            ):
+                continue
             beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
             # "The lamp from my order with the lamp in it" says nothing.
             if twin is None or any(
@@ -118,6 +125,20 @@ def first_guess(domain: Domain, world: World, customer: str, request: lang.Do | 
         if isinstance(value, lang.FieldOf) and held and value.field in held[0].record:
             found[slot] = held[0].record[value.field]
     return found
+
+
+def _is_clear(domain: Domain, customer: str, universe: Universe, value: lang.FieldOf, text: str) -> bool:
+    """Whether all that the words for a preference may mean is this: "in copper" may be a color, or a material."""
+    among, own = value.of.among, value_of(domain, domain.world(), customer, value, universe)
+    type_name = next(name for name, kinds in identities(domain).items() if kinds.get(among.kind) == value.field)
+    for one in readings(domain, universe, text, type_name, among.within, among.shown_by):
+        try:
+            if value_of(domain, domain.world(), customer, one, universe) != own:
+                return False
+        except NoMeaning as none:
+            if none.code not in ("none", "absent"):
+                return False
+    return True
 
 
 def _drawn(found: Sequence[lang.Node], rng: random.Random) -> list[lang.Node]:
