@@ -224,7 +224,7 @@ _TAKEN_BACK = re.compile(
     r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
     r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
     r"|wrong\s+(?:line|row|figure|number|amount|sum|customer|file|order|page|screen))\b|^actually\b"
-    r"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|is|be|stands\s+at)\s+(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
+    r"|\b(?:sorry|apologies)\b(?!,?\s+but\s+i\s+(?:can't|cannot)\b).*\b(?:it's|that's|is|be|stands\s+at)\s+(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
     rf"(?:[$\u20ac\u00a3\d]|not\b|wrong\b|incorrect\b|mistake\b|{NUMBER_WORDS}\b)"
 )
 _DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|\bwaived\b")
