@@ -225,15 +225,17 @@ _DENIED_AFTER = re.compile(
     r"^[^.;]{0,30}?\b(?:it\s+(?:is\s+not|isn't|won't\s+be|will\s+not\s+be)|(?:is|was)(?:n't|\s+not|\s+no\s+longer)|(?:is|was)\s+wrong"
     r"|(?:does|did)(?:n't|\s+not)\s+apply|has\s+been\s+waived|(?:is|was)\s+waived)\b"
 )
+#: "Sorry, but I can't do that: ..." refuses something, whatever figure it names.
+_SORRY = r"\b(?:sorry|apologies)\b(?!,?\s+but\s+i\s+(?:can't|cannot)\b)"
 _ONLY = r"(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
 _IT = r"(?:it|that|this|which|said|told\s+you|figure|number|amount|sum|total|price|fee|cost|charge|refund)"
 _TAKEN_BACK = re.compile(
     r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
     r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
     r"|wrong\s+(?:line|row|figure|number|amount|sum|customer|file|order|page|screen))\b|^actually\b"
-    rf"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|is|be|stands\s+at)\s+{_ONLY}(?:[$\u20ac\u00a3\d]|{NUMBER_WORDS}\b)"
+    rf"|{_SORRY}.*\b(?:it's|that's|is|be|stands\s+at)\s+{_ONLY}(?:[$\u20ac\u00a3\d]|{NUMBER_WORDS}\b)"
     # "Sorry, that is not right", and not "sorry, the reservation is not on your account".
-    rf"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|{_IT}\s+is)\s+{_ONLY}(?:not|wrong|incorrect|mistake)\b"
+    rf"|{_SORRY}.*\b(?:it's|that's|{_IT}\s+is)\s+{_ONLY}(?:not|wrong|incorrect|mistake)\b"
 )
 #: What is counted so is no other sum of money: "sorry, that is 35 days ago".
 _COUNTS = re.compile(

@@ -61,6 +61,7 @@ def test_the_last_statement_counts() -> None:
     assert told([first, corrected], "58.00", REFUND)
     assert told([first, corrected, "No, wait, it was $48.00 after all."], "48.00", REFUND)
     assert told([first, "I'm sorry for the trouble this caused."], "48.00", REFUND)
+    assert told([first, "I'm sorry, but I can't do it: what you are due for that is $100."], "48.00", REFUND)
     assert not told([first, "Please disregard what I just wrote."], "48.00", REFUND)
 
 
