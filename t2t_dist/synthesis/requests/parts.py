@@ -169,7 +169,7 @@ def in_plain_words(domain: Domain, node: lang.Node, text: str) -> list[str]:
     if isinstance(node, lang.FieldsOf | lang.Records):
         but = node.of.but if isinstance(node, lang.FieldsOf) else node.but
         if but is not None:
-            lines += [f"but not (but, except, apart from ...): the one {said}" for said in _of(domain, words, but)]
+            lines += [f"but not (but, except, apart from ...): {said}" for said in _of(domain, words, but)]
     return lines
 
 
