@@ -222,12 +222,12 @@ _DENIED_AFTER = re.compile(
 )
 _TAKEN_BACK = re.compile(
     r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
-    r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
+    r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|(?<!not )(?<!n't )(?<!never )waived"
     r"|wrong\s+(?:line|row|figure|number|amount|sum|customer|file|order|page|screen))\b|^actually\b"
     r"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|is|be|stands\s+at)\s+(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
     rf"(?:[$\u20ac\u00a3\d]|not\b|wrong\b|incorrect\b|mistake\b|{NUMBER_WORDS}\b)"
 )
-_DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|\bwaived\b")
+_DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|(?<!not )(?<!n't )(?<!never )\bwaived\b")
 _EACH = re.compile(r"\b(?:for\s+(?:every|each)|per\s+\w+|a\s+piece|apiece)\b")
 _CLAUSE = re.compile(r"[;:]|,(?!\d)|\b(?:but|and|while|whereas|though|so)\b")
 
