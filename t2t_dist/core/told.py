@@ -227,7 +227,10 @@ _TAKEN_BACK = re.compile(
     r"|\b(?:sorry|apologies)\b.*\b(?:it's|that's|is|be|stands\s+at)\s+(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
     rf"(?:[$\u20ac\u00a3\d]|not\b|wrong\b|incorrect\b|mistake\b|{NUMBER_WORDS}\b)"
 )
-_DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|(?<!not )(?<!n't )(?<!never )\bwaived\b")
+_DROPPED = re.compile(
+    r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b"
+    r"|(?<!not )(?<!n't )(?<!never )\bwaived\b"
+)
 _EACH = re.compile(r"\b(?:for\s+(?:every|each)|per\s+\w+|a\s+piece|apiece)\b")
 _CLAUSE = re.compile(r"[;:]|,(?!\d)|\b(?:but|and|while|whereas|though|so)\b")
 
