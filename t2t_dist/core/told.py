@@ -231,7 +231,7 @@ _ONLY = r"(?:(?:only|just|actually|really|in\s+fact|a|an)\s+)*"
 _IT = r"(?:it|that|this|which|said|told\s+you|figure|number|amount|sum|total|price|fee|cost|charge|refund)"
 _TAKEN_BACK = re.compile(
     r"\b(?:correction|correct\s+myself|scratch\s+that|scrap\s+that|disregard|ignore|misspoke|misread|too\s+soon|make\s+(?:that|it)"
-    r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|waived"
+    r"|my\s+mistake|hold\s+on|wait|i\s+meant|i\s+was\s+wrong|(?<!not )(?<!n't )(?<!never )waived"
     r"|wrong\s+(?:line|row|figure|number|amount|sum|customer|file|order|page|screen))\b|^actually\b"
     rf"|{_SORRY}.*\b(?:it's|that's|is|be|stands\s+at)\s+{_ONLY}(?:[$\u20ac\u00a3\d]|{NUMBER_WORDS}\b)"
     # "Sorry, that is not right", and not "sorry, the reservation is not on your account".
@@ -241,7 +241,10 @@ _TAKEN_BACK = re.compile(
 _COUNTS = re.compile(
     r"[\s-]*(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|bags?|items?|orders?|lines?|[gm]b)\b"
 )
-_DROPPED = re.compile(r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b|\bwaived\b")
+_DROPPED = re.compile(
+    r"\b(?:disregard|ignore|forget)\b[^.]*\b(?:that|wrote|said|last|figure|it)\b"
+    r"|(?<!not )(?<!n't )(?<!never )\bwaived\b"
+)
 _EACH = re.compile(r"\b(?:for\s+(?:every|each)|per\s+\w+|a\s+piece|apiece)\b")
 _CLAUSE = re.compile(r"[;:]|,(?!\d)|\b(?:but|and|while|whereas|though|so)\b")
 

@@ -129,3 +129,9 @@ def test_every_sum_is_told_in_the_forms_people_write(whole: int, cents: int) -> 
 def test_any_text_is_read(text: str) -> None:
     assert all(0 <= figure.start < figure.end <= len(text) for figure in figures(text))
     told([text], "48.00", REFUND)
+
+
+def test_a_fee_that_is_not_waived_takes_back_no_figure() -> None:
+    for refusal in ("I'm sorry, fines are not waived at the desk.", "Fines are never waived."):
+        assert told(["You've renewed it 2 times.", refusal], "2", Meaning.ANY)
+    assert not told(["The fee is $2.00.", "It has been waived."], "2.00", Meaning.CHARGE)
