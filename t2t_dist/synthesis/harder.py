@@ -129,6 +129,10 @@ def describe_goals(
     sequence = (last, planned) if last is not None and planned is not None else None
     done: list[Call] = []
     unsaid = _kept_back(domain, customer, structure, errands)
+    if sequence is not None and sequence[1].described is not None:
+        call, world = sequence[1].calls[-1], domain.world()
+        for slot in sequence[1].described.words:
+            unsaid += domain.describe(world, call, slot, customer).says
     for goal, call in errands.items():
         if sequence is not None and goal == sequence[0]:
             if sequence[1].described is not None:

@@ -31,7 +31,7 @@ from .denote import Described, described
 from .evaluate import NoMeaning, meaning_of
 from .kinds import identities, own_field, record_types
 from .shown import Shown, Universe, first_look, look_at
-from .twins import Edits, all_valid, identities_exchanged, in_place, place_of, record_changes, world_before
+from .twins import Edits, all_valid, find_twin, identities_exchanged, in_place, place_of, record_changes, world_before
 
 #: The slot of a twin in which the errand is possible at once.
 FIRST = "first"
@@ -238,6 +238,18 @@ def holds_after(domain: Domain, customer: str, planned: Planned, before: Sequenc
         and takes_it_first(domain, world, customer, found[0], calls)
         and domain.plausible(world, calls[-1], customer)
         and (found[0].words.both or find_direct(domain, customer, universe, planned.request, 0, before) is not None)
+        and (not before or _described_still(domain, customer, universe, planned, before))
+    )
+
+
+def _described_still(
+    domain: Domain, customer: str, universe: Universe, planned: Planned, before: Sequence[Call]
+) -> bool:
+    """Whether all that is described in a sequence has a twin world after other errands, too."""
+    one = planned.described
+    return one is None or all(
+        find_twin(domain, customer, universe, one.request, 0, slot, before, planned.request) is not None
+        for slot in one.words
     )
 
 
