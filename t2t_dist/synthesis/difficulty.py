@@ -40,7 +40,7 @@ def difficulty_of(domain: Domain, task: Task) -> Difficulty:
         "candidates": _candidates(domain, task.customer, requests),
         "writes": len(effects_in(task.grader.gold)),
         "turns": _turns(task),
-        "conditions": sum(map(_decides, _nodes(requests))),
+        "conditions": sum(map(_decides, _nodes(requests))) + sum(map(_adds_up, requests)),
     }
     return Difficulty(level=level_of(numbers), **numbers)
 
@@ -88,15 +88,13 @@ def _decides(node: lang.Node) -> bool:
             return node.but is not None
     return isinstance(
         node,
-        lang.If
-        | lang.FirstPossible
-        | lang.Best
-        | lang.Each
-        | lang.Count
-        | lang.Total
-        | lang.Results
-        | lang.FirstThatWorks,
+        lang.If | lang.FirstPossible | lang.Best | lang.Each | lang.Count | lang.Total | lang.FirstThatWorks,
     )
+
+
+def _adds_up(request: lang.Node) -> bool:
+    """Whether a request is about the results of what is done: one sum, in however many parts it is written."""
+    return any(isinstance(node, lang.Results) for node in lang.nodes(request))
 
 
 def _turns(task: Task) -> int:
