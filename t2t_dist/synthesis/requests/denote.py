@@ -131,7 +131,7 @@ def _is_clear(domain: Domain, customer: str, universe: Universe, value: lang.Fie
     """Whether all that the words for a preference may mean is this: "in copper" may be a color, or a material."""
     among, own = value.of.among, value_of(domain, domain.world(), customer, value, universe)
     type_name = next(name for name, kinds in identities(domain).items() if kinds.get(among.kind) == value.field)
-    for one in readings(domain, universe, text, type_name, among.within, among.shown_by):
+    for one in readings(domain, universe, text, type_name, among.within, shown_by=among.shown_by):
         try:
             if value_of(domain, domain.world(), customer, one, universe) != own:
                 return False
