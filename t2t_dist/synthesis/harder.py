@@ -176,8 +176,9 @@ def describe_goals(
             # What works follows from all the rest, so all of that has to be said from the start.
             is_open = one is not None and bool(kept) and one.chooses
             if one is not None and goal in choices:
-                fits = not _names(choices[goal].left, call, one) and choices[goal].allows(domain, customer, one, done)
-                one = one if fits else None
+                # What works is left open only where the errand itself is not.
+                fits = not one.chooses and not _names(choices[goal].left, call, one)
+                one = one if fits and choices[goal].allows(domain, customer, one, done) else None
             if one is not None and not is_open:
                 found[goal] = one
         if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:
