@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from t2t_dist.core.schema import Difficulty, Task
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.rules import Handling
 from t2t_dist.environments.tools import READ
 
 from .bindings import canonical_json
@@ -24,7 +25,7 @@ from .requests.shown import first_look
 #: below, in each of the three domains; who changes how tasks are made harder measures it again (a test does).
 POINTS = {"look_ups": 2, "depth": 1, "candidates": 2, "writes": 4, "turns": 4, "conditions": 8}
 #: The points from which on a task is of level 2, 3, 4, 5.
-LEVELS_FROM = (34, 52, 76, 96)
+LEVELS_FROM = (36, 60, 90, 116)
 #: The highest level of a task in which all is named, however much there is of it.
 MOST_NAMED = 2
 #: More candidates than this give no more points: one look shows a long list as well as a short one.
@@ -103,5 +104,6 @@ def _turns(task: Task) -> int:
     user, grader = task.user, task.grader
     writes = {call.goal for call in effects_in(grader.gold) if call.goal >= 0 and call.goal != grader.refused_goal}
     asked = [goal for goal in user.goals if any(not fact.stated for fact in goal.facts)]
-    insists = user.patience - 1 if grader.refused_goal is not None else 0
+    # Nobody insists who is handed over: that ends the conversation.
+    insists = user.patience - 1 if grader.handling == Handling.REFUSE.value else 0
     return len(user.goals) + len(writes) + len(asked) + len(user.changes) + insists + 1
