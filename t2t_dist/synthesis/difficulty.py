@@ -25,7 +25,7 @@ from .requests.shown import first_look
 #: below, in each of the three domains; who changes how tasks are made harder measures it again (a test does).
 POINTS = {"look_ups": 2, "depth": 1, "candidates": 2, "writes": 4, "turns": 4, "conditions": 8}
 #: The points from which on a task is of level 2, 3, 4, 5.
-LEVELS_FROM = (36, 60, 90, 116)
+LEVELS_FROM = (36, 58, 84, 112)
 #: The highest level of a task in which all is named, however much there is of it.
 MOST_NAMED = 2
 #: More candidates than this give no more points: one look shows a long list as well as a short one.
