@@ -779,9 +779,10 @@ class Oracle:
         wanted = self.task.user.goals[goal]
         if any(speech.normalised(wanted.request) in speech.normalised(text) for text in self.heard):
             return True
-        changed = self.task.user.change.facts if self.task.user.change else []
-        before = [*(fact for other in self.task.user.goals[:goal] for fact in other.facts), *changed]
-        earlier = {say for fact in before for say in fact.says}
+        user = self.task.user
+        beside = [one for other in user.goals[:goal] for one in (other.otherwise, other.first, other.rather) if one]
+        before = [one.facts for one in (*user.goals[:goal], *user.changes, *beside)]
+        earlier = {say for facts in before for fact in facts for say in fact.says}
         said = [say for fact in wanted.facts if fact.stated for say in fact.says]
         # "My latest order" is mentioned in "my latest order with the lamp", too.
         news = [say for say in said if not any(speech.mentions(text, [say]) for text in earlier)]

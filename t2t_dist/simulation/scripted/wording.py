@@ -33,6 +33,10 @@ _TURNS |= {f"{word} you": f"{word} us" for word in ("from", "with", "to", "by", 
 _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\b")
 
 
+#: How many things a customer means: "all three of", "both".
+_COUNT = re.compile(r"^(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)? ")
+
+
 class Wording:
     """A renderer of calls, on the world as it was at the start; one instance per dialogue.
 
@@ -60,8 +64,11 @@ class Wording:
         value = calls[0].arguments.get(fact.slot)
         several = len(values) > 1 or (isinstance(value, list) and len(value) > 1)
         is_choice = fact.text in said_in(self.domain.language)
+        if several:
+            thing = _COUNT.sub("", thing)  # which may be wrong
+        act = "meant_all" if several else "taken" if is_choice else "meant_best" if thing.endswith(")") else "meant"
         return self.phrases.say(
-            "meant_all" if several else "taken" if is_choice else "meant",
+            act,
             thing=thing,
             Thing=thing[:1].upper() + thing[1:],
             # "Your flight that was called off is flight MRA287 on May 11, which was called off."
