@@ -11,6 +11,8 @@ _BEFORE_MARK = re.compile(r"\s+([,.;:?!])")
 _DOUBLED = re.compile(r"([.?!])[.]+(?!\S)|,(?=[.;?!])|\b(the|a|an) (?=\2 )", re.I)
 #: ``bag(s)`` after a number: one bag, two bags.
 _COUNTED = re.compile(r"\b(\d[\d.,]*)((?: [\w-]+){0,3}?) ([\w-]+)\(s\)")
+#: Two asides in a row.
+_BRACKETS = re.compile(r"\) \(([^()]*)\)")
 #: Most texts hold none of these and need no fixing.
 _TO_FIX = (
     "..",
@@ -26,6 +28,7 @@ _TO_FIX = (
     " :",
     " ?",
     " !",
+    ") (",
     "the the ",
     " a a ",
     " an an ",
@@ -39,6 +42,7 @@ def tidy(text: str) -> str:
         text = _COUNTED.sub(lambda match: f"{match[1]}{match[2]} {match[3]}{'' if match[1] == '1' else 's'}", text)
     if any(part in text for part in _TO_FIX):
         text = _DOUBLED.sub(lambda match: match[1] or "", _BEFORE_MARK.sub(r"\1", text))
+        text = _BRACKETS.sub(r"), \1", text)
     return capitalised(text)
 
 

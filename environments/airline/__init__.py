@@ -137,9 +137,12 @@ class Airline(Domain):
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags
-        on one that was called off, or knows the weather of next month."""
+        on one that was called off, knows the weather of next month, or books somebody by a name that was just
+        corrected."""
         if when.has_new_certificate(world, call, customer):
             return False  # which of the two would be meant?
+        if when.is_misnamed(world, call, customer):
+            return False
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
     def say_field(self, kind: str, path: str, value: Any) -> str:

@@ -245,6 +245,20 @@ def are_elsewhere(world: World, call: Call, customer: str) -> bool:
     return False
 
 
+def is_misnamed(world: World, call: Call, customer: str) -> bool:
+    """Whether somebody who is booked, or corrected, has been corrected elsewhere a moment before: then what they are
+    called, or were, is not what the customer says now."""
+    user, one = world.get("users", customer), call.arguments.get("passenger_id")
+    ids = call.arguments.get("passenger_ids") or ([one] if "details" in call.arguments else [])
+    for reservation_id in user["reservations"] if user is not None and ids else ():
+        now, before = (where.get("reservations", reservation_id) for where in (world, World(world.base)))
+        if now is not None and before is not None:
+            corrected = [entry for entry in now["passengers"] if entry not in before["passengers"]]
+            if any(entry["passenger_id"] in ids for entry in corrected):
+                return True
+    return False
+
+
 def _span(flights: Sequence[Record]) -> tuple[str, str]:
     """When the first of some flights leaves, and the last arrives."""
     return min(flight["departs"] for flight in flights), max(flight["arrives"] for flight in flights)

@@ -1,4 +1,4 @@
-"""Sentences for the scripted players: drawn by a seed, never the same wording twice in a row, tidied to read well."""
+"""Sentences for the scripted players: drawn by a seed, no wording twice while another is left, tidied to read well."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ class Phrases:
 
     def __init__(self, acts: Acts, rng: random.Random) -> None:
         self._acts, self.rng = acts, rng
-        self._last: dict[str, str] = {}
+        self._used: dict[str, list[str]] = {}
 
     def say(self, act: str, **values: str) -> str:
         """A wording of the act with its ``{fields}`` filled in."""
         return tidy(self.pick(self._acts[act], act).format(**values))
 
     def pick(self, options: Sequence[str], about: str) -> str:
-        """One of the options; not one like that drawn last for the same ``about``, if another is there."""
+        """One of the options; none that was drawn for the same ``about``, and none like that drawn last, if another is
+        there."""
         start = int(self.rng.random() * len(options))
-        last = self._last.get(about)
-        chosen = options[start]
-        if last is not None and _are_alike(chosen, last):
-            others = [options[(start + step) % len(options)] for step in range(1, len(options))]
-            differing = [text for text in others if not _are_alike(text, last)] or others
-            chosen = differing[0] if differing else chosen
-        self._last[about] = chosen
+        in_order = [*options[start:], *options[:start]]
+        used = self._used.setdefault(about, [])
+        unlike = [text for text in in_order if not (used and _are_alike(text, used[-1]))]
+        new = [text for text in unlike or in_order if text not in used]
+        chosen = (new or unlike or in_order)[0]
+        used.append(chosen)
         return chosen
 
 

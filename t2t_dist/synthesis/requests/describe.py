@@ -69,6 +69,9 @@ def descriptions(domain: Domain, customer: str, universe: Universe, call: Call, 
 
 def _of_one(domain: Domain, customer: str, universe: Universe, type_name: str, value: Any) -> Iterator[lang.Node]:
     for kind, own in identities(domain).get(type_name, {}).items():
+        words = domain.language.records.get(kind)
+        if words is not None and words.offered is not None:
+            continue  # they are no records of the customer's: "the flight that arrives last" goes anywhere
         for record in told_apart(domain, customer, universe, kind, own, value):
             yield lang.FieldOf(of=record, field=own)
 
