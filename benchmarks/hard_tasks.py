@@ -51,9 +51,9 @@ def traits(domain: str, task: Task) -> Iterator[str]:
     """What the requests of a general task have."""
     nodes, text = nodes_of(task), " ".join(goal.request for goal in task.user.goals)
     ranked = [node for node in nodes if isinstance(node, lang.Record) and node.by is not None]
-    if any(isinstance(node, lang.If) for node in nodes):
+    if any(isinstance(node, lang.If | lang.FirstThatWorks) for node in nodes):
         yield "conditional"
-    if ranked or any(isinstance(node, lang.Compares) for node in nodes):
+    if ranked or any(isinstance(node, lang.Compares | lang.Best) for node in nodes):
         yield "comparison_or_superlative"
     if any(isinstance(node, lang.Each | lang.FieldsOf) for node in nodes) and QUANTIFIERS.search(text):
         yield "quantifier"
