@@ -45,7 +45,7 @@ def compared(domain: Domain, task: Task) -> dict[int, str]:
             world = own.world()
             for call in before:
                 own.carry_out(world, call)
-            hands[len(before)] = ByHand(own, world, task.customer)
+            hands[len(before)] = ByHand(own, world, task.customer, before)
         wanted = done.get(goal, [])
         if goal == task.grader.refused_goal and task.certificate and task.certificate.forbidden_call:
             refused = task.certificate.forbidden_call
