@@ -401,7 +401,7 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
             if all_variants([one]) != [one]:
                 raise ValueError(f"{file}: records.{kind}.{key} is one text, without [..|..]: '{one}'")
         for name in (name for tell in record.figures for name in tell.errands):
-            if name not in slots:
+            if slots and name not in slots:
                 near = get_close_matches(name, slots, 1, 0.6)
                 hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(slots))}"
                 raise ValueError(f"{file}: records.{kind}.figures names the errand '{name}', which is no tool; {hint}")

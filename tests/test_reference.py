@@ -21,6 +21,7 @@ from t2t_dist.environments.language import (
     FieldWords,
     FirstWords,
     Language,
+    OfferWords,
     QuestionWords,
     RecordWords,
     Said,
@@ -45,8 +46,8 @@ INSTANCE = {
 
 #: What language.yaml consists of.
 MODELS: tuple[type[BaseModel], ...] = (
-    Language, ToolWords, Words, Tell, RecordWords, FieldWords, ChoiceWords, TakeWords, QuestionWords, FirstWords,
-    ClaimWords,
+    Language, ToolWords, Words, Tell, RecordWords, FieldWords, OfferWords, ChoiceWords, TakeWords, QuestionWords,
+    FirstWords, ClaimWords,
 )  # fmt: skip
 
 
