@@ -166,7 +166,7 @@ def test_the_words_of_the_page_make_its_tasks_hard(desk: str, tmp_path: Path) ->
     (tmp_path / "desk/language.yaml").write_text(words)
     worded: dict[str, Any] = {"domain": desk, "domain_seed": 2}  # the other tests have loaded it without words
     assert [found for found in check(Config(**worded)) if not found.ok] == []
-    said = {"superlative", "set", "by description", "limit", "question", "false claim", "mistake"}
+    said = {"superlative", "set", "by description", "limit", "question", "false claim", "mistake", "second change"}
     domain = load_domain(Config(**worded))
     assert said <= {one.kind for one in kinds_in(domain) if one.by}
     tasks = make(domain, 60, difficulty=3).verified()
