@@ -125,6 +125,7 @@ _FACT: Any = pa.struct(
     ]
 )
 _OTHERWISE: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT)), ("clause", pa.string())])
+_SECOND: Any = pa.struct([("request", pa.string()), ("facts", pa.list_(_FACT))])
 _GOLD_CALL: Any = pa.struct(
     [
         ("name", pa.string()),
@@ -160,8 +161,8 @@ _INJECTION: Any = pa.struct([("text", pa.string()), ("call", _GOLD_CALL), ("rule
 #: hard they are, and what they combine.
 _ADDED_IN_6: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("user", "goals"), "otherwise", _OTHERWISE),
-    (("user", "goals"), "first", _OTHERWISE),
-    (("user", "goals"), "rather", _OTHERWISE),
+    (("user", "goals"), "first", _SECOND),
+    (("user", "goals"), "rather", _SECOND),
     (("user", "goals"), "whichever", pa.string()),
     (("user",), "claim", pa.struct([("goal", pa.int64()), ("text", pa.string()), ("at_once", pa.bool_())])),
     (("user",), "mistake", pa.struct([("slot", pa.string()), ("text", pa.string()), ("answer", pa.string())])),

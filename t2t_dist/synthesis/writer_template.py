@@ -263,7 +263,9 @@ def _instructions(
     insist = {0: "", 1: "insist once, then "}.get(patience, f"insist {patience} times, then ")
     if patience and not structure.pleads:
         insist = "ask once whether that is really so, then "
-    lines.append(f"If something is refused, {insist}accept it. Take nothing else in its place.")
+    second = any(goal.otherwise is not None and goal.otherwise.clause is not None for goal in goals)
+    but = " but what you have said you want then" if second else ""
+    lines.append(f"If something is refused, {insist}accept it. Take nothing else in its place{but}.")
     lines.append("If you are offered something else than what you asked for, decline it politely, whenever it comes.")
     return " ".join(lines)
 

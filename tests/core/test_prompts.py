@@ -214,13 +214,17 @@ def test_all_that_was_written_for_the_user_reaches_them() -> None:
     side = UserSide(**sentinels(UserSide)[0])
     assert side.change is not None
     assert side.mistake is not None
+    assert side.miscount is not None
     shown = user_prompt(side, has_tools=True)
     # Stated facts stand in the requests; slots, cues and what words must carry are for scripts and checks.
     facts = [*side.identity, *(fact for goal in side.goals for fact in goal.facts)]
     facts += [fact for change in side.changes for fact in change.facts]
-    facts += [fact for goal in side.goals if goal.otherwise for fact in goal.otherwise.facts]
+    facts += [
+        fact for goal in side.goals for one in (goal.otherwise, goal.first, goal.rather) if one for fact in one.facts
+    ]
     unsaid = set(strings([fact.model_dump() for fact in facts]))
     unsaid -= {text for fact in side.identity for text in (fact.label, fact.text)}
     unsaid |= {side.mistake.slot, side.mistake.text}  # what is wrong stands in the sentence that says it
+    unsaid.add(side.miscount.slot)
     written = {text for text in strings(side.model_dump()) if text.startswith("zqx")}
     assert {text for text in written if text not in shown} == {text for text in unsaid if text in written}
