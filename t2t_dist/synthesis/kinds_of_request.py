@@ -176,7 +176,12 @@ def _figures_with_limits(domain: Domain) -> list[str]:
 def _weighed(domain: Domain) -> list[str]:
     """The errands between which a figure decides: the same with another value, or for another record, or two that the
     domain names."""
-    return [f"{name}.{tell.field}" for name, tool in domain.language.tools.items() for tell in tool.tell if tell.least or tell.most]
+    return [
+        f"{name}.{tell.field}"
+        for name, tool in domain.language.tools.items()
+        for tell in tool.tell
+        if tell.least or tell.most
+    ]
 
 
 def _questions(domain: Domain) -> list[str]:
