@@ -397,7 +397,9 @@ def _put_in(
             requests[str(goal)] = lang.stored(chosen[goal].request)
             continue
         if sequence is not None and goal == sequence[0]:
-            needed = [*sequence[1].look_ups, *look_ups_for(domain, trajectory, world_before(domain, before), call)]
+            world = world_before(domain, before)  # in which there may be more records than at first: a new booking
+            meaning = meaning_of(domain, world, trajectory.customer, sequence[1].request)
+            needed = [*sequence[1].look_ups, *meaning.look_ups, *look_ups_for(domain, trajectory, world, call)]
             grader.gold = with_look_ups(grader.gold, goal, _once(needed))
             planned.described = found[goal].words if goal in found else {}
             requests[str(goal)] = lang.stored(sequence[1].request)

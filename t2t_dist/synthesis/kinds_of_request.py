@@ -105,7 +105,7 @@ def _stands_elsewhere(asked: Asked) -> bool:
     """A value is meant by where it stands: nothing else tells the record that holds it from others."""
     return any(
         isinstance(node, lang.FieldOf)
-        and not (node.of.among.where or node.of.among.such or node.of.prefer)
+        and not (node.of.among.where or node.of.among.such or node.of.among.this or node.of.prefer)
         and (node.of.by or node.of.worth) is None
         for node in asked.nodes
     )
@@ -171,6 +171,17 @@ def _figures_with_limits(domain: Domain) -> list[str]:
     for kind, record in domain.language.records.items():
         figures += [(f"{kind}.{tell.field}", tell) for tell in record.figures]
     return [name for name, tell in figures if tell.above or tell.below]
+
+
+def _weighed(domain: Domain) -> list[str]:
+    """The errands between which a figure decides: the same with another value, or for another record, or two that the
+    domain names."""
+    return [
+        f"{name}.{tell.field}"
+        for name, tool in domain.language.tools.items()
+        for tell in tool.tell
+        if tell.least or tell.most
+    ]
 
 
 def _questions(domain: Domain) -> list[str]:
@@ -247,8 +258,8 @@ KINDS: tuple[RequestKind, ...] = (
         "preference",
         "rather battery than USB, and rather USB than mains",
         lambda asked: any(isinstance(node, lang.Record) and node.prefer for node in asked.nodes),
-        _fields("prefer"),
-        "'prefer' of a field under 'records'",
+        _fields("prefer", "under", "over"),
+        "'prefer', or 'under' or 'over', of a field under 'records'",
     ),
     RequestKind(
         "sequence",
@@ -289,7 +300,7 @@ KINDS: tuple[RequestKind, ...] = (
         "whichever is better",
         "whichever of the two costs me less",
         lambda asked: asked.has(lang.Best),
-        _tools("rather"),
-        "'rather' of a tool, and 'least' or 'most' of its 'tell'",
+        _weighed,
+        "'least' or 'most' of a 'tell'",
     ),
 )

@@ -390,6 +390,10 @@ def _fault(domain: Domain, original: Task, twin: Task) -> str:
             return "its words, or what they mean, are not those of the task that it is the twin of"
     elif why := _limit_fault(domain, original, twin):
         return why
+    if any(isinstance(one, lang.Tell) for one in requests_of(twin.grader).values()):
+        told = twin.grader.communicate[-1]
+        if not questions.is_answer(float(told)):
+            return f"the answer to its question is {told}, which is said of much else"
     home, own = domain_of(domain, original), domain_of(domain, twin)
     if _passes(own, original.grader, twin.grader) or _passes(home, twin.grader, original.grader):
         return "what is right in one of the two worlds is right in the other, too"

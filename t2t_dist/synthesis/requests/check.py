@@ -36,6 +36,9 @@ from .words import count_said, readings, readings_of_several, same_words
 CONDITION = "if"
 
 
+#: A value that is an id: one word with a digit, which nobody says of anything else.
+_ID = re.compile(r"(?=\S*\d)\S{3,}")
+
 #: Who words a task if no model does.
 TEMPLATE = "template"
 
@@ -552,8 +555,7 @@ def _check_set(
         raise NotProved("words_differ", f"'{fact.text}' may also mean other records")
     texts = _texts(task.user)
     for call in calls:
-        named = domain.describe(domain.world(), call, request.slot, task.customer).says
-        if named and mentions(texts, named):
+        if _is_named(domain, texts, call, request.slot, task.customer):
             raise NotProved("named", f"the customer's words name a {fact.label} that they describe")
 
 
@@ -602,9 +604,17 @@ def _check_words(
     texts = _texts(task.user)
     for choice in what_works.said_in(domain.language):  # it names each of them, and not which it is
         texts = re.sub(re.escape(choice), "", texts, flags=re.I)
-    named = domain.describe(domain.world(), call, slot, task.customer).says
-    if named and mentions(texts, named):
+    if _is_named(domain, texts, call, slot, task.customer):
         raise NotProved("named", f"the customer's words name the {fact.label} that they describe")
+
+
+def _is_named(domain: Domain, texts: str, call: Call, slot: str, customer: str) -> bool:
+    """Whether texts name the value of an argument, as customers speak of it or by its id."""
+    named, value = domain.describe(domain.world(), call, slot, customer).says, call.arguments.get(slot)
+    ids = [
+        one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and _ID.fullmatch(one)
+    ]
+    return bool(named and mentions(texts, named)) or any(mentions(texts, [one]) for one in ids)
 
 
 def _check_choice(

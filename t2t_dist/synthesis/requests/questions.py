@@ -94,11 +94,15 @@ def is_question(
     if not outcomes.parts_of(question.request):
         return _takes_counting(domain, customer, universe, question.request, answer)
     return (
-        is_number(answer)
-        and answer > 1
+        is_answer(answer)
         and outcomes.takes_working_out(domain, done, question.request, answer)
         and outcomes.is_clear(domain, done, question.words.unless)
     )
+
+
+def is_answer(answer: Any) -> bool:
+    """Whether an answer is a number that is not said of everything: more than one."""
+    return is_number(answer) and answer > 1
 
 
 def answer_text(words: QuestionWords, answer: float) -> str:
@@ -110,7 +114,7 @@ def answer_text(words: QuestionWords, answer: float) -> str:
 
 def _takes_counting(domain: Domain, customer: str, universe: Universe, request: lang.Tell, answer: Any) -> bool:
     """Whether the answer is a number that stands in no single record, and more than one."""
-    if isinstance(answer, bool) or not isinstance(answer, int | float) or answer <= 1:
+    if not is_answer(answer):
         return False
     match request.value:
         case lang.Total():
