@@ -116,12 +116,9 @@ def asked(
     words = language.tool(name)
     several = [fact.slot for fact in facts if fact.described and is_of_several(fact.text)]
     described = {word for fact in facts if fact.described for word in _LONG.findall(fact.text)}
-    fitting = [
-        text
-        for text in words.request
-        if not any(_is_about_one(text, slot) for slot in several)
-        and described.isdisjoint(_LONG.findall(_PLACE.sub("", text)))
-    ]
+    of_all = [text for text in words.request if not any(_is_about_one(text, slot) for slot in several)]
+    # Rather a word twice than "all three of my lines is".
+    fitting = [text for text in of_all if described.isdisjoint(_LONG.findall(_PLACE.sub("", text)))] or of_all
     if any(fact.described and fact.text.startswith("everything") for fact in facts):
         fitting = [text for text in fitting if not re.search(r"\bnot\b|n't", text)]
     manners = [manner_of(text) for text in fitting or words.request]
@@ -156,7 +153,7 @@ _PLACE = re.compile(r"\{[^}]*\}")
 #: A reason for one thing, said of several.
 _OF_SEVERAL = ((r"\bit's\b", "they're"), (r"\bit is\b", "they are"), (r"\bit was\b", "they were"))
 #: What speaks of one thing.
-_IT = re.compile(r"\b(?:it|its|it's|that|this)\b", re.I)
+_IT = re.compile(r"\b(?:it|its|it's|(?<!so )that|this)\b", re.I)
 
 
 def _is_about_one(request: str, slot: str) -> bool:
