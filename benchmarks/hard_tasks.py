@@ -31,7 +31,18 @@ from t2t_dist.synthesis.grader_side import writes_in
 from t2t_dist.synthesis.kinds_of_request import KINDS, kinds_of
 from t2t_dist.synthesis.requests import language as lang
 
-AGENTS = ("oracle", "literal", "one_look", "sums", "gullible", "obedient", "hasty", "stubborn", "one_change", "compliant")
+AGENTS = (
+    "oracle",
+    "literal",
+    "one_look",
+    "sums",
+    "gullible",
+    "obedient",
+    "hasty",
+    "stubborn",
+    "one_change",
+    "compliant",
+)
 #: Ids of records as customers would say them; flights have numbers of their own.
 IDS = {
     "retail": r"#W\d+|\b\d{10}\b",
