@@ -31,7 +31,8 @@ from t2t_dist.synthesis.grader_side import writes_in
 from t2t_dist.synthesis.kinds_of_request import KINDS, kinds_of
 from t2t_dist.synthesis.requests import language as lang
 
-AGENTS = (
+AGENTS = ("oracle", "literal", "one_look", "sums", "gullible", "obedient", "hasty", "stubborn")
+AGENTS += ("one_change", "compliant")
     "oracle",
     "literal",
     "one_look",
