@@ -110,6 +110,17 @@ class Wording:
         texts = [value.text for value in said if value.says]
         return f" ({'; '.join(texts)})" if texts else ""
 
+    def _asked(self, call: GoldCall) -> str:
+        """The arguments of what is refused, in brackets: what has not been looked up, as the customer has put it."""
+        goal, made = self.task.grader.refused_goal, Call(call.name, call.arguments)
+        own = {fact.slot: fact.text for fact in self.task.user.goals[goal].facts} if goal is not None else {}
+        texts = []
+        for slot in call.arguments:
+            value = self.domain.describe(self.world, made, slot, self.task.customer)
+            ways = (value.text, own.get(slot, "")) if value.says else ()
+            texts += [text for text in ways if text and not self.known.unseen(text)][:1]
+        return f" ({'; '.join(texts)})" if texts else ""
+
     def _filled(self, options: Sequence[str], call: GoldCall, result: dict[str, Any], act: str) -> str:
         if text := self._chosen(options, call, result, act):
             return text
@@ -257,7 +268,7 @@ class Wording:
         """The summary for the colleague who takes over."""
         wanted = self.task.certificate.forbidden_call if self.task.certificate else None
         name = self.words(wanted.name).name if wanted else "a request"
-        details = self.details(wanted) if wanted else ""
+        details = self._asked(wanted) if wanted else ""
         called = self.task.user.name
         customer = f"The customer, {called}," if called else "The customer"
         text = self.phrases.say("summary", customer=customer, name=name, details=details, reason=self.reason)
