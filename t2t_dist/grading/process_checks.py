@@ -77,10 +77,14 @@ class ProcessChecks:
         news = [said for fact in change.facts for said in fact.says if said not in first]
         # Who says their name when asked for it does not add themselves to a booking.
         who = [self.task.user.name, *(fact.text for fact in self.task.user.identity)]
-        if news and not mentions("\n".join(who), news):
-            return mentions(text, news)
-        # Something else about the same things: it is said in the task's words, or when its time has come.
         told = normalised(change.request) in normalised(text)
+        if news and not mentions("\n".join(who), news):
+            # What another request says, too, is no change of mind before its time.
+            others = [goal for number, goal in enumerate(self.task.user.goals) if number != change.goal]
+            beside = [one for goal in others for one in (goal.request, *(fact.text for fact in goal.facts))]
+            if told or not mentions(text, news) or not mentions("\n".join(beside), news):
+                return told or mentions(text, news)
+        # Something else about the same things: it is said in the task's words, or when its time has come.
         return told or (self._asked if change.trigger == ASKED_TO_CONFIRM else self._replies > 1)
 
     def call(self, name: str, result: ToolResult, before: World) -> None:

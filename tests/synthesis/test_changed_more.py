@@ -91,6 +91,9 @@ def test_a_part_is_named_as_one_and_what_is_added_is_not_said_to_replace_anythin
     for task in changing.verified():
         for (first, second), change in zip(pairwise(stages(task)), task.user.changes, strict=True):
             part = part_between(domain, first, second)
+            if task.certificate is not None and task.certificate.also:  # of several intents: all of it is said
+                assert change.part is None
+                continue
             assert change.part == (part and part.kind)
             if part is not None and part.kind == "added":
                 assert not mentions(change.request, ["instead"])
@@ -133,7 +136,10 @@ async def test_the_expert_follows_every_change_and_passes(changing: Made) -> Non
         plans = [
             place for place, text in enumerate(said) if rollout.turns[place].seat == AGENT and asks_to_confirm(text)
         ]
-        before = {say for fact in task.user.goals[task.user.changes[0].goal].facts for say in fact.says}
+        goal = task.user.goals[task.user.changes[0].goal]
+        before = {say for fact in goal.facts for say in fact.says}
+        asked = next(place for place, text in enumerate(said) if goal.request in text)  # a plan before is for another
+        plans = [place for place in plans if place > asked]
         for change in task.user.changes:
             when = next(place for place, text in enumerate(said) if change.request in text)
             news = [say for fact in change.facts for say in fact.says if say not in before]
@@ -245,6 +251,14 @@ def _is_twice(task: Task) -> bool:
     return task.user.second_change is not None
 
 
+def _is_twice_and_another_goal_says_nothing_of_it(task: Task) -> bool:
+    """Else the words are refused before the certificate is: the opening says already what they change to."""
+    if not _is_twice(task) or len(task.user.goals) < 2:
+        return False
+    other = task.user.goals[int(task.user.changes[-1].goal == 0)]
+    return not any(mentions(other.request, fact.says) for fact in task.user.changes[-1].facts)
+
+
 def _adds(task: Task) -> bool:
     return task.user.changes[-1].part == "added"
 
@@ -261,7 +275,7 @@ def _takes_back(task: Task) -> bool:
         (_is_twice, _only_a_second, "goals_differ"),
         (_is_twice, _back_to_the_first, "same_state"),
         (_is_twice, _at_once, "no_trigger"),
-        (_is_twice, _about_another_goal, "no_trigger"),
+        (_is_twice_and_another_goal_says_nothing_of_it, _about_another_goal, "no_trigger"),
         (_is_twice, _forbids_less, "not_listed"),
         (_is_twice, _says("I've changed my mind again."), "not_stated"),
         (_adds, _says("And something else."), "not_stated"),

@@ -70,14 +70,16 @@ async def test_the_words_are_the_writers_and_everything_else_stays() -> None:
 async def test_a_second_change_gets_words_of_its_own() -> None:
     side = changing().user
     assert side.change is not None
-    side.second_change = side.change.model_copy(deep=True, update={"part": "taken back"})
+    side.second_change = side.change.model_copy(deep=True)
     answer = CHANGED | {"second_change_request": "Wait, only that one."}
     result, body = await written(answer, side, "changing", change="another", second_change="only one of them")
     assert isinstance(result, UserSide)
     assert [change.request for change in result.changes] == [CHANGED["change_request"], "Wait, only that one."]
-    prompt = body["messages"][0]["content"]
-    assert "only one of them" in prompt
-    assert "The text says what stays." in prompt
+    assert "only one of them" in body["messages"][0]["content"]
+    side.second_change.part = "taken back"  # which is not read back, and keeps its words
+    result, body = await written(answer, side, "changing", change="another", second_change="only one of them")
+    assert [change.request for change in result.changes] == [CHANGED["change_request"], side.second_change.request]
+    assert "The text says what stays." in body["messages"][0]["content"]
     refused, _ = await written(CHANGED, side, "changing")
     assert isinstance(refused, UnusableAnswer)
     assert "second_change_request" in refused.why
@@ -143,9 +145,9 @@ LEVEL = 4
 SAME = {
     "my latest order": "the order I placed most recently",
     "my most recent order": "the order I placed last",
-    "my oldest order": "the oldest order I have",
+    "my oldest order": "the oldest of my orders",
     "my cheapest order": "the least expensive of my orders",
-    "my most expensive order": "the priciest order I have",
+    "my most expensive order": "the priciest of my orders",
     "both my pending orders": "both of the orders that haven't shipped yet",
     "only if the order comes to more than": "provided the order's total is over",
     "only if I get more than": "as long as the refund is more than",
@@ -187,6 +189,8 @@ async def test_a_model_that_rewords_well_is_taken_and_the_expert_passes_its_task
     taken = 0
     for task in [task for task in hard.verified() if task.user.change is None and task.user.claim is None]:
         requests = [reworded(goal.request, SAME) for goal in task.user.goals]
+        if any(goal.otherwise or goal.first or goal.rather for goal in task.user.goals):
+            continue  # may keep the template's words
         if taken == 5 or sum(a != b.request for a, b in zip(requests, task.user.goals, strict=True)) == 0:
             continue
         found, prompt = await made_by_a_model(hard, task, requests)
@@ -276,6 +280,8 @@ async def test_a_model_that_says_something_else_is_refused(
         requests = [goal.request for goal in task.user.goals]
         requests[place] = spoil(task.user.goals[place]) or ""
         found, _ = await made_by_a_model(hard, task, requests)
+        if found.user.goals[place].request == task.user.goals[place].request:
+            continue  # what is not read in free words keeps the template's
         assert found.verdict == "rejected", requests[place]
         assert found.reasons[0] in codes, (found.reasons, found.detail)
         tried += 1
@@ -293,7 +299,7 @@ async def test_another_limit_is_put_into_a_models_words(hard: Made) -> None:
             found, _ = await made_by_a_model(hard, task, requests)
             assert found.verdict == "verified", found.detail
             other = with_clause(found.user, place, re.sub(r"[\d,.]+", "7", goal.condition))
-            assert other.goals[place].request == re.sub(r"\$[\d,]+", "$7", requests[place])
+            assert other.goals[place].request == re.sub(r"\$[\d,]*\d", "$7", requests[place])
             found.user = other
             assert Verifier(hard.domain, VerifyConfig()).check(found).verdict == "rejected"
             made += 1

@@ -115,8 +115,10 @@ def test_no_writer_gets_another_rank_past_verify(hard: Made, writer: str) -> Non
                     forged = task.model_copy(update={"writer": writer}, deep=True)
                     request = goal.request.replace(word, TURNED[word])
                     forged.user.goals[number].request = request
-                    assert verdict(hard.domain, forged) in ("part_dropped", "part_added", "not_stated"), request
-                    turned += 1
+                    code = verdict(hard.domain, forged)
+                    # What is not read in free words has to keep the template's.
+                    assert code in ("part_dropped", "part_added", "not_stated", "not_read"), request
+                    turned += code != "not_read"
     assert turned or hard.domain.name == "telecom"
 
 

@@ -40,8 +40,9 @@ def domain(request: pytest.FixtureRequest) -> Domain:
     return load(request.param)
 
 
-def described(domain: Domain, customer: str) -> Iterator[tuple[str, lang.Node]]:
-    """Descriptions of arguments of calls that a customer may ask for, each with the argument's domain type."""
+def described(domain: Domain, customer: str) -> Iterator[tuple[str, str, lang.Node]]:
+    """Descriptions of arguments of calls that a customer may ask for, each with the errand and the argument's domain
+    type."""
     values, universe = reachable_values(domain, customer), first_look(domain, customer)
     for name in [*(tool.name for tool in domain.tools if domain.errand(tool.name)), *domain.workflows]:
         errand = domain.errand(name)
@@ -50,7 +51,7 @@ def described(domain: Domain, customer: str) -> Iterator[tuple[str, lang.Node]]:
             for slot in arguments:
                 spec = errand.parameters[slot]
                 for node in descriptions(domain, customer, universe, Call(name, arguments), slot):
-                    yield spec.item.name if spec.kind == "list" else spec.name, node
+                    yield name, spec.item.name if spec.kind == "list" else spec.name, node
 
 
 def value(domain: Domain, customer: str, node: Any) -> bytes | None:
@@ -65,11 +66,11 @@ def test_a_description_is_read_as_the_expression_that_it_was_written_for(domain:
     rng, seen = random.Random(0), 0
     for customer in domain.customers(domain.base)[:CUSTOMERS]:
         universe, means = first_look(domain, customer), dict[tuple[str, str, str], bytes | None]()
-        for type_name, node in described(domain, customer):
+        for errand, type_name, node in described(domain, customer):
             own = value(domain, customer, node)
             for text in {phrase(domain, node, rng) for _ in range(WAYS)}:
                 within = within_of(node)
-                found = readings(domain, universe, text, type_name, within)
+                found = readings(domain, universe, text, type_name, within, errand)
                 assert any(same_words(one, node) for one in found), text
                 for other in found:
                     # Words that may mean something else mean the same record, or make no task (check.py).
