@@ -33,17 +33,6 @@ from t2t_dist.synthesis.requests import language as lang
 
 AGENTS = ("oracle", "literal", "one_look", "sums", "gullible", "obedient", "hasty", "stubborn")
 AGENTS += ("one_change", "compliant")
-    "oracle",
-    "literal",
-    "one_look",
-    "sums",
-    "gullible",
-    "obedient",
-    "hasty",
-    "stubborn",
-    "one_change",
-    "compliant",
-)
 #: Ids of records as customers would say them; flights have numbers of their own.
 IDS = {
     "retail": r"#W\d+|\b\d{10}\b",
