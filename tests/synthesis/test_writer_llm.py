@@ -79,7 +79,7 @@ async def test_a_second_change_gets_words_of_its_own() -> None:
     side.second_change.part = "taken back"  # which is not read back, and keeps its words
     result, body = await written(answer, side, "changing", change="another", second_change="only one of them")
     assert [change.request for change in result.changes] == [CHANGED["change_request"], side.second_change.request]
-    assert "The text says what stays." in body["messages"][0]["content"]
+    assert "KEPT: what they say then stays exactly" in body["messages"][0]["content"]
     refused, _ = await written(CHANGED, side, "changing")
     assert isinstance(refused, UnusableAnswer)
     assert "second_change_request" in refused.why
