@@ -30,7 +30,7 @@ MOST = 8
 
 @pytest.fixture(scope="module", params=["retail", "airline", "telecom"])
 def hard(request: pytest.FixtureRequest) -> Made:
-    return make(load(request.param), 60, difficulty=3)
+    return make(load(request.param), 80, difficulty=3)
 
 
 def in_turn(made: Made) -> list[tuple[Task, int]]:
@@ -48,7 +48,6 @@ def before(task: Task, goal: int) -> list[Call]:
 
 
 def test_both_come_often_enough(hard: Made) -> None:
-    # 25 of 300 trajectories are 5 of 60.
     assert len(in_turn(hard)) >= 3
     assert len(one_of_two(hard)) >= 4
 
