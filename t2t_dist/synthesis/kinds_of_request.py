@@ -154,6 +154,11 @@ def _tools(key: str) -> Callable[[Domain], list[str]]:
     return lambda domain: [name for name, words in domain.language.tools.items() if getattr(words, key, None)]
 
 
+def _changeable(domain: Domain) -> list[str]:
+    """The errands to which something can be added, or else all about which one can change one's mind, twice, too."""
+    return _tools("part")(domain) or [errand.name for errand in domain.errands if errand.parameters]
+
+
 def _fields(*keys: str) -> Callable[[Domain], list[str]]:
     """The fields of records whose words have one of the keys."""
     return lambda domain: [name for name, words in _fields_of(domain) if any(getattr(words, key, None) for key in keys)]
@@ -286,8 +291,8 @@ KINDS: tuple[RequestKind, ...] = (
         "second change",
         "no, the blue one; or no, green; and the mug, too",
         _changes_more,
-        _tools("part"),
-        "'part' of a tool: how something that is added or taken back is said",
+        _changeable,
+        "an errand with arguments, of which customers may want another value",
     ),
     RequestKind(
         "payment order",
