@@ -18,7 +18,7 @@ import re
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -130,18 +130,31 @@ def measured(domain: str, trajectories: int, seed: int, difficulty: int) -> dict
         }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def asked_for(about: str | None, trajectories: int, easiest: int) -> argparse.Namespace:
+    """What the command line asks for: ``trajectories`` (this many by default, or few with ``--quick``), ``seed``,
+    ``difficulty`` (from ``easiest`` on) and ``domain``, a list of names."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few trajectories: show that it works")
-    parser.add_argument("--trajectories", type=int, default=200)
+    parser.add_argument("--trajectories", type=int, default=trajectories)
     parser.add_argument("--seed", type=int, default=21)
-    parser.add_argument("--difficulty", type=int, default=3, choices=range(1, 6))
+    parser.add_argument("--difficulty", type=int, default=3, choices=range(easiest, 6))
     parser.add_argument("--domain", action="append", choices=BUILT_IN, help="default: all three")
     given = parser.parse_args()
-    trajectories = 12 if given.quick else given.trajectories
-    domains = given.domain or list(BUILT_IN)
-    found = {name: measured(name, trajectories, given.seed, given.difficulty) for name in domains}
-    print(json.dumps({"trajectories": trajectories, "seed": given.seed, "difficulty": given.difficulty, **found}))
+    given.trajectories = 12 if given.quick else given.trajectories
+    given.domain = given.domain or list(BUILT_IN)
+    return given
+
+
+def report(given: argparse.Namespace, measured: Callable[[str, int, int, int], dict[str, Any]]) -> dict[str, Any]:
+    """Measures each domain and prints all as one JSON object; by domain, what was found."""
+    found = {name: measured(name, given.trajectories, given.seed, given.difficulty) for name in given.domain}
+    about = {"trajectories": given.trajectories, "seed": given.seed, "difficulty": given.difficulty}
+    print(json.dumps({**about, **found}))
+    return found
+
+
+def main() -> None:
+    report(asked_for(__doc__, trajectories=200, easiest=1), measured)
 
 
 if __name__ == "__main__":

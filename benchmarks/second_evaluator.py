@@ -10,7 +10,6 @@ and that is compared with the gold: "agree", and "differ", with the first few th
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -18,11 +17,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.hard_tasks import generated
+from benchmarks.hard_tasks import asked_for, generated, report
 from t2t_dist.core.schema import Task
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.registry import BUILT_IN, load
+from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.grader_side import errands_by_goal
@@ -94,17 +93,7 @@ def measured(name: str, trajectories: int, seed: int, difficulty: int) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few trajectories: show that it works")
-    parser.add_argument("--trajectories", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=21)
-    parser.add_argument("--difficulty", type=int, default=3, choices=range(2, 6))
-    parser.add_argument("--domain", action="append", choices=BUILT_IN, help="default: all three")
-    given = parser.parse_args()
-    trajectories = 12 if given.quick else given.trajectories
-    domains = given.domain or list(BUILT_IN)
-    found = {name: measured(name, trajectories, given.seed, given.difficulty) for name in domains}
-    print(json.dumps({"trajectories": trajectories, "seed": given.seed, "difficulty": given.difficulty, **found}))
+    found = report(asked_for(__doc__, trajectories=1000, easiest=2), measured)
     sys.exit(any(one["differ"] for one in found.values()))
 
 

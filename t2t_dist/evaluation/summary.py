@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from t2t_dist.core.schema import INTENTS
@@ -34,37 +35,19 @@ def passes(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK
     }
 
 
-def passes_by_level(results: ResultsTable, trials: int) -> dict[str, dict[int, list[PassK]]]:
-    """``{agent: {level: [pass^1, ..., pass^trials]}}`` over the structural levels of the tasks, the lowest first."""
+def passes_by(
+    results: ResultsTable, trials: int, name: str, groups: Sequence[Any]
+) -> dict[str, dict[Any, list[PassK]]]:
+    """``{agent: {group: [pass^1, ..., pass^trials]}}`` over the groups that the agent has tasks of, in their order.
+
+    ``name``: what the tasks are grouped by, an argument of :meth:`ResultsTable.passes`: ``level`` (structural levels),
+    ``combination`` (of intents) or ``kind`` (of request; a task may be of several).
+    """
     return {
         agent: {
-            level: [results.passes(k, agent, level=level) for k in range(1, trials + 1)]
-            for level in results.levels
-            if results.trials(agent, level=level)
-        }
-        for agent in results.agents
-    }
-
-
-def passes_by_combination(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK]]]:
-    """``{agent: {combination: [pass^1, ..., pass^trials]}}`` over the tasks of several intents."""
-    return {
-        agent: {
-            name: [results.passes(k, agent, combination=name) for k in range(1, trials + 1)]
-            for name in results.combinations
-            if results.trials(agent, combination=name)
-        }
-        for agent in results.agents
-    }
-
-
-def passes_by_kind(results: ResultsTable, trials: int) -> dict[str, dict[str, list[PassK]]]:
-    """``{agent: {kind: [pass^1, ..., pass^trials]}}`` over kinds of request; a task may have several."""
-    return {
-        agent: {
-            kind: [results.passes(k, agent, kind=kind) for k in range(1, trials + 1)]
-            for kind in results.kinds
-            if results.trials(agent, kind=kind)
+            group: [results.passes(k, agent, **{name: group}) for k in range(1, trials + 1)]
+            for group in groups
+            if results.trials(agent, **{name: group})
         }
         for agent in results.agents
     }
@@ -126,15 +109,11 @@ def summary_of(
     summary, or the same where it made no session of the run.
     """
     agents = {agent: agent_part(by_intent) for agent, by_intent in passes(results, trials).items()}
-    for agent, by_level in passes_by_level(results, trials).items():
-        if by_level:
-            agents[agent]["levels"] = {str(level): _part(values) for level, values in by_level.items()}
-    for agent, by_combination in passes_by_combination(results, trials).items():
-        if by_combination:
-            agents[agent]["combinations"] = {name: _part(values) for name, values in by_combination.items()}
-    for agent, by_kind in passes_by_kind(results, trials).items():
-        if by_kind:
-            agents[agent]["kinds"] = {kind: _part(values) for kind, values in by_kind.items()}
+    by = {"level": results.levels, "combination": results.combinations, "kind": results.kinds}
+    for name, groups in by.items():
+        for agent, by_group in passes_by(results, trials, name, groups).items():
+            if by_group:
+                agents[agent][f"{name}s"] = {str(group): _part(values) for group, values in by_group.items()}
     ks = sorted({1, trials})
     run_s = float(state.counters.get(WALL_SECONDS, 0.0))
     summary: dict[str, Any] = {

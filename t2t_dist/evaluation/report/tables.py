@@ -26,8 +26,9 @@ class Table(NamedTuple):
 def tables(data: ReportData) -> list[Table]:
     """Every table, empty ones too: an empty file says more than a missing one."""
     return [
-        _pass_table(data), _level_table(data), _combination_table(data), _kind_table(data), _pair_table(data),
-        _difference_table(data),
+        _pass_table(data), _group_table(data, "level", data.results.levels),
+        _group_table(data, "combination", data.results.combinations), _group_table(data, "kind", data.results.kinds),
+        _pair_table(data), _difference_table(data),
         _cause_table(data), _episode_table(data),
         _funnel_table(data), _length_table(data), _cost_table(data), _throughput_table(data), _coverage_table(data),
         _audit_table(data),
@@ -46,37 +47,16 @@ def _pass_table(data: ReportData) -> Table:
     return Table("pass", head, rows)
 
 
-def _level_table(data: ReportData) -> Table:
-    head = ("agent", "level", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
+def _group_table(data: ReportData, name: str, groups: Sequence[Any]) -> Table:
+    """pass^k by one thing that tasks are grouped by, which is an argument of ``ResultsTable.passes``."""
+    head = ("agent", name, "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
     rows = [
-        (agent, level, k, *data.results.passes(k, agent, level=level)[1:])
+        (agent, group, k, *data.results.passes(k, agent, **{name: group})[1:])
         for agent in data.results.agents
-        for level in data.results.levels
+        for group in groups
         for k in range(1, data.reading.trials + 1)
     ]
-    return Table("pass-by-level", head, rows)
-
-
-def _combination_table(data: ReportData) -> Table:
-    head = ("agent", "combination", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
-    rows = [
-        (agent, name, k, *data.results.passes(k, agent, combination=name)[1:])
-        for agent in data.results.agents
-        for name in data.results.combinations
-        for k in range(1, data.reading.trials + 1)
-    ]
-    return Table("pass-by-combination", head, rows)
-
-
-def _kind_table(data: ReportData) -> Table:
-    head = ("agent", "kind", "k", "value", "low", "high", "if_failures_miss", "if_failures_pass", "tasks")
-    rows = [
-        (agent, kind, k, *data.results.passes(k, agent, kind=kind)[1:])
-        for agent in data.results.agents
-        for kind in data.results.kinds
-        for k in range(1, data.reading.trials + 1)
-    ]
-    return Table("pass-by-kind", head, rows)
+    return Table(f"pass-by-{name}", head, rows)
 
 
 def _pair_table(data: ReportData) -> Table:

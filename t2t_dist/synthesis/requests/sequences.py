@@ -31,7 +31,17 @@ from .denote import Described, described
 from .evaluate import NoMeaning, meaning_of
 from .kinds import identities, own_field, record_types
 from .shown import Shown, Universe, first_look, look_at
-from .twins import Edits, all_valid, find_twin, identities_exchanged, in_place, place_of, record_changes, world_before
+from .twins import (
+    Edits,
+    all_valid,
+    find_twin,
+    identities_exchanged,
+    in_place,
+    in_twin,
+    place_of,
+    record_changes,
+    world_before,
+)
 
 #: The slot of a twin in which the errand is possible at once.
 FIRST = "first"
@@ -315,19 +325,11 @@ def find_original(
 ) -> Twin | None:
     """The world that a world differs from by some records, if the wanted errand takes another first there."""
     edits: Edits = {(one.table, one.key): one.before for one in differ}
-    original = domain.variant(edits)
-    there = original.world()
-    if not all(original.carry_out(there, call) for call in before):
+    found = in_twin(domain, customer, edits, request, before, usual=())
+    if found is None or len(found[0]) < 2:
         return None
-    try:
-        calls = meaning_of(original, there, customer, request).calls
-    except NoMeaning:
-        return None
-    after = all_valid(original, there, calls, customer)
-    if len(calls) < 2 or after is None:
-        return None
-    value = [call.name for call in calls]
-    return Twin(goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=after.digest)
+    value = [call.name for call in found[0]]
+    return Twin(goal=goal, slot=FIRST, records=record_changes(domain, edits), value=value, final=found[1])
 
 
 def direct_worlds(
