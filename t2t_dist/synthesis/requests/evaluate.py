@@ -304,12 +304,15 @@ class _Evaluation:
         own = own_field(self.domain, node.kind)
         by_id = [test for test in node.where if test.field == own and test.relation == "is"]
         # What is named is looked up by its name; of what is not, all has to be seen.
-        held = [one for one in held if all(self._passes(one, test) for test in by_id)]
-        for one in held:
-            if one.call not in self.meaning.look_ups:
-                self.meaning.look_ups.append(one.call)
-        held = [one for one in held if all(self._passes(one, test) for test in node.where)]
-        held = [one for one in held if all(self._with(one, partial(self._holds, such)) for such in node.such)]
+        for test in by_id:
+            held = [one for one in held if self._passes(one, test)]
+        for call in {id(one.call): one.call for one in held}.values():  # one look-up shows many of them
+            if call not in self.meaning.look_ups:
+                self.meaning.look_ups.append(call)
+        for test in node.where:
+            held = [one for one in held if self._passes(one, test)]
+        for such in node.such:
+            held = [one for one in held if self._with(one, partial(self._holds, such))]
         if node.but is not None:
             others = self.records(node.but)
             held = [one for one in held if not any(one is other for other in others)]
@@ -332,7 +335,8 @@ class _Evaluation:
         return [one for one in self.looked_up[key] if one.kind == node.kind]
 
     def _passes(self, one: Shown, test: lang.Test) -> bool:
-        found, value = values_at(one.record, test.field), self._with(one, partial(self.value, test.value))
+        found, meant = values_at(one.record, test.field), test.value
+        value = meant.value if isinstance(meant, lang.Given) else self._with(one, partial(self.value, meant))
         if test.relation == "contains":
             return any(_equal(item, value) for one_found in found for item in _elements(one_found))
         if len(found) != 1:

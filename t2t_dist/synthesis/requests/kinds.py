@@ -87,4 +87,12 @@ def _holders(domain: Domain) -> Mapping[str, Mapping[str, Sequence[str]]]:
 
 def own_field(domain: Domain, kind: str) -> str:
     """The field that identifies a record of a type; empty where none does."""
-    return next((kinds[kind] for kinds in identities(domain).values() if kind in kinds), "")
+    return _own_fields(domain.origin).get(kind, "")
+
+
+@lru_cache(maxsize=16)
+def _own_fields(domain: Domain) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for kinds in _identities(domain).values():
+        found = {**kinds, **found}
+    return found
