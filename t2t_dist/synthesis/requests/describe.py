@@ -19,13 +19,15 @@ from t2t_dist.environments.tools import Call
 
 from . import language as lang
 from . import what_works
-from .evaluate import NoMeaning, record_of, value_of
+from .evaluate import NoMeaning, at_place, passes, value_of
 from .kinds import holders, identities, own_field
 from .preferences import Choices, choices_of, preferred
 from .shown import Shown, Universe, values_at
 
 #: Fields that are combined at most to tell a record from its like.
 MOST_TESTS = 2
+#: No field to go by.
+_UNRANKED: tuple[None, lang.Order] = None, "most"
 
 
 class Argument(NamedTuple):
@@ -94,27 +96,68 @@ def told_apart(
     if words is None or len(meant) != 1 or len(among) < 2:
         return
     tests = [test for path, each in words.fields.items() for test in tests_of(meant[0].record, path, each)]
+    ends: tuple[lang.Order, lang.Order] = ("most", "least")
     ranks = [
         (path, order)
         for path, each in words.fields.items()
-        for order, phrases in (("most", each.most), ("least", each.least))
+        for order, phrases in zip(ends, (each.most, each.least), strict=True)
         if phrases and values_at(meant[0].record, path) and sum(bool(values_at(o.record, path)) for o in among) > 1
     ]
+    kin = _Kin(meant[0], among, tests)
     for count in range(MOST_TESTS + 1):
-        for where in combinations(tests, count):
-            held = lang.Records(kind=kind, within=within, where=where)
-            options = [lang.Record(among=held)] if where else []
+        for chosen in combinations(range(len(tests)), count):
+            where = tuple(tests[place] for place in chosen)
+            options: list[tuple[str | None, lang.Order]] = [_UNRANKED] if where else []
             if count < MOST_TESTS:
                 # "The line that is used most and that is suspended" need not be the most used of the suspended ones.
-                fitting = [(path, order) for path, order in ranks if not where or before_noun(words, path, order)]
-                options += [lang.Record(among=held, by=path, order=order) for path, order in fitting]
-            for record in options:
-                try:
-                    found = value_of(domain, domain.world(), customer, lang.FieldOf(of=record, field=own), universe)
-                except NoMeaning:
-                    continue
-                if found == value and not _is_idle(domain, customer, universe, record):
-                    yield record
+                options += [rank for rank in ranks if not where or before_noun(words, *rank)]
+            for path, order in options:
+                if kin.tells(chosen, path, order) and not kin.is_idle(chosen, path, order):
+                    record = lang.Record(
+                        among=lang.Records(kind=kind, within=within, where=where), by=path, order=order
+                    )
+                    try:
+                        found = value_of(domain, domain.world(), customer, lang.FieldOf(of=record, field=own), universe)
+                    except NoMeaning:
+                        continue
+                    if found == value:
+                        yield record
+
+
+class _Kin:
+    """A record among its like: which tests, by their places, and which order tell it from the others. Each is worked
+    out once, however many descriptions are made of it."""
+
+    def __init__(self, meant: Shown, among: Sequence[Shown], tests: Sequence[lang.Test]) -> None:
+        self.meant, self.among, self.tests = meant, among, tests
+        self._left: dict[tuple[int, ...], Sequence[Shown]] = {(): among}
+        self._told: dict[tuple[tuple[int, ...], str | None, lang.Order], bool] = {}
+
+    def tells(self, where: tuple[int, ...], path: str | None, order: lang.Order) -> bool:
+        """Whether it is the only one that passes these tests, or the first of those in the order of a field."""
+        key = where, path, order
+        if key not in self._told:
+            try:
+                held = self.left(where)
+                first = held if path is None else at_place(held, path, order, 1)
+                self._told[key] = len(first) == 1 and first[0] is self.meant
+            except NoMeaning:
+                self._told[key] = False
+        return self._told[key]
+
+    def is_idle(self, where: tuple[int, ...], path: str | None, order: lang.Order) -> bool:
+        """Whether one of the tests rules out nothing, or they leave nothing to choose from by order."""
+        fewer = ((*where[:place], *where[place + 1 :]) for place in range(len(where)))
+        if any(self.tells(rest, path, order) for rest in fewer):
+            return True
+        return path is not None and bool(where) and self.tells(where, *_UNRANKED)
+
+    def left(self, where: tuple[int, ...]) -> Sequence[Shown]:
+        if where not in self._left:
+            test = self.tests[where[-1]]
+            assert isinstance(test.value, lang.Given)  # as tests_of makes them
+            self._left[where] = [one for one in self.left(where[:-1]) if passes(one, test, test.value.value)]
+        return self._left[where]
 
 
 #: What begins a phrase that follows the noun.
@@ -172,27 +215,6 @@ def one_of(path: str, group: Sequence[str], value: Any) -> lang.Test:
 def key_of(value: Any) -> str:
     """A field's value as a key of ``each`` in the words of a domain."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_idle(domain: Domain, customer: str, universe: Universe, record: lang.Record) -> bool:
-    """Whether a test of a description rules out nothing, or leaves nothing to choose from by order."""
-    where = record.among.where
-    for left_out in range(len(where)):
-        fewer = record.among.model_copy(update={"where": (*where[:left_out], *where[left_out + 1 :])})
-        if _same(domain, customer, universe, record, record.model_copy(update={"among": fewer})):
-            return True
-    return (
-        record.by is not None
-        and bool(where)
-        and _same(domain, customer, universe, record, lang.Record(among=record.among))
-    )
-
-
-def _same(domain: Domain, customer: str, universe: Universe, one: lang.Record, other: lang.Record) -> bool:
-    try:
-        return record_of(domain, customer, universe, one) is record_of(domain, customer, universe, other)
-    except NoMeaning:
-        return False
 
 
 def _of_several(

@@ -281,21 +281,10 @@ class _Evaluation:
 
     def _ranked(self, held: Sequence[Shown], node: lang.Record) -> list[Shown]:
         """The record at a place in an order, if there are as many; what has nothing to be ranked by has no place."""
-        if node.worth is not None:
-            keys = [(self._with(one, partial(self.value, node.worth)), one) for one in held]
-        else:
-            path = node.by or ""
-            if any(one.record.get(path, "") is None for one in held):
-                raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
-            keys = [(_only(one, path), one) for one in held if values_at(one.record, path)]
-        values = _ranks([key for key, _ in keys])
-        if values is None:
-            raise NoMeaning("no number", f"{node.by or 'what they are worth'} has no order")
-        places = sorted(range(len(values)), key=lambda place: values[place], reverse=node.order == "most")
-        decisive = [values[place] for place in places[: node.place + 1]]
-        if len(set(decisive)) < len(decisive):
-            raise NoMeaning("several", f"two records are equal in {node.by or 'what they are worth'}")
-        return [keys[place][1] for place in places[node.place - 1 : node.place]]
+        if node.worth is None:
+            return at_place(held, node.by or "", node.order, node.place)
+        keys = [(self._with(one, partial(self.value, node.worth)), one) for one in held]
+        return _at_place(keys, "what they are worth", node.order, node.place)
 
     def records(self, node: lang.Records) -> list[Shown]:
         around = None if node.within is None else self.record(node.within)
@@ -335,17 +324,41 @@ class _Evaluation:
         return [one for one in self.looked_up[key] if one.kind == node.kind]
 
     def _passes(self, one: Shown, test: lang.Test) -> bool:
-        found, meant = values_at(one.record, test.field), test.value
+        meant = test.value
         value = meant.value if isinstance(meant, lang.Given) else self._with(one, partial(self.value, meant))
-        if test.relation == "contains":
-            return any(_equal(item, value) for one_found in found for item in _elements(one_found))
-        if len(found) != 1:
-            return test.relation == "is not"
-        if test.relation == "one of":
-            if not isinstance(value, list):
-                raise NoMeaning("no number", "'one of' takes a list")
-            return any(_equal(found[0], item) for item in value)
-        return _compares(found[0], test.relation, value)
+        return passes(one, test, value)
+
+
+def passes(one: Shown, test: lang.Test, value: Any) -> bool:
+    """Whether a record passes a test whose value is this. Raises NoMeaning."""
+    found = values_at(one.record, test.field)
+    if test.relation == "contains":
+        return any(_equal(item, value) for one_found in found for item in _elements(one_found))
+    if len(found) != 1:
+        return test.relation == "is not"
+    if test.relation == "one of":
+        if not isinstance(value, list):
+            raise NoMeaning("no number", "'one of' takes a list")
+        return any(_equal(found[0], item) for item in value)
+    return _compares(found[0], test.relation, value)
+
+
+def at_place(held: Sequence[Shown], path: str, order: lang.Order, place: int) -> list[Shown]:
+    """The record at a place in the order of a field, if there are as many that have it. Raises NoMeaning."""
+    if any(one.record.get(path, "") is None for one in held):
+        raise NoMeaning("no number", f"{path} is open for some: without a limit, say")
+    return _at_place([(_only(one, path), one) for one in held if values_at(one.record, path)], path, order, place)
+
+
+def _at_place(keys: Sequence[tuple[Any, Shown]], what: str, order: lang.Order, place: int) -> list[Shown]:
+    values = _ranks([key for key, _ in keys])
+    if values is None:
+        raise NoMeaning("no number", f"{what} has no order")
+    places = sorted(range(len(values)), key=lambda at: values[at], reverse=order == "most")
+    decisive = [values[at] for at in places[: place + 1]]
+    if len(set(decisive)) < len(decisive):
+        raise NoMeaning("several", f"two records are equal in {what}")
+    return [keys[at][1] for at in places[place - 1 : place]]
 
 
 _SIGNS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul, "least": min, "most": max}
