@@ -11,8 +11,9 @@ import itertools
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -30,7 +31,8 @@ MAX_LIST = 2
 Accept = Callable[[str, Any, dict[str, Any]], bool]
 
 
-class Lookup(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Lookup:
     """A READ call, the domain values found in its result, and the result itself."""
 
     call: Call
@@ -77,7 +79,10 @@ class Seen:
 
         Each with the context that agrees best: what choosing the value implies. ``everywhere``: with each that does.
         """
-        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in self.values(type_name)]
+        values = self.values(type_name)
+        if not bound:  # then all agree
+            return [(value, one) for value, contexts in values for one in (contexts if everywhere else contexts[:1])]
+        ranked = [(v, contexts, _rank(type_name, contexts, bound)) for v, contexts in values]
         best = max((rank for *_, rank in ranked), default=-1)
         if best < 0:
             return []
@@ -253,6 +258,7 @@ def look_around(
     graph, seen = graph_of(domain), Seen()
     made: list[Lookup] = []
     done: set[bytes] = set()
+    bound_to: dict[str, list[int]] = {}
 
     def is_new(tool: Tool, arguments: dict[str, Any]) -> bool:
         key = canonical_json([tool.name, arguments])
@@ -278,6 +284,10 @@ def look_around(
             specs = tool.parameters
             if any(spec.kind != "scalar" for spec in specs.values()) or (tools is not None and tool.name not in tools):
                 continue
+            known = [sum(len(contexts) for _, contexts in seen.values(spec.name)) for spec in specs.values()]
+            if bound_to.get(tool.name) == known:
+                continue  # to the same values as before
+            bound_to[tool.name] = known
             for arguments in list(Binder(tool, seen, everywhere=len(specs) > 1).calls()):
                 if len(made) >= limit:
                     return made

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -18,7 +19,7 @@ from t2t_dist.environments.entities import PLAIN, Spec
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, ToolSet
 
-from ..bindings import canonical_json, look_around
+from ..bindings import Lookup, canonical_json, look_around
 from ..tool_graph import graph_of
 from .kinds import by_fields, record_types
 
@@ -56,6 +57,8 @@ class Universe:
         return self.by_kind.get(kind, [])
 
 
+#: The records in the results of look-ups, each with its JSON, as long as the look-ups are kept: twin worlds share most.
+_SHOWN: WeakKeyDictionary[Lookup, list[tuple[Shown, bytes]]] = WeakKeyDictionary()
 #: What was seen last, by tools, state, customer and the tools that were used: making a task and proving it look at the
 #: same worlds.
 _LAST_SEEN: dict[tuple[ToolSet, str, str, frozenset[str] | None], Universe] = {}
@@ -69,9 +72,14 @@ def look_at(domain: Domain, world: World, customer: str, kinds: Set[str] | None 
     key = domain.tools, world.digest, customer, tools
     found = _LAST_SEEN.get(key)
     if found is None:
-        shown: list[Shown] = []
+        shown: list[tuple[Shown, bytes]] = []
         for lookup in look_around(domain, world, customer, tools=tools):
-            shown += _in_result(domain, lookup.call, lookup.value)
+            if lookup not in _SHOWN:
+                _SHOWN[lookup] = [
+                    (one, canonical_json([one.kind, one.record]))
+                    for one in _in_result(domain, lookup.call, lookup.value)
+                ]
+            shown += _SHOWN[lookup]
         found = Universe(list(_once(shown)))
         if len(_LAST_SEEN) >= _MOST_SEEN:
             _LAST_SEEN.clear()
@@ -137,14 +145,13 @@ def first_look(domain: Domain, customer: str) -> Universe:
     return look_at(domain, domain.world(), customer)
 
 
-def _once(shown: Sequence[Shown]) -> Iterator[Shown]:
+def _once(shown: Sequence[tuple[Shown, bytes]]) -> Iterator[Shown]:
     """Each record once: what stands in no other record and was shown before, there or in another, is the same, and so
     is all that it holds."""
-    inner = {canonical_json([one.kind, one.record]) for one in shown if one.inside is not None}
+    inner = {key for one, key in shown if one.inside is not None}
     left_out: set[int] = set()
-    for one in shown:
+    for one, key in shown:
         if one.inside is None:
-            key = canonical_json([one.kind, one.record])
             if key in inner:
                 left_out.add(id(one))
                 continue

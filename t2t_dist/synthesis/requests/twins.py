@@ -113,8 +113,8 @@ def in_twin(
     usual: Sequence[Call],
 ) -> tuple[list[Call], str, str | None] | None:
     """What a request means in a world with other records: its calls, the final state of them, and that of ``usual``,
-    the calls that it means here (``None`` where those are not possible there). ``None``: it means nothing that can be
-    done."""
+    the calls that it means here (``None`` where those are not possible there). ``None``: it means the same, or nothing
+    that can be done."""
     twin = domain.variant(edits)
     world = twin.world()
     if not all(twin.carry_out(world, call) for call in before):
@@ -123,8 +123,10 @@ def in_twin(
         calls = meaning_of(twin, world, customer, request).calls
     except NoMeaning:
         return None
+    if not calls or calls == usual:
+        return None
     after = all_valid(twin, world, calls, customer)
-    if after is None or not calls:
+    if after is None:
         return None
     other = all_valid(twin, world, usual, customer)
     return calls, after.digest, None if other is None else other.digest
