@@ -103,7 +103,7 @@ def told_apart(
         for order, phrases in zip(ends, (each.most, each.least), strict=True)
         if phrases and values_at(meant[0].record, path) and sum(bool(values_at(o.record, path)) for o in among) > 1
     ]
-    kin = _Kin(meant[0], among, tests)
+    kin = Kin(meant[0], among, tests)
     for count in range(MOST_TESTS + 1):
         for chosen in combinations(range(len(tests)), count):
             where = tuple(tests[place] for place in chosen)
@@ -124,7 +124,7 @@ def told_apart(
                         yield record
 
 
-class _Kin:
+class Kin:
     """A record among its like: which tests, by their places, and which order tell it from the others. Each is worked
     out once, however many descriptions are made of it."""
 
@@ -153,6 +153,7 @@ class _Kin:
         return path is not None and bool(where) and self.tells(where, *_UNRANKED)
 
     def left(self, where: tuple[int, ...]) -> Sequence[Shown]:
+        """Those that pass these tests."""
         if where not in self._left:
             test = self.tests[where[-1]]
             assert isinstance(test.value, lang.Given)  # as tests_of makes them

@@ -272,7 +272,7 @@ class _Evaluation:
     def record(self, node: lang.Record) -> Shown:
         held = self.records(node.among)
         for test in node.prefer:
-            held = [one for one in held if self._passes(one, test)] or held
+            held = self._passing(held, test) or held
         if node.by is not None or node.worth is not None:
             held = self._ranked(held, node)
         if len(held) != 1:
@@ -294,12 +294,12 @@ class _Evaluation:
         by_id = [test for test in node.where if test.field == own and test.relation == "is"]
         # What is named is looked up by its name; of what is not, all has to be seen.
         for test in by_id:
-            held = [one for one in held if self._passes(one, test)]
+            held = self._passing(held, test)
         for call in {id(one.call): one.call for one in held}.values():  # one look-up shows many of them
             if call not in self.meaning.look_ups:
                 self.meaning.look_ups.append(call)
         for test in node.where:
-            held = [one for one in held if self._passes(one, test)]
+            held = self._passing(held, test)
         for such in node.such:
             held = [one for one in held if self._with(one, partial(self._holds, such))]
         if node.but is not None:
@@ -323,10 +323,12 @@ class _Evaluation:
             self.looked_up[key] = shown_by(self.domain, self.world, call)
         return [one for one in self.looked_up[key] if one.kind == node.kind]
 
-    def _passes(self, one: Shown, test: lang.Test) -> bool:
-        meant = test.value
-        value = meant.value if isinstance(meant, lang.Given) else self._with(one, partial(self.value, meant))
-        return passes(one, test, value)
+    def _passing(self, held: Sequence[Shown], test: lang.Test) -> list[Shown]:
+        """Those that pass a test. Its value is found once, but where it may be another for each of them."""
+        if any(isinstance(node, lang.Records) and node.this for node in lang.nodes(test.value)):
+            return [one for one in held if passes(one, test, self._with(one, partial(self.value, test.value)))]
+        value = self.value(test.value) if held else None
+        return [one for one in held if passes(one, test, value)]
 
 
 def passes(one: Shown, test: lang.Test, value: Any) -> bool:

@@ -18,7 +18,7 @@ from ..bindings import canonical_json
 from ..normal_calls import in_order
 from . import language as lang
 from .denote import Described
-from .describe import MOST_TESTS, tests_of
+from .describe import MOST_TESTS, Kin, tests_of
 from .evaluate import NoMeaning, meaning_of, records_of
 from .kinds import identities, own_field
 from .shown import Universe, first_look, look_at
@@ -181,16 +181,15 @@ def sets_with(
             if not fields.named
             for test in tests_of(meant[0].record, path, fields)
         ]
-        sizes: dict[tuple[int, ...], int] = {}
+        kin = Kin(meant[0], universe.of(kind), tests)
         for chosen in (chosen for count in range(MOST_TESTS + 1) for chosen in combinations(range(len(tests)), count)):
-            records = lang.Records(kind=kind, where=tuple(tests[number] for number in chosen))
-            members = records_of(domain, customer, universe, records)
-            sizes[chosen] = len(members)
+            members = kin.left(chosen)
             # A test that rules out nothing says nothing.
             fewer = (chosen[:place] + chosen[place + 1 :] for place in range(len(chosen)))
-            is_idle = any(sizes[rest] == len(members) for rest in fewer)
+            is_idle = any(len(kin.left(rest)) == len(members) for rest in fewer)
             if is_idle or len(members) < _FEWEST:
                 continue
+            records = lang.Records(kind=kind, where=tuple(tests[number] for number in chosen))
             if len(members) <= _MOST:
                 yield records
             if len(members) <= _FEWEST or len(members) > _MOST + 1:
@@ -198,6 +197,5 @@ def sets_with(
             for other in (one for one in members if one is not meant[0]):
                 for path, fields in words.fields.items():
                     for test in tests_of(other.record, path, fields) if not fields.named else ():
-                        but = lang.Records(kind=kind, where=(test,))
-                        if [one for one in records_of(domain, customer, universe, but) if one in members] == [other]:
-                            yield records.model_copy(update={"but": but})
+                        if len(Kin(other, members, [test]).left((0,))) == 1:
+                            yield records.model_copy(update={"but": lang.Records(kind=kind, where=(test,))})
