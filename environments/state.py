@@ -79,6 +79,8 @@ class Base:
     def hash_of(self, table: str, key: str) -> int:
         """Hash of a base record, 0 if there is none; computed on first use."""
         found = self._hashes.get((table, key))
+        if found is None and self.origin is not self and (table, key) not in self.edited:
+            return self.origin.hash_of(table, key)
         if found is None:
             record = self.tables.get(table, {}).get(key)
             found = 0 if record is None else record_hash(table, key, record)
@@ -123,7 +125,8 @@ class Base:
         other = Base.__new__(Base)
         other.tables = dict(self.tables)
         other.origin, other.edited = self.origin, self.edited | records.keys()
-        other._hashes, other._digest = dict(self._hashes), self.digest
+        other._hashes = {place: self.hash_of(*place) for place in self.edited}
+        other._digest = self.digest
         for (table, key), record in records.items():
             if other.tables[table] is self.tables[table]:
                 other.tables[table] = dict(self.tables[table])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from t2t_dist.core.schema import Fact, GraderSide, Task, Twin, UserSide
@@ -55,8 +56,28 @@ def requests_of(grader: GraderSide) -> dict[int, Meant]:
     """The expressions of a task by goal: an errand, maybe on a condition, or a question.
 
     Raises ValueError: what is stored is none."""
+    if not grader.requests:
+        return {}
+    try:
+        key = repr(grader.requests)
+    except RecursionError:
+        raise ValueError("a request is nested too deeply") from None
+    if key not in _LAST_READ:
+        found = _read(deepcopy(grader.requests))
+        if len(_LAST_READ) >= _MOST_READ:
+            _LAST_READ.clear()
+        _LAST_READ[key] = found
+    return dict(_LAST_READ[key])
+
+
+#: What was read last: a task's expressions are asked for again and again while it is made, proved and played.
+_LAST_READ: dict[str, dict[int, Meant]] = {}
+_MOST_READ = 128
+
+
+def _read(requests: Mapping[str, Any]) -> dict[int, Meant]:
     found: dict[int, Meant] = {}
-    for goal, stored in (grader.requests or {}).items():
+    for goal, stored in requests.items():
         request = lang.read(stored)
         if str(int(goal)) != goal:
             raise ValueError(f"'{goal[:20]}' is no number of a request")

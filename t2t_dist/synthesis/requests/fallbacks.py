@@ -24,7 +24,7 @@ from ..entities import strings
 from ..watched import Watched
 from . import language as lang
 from .evaluate import is_date, is_number, meaning_of
-from .twins import Edits, in_place, in_twin, record_changes, world_before
+from .twins import Edits, as_json, first_world, in_place, in_twin, record_changes, world_before
 
 #: The slot of a twin in which what is wanted first is possible, or is not, as it is not here, or is.
 POSSIBLE = "possible"
@@ -70,7 +70,8 @@ def find_twin(
 ) -> Twin | None:
     """A world in which the other of the two errands is right, after the errands ``before``; ``None`` if none was found.
     ``looks``: the look-ups that are made before, one of which shows the difference."""
-    return next(twin_worlds(domain, customer, goal, request, before, looks), None)
+    worlds = twin_worlds(domain, customer, goal, request, before, looks)
+    return first_world(worlds, goal, domain, customer, request.model_dump_json(), as_json(before), as_json(looks))
 
 
 def twin_worlds(

@@ -6,7 +6,7 @@ Each call's result has its own figure; the answer is what several come to, and s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, permutations
+from itertools import islice
 from typing import Any
 
 from t2t_dist.environments.base import Domain
@@ -71,10 +71,10 @@ def edits(domain: Domain, universe: Universe, done: Sequence[Call]) -> Iterator[
     """Changes of the records on which the results of these errands may rest: one that is as another of its kind is, or
     that has another number in a field."""
     subjects = list(islice(_subjects(domain, universe, done), _MOST_RECORDS))
+    own = {id(one) for one in subjects}
+    kinds = {one.kind: universe.of(one.kind) for one in subjects}
     alike = (
-        (one, other)
-        for one, other in permutations([one for kind in {s.kind: 0 for s in subjects} for one in universe.of(kind)], 2)
-        if one.kind == other.kind and any(one is subject for subject in subjects)
+        (one, other) for kind in kinds.values() for one in kind if id(one) in own for other in kind if other is not one
     )
     yield from islice((edit for one, other in alike for edit in doubled(domain, one, other)), _MOST_DOUBLED)
     for one in subjects:

@@ -21,7 +21,7 @@ from . import language as lang
 from . import outcomes
 from .evaluate import NoMeaning, is_number, meaning_of, records_of
 from .shown import Shown, Universe, first_look, look_at, values_at
-from .twins import Edits, doubled, place_of, record_changes, set_at, world_before
+from .twins import Edits, as_json, doubled, first_world, place_of, record_changes, set_at, world_before
 
 #: The slot of a twin in which the answer to a question is another.
 ANSWER = "answer"
@@ -127,7 +127,8 @@ def _takes_counting(domain: Domain, customer: str, universe: Universe, request: 
 def find_twin(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Twin | None:
     """A world in which the answer to a question, after the errands ``before``, is another: one record
     differs from the start."""
-    return next(twin_worlds(domain, customer, goal, request, before), None)
+    worlds = twin_worlds(domain, customer, goal, request, before)
+    return first_world(worlds, goal, domain, customer, request.model_dump_json(), as_json(before))
 
 
 def twin_worlds(domain: Domain, customer: str, goal: int, request: lang.Tell, before: Sequence[Call]) -> Iterator[Twin]:

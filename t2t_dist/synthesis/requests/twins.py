@@ -10,7 +10,7 @@ of them exchange the value of the field by which they are ranked; of several rec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -64,7 +64,30 @@ def find_twin(
 ) -> Twin | None:
     """A twin world for the meaning of one argument, after the errands ``before``; ``None`` if none was found. What is
     meant there is a value, or a list of those of a set. ``whole``: the request, where that errand is a part of it."""
-    return next(twin_worlds(domain, customer, universe, request, goal, slot, before, whole), None)
+    nodes = [request.model_dump_json(), "" if whole is None else whole.model_dump_json()]
+    worlds = twin_worlds(domain, customer, universe, request, goal, slot, before, whole)
+    return first_world(worlds, goal, domain, customer, *nodes, slot, as_json(before))
+
+
+#: Twin worlds that were found last, by all that they follow from: a task's proof asks for those that its making found.
+_FOUND: dict[tuple[Hashable, ...], Twin | None] = {}
+_MOST_FOUND = 256
+
+
+def first_world(worlds: Iterator[Twin], goal: int, *key: Hashable) -> Twin | None:
+    """The first of the twin worlds of a goal, which follow from ``key`` alone; ``None``: there are none."""
+    if key not in _FOUND:
+        found = next(worlds, None)
+        if len(_FOUND) >= _MOST_FOUND:
+            _FOUND.clear()
+        _FOUND[key] = found
+    twin = _FOUND[key]
+    return None if twin is None else twin.model_copy(update={"goal": goal}, deep=True)
+
+
+def as_json(calls: Sequence[Call]) -> bytes:
+    """Calls as a key."""
+    return canonical_json([[call.name, call.arguments] for call in calls])
 
 
 def twin_worlds(
@@ -406,7 +429,7 @@ def world_before(domain: Domain, before: Sequence[Call]) -> World:
     """The world after these errands."""
     if not before:
         return domain.world()
-    key = domain, canonical_json([[call.name, call.arguments] for call in before])
+    key = domain, as_json(before)
     if key not in _BEFORE:
         world = domain.world()
         for call in before:
