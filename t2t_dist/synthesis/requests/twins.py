@@ -82,7 +82,7 @@ def first_world(worlds: Iterator[Twin], goal: int, *key: Hashable) -> Twin | Non
             _FOUND.clear()
         _FOUND[key] = found
     twin = _FOUND[key]
-    return None if twin is None else twin.model_copy(update={"goal": goal}, deep=True)
+    return None if twin is None else twin.model_copy(update={"goal": goal})
 
 
 def as_json(calls: Sequence[Call]) -> bytes:
