@@ -21,6 +21,10 @@ from .tools import AGENT, USER, Call, Kind, Tool, ToolResult, ToolSet
 from .workflows import Workflow
 
 
+#: Calls whose outcomes are kept.
+_MOST_OUTCOMES = 4000
+
+
 class Profile(NamedTuple):
     """The identity of a customer. ``facts`` maps domain types (``Email``) to values that the customer can state."""
 
@@ -238,8 +242,29 @@ class Domain:
         return other
 
     def execute(self, world: World, call: Call, side: str | None = None) -> ToolResult:
-        """Execute a call on a world; ``side`` is by default the side that has the tool."""
-        return self.tools.execute(world, call.name, call.arguments, side or self.side_of(call.name))
+        """Execute a call on a world; ``side`` is by default the side that has the tool.
+
+        What it does follows from the state, so it is done once in each: tasks are made, proved and played by trying the
+        same again and again. :meth:`ToolSet.execute` does it anew, as a conversation and its replay have to.
+        """
+        side, tool = side or self.side_of(call.name), self.tools.get(call.name)
+        if tool is None or tool.blocking or not world.is_of_origin:
+            return self.tools.execute(world, call.name, call.arguments, side)
+        try:
+            key = self.tools, side, call.name, world.digest, repr(call.arguments)
+        except RecursionError:  # it will be refused for that
+            return self.tools.execute(world, call.name, call.arguments, side)
+        known = world.base.outcomes
+        if key not in known:
+            result = self.tools.execute(world, call.name, call.arguments, side)
+            if len(known) >= _MOST_OUTCOMES:
+                known.clear()
+            known[key] = result, world.fork() if result.changed else None
+            return result
+        result, after = known[key]
+        if after is not None:
+            world.adopt(after)
+        return result
 
     def side_of(self, name: str) -> str:
         """The side that has this tool; the agent if no tool has this name."""

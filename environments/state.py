@@ -62,7 +62,7 @@ class Index:
 class Base:
     """The initial tables of a world, ``{table: {key: record}}``; ``clock`` is the domain's own time, ISO 8601."""
 
-    __slots__ = ("_digest", "_found", "_hashes", "_keys", "_positions", "edited", "origin", "tables")
+    __slots__ = ("_digest", "_found", "_hashes", "_keys", "_positions", "edited", "origin", "outcomes", "tables")
 
     def __init__(self, tables: Mapping[str, Mapping[str, Record]], clock: str) -> None:
         frozen = {name: {key: freeze(record) for key, record in rows.items()} for name, rows in tables.items()}
@@ -70,6 +70,8 @@ class Base:
         self.tables: dict[str, dict[str, Record]] = frozen
         #: The base that this one was made from with :meth:`replaced`, and the places of records that may differ.
         self.origin, self.edited = self, frozenset[Key]()
+        #: What calls came to on worlds of this base: see ``Domain.execute``.
+        self.outcomes: dict[Hashable, tuple[Any, World | None]] = {}
         self._hashes: dict[Key, int] = {}
         self._digest: int | None = None
         self._found: dict[Index, dict[Hashable, list[str]]] = {}
@@ -326,6 +328,11 @@ class World:
         child.base, child._layers, child._top, child._open = self.base, self._layers, {}, {}
         child._digest = self._digest
         return child
+
+    @property
+    def is_of_origin(self) -> bool:
+        """Whether it is a world as such, between two calls, on a base that was not made from another."""
+        return type(self) is World and not self._open and self.base.origin is self.base
 
     @property
     def touched(self) -> bool:
