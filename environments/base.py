@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -254,7 +254,7 @@ class Domain:
             key = self.tools, side, call.name, world.digest, repr(call.arguments)
         except RecursionError:  # it will be refused for that
             return self.tools.execute(world, call.name, call.arguments, side)
-        known = world.base.outcomes
+        known: dict[Hashable, tuple[ToolResult, World | None]] = world.base.outcomes
         if key not in known:
             result = self.tools.execute(world, call.name, call.arguments, side)
             if len(known) >= _MOST_OUTCOMES:
