@@ -111,6 +111,28 @@ def test_the_base_is_built_once(domain: Notes) -> None:
     assert Notes.built == before + 1
 
 
+def test_a_call_that_was_made_before_does_the_same_to_each_world_and_to_no_other(domain: Notes) -> None:
+    first, second, third, anew = (domain.world() for _ in range(4))
+    edit, refused = (
+        Call("edit_note", {"note_id": "n0", "text": "new"}),
+        Call("edit_note", {"note_id": "n0"}),
+    )
+    results = [domain.execute(world, edit) for world in (first, second)]
+    assert results[0] == results[1] == domain.tools.execute(anew, edit.name, edit.arguments)
+    assert first.digest == second.digest == anew.digest != third.digest
+    other = domain.execute(first, Call("edit_note", {"note_id": "n0", "text": "newer"}))
+    assert other.changed
+    assert [world.get("notes", "n0")["text"] for world in (first, second, third)] == ["newer", "new", "0"]  # type: ignore[index]
+    for world in (
+        second,
+        domain.variant({("notes", "n0"): {"note_id": "n0", "user_id": "u1", "text": "twin"}}).world(),
+    ):
+        before = world.digest
+        assert [domain.execute(world, refused).error for _ in range(2)] == [True, True]
+        assert world.digest == before
+        assert domain.execute(world, edit).changed is (world is not second)
+
+
 def test_a_domain_without_its_parts_says_what_is_missing() -> None:
     class Empty(Domain):
         name = "empty"
