@@ -3,7 +3,7 @@
 Figures, dates, times of day and ids are compared, however they are written; names and states are not. A figure is known
 if it stands in a source, or follows from what does in one step: as the sum or difference of two amounts, as the sum of
 some in one list, as an amount times a number that the text says as well. What takes more steps has to be worked out by
-a tool: else nearly any figure would follow from a long price list.
+a tool, or in the text itself ("$12.50 + $3 + $4.20"): else nearly any figure would follow from a long price list.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ _ISO_TIME = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d)t(?=\d\d:\d\d)")
 _CURRENCY = re.compile(r"\s*(?:dollars?|bucks|euros?|pounds?|usd|eur|gbp)\b")
 _PER_CENT = re.compile(r"(?<![\w.,])(\d{1,6}(?:\.\d{1,6})?)\s?(?:%|per\s?cent\b)")
 _RULE = re.compile(r"\br(\d+)\b")
+_AMOUNT = r"[$\u20ac\u00a3]?(\d{1,9}(?:\.\d{1,2})?)(?![\d.]*\d)"
+#: A sum that is written out.
+_SUM = re.compile(rf"{_AMOUNT}(?:\s?\+\s?{_AMOUNT}){{1,50}}")
 
 
 class Stated(NamedTuple):
@@ -221,7 +224,11 @@ class Known:
         named += [f"{t // 60:02d}:{t % 60:02d}" for t, exact in found.times if not self._has_time(t, exact)]
         named += [token for token in found.ids if token not in self._from.tokens]
         times = {int(figure) for figure, money in found.figures if not money and len(figure) < _DIGITS} - {0}
-        named += [figure for figure, money in found.figures if not self._has_figure(figure, money, times)]
+        named += [
+            figure
+            for figure, money in found.figures
+            if not self._has_figure(figure, money, times) and _cents(figure) not in _worked_out(text)
+        ]
         return list(dict.fromkeys(named))
 
     def _has_date(self, year: int | None, month: int, day: int) -> bool:
@@ -257,6 +264,12 @@ class Known:
             return False
         apart = (abs((self._today - date(y, m, d)).days) for y, m, d in self._from.dates if y is not None)
         return any(days in (away, away - 1) for away in apart)
+
+
+def _worked_out(text: str) -> set[int]:
+    """What the sums come to that a text writes out."""
+    sums = ([found[1] for found in re.finditer(_AMOUNT, one[0])] for one in _SUM.finditer(text))
+    return {sum(map(_cents, amounts)) for amounts in sums}
 
 
 def _columns(rows: list[Any]) -> Iterator[list[int]]:

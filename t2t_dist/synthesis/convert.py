@@ -17,7 +17,7 @@ from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 
-from .difficulty import difficulty_of
+from .difficulty import MOST_STEPS, difficulty_of, steps_of
 from .harder import combined, made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
@@ -136,6 +136,8 @@ def certified(domain: Domain, task: Task) -> Task:
         raise
     if isinstance(certificate, Rejection):
         return reject(task, certificate.code, certificate.detail)
+    if (steps := steps_of(task)) > MOST_STEPS:
+        return reject(task, "too_many_steps", f"it takes about {steps} steps, and {MOST_STEPS} at most leave room")
     task.certificate, task.verdict, task.reasons, task.detail = certificate, "verified", [], ""
     task.difficulty = difficulty_of(domain, task)
     return task

@@ -30,6 +30,8 @@ LEVELS_FROM = (36, 58, 84, 112)
 MOST_NAMED = 2
 #: More candidates than this give no more points: one look shows a long list as well as a short one.
 MOST_CANDIDATES = 20
+#: The steps that a task may take: a rollout has 100 if nothing else is asked for, and an agent needs some to spare.
+MOST_STEPS = 80
 
 
 def difficulty_of(domain: Domain, task: Task) -> Difficulty:
@@ -96,6 +98,13 @@ def _decides(node: lang.Node) -> bool:
 def _adds_up(request: lang.Node) -> bool:
     """Whether a request is about the results of what is done: one sum, in however many parts it is written."""
     return any(isinstance(node, lang.Results) for node in lang.nodes(request))
+
+
+def steps_of(task: Task) -> int:
+    """Steps of agent and customer that the task takes, about: each message and answer, each call, and for each step on
+    the customer's device the asking, the doing and the telling."""
+    on_device = sum(call.requestor is not None for call in task.grader.gold)
+    return 2 * _turns(task) + len(task.grader.gold) + 2 * on_device
 
 
 def _turns(task: Task) -> int:

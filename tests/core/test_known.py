@@ -63,6 +63,10 @@ def test_what_has_no_source_is_listed(text: str, unseen: list[str]) -> None:
 def test_what_takes_more_steps_is_known_once_it_was_worked_out() -> None:
     assert known(ORDER).unseen("It comes to $139.70.") == ["139.7"]
     assert known(ORDER, "139.7").unseen("It comes to $139.70.") == []
+    listed = known("In March you used 112.5 GB, in April 33.5 GB and in May 204.2 GB.")
+    assert listed.unseen("112.5 + 33.5 + 204.2 = 350.2.") == []
+    assert listed.unseen("112.5 + 34.5 + 204.2 = 351.2.") == ["34.5"]
+    assert listed.unseen("$112.50 + $33.50 + $204.20 is $350.70.") == ["350.7"]
 
 
 @given(st.text(max_size=60))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.registry import load
-from t2t_dist.synthesis.difficulty import POINTS, difficulty_of, level_of
+from t2t_dist.synthesis import convert
+from t2t_dist.synthesis.difficulty import POINTS, difficulty_of, level_of, steps_of
 from t2t_dist.synthesis.requests import language as lang
-from tests.support.made import Made, make, played
+from tests.support.made import Made, make, played, verdict
 
 NUMBERS = st.fixed_dictionaries({name: st.integers(0, 60) for name in POINTS})
 
@@ -42,6 +43,23 @@ async def test_the_customer_needs_at_least_so_many_messages(by_asked: dict[int, 
         said = sum(turn.seat == "user" and bool(turn.content) for turn in rollout.turns)
         assert task.difficulty is not None
         assert task.difficulty.turns <= said
+
+
+async def test_the_steps_are_about_those_that_the_expert_takes(by_asked: dict[int, Made]) -> None:
+    made = by_asked[5]
+    for task in made.verified()[:20]:
+        took = sum(turn.role != "tool" for turn in (await played(made, task, "oracle")).turns)
+        assert took - 25 <= steps_of(task) <= took + 5
+
+
+def test_a_task_of_more_steps_than_a_rollout_has_is_rejected(
+    by_asked: dict[int, Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = by_asked[5]
+    longest = max(made.verified(), key=steps_of).model_copy(deep=True)
+    assert verdict(made.domain, longest) == "verified"
+    monkeypatch.setattr(convert, "MOST_STEPS", steps_of(longest) - 1)
+    assert verdict(made.domain, longest) == "too_many_steps"
 
 
 def latest(kind: str, **within: lang.Record) -> lang.Record:

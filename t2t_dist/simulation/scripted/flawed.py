@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from t2t_dist.core.schema import Change, Fact, GoldCall
+from t2t_dist.environments.language import QuestionWords
 from t2t_dist.environments.tool_noise import NoisyTool
 from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.grader_side import errand_call, errands_in, fact_text
@@ -127,7 +128,7 @@ class Sums(Oracle):
     where several are to be added up; of two errands takes the one that is not right, because one that happens to be
     would prove nothing."""
 
-    def add_up(self, goal: int) -> Play:
+    def add_up(self, goal: int, words: QuestionWords, answer: str) -> Play:
         yield from ()
 
     def answer_to(self, goal: int) -> str:

@@ -22,7 +22,7 @@ from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Change, Fact, GoldCall, Task, Turn
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
-from t2t_dist.environments.language import Tell
+from t2t_dist.environments.language import QuestionWords, Tell
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tool_noise import NoisyTool, without_note
@@ -37,8 +37,7 @@ from t2t_dist.synthesis.requests.check import errand_of, requests_of
 from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.evaluate import Meaning, meaning_of
 from t2t_dist.synthesis.requests.evaluate import value_of as evaluated
-from t2t_dist.synthesis.requests.outcomes import calculation
-from t2t_dist.synthesis.requests.questions import questions_of
+from t2t_dist.synthesis.requests.questions import addends, answer_text, questions_of
 from t2t_dist.synthesis.requests.sequences import in_turn_of
 from t2t_dist.synthesis.requests.shown import look_at
 from t2t_dist.synthesis.tool_graph import graph_of
@@ -340,22 +339,30 @@ class Oracle:
         """A question about the customer's records: look up what it takes, and say what it comes to."""
         for call in self.lookups_for(goal):
             yield from self.make(call)
-        yield from self.add_up(goal)
         asked = self.task.user.goals[goal].request
         words = next(one.words for one in questions_of(self.domain).values() if asked in one.words.ask)
         answer = self.answer_to(goal)
+        yield from self.add_up(goal, words, answer)
         self._left_to_tell = self._left_to_tell[:-1]
         self._facts_said = [tidy(self.phrases.pick(words.say, f"answer {goal}").format(value=answer))]
         self._prefix += self._facts_said
         yield from self.report(goal, last)
 
-    def add_up(self, goal: int) -> Play:
-        """Add up the results that a question is about, where there is a tool for it."""
-        request = self._requests[goal]
+    def add_up(self, goal: int, words: QuestionWords, answer: str) -> Play:
+        """Add up the figures that a question is about: by a tool, or aloud where there is none for it."""
+        request, world, customer = self._requests[goal], self.world_at(goal), self.task.customer
+        if not isinstance(request, lang.Tell):
+            return
         done = [Call(call.name, call.arguments) for call in errands_in(self.task.grader)]
-        expression = calculation(self.domain, done, request) if isinstance(request, lang.Tell) else ""
-        if expression and _CALCULATE in self.domain.tools and not self.known.unseen(expression):
+        figures = addends(self.domain, customer, look_at(self.domain, world, customer), done, request)
+        expression = " + ".join(f"{figure:.2f}" for figure in figures)
+        if len(figures) < 2 or self.known.unseen(expression):
+            return
+        if _CALCULATE in self.domain.tools:
             yield from self.make(GoldCall(name=_CALCULATE, kind=Kind.GENERIC, arguments={"expression": expression}))
+        else:
+            aloud = " + ".join(answer_text(words, figure) for figure in figures)
+            self._prefix.append(self.phrases.say("added_up", expression=aloud, value=answer))
 
     def answer_to(self, goal: int) -> str:
         """What a question comes to."""
@@ -783,6 +790,8 @@ class Oracle:
         beside = [one for other in user.goals[:goal] for one in (other.otherwise, other.first, other.rather) if one]
         before = [one.facts for one in (*user.goals[:goal], *user.changes, *beside)]
         earlier = {say for facts in before for fact in facts for say in fact.says}
+        # "E-mail" is mentioned in "my e-mail address has changed", which says nothing of how to send a bill.
+        earlier.update(one.request for one in (*user.goals[:goal], *user.changes, *beside))
         said = [say for fact in wanted.facts if fact.stated for say in fact.says]
         # "My latest order" is mentioned in "my latest order with the lamp", too.
         news = [say for say in said if not any(speech.mentions(text, [say]) for text in earlier)]

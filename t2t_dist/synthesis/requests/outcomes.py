@@ -112,11 +112,3 @@ def _referred(domain: Domain, universe: Universe, record: Shown) -> Iterator[Sho
     for kinds in identities(domain).values():
         for kind, own in kinds.items():
             yield from (one for one in universe.of(kind) if one is not record and set(values_at(one.record, own)) & ids)
-
-
-def calculation(domain: Domain, done: Sequence[Call], request: lang.Tell) -> str:
-    """A sum of results as an expression for a tool that calculates; empty where the answer is no plain sum."""
-    if not isinstance(request.value, lang.Sum) or not isinstance(request.value.of, lang.Results):
-        return ""
-    figures = figures_in(domain, done, request)
-    return " + ".join(f"{figure:.2f}" for figure in figures) if len(figures) > 1 else ""

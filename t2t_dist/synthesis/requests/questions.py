@@ -112,6 +112,17 @@ def answer_text(words: QuestionWords, answer: float) -> str:
     return str(int(answer)) if float(answer).is_integer() else f"{answer:.2f}".rstrip("0")
 
 
+def addends(domain: Domain, customer: str, universe: Universe, done: Sequence[Call], request: lang.Tell) -> list[float]:
+    """The figures of records, or of the results of what is ``done``, of which an answer is the plain sum; else none."""
+    match request.value:
+        case lang.Total(of=records, field=path):
+            found = records_of(domain, customer, universe, records)
+            return [float(value) for one in found for value in values_at(one.record, path)]
+        case lang.Sum(of=lang.Results()):
+            return outcomes.figures_in(domain, done, request)
+    return []
+
+
 def _takes_counting(domain: Domain, customer: str, universe: Universe, request: lang.Tell, answer: Any) -> bool:
     """Whether the answer is a number that stands in no single record, and more than one."""
     if not is_answer(answer):

@@ -10,12 +10,13 @@ import pytest
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.errors import InputError
-from t2t_dist.core.schema import TRANSFER, Task, Turn
+from t2t_dist.core.schema import TRANSFER, Fact, Goal, Task, Turn
 from t2t_dist.environments.assistant import DESK
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.process_checks import ProcessChecks
 from t2t_dist.simulation.scripted.agents import KINDS, ScriptedAgent, scripted_agent
 from t2t_dist.simulation.scripted.floors import FirstThenSecond
+from t2t_dist.simulation.scripted.oracle import Oracle
 from t2t_dist.simulation.scripted.user import ScriptedUser
 from t2t_dist.simulation.user_faults import user_faults
 from tests.simulation.scripted.hand_made import SHOP, Played, goal_of, play, tasks
@@ -341,3 +342,16 @@ async def test_an_agent_goes_on_as_long_as_the_customer_does() -> None:
                 turns.append(Turn("agent", "tool", result.content, tool_call_id=call.id))
     assert not any(speech.normalised(turn.content or "") == "" for turn in turns if not turn.tool_calls)
     assert {change.table for change in world.changes()} == {DESK}, "nothing of the customer's changes"
+
+
+def test_a_word_of_an_earlier_request_states_no_later_one() -> None:
+    """ "By e-mail" is how to send a bill; whose "e-mail address has changed" has not asked for one yet."""
+    address, bill = Goal(request="My e-mail address has changed."), Goal(request="I need a bill by e-mail.")
+    bill.facts = [Fact(slot="channel", label="way", text="by e-mail", says=["e-mail"], answer="")]
+    task = tasks()["which order"].model_copy(deep=True)
+    task.user.goals = [address, bill]
+    oracle = Oracle(task, SHOP, 0)
+    oracle.listen(address.request)
+    assert not oracle.has_stated(1)
+    oracle.listen("Could you send a bill? By e-mail, please. I need a bill by e-mail.")
+    assert oracle.has_stated(1)

@@ -8,12 +8,14 @@ from statistics import fmean
 
 import pytest
 
+from t2t_dist.core.prompts.render import agent_prompt
 from t2t_dist.core.schema import Task
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.grading.grade import grade
+from t2t_dist.grading.knowledge import unseen_figures
 from t2t_dist.simulation.user_faults import user_faults
 from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.requests import language as lang
@@ -329,6 +331,9 @@ async def test_the_expert_answers_questions_and_nothing_else_is_an_answer(hard: 
             assert outcome.reward == expected, (task.task_id, kind, outcome.detail)
             if kind == "oracle":
                 assert user_faults(rollout.turns, task.user) == []
+                # What it adds up, it adds up in the open.
+                told = unseen_figures(rollout.turns, agent_prompt(hard.domain))
+                assert [figure for figure in told if not figure.in_call] == []
 
 
 def test_the_answer_is_another_in_the_twin_world(hard: Made) -> None:
