@@ -145,6 +145,11 @@ class Domain:
         books a flight for a day on which they are on another trip."""
         return True
 
+    def go_together(self, world: World, first: Call, second: Call) -> bool:
+        """Whether one customer may well ask for both in one conversation, ``first`` before: nobody has bags added to a
+        trip that they then cancel. ``world``: as it is when they call."""
+        return True
+
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
         return {}
