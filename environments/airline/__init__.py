@@ -135,6 +135,17 @@ class Airline(Domain):
             ways[0]
         )
 
+    def makes_do(self, world: World, first: Call, second: Call) -> bool:
+        """Both cabins are better than the one that is booked, or both are lesser ones."""
+        reservation = world.get("reservations", str(first.arguments.get("reservation_id")))
+        if reservation is None or not first.name == second.name == "change_cabin":
+            return True
+        held, *wanted = (
+            when.CABINS.index(cabin)
+            for cabin in (reservation["cabin"], first.arguments["cabin"], second.arguments["cabin"])
+        )
+        return (wanted[0] > held) is (wanted[1] > held)
+
     def go_together(self, world: World, first: Call, second: Call) -> bool:
         return go_together(world, first, second)
 

@@ -62,9 +62,7 @@ _KEPT_AT_HOME, _FOR_NOW = frozenset(("illness", "bad weather")), timedelta(days=
 #: What goes with a trip that is cancelled: what is owed for it.
 _AFTERWARDS = frozenset(("cancel_reservation", "send_certificate", "report_lost_bag"))
 #: What makes more of a trip.
-_MORE = frozenset(
-    ("add_passenger", "change_cabin", "add_checked_bags", "add_insurance", "choose_seats", "book_pet")
-)
+_MORE = frozenset(("add_passenger", "change_cabin", "add_checked_bags", "add_insurance", "choose_seats", "book_pet"))
 
 
 def go_together(world: World, first: Call, second: Call) -> bool:

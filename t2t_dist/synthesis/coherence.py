@@ -11,6 +11,7 @@ from t2t_dist.environments.tools import Call
 
 from .grader_side import errands_by_goal
 from .intents.structure import Structure
+from .requests import language as lang
 
 
 def is_coherent(domain: Domain, structure: Structure) -> bool:
@@ -25,7 +26,14 @@ def is_coherent(domain: Domain, structure: Structure) -> bool:
     )
     # Those of one goal differ in name where one comes before the other, or takes its place.
     sets = (calls for calls in done.values() if len({call.name for call in calls}) == 1)
-    return apart and all(are_coherent(domain, calls) for calls in sets)
+    return apart and all(are_coherent(domain, calls) for calls in sets) and not _asks_what_they_know(structure)
+
+
+def _asks_what_they_know(structure: Structure) -> bool:
+    """Whether the question is how many there are of what the customer has just spoken of as all of them."""
+    requests = [lang.read(stored) for stored in (structure.grader.requests or {}).values()]
+    counted = [one.value.of for one in requests if isinstance(one, lang.Tell) and isinstance(one.value, lang.Count)]
+    return any(isinstance(one, lang.Each) and one.among in counted for one in requests)
 
 
 def _spoken_of(domain: Domain, structure: Structure, goal: int, done: list[Call]) -> list[Call]:

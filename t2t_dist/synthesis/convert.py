@@ -30,7 +30,6 @@ from .requests.read_back import check_free_words
 from .wording_check import check_words
 from .writer_template import skeleton
 
-
 #: How often the structure of a hard task is drawn until all that is asked for goes together.
 _DRAWS = 4
 

@@ -80,6 +80,8 @@ class Oracle:
         self.words = Wording(task, domain, self.phrases, self.known)
         self.offers = Offers(task, domain, self.words, self.seen)
         self.heard: list[str] = []
+        #: Where in ``heard`` the customer said who they are.
+        self._who_heard: set[int] = set()
         self._said = ""
         self.results: list[str] = []
         self.done: list[GoldCall] = []
@@ -148,6 +150,7 @@ class Oracle:
                 wrong = None
             else:
                 yield from self.say(self.words.ask_who(call))
+            self._who_heard.add(len(self.heard) - 1)
             self.thank()
 
     def as_misstated(self, call: GoldCall) -> GoldCall | None:
@@ -240,9 +243,8 @@ class Oracle:
             # What it costs decides what it is paid with.
             call = meaning.calls[0]
             yield from self.work_out(GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal))
-        for fact in self.task.user.goals[goal].facts:
-            if fact.described:
-                self._prefix.append(self.words.meant(fact, meaning.calls))
+        described = [fact for fact in self.task.user.goals[goal].facts if fact.described]
+        self._prefix += [self.words.meant(fact, meaning.calls, place > 0) for place, fact in enumerate(described)]
         yield from self.recount(goal, len(meaning.calls))
         if (figure := self.figure_of(goal)) is not None:
             tell, value = figure
@@ -317,7 +319,8 @@ class Oracle:
             call = meaning_of(self.domain, world, customer, option).calls[0]
             errand = GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
             new = [fact for fact in facts if fact.described and fact not in (wanted.facts if place else [])]
-            self._prefix += [self.words.meant(fact, [call]) for fact in new if fact.text not in said]
+            new = [fact for fact in new if fact.text not in said]
+            self._prefix += [self.words.meant(fact, [call], bool(said) or n > 0) for n, fact in enumerate(new)]
             said += [fact.text for fact in new]
             yield from self.prepare(goal, errand, facts)
             yield from self.work_out(errand)
@@ -535,7 +538,7 @@ class Oracle:
     def ask(self, goal: int, write: GoldCall, fact: Fact, facts: Sequence[Fact]) -> Play:
         """Ask for one fact until it has been said."""
         for _ in range(_ASKED_AT_MOST):
-            if self.heard_of(fact.says):
+            if self.has_said(fact):
                 return
             open_slots = {other.slot for other in self.open_facts(write, facts)}
             options = self.offers.options(fact, goal, write, open_slots, self.has_read)
@@ -769,9 +772,16 @@ class Oracle:
     def heard_of(self, says: Sequence[str]) -> bool:
         return speech.mentions("\n".join(self.heard), says)
 
+    def has_said(self, fact: Fact) -> bool:
+        """Whether the customer has said a fact. Who they are does not answer what they left open: who is to fly."""
+        if fact.stated:
+            return self.heard_of(fact.says)
+        heard = (text for place, text in enumerate(self.heard) if place not in self._who_heard)
+        return bool(speech.mentions("\n".join(heard), fact.says))
+
     def open_facts(self, write: GoldCall, facts: Sequence[Fact]) -> list[Fact]:
         """Facts that the write needs and the customer has not said yet, in the order of its arguments."""
-        by_slot = {fact.slot: fact for fact in facts if fact.says and not self.heard_of(fact.says)}
+        by_slot = {fact.slot: fact for fact in facts if fact.says and not self.has_said(fact)}
         return [by_slot[slot] for slot in write.arguments if slot in by_slot]
 
     def has_stated(self, goal: int) -> bool:
