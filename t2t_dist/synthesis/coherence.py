@@ -3,6 +3,7 @@ what they name for a case that does not come about."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain, combinations
 
 from t2t_dist.environments.base import Domain
@@ -14,8 +15,9 @@ from .intents.structure import Structure
 from .requests import language as lang
 
 
-def is_coherent(domain: Domain, structure: Structure) -> bool:
-    """Whether all errands of a task, and those of each set, go together, whatever their goals."""
+def is_coherent(domain: Domain, structure: Structure, customer: str) -> bool:
+    """Whether all errands of a task, and those of each set, go together, whatever their goals; what is only named for
+    a case is likely as well."""
     world, done = domain.world(), errands_by_goal(structure.grader)
     spoken_of = [_spoken_of(domain, structure, goal, done.get(goal, [])) for goal in range(len(structure.goals))]
     apart = all(
@@ -26,14 +28,25 @@ def is_coherent(domain: Domain, structure: Structure) -> bool:
     )
     # Those of one goal differ in name where one comes before the other, or takes its place.
     sets = (calls for calls in done.values() if len({call.name for call in calls}) == 1)
-    return apart and all(are_coherent(domain, calls) for calls in sets) and not _asks_what_they_know(structure)
+    firsts = [goal.call for goal in structure.goals if goal.falls_back]
+    return (
+        apart
+        and all(are_coherent(domain, calls) for calls in sets)
+        and all(domain.plausible(world, call, customer) for call in firsts)
+        and not _asks_what_they_know(structure, done)
+    )
 
 
-def _asks_what_they_know(structure: Structure) -> bool:
-    """Whether the question is how many there are of what the customer has just spoken of as all of them."""
+def _asks_what_they_know(structure: Structure, done: Mapping[int, list[Call]]) -> bool:
+    """Whether the question is how many there are of what the customer has just spoken of as all of them, or of just as
+    many as something was done for."""
     requests = [lang.read(stored) for stored in (structure.grader.requests or {}).values()]
     counted = [one.value.of for one in requests if isinstance(one, lang.Tell) and isinstance(one.value, lang.Count)]
-    return any(isinstance(one, lang.Each) and one.among in counted for one in requests)
+    if not counted:
+        return False
+    sets = [str(len(calls)) for calls in done.values() if len(calls) > 1]
+    spoken_of = any(isinstance(one, lang.Each) and one.among in counted for one in requests)
+    return spoken_of or structure.grader.communicate[-1] in sets
 
 
 def _spoken_of(domain: Domain, structure: Structure, goal: int, done: list[Call]) -> list[Call]:

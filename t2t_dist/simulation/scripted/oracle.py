@@ -46,7 +46,7 @@ from t2t_dist.tau2.initial_world import world_of
 
 from .offers import Offers
 from .phrases import NUMBERS, Phrases, agent_acts, in_turn, tidy
-from .wording import Wording, parsed, records, scalars, value_of
+from .wording import Wording, parsed, records, scalars, value_of, within
 
 Move = str | Call
 Play = Generator[Move, Turn, None]
@@ -328,7 +328,7 @@ class Oracle:
             if words is not None and figure is not None:
                 told = self.phrases.pick(words[0].would or words[0].say, f"would {goal}")
                 sentence = tidy(told.format(value=words[0].shown(figure)))
-                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=sentence))
+                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=within(sentence), Told=sentence))
             if whole.calls == [call]:
                 taken = place
         self._prefix.append(self.phrases.say(f"take_{taken + 1}", which=self.words.turned(wanted.whichever or "")))

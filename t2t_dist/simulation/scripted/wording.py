@@ -37,6 +37,11 @@ _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\
 _COUNT = re.compile(r"^(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)? ")
 
 
+def within(sentence: str) -> str:
+    """A sentence as it stands after a colon."""
+    return sentence if re.match(r"I\b", sentence) else sentence[:1].lower() + sentence[1:]
+
+
 class Wording:
     """A renderer of calls, on the world as it was at the start; one instance per dialogue.
 
