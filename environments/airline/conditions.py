@@ -33,6 +33,8 @@ FORECAST = timedelta(days=7)
 #: Dollars for one passenger, and the minutes from which a delay counts.
 FOR_CANCELLED, FOR_DELAYED, LONG_DELAY = 100.0, 50.0, 120
 MOST_COMPENSATION = 1000.0
+#: How many passengers there are, in words.
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "so many")
 #: Checked bags that are free for one passenger.
 _FREE_BAGS = {
     "regular": {"saver": 0, "economy": 1, "business": 2},
@@ -96,7 +98,8 @@ def can_board(world: World, flights: Sequence[Record], cabin: str, heads: int) -
         if flight["seats"][cabin] < heads:
             left = flight["seats"][cabin]
             seats = f"{cabin} seat{'' if left == 1 else 's'}"
-            return Impossible(f"{flight_said(flight)} has {left or 'no'} {seats} left")
+            few = f", too few for {_NUMBERS[min(heads, len(_NUMBERS)) - 1]} passengers" if left else ""
+            return Impossible(f"{flight_said(flight)} has {left or 'no'} {seats} left{few}")
     return None
 
 

@@ -236,6 +236,11 @@ class Oracle:
             return
         self._found_out.add(goal)
         request, meaning = self._requests[goal], self.meaning(goal)
+        for fact in self.rested_on(goal):
+            call = GoldCall(
+                name=meaning.calls[0].name, kind=Kind.WRITE, arguments=meaning.calls[0].arguments, goal=goal
+            )
+            yield from self.ask(goal, call, fact, self.task.user.goals[goal].facts)
         whole = meaning_of(self.domain, self.world_at(goal), self.task.customer, request)
         for call in [*meaning.look_ups, *whole.look_ups]:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
@@ -252,6 +257,19 @@ class Oracle:
             self._prefix.append(self._figures[goal])
             if value in self._left_to_tell:
                 self._left_to_tell.remove(value)
+
+    def rested_on(self, goal: int) -> list[Fact]:
+        """What the customer has left open and what they describe rests on: which order it is that "the payment method I
+        used for it" is of."""
+        request, facts = errand_of(self._requests[goal]), self.task.user.goals[goal].facts
+        if not isinstance(request, lang.Do):
+            return []
+        described = [
+            request.arguments[fact.slot] for fact in facts if fact.described and fact.slot in request.arguments
+        ]
+        named = [node.value for value in described for node in lang.nodes(value) if isinstance(node, lang.Given)]
+        meant = self.meaning(goal).calls[0].arguments
+        return [fact for fact in facts if fact.says and not self.has_said(fact) and meant.get(fact.slot) in named]
 
     def recount(self, goal: int, count: int) -> Play:
         """Say how many there are to a customer who has counted wrong, and hear whether all are meant."""
@@ -460,6 +478,7 @@ class Oracle:
                 yield from self.carry_out(step)
             else:
                 yield from self.prepare(step.goal, step, [])
+                self._prefix.append(self.phrases.say("step_more"))
                 yield from self.write(step)
             if self.out_of_order:
                 return

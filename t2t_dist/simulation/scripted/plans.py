@@ -108,7 +108,7 @@ class Plans:
         slots = {fact.slot for fact in facts}
         for fact in facts:
             if fact.described:  # "my line that has used the most data" does not ask for data
-                request = request.replace(fact.text, " ")
+                request = re.sub(re.escape(fact.text), " ", request, flags=re.I)
         possible = [errand for errand in self.domain.errands if set(errand.required) <= slots]
         fitting = [errand for errand in possible if slots <= set(errand.parameters)] or possible
         likeness = [self._likeness(errand, request) for errand in fitting]
