@@ -59,6 +59,8 @@ SLIPS = frozenset(("cancel_reservation", "correct_passenger", "send_certificate"
 
 #: Reasons that keep people from travelling just now, and for how long they do.
 _KEPT_AT_HOME, _FOR_NOW = frozenset(("illness", "bad weather")), timedelta(days=7)
+#: The reason that is none of theirs.
+_OURS = "flight cancelled"
 #: What goes with a trip that is cancelled: what is owed for it.
 _AFTERWARDS = frozenset(("cancel_reservation", "send_certificate", "report_lost_bag"))
 #: What makes more of a trip.
@@ -80,9 +82,9 @@ def go_together(world: World, first: Call, second: Call) -> bool:
     flown = [_flown(world, call) for call in calls]
     if flown[0] is not None and flown[0] == flown[1]:
         return False
-    reasons = [call.arguments.get("reason") for call in calls]
-    if _KEPT_AT_HOME.issuperset(reasons):
-        return reasons[0] == reasons[1]
+    reasons = {call.arguments.get("reason") for call in calls if call.name == "cancel_reservation"}
+    if len(reasons - {_OURS}) > 1:
+        return False  # one thing has come up
     return all(
         _leaves_room(world, one, other) for one, other in (calls, calls[::-1]) if one.name == "cancel_reservation"
     )
