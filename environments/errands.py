@@ -52,6 +52,14 @@ def are_coherent(domain: Domain, calls: Sequence[Call]) -> bool:
     return all(domain.go_together(world, first, second) for first, second in combinations(calls, 2))
 
 
+def fits_in(domain: Domain, call: Call, before: Sequence[Call], later: Sequence[Call]) -> bool:
+    """Whether one customer may well ask for this as well, between what else they ask for."""
+    world = domain.world()
+    return all(domain.go_together(world, one, call) for one in before) and all(
+        domain.go_together(world, call, one) for one in later
+    )
+
+
 def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:
     """The calls of an errand, executed on ``world``; ``None`` if one is refused."""
     made = []

@@ -15,9 +15,8 @@ from .intents.structure import Structure
 from .requests import language as lang
 
 
-def is_coherent(domain: Domain, structure: Structure, customer: str) -> bool:
-    """Whether all errands of a task, and those of each set, go together, whatever their goals; what is only named for
-    a case is likely as well."""
+def is_coherent(domain: Domain, structure: Structure) -> bool:
+    """Whether all errands of a task, and those of each set, go together, whatever their goals."""
     world, done = domain.world(), errands_by_goal(structure.grader)
     spoken_of = [_spoken_of(domain, structure, goal, done.get(goal, [])) for goal in range(len(structure.goals))]
     apart = all(
@@ -28,13 +27,8 @@ def is_coherent(domain: Domain, structure: Structure, customer: str) -> bool:
     )
     # Those of one goal differ in name where one comes before the other, or takes its place.
     sets = (calls for calls in done.values() if len({call.name for call in calls}) == 1)
-    firsts = [goal.call for goal in structure.goals if goal.falls_back]
-    return (
-        apart
-        and all(are_coherent(domain, calls) for calls in sets)
-        and all(domain.plausible(world, call, customer) for call in firsts)
-        and not _asks_what_they_know(structure, done)
-    )
+    together = apart and all(are_coherent(domain, calls) for calls in sets)
+    return together and not _asks_what_they_know(structure, done)
 
 
 def _asks_what_they_know(structure: Structure, done: Mapping[int, list[Call]]) -> bool:

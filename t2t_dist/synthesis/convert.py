@@ -114,7 +114,7 @@ def hard_structure(
         if structure is None:
             structure = make(intent, domain, trajectory, rng)
         structure = made_harder(domain, trajectory, intent, structure, difficulty, rng)
-        if isinstance(structure, Rejection) or is_coherent(domain, structure, trajectory.customer):
+        if isinstance(structure, Rejection) or is_coherent(domain, structure):
             return structure
     return Rejection("incoherent", "nobody would ask for all of this in one conversation")
 

@@ -16,7 +16,7 @@ from typing import Any
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import are_coherent, expanded, is_valid_errand, requestor_of
+from t2t_dist.environments.errands import expanded, fits_in, is_valid_errand, requestor_of
 from t2t_dist.environments.rules import Enforced
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind, Tool
@@ -188,7 +188,7 @@ class GraphExplorer:
                 continue
             tried += 1
             call = Call(errand.name, arguments)
-            if self._asked and not are_coherent(self.domain, [*self._asked, call]):
+            if self._asked and not fits_in(self.domain, call, self._asked, ()):
                 continue
             if self.domain.plausible(self.world, call, self.customer) and is_valid_errand(
                 self.domain, self.world, call, self.customer

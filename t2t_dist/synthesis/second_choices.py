@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from t2t_dist.core.schema import Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
-from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.errands import after_valid, fits_in
 from t2t_dist.environments.language import ToolWords
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
@@ -113,7 +113,9 @@ def _drawn(
         done = first if holds else second
         if keeps and done != call:
             continue
-        if all_valid(domain, world, [done, *later], customer) is None:
+        if not all(fits_in(domain, wanted, before, later) for wanted in (first, second)):
+            continue
+        if not domain.plausible(world, first, customer) or all_valid(domain, world, [done, *later], customer) is None:
             continue
         looks = [one for wanted in (first, second) for one in look_ups(domain, world, wanted, customer)]
         looks = [one for place, one in enumerate(looks) if one not in looks[:place]]

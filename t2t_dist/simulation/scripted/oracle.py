@@ -237,10 +237,10 @@ class Oracle:
         self._found_out.add(goal)
         request, meaning = self._requests[goal], self.meaning(goal)
         for fact in self.rested_on(goal):
-            call = GoldCall(
+            errand = GoldCall(
                 name=meaning.calls[0].name, kind=Kind.WRITE, arguments=meaning.calls[0].arguments, goal=goal
             )
-            yield from self.ask(goal, call, fact, self.task.user.goals[goal].facts)
+            yield from self.ask(goal, errand, fact, self.task.user.goals[goal].facts)
         whole = meaning_of(self.domain, self.world_at(goal), self.task.customer, request)
         for call in [*meaning.look_ups, *whole.look_ups]:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
@@ -346,7 +346,7 @@ class Oracle:
             if words is not None and figure is not None:
                 told = self.phrases.pick(words[0].would or words[0].say, f"would {goal}")
                 sentence = tidy(told.format(value=words[0].shown(figure)))
-                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=within(sentence), Told=sentence))
+                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=within(sentence)))
             if whole.calls == [call]:
                 taken = place
         self._prefix.append(self.phrases.say(f"take_{taken + 1}", which=self.words.turned(wanted.whichever or "")))
