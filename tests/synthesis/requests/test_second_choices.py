@@ -32,7 +32,7 @@ MOST = 6
 @pytest.fixture(scope="module", params=["retail", "airline", "telecom"])
 def wishes(request: pytest.FixtureRequest) -> Made:
     # In the airline, only changes of flights have choices, and few are within a budget.
-    explored = {"airline": 60, "retail": 24, "telecom": 36}
+    explored = {"airline": 60, "retail": 24, "telecom": 48}
     return make(load(request.param), explored[request.param], difficulty=4)
 
 
