@@ -125,7 +125,7 @@ def _otherwise(
     if planned.falls_back and call.name == planned.call.name and len(different) == 1:
         request = tidy(way("second", style, rng).format(value=different[0].text))
     else:
-        for _ in range(_DRAWS):
+        for _ in range(2 * _DRAWS):
             request = asked(domain.language, call.name, facts, style, rng, again=True)
             if not (_OPENS.search(request) or (planned.falls_back and _OF_CHANCE.search(request))):
                 break
@@ -167,7 +167,7 @@ def _with_another(
         goal.request = f"{goal.request} {text}"
     if planned.rather is not None and planned.whichever is not None:
         facts = facts_of(domain, world, planned.rather, customer, (), rng, planned.rather_described)
-        for _ in range(_DRAWS):
+        for _ in range(2 * _DRAWS):
             text = asked(domain.language, planned.rather.name, facts, style, rng, again=True)
             if not _OPENS.search(text):
                 break
