@@ -149,6 +149,16 @@ class Domain:
         books a flight for a day on which they are on another trip."""
         return True
 
+    def makes_do(self, world: World, first: Call, second: Call) -> bool:
+        """Whether a customer who would like ``first`` best may well take ``second`` where that is not possible, beyond
+        what :meth:`plausible_instead` says: nobody who wants a better cabin takes a lesser one than they have."""
+        return True
+
+    def go_together(self, world: World, first: Call, second: Call) -> bool:
+        """Whether one customer may well ask for both in one conversation, ``first`` before: nobody has bags added to a
+        trip that they then cancel. ``world``: as it is when they call."""
+        return True
+
     def at_hand(self, world: World, customer: str) -> dict[str, list[str]]:
         """The customer's own devices, for USER tools: values by argument name, such as the numbers of their phones."""
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from .base import Domain
 from .state import World
@@ -43,6 +44,20 @@ def are_plausible(domain: Domain, errands: Sequence[Call], customer: str) -> boo
         if domain.carry_out(fork, errand):
             world = fork
     return True
+
+
+def are_coherent(domain: Domain, calls: Sequence[Call]) -> bool:
+    """Whether one customer may well ask for all of these in one conversation, in this order."""
+    world = domain.world()
+    return all(domain.go_together(world, first, second) for first, second in combinations(calls, 2))
+
+
+def fits_in(domain: Domain, call: Call, before: Sequence[Call], later: Sequence[Call]) -> bool:
+    """Whether one customer may well ask for this as well, between what else they ask for."""
+    world = domain.world()
+    return all(domain.go_together(world, one, call) for one in before) and all(
+        domain.go_together(world, call, one) for one in later
+    )
 
 
 def expanded(domain: Domain, world: World, errand: Call) -> list[Call] | None:

@@ -57,6 +57,15 @@ class Impossible(str):
     __slots__ = ()
 
 
+class Past(str):
+    """A reason that lies in what is over: the flight has left, the booking is cancelled.
+
+    A customer may ask for an exception, and neither goes on about it nor claims to have been promised one.
+    """
+
+    __slots__ = ()
+
+
 class Rule:
     """A policy rule, made by :func:`rule`."""
 

@@ -18,7 +18,7 @@ from . import conditions as when
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
-from .wishes import INSTEAD, SLIPS, WEIGHTS
+from .wishes import INSTEAD, SLIPS, WEIGHTS, go_together
 
 #: Reasons that come and go with what somebody wants; ``None``: no reason is given.
 _FOR_NOW = {None, "change of plans"}
@@ -134,6 +134,20 @@ class Airline(Domain):
         return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1 and len(ways[1]) <= len(
             ways[0]
         )
+
+    def makes_do(self, world: World, first: Call, second: Call) -> bool:
+        """Both cabins are better than the one that is booked, or both are lesser ones."""
+        reservation = world.get("reservations", str(first.arguments.get("reservation_id")))
+        if reservation is None or not first.name == second.name == "change_cabin":
+            return True
+        held, *wanted = (
+            when.CABINS.index(cabin)
+            for cabin in (reservation["cabin"], first.arguments["cabin"], second.arguments["cabin"])
+        )
+        return (wanted[0] > held) is (wanted[1] > held)
+
+    def go_together(self, world: World, first: Call, second: Call) -> bool:
+        return go_together(world, first, second)
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags

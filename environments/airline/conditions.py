@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..payment import dollars, payment_method
-from ..rules import Impossible, Settled
+from ..rules import Impossible, Past, Settled
 from ..state import Record, World
 from ..tools import Call
 from . import network
@@ -33,6 +33,8 @@ FORECAST = timedelta(days=7)
 #: Dollars for one passenger, and the minutes from which a delay counts.
 FOR_CANCELLED, FOR_DELAYED, LONG_DELAY = 100.0, 50.0, 120
 MOST_COMPENSATION = 1000.0
+#: How many passengers there are, in words.
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "so many")
 #: Checked bags that are free for one passenger.
 _FREE_BAGS = {
     "regular": {"saver": 0, "economy": 1, "business": 2},
@@ -96,7 +98,8 @@ def can_board(world: World, flights: Sequence[Record], cabin: str, heads: int) -
         if flight["seats"][cabin] < heads:
             left = flight["seats"][cabin]
             seats = f"{cabin} seat{'' if left == 1 else 's'}"
-            return Impossible(f"{flight_said(flight)} has {left or 'no'} {seats} left")
+            few = f", too few for {_NUMBERS[min(heads, len(_NUMBERS)) - 1]} passengers" if left else ""
+            return Impossible(f"{flight_said(flight)} has {left or 'no'} {seats} left{few}")
     return None
 
 
@@ -136,20 +139,20 @@ def trip_of(reservation: Record, direction: Any) -> Record | None:
 def is_booked(reservation: Record, doing: str) -> str | None:
     if reservation["status"] == "booked":
         return None
-    return f"reservation {reservation['reservation_id']} is cancelled and can't be {doing} any more"
+    return Past(f"reservation {reservation['reservation_id']} is cancelled and can't be {doing} any more")
 
 
 def trip_is_ahead(world: World, reservation: Record, trip: Record) -> str | None:
     if not has_left(world, trip):
         return None
-    return f"the {trip['direction']} flight of reservation {reservation['reservation_id']} has already left"
+    return Past(f"the {trip['direction']} flight of reservation {reservation['reservation_id']} has already left")
 
 
 def not_begun(world: World, reservation: Record) -> str | None:
     """None of the reservation's flights has departed."""
     if not any(has_left(world, trip) for trip in reservation["trips"]):
         return None
-    return f"a flight of reservation {reservation['reservation_id']} has already left"
+    return Past(f"a flight of reservation {reservation['reservation_id']} has already left")
 
 
 def is_flexible(reservation: Record) -> str | None:
@@ -329,7 +332,7 @@ def can_cancel(world: World, reservation: Record) -> str | None:
     states = [state_of(flight, world.now) for flight in flights_in(world, reservation["trips"])]
     if any(state not in ("departed", "arrived") for state in states):
         return None
-    return f"all flights of reservation {reservation['reservation_id']} have already left"
+    return Past(f"all flights of reservation {reservation['reservation_id']} have already left")
 
 
 def nothing_flown(world: World, reservation: Record) -> str | None:
@@ -364,7 +367,8 @@ def has_grounds(world: World, reservation: Record, reason: Any) -> str | None:
 def may_claim(user: Record, reservation: Record) -> str | None:
     if user["membership"] != "regular" or reservation["insured"] or reservation["cabin"] == "business":
         return None
-    return "compensation is for silver and gold members, insured reservations and business fares"
+    yours = f"reservation {reservation['reservation_id']} is neither insured nor a business fare"
+    return f"{yours}, and otherwise only silver and gold members get compensation"
 
 
 def went_wrong(world: World, reservation: Record, flight_id: Any) -> str | None:

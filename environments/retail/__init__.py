@@ -19,7 +19,7 @@ from .conditions import common
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
-from .wishes import INSTEAD, SLIPS, WEIGHTS
+from .wishes import INSTEAD, SLIPS, WEIGHTS, go_together
 
 _REASONS = {
     "no longer needed": "it's no longer needed",
@@ -123,6 +123,9 @@ class Retail(Domain):
             return []
         found = new_addresses(world.base, "users", customer)
         return rng.sample(found, len(found))
+
+    def go_together(self, world: World, first: Call, second: Call) -> bool:
+        return go_together(first, second)
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody has an order sent to where they have just said that they no longer live, or cancels what is there,

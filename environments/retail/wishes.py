@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..tools import Call
+
 #: How often an errand is explored, beside the others: less for what everybody can have done.
 WEIGHTS = {
     "cancel_pending_order": 1.0,
@@ -17,7 +19,7 @@ WEIGHTS = {
 INSTEAD = {
     "cancel_pending_order": {
         "modify_pending_order_items": "I could use it after all, with something changed in it.",
-        "modify_pending_order_address": "My sister would take it, so it only has to go somewhere else.",
+        "modify_pending_order_address": "I'll take it after all, but it has to go somewhere else.",
         "modify_pending_order_payment": "I could use it after all, but I'd like to pay in another way.",
     },
     "modify_pending_order_items": {
@@ -47,3 +49,28 @@ INSTEAD = {
 
 #: Errands about how things are: who names another value has made a slip.
 SLIPS = frozenset({"modify_user_address"})
+
+#: Errands about an order that its customer keeps: for one order, somebody may want two of them, and none beside others.
+_KEPT = frozenset(
+    (
+        "modify_pending_order_items",
+        "modify_pending_order_payment",
+        "modify_pending_order_address",
+        "upgrade_to_express_delivery",
+    )
+)
+#: What somebody who closes their account still has done.
+_LAST = frozenset(("cancel_pending_order", "return_delivered_order_items"))
+
+
+def go_together(first: Call, second: Call) -> bool:
+    """Whether one customer asks for both: nobody changes or gives back an order that they cancel, has parcels sent to
+    two places, or moves while they close their account."""
+    names = {first.name, second.name}
+    orders = [call.arguments.get("order_id") for call in (first, second)]
+    if orders[0] is not None and orders[0] == orders[1] and not (len(names) == 2 and names <= _KEPT):
+        return False
+    addresses = [call.arguments.get("address") for call in (first, second)]
+    if all(addresses) and addresses[0] != addresses[1]:
+        return False
+    return "close_account" not in names or names - {"close_account"} <= _LAST

@@ -20,7 +20,7 @@ from . import conditions as when
 from .order import ORDER
 from .rules import RULES
 from .tools import TOOLS
-from .wishes import INSTEAD, SLIPS, WEIGHTS
+from .wishes import INSTEAD, SLIPS, WEIGHTS, go_together
 from .workflows import WORKFLOWS
 
 _REASONS = {
@@ -128,6 +128,9 @@ class Telecom(Domain):
             found = new_addresses(world.base, "customers", customer)
             return rng.sample(found, len(found))
         return []
+
+    def go_together(self, world: World, first: Call, second: Call) -> bool:
+        return go_together(first, second)
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody buys more data who has plenty left, a SIM for a line that is to rest, or a plan that costs more and

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..tools import Call
+
 #: How often an errand is explored, beside the others: less for what everybody can have done.
 WEIGHTS = {
     "suspend_line": 0.8,
@@ -103,3 +105,36 @@ SLIPS = frozenset(
         "bring_found_phone_back",
     )
 )
+
+_TO_GO, _BACK_HOME = frozenset(("set_up_roaming", "enable_roaming")), frozenset(("end_roaming", "disable_roaming"))
+_NEEDED_AGAIN = frozenset(("bring_line_back", "resume_line"))
+#: Errands that take the phone and its line as they are from now on.
+_LEAVES = frozenset(("suspend_line", "end_contract", "port_number_out"))
+_LOST, _AWAY = ("suspend_line", "lost or stolen"), ("suspend_line", "long absence")
+#: What is said of one line by somebody who says nothing of the other: two answers to one complaint, or one twice.
+_ONE_OF = (
+    frozenset(("change_plan", "refuel_data")),
+    frozenset(("restore_signal", "restore_mobile_data", "speed_up_data", "repair_phone", "order_sim")),
+)
+#: What changes where a copy of a bill goes, by how it is sent.
+_MOVED = {"post": "change_address", "e-mail": "change_email"}
+
+
+def go_together(first: Call, second: Call) -> bool:
+    """Whether one customer asks for both: nobody gets ready for a trip and is back from it, loses two phones, is away
+    for long and needs a line again, has a line rest or go and its data topped up, or has bills sent to where they no
+    longer live."""
+    names = {first.name, second.name}
+    kinds = {(call.name, call.arguments.get("reason")) for call in (first, second)}
+    if names & _TO_GO and names & _BACK_HOME:
+        return False
+    if _AWAY in kinds and (names & (_NEEDED_AGAIN | _BACK_HOME) or _LOST in kinds):
+        return False
+    if _LOST in kinds and (len(kinds) == 1 or "bring_found_phone_back" in names):
+        return False
+    if first.name == "send_bill" and second.name == _MOVED.get(str(first.arguments.get("channel"))):
+        return False
+    lines = [call.arguments.get("phone_number") for call in (first, second)]
+    if lines[0] is None or lines[0] != lines[1]:
+        return True
+    return len(names) == 2 and not names & _LEAVES and not any(names <= group for group in _ONE_OF)

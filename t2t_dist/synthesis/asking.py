@@ -127,7 +127,7 @@ def asked(
     sentence = ""
     if manner.kind:
         sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead)), manner.do))
-    asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again, said_in(language))
+    asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again, said_in(language), bool(several))
     places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
     for fact in facts if name in language.tools else ():
         places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
@@ -152,6 +152,7 @@ _LONG = re.compile(r"[a-z]{6,}")
 _PLACE = re.compile(r"\{[^}]*\}")
 #: A reason for one thing, said of several.
 _OF_SEVERAL = ((r"\bit's\b", "they're"), (r"\bit is\b", "they are"), (r"\bit was\b", "they were"))
+_SINGULAR = re.compile(r"\bit\b", re.I)
 #: What speaks of one thing.
 _IT = re.compile(r"\b(?:it|its|it's|(?<!so )that|this)\b", re.I)
 
@@ -202,10 +203,11 @@ class Asides:
         room_before: whether a clause can stand before the request.
         again: the customer has spoken of the matter before, so nothing of it is left vague at first.
         choices: descriptions that leave open which of several it is; each gets a sentence of its own.
+        several: it is for several things, so no sentence after it calls them "it".
     """
 
-    def __init__(self, room_before: bool, again: bool, choices: Collection[str] = ()) -> None:
-        self._room_before, self._again, self._choices = room_before, again, choices
+    def __init__(self, room_before: bool, again: bool, choices: Collection[str] = (), several: bool = False) -> None:
+        self._room_before, self._again, self._choices, self._several = room_before, again, choices, several
         self.front = self.behind = ""
 
     def phrase(self, words: Words, fact: Fact, rng: random.Random) -> str:
@@ -220,6 +222,7 @@ class Asides:
             self.behind = tidy(rng.choice(_CHOOSE).format(value=fact.text))
             return ""
         before, after, inside = _by_place(words.stated)
+        after = [text for text in after if not (self._several and _SINGULAR.search(text))]
         if fact.described and is_of_several(fact.text):
             plain = [text for text in inside if text.startswith("{value}")]
             return rng.choice(plain or ["{value}"]).format(value=fact.text)

@@ -10,6 +10,7 @@ from t2t_dist.core.schema import Trajectory
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
+from .grader_side import subject_of
 from .intents import changing
 from .intents.parts import ADDED, is_one_write, pairs_of, part_between
 from .intents.rejection import Rejection
@@ -68,6 +69,8 @@ def _changed_twice(
         wanted = [*errands[:number], third, *errands[number + 1 :]]
         if is_slip and third.name == second.name:
             continue  # nobody gets their own address wrong twice
+        if first.name != second.name == third.name and subject_of(third.arguments) != subject_of(first.arguments):
+            continue  # what they thought of in its place is still for the same thing
         is_new = changing.says_something_else(domain, first, third, trajectory.customer)
         if not (is_new and _is_fair(domain, wanted, number, second)):
             continue

@@ -17,6 +17,7 @@ from t2t_dist.core.schema import GraderSide, Intent, Task, Trajectory, UserSide
 from t2t_dist.core.task_domain import domain_of
 from t2t_dist.environments.base import Domain
 
+from .coherence import is_coherent
 from .difficulty import MOST_STEPS, difficulty_of, steps_of
 from .harder import combined, made_harder
 from .intents import certify, make
@@ -28,6 +29,9 @@ from .requests.free_words import NotCarried
 from .requests.read_back import check_free_words
 from .wording_check import check_words
 from .writer_template import skeleton
+
+#: How often the structure of a hard task is drawn until all that is asked for goes together.
+_DRAWS = 4
 
 
 class BadWords(Exception):
@@ -83,13 +87,10 @@ async def convert_one(
         user=NOBODY,
         grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
     )
-    structure: Structure | Rejection | None = None
     if difficulty > 1:
-        structure = await offload(domain, combined, domain, trajectory, intent, difficulty, rng)
-    if structure is None:
+        structure = await offload(domain, hard_structure, domain, trajectory, intent, difficulty, rng)
+    else:
         structure = await offload(domain, make, intent, domain, trajectory, rng)
-    if difficulty > 1:
-        structure = await offload(domain, made_harder, domain, trajectory, intent, structure, difficulty, rng)
     if isinstance(structure, Rejection):
         return reject(task, structure.code, structure.detail)
     if difficulty > 1:
@@ -102,6 +103,20 @@ async def convert_one(
             task.raw = bad.raw
             return reject(task, "bad_words", str(bad))
     return await offload(domain, certified, domain, task)
+
+
+def hard_structure(
+    domain: Domain, trajectory: Trajectory, intent: Intent, difficulty: int, rng: random.Random
+) -> Structure | Rejection:
+    """A task's structure at a difficulty above 1, of which all goes together; drawn again where it does not."""
+    for _ in range(_DRAWS):
+        structure: Structure | Rejection | None = combined(domain, trajectory, intent, difficulty, rng)
+        if structure is None:
+            structure = make(intent, domain, trajectory, rng)
+        structure = made_harder(domain, trajectory, intent, structure, difficulty, rng)
+        if isinstance(structure, Rejection) or is_coherent(domain, structure):
+            return structure
+    return Rejection("incoherent", "nobody would ask for all of this in one conversation")
 
 
 def _fill(task: Task, structure: Structure, user: UserSide) -> None:

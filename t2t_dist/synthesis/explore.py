@@ -16,7 +16,7 @@ from typing import Any
 from t2t_dist.core.errors import InputError
 from t2t_dist.core.schema import Step, Trajectory
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
+from t2t_dist.environments.errands import expanded, fits_in, is_valid_errand, requestor_of
 from t2t_dist.environments.rules import Enforced
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call, Kind, Tool
@@ -77,6 +77,8 @@ class GraphExplorer:
     ) -> None:
         self.domain, self.customer, self.rng, self._weights = domain, customer, rng, weights or {}
         self._wanted = LEVELS[difficulty].errands
+        #: What was carried out so far, where all that is wanted has to go together.
+        self._asked: list[Call] | None = [] if difficulty > 1 else None
         self.graph: ToolGraph = graph_of(domain)
         self.world: World = domain.world()
         self.steps: list[Step] = []
@@ -156,6 +158,8 @@ class GraphExplorer:
         for step in self.domain.steps(self.world, call):
             self._call(self.domain.tools[step.name], step.arguments)
         self._written.add(self._subject(errand, arguments))
+        if self._asked is not None:
+            self._asked.append(call)
         return 1
 
     def _wander(self) -> int:
@@ -184,6 +188,8 @@ class GraphExplorer:
                 continue
             tried += 1
             call = Call(errand.name, arguments)
+            if self._asked and not fits_in(self.domain, call, self._asked, ()):
+                continue
             if self.domain.plausible(self.world, call, self.customer) and is_valid_errand(
                 self.domain, self.world, call, self.customer
             ):

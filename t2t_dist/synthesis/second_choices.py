@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from t2t_dist.core.schema import Twin
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
-from t2t_dist.environments.errands import after_valid
+from t2t_dist.environments.errands import after_valid, fits_in
 from t2t_dist.environments.language import ToolWords
 from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
@@ -113,7 +113,9 @@ def _drawn(
         done = first if holds else second
         if keeps and done != call:
             continue
-        if all_valid(domain, world, [done, *later], customer) is None:
+        if not all(fits_in(domain, wanted, before, later) for wanted in (first, second)):
+            continue
+        if not domain.plausible(world, first, customer) or all_valid(domain, world, [done, *later], customer) is None:
             continue
         looks = [one for wanted in (first, second) for one in look_ups(domain, world, wanted, customer)]
         looks = [one for place, one in enumerate(looks) if one not in looks[:place]]
@@ -168,7 +170,7 @@ def _beside(domain: Domain, customer: str, world: World, call: Call, valid: bool
         for arguments in islice(bound.calls(), _MOST_VALUES):
             other = in_order(domain, Call(call.name, arguments))
             first, second = (call, other) if valid else (other, call)
-            if not domain.plausible_instead(world, first, second) or not _is_said(domain, call, other, slot, customer):
+            if not _makes_do(domain, world, first, second) or not _is_said(domain, call, other, slot, customer):
                 continue
             fits = after_valid(domain, world, other, customer) if valid else is_refused(domain, world, other, customer)
             if fits:
@@ -180,7 +182,7 @@ def _others(domain: Domain, customer: str, world: World, call: Call, rng: random
     wanted = _words(domain, call.name).otherwise
     for name in rng.sample(wanted, len(wanted)):
         for other in _about_the_same(domain, customer, world, call, name, rng) if name not in domain.workflows else ():
-            if domain.plausible_instead(world, call, other) and after_valid(domain, world, other, customer) is not None:
+            if _makes_do(domain, world, call, other) and after_valid(domain, world, other, customer) is not None:
                 yield other
 
 
@@ -192,8 +194,12 @@ def _before(domain: Domain, customer: str, world: World, call: Call, rng: random
         specs = list(errand.parameters.values())[1:] if errand is not None else []
         if all(spec.kind == "choice" or any(spec == one for one in _specs(domain, call)) for spec in specs):
             for first in _about_the_same(domain, customer, world, call, name, rng):
-                if domain.plausible_instead(world, first, call) and is_refused(domain, world, first, customer):
+                if _makes_do(domain, world, first, call) and is_refused(domain, world, first, customer):
                     yield first
+
+
+def _makes_do(domain: Domain, world: World, first: Call, second: Call) -> bool:
+    return domain.plausible_instead(world, first, second) and domain.makes_do(world, first, second)
 
 
 def _specs(domain: Domain, call: Call) -> list[Spec]:

@@ -36,6 +36,8 @@ PERSONAS = (
 
 #: What does not follow a clause with "if" well: "If that's not possible, if that's okay, ...".
 _OF_CHANCE = re.compile(r"\b(?:if|possible|chance|wondering|here's)\b|[.?!] |^(?:because|since|as|for|in)\b", re.I)
+#: What begins a talk, and not the second of two things that are named in one breath.
+_OPENS = re.compile(r"^(?:Basically|Here's|I (?:just )?thought|It turns|Turns)\b|: ")
 #: How often words are drawn until they carry the facts and read well.
 _DRAWS = 6
 
@@ -123,9 +125,9 @@ def _otherwise(
     if planned.falls_back and call.name == planned.call.name and len(different) == 1:
         request = tidy(way("second", style, rng).format(value=different[0].text))
     else:
-        for _ in range(_DRAWS):
+        for _ in range(2 * _DRAWS):
             request = asked(domain.language, call.name, facts, style, rng, again=True)
-            if not (planned.falls_back and _OF_CHANCE.search(request)):
+            if not (_OPENS.search(request) or (planned.falls_back and _OF_CHANCE.search(request))):
                 break
     clause = way("impossible", style, rng) if planned.falls_back else None
     return Otherwise(request=request, facts=facts, clause=clause)
@@ -165,7 +167,10 @@ def _with_another(
         goal.request = f"{goal.request} {text}"
     if planned.rather is not None and planned.whichever is not None:
         facts = facts_of(domain, world, planned.rather, customer, (), rng, planned.rather_described)
-        text = asked(domain.language, planned.rather.name, facts, style, rng, again=True)
+        for _ in range(2 * _DRAWS):
+            text = asked(domain.language, planned.rather.name, facts, style, rng, again=True)
+            if not _OPENS.search(text):
+                break
         goal.rather, goal.whichever = Second(request=text, facts=facts), planned.whichever
         goal.request = f"{goal.request} {way('one_of_two', style, rng).format(request=text, which=planned.whichever)}"
     return goal

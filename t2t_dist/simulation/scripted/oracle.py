@@ -45,7 +45,7 @@ from t2t_dist.tau2.initial_world import world_of
 
 from .offers import Offers
 from .phrases import NUMBERS, Phrases, agent_acts, in_turn, tidy
-from .wording import Wording, parsed, records, scalars, value_of
+from .wording import Wording, parsed, records, scalars, value_of, within
 
 Move = str | Call
 Play = Generator[Move, Turn, None]
@@ -79,6 +79,8 @@ class Oracle:
         self.words = Wording(task, domain, self.phrases, self.known)
         self.offers = Offers(task, domain, self.words, self.seen)
         self.heard: list[str] = []
+        #: Where in ``heard`` the customer said who they are.
+        self._who_heard: set[int] = set()
         self._said = ""
         self.results: list[str] = []
         self.done: list[GoldCall] = []
@@ -147,6 +149,7 @@ class Oracle:
                 wrong = None
             else:
                 yield from self.say(self.words.ask_who(call))
+            self._who_heard.add(len(self.heard) - 1)
             self.thank()
 
     def as_misstated(self, call: GoldCall) -> GoldCall | None:
@@ -232,6 +235,11 @@ class Oracle:
             return
         self._found_out.add(goal)
         request, meaning = self._requests[goal], self.meaning(goal)
+        for fact in self.rested_on(goal):
+            errand = GoldCall(
+                name=meaning.calls[0].name, kind=Kind.WRITE, arguments=meaning.calls[0].arguments, goal=goal
+            )
+            yield from self.ask(goal, errand, fact, self.task.user.goals[goal].facts)
         whole = meaning_of(self.domain, self.world_at(goal), self.task.customer, request)
         for call in [*meaning.look_ups, *whole.look_ups]:
             yield from self.make_once(GoldCall(name=call.name, kind=Kind.READ, arguments=call.arguments))
@@ -239,9 +247,8 @@ class Oracle:
             # What it costs decides what it is paid with.
             call = meaning.calls[0]
             yield from self.work_out(GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal))
-        for fact in self.task.user.goals[goal].facts:
-            if fact.described:
-                self._prefix.append(self.words.meant(fact, meaning.calls))
+        described = [fact for fact in self.task.user.goals[goal].facts if fact.described]
+        self._prefix += [self.words.meant(fact, meaning.calls, place > 0) for place, fact in enumerate(described)]
         yield from self.recount(goal, len(meaning.calls))
         if (figure := self.figure_of(goal)) is not None:
             tell, value = figure
@@ -249,6 +256,19 @@ class Oracle:
             self._prefix.append(self._figures[goal])
             if value in self._left_to_tell:
                 self._left_to_tell.remove(value)
+
+    def rested_on(self, goal: int) -> list[Fact]:
+        """What the customer has left open and what they describe rests on: which order it is that "the payment method I
+        used for it" is of."""
+        request, facts = errand_of(self._requests[goal]), self.task.user.goals[goal].facts
+        if not isinstance(request, lang.Do):
+            return []
+        described = [
+            request.arguments[fact.slot] for fact in facts if fact.described and fact.slot in request.arguments
+        ]
+        named = [node.value for value in described for node in lang.nodes(value) if isinstance(node, lang.Given)]
+        meant = self.meaning(goal).calls[0].arguments
+        return [fact for fact in facts if fact.says and not self.has_said(fact) and meant.get(fact.slot) in named]
 
     def recount(self, goal: int, count: int) -> Play:
         """Say how many there are to a customer who has counted wrong, and hear whether all are meant."""
@@ -316,7 +336,8 @@ class Oracle:
             call = meaning_of(self.domain, world, customer, option).calls[0]
             errand = GoldCall(name=call.name, kind=Kind.WRITE, arguments=call.arguments, goal=goal)
             new = [fact for fact in facts if fact.described and fact not in (wanted.facts if place else [])]
-            self._prefix += [self.words.meant(fact, [call]) for fact in new if fact.text not in said]
+            new = [fact for fact in new if fact.text not in said]
+            self._prefix += [self.words.meant(fact, [call], bool(said) or n > 0) for n, fact in enumerate(new)]
             said += [fact.text for fact in new]
             yield from self.prepare(goal, errand, facts)
             yield from self.work_out(errand)
@@ -324,7 +345,7 @@ class Oracle:
             if words is not None and figure is not None:
                 told = self.phrases.pick(words[0].would or words[0].say, f"would {goal}")
                 sentence = tidy(told.format(value=words[0].shown(figure)))
-                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=sentence))
+                self._prefix.append(self.phrases.say(f"option_{place + 1}", told=within(sentence)))
             if whole.calls == [call]:
                 taken = place
         self._prefix.append(self.phrases.say(f"take_{taken + 1}", which=self.words.turned(wanted.whichever or "")))
@@ -464,6 +485,7 @@ class Oracle:
                 yield from self.carry_out(step)
             else:
                 yield from self.prepare(step.goal, step, [])
+                self._prefix.append(self.phrases.say("step_more"))
                 yield from self.write(step)
             if self.out_of_order:
                 return
@@ -542,7 +564,7 @@ class Oracle:
     def ask(self, goal: int, write: GoldCall, fact: Fact, facts: Sequence[Fact]) -> Play:
         """Ask for one fact until it has been said."""
         for _ in range(_ASKED_AT_MOST):
-            if self.heard_of(fact.says):
+            if self.has_said(fact):
                 return
             open_slots = {other.slot for other in self.open_facts(write, facts)}
             options = self.offers.options(fact, goal, write, open_slots, self.has_read)
@@ -776,9 +798,16 @@ class Oracle:
     def heard_of(self, says: Sequence[str]) -> bool:
         return speech.mentions("\n".join(self.heard), says)
 
+    def has_said(self, fact: Fact) -> bool:
+        """Whether the customer has said a fact. Who they are does not answer what they left open: who is to fly."""
+        if fact.stated:
+            return self.heard_of(fact.says)
+        heard = (text for place, text in enumerate(self.heard) if place not in self._who_heard)
+        return bool(speech.mentions("\n".join(heard), fact.says))
+
     def open_facts(self, write: GoldCall, facts: Sequence[Fact]) -> list[Fact]:
         """Facts that the write needs and the customer has not said yet, in the order of its arguments."""
-        by_slot = {fact.slot: fact for fact in facts if fact.says and not self.heard_of(fact.says)}
+        by_slot = {fact.slot: fact for fact in facts if fact.says and not self.has_said(fact)}
         return [by_slot[slot] for slot in write.arguments if slot in by_slot]
 
     def has_stated(self, goal: int) -> bool:

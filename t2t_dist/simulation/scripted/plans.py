@@ -106,6 +106,9 @@ class Plans:
         """The errands that take just these slots, or else some of them; of several those whose requests are most like
         this one, or the last one before it that names any."""
         slots = {fact.slot for fact in facts}
+        for fact in facts:
+            if fact.described:  # "my line that has used the most data" does not ask for data
+                request = re.sub(re.escape(fact.text), " ", request, flags=re.I)
         possible = [errand for errand in self.domain.errands if set(errand.required) <= slots]
         fitting = [errand for errand in possible if slots <= set(errand.parameters)] or possible
         likeness = [self._likeness(errand, request) for errand in fitting]

@@ -37,6 +37,11 @@ _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\
 _COUNT = re.compile(r"^(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)? ")
 
 
+def within(sentence: str) -> str:
+    """A sentence as it stands after a colon."""
+    return sentence if re.match(r"I\b", sentence) else sentence[:1].lower() + sentence[1:]
+
+
 class Wording:
     """A renderer of calls, on the world as it was at the start; one instance per dialogue.
 
@@ -56,9 +61,9 @@ class Wording:
         """An argument of the call in words."""
         return self.domain.describe(self.world, call, slot, self.task.customer).text
 
-    def meant(self, fact: Fact, calls: Sequence[Call]) -> str:
+    def meant(self, fact: Fact, calls: Sequence[Call], is_next: bool = False) -> str:
         """What a described fact comes to in one call, or in one for each of several records: "your latest order: that
-        is order #W1"."""
+        is order #W1". ``is_next``: the same has been said of another one just before."""
         thing = self.turned(fact.text)
         values = list(dict.fromkeys(self.said(call, fact.slot) for call in calls))
         value = calls[0].arguments.get(fact.slot)
@@ -68,7 +73,7 @@ class Wording:
             thing = _COUNT.sub("", thing)  # which may be wrong
         act = "meant_all" if several else "taken" if is_choice else "meant_best" if thing.endswith(")") else "meant"
         return self.phrases.say(
-            act,
+            f"{act}_next" if is_next and act != "taken" else act,
             thing=thing,
             Thing=thing[:1].upper() + thing[1:],
             # "Your flight that was called off is flight MRA287 on May 11, which was called off."

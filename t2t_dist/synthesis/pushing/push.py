@@ -9,6 +9,7 @@ from typing import NamedTuple
 from t2t_dist.core.schema import Certificate, Task
 from t2t_dist.core.text_match import mentions
 from t2t_dist.environments.base import Domain
+from t2t_dist.environments.rules import Past
 from t2t_dist.environments.tools import Call
 
 from ..grader_side import asked_forbidden, changes_of
@@ -48,9 +49,10 @@ def pushed(domain: Domain, customer: str, structure: Structure, difficulty: int,
     draw = rng.random()
     if forbidden is not None:
         call = Call(forbidden.name, forbidden.arguments)
-        if structure.pleads and structure.patience:
+        is_past = _is_past(domain, customer, grader.rule, call)
+        if structure.pleads and not is_past and structure.patience:
             structure.patience = rng.randint(1, shares.patience)
-        if draw < shares.claim:
+        if draw < shares.claim and not is_past:
             found = claims.drawn(domain, customer, grader, call, rng)
             if found is not None:
                 structure.claim, structure.certificate.claim = found
@@ -67,6 +69,12 @@ def pushed(domain: Domain, customer: str, structure: Structure, difficulty: int,
             structure.mistake = None  # the agent has the right value before they are asked
     elif draw < shares.mistake + shares.note:
         _with_note(domain, customer, structure, rng)
+
+
+def _is_past(domain: Domain, customer: str, number: int | None, call: Call) -> bool:
+    """Whether what is forbidden is so because of what is over."""
+    rule = claims.rule_of(domain, number)
+    return rule is not None and isinstance(rule.broken_by(domain.world(), call, customer), Past)
 
 
 def _is_said(domain: Domain, customer: str, structure: Structure, slot: str) -> bool:

@@ -40,6 +40,7 @@ QUANTIFIERS = (*_EACH, *_ALL, *_BOTH, *_NUMBERED[1:])
 #: Verbs of clauses about one record, and about several: "that has arrived".
 _VERBS = {"is": "are", "has": "have", "was": "were", "goes": "go", "does": "do", "isn't": "aren't", "hasn't": "haven't"}
 _VERB = re.compile(rf"^(that|which) ({'|'.join(_VERBS)})\b")
+_IN_IT = re.compile(r" in it$")
 
 
 class _Piece(NamedTuple):
@@ -149,8 +150,9 @@ def renumbered(text: str, count: int) -> str | None:
 
 
 def in_plural(clause: str) -> str:
-    """A clause about one record, said of several: "that has arrived" is "that have arrived"."""
-    return _VERB.sub(lambda found: f"{found[1]} {_VERBS[found[2]]}", clause)
+    """A clause about one record, said of several: "that has arrived" is "that have arrived", "with the lamp in it" has
+    "in them"."""
+    return _IN_IT.sub(" in them", _VERB.sub(lambda found: f"{found[1]} {_VERBS[found[2]]}", clause))
 
 
 def _other(domain: Domain, record: lang.Record, rng: random.Random) -> str:

@@ -32,7 +32,8 @@ MOST = 6
 @pytest.fixture(scope="module", params=["retail", "airline", "telecom"])
 def wishes(request: pytest.FixtureRequest) -> Made:
     # In the airline, only changes of flights have choices, and few are within a budget.
-    return make(load(request.param), 60 if request.param == "airline" else 24, difficulty=4)
+    explored = {"airline": 60, "retail": 24, "telecom": 48}
+    return make(load(request.param), explored[request.param], difficulty=4)
 
 
 def falling_back(made: Made) -> list[tuple[Task, int, lang.If]]:
