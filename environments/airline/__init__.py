@@ -20,6 +20,8 @@ from .rules import RULES
 from .tools import TOOLS
 from .wishes import INSTEAD, SLIPS, WEIGHTS
 
+#: How far from the day that they want customers would fly.
+_THESE_DAYS = timedelta(days=3)
 #: Reasons that come and go with what somebody wants; ``None``: no reason is given.
 _FOR_NOW = {None, "change of plans"}
 _REASONS = {
@@ -134,6 +136,21 @@ class Airline(Domain):
         return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1 and len(ways[1]) <= len(
             ways[0]
         )
+
+    def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
+        """Who can't have the cabin or the flight that they want takes the next cabin, or a flight of these days; no
+        illness leaves open which trip to cancel."""
+        if first.name == second.name == "cancel_reservation":
+            return {first.arguments["reason"], second.arguments["reason"]} <= _FOR_NOW
+        cabins = [call.arguments["cabin"] for call in (first, second) if call.arguments.get("cabin") in when.CABINS]
+        places = [when.CABINS.index(cabin) for cabin in cabins]
+        if len(places) == 2 and abs(places[0] - places[1]) > 1:
+            return False
+        wanted = [call.arguments.get("outbound_id", call.arguments.get("itinerary_id")) for call in (first, second)]
+        ways = [network.flights_of(world, str(one)) for one in wanted if one is not None]
+        days = [date.fromisoformat(way[0]["departs"][:10]) for way in ways if way]
+        same = first.arguments.get("reservation_id") == second.arguments.get("reservation_id")
+        return not same or len(days) < 2 or abs(days[0] - days[1]) <= _THESE_DAYS
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags

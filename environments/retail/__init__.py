@@ -157,6 +157,14 @@ class Retail(Domain):
             return bool(second.arguments["reason"] == "no longer needed")
         return True
 
+    def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
+        """Nobody gives up a whole order for one thing in it, or would keep what was ordered by mistake."""
+        is_same = first.arguments.get("order_id") == second.arguments.get("order_id")
+        if is_same and second.name == "cancel_pending_order" and "item_ids" in first.arguments:
+            order = world.get("orders", str(second.arguments["order_id"]))
+            return order is None or {item["item_id"] for item in order["items"]} == set(first.arguments["item_ids"])
+        return all(one.arguments.get("reason", "no longer needed") == "no longer needed" for one in (first, second))
+
 
 def _items(world: World, call: Call, item_ids: list[str]) -> Said:
     """Items by name; with their options where the order holds two versions of one product."""

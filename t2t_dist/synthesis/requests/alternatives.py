@@ -180,19 +180,23 @@ def _others(
     domain: Domain, customer: str, world: World, call: Call, spoken_of: Set[bytes], rng: random.Random
 ) -> Iterator[tuple[Call, bool]]:
     """Second errands that a customer may want as well as a call, and whether both are about the same thing: the same
-    errand with another value in one argument, for another record, or another errand that the domain names."""
+    errand with another value in an argument for which they have a second choice, for another record, or another errand
+    that the domain names. Of two amounts, there is nothing to choose: less of it costs less."""
     errand = domain.errand(call.name)
     subject = next(iter(call.arguments), "")
     if errand is None or subject not in errand.parameters or domain.errand(call.name) is None:
         return
     specs = errand.parameters
     modes: list[tuple[str, str]] = [(call.name, subject)]
+    words = domain.language.tool(domain.tools.get(call.name) or call.name)
     modes += [
         (call.name, slot)
-        for slot, spec in specs.items()
-        if slot != subject and slot in call.arguments and spec.kind in ("scalar", "list")
+        for slot in words.second_choice
+        if slot != subject
+        and slot in call.arguments
+        and specs[slot].kind in ("scalar", "list")
+        and not is_number(call.arguments[slot])
     ]
-    words = domain.language.tool(domain.tools.get(call.name) or call.name)
     modes += [(name, "") for name in words.rather]
     for name, slot in rng.sample(modes, len(modes)):
         other = domain.errand(name)
@@ -212,7 +216,9 @@ def _others(
             needed: Collection[str] = tuple(other.required),
         ) -> bool:
             if name_of in free:
-                is_other = value != call.arguments.get(name_of)
+                is_other = (
+                    _differ_in_one(value, call.arguments.get(name_of)) if same else value != call.arguments.get(name_of)
+                )
                 return is_other and (same or name_of != own or canonical_json(value) not in spoken_of)
             if name_of in call.arguments:
                 return bool(value == call.arguments[name_of])
@@ -227,9 +233,19 @@ def _others(
                 continue
             if about_same and not domain.plausible_instead(world, call, found):
                 continue
+            if not domain.plausible_otherwise(world, call, found):
+                continue
             if exclude_each_other(domain, world, customer, (call, found)):
                 yield found, about_same
                 break
+
+
+def _differ_in_one(one: Any, other: Any) -> bool:
+    """Whether two values are not the same; of two lists, in one place: nobody weighs one pair of things up against
+    another pair."""
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return sum(first != second for first, second in zip(one, other, strict=True)) == 1
+    return bool(one != other)
 
 
 def _described(
