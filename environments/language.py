@@ -405,6 +405,9 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):
             raise ValueError(f"{file}: tools.{name} needs 'request': how a customer asks for it")
+    for name, words in language.tools.items():
+        if unknown := [other for other in words.otherwise_why if other not in words.otherwise]:
+            raise ValueError(f"{file}: tools.{name}.otherwise_why names '{unknown[0]}', which is not in its otherwise")
     for kind, record in language.records.items():
         for key, one in (("noun", record.noun), ("plural", record.plural)):
             if all_variants([one]) != [one]:

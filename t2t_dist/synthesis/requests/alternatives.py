@@ -31,8 +31,9 @@ from .twins import Edits, all_valid, in_place, record_changes, world_before
 
 #: The slot of a twin in which the other one is right.
 BEST = "best"
-#: Calls tried for the second errand in each way that it may differ, and second errands that are tried.
-_MOST_BOUND, _MOST_TRIED = 12, 4
+#: Calls tried for the second errand in each way that it may differ, and those of them that may be wanted; second
+#: errands that are tried.
+_MOST_BOUND, _MOST_WANTED, _MOST_TRIED = 12, 3, 6
 #: Worlds tried until the other is right.
 _MOST_WORLDS = 80
 #: A figure below this is nothing to choose by.
@@ -227,6 +228,7 @@ def _others(
         sizes = {s: len(v) for s, v in call.arguments.items() if isinstance(v, list)} if about_same else {}
         sizes = sizes or {s: 1 for s, spec in other.parameters.items() if spec.kind == "list"}
         bound = Binder(other, reachable_values(domain, customer), accept=wanted, sizes=sizes, rng=rng).calls()
+        left = _MOST_WANTED
         for arguments in islice(bound, _MOST_BOUND):
             found = in_order(domain, Call(name, arguments))
             if after_valid(domain, world, found, customer) is None or not domain.plausible(world, found, customer):
@@ -237,6 +239,8 @@ def _others(
                 continue
             if exclude_each_other(domain, world, customer, (call, found)):
                 yield found, about_same
+                left -= 1
+            if not left:
                 break
 
 
@@ -244,7 +248,7 @@ def _differ_in_one(one: Any, other: Any) -> bool:
     """Whether two values are not the same; of two lists, in one place: nobody weighs one pair of things up against
     another pair."""
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return sum(first != second for first, second in zip(one, other, strict=True)) == 1
+        return sum(bool(first != second) for first, second in zip(one, other, strict=True)) == 1
     return bool(one != other)
 
 

@@ -22,6 +22,8 @@ from .shown import Universe, values_at
 
 #: How often a condition holds.
 _HOLDS = 0.6
+#: Figures below this have no limit, and dollars below that are too few to insist on getting more.
+_LEAST, _LEAST_BACK = 2, 20
 #: Limits as shares of the figure, below and above it. People know roughly what a thing costs or what it brings in: a
 #: limit that is not met is not met by a little.
 _MET, _MISSED = ((0.72, 0.95), (1.08, 1.4)), ((0.78, 0.95), (1.05, 1.25))
@@ -56,8 +58,9 @@ def drawn(
             figures += [(tell, found, kind) for one in about[:1] for found in values_at(one.record, tell.field)]
     options: list[tuple[Tell, lang.Rank, list[str], float, str]] = []
     for tell, value, kind in figures:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 2:
-            options += [(tell, "more", tell.above, value, kind)] if tell.above else []
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= _LEAST:
+            is_worth_it = not tell.is_money or value >= _LEAST_BACK
+            options += [(tell, "more", tell.above, value, kind)] if tell.above and is_worth_it else []
             options += [(tell, "less", tell.below, value, kind)] if tell.below else []
     options = [
         one for one in options if not one[4] or domain.plausible_limit(world, call, field=one[0].field, relation=one[1])
@@ -126,6 +129,20 @@ def subject_of(domain: Domain, request: lang.Do, kind: str) -> lang.Record:
     slot = _subject_slot(domain, request.errand, request.arguments)
     same = lang.Test(field=own_field(domain, kind), value=request.arguments[slot])
     return lang.Record(among=lang.Records(kind=kind, where=(same,)))
+
+
+def without_reasons(domain: Domain, request: lang.If, text: str) -> str:
+    """A customer's words without the domain's sentences that say why they set a limit, or want something else then."""
+    if not isinstance(request.then, lang.Do):
+        return text
+    words = domain.language.tool(request.then.errand)
+    tells = [*words.tell, *(tell for record in domain.language.records.values() for tell in record.figures)]
+    reasons = [why for tell in tells for why in tell.limit_why]
+    if isinstance(request.otherwise, lang.Do):
+        reasons += words.otherwise_why.get(request.otherwise.errand, [])
+    for why in reasons:
+        text = text.replace(f" {why}", "")
+    return text
 
 
 def tell_of(domain: Domain, request: lang.If) -> Tell | None:
