@@ -133,7 +133,7 @@ def _otherwise(
         request = tidy(way("second", style, rng).format(value=different[0].text))
     else:
         for _ in range(_DRAWS):
-            request = asked(domain.language, call.name, facts, style, rng, again=True)
+            request = asked(domain.language, call.name, facts, style, rng, again=True, is_open=True)
             if not _OF_CHANCE.search(request):
                 break
         if whys := domain.language.tool(planned.call.name).otherwise_why.get(call.name):
