@@ -165,8 +165,8 @@ class Retail(Domain):
         return method is not None and method["source"] == "credit_card"
 
     def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
-        """Nobody gives up a whole order for one thing in it, would keep what was ordered by mistake, or weighs a version
-        of one thing up against a version of another."""
+        """Nobody gives up a whole order for one thing in it, would keep what was ordered by mistake, or weighs a
+        version of one thing up against a version of another."""
         is_same = first.arguments.get("order_id") == second.arguments.get("order_id")
         if not is_same and "new_item_ids" in first.arguments and "new_item_ids" in second.arguments:
             return False
