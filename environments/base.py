@@ -144,14 +144,19 @@ class Domain:
         the errand: a flight on another day, but not to another city."""
         return True
 
+    def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
+        """Whether a customer who asks for ``first`` may name ``second`` at once: as what they want where that is not
+        possible, or a condition of theirs does not hold; or as the other of two, of which a figure decides."""
+        return True
+
+    def plausible_limit(self, world: World, call: Call, field: str, relation: str) -> bool:
+        """Whether a customer may want an errand only if a figure of the record that it is about is ``more``, or
+        ``less``, than something: a bigger plan where much data is used."""
+        return True
+
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Whether a customer may well ask for this in this world, where what they asked for before is done: nobody
         books a flight for a day on which they are on another trip."""
-        return True
-
-    def makes_do(self, world: World, first: Call, second: Call) -> bool:
-        """Whether a customer who would like ``first`` best may well take ``second`` where that is not possible, beyond
-        what :meth:`plausible_instead` says: nobody who wants a better cabin takes a lesser one than they have."""
         return True
 
     def go_together(self, world: World, first: Call, second: Call) -> bool:

@@ -82,6 +82,12 @@ class Tell(BaseModel):
         default_factory=list, description="a choice, of that which has the least: 'whichever' ... 'costs me less'"
     )
     most: list[str] = Field(default_factory=list, description="the same of the most: 'gives me more back'")
+    limit_why: list[str] = Field(
+        default_factory=list, description="why a customer sets that limit: 'For less than that I'd rather keep it.'"
+    )
+    choice_why: list[str] = Field(
+        default_factory=list, description="why they let it decide between two things: 'I'd like to keep one of them.'"
+    )
     errands: list[str] = Field(
         default_factory=list,
         description="a figure of a record: the errands that are made to depend on it; default: all",
@@ -110,6 +116,9 @@ class ToolWords(BaseModel):
     )
     otherwise: list[str] = Field(
         default_factory=list, description="errands that customers want in its place where a condition does not hold"
+    )
+    otherwise_why: dict[str, list[str]] = Field(
+        default_factory=dict, description="by such an errand: why they do, said after it: 'My sister would take it.'"
     )
     second_choice: list[str] = Field(
         default_factory=list, description="arguments for which customers say what else they take: the version wanted"
@@ -396,6 +405,9 @@ def load_language(file: Path, tools: ToolSet, workflows: Mapping[str, Mapping[st
                     raise ValueError(f"{file}: tools.{name} names the slot '{slot}', which {name} does not have")
         if not words.request and (name not in tools or tools[name].side != USER):
             raise ValueError(f"{file}: tools.{name} needs 'request': how a customer asks for it")
+    for name, words in language.tools.items():
+        if unknown := [other for other in words.otherwise_why if other not in words.otherwise]:
+            raise ValueError(f"{file}: tools.{name}.otherwise_why names '{unknown[0]}', which is not in its otherwise")
     for kind, record in language.records.items():
         for key, one in (("noun", record.noun), ("plural", record.plural)):
             if all_variants([one]) != [one]:
@@ -451,6 +463,8 @@ def _templates(
         yield f"{key}.request", tool.request, own
         yield f"{key}.why", tool.why, ()
         yield f"{key}.part", tool.part, own
+        for other, phrases in tool.otherwise_why.items():
+            yield f"{key}.otherwise_why.{other}", phrases, ()
         yield f"{key}.guide", tool.guide, own
         for act, phrases in (("plan", tool.plan), ("done", tool.done)):
             yield f"{key}.{act}", phrases, None if own is None else (*own, "result")
@@ -510,7 +524,12 @@ def _told(key: str, tell: Tell) -> Iterator[tuple[str, list[str], Collection[str
     yield f"{key}.ask", tell.ask, ()
     for part, phrases in (("say", tell.say), ("would", tell.would), ("above", tell.above), ("below", tell.below)):
         yield f"{key}.{part}", phrases, ("value",)
-    for part, phrases in (("least", tell.least), ("most", tell.most)):
+    for part, phrases in (
+        ("least", tell.least),
+        ("most", tell.most),
+        ("limit_why", tell.limit_why),
+        ("choice_why", tell.choice_why),
+    ):
         yield f"{key}.{part}", phrases, ()
 
 

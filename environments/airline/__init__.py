@@ -20,6 +20,8 @@ from .rules import RULES
 from .tools import TOOLS
 from .wishes import INSTEAD, SLIPS, WEIGHTS, go_together
 
+#: How far from the day that they want customers would fly.
+_THESE_DAYS = timedelta(days=3)
 #: Reasons that come and go with what somebody wants; ``None``: no reason is given.
 _FOR_NOW = {None, "change of plans"}
 _REASONS = {
@@ -135,19 +137,28 @@ class Airline(Domain):
             ways[0]
         )
 
-    def makes_do(self, world: World, first: Call, second: Call) -> bool:
-        """Both cabins are better than the one that is booked, or both are lesser ones."""
-        reservation = world.get("reservations", str(first.arguments.get("reservation_id")))
-        if reservation is None or not first.name == second.name == "change_cabin":
-            return True
-        held, *wanted = (
-            when.CABINS.index(cabin)
-            for cabin in (reservation["cabin"], first.arguments["cabin"], second.arguments["cabin"])
-        )
-        return (wanted[0] > held) is (wanted[1] > held)
-
     def go_together(self, world: World, first: Call, second: Call) -> bool:
         return go_together(world, first, second)
+
+    def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
+        """Who can't have the cabin or the flight that they want takes the next cabin of those better, or lesser, than
+        theirs, or a flight of these days; no illness leaves open which trip to cancel."""
+        if first.name == second.name == "cancel_reservation":
+            return {first.arguments["reason"], second.arguments["reason"]} <= _FOR_NOW
+        same = first.arguments.get("reservation_id") == second.arguments.get("reservation_id")
+        cabins = [call.arguments["cabin"] for call in (first, second) if call.arguments.get("cabin") in when.CABINS]
+        places = [when.CABINS.index(cabin) for cabin in cabins]
+        if len(places) == 2 and abs(places[0] - places[1]) > 1:
+            return False
+        booked = world.get("reservations", str(first.arguments.get("reservation_id")))
+        if same and booked is not None and first.name == second.name == "change_cabin":
+            held = when.CABINS.index(booked["cabin"])
+            if (places[0] > held) is not (places[1] > held):
+                return False
+        wanted = [call.arguments.get("outbound_id", call.arguments.get("itinerary_id")) for call in (first, second)]
+        ways = [network.flights_of(world, str(one)) for one in wanted if one is not None]
+        days = [date.fromisoformat(way[0]["departs"][:10]) for way in ways if way]
+        return not same or len(days) < 2 or abs(days[0] - days[1]) <= _THESE_DAYS
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody books or moves a flight for a time at which one of the passengers is on another trip, takes more bags

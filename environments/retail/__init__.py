@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ..base import Domain, Profile, joined
 from ..language import Said
-from ..payment import said_method
+from ..payment import payment_method, said_method
 from ..people import new_addresses, state_name
 from ..state import Base, Record, World
 from ..tools import Call
@@ -159,6 +159,24 @@ class Retail(Domain):
         if second.name == "cancel_pending_order":  # somebody who has just chosen another version ordered by no mistake
             return bool(second.arguments["reason"] == "no longer needed")
         return True
+
+    def plausible_limit(self, world: World, call: Call, field: str, relation: str) -> bool:
+        """What has to be a large amount to be paid in another way is paid with a credit card."""
+        order = world.get("orders", str(call.arguments.get("order_id")))
+        user = world.get("users", order["user_id"]) if order is not None else None
+        method = payment_method(user, str(call.arguments.get("payment_method_id"))) if user is not None else None
+        return method is not None and method["source"] == "credit_card"
+
+    def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
+        """Nobody gives up a whole order for one thing in it, would keep what was ordered by mistake, or weighs a
+        version of one thing up against a version of another."""
+        is_same = first.arguments.get("order_id") == second.arguments.get("order_id")
+        if not is_same and "new_item_ids" in first.arguments and "new_item_ids" in second.arguments:
+            return False
+        if is_same and second.name == "cancel_pending_order" and "item_ids" in first.arguments:
+            order = world.get("orders", str(second.arguments["order_id"]))
+            return order is None or {item["item_id"] for item in order["items"]} == set(first.arguments["item_ids"])
+        return all(one.arguments.get("reason", "no longer needed") == "no longer needed" for one in (first, second))
 
 
 def _items(world: World, call: Call, item_ids: list[str]) -> Said:

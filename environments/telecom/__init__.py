@@ -145,6 +145,14 @@ class Telecom(Domain):
         used = when.share_used(world, line)
         return not rests and (call.name != "refuel_data" or used is None or used >= when.RUNNING_OUT)
 
+    def plausible_limit(self, world: World, call: Call, field: str, relation: str) -> bool:
+        """A bigger plan is for who uses much, a smaller one for who uses little."""
+        line = world.get("lines", str(call.arguments.get("phone_number")))
+        if line is None or call.name != "change_plan":
+            return True
+        old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
+        return bool(old and new and (_data(new) > _data(old) if relation == "more" else _data(new) < _data(old)))
+
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
         """Who gave a wrong address got a number wrong, not the town; a change of plan is for what they want."""
         if first.name == second.name == "change_address":

@@ -51,6 +51,8 @@ _ASKS = tuple(
     for kind, begin in _BEGINNINGS
 )
 _SENTENCE = re.compile(r"(?<=[.?!]) +")
+#: What is wanted in any case: nobody has to return a lamp only if the refund is more than $50.
+_MUST = re.compile(r"\b(?:have to|has to|needs? to|(?i:needs?)|got to|require|must)\b")
 #: Sentences that a clause may stand before: "As it's broken, could you ...".
 _AFTER_CLAUSE = re.compile(r"(?:I|I'd|Could|Can|Would|Please|May|Might)\b")
 
@@ -73,10 +75,11 @@ def _ways() -> Mapping[str, Mapping[str, Sequence[str]]]:
     return {part: {style: all_variants(ways) for style, ways in by.items()} for part, by in loaded.items()}
 
 
-def way(part: str, style: str, rng: random.Random, after_clause: bool = False) -> str:
-    """One of a persona's ways of putting a part of a request; ``after_clause``: one that goes on after a comma."""
+def way(part: str, style: str, rng: random.Random, after_clause: bool = False, is_open: bool = False) -> str:
+    """One of a persona's ways of putting a part of a request; ``after_clause``: one that goes on after a comma;
+    ``is_open``: one for what is not wanted in any case."""
     by_style = _ways()[part]
-    ways = by_style.get(style) or by_style["friendly"]
+    ways = [text for text in by_style.get(style) or by_style["friendly"] if not (is_open and _MUST.search(text))]
     return rng.choice([text for text in ways if _AFTER_CLAUSE.match(text)] if after_clause else ways)
 
 
@@ -107,11 +110,12 @@ def asked(
     rng: random.Random,
     *,
     again: bool = False,
+    is_open: bool = False,
     rough: Mapping[str, str] = {},
 ) -> str:
     """A request for the call ``name``: stated facts as they are said, the others left vague, or said in the ``rough``.
 
-    ``again``: it takes the place of another request.
+    ``again``: it takes the place of another request; ``is_open``: what follows says when it is not wanted.
     """
     words = language.tool(name)
     several = [fact.slot for fact in facts if fact.described and is_of_several(fact.text)]
@@ -121,12 +125,15 @@ def asked(
     fitting = [text for text in of_all if described.isdisjoint(_LONG.findall(_PLACE.sub("", text)))] or of_all
     if any(fact.described and fact.text.startswith("everything") for fact in facts):
         fitting = [text for text in fitting if not re.search(r"\bnot\b|n't", text)]
-    manners = [manner_of(text) for text in fitting or words.request]
+    fitting = fitting or words.request
+    if is_open:
+        fitting = [text for text in fitting if not _MUST.search(text)] or fitting
+    manners = [manner_of(text) for text in fitting]
     # Who has said why they want something else does not say what is the matter as well.
     manner = rng.choice([one for one in manners if not (again and one.before)] or manners)
     sentence = ""
     if manner.kind:
-        sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead)), manner.do))
+        sentence = _after(manner.lead, _in_style(way(manner.kind, style, rng, bool(manner.lead), is_open), manner.do))
     asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again, said_in(language), bool(several))
     places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
     for fact in facts if name in language.tools else ():
@@ -136,7 +143,7 @@ def asked(
     if whys and not (again or manner.before) and rng.random() < _WHY:
         begin = rng.choice(whys)
     end = ""
-    if rng.random() < _AFTER and not (manner.after or asides.behind):
+    if rng.random() < _AFTER and not (manner.after or asides.behind or is_open):
         end = _end(manner, sentence, style, rng)
     before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
     core = _after(asides.front and f"{asides.front} ", core)

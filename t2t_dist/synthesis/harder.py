@@ -27,6 +27,7 @@ from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
 from .requests.evaluate import NoMeaning, meaning_of, value_of
+from .requests.preferences import sets_limit
 from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
@@ -181,11 +182,14 @@ def describe_goals(
                 one = one if fits and choices[goal].allows(domain, customer, one, done) else None
             if one is not None and not is_open:
                 found[goal] = one
-        if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:
+        has_limit = goal in found and sets_limit(found[goal].request)
+        is_open = _is_free(structure, goal) and goal not in (several | choices) and not has_limit
+        if is_open and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
                 conditions[goal] = condition
-                if rng.random() < level.otherwise:
+                # Who goes by how a record stands wants nothing where it stands otherwise.
+                if rng.random() < level.otherwise and not condition.kind:
                     other = _otherwise(domain, customer, call, condition, done, later, rng)
                     if (
                         other is not None
@@ -347,7 +351,7 @@ def _condition(
     gold = next((one for one in structure.grader.gold if one.goal == goal and one.name == call.name), None)
     result = fields_of(gold.result) if gold is not None else {}
     world = world_before(domain, before)
-    condition = drawn(domain, look_at(domain, world, customer), call, result, rng)
+    condition = drawn(domain, world, look_at(domain, world, customer), call, result, rng)
     if condition is None:
         return None
     looks = [c for c in structure.grader.gold if c.goal <= goal and c.kind == READ.value]
@@ -490,13 +494,18 @@ def _otherwise(
         return None
     world = world_before(domain, before)
     first = all_valid(domain, world, [call], customer)
-    wanted = domain.language.tool(domain.tools.get(call.name) or call.name).otherwise
+    words = domain.language.tool(domain.tools.get(call.name) or call.name)
     for other in changing.alternatives(domain, customer, [*before, call], len(before), rng):
-        if other.name != call.name and other.name not in wanted:
+        if other.name != call.name and other.name not in words.otherwise:
+            continue
+        if not domain.plausible_otherwise(world, call, other):
             continue
         after = all_valid(domain, world, [other], customer)
         is_else = after is not None and first is not None and after.digest != first.digest
-        if other.name == call.name and not _meets(domain, world, customer, other, condition):
+        differing = {slot for slot in other.arguments if other.arguments[slot] != call.arguments.get(slot)}
+        if other.name == call.name and not (
+            differing <= set(words.second_choice) and _meets(domain, world, customer, other, condition)
+        ):
             continue
         if other.name not in domain.workflows and is_else and all_valid(domain, world, [other, *later], customer):
             return other

@@ -170,7 +170,7 @@ def _beside(domain: Domain, customer: str, world: World, call: Call, valid: bool
         for arguments in islice(bound.calls(), _MOST_VALUES):
             other = in_order(domain, Call(call.name, arguments))
             first, second = (call, other) if valid else (other, call)
-            if not _makes_do(domain, world, first, second) or not _is_said(domain, call, other, slot, customer):
+            if not _is_plausible(domain, world, first, second) or not _is_said(domain, call, other, slot, customer):
                 continue
             fits = after_valid(domain, world, other, customer) if valid else is_refused(domain, world, other, customer)
             if fits:
@@ -182,7 +182,7 @@ def _others(domain: Domain, customer: str, world: World, call: Call, rng: random
     wanted = _words(domain, call.name).otherwise
     for name in rng.sample(wanted, len(wanted)):
         for other in _about_the_same(domain, customer, world, call, name, rng) if name not in domain.workflows else ():
-            if _makes_do(domain, world, call, other) and after_valid(domain, world, other, customer) is not None:
+            if _is_plausible(domain, world, call, other) and after_valid(domain, world, other, customer) is not None:
                 yield other
 
 
@@ -194,12 +194,8 @@ def _before(domain: Domain, customer: str, world: World, call: Call, rng: random
         specs = list(errand.parameters.values())[1:] if errand is not None else []
         if all(spec.kind == "choice" or any(spec == one for one in _specs(domain, call)) for spec in specs):
             for first in _about_the_same(domain, customer, world, call, name, rng):
-                if _makes_do(domain, world, first, call) and is_refused(domain, world, first, customer):
+                if _is_plausible(domain, world, first, call) and is_refused(domain, world, first, customer):
                     yield first
-
-
-def _makes_do(domain: Domain, world: World, first: Call, second: Call) -> bool:
-    return domain.plausible_instead(world, first, second) and domain.makes_do(world, first, second)
 
 
 def _specs(domain: Domain, call: Call) -> list[Spec]:
@@ -230,6 +226,10 @@ def _about_the_same(
     )
     for arguments in islice(bound.calls(), _MOST_VALUES):
         yield in_order(domain, Call(name, arguments))
+
+
+def _is_plausible(domain: Domain, world: World, first: Call, second: Call) -> bool:
+    return domain.plausible_instead(world, first, second) and domain.plausible_otherwise(world, first, second)
 
 
 def _words(domain: Domain, name: str) -> ToolWords:

@@ -34,8 +34,12 @@ PERSONAS = (
     "impatient: you are in a hurry and want this settled soon.",
 )
 
+#: How often customers say why they set a limit, or let a figure decide.
+_WHY = 0.8
 #: What does not follow a clause with "if" well: "If that's not possible, if that's okay, ...".
-_OF_CHANCE = re.compile(r"\b(?:if|possible|chance|wondering|here's)\b|[.?!] |^(?:because|since|as|for|in)\b", re.I)
+_OF_CHANCE = re.compile(
+    r"\b(?:if|possible|chance|wondering|here's|turns out|see)\b|[.?!] |^(?:because|since|as|for|in)\b", re.I
+)
 #: What begins a talk, and not the second of two things that are named in one breath.
 _OPENS = re.compile(r"^(?:Basically|Here's|I (?:just )?thought|It turns|Turns)\b|: ")
 #: How often words are drawn until they carry the facts and read well.
@@ -67,7 +71,10 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         condition = planned.condition
         # Who has a reason that is good enough makes no condition.
         again = condition is not None or planned.falls_back or planned.rather is not None
-        request = asked(domain.language, planned.call.name, facts, style, rng, again=again, rough=rough)
+        is_open = condition is not None or planned.rather is not None
+        request = asked(
+            domain.language, planned.call.name, facts, style, rng, again=again, is_open=is_open, rough=rough
+        )
         request = mistyped(request, facts, typos, rng)
         otherwise = _otherwise(domain, world, planned, facts, customer, style, rng)
         instead = _within(otherwise.request) if otherwise is not None else ""
@@ -76,7 +83,9 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         elif condition is not None and otherwise is not None:
             request = f"{request} {way('or_else', style, rng).format(condition=condition, request=instead)}"
         elif condition is not None:
-            request = f"{request} {way('only_if', style, rng).format(condition=condition)}"
+            clause = way("only_if", style, rng).format(condition=condition)
+            whys = [why for tell, _ in planned.tells for why in tell.limit_why if "otherwise" not in clause]
+            request = " ".join((request, clause, *_sometimes(whys, rng)))
         goal = Goal(request=request, facts=facts, questions=questions, condition=condition, otherwise=otherwise)
         goals.append(_with_another(domain, world, planned, goal, customer, style, rng))
     if structure.question is not None:
@@ -126,11 +135,18 @@ def _otherwise(
         request = tidy(way("second", style, rng).format(value=different[0].text))
     else:
         for _ in range(2 * _DRAWS):
-            request = asked(domain.language, call.name, facts, style, rng, again=True)
-            if not (_OPENS.search(request) or (planned.falls_back and _OF_CHANCE.search(request))):
+            request = asked(domain.language, call.name, facts, style, rng, again=True, is_open=True)
+            if not (_OPENS.search(request) or _OF_CHANCE.search(request)):
                 break
+        if whys := domain.language.tool(planned.call.name).otherwise_why.get(call.name):
+            request = f"{request} {rng.choice(whys)}"
     clause = way("impossible", style, rng) if planned.falls_back else None
     return Otherwise(request=request, facts=facts, clause=clause)
+
+
+def _sometimes(whys: Sequence[str], rng: random.Random) -> list[str]:
+    """Mostly one of these sentences, if there are any."""
+    return [rng.choice(whys)] if whys and rng.random() < _WHY else []
 
 
 def _within(sentence: str) -> str:
@@ -168,12 +184,20 @@ def _with_another(
     if planned.rather is not None and planned.whichever is not None:
         facts = facts_of(domain, world, planned.rather, customer, (), rng, planned.rather_described)
         for _ in range(2 * _DRAWS):
-            text = asked(domain.language, planned.rather.name, facts, style, rng, again=True)
+            text = asked(domain.language, planned.rather.name, facts, style, rng, again=True, is_open=True)
             if not _OPENS.search(text):
                 break
         goal.rather, goal.whichever = Second(request=text, facts=facts), planned.whichever
-        goal.request = f"{goal.request} {way('one_of_two', style, rng).format(request=text, which=planned.whichever)}"
+        clause = way("one_of_two", style, rng).format(request=text, which=planned.whichever)
+        is_of_two = not _is_about_same(planned.call, planned.rather)
+        whys = [why for tell, _ in planned.tells for why in tell.choice_why if is_of_two]
+        goal.request = " ".join((goal.request, clause, *_sometimes(whys, rng)))
     return goal
+
+
+def _is_about_same(first: Call, second: Call) -> bool:
+    """Whether two errands are about one thing, which their first argument names."""
+    return next(iter(first.arguments.values()), None) == next(iter(second.arguments.values()), None)
 
 
 def _changed(

@@ -224,6 +224,10 @@ def test_words_of_what_no_tool_does_may_have_any_slots(tmp_path: Path) -> None:
             "records.Trip.offered names the tool 'search', which there is not",
         ),
         (
+            GOOD.replace("    withhold", "    otherwise_why: {upgrade_order: [It is late.]}\n    withhold"),
+            "tools.cancel_order.otherwise_why names 'upgrade_order', which is not in its otherwise",
+        ),
+        (
             GOOD.replace("[[reason]", "[[order]"),
             "tools.cancel_order names the slot 'order', which cancel_order does not have",
         ),

@@ -31,8 +31,9 @@ from .twins import Edits, all_valid, in_place, record_changes, world_before
 
 #: The slot of a twin in which the other one is right.
 BEST = "best"
-#: Calls tried for the second errand in each way that it may differ, and second errands that are tried.
-_MOST_BOUND, _MOST_TRIED = 12, 4
+#: Calls tried for the second errand in each way that it may differ, and those of them that may be wanted; second
+#: errands that are tried.
+_MOST_BOUND, _MOST_WANTED, _MOST_TRIED = 12, 3, 6
 #: Worlds tried until the other is right.
 _MOST_WORLDS = 80
 #: A figure below this is nothing to choose by.
@@ -180,19 +181,23 @@ def _others(
     domain: Domain, customer: str, world: World, call: Call, spoken_of: Set[bytes], rng: random.Random
 ) -> Iterator[tuple[Call, bool]]:
     """Second errands that a customer may want as well as a call, and whether both are about the same thing: the same
-    errand with another value in one argument, for another record, or another errand that the domain names."""
+    errand with another value in an argument for which they have a second choice, for another record, or another errand
+    that the domain names. Of two amounts, there is nothing to choose: less of it costs less."""
     errand = domain.errand(call.name)
     subject = next(iter(call.arguments), "")
     if errand is None or subject not in errand.parameters or domain.errand(call.name) is None:
         return
     specs = errand.parameters
     modes: list[tuple[str, str]] = [(call.name, subject)]
+    words = domain.language.tool(domain.tools.get(call.name) or call.name)
     modes += [
         (call.name, slot)
-        for slot, spec in specs.items()
-        if slot != subject and slot in call.arguments and spec.kind in ("scalar", "list")
+        for slot in words.second_choice
+        if slot != subject
+        and slot in call.arguments
+        and specs[slot].kind in ("scalar", "list")
+        and not is_number(call.arguments[slot])
     ]
-    words = domain.language.tool(domain.tools.get(call.name) or call.name)
     modes += [(name, "") for name in words.rather]
     for name, slot in rng.sample(modes, len(modes)):
         other = domain.errand(name)
@@ -212,7 +217,9 @@ def _others(
             needed: Collection[str] = tuple(other.required),
         ) -> bool:
             if name_of in free:
-                is_other = value != call.arguments.get(name_of)
+                is_other = (
+                    _differ_in_one(value, call.arguments.get(name_of)) if same else value != call.arguments.get(name_of)
+                )
                 return is_other and (same or name_of != own or canonical_json(value) not in spoken_of)
             if name_of in call.arguments:
                 return bool(value == call.arguments[name_of])
@@ -221,15 +228,28 @@ def _others(
         sizes = {s: len(v) for s, v in call.arguments.items() if isinstance(v, list)} if about_same else {}
         sizes = sizes or {s: 1 for s, spec in other.parameters.items() if spec.kind == "list"}
         bound = Binder(other, reachable_values(domain, customer), accept=wanted, sizes=sizes, rng=rng).calls()
+        left = _MOST_WANTED
         for arguments in islice(bound, _MOST_BOUND):
             found = in_order(domain, Call(name, arguments))
             if after_valid(domain, world, found, customer) is None or not domain.plausible(world, found, customer):
                 continue
             if about_same and not domain.plausible_instead(world, call, found):
                 continue
+            if not domain.plausible_otherwise(world, call, found):
+                continue
             if exclude_each_other(domain, world, customer, (call, found)):
                 yield found, about_same
+                left -= 1
+            if not left:
                 break
+
+
+def _differ_in_one(one: Any, other: Any) -> bool:
+    """Whether two values are not the same; of two lists, in one place: nobody weighs one pair of things up against
+    another pair."""
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return sum(bool(first != second) for first, second in zip(one, other, strict=True)) == 1
+    return bool(one != other)
 
 
 def _described(

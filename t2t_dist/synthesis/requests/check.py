@@ -494,7 +494,7 @@ def _other_limit(domain: Domain, task: Task, goal: int, request: lang.If, world:
         raise NotProved("words_differ", f"'{clause}' is not the condition that is meant")
     figure = value_of(domain, world, task.customer, condition.left, universe)
     here = meaning_of(domain, world, task.customer, request, universe)
-    for other in limits_around(figure):
+    for other in limits_around(figure, tell.is_money):
         turned = condition.model_copy(update={"right": lang.Given(value=other)})
         there = meaning_of(domain, world, task.customer, request.model_copy(update={"condition": turned}), universe)
         after = all_valid(domain, world, there.calls, task.customer)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.language import Tell
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
@@ -21,6 +22,13 @@ from .shown import Universe, values_at
 
 #: How often a condition holds.
 _HOLDS = 0.6
+#: Figures below this have no limit, and dollars below that are too few to insist on getting more.
+_LEAST, _LEAST_BACK = 2, 20
+#: Limits as shares of the figure, below and above it. People know roughly what a thing costs or what it brings in: a
+#: limit that is not met is not met by a little.
+_MET, _MISSED = ((0.72, 0.95), (1.08, 1.4)), ((0.78, 0.95), (1.05, 1.25))
+#: How round limits are, by what they are below.
+_DOLLARS, _OTHERS = ((50, 5), (200, 10), (1000, 50)), ((20, 1), (100, 5))
 
 
 class Condition(NamedTuple):
@@ -37,10 +45,10 @@ class Condition(NamedTuple):
 
 
 def drawn(
-    domain: Domain, universe: Universe, call: Call, result: Mapping[str, object], rng: random.Random
+    domain: Domain, world: World, universe: Universe, call: Call, result: Mapping[str, object], rng: random.Random
 ) -> Condition | None:
-    """A condition for an errand, on a figure of its result or of the record that it is about; ``None`` where the domain
-    has words for none of them."""
+    """A condition for an errand in a world, on a figure of its result or of the record that it is about; ``None`` where
+    the domain has words for none of them."""
     figures = [(tell, result.get(tell.field), "") for tell in domain.language.tool(call.name).tell]
     for kind, own, value in subject_kinds(domain, call):
         for tell in domain.language.records[kind].figures if kind in domain.language.records else ():
@@ -50,15 +58,24 @@ def drawn(
             figures += [(tell, found, kind) for one in about[:1] for found in values_at(one.record, tell.field)]
     options: list[tuple[Tell, lang.Rank, list[str], float, str]] = []
     for tell, value, kind in figures:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 2:
-            options += [(tell, "more", tell.above, value, kind)] if tell.above else []
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= _LEAST:
+            is_worth_it = not tell.is_money or value >= _LEAST_BACK
+            options += [(tell, "more", tell.above, value, kind)] if tell.above and is_worth_it else []
             options += [(tell, "less", tell.below, value, kind)] if tell.below else []
+    options = [
+        one for one in options if not one[4] or domain.plausible_limit(world, call, field=one[0].field, relation=one[1])
+    ]
     if not options:
         return None
     tell, relation, words, figure, kind = rng.choice(options)
-    holds = rng.random() < _HOLDS
-    limit = _limit(figure, below=holds is (relation == "more"), rng=rng)
-    return Condition(tell, relation, limit, rng.choice(words).format(value=said(tell, limit)), holds, figure, kind)
+    is_met = rng.random() < _HOLDS
+    for holds in (is_met, not is_met):
+        below = holds is (relation == "more")
+        share = rng.uniform(*(_MET if holds else _MISSED)[not below])
+        if limit := _round(figure, share, below, tell.is_money):
+            text = rng.choice(words).format(value=said(tell, limit))
+            return Condition(tell, relation, limit, text, holds, figure, kind)
+    return None
 
 
 def subject_kinds(domain: Domain, call: Call) -> Iterator[tuple[str, str, Any]]:
@@ -84,21 +101,16 @@ def said(tell: Tell, limit: float) -> str:
     return f"${tell.shown(limit, rounded=True)}" if tell.is_money else tell.shown(limit)
 
 
-def limits_around(value: float) -> tuple[int, int]:
+def limits_around(value: float, is_money: bool) -> tuple[int, int]:
     """A round number that is clearly less than a value, and one that is clearly more."""
-    return _round(value, 0.6, below=True), _round(value, 1.4, below=False)
+    return _round(value, 0.8, True, is_money) or 1, _round(value, 1.2, False, is_money)
 
 
-def _limit(value: float, below: bool, rng: random.Random) -> int:
-    return _round(value, rng.uniform(0.45, 0.9) if below else rng.uniform(1.12, 1.7), below)
-
-
-def _round(value: float, times: float, below: bool) -> int:
-    """A round number near so many times the value, and on the same side of it."""
+def _round(value: float, times: float, below: bool, is_money: bool) -> int:
+    """A round number near so many times the value, and on the same side of it; 0: there is none below it."""
     raw = value * times
-    step = 10 if value >= 100 else 5 if value >= 20 else 1
-    limit = int(raw // step) * step if below else (int(raw // step) + 1) * step
-    return limit if limit > 0 else 1
+    step = next((step for most, step in (_DOLLARS if is_money else _OTHERS) if value < most), 100 if is_money else 10)
+    return (int(raw // step) + (not below)) * step
 
 
 def conditional(domain: Domain, request: lang.Do, condition: Condition, other: lang.Do | None = None) -> lang.If:
@@ -117,6 +129,20 @@ def subject_of(domain: Domain, request: lang.Do, kind: str) -> lang.Record:
     slot = _subject_slot(domain, request.errand, request.arguments)
     same = lang.Test(field=own_field(domain, kind), value=request.arguments[slot])
     return lang.Record(among=lang.Records(kind=kind, where=(same,)))
+
+
+def without_reasons(domain: Domain, request: lang.If, text: str) -> str:
+    """A customer's words without the domain's sentences that say why they set a limit, or want something else then."""
+    if not isinstance(request.then, lang.Do):
+        return text
+    words = domain.language.tool(request.then.errand)
+    tells = [*words.tell, *(tell for record in domain.language.records.values() for tell in record.figures)]
+    reasons = [why for tell in tells for why in tell.limit_why]
+    if isinstance(request.otherwise, lang.Do):
+        reasons += words.otherwise_why.get(request.otherwise.errand, [])
+    for why in reasons:
+        text = text.replace(f" {why}", "")
+    return text
 
 
 def tell_of(domain: Domain, request: lang.If) -> Tell | None:

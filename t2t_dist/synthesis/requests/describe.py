@@ -21,7 +21,7 @@ from . import language as lang
 from . import what_works
 from .evaluate import NoMeaning, at_place, passes, value_of
 from .kinds import holders, identities, own_field
-from .preferences import Choices, choices_of, preferred
+from .preferences import Choices, choices_of, is_dear, preferred
 from .shown import Shown, Universe, values_at
 
 #: Fields that are combined at most to tell a record from its like.
@@ -101,7 +101,8 @@ def told_apart(
         (path, order)
         for path, each in words.fields.items()
         for order, phrases in zip(ends, (each.most, each.least), strict=True)
-        if phrases and values_at(meant[0].record, path) and sum(bool(values_at(o.record, path)) for o in among) > 1
+        if phrases and not is_dear(each, order)
+        if values_at(meant[0].record, path) and sum(bool(values_at(o.record, path)) for o in among) > 1
     ]
     kin = Kin(meant[0], among, tests)
     for count in range(MOST_TESTS + 1):

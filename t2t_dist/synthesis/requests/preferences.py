@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
-from t2t_dist.environments.language import RecordWords
+from t2t_dist.environments.language import FieldWords, RecordWords
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
@@ -27,6 +27,8 @@ from .shown import Shown, Universe, values_at
 _MOST_TRIED = 60
 #: How often a preference is taken rather than a budget.
 _PREFERRED = 0.6
+#: Limits above this are multiples of five.
+_ROUND_FROM = 10
 #: Choices among which one is told, at least.
 _FEWEST = 3
 
@@ -78,6 +80,18 @@ def _is_idle(find: Callable[[lang.Record], Shown | None], record: lang.Record) -
     return any(find(one) is usual for one in less)
 
 
+def sets_limit(request: lang.Node) -> bool:
+    """Whether a description within a request names a limit, or says what to do if something costs too much: who wants a
+    plan under $30 sets no other."""
+    if any(isinstance(node, lang.FirstThatWorks) for node in lang.nodes(request)):
+        return True
+    tests = [test for node in lang.nodes(request) if isinstance(node, lang.Record) for test in node.prefer]
+    tests += [test for node in lang.nodes(request) if isinstance(node, lang.Records) for test in node.where]
+    return any(
+        test.relation in ("less", "more") and isinstance(test.value, lang.Given) and test.value.value for test in tests
+    )
+
+
 def _fewer(tests: tuple[lang.Test, ...]) -> Iterator[tuple[lang.Test, ...]]:
     for place in range(len(tests)):
         yield (*tests[:place], *tests[place + 1 :])
@@ -101,6 +115,8 @@ def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) ->
             for limit in limits:
                 if limit.field != path or (limit.relation == "less") is (order == "most"):
                     yield _record(choices.among, (*where, limit), (), path, order)
+            if is_dear(fields[path], order):
+                continue
             for wish in wishes:
                 if wish.field != path:
                     yield _record(choices.among, where, (wish,), path, order)
@@ -112,6 +128,12 @@ def _options(words: RecordWords, choices: Choices, record: Mapping[str, Any]) ->
             if pair[0].field != pair[1].field:
                 for prefer in permutations(pair):
                     yield _record(choices.among, where, prefer, None, "most")
+
+
+def is_dear(words: FieldWords, order: str) -> bool:
+    """Whether it is the most of a field of which customers have a limit, as of a price: nobody wants it but within
+    that."""
+    return order == "most" and bool(words.under)
 
 
 def _fits(words: RecordWords, path: str, about: frozenset[Any]) -> bool:
@@ -169,6 +191,8 @@ def _between(low: float, high: float) -> int | None:
     """A whole number above one and below the other, as round as one of them is; ``None``: there is none."""
     for step in (100, 50, 25, 10, 5, 1):
         limit = (int(low // step) + 1) * step
+        if step == 1 and limit > _ROUND_FROM:
+            return None
         if low < limit < high:
             return limit
     return None

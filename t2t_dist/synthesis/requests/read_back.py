@@ -18,7 +18,7 @@ from t2t_dist.environments.tools import Call
 from ..grader_side import errands_by_goal
 from . import language as lang
 from .check import requests_of
-from .conditions import tell_of
+from .conditions import tell_of, without_reasons
 from .free_texts import check_beside, check_question
 from .free_words import Asked, Limit, NotCarried, asked, check_request
 from .kinds import identities
@@ -78,7 +78,8 @@ def check_goal(
     if call is None:
         raise NotCarried("errand_differs", "it is about nothing")
     first, limit, second = _wanted(domain, customer, universe, goal, request, call)
-    check_request(domain, universe, goal.request, first, limit, second)
+    text = without_reasons(domain, request, goal.request) if isinstance(request, lang.If) else goal.request
+    check_request(domain, universe, text, first, limit, second)
     return [one for one in (first, limit, second) if one is not None]
 
 

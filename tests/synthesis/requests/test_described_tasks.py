@@ -21,6 +21,7 @@ from t2t_dist.synthesis.grader_side import errands_in
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.alternatives import BEST
 from t2t_dist.synthesis.requests.check import CONDITION, choices, errand_of, in_sequence, options, requests_of
+from t2t_dist.synthesis.requests.conditions import tell_of
 from t2t_dist.synthesis.requests.fallbacks import POSSIBLE, is_fallback
 from t2t_dist.synthesis.requests.outcomes import parts_of
 from t2t_dist.synthesis.requests.questions import ANSWER
@@ -256,6 +257,21 @@ def test_conditions_hold_and_do_not_and_say_what_they_mean(hard: Made) -> None:
             if goal.condition is not None:
                 assert goal.condition in goal.request
                 assert goal.questions
+
+
+def test_limits_are_near_the_figure_and_round(hard: Made) -> None:
+    for task in conditional(hard):
+        for number, request in requests_of(task.grader).items():
+            if task.user.goals[number].condition is None or not isinstance(request, lang.If):
+                continue
+            tell, compares = tell_of(domain_of(hard.domain, task), request), request.condition
+            assert tell is not None
+            assert isinstance(compares, lang.Compares)
+            assert isinstance(compares.right, lang.Given)
+            limit = compares.right.value
+            assert not tell.is_money or limit % 5 == 0, task.task_id
+            figures = [float(text) for text in task.grader.communicate]
+            assert any(0.4 * figure < limit <= 2.5 * figure for figure in figures), task.task_id
 
 
 async def test_the_expert_weighs_conditions_and_who_takes_them_for_met_fails(hard: Made) -> None:
