@@ -16,6 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
 from ..grader_side import errands_by_goal
+from ..intents.facts import described_in
 from . import language as lang
 from .check import requests_of
 from .conditions import tell_of
@@ -25,6 +26,7 @@ from .kinds import identities
 from .parts import is_readable
 from .questions import questions_of
 from .shown import Universe, first_look
+from .words import written_out
 
 
 def may_be_free(domain: Domain, request: lang.Node | None, goal: Goal, is_counted: bool = False) -> bool:
@@ -78,7 +80,10 @@ def check_goal(
     if call is None:
         raise NotCarried("errand_differs", "it is about nothing")
     first, limit, second = _wanted(domain, customer, universe, goal, request, call)
-    check_request(domain, universe, goal.request, first, limit, second)
+    text = goal.request
+    if goal.otherwise is not None:
+        text = written_out(domain.language, text, described_in(goal.otherwise.facts), described_in(goal.facts))
+    check_request(domain, universe, text, first, limit, second)
     return [one for one in (first, limit, second) if one is not None]
 
 
@@ -159,14 +164,16 @@ def _check_change(
         one = asked(domain, task.customer, universe, errand, change.facts)
         one = one._replace(is_instead=True, why=domain.instead.get(old.name, {}).get(new.name, ""))
         said, facts = {fact.slot: fact.says for fact in facts}, change.facts
+        before = described_in(task.user.goals[goal].facts)
+        text = written_out(domain.language, change.request, described_in(facts), before)
         try:
             if change.part:
                 pass  # these words are the template's
             elif new.name == old.name:
                 news = {fact.slot for fact in facts if fact.says and said.get(fact.slot) != fact.says}
-                check_request(domain, universe, change.request, one, needed=news)
+                check_request(domain, universe, text, one, needed=news)
             else:
-                check_request(domain, universe, change.request, one)
+                check_request(domain, universe, text, one)
         except NotCarried as wrong:
             raise NotCarried(wrong.code, f"the change: {wrong.detail}") from None
         found.append(one)
