@@ -29,6 +29,8 @@ _MOST_TRIED = 6
 _MOST_PREFERRED = 3
 #: How much less readily a record is told by one field more.
 _LONGER = 0.1
+#: Letters of words that name nothing.
+_SHORT = 3
 
 
 class Described(NamedTuple):
@@ -99,6 +101,8 @@ def described(
                 continue
             beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
             # "The lamp from my order with the lamp in it" says nothing.
+            if isinstance(value, lang.FieldsOf) and any(_share_a_name(text, other) for other in words.values()):
+                continue
             if twin is None or any(
                 mentions(text, [say]) for say in (*unsaid, *(say for says in beside for say in says))
             ):
@@ -164,6 +168,11 @@ def _told_by(node: lang.Node) -> tuple[tuple[str, str], ...]:
     record = node.of
     paths = [test.field for test in record.among.where] + ([record.by] if record.by is not None else [])
     return tuple((record.among.kind, path) for path in paths)
+
+
+def _share_a_name(one: str, other: str) -> bool:
+    """Whether two descriptions name the same thing: "everything but the lamp", and "my order with the lamp"."""
+    return not {word for word in one.split() if len(word) > _SHORT}.isdisjoint(other.split())
 
 
 def _weight(domain: Domain, told_by: Sequence[tuple[str, str]]) -> float:

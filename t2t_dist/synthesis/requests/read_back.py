@@ -159,8 +159,12 @@ def _check_change(
     stages = [first, *(Call(one.name, one.arguments) for one in task.certificate.given_up[1:]), gold[0]]
     found, facts, request = [], task.user.goals[goal].facts, requests.get(goal)
     for change, old, new in zip(task.user.changes, stages, stages[1:], strict=False):
-        is_last = new is stages[-1]
-        errand = request if is_last and isinstance(request, lang.Do) else lang.as_given(new.name, new.arguments)
+        errand = lang.as_given(new.name, new.arguments)
+        if isinstance(request, lang.Do):
+            # What is described is the same all along.
+            described = {fact.slot for fact in change.facts if fact.described}
+            same = {slot: value for slot, value in request.arguments.items() if slot in described}
+            errand = request if new is stages[-1] else errand.model_copy(update={"arguments": errand.arguments | same})
         one = asked(domain, task.customer, universe, errand, change.facts)
         one = one._replace(is_instead=True, why=domain.instead.get(old.name, {}).get(new.name, ""))
         said, facts = {fact.slot: fact.says for fact in facts}, change.facts
