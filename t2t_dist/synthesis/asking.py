@@ -150,7 +150,7 @@ def asked(
     text = _once(" ".join((begin, before, core, after, behind, end)), language, facts)
     for fact in facts:
         if fact.described and (that := spoken_again(language, fact.text, said)) is not None:
-            text = text.replace(fact.text, that)
+            text = re.sub(rf"(?<!\bthat ){re.escape(fact.text)}", that, text)
     return tidy(text)
 
 
@@ -159,6 +159,8 @@ _LONG = re.compile(r"[a-z]{6,}")
 _PLACE = re.compile(r"\{[^}]*\}")
 #: A reason for one thing, said of several.
 _OF_SEVERAL = (("it's", "they're"), ("it is", "they are"), ("it was", "they were"))
+#: What leads to a name, and not to a description: "the phone with 555-0100", but "my line on the small plan".
+_WITH = re.compile(r"^the \w+ with (?=\{value\})")
 #: What speaks of one thing.
 _IT = re.compile(r"\b(?:it|its|it's|(?<!so )that|this)\b", re.I)
 
@@ -171,7 +173,7 @@ def _of_several(text: str) -> str:
 
 
 def _goes_on(request: str, vague: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a request goes on with a word of what is left vague in it: "I need {gigabytes} more", with "more data"."""
+    """Whether a request goes on with a word of what is left vague in it: "I need {gigabytes} more", of "more data"."""
     return any(
         found[1] in " ".join(texts).split()
         for slot, texts in vague.items()
@@ -251,7 +253,7 @@ class Asides:
         before, after, inside = _by_place(words.stated)
         if fact.described:
             # A description has a noun of its own: not "the phone with my line".
-            inside = [text for text in inside if text.startswith("{value}")] or inside
+            inside = [text for text in inside if text.startswith("{value}")] or [_WITH.sub("", one) for one in inside]
         if fact.described and is_of_several(fact.text):
             return rng.choice([text for text in inside if text.startswith("{value}")] or ["{value}"]).format(
                 value=fact.text
