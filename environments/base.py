@@ -20,7 +20,6 @@ from .tidy import spoken_dates
 from .tools import AGENT, USER, Call, Kind, Tool, ToolResult, ToolSet
 from .workflows import Workflow
 
-
 #: Calls whose outcomes are kept.
 _MOST_OUTCOMES = 4000
 

@@ -170,6 +170,9 @@ class FieldWords(BaseModel):
     prefer: list[str] = Field(
         default_factory=list, description="what one would rather have than another value: 'in {value}'"
     )
+    weight: float = Field(
+        1.0, gt=0, le=1, description="how readily customers tell a record by it, beside the other fields"
+    )
 
 
 class TakeWords(BaseModel):

@@ -171,6 +171,8 @@ class Airline(Domain):
         return not (when.is_out_of_place(world, call) or when.are_elsewhere(world, call, customer))
 
     def say_field(self, kind: str, path: str, value: Any) -> str:
+        if path == "trips.0.date":
+            return when.day(value)
         return network.city(value) if path in ("trips.0.origin", "trips.0.destination") else str(value)
 
     def samples(self, world: World, type_name: str, customer: str, rng: random.Random) -> list[Any]:

@@ -25,6 +25,7 @@ from t2t_dist.environments.tidy import tidy
 from t2t_dist.environments.variants import all_variants
 
 from .requests.what_works import said_in
+from .requests.words import again as spoken_again
 from .requests.words import is_of_several
 
 #: Share of requests with a sentence that says why, and of wishes with a sentence after them.
@@ -112,10 +113,12 @@ def asked(
     again: bool = False,
     is_open: bool = False,
     rough: Mapping[str, str] = {},
+    said: Collection[str] = (),
 ) -> str:
     """A request for the call ``name``: stated facts as they are said, the others left vague, or said in the ``rough``.
 
-    ``again``: it takes the place of another request; ``is_open``: what follows says when it is not wanted.
+    ``again``: it takes the place of another request; ``is_open``: what follows says when it is not wanted; ``said``:
+    what was described just before, which is "that order".
     """
     words = language.tool(name)
     several = [fact.slot for fact in facts if fact.described and is_of_several(fact.text)]
@@ -123,9 +126,11 @@ def asked(
     of_all = [text for text in words.request if not any(_is_about_one(text, slot) for slot in several)]
     # Rather a word twice than "all three of my lines is".
     fitting = [text for text in of_all if described.isdisjoint(_LONG.findall(_PLACE.sub("", text)))] or of_all
-    if any(fact.described and fact.text.startswith("everything") for fact in facts):
+    fitting = [text for text in fitting if not any(_leads_twice(text, fact) for fact in facts)] or fitting
+    if several or any(fact.described and fact.text.startswith("everything") for fact in facts):
         fitting = [text for text in fitting if not re.search(r"\bnot\b|n't", text)]
-    fitting = fitting or words.request
+    vague = {fact.slot: language.slot(name, fact.slot).vague for fact in facts if not fact.stated}
+    fitting = [text for text in fitting if not _goes_on(text, vague)] or fitting or words.request
     if is_open:
         fitting = [text for text in fitting if not _MUST.search(text)] or fitting
     manners = [manner_of(text) for text in fitting]
@@ -137,7 +142,8 @@ def asked(
     asides = Asides(not manner.lead and bool(_AFTER_CLAUSE.match(sentence)), again, said_in(language), bool(several))
     places = Blanks(language.plainly(name, {fact.slot: fact.text for fact in facts if fact.stated and fact.says}, "my"))
     for fact in facts if name in language.tools else ():
-        places[fact.slot] = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
+        text = rough.get(fact.slot) or asides.phrase(language.slot(name, fact.slot), fact, rng)
+        places[fact.slot] = _of_several(text) if several else text
     begin = ""
     whys = [why for why in words.why if not (several and _IT.search(why))]
     if whys and not (again or manner.before) and rng.random() < _WHY:
@@ -146,22 +152,47 @@ def asked(
     if rng.random() < _AFTER and not (manner.after or asides.behind or is_open):
         end = _end(manner, sentence, style, rng)
     before, core, after = (text.format_map(places) for text in (manner.before, sentence, manner.after))
-    core = _after(asides.front and f"{asides.front} ", core)
-    text = " ".join((begin, before, core, after, asides.behind, end))
-    if several:
-        for one, many in _OF_SEVERAL:
-            text = re.sub(one, many, text)
-    return tidy(_once(text, language, facts))
+    front, behind = (_of_several(text) if several else text for text in (asides.front, asides.behind))
+    core = _after(front and f"{front} ", core)
+    text = _once(" ".join((begin, before, core, after, behind, end)), language, facts)
+    for fact in facts:
+        if fact.described and (that := spoken_again(language, fact.text, said)) is not None:
+            text = re.sub(rf"(?<!\bthat ){re.escape(fact.text)}", that, text)
+    return tidy(text)
 
 
 #: Words of a description that strike when the request has them, too: "my suspended line is suspended".
 _LONG = re.compile(r"[a-z]{6,}")
 _PLACE = re.compile(r"\{[^}]*\}")
 #: A reason for one thing, said of several.
-_OF_SEVERAL = ((r"\bit's\b", "they're"), (r"\bit is\b", "they are"), (r"\bit was\b", "they were"))
+_OF_SEVERAL = (("it's", "they're"), ("it is", "they are"), ("it was", "they were"))
 _SINGULAR = re.compile(r"\bit\b", re.I)
+#: What leads to a name, and not to a description: "the phone with 555-0100", but "my line on the small plan".
+_WITH = re.compile(r"^the \w+ with (?=\{value\})")
 #: What speaks of one thing.
 _IT = re.compile(r"\b(?:it|its|it's|(?<!so )that|this)\b", re.I)
+
+
+def _of_several(text: str) -> str:
+    """A reason for one thing, said of several."""
+    for one, many in _OF_SEVERAL:
+        text = re.sub(rf"\b{one}\b", many, re.sub(rf"\b{one.capitalize()}\b", many.capitalize(), text))
+    return text
+
+
+def _goes_on(request: str, vague: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a request goes on with a word of what is left vague in it: "I need {gigabytes} more", of "more data"."""
+    return any(
+        found[1] in " ".join(texts).split()
+        for slot, texts in vague.items()
+        for found in re.finditer(rf"\{{{slot}\}} (\w+)", request)
+    )
+
+
+def _leads_twice(request: str, fact: Fact) -> bool:
+    """Whether what stands before a description is in it again: "delivered with my order with the lamp"."""
+    before = re.findall(rf"(\w{{4,}}) \{{{fact.slot}\}}", request) if fact.described else ()
+    return not set(before).isdisjoint(fact.text.split())
 
 
 def _is_about_one(request: str, slot: str) -> bool:
@@ -230,10 +261,16 @@ class Asides:
             return ""
         before, after, inside = _by_place(words.stated)
         after = [text for text in after if not (self._several and _SINGULAR.search(text))]
+        if fact.described:
+            # A description has a noun of its own: not "the phone with my line".
+            inside = [text for text in inside if text.startswith("{value}")] or [_WITH.sub("", one) for one in inside]
         if fact.described and is_of_several(fact.text):
-            plain = [text for text in inside if text.startswith("{value}")]
-            return rng.choice(plain or ["{value}"]).format(value=fact.text)
-        if after and not self.behind and not (vague and self._again) and rng.random() < _BEHIND:
+            return rng.choice([text for text in inside if text.startswith("{value}")] or ["{value}"]).format(
+                value=fact.text
+            )
+        # Who describes a thing does not leave it vague first: "one of my orders, it's about my latest order".
+        is_late = bool(vague) and (self._again or bool(fact.described))
+        if after and not self.behind and not is_late and rng.random() < _BEHIND:
             self.behind = tidy(rng.choice(after).format(value=fact.text))
             return vague
         if before and not self.front and self._room_before and rng.random() < _FRONT:

@@ -141,8 +141,11 @@ def describe_goals(
             done += wanted[goal]
             continue
         kept = structure.goals[goal].withheld
+        kept_back = unsaid
         if change is not None and goal == change.goal:
             kept = _changed_slots(structure.stages)
+            # "The lamp in my order with the lamp" would be what they say first.
+            kept_back = [*unsaid, *_said_in(domain, customer, structure.stages)]
         later = [other for number, calls in wanted.items() if number > goal for other in calls]
         if not is_general and _is_free(structure, goal) and rng.random() < level.sets:
             # Nothing else is given up for a set: it is of records that no other goal is about.
@@ -172,7 +175,7 @@ def describe_goals(
                 wanted[goal] = [call]
         if goal not in several:
             one = denote.described(
-                domain, customer, goal, call, done, kept, unsaid, level.described, rng, level.preferences
+                domain, customer, goal, call, done, kept, kept_back, level.described, rng, level.preferences
             )
             # What works follows from all the rest, so all of that has to be said from the start.
             is_open = one is not None and bool(kept) and one.chooses
@@ -208,7 +211,12 @@ def describe_goals(
         for said, call in zip(pick.described, pick.calls, strict=True):
             if _is_named(denote.Described(pick.request.options[0], said, [], []), call, goal, named):
                 raise TaskRejected("named", "another request names one of two things")
-    for goal in [goal for goal, one in found.items() if _is_named(one, carried[goal], goal, named)]:
+    texts = {goal: one.words.values() for goal, one in found.items()}
+    for goal in [
+        goal
+        for goal, one in found.items()
+        if _is_named(one, carried[goal], goal, named) or _is_within_another(goal, texts)
+    ]:
         if goal in several or (sequence is not None and goal == sequence[0]):
             raise TaskRejected("named", "another request names one of several records")
         del found[goal]
@@ -283,6 +291,21 @@ def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Map
         for number, goal in enumerate(structure.goals)
         for slot in goal.withheld
         for say in domain.describe(world, errands[number], slot, customer).says
+    ]
+
+
+def _is_within_another(goal: int, described: Mapping[int, Collection[str]]) -> bool:
+    """Whether what a goal describes stands within what another does: "my latest bill", and "the payment method I used
+    for my latest bill". Who hears one request would take it for a part of the other."""
+    others = [text for number, texts in described.items() if number != goal for text in texts]
+    return any(text != other and mentions(other, [text]) for text in described[goal] for other in others)
+
+
+def _said_in(domain: Domain, customer: str, calls: Sequence[Call]) -> list[str]:
+    """What customers say of all arguments of these calls."""
+    world = domain.world()
+    return [
+        say for call in calls for slot in call.arguments for say in domain.describe(world, call, slot, customer).says
     ]
 
 

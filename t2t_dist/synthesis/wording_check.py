@@ -36,8 +36,9 @@ def check_words(user: UserSide, is_free: bool = False) -> tuple[str, str] | None
             if goal.otherwise.clause is not None and not mentions(goal.request, [goal.otherwise.clause]):
                 return "not_stated", f"request {number + 1} does not say when else is wanted: {goal.otherwise.clause}"
             for fact in goal.otherwise.facts:
-                # "If that can't be done, I'd take the white one" is about the same order.
-                same = goal.otherwise.clause is not None and any(fact.says == one.says for one in goal.facts)
+                # "If that can't be done, I'd take the white one", or "please cancel that order", is about the same.
+                by_that = goal.otherwise.clause is not None or fact.described
+                same = by_that and any(fact.says == one.says for one in goal.facts)
                 first = (is_free and fact.described) or mentions(goal.request, fact.says)
                 if not (first and (same or mentions(goal.otherwise.request, fact.says))):
                     return "not_stated", f"request {number + 1} does not say the {fact.label}: {fact.says}"

@@ -18,7 +18,7 @@ from t2t_dist.environments.tools import Call
 
 from .asking import asked, mistyped, way
 from .intents.changing import FIRST_REPLY
-from .intents.facts import facts_of, identity_facts, said
+from .intents.facts import described_in, facts_of, identity_facts, said
 from .intents.parts import ADDED, TAKEN_BACK, part_between
 from .intents.structure import PlannedChange, PlannedGoal, Structure
 from .part_words import part_request
@@ -91,7 +91,7 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
     if structure.question is not None:
         goals.append(Goal(request=structure.question.text, asks=True))
     changes = [
-        _change(domain, world, before, planned, customer, style, typos, rng)
+        _change(domain, world, before, planned, described_in(goals[planned.goal].facts), customer, style, typos, rng)
         for before, planned in zip(structure.stages, structure.changes, strict=False)
     ]
     mistake = mistakes.worded(domain, *structure.mistake, rng) if structure.mistake is not None else None
@@ -134,8 +134,9 @@ def _otherwise(
     if planned.falls_back and call.name == planned.call.name and len(different) == 1:
         request = tidy(way("second", style, rng).format(value=different[0].text))
     else:
+        said = described_in(first)
         for _ in range(2 * _DRAWS):
-            request = asked(domain.language, call.name, facts, style, rng, again=True, is_open=True)
+            request = asked(domain.language, call.name, facts, style, rng, again=True, is_open=True, said=said)
             if not (_OPENS.search(request) or _OF_CHANCE.search(request)):
                 break
         if whys := domain.language.tool(planned.call.name).otherwise_why.get(call.name):
@@ -159,14 +160,16 @@ def _change(
     world: World,
     first: Call,
     planned: PlannedChange,
+    spoken_of: Sequence[str],
     customer: str,
     style: str,
     typos: float,
     rng: random.Random,
 ) -> Change:
-    """A change of mind in words, of who wanted ``first`` before."""
+    """A change of mind in words, of who wanted ``first`` before; ``spoken_of``: what they described for that."""
     facts = facts_of(domain, world, planned.call, customer, (), rng, planned.described)
-    request = mistyped(_changed(domain, world, first, planned, facts, customer, style, rng), facts, typos, rng)
+    request = _changed(domain, world, first, planned, facts, spoken_of, customer, style, rng)
+    request = mistyped(request, facts, typos, rng)
     slip = planned.part is None and _is_slip(domain, first, planned.call)
     return Change(
         goal=planned.goal, trigger=planned.trigger, request=request, facts=facts, slip=slip, part=planned.part
@@ -183,8 +186,9 @@ def _with_another(
         goal.request = f"{goal.request} {text}"
     if planned.rather is not None and planned.whichever is not None:
         facts = facts_of(domain, world, planned.rather, customer, (), rng, planned.rather_described)
+        said = described_in(goal.facts)
         for _ in range(2 * _DRAWS):
-            text = asked(domain.language, planned.rather.name, facts, style, rng, again=True, is_open=True)
+            text = asked(domain.language, planned.rather.name, facts, style, rng, again=True, is_open=True, said=said)
             if not _OPENS.search(text):
                 break
         goal.rather, goal.whichever = Second(request=text, facts=facts), planned.whichever
@@ -206,6 +210,7 @@ def _changed(
     first: Call,
     change: PlannedChange,
     facts: Sequence[Fact],
+    spoken_of: Sequence[str],
     customer: str,
     style: str,
     rng: random.Random,
@@ -228,7 +233,7 @@ def _changed(
             # Beside another answer it would not be clear what is spoken of.
             beside = change.trigger == FIRST_REPLY
             return tidy(f"{_about(different[0])} {said_so}" if beside else said_so)
-    request = asked(domain.language, second.name, facts, style, rng, again=True)
+    request = asked(domain.language, second.name, facts, style, rng, again=True, said=spoken_of)
     if first.name == second.name:
         return f"{why} {request}" if _is_slip(domain, first, second) else request
     # Beside an answer they have said already that they want something else.

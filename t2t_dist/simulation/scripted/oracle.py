@@ -274,8 +274,8 @@ class Oracle:
         """Say how many there are to a customer who has counted wrong, and hear whether all are meant."""
         miscount = self.task.user.miscount
         if miscount is not None and miscount.goal == goal:
-            there_are, said = NUMBERS[count - 1], NUMBERS[miscount.said - 1]
-            yield from self.say(self.phrases.say("recount", count=there_are, said=said))
+            there_are, said, all_ = NUMBERS[count - 1], NUMBERS[miscount.said - 1], "both" if count == 2 else "all"
+            yield from self.say(self.phrases.say("recount", count=there_are, said=said, all=all_))
 
     def figure_of(self, goal: int) -> tuple[Tell, str] | None:
         """The figure of a record that a goal's condition is about, with the words for it."""

@@ -48,6 +48,11 @@ def facts_of(
     return facts
 
 
+def described_in(facts: Sequence[Fact]) -> list[str]:
+    """What is described in a request."""
+    return [fact.text for fact in facts if fact.described and fact.stated]
+
+
 def said(domain: Domain, world: World, call: Call, slot: str, customer: str) -> tuple[str, ...] | None:
     """The words that state an argument, ``None`` where the call leaves it out."""
     return domain.describe(world, call, slot, customer).says if slot in call.arguments else None

@@ -23,9 +23,10 @@ def authority() -> Sequence[str]:
     return _file()["authority"]
 
 
-def recounts() -> Sequence[str]:
-    """What customers say who hear that there are more, or fewer, than they thought."""
-    return _file()["recounts"]
+def recounts(count: int) -> Sequence[str]:
+    """What customers say who hear that there are more, or fewer, than they thought: ``count``."""
+    all_ = "both" if count == 2 else "all"
+    return [text.format(all=all_, All=all_.capitalize()) for text in _file()["recounts"]]
 
 
 def notes() -> Sequence[str]:

@@ -22,6 +22,7 @@ from t2t_dist.environments.tools import READ, WRITE, Call
 from ..asking import ways_of
 from ..bindings import canonical_json
 from ..grader_side import errands_by_goal
+from ..intents.facts import described_in
 from . import alternatives, fallbacks, outcomes, questions, sequences, what_works
 from . import language as lang
 from .conditions import limits_around, said, tell_of
@@ -31,7 +32,7 @@ from .proof import NotProved
 from .sets import meanings_of_several
 from .shown import Universe, first_look, look_at
 from .twins import all_valid, find_twin, world_before
-from .words import count_said, readings, readings_of_several, same_words
+from .words import again, count_said, readings, readings_of_several, same_words
 
 #: The slot of a twin that differs in the limit of a condition.
 CONDITION = "if"
@@ -334,7 +335,7 @@ def _proved(
     if isinstance(request, lang.If | lang.Several) and whole_of is not None:
         twins += _after_first(domain, task, goal, request, calls[0], done, before)
     elif isinstance(request, lang.If):
-        _check_otherwise(task, goal, errand, request.otherwise)
+        _check_otherwise(domain, task, goal, errand, request.otherwise)
         if fallbacks.is_fallback(request):
             twins.append(_turned_round(domain, task, goal, request, before, world))
         else:
@@ -415,8 +416,11 @@ def _proved_best(
         described = {fact.slot: fact for fact in facts if fact.described}
         if {slot for slot, node in option.arguments.items() if _is_described(node)} != set(described):
             raise NotProved("meaning_differs", f"{where}: not just what is described has a meaning")
+        is_second = facts is wanted.rather.facts
         for slot, fact in described.items():
             _check_words(domain, world, universe, task, option, call, slot, fact)
+            if is_second and not _says(domain, wanted.rather.request, fact, wanted.facts):
+                raise NotProved("words_differ", f"{where} does not say the {fact.label} of the second of two errands")
             twin = find_twin(domain, task.customer, universe, option, goal, slot, before, request)
             if twin is None:
                 raise NotProved("no_twin", f"{where}: in no world do the words for {slot} mean another value")
@@ -540,7 +544,13 @@ def look_ups_before(task: Task, goal: int) -> list[Call]:
     return found
 
 
-def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node | None) -> None:
+def _says(domain: Domain, request: str, fact: Fact, before: Sequence[Fact]) -> bool:
+    """Whether a request says what is described, or speaks of it again: "that order"."""
+    that = again(domain.language, fact.text, described_in(before))
+    return mentions(request, [fact.text]) or (that is not None and mentions(request, [that]))
+
+
+def _check_otherwise(domain: Domain, task: Task, goal: int, errand: lang.Node, other: lang.Node | None) -> None:
     """What is wanted otherwise is described only where it is the same, in the same words."""
     wanted = task.user.goals[goal]
     if (wanted.otherwise is None) is not (other is None):
@@ -556,6 +566,8 @@ def _check_otherwise(task: Task, goal: int, errand: lang.Node, other: lang.Node 
         differs = bool(fact.described) is not is_described and not (is_second and not fact.described)
         if differs or (fact.described and not same):
             raise NotProved("words_differ", f"{fact.slot} of request {goal + 1} is described in other words")
+        if fact.described and not is_second and not _says(domain, wanted.otherwise.request, fact, wanted.facts):
+            raise NotProved("words_differ", f"what is wanted otherwise in request {goal + 1} is not about {fact.text}")
 
 
 def _check_set(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -26,6 +27,10 @@ from .words import phrase, readings
 _MOST_TRIED = 6
 #: And of those by preferences.
 _MOST_PREFERRED = 3
+#: How much less readily a record is told by one field more.
+_LONGER = 0.1
+#: Letters of words that name nothing.
+_SHORT = 3
 
 
 class Described(NamedTuple):
@@ -72,7 +77,7 @@ def described(
     request = lang.as_given(call.name, call.arguments)
     words: dict[str, str] = {}
     for slot in slots:
-        found = _drawn(descriptions(domain, customer, universe, call, slot), rng)
+        found = _drawn(domain, descriptions(domain, customer, universe, call, slot), rng)
         if rng.random() < preferred:
             found = [*islice(preferred_of(domain, customer, universe, call, slot, rng), _MOST_PREFERRED), *found]
         for value in found:
@@ -96,6 +101,8 @@ def described(
                 continue
             beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
             # "The lamp from my order with the lamp in it" says nothing.
+            if isinstance(value, lang.FieldsOf) and any(_share_a_name(text, other) for other in words.values()):
+                continue
             if twin is None or any(
                 mentions(text, [say]) for say in (*unsaid, *(say for says in beside for say in says))
             ):
@@ -141,14 +148,38 @@ def _is_clear(domain: Domain, customer: str, universe: Universe, value: lang.Fie
     return True
 
 
-def _drawn(found: Sequence[lang.Node], rng: random.Random) -> list[lang.Node]:
-    """Some of the descriptions, simple ones mostly first."""
-    depths: dict[int, list[lang.Node]] = {}
-    for one in found:
-        tests = sum(isinstance(node, lang.Test) for node in lang.nodes(one))
-        depths.setdefault(-1 if isinstance(one, lang.FirstThatWorks) else tests, []).append(one)
-    ordered = [one for _, alike in sorted(depths.items()) for one in rng.sample(alike, len(alike))]
-    return ordered[:_MOST_TRIED]
+def _drawn(domain: Domain, found: Sequence[lang.Node], rng: random.Random) -> list[lang.Node]:
+    """Some of the descriptions in random order: what is left to what works first, and the others the sooner, the more
+    readily customers speak of a record so."""
+    told = [_told_by(one) for one in found]
+    alike = Counter(told)  # each item of an order tells it: they come no sooner for that
+    keys = [
+        2.0 if isinstance(one, lang.FirstThatWorks) else rng.random() ** (alike[by] / _weight(domain, by))
+        for one, by in zip(found, told, strict=True)
+    ]
+    ordered = sorted(range(len(found)), key=lambda place: -keys[place])
+    return [found[place] for place in ordered[:_MOST_TRIED]]
+
+
+def _told_by(node: lang.Node) -> tuple[tuple[str, str], ...]:
+    """The fields by which a description tells a record from its like, each with the record's type."""
+    if not isinstance(node, lang.FieldOf):
+        return ()
+    record = node.of
+    paths = [test.field for test in record.among.where] + ([record.by] if record.by is not None else [])
+    return tuple((record.among.kind, path) for path in paths)
+
+
+def _share_a_name(one: str, other: str) -> bool:
+    """Whether two descriptions name the same thing: "everything but the lamp", and "my order with the lamp"."""
+    return not {word for word in one.split() if len(word) > _SHORT}.isdisjoint(other.split())
+
+
+def _weight(domain: Domain, told_by: Sequence[tuple[str, str]]) -> float:
+    weight = _LONGER ** max(len(told_by) - 1, 0)
+    for kind, path in told_by:
+        weight *= domain.language.records[kind].fields[path].weight
+    return weight
 
 
 def _with(domain: Domain, universe: Universe, request: lang.Do, call: Call, slot: str, value: lang.Node) -> lang.Do:

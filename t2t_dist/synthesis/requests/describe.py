@@ -108,6 +108,8 @@ def told_apart(
     for count in range(MOST_TESTS + 1):
         for chosen in combinations(range(len(tests)), count):
             where = tuple(tests[place] for place in chosen)
+            if len({test.field for test in where}) < count:
+                continue  # "my order with the lamp with the mug in it"
             options: list[tuple[str | None, lang.Order]] = [_UNRANKED] if where else []
             if count < MOST_TESTS:
                 # "The line that is used most and that is suspended" need not be the most used of the suspended ones.

@@ -16,6 +16,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.tools import Call
 
 from ..grader_side import errands_by_goal
+from ..intents.facts import described_in
 from . import language as lang
 from .check import requests_of
 from .conditions import tell_of, without_reasons
@@ -25,6 +26,7 @@ from .kinds import identities
 from .parts import is_readable
 from .questions import questions_of
 from .shown import Universe, first_look
+from .words import written_out
 
 
 def may_be_free(domain: Domain, request: lang.Node | None, goal: Goal, is_counted: bool = False) -> bool:
@@ -79,6 +81,8 @@ def check_goal(
         raise NotCarried("errand_differs", "it is about nothing")
     first, limit, second = _wanted(domain, customer, universe, goal, request, call)
     text = without_reasons(domain, request, goal.request) if isinstance(request, lang.If) else goal.request
+    if goal.otherwise is not None:
+        text = written_out(domain.language, text, described_in(goal.otherwise.facts), described_in(goal.facts))
     check_request(domain, universe, text, first, limit, second)
     return [one for one in (first, limit, second) if one is not None]
 
@@ -155,19 +159,25 @@ def _check_change(
     stages = [first, *(Call(one.name, one.arguments) for one in task.certificate.given_up[1:]), gold[0]]
     found, facts, request = [], task.user.goals[goal].facts, requests.get(goal)
     for change, old, new in zip(task.user.changes, stages, stages[1:], strict=False):
-        is_last = new is stages[-1]
-        errand = request if is_last and isinstance(request, lang.Do) else lang.as_given(new.name, new.arguments)
+        errand = lang.as_given(new.name, new.arguments)
+        if isinstance(request, lang.Do):
+            # What is described is the same all along.
+            described = {fact.slot for fact in change.facts if fact.described}
+            same = {slot: value for slot, value in request.arguments.items() if slot in described}
+            errand = request if new is stages[-1] else errand.model_copy(update={"arguments": errand.arguments | same})
         one = asked(domain, task.customer, universe, errand, change.facts)
         one = one._replace(is_instead=True, why=domain.instead.get(old.name, {}).get(new.name, ""))
         said, facts = {fact.slot: fact.says for fact in facts}, change.facts
+        before = described_in(task.user.goals[goal].facts)
+        text = written_out(domain.language, change.request, described_in(facts), before)
         try:
             if change.part:
                 pass  # these words are the template's
             elif new.name == old.name:
                 news = {fact.slot for fact in facts if fact.says and said.get(fact.slot) != fact.says}
-                check_request(domain, universe, change.request, one, needed=news)
+                check_request(domain, universe, text, one, needed=news)
             else:
-                check_request(domain, universe, change.request, one)
+                check_request(domain, universe, text, one)
         except NotCarried as wrong:
             raise NotCarried(wrong.code, f"the change: {wrong.detail}") from None
         found.append(one)

@@ -192,7 +192,8 @@ def sets_with(
             records = lang.Records(kind=kind, where=tuple(tests[number] for number in chosen))
             if len(members) <= _MOST:
                 yield records
-            if len(members) <= _FEWEST or len(members) > _MOST + 1:
+            # "All my insured reservations from Boston but the one to Chicago" would be more than anybody follows.
+            if len(members) <= _FEWEST or len(members) > _MOST + 1 or len(chosen) > 1:
                 continue
             for other in (one for one in members if one is not meant[0]):
                 for path, fields in words.fields.items():

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 from t2t_dist.environments.base import Domain
-from t2t_dist.environments.language import FieldWords, RecordWords
+from t2t_dist.environments.language import FieldWords, Language, RecordWords
 
 from . import language as lang
 from . import what_works
@@ -28,6 +28,7 @@ _BUT = ("but", "except")
 _FIRST, _SECOND, _RANK = ("if possible", "preferably"), "then", "of those"
 #: What stands before a second clause that has a verb.
 _AND = "and"
+_THE = "the"
 #: Digits of a number that is named, fewer than these.
 _MOST_DIGITS = 10
 #: What stands before several records. What is given to "all of them" may be one thing for all together, so where a
@@ -149,6 +150,35 @@ def renumbered(text: str, count: int) -> str | None:
     return None
 
 
+def again(language: Language, text: str, said: Collection[str]) -> str | None:
+    """How one goes on to speak of a record that one has described: "that order", of "my latest order". ``None`` where
+    it is not among what is ``said``, or that would not be clear."""
+    found = {one: that for one in said if (that := _that(language, one)) is not None}
+    return found[text] if text in found and list(found.values()).count(found[text]) == 1 else None
+
+
+def _that(language: Language, text: str) -> str | None:
+    if not text.startswith(("my ", "the ")):
+        return None
+    places = {
+        noun: at.start()
+        for noun in {words.noun for words in language.records.values()}
+        if (at := re.search(rf"\b{re.escape(noun)}\b", text)) is not None
+    }
+    noun = min(places, key=lambda noun: (places[noun], -len(noun)), default=None)
+    return None if noun is None else f"that {noun}"
+
+
+def written_out(language: Language, request: str, texts: Collection[str], said: Collection[str]) -> str:
+    """A request with the descriptions ``texts`` in their own words, where it speaks again of what was ``said``."""
+    meant = {that: text for text in texts if (that := again(language, text, said)) is not None}
+    if not meant:
+        return request
+    # "The payment method I used for that order" stays as it is.
+    pattern = "|".join(re.escape(one) for one in sorted({*meant, *texts}, key=len, reverse=True))
+    return re.sub(rf"\b(?:{pattern})\b", lambda found: meant.get(found[0], found[0]), request)
+
+
 def in_plural(clause: str) -> str:
     """A clause about one record, said of several: "that has arrived" is "that have arrived", "with the lamp in it" has
     "in them"."""
@@ -202,9 +232,11 @@ def _described(
             texts = fields.each.get(key) or fields.any
         text = rng.choice(texts).format(value=said)
         (after if is_clause(text) else before).append(text)
+    # "The order that goes to Texas" is one of mine as it is.
+    whose = _THE if form is str and any(is_relative(text) for text in after) else rng.choice(words.whose)
     after = [form(text) for text in after]
     clauses = [text if place == 0 or not is_relative(text) else f"{_AND} {text}" for place, text in enumerate(after)]
-    return " ".join([rng.choice(words.whose), *before, head, *clauses])
+    return " ".join([whose, *before, head, *clauses])
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -312,7 +344,7 @@ def _read_one(domain: Domain, universe: Universe, kind: str, words: RecordWords,
         for piece in [_Piece(text_, _with_value(domain, universe, kind, path, "is"))]
     ]
     heads = [*named, _Piece(words.noun, lambda _: iter(()))]
-    for whose in words.whose:
+    for whose in dict.fromkeys((_THE, *words.whose)):
         if text.startswith(f"{whose} "):
             rest = text[len(whose) + 1 :]
             for parts in _sequences(rest, before, heads, after):

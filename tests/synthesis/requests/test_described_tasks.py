@@ -234,11 +234,11 @@ def _not_looked_up(task: Task) -> None:
 )
 def test_a_forged_description_gets_no_certificate(hard: Made, forge: Callable[[Task], None], codes: set[str]) -> None:
     forged = 0
-    for task in [task for task in described(hard) if not is_unmet(hard, task)][:12]:
+    for task in [task for task in described(hard) if not is_unmet(hard, task)]:
         copy = task.model_copy(deep=True)
-        assert verdict(hard.domain, copy) == "verified"
         forge(copy)
-        if copy != task:
+        if copy != task and forged < 8:
+            assert verdict(hard.domain, task) == "verified"
             assert verdict(hard.domain, copy) in codes, task.task_id
             forged += 1
     assert forged >= 3

@@ -122,15 +122,18 @@ def test_no_writer_gets_another_rank_past_verify(hard: Made, writer: str) -> Non
     assert turned or hard.domain.name == "telecom"
 
 
+LATEST = {"my latest ": "my most recent ", "my most recent ": "my latest "}
+
+
 def test_a_row_of_the_template_can_be_a_models_and_not_the_other_way_round(hard: Made) -> None:
     """Other words for what is described are a model's only."""
     seen, readable = 0, [t for t in hard.verified() if verdict(hard.domain, said_by_a_model(t)) == "verified"]
     for task in readable:
         for number, goal in enumerate(task.user.goals):
-            latest = next((fact for fact in goal.facts if fact.described and "my latest " in fact.text), None)
+            latest = next((one for f in goal.facts for one in LATEST if f.described and one in f.text), None)
             if latest is not None and not goal.condition and task.user.change is None:
                 free = task.model_copy(deep=True)
-                free.user.goals[number].request = goal.request.replace("my latest ", "my most recent ")
+                free.user.goals[number].request = goal.request.replace(latest, LATEST[latest])
                 if free.user.goals[number].request == goal.request:
                     continue
                 free.user.reason_for_call = "You have a request."
