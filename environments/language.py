@@ -147,7 +147,7 @@ class FieldWords(BaseModel):
     least: list[str] = Field(default_factory=list, description="for the smallest value: 'oldest'")
     each: dict[str, list[str]] = Field(default_factory=dict, description="by value: for a record that has it")
     above: dict[str, list[str]] = Field(
-        default_factory=dict, description="by bound, for one with more: {0: [in stock]}"
+        default_factory=dict, description="by bound, a number, date or time, for one with more: {0: [in stock]}"
     )
     any: list[str] = Field(default_factory=list, description="for a record that has the value {value}")
     contains: list[str] = Field(default_factory=list, description="for one in whose list {value} stands")
@@ -161,6 +161,14 @@ class FieldWords(BaseModel):
     prefer: list[str] = Field(
         default_factory=list, description="what one would rather have than another value: 'in {value}'"
     )
+
+    def bounds(self) -> Iterator[tuple[float | str, list[str]]]:
+        """The bounds of ``above`` with their phrases: numbers, or a date or time as it is written in records."""
+        for bound, texts in self.above.items():
+            try:
+                yield float(bound), texts
+            except ValueError:
+                yield bound, texts
 
 
 class TakeWords(BaseModel):

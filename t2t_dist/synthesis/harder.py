@@ -31,6 +31,9 @@ from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
 
+#: Descriptions of one goal that are tried until one fits its second choice.
+_MOST_DESCRIBED = 3
+
 
 def combined(
     domain: Domain, trajectory: Trajectory, intent: Intent, difficulty: int, rng: random.Random
@@ -121,6 +124,7 @@ def describe_goals(
     errands, several = _errands_by_goal(structure), dict(several)
     refused, change = structure.grader.refused_goal, structure.change
     wanted = {goal: several[goal].calls if goal in several else [call] for goal, call in errands.items()}
+    befores: dict[int, list[Call]] = {}
     found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
     choices: dict[int, SecondChoice] = {}
@@ -142,7 +146,7 @@ def describe_goals(
         kept = structure.goals[goal].withheld
         if change is not None and goal == change.goal:
             kept = _changed_slots(structure.stages)
-        later = [other for number, calls in wanted.items() if number > goal for other in calls]
+        later, befores[goal] = [other for n, calls in wanted.items() if n > goal for other in calls], list(done)
         if not is_general and _is_free(structure, goal) and rng.random() < level.sets:
             # Nothing else is given up for a set: it is of records that no other goal is about.
             spoken_of = {value for number, value in _named(structure, {}) if number != goal}
@@ -169,18 +173,22 @@ def describe_goals(
                 kept = choice.differing()
                 _give_choice(structure.goals[goal], choice)
                 wanted[goal] = [call]
-        if goal not in several:
+        for _ in range(_MOST_DESCRIBED if goal not in several else 0):
             one = denote.described(
                 domain, customer, goal, call, done, kept, unsaid, level.described, rng, level.preferences
             )
-            # What works follows from all the rest, so all of that has to be said from the start.
-            is_open = one is not None and bool(kept) and one.chooses
-            if one is not None and goal in choices:
+            if one is None:
+                break
+            if goal in choices:
                 # What works is left open only where the errand itself is not.
                 fits = not one.chooses and not _names(choices[goal].left, call, one)
-                one = one if fits and choices[goal].allows(domain, customer, one, done) else None
-            if one is not None and not is_open:
+                fits = fits and choices[goal].allows(domain, customer, one, done)
+            else:
+                # What works follows from all the rest, so all of that has to be said from the start.
+                fits = not (kept and one.chooses)
+            if fits:
                 found[goal] = one
+                break
         if _is_free(structure, goal) and goal not in (several | choices) and rng.random() < level.conditions:
             condition = _condition(domain, customer, structure, goal, call, done, later, rng)
             if condition is not None:
@@ -199,15 +207,17 @@ def describe_goals(
         if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
     carried = errands | {goal: choice.done for goal, choice in choices.items()}
-    named = _named(structure, found, chosen)
-    for goal, pick in chosen.items():
-        for said, call in zip(pick.described, pick.calls, strict=True):
-            if _is_named(denote.Described(pick.request.options[0], said, [], []), call, goal, named):
+    fixed = set(several) | ({sequence[0]} if sequence is not None else set())
+    # What is named after all may be described elsewhere.
+    while clashes := _clashes(structure, found, carried, chosen):
+        for goal, slots in clashes.items():
+            if goal in chosen:
                 raise TaskRejected("named", "another request names one of two things")
-    for goal in [goal for goal, one in found.items() if _is_named(one, carried[goal], goal, named)]:
-        if goal in several or (sequence is not None and goal == sequence[0]):
-            raise TaskRejected("named", "another request names one of several records")
-        del found[goal]
+            if goal in fixed:
+                raise TaskRejected("named", "another request names one of several records")
+            rest = denote.less(domain, customer, found.pop(goal), carried[goal], slots, befores[goal])
+            if rest is not None:
+                found[goal] = rest
     if found or conditions or choices or chosen or sequence is not None:
         _put_in(domain, trajectory, structure, errands, wanted, found, conditions, choices, chosen, sequence)
     if rng.random() < level.questions:
@@ -585,10 +595,21 @@ def _named_elsewhere(
     ]
 
 
-def _is_named(one: Described, call: Call, goal: int, named: Sequence[tuple[int, bytes]]) -> bool:
-    """Whether another goal names what this one describes."""
-    own = {value for slot in one.words for value in _values(call.arguments[slot])}
-    return any(other != goal and value in own for other, value in named)
+def _clashes(
+    structure: Structure,
+    found: Mapping[int, Described],
+    carried: Mapping[int, Call],
+    chosen: Mapping[int, alternatives.Alternative],
+) -> dict[int, set[str]]:
+    """By goal, the arguments that are described in it and that another goal names."""
+    named, clashes = _named(structure, found, chosen), dict[int, set[str]]()
+    said = [(goal, carried[goal], one.words) for goal, one in found.items()]
+    said += [(n, *both) for n, pick in chosen.items() for both in zip(pick.calls, pick.described, strict=True)]
+    for goal, call, words in said:
+        elsewhere = {value for other, value in named if other != goal}
+        if slots := {slot for slot in words if not elsewhere.isdisjoint(_values(call.arguments[slot]))}:
+            clashes.setdefault(goal, set()).update(slots)
+    return clashes
 
 
 def with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:

@@ -135,9 +135,9 @@ def _record(
 def _stated(words: RecordWords, record: Mapping[str, Any]) -> Iterator[lang.Test]:
     """What holds of one that can be had at all: that it is in stock."""
     for path, field in words.fields.items():
-        for bound in field.above:
-            if any(is_number(value) and value > float(bound) for value in values_at(record, path)):
-                yield lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))
+        for bound, _ in field.bounds():
+            if any(is_number(value) and not isinstance(bound, str) and value > bound for value in values_at(record, path)):
+                yield lang.Test(field=path, relation="more", value=lang.Given(value=bound))
 
 
 def _wishes(words: RecordWords, record: Mapping[str, Any]) -> Iterator[lang.Test]:
