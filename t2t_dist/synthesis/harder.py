@@ -31,6 +31,8 @@ from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
 
+#: How often, of the tasks that may have a set, an errand that can be wanted for several is put first.
+_FIRST = 0.7
 #: Descriptions of one goal that are tried until one fits its second choice.
 _MOST_DESCRIBED = 3
 
@@ -83,11 +85,18 @@ def made_harder(
 def with_sets(
     domain: Domain, trajectory: Trajectory, structure: Structure, level: Level, rng: random.Random
 ) -> tuple[Structure, dict[int, Described]]:
-    """The task with some errands wanted for more: for all parts of a record, or for several records. Later errands that
+    """The task with some errands wanted for more: for all parts of a record, or for several records. Other errands that
     are about one of those are not wanted besides. And what the errands for several records are, by goal."""
     customer, errands = trajectory.customer, [goal.call for goal in structure.goals]
     left, kept, done = list(errands), list[Call](), list[Call]()
     found: dict[int, Described] = {}
+    # One that can be wanted for several comes first: the others would be about some of those.
+    for call in rng.sample(errands, len(errands)) if rng.random() < level.sets * _FIRST else ():
+        others = [other for other in errands if other is not call]
+        one = sets.drawn(domain, customer, 0, call, (), others, set(), rng)
+        if one is not None:
+            found[0], kept, done, left = one, [call], list(one.calls), _beside(others, one)
+            break
     while left:
         call = left.pop(0)
         call = what_works.paid_otherwise(domain, customer, call, done, left, rng) or call
@@ -97,11 +106,16 @@ def with_sets(
             one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
             if one is not None:
                 found[len(kept)] = one
-                slot = next(iter(one.words))
-                left = sets.beside(left, {canonical_json(other.arguments[slot]) for other in one.calls})
+                left = _beside(left, one)
         done += found[len(kept)].calls if len(kept) in found else [call]
         kept.append(call)
     return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), found
+
+
+def _beside(errands: Sequence[Call], several: Described) -> list[Call]:
+    """The errands that are about none of several records."""
+    slot = next(iter(several.words))
+    return sets.beside(errands, {canonical_json(call.arguments[slot]) for call in several.calls})
 
 
 def describe_goals(

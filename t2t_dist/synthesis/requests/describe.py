@@ -378,6 +378,9 @@ def named_parts(
             names = [name for one in around for name in values_at(one.record, path)]
             if not around or around[0].inside is None:
                 continue
+            held = [one for one in universe.of(kind) if one.is_within(around[0].inside)]
+            if sum(bool(set(names) & set(values_at(one.record, path))) for one in held) > len(given.value):
+                continue  # another part has such a name
             within = lang.named(around[0].inside.kind, holder.field, holder_id)
             named = lang.Test(field=path, relation="one of", value=lang.Given(value=names))
             return lang.FieldsOf(of=lang.Records(kind=kind, within=within, where=(named,)), field=own)
