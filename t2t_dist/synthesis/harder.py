@@ -22,7 +22,7 @@ from .intents.gold import assemble_gold, grader_of, look_ups_for, play, workflow
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
-from .requests import alternatives, denote, questions, sequences, sets, what_works
+from .requests import alternatives, denote, preferences, questions, sequences, sets, what_works
 from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
@@ -99,6 +99,8 @@ def with_sets(
             break
     while left:
         call = left.pop(0)
+        if rng.random() < level.preferences:
+            call = preferences.offered_instead(domain, customer, world_before(domain, done), call, left, rng) or call
         call = what_works.paid_otherwise(domain, customer, call, done, left, rng) or call
         if rng.random() < level.sets:
             call = sets.widened(domain, customer, call, done, left, rng) or call

@@ -106,7 +106,9 @@ def described(
         return None
     # What was described later may change what is meant in an earlier twin world: then it is named.
     *earlier, last = words
-    if any(find_twin(domain, customer, universe, request, goal, slot, before, around(request)) is None for slot in earlier):
+    if any(
+        find_twin(domain, customer, universe, request, goal, slot, before, around(request)) is None for slot in earlier
+    ):
         kept = {*withheld, *(slot for slot in call.arguments if slot not in words), last}
         return described(domain, customer, goal, call, before, kept, unsaid, 1.0, rng, preferred, around)
     return Described(request, words, meaning_of(domain, world, customer, request, universe).look_ups, [call])

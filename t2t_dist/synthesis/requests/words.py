@@ -38,7 +38,16 @@ _NUMBERED = (_BOTH[1], "all three of", "all four of", "all five of")
 MOST_NUMBERED = len(_NUMBERED) + 1
 QUANTIFIERS = (*_EACH, *_ALL, *_BOTH, *_NUMBERED[1:])
 #: Verbs of clauses about one record, and about several: "that has arrived".
-_VERBS = {"is": "are", "has": "have", "was": "were", "goes": "go", "starts": "start", "does": "do", "isn't": "aren't", "hasn't": "haven't"}
+_VERBS = {
+    "is": "are",
+    "has": "have",
+    "was": "were",
+    "goes": "go",
+    "starts": "start",
+    "does": "do",
+    "isn't": "aren't",
+    "hasn't": "haven't",
+}
 _VERB = re.compile(rf"^(that|which) ({'|'.join(_VERBS)})\b")
 
 
