@@ -31,8 +31,8 @@ from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
 
-#: How often, of the tasks that may have a set, an errand that can be wanted for several is put first.
-_FIRST = 0.7
+#: How often, of the tasks that may have a set and have none, one errand that can be wanted for several is put first.
+_FIRST = 0.6
 #: Descriptions of one goal that are tried until one fits its second choice.
 _MOST_DESCRIBED = 3
 
@@ -87,16 +87,32 @@ def with_sets(
 ) -> tuple[Structure, dict[int, Described]]:
     """The task with some errands wanted for more: for all parts of a record, or for several records. Other errands that
     are about one of those are not wanted besides. And what the errands for several records are, by goal."""
-    customer, errands = trajectory.customer, [goal.call for goal in structure.goals]
-    left, kept, done = list(errands), list[Call](), list[Call]()
-    found: dict[int, Described] = {}
-    # One that can be wanted for several comes first: the others would be about some of those.
-    for call in rng.sample(errands, len(errands)) if rng.random() < level.sets * _FIRST else ():
-        others = [other for other in errands if other is not call]
-        one = sets.drawn(domain, customer, 0, call, (), others, set(), rng)
-        if one is not None:
-            found[0], kept, done, left = one, [call], list(one.calls), _beside(others, one)
-            break
+    errands = [goal.call for goal in structure.goals]
+    kept, found = _widened(domain, trajectory.customer, errands, level, rng)
+    if not found and rng.random() < level.sets * _FIRST:
+        # What could be wanted for several may be about records that other errands are about: then it comes first.
+        for call in rng.sample(errands, len(errands)):
+            others = [other for other in errands if other is not call]
+            one = sets.drawn(domain, trajectory.customer, 0, call, (), others, set(), rng)
+            if one is not None:
+                kept, found = _widened(domain, trajectory.customer, _beside(others, one), level, rng, (call, one))
+                break
+    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), found
+
+
+def _widened(
+    domain: Domain,
+    customer: str,
+    errands: Sequence[Call],
+    level: Level,
+    rng: random.Random,
+    first: tuple[Call, Described] | None = None,
+) -> tuple[list[Call], dict[int, Described]]:
+    """The errands that are left with some of them wanted for more, and what those for several records are, by number.
+    ``first``: one for several, with what it is."""
+    left, kept, done, found = list(errands), list[Call](), list[Call](), dict[int, Described]()
+    if first is not None:
+        kept, found, done = [first[0]], {0: first[1]}, list(first[1].calls)
     while left:
         call = left.pop(0)
         if rng.random() < level.preferences:
@@ -111,7 +127,7 @@ def with_sets(
                 left = _beside(left, one)
         done += found[len(kept)].calls if len(kept) in found else [call]
         kept.append(call)
-    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), found
+    return kept, found
 
 
 def _beside(errands: Sequence[Call], several: Described) -> list[Call]:

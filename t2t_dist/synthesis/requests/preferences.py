@@ -228,9 +228,9 @@ def choices_of(
 def offered_instead(
     domain: Domain, customer: str, world: World, call: Call, later: Sequence[Call], rng: random.Random
 ) -> Call | None:
-    """An errand with one of the choices of its search that a preference or a budget tells, such as a flight of about the
-    same day, where its own value is none. ``None``: there is none that is possible in a world and leaves the ``later``
-    errands possible."""
+    """An errand with one of the choices of its search that a preference or a budget tells (a flight of about the same
+    day), where its own value is none. ``None``: none is possible in a world and leaves the ``later`` errands possible.
+    """
     errand, universe = domain.errand(call.name), look_at(domain, world, customer)
     specs = errand.parameters if errand is not None else {}
     for slot in [slot for slot, spec in specs.items() if spec.kind == "scalar" and slot in call.arguments]:
