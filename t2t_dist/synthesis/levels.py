@@ -76,7 +76,7 @@ LEVELS: Mapping[int, Level] = {
         fallbacks=0.35,
         preferences=0.95,
         sequences=0.8,
-        alternatives=0.5,
+        alternatives=0.6,
     ),
     4: Level(
         errands=(3, 4, 4, 5, 5),
@@ -93,7 +93,7 @@ LEVELS: Mapping[int, Level] = {
         fallbacks=0.4,
         preferences=0.95,
         sequences=0.8,
-        alternatives=0.55,
+        alternatives=0.6,
     ),
     5: Level(
         errands=(4, 5, 5, 5, 5),
@@ -111,6 +111,6 @@ LEVELS: Mapping[int, Level] = {
         fallbacks=0.45,
         preferences=0.95,
         sequences=0.8,
-        alternatives=0.55,
+        alternatives=0.6,
     ),
 }
