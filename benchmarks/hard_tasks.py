@@ -59,7 +59,8 @@ def traits(domain: str, task: Task) -> Iterator[str]:
     if any(isinstance(node, lang.Each | lang.FieldsOf) for node in nodes) and QUANTIFIERS.search(text):
         yield "quantifier"
     paid = [node for node in nodes if isinstance(node, lang.FieldOf) and node.of.among.kind == "Payment"]
-    if paid or any((node.by or "").split(".")[-1] in WHEN for node in ranked):
+    since = [node.field for node in nodes if isinstance(node, lang.Test) and node.relation == "more"]
+    if paid or any(field.split(".")[-1] in WHEN for field in (*since, *(node.by or "" for node in ranked))):
         yield "history"
     if any(isinstance(node, lang.Tell | lang.Outcome) for node in nodes):
         yield "computed"

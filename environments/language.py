@@ -156,7 +156,7 @@ class FieldWords(BaseModel):
     least: list[str] = Field(default_factory=list, description="for the smallest value: 'oldest'")
     each: dict[str, list[str]] = Field(default_factory=dict, description="by value: for a record that has it")
     above: dict[str, list[str]] = Field(
-        default_factory=dict, description="by bound, for one with more: {0: [in stock]}"
+        default_factory=dict, description="by bound, a number, date or time, for one with more: {0: [in stock]}"
     )
     any: list[str] = Field(default_factory=list, description="for a record that has the value {value}")
     contains: list[str] = Field(default_factory=list, description="for one in whose list {value} stands")
@@ -173,6 +173,14 @@ class FieldWords(BaseModel):
     weight: float = Field(
         1.0, gt=0, le=1, description="how readily customers tell a record by it, beside the other fields"
     )
+
+    def bounds(self) -> Iterator[tuple[float | str, list[str]]]:
+        """The bounds of ``above`` with their phrases: numbers, or a date or time as it is written in records."""
+        for bound, texts in self.above.items():
+            try:
+                yield float(bound), texts
+            except ValueError:
+                yield bound, texts
 
 
 class TakeWords(BaseModel):

@@ -108,15 +108,21 @@ async def convert_one(
 def hard_structure(
     domain: Domain, trajectory: Trajectory, intent: Intent, difficulty: int, rng: random.Random
 ) -> Structure | Rejection:
-    """A task's structure at a difficulty above 1, of which all goes together; drawn again where it does not."""
+    """A task's structure at a difficulty above 1, of which all goes together; drawn again where it does not, or where
+    what is described is named elsewhere."""
+    why = Rejection("incoherent", "nobody would ask for all of this in one conversation")
     for _ in range(_DRAWS):
         structure: Structure | Rejection | None = combined(domain, trajectory, intent, difficulty, rng)
         if structure is None:
             structure = make(intent, domain, trajectory, rng)
+            if isinstance(structure, Rejection):
+                return structure
         structure = made_harder(domain, trajectory, intent, structure, difficulty, rng)
-        if isinstance(structure, Rejection) or is_coherent(domain, structure):
+        if isinstance(structure, Rejection):
+            why = structure
+        elif is_coherent(domain, structure):
             return structure
-    return Rejection("incoherent", "nobody would ask for all of this in one conversation")
+    return why
 
 
 def _fill(task: Task, structure: Structure, user: UserSide) -> None:

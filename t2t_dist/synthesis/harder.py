@@ -22,7 +22,7 @@ from .intents.gold import assemble_gold, grader_of, look_ups_for, play, workflow
 from .intents.rejection import Rejection, TaskRejected
 from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
-from .requests import alternatives, denote, questions, sequences, sets, what_works
+from .requests import alternatives, denote, preferences, questions, sequences, sets, what_works
 from .requests import language as lang
 from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
@@ -31,6 +31,11 @@ from .requests.preferences import sets_limit
 from .requests.shown import look_at
 from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
+
+#: How often, of the tasks that may have a set and have none, one errand that can be wanted for several is put first.
+_FIRST = 0.6
+#: Descriptions of one goal that are tried until one fits its second choice.
+_MOST_DESCRIBED = 3
 
 
 def combined(
@@ -81,13 +86,38 @@ def made_harder(
 def with_sets(
     domain: Domain, trajectory: Trajectory, structure: Structure, level: Level, rng: random.Random
 ) -> tuple[Structure, dict[int, Described]]:
-    """The task with some errands wanted for more: for all parts of a record, or for several records. Later errands that
+    """The task with some errands wanted for more: for all parts of a record, or for several records. Other errands that
     are about one of those are not wanted besides. And what the errands for several records are, by goal."""
-    customer, errands = trajectory.customer, [goal.call for goal in structure.goals]
-    left, kept, done = list(errands), list[Call](), list[Call]()
-    found: dict[int, Described] = {}
+    errands = [goal.call for goal in structure.goals]
+    kept, found = _widened(domain, trajectory.customer, errands, level, rng)
+    if not found and rng.random() < level.sets * _FIRST:
+        # What could be wanted for several may be about records that other errands are about: then it comes first.
+        for call in rng.sample(errands, len(errands)):
+            others = [other for other in errands if other is not call]
+            one = sets.drawn(domain, trajectory.customer, 0, call, (), others, set(), rng)
+            if one is not None:
+                kept, found = _widened(domain, trajectory.customer, _beside(others, one), level, rng, (call, one))
+                break
+    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), found
+
+
+def _widened(
+    domain: Domain,
+    customer: str,
+    errands: Sequence[Call],
+    level: Level,
+    rng: random.Random,
+    first: tuple[Call, Described] | None = None,
+) -> tuple[list[Call], dict[int, Described]]:
+    """The errands that are left with some of them wanted for more, and what those for several records are, by number.
+    ``first``: one for several, with what it is."""
+    left, kept, done, found = list(errands), list[Call](), list[Call](), dict[int, Described]()
+    if first is not None:
+        kept, found, done = [first[0]], {0: first[1]}, list(first[1].calls)
     while left:
         call = left.pop(0)
+        if rng.random() < level.preferences:
+            call = preferences.offered_instead(domain, customer, world_before(domain, done), call, left, rng) or call
         call = what_works.paid_otherwise(domain, customer, call, done, left, rng) or call
         if rng.random() < level.sets:
             call = sets.widened(domain, customer, call, done, left, rng) or call
@@ -95,11 +125,16 @@ def with_sets(
             one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
             if one is not None:
                 found[len(kept)] = one
-                slot = next(iter(one.words))
-                left = sets.beside(left, {canonical_json(other.arguments[slot]) for other in one.calls})
+                left = _beside(left, one)
         done += found[len(kept)].calls if len(kept) in found else [call]
         kept.append(call)
-    return (structure if kept == errands else general.make_of(domain, trajectory, kept, rng)), found
+    return kept, found
+
+
+def _beside(errands: Sequence[Call], several: Described) -> list[Call]:
+    """The errands that are about none of several records."""
+    slot = next(iter(several.words))
+    return sets.beside(errands, {canonical_json(call.arguments[slot]) for call in several.calls})
 
 
 def describe_goals(
@@ -122,6 +157,7 @@ def describe_goals(
     errands, several = _errands_by_goal(structure), dict(several)
     refused, change = structure.grader.refused_goal, structure.change
     wanted = {goal: several[goal].calls if goal in several else [call] for goal, call in errands.items()}
+    befores: dict[int, list[Call]] = {}
     found: dict[int, Described] = dict(several)
     conditions: dict[int, Condition] = {}
     choices: dict[int, SecondChoice] = {}
@@ -146,7 +182,7 @@ def describe_goals(
             kept = _changed_slots(structure.stages)
             # "The lamp in my order with the lamp" would be what they say first.
             kept_back = [*unsaid, *_said_in(domain, customer, structure.stages)]
-        later = [other for number, calls in wanted.items() if number > goal for other in calls]
+        later, befores[goal] = [other for n, calls in wanted.items() if n > goal for other in calls], list(done)
         if not is_general and _is_free(structure, goal) and rng.random() < level.sets:
             # Nothing else is given up for a set: it is of records that no other goal is about.
             spoken_of = {value for number, value in _named(structure, {}) if number != goal}
@@ -173,18 +209,22 @@ def describe_goals(
                 kept = choice.differing()
                 _give_choice(structure.goals[goal], choice)
                 wanted[goal] = [call]
-        if goal not in several:
+        for _ in range(_MOST_DESCRIBED if goal not in several else 0):
             one = denote.described(
                 domain, customer, goal, call, done, kept, kept_back, level.described, rng, level.preferences
             )
-            # What works follows from all the rest, so all of that has to be said from the start.
-            is_open = one is not None and bool(kept) and one.chooses
-            if one is not None and goal in choices:
+            if one is None:
+                break
+            if goal in choices:
                 # What works is left open only where the errand itself is not.
                 fits = not one.chooses and not _names(choices[goal].left, call, one)
-                one = one if fits and choices[goal].allows(domain, customer, one, done) else None
-            if one is not None and not is_open:
+                fits = fits and choices[goal].allows(domain, customer, one, done)
+            else:
+                # What works follows from all the rest, so all of that has to be said from the start.
+                fits = not (kept and one.chooses)
+            if fits:
                 found[goal] = one
+                break
         has_limit = goal in found and sets_limit(found[goal].request)
         is_open = _is_free(structure, goal) and goal not in (several | choices) and not has_limit
         if is_open and rng.random() < level.conditions:
@@ -206,20 +246,17 @@ def describe_goals(
         if goal != refused and (goal not in conditions or conditions[goal].holds or structure.goals[goal].otherwise):
             done += wanted[goal]
     carried = errands | {goal: choice.done for goal, choice in choices.items()}
-    named = _named(structure, found, chosen)
-    for goal, pick in chosen.items():
-        for said, call in zip(pick.described, pick.calls, strict=True):
-            if _is_named(denote.Described(pick.request.options[0], said, [], []), call, goal, named):
+    fixed = set(several) | ({sequence[0]} if sequence is not None else set())
+    # What is named after all may be described elsewhere.
+    while clashes := _clashes(structure, found, carried, chosen):
+        for goal, slots in clashes.items():
+            if goal in chosen:
                 raise TaskRejected("named", "another request names one of two things")
-    texts = {goal: one.words.values() for goal, one in found.items()}
-    for goal in [
-        goal
-        for goal, one in found.items()
-        if _is_named(one, carried[goal], goal, named) or _is_within_another(goal, texts)
-    ]:
-        if goal in several or (sequence is not None and goal == sequence[0]):
-            raise TaskRejected("named", "another request names one of several records")
-        del found[goal]
+            if goal in fixed:
+                raise TaskRejected("named", "another request names one of several records")
+            rest = denote.less(domain, customer, found.pop(goal), carried[goal], slots, befores[goal])
+            if rest is not None:
+                found[goal] = rest
     if found or conditions or choices or chosen or sequence is not None:
         _put_in(domain, trajectory, structure, errands, wanted, found, conditions, choices, chosen, sequence)
     if rng.random() < level.questions:
@@ -292,13 +329,6 @@ def _kept_back(domain: Domain, customer: str, structure: Structure, errands: Map
         for slot in goal.withheld
         for say in domain.describe(world, errands[number], slot, customer).says
     ]
-
-
-def _is_within_another(goal: int, described: Mapping[int, Collection[str]]) -> bool:
-    """Whether what a goal describes stands within what another does: "my latest bill", and "the payment method I used
-    for my latest bill". Who hears one request would take it for a part of the other."""
-    others = [text for number, texts in described.items() if number != goal for text in texts]
-    return any(text != other and mentions(other, [text]) for text in described[goal] for other in others)
 
 
 def _said_in(domain: Domain, customer: str, calls: Sequence[Call]) -> list[str]:
@@ -617,10 +647,28 @@ def _named_elsewhere(
     ]
 
 
-def _is_named(one: Described, call: Call, goal: int, named: Sequence[tuple[int, bytes]]) -> bool:
-    """Whether another goal names what this one describes."""
-    own = {value for slot in one.words for value in _values(call.arguments[slot])}
-    return any(other != goal and value in own for other, value in named)
+def _clashes(
+    structure: Structure,
+    found: Mapping[int, Described],
+    carried: Mapping[int, Call],
+    chosen: Mapping[int, alternatives.Alternative],
+) -> dict[int, set[str]]:
+    """By goal, the arguments that are described in it and that another goal names; or whose words stand within what
+    another goal describes ("my latest bill", and "the payment method I used for my latest bill"): who hears one request
+    would take it for a part of the other."""
+    named, clashes = _named(structure, found, chosen), dict[int, set[str]]()
+    for goal, one in found.items():
+        others = [text for number, other in found.items() if number != goal for text in other.words.values()]
+        for slot, text in one.words.items():
+            if any(text != other and mentions(other, [text]) for other in others):
+                clashes.setdefault(goal, set()).add(slot)
+    said = [(goal, carried[goal], one.words) for goal, one in found.items()]
+    said += [(n, *both) for n, pick in chosen.items() for both in zip(pick.calls, pick.described, strict=True)]
+    for goal, call, words in said:
+        elsewhere = {value for other, value in named if other != goal}
+        if slots := {slot for slot in words if not elsewhere.isdisjoint(_values(call.arguments[slot]))}:
+            clashes.setdefault(goal, set()).update(slots)
+    return clashes
 
 
 def with_look_ups(gold: Sequence[GoldCall], goal: int, needed: Sequence[Call]) -> list[GoldCall]:

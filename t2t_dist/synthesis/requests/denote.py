@@ -24,7 +24,7 @@ from .twins import find_twin, world_before
 from .words import phrase, readings
 
 #: Descriptions of one argument that are tried until one has a twin world.
-_MOST_TRIED = 6
+_MOST_TRIED = 10
 #: And of those by preferences.
 _MOST_PREFERRED = 3
 #: How much less readily a record is told by one field more.
@@ -80,7 +80,17 @@ def described(
         found = _drawn(domain, descriptions(domain, customer, universe, call, slot), rng)
         if rng.random() < preferred:
             found = [*islice(preferred_of(domain, customer, universe, call, slot, rng), _MOST_PREFERRED), *found]
+        beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
         for value in found:
+            try:
+                text = phrase(domain, value, rng)
+            except ValueError:
+                continue
+            # "The lamp from my order with the lamp in it" says nothing.
+            if any(mentions(text, [say]) for say in (*unsaid, *(say for says in beside for say in says))):
+                continue
+            if isinstance(value, lang.FieldsOf) and any(_share_a_name(text, other) for other in words.values()):
+                continue
             one = _with(domain, universe, request, call, slot, value)
             try:
                 means = meaning_of(domain, world, customer, one, universe).calls == [call]
@@ -89,9 +99,7 @@ def described(
                 twin = find_twin(domain, customer, universe, one, goal, slot, before, around(one)) if means else None
             except NoMeaning:
                 continue
-            try:
-                text = phrase(domain, value, rng)
-            except ValueError:
+            if twin is None:
                 continue
             if (
                 isinstance(value, lang.FieldOf)
@@ -99,25 +107,36 @@ def described(
                 and not _is_clear(domain, customer, universe, value, text)
             ):
                 continue
-            beside = [domain.describe(world, call, other, customer).says for other in call.arguments if other != slot]
-            # "The lamp from my order with the lamp in it" says nothing.
-            if isinstance(value, lang.FieldsOf) and any(_share_a_name(text, other) for other in words.values()):
-                continue
-            if twin is None or any(
-                mentions(text, [say]) for say in (*unsaid, *(say for says in beside for say in says))
-            ):
-                continue
             request, words[slot] = one, text
             break
     if not words:
         return None
-    # What was described later may change what is meant in an earlier twin world.
+    # What was described later may change what is meant in an earlier twin world: then it is named.
+    *earlier, last = words
     if any(
-        find_twin(domain, customer, universe, request, goal, slot, before, around(request)) is None
-        for slot in list(words)[:-1]
+        find_twin(domain, customer, universe, request, goal, slot, before, around(request)) is None for slot in earlier
     ):
-        return None
+        kept = {*withheld, *(slot for slot in call.arguments if slot not in words), last}
+        return described(domain, customer, goal, call, before, kept, unsaid, 1.0, rng, preferred, around)
     return Described(request, words, meaning_of(domain, world, customer, request, universe).look_ups, [call])
+
+
+def less(
+    domain: Domain, customer: str, one: Described, call: Call, named: Collection[str], before: Sequence[Call]
+) -> Described | None:
+    """The description with some arguments named after all; ``None`` where nothing is left, or the rest is told by
+    them."""
+    words = {slot: text for slot, text in one.words.items() if slot not in named}
+    gone = [one.request.arguments[slot] for slot in one.words if slot in named and slot in one.request.arguments]
+    rest = {slot: one.request.arguments[slot] for slot in words if slot in one.request.arguments}
+    if not rest or any(node in gone for value in rest.values() for node in lang.nodes(value)):
+        return None
+    given = lang.as_given(call.name, call.arguments)
+    request = one.request.model_copy(
+        update={"arguments": one.request.arguments | {slot: given.arguments[slot] for slot in named}}
+    )
+    meaning = meaning_of(domain, world_before(domain, before), customer, request)
+    return Described(request, words, meaning.look_ups, one.calls)
 
 
 def first_guess(domain: Domain, world: World, customer: str, request: lang.Do | lang.Each) -> dict[str, Any]:

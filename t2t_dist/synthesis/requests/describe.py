@@ -191,9 +191,9 @@ def tests_of(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterato
     """The tests that a record passes by what stands in one of its fields, where the domain has words for them."""
     values = values_at(record, path)
     flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    for bound in words.above:
-        if len(values) == 1 and isinstance(values[0], int | float) and values[0] > float(bound):
-            yield lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))
+    for bound, _ in words.bounds():
+        if len(values) == 1 and is_above(values[0], bound):
+            yield lang.Test(field=path, relation="more", value=lang.Given(value=bound))
     if words.contains:
         single = [value for value in flat if flat.count(value) == 1]  # not "with the mouse" where it has two
         yield from (lang.Test(field=path, relation="contains", value=lang.Given(value=value)) for value in single)
@@ -201,6 +201,13 @@ def tests_of(record: Mapping[str, Any], path: str, words: FieldWords) -> Iterato
         yield one_of(path, group, values[0])
     elif len(values) == 1 and (words.any or words.named):
         yield lang.Test(field=path, value=lang.Given(value=values[0]))
+
+
+def is_above(value: Any, bound: float | str) -> bool:
+    """Whether a field's value lies above a bound: a number, or a date or time as it is written."""
+    if isinstance(bound, str):
+        return isinstance(value, str) and value > bound
+    return isinstance(value, int | float) and value > bound
 
 
 def alike(words: FieldWords, key: str) -> list[str]:
@@ -397,6 +404,9 @@ def named_parts(
             names = [name for one in around for name in values_at(one.record, path)]
             if not around or around[0].inside is None:
                 continue
+            held = [one for one in universe.of(kind) if one.is_within(around[0].inside)]
+            if sum(bool(set(names) & set(values_at(one.record, path))) for one in held) > len(given.value):
+                continue  # another part has such a name
             within = lang.named(around[0].inside.kind, holder.field, holder_id)
             named = lang.Test(field=path, relation="one of", value=lang.Given(value=names))
             return lang.FieldsOf(of=lang.Records(kind=kind, within=within, where=(named,)), field=own)

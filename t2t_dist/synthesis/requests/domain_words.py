@@ -46,10 +46,10 @@ def _of_domain(domain: Domain) -> Lexicon:
                     for phrase in alike("attributes", text):
                         lexicon.add(phrase, ("test", each(kind, path, said_alike(fields, key))))
                         lexicon.add(in_plural(phrase), ("test", each(kind, path, said_alike(fields, key))))
-            for bound, texts in fields.above.items():
+            for bound, texts in fields.bounds():
                 for text in texts:
                     for phrase in alike("attributes", text):
-                        lexicon.add(phrase, ("test", (kind, path, ("more", float(bound)))))
+                        lexicon.add(phrase, ("test", (kind, path, ("more", bound))))
             for text in fields.itself:
                 for phrase in alike("itself", text):
                     lexicon.add(phrase, ("itself", (kind, path, "itself")))

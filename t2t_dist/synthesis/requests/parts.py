@@ -187,7 +187,7 @@ def _of(domain: Domain, words: RecordWords, records: lang.Records) -> Iterator[s
     for test in records.where:
         fields, value = words.fields[test.field], test.value.value if isinstance(test.value, lang.Given) else None
         if test.relation == "more":
-            yield _or(next(texts for bound, texts in fields.above.items() if float(bound) == value))
+            yield _or(next(texts for bound, texts in fields.bounds() if bound == value))
             continue
         key = value[0] if test.relation == "one of" and isinstance(value, list) else key_of(value)
         texts = fields.each.get(str(key)) or fields.contains or fields.any or fields.named

@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 from t2t_dist.environments.base import Domain
 from t2t_dist.environments.entities import Spec
 from t2t_dist.environments.language import FieldWords, RecordWords
+from t2t_dist.environments.state import World
 from t2t_dist.environments.tools import Call
 
 from . import language as lang
 from .evaluate import NoMeaning, finder, is_number, records_of
 from .kinds import identities
-from .shown import Shown, Universe, values_at
+from .shown import Shown, Universe, look_at, values_at
+from .what_works import stay_possible
 
 #: Expressions that are evaluated for one argument, at most.
 _MOST_TRIED = 60
@@ -157,9 +159,11 @@ def _record(
 def _stated(words: RecordWords, record: Mapping[str, Any]) -> Iterator[lang.Test]:
     """What holds of one that can be had at all: that it is in stock."""
     for path, field in words.fields.items():
-        for bound in field.above:
-            if any(is_number(value) and value > float(bound) for value in values_at(record, path)):
-                yield lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))
+        for bound, _ in field.bounds():
+            if any(
+                is_number(value) and not isinstance(bound, str) and value > bound for value in values_at(record, path)
+            ):
+                yield lang.Test(field=path, relation="more", value=lang.Given(value=bound))
 
 
 def _wishes(words: RecordWords, record: Mapping[str, Any]) -> Iterator[lang.Test]:
@@ -243,6 +247,37 @@ def choices_of(
             except NoMeaning:
                 continue
             yield Choices(kind, own, among, shown, _about(domain, universe, specs, call))
+
+
+def offered_instead(
+    domain: Domain, customer: str, world: World, call: Call, later: Sequence[Call], rng: random.Random
+) -> Call | None:
+    """An errand with one of the choices of its search that a preference or a budget tells (a flight of about the same
+    day), where its own value is none. ``None``: none is possible in a world and leaves the ``later`` errands possible.
+    """
+    errand, universe = domain.errand(call.name), look_at(domain, world, customer)
+    specs = errand.parameters if errand is not None else {}
+    for slot in [slot for slot, spec in specs.items() if spec.kind == "scalar" and slot in call.arguments]:
+        for choices in choices_of(domain, customer, universe, specs, call, slot):
+            values = [one.record[choices.own] for one in choices.shown]
+            if choices.among.shown_by is None or _is_told(
+                domain, customer, universe, choices, call.arguments[slot], rng
+            ):
+                continue
+            for value in rng.sample(values, len(values)):
+                other = Call(call.name, {**call.arguments, slot: value})
+                fits = domain.plausible_instead(world, call, other) and domain.plausible(world, other, customer)
+                fits = fits and stay_possible(domain, world, customer, [other, *later])
+                if fits and _is_told(domain, customer, universe, choices, value, rng):
+                    return other
+    return None
+
+
+def _is_told(
+    domain: Domain, customer: str, universe: Universe, choices: Choices, value: Any, rng: random.Random
+) -> bool:
+    """Whether a preference or a budget tells a value from the other choices."""
+    return next(preferred(domain, customer, universe, choices, value, rng), None) is not None
 
 
 def _about(domain: Domain, universe: Universe, specs: Mapping[str, Spec], call: Call) -> frozenset[Any]:

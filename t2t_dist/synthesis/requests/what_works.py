@@ -24,7 +24,7 @@ from .kinds import identities, own_field
 from .shown import Shown, Universe, look_at, values_at
 
 #: How often an errand takes what a choice comes to in place of what it was explored with.
-_OTHER = 0.7
+_OTHER = 0.9
 #: Records that are tried in their order, at most: so many gift cards a customer has.
 _PLACES = 3
 
@@ -116,13 +116,14 @@ def paid_otherwise(
             if (
                 value != call.arguments[slot]
                 and rng.random() < _OTHER
-                and _stay_possible(domain, world, customer, [other, *later])
+                and stay_possible(domain, world, customer, [other, *later])
             ):
                 return other
     return None
 
 
-def _stay_possible(domain: Domain, world: World, customer: str, errands: Sequence[Call]) -> bool:
+def stay_possible(domain: Domain, world: World, customer: str, errands: Sequence[Call]) -> bool:
+    """Whether errands can be carried out, one after the other."""
     after: World | None = world
     for errand in errands:
         after = after_valid(domain, after, errand, customer) if after is not None else None

@@ -39,7 +39,16 @@ _NUMBERED = (_BOTH[1], "all three of", "all four of", "all five of")
 MOST_NUMBERED = len(_NUMBERED) + 1
 QUANTIFIERS = (*_EACH, *_ALL, *_BOTH, *_NUMBERED[1:])
 #: Verbs of clauses about one record, and about several: "that has arrived".
-_VERBS = {"is": "are", "has": "have", "was": "were", "goes": "go", "does": "do", "isn't": "aren't", "hasn't": "haven't"}
+_VERBS = {
+    "is": "are",
+    "has": "have",
+    "was": "were",
+    "goes": "go",
+    "starts": "start",
+    "does": "do",
+    "isn't": "aren't",
+    "hasn't": "haven't",
+}
 _VERB = re.compile(rf"^(that|which) ({'|'.join(_VERBS)})\b")
 _IN_IT = re.compile(r" in it$")
 
@@ -223,7 +232,7 @@ def _described(
         if test.relation == "less":
             texts = fields.under
         elif test.relation == "more":
-            bounds = [texts for bound, texts in fields.above.items() if float(bound) == value.value]
+            bounds = [texts for bound, texts in fields.bounds() if bound == value.value]
             texts = bounds[0] if bounds else fields.over
         elif test.relation == "contains":
             texts = fields.contains
@@ -473,9 +482,9 @@ def _pieces(domain: Domain, universe: Universe, kind: str, path: str, fields: Fi
         held = [v for one in universe.of(kind) for v in values_at(one.record, path) if key_of(v) in group]
         for text in texts if held and key == group[0] else ():
             yield _Piece(text, _as_it_is(one_of(path, group, held[0])))
-    for bound, texts in fields.above.items():
+    for bound, texts in fields.bounds():
         for text in texts:
-            yield _Piece(text, _as_it_is(lang.Test(field=path, relation="more", value=lang.Given(value=float(bound)))))
+            yield _Piece(text, _as_it_is(lang.Test(field=path, relation="more", value=lang.Given(value=bound))))
     yield from _limits(path, fields)
     for text in fields.any:
         yield _Piece(text, _with_value(domain, universe, kind, path, "is"))
