@@ -40,8 +40,9 @@ IDS = {
     "telecom": r"\b\d{3}-\d{3}-\d{4}\b|\bB\d{6,}",
 }
 QUANTIFIERS = re.compile(r"\b(?:all|every|everything|both|each|but|except)\b")
-#: Fields that say when something was.
-WHEN = {"placed_at", "delivered_at", "booked_at", "date", "departs", "arrives", "due", "plan_since"}
+#: Fields that say when something was, or what was done with it before.
+WHEN = {"placed_at", "delivered_at", "booked_at", "date", "departs", "arrives", "due", "plan_since", "month"}
+WHEN |= {"suspended_for"}
 
 
 def nodes_of(task: Task) -> list[lang.Node]:
@@ -59,8 +60,8 @@ def traits(domain: str, task: Task) -> Iterator[str]:
     if any(isinstance(node, lang.Each | lang.FieldsOf) for node in nodes) and QUANTIFIERS.search(text):
         yield "quantifier"
     paid = [node for node in nodes if isinstance(node, lang.FieldOf) and node.of.among.kind == "Payment"]
-    since = [node.field for node in nodes if isinstance(node, lang.Test) and node.relation == "more"]
-    if paid or any(field.split(".")[-1] in WHEN for field in (*since, *(node.by or "" for node in ranked))):
+    tested = [node.field for node in nodes if isinstance(node, lang.Test)]
+    if paid or any(field.split(".")[-1] in WHEN for field in (*tested, *(node.by or "" for node in ranked))):
         yield "history"
     if any(isinstance(node, lang.Tell | lang.Outcome) for node in nodes):
         yield "computed"

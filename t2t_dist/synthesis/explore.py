@@ -24,6 +24,7 @@ from t2t_dist.environments.workflows import Workflow
 
 from .bindings import Binder, Seen, canonical_json, dependencies, reachable_lookups
 from .levels import LEVELS
+from .requests.conditions import has_figure
 from .tool_graph import ToolGraph, graph_of
 
 MAX_STEPS = LEVELS[1].steps
@@ -31,6 +32,8 @@ MAX_STEPS = LEVELS[1].steps
 _TRIES = 30
 #: Chance of an unneeded look-up after each needed one.
 _CURIOSITY = 0.25
+#: How much more often, in hard tasks, an errand is wanted that may be wanted on a condition.
+_WITH_FIGURE = 2.0
 
 
 def step_budget(rng: random.Random, most: int = MAX_STEPS) -> int:
@@ -107,6 +110,8 @@ class GraphExplorer:
         weight = (
             _rarity(errand) * self.domain.errand_weights.get(errand.name, 1.0) * self._weights.get(errand.name, 1.0)
         )
+        if self._asked is not None and has_figure(self.domain, errand.name):
+            weight *= _WITH_FIGURE
         return self.rng.random() ** (1 / weight) if weight > 0 else 0.0
 
     def _possible_errands(self, count: int) -> list[tuple[Tool | Workflow, list[str]]]:

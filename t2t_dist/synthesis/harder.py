@@ -24,7 +24,7 @@ from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
 from .requests import alternatives, denote, preferences, questions, sequences, sets, what_works
 from .requests import language as lang
-from .requests.conditions import Condition, conditional, drawn
+from .requests.conditions import Condition, conditional, drawn, has_figure
 from .requests.denote import Described
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.preferences import sets_limit
@@ -33,7 +33,9 @@ from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
 
 #: How often, of the tasks that may have a set and have none, one errand that can be wanted for several is put first.
-_FIRST = 0.6
+_FIRST = 0.5
+#: How often an errand that may be wanted on a condition is rather wanted for several records.
+_SETS_WITH_FIGURE = 0.6
 #: Descriptions of one goal that are tried until one fits its second choice.
 _MOST_DESCRIBED = 3
 
@@ -122,7 +124,9 @@ def _widened(
         if rng.random() < level.sets:
             call = sets.widened(domain, customer, call, done, left, rng) or call
             spoken_of = {canonical_json(value) for other in done for value in other.arguments.values()}
-            one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
+            one = None
+            if not has_figure(domain, call.name) or rng.random() < _SETS_WITH_FIGURE:
+                one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
             if one is not None:
                 found[len(kept)] = one
                 left = _beside(left, one)

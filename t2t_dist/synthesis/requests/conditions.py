@@ -78,6 +78,11 @@ def drawn(
     return None
 
 
+def has_figure(domain: Domain, name: str) -> bool:
+    """Whether customers may want an errand only if a figure of its result is above, or below, a limit."""
+    return any(tell.above or tell.below for tell in domain.language.tool(name).tell)
+
+
 def subject_kinds(domain: Domain, call: Call) -> Iterator[tuple[str, str, Any]]:
     """The types of records that an errand is about: type, identifying field and its value."""
     slot = _subject_slot(domain, call.name, call.arguments)
