@@ -25,7 +25,8 @@ from typing import Any
 
 from benchmarks.command import answer_of, ended, t2t
 from t2t_dist.core.schema import Task
-from t2t_dist.environments.registry import BUILT_IN
+from t2t_dist.environments.base import Domain
+from t2t_dist.environments.registry import BUILT_IN, load
 from t2t_dist.storage.source_run import Source
 from t2t_dist.synthesis.grader_side import writes_in
 from t2t_dist.synthesis.kinds_of_request import KINDS, kinds_of
@@ -78,7 +79,7 @@ def figures(domain: str, tasks: Sequence[Task]) -> dict[str, Any]:
     shares = {name: round(100 * count / len(general), 1) for name, count in sorted(found.items())}
     levels = Counter(task.difficulty.level for task in tasks if task.difficulty is not None)
     counts = {"general_tasks": len(general), "writes_mean": round(fmean(writes), 2), "writes_most": max(writes)}
-    of_kind = Counter(kind for task in tasks for kind in kinds_of(task))
+    of_kind = Counter(kind for task in tasks for kind in kinds_of(load(domain), task))
     by_kind = {kind.name: of_kind[kind.name] for kind in KINDS}
     return {
         "tasks": len(tasks),
@@ -89,19 +90,19 @@ def figures(domain: str, tasks: Sequence[Task]) -> dict[str, Any]:
     }
 
 
-def kinds(task: Task) -> list[str]:
+def kinds(domain: Domain, task: Task) -> list[str]:
     """What makes a task hard: the kinds of its requests, and a note that instructs the agent."""
     has_note = task.certificate is not None and task.certificate.injection is not None
-    return [*kinds_of(task), *(["note"] if has_note else [])] or ["nothing"]
+    return [*kinds_of(domain, task), *(["note"] if has_note else [])] or ["nothing"]
 
 
-def matrix(run: Path, tasks: Sequence[Task]) -> dict[str, dict[str, str]]:
+def matrix(domain: Domain, run: Path, tasks: Sequence[Task]) -> dict[str, dict[str, str]]:
     """``{agent: {kind: share passed, of how many}}``; a kind: tasks that have it, whatever else they have."""
     by_id = {task.task_id: task for task in tasks}
     passed: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for row in Source(str(run)).reader.rows("episodes", ["task_id", "agent", "reward"]):
         if row["task_id"] in by_id:
-            for kind in (*kinds(by_id[row["task_id"]]), by_id[row["task_id"]].intent):
+            for kind in (*kinds(domain, by_id[row["task_id"]]), by_id[row["task_id"]].intent):
                 passed[row["agent"]][kind].append(row["reward"] >= 1.0)
     return {
         agent: {kind: f"{fmean(rewards):.2f} of {len(rewards)}" for kind, rewards in sorted(found.items())}
@@ -128,7 +129,7 @@ def measured(domain: str, trajectories: int, seed: int, difficulty: int) -> dict
             **figures(domain, tasks),
             "tasks_per_s": round(sum(said["tasks"].values()) / seconds, 1),
             "pairs": {name: {k: one[k] for k in ("both", "one", "none")} for name, one in paired["pairs"].items()},
-            "agents": matrix(run, tasks),
+            "agents": matrix(load(domain), run, tasks),
         }
 
 

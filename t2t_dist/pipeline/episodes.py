@@ -144,7 +144,7 @@ class EpisodeRunner:
             faults=dict(plan) or None,
             difficulty=task.level,
             combination=task.combination,
-            kinds=kinds_of(task),
+            kinds=kinds_of(self.domain, task),
         )
 
     async def _attempt(
@@ -213,5 +213,5 @@ class EpisodeRunner:
             faults=dict(plan) or None,
             difficulty=task.level,
             combination=task.combination,
-            kinds=kinds_of(task),
+            kinds=kinds_of(self.domain, task),
         )

@@ -143,7 +143,7 @@ class Evaluate(Workload):
         number, agent, trial = self._place(item)
         task = self.tasks[number]
         about: dict[str, Any] = {"task_id": task.task_id, "intent": task.intent, "difficulty": task.level}
-        about |= {"combination": task.combination, "kinds": kinds_of(task), "agent": agent, "trial": trial}
+        about |= {"combination": task.combination, "kinds": kinds_of(self.domain, task), "agent": agent, "trial": trial}
         return {"stage": "rollout", "what": f"{task.task_id}/{agent}", **about}
 
 

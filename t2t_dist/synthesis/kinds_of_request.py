@@ -8,7 +8,7 @@ all of it in ``language.yaml``. So both say the same of every domain: our own, c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from t2t_dist.core.schema import Task
 from t2t_dist.environments.base import Domain
@@ -16,12 +16,14 @@ from t2t_dist.environments.language import FieldWords, Tell
 
 from .pushing.expressible import facts_got_wrong
 from .requests import language as lang
+from .requests.kinds import own_field
 from .requests.questions import questions_of
 
 
 class Asked(NamedTuple):
-    """A task, with all nodes of what its customer means."""
+    """A task of a domain, with all nodes of what its customer means."""
 
+    domain: Domain
     task: Task
     nodes: Sequence[lang.Node]
 
@@ -53,7 +55,7 @@ class Expressible(NamedTuple):
     lacks: str
 
 
-def kinds_of(task: Task) -> list[str]:
+def kinds_of(domain: Domain, task: Task) -> list[str]:
     """The kinds of request that a task has, in the order of :data:`KINDS`; none of what is no request, which verifying
     rejects."""
     nodes: list[lang.Node] = []
@@ -62,7 +64,7 @@ def kinds_of(task: Task) -> list[str]:
             nodes += lang.nodes(lang.read(stored))
         except ValueError:
             continue
-    asked = Asked(task, nodes)
+    asked = Asked(domain, task, nodes)
     return [kind.name for kind in KINDS if kind.is_in(asked)]
 
 
@@ -102,12 +104,25 @@ def _sets(asked: Asked) -> bool:
 
 
 def _stands_elsewhere(asked: Asked) -> bool:
-    """A value is meant by where it stands: nothing else tells the record that holds it from others."""
-    return any(
-        isinstance(node, lang.FieldOf)
-        and not (node.of.among.where or node.of.among.such or node.of.among.this or node.of.prefer)
+    """A value is meant by where it stands: nothing tells the record that holds it from others, or it is an argument
+    and another field than the one that identifies that record: "the same plan as my other line"."""
+    arguments = [
+        one for node in asked.nodes if isinstance(node, lang.Do | lang.Each) for one in node.arguments.values()
+    ]
+    others = (own_field(asked.domain, one.of.among.kind) != one.field for one in arguments if _is_of_one(one))
+    return any(map(_is_all_there_is, asked.nodes)) or any(others)
+
+
+def _is_of_one(node: lang.Node) -> TypeGuard[lang.FieldOf]:
+    return isinstance(node, lang.FieldOf) and not node.of.among.this
+
+
+def _is_all_there_is(node: lang.Node) -> bool:
+    """Whether it is a field of the only record of its kind."""
+    return (
+        _is_of_one(node)
+        and not (node.of.among.where or node.of.among.such or node.of.prefer)
         and (node.of.by or node.of.worth) is None
-        for node in asked.nodes
     )
 
 
@@ -233,10 +248,10 @@ KINDS: tuple[RequestKind, ...] = (
     ),
     RequestKind(
         "value elsewhere",
-        "to my home address",
+        "to my home address, to the same plan as my other line",
         _stands_elsewhere,
-        _fields("itself"),
-        "'itself' of a field under 'records' that holds an argument's value",
+        _fields("itself", "its"),
+        "'itself' or 'its' of a field under 'records' that holds an argument's value",
     ),
     RequestKind(
         "limit",

@@ -11,6 +11,7 @@ from t2t_dist.config.loading import load_config
 from t2t_dist.config.settings import Config
 from t2t_dist.core.identity import code_version, episode_id
 from t2t_dist.core.schema import Episode, Failure, Task, Trajectory
+from t2t_dist.environments.registry import load
 from t2t_dist.grading.grade import grade
 from t2t_dist.storage.ledger import Commit, Ledger
 from t2t_dist.storage.manifest import Manifest, claim
@@ -57,7 +58,7 @@ def played(made: Made, task: Task, *, agent: str = "scripted:oracle", trial: int
         duration=2.0,
         difficulty=task.level,
         combination=task.combination,
-        kinds=kinds_of(task),
+        kinds=kinds_of(made.domain, task),
     )
     return "episodes", episode_row(episode)
 
@@ -81,7 +82,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
         duration=2.0,
         difficulty=task.level,
         combination=task.combination,
-        kinds=kinds_of(task),
+        kinds=kinds_of(load(task.domain), task),
     )
     return "failures", failure_row(failure)
 

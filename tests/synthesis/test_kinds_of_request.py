@@ -27,14 +27,14 @@ def hard(request: pytest.FixtureRequest) -> Made:
 
 def test_a_task_has_only_kinds_that_its_domain_can_express(hard: Made) -> None:
     declared = {one.kind for one in kinds_in(hard.domain) if one.by}
-    met = {kind for task in hard.verified() for kind in kinds_of(task)}
+    met = {kind for task in hard.verified() for kind in kinds_of(hard.domain, task)}
     assert met <= declared
     assert {"superlative", "set", "by description", "limit", "question"} <= met
 
 
 def test_the_kinds_of_a_task_are_those_that_its_customer_speaks_of(hard: Made) -> None:
     for task in hard.verified():
-        kinds, user = set(kinds_of(task)), task.user
+        kinds, user = set(kinds_of(hard.domain, task)), task.user
         described = [fact.text for goal in user.goals for fact in goal.facts if fact.described]
         assert ("limit" in kinds) == any(goal.condition is not None for goal in user.goals)
         assert bool(kinds & {"question", "sum of results"}) == any(goal.asks for goal in user.goals)
@@ -91,11 +91,11 @@ def test_the_kinds_of_a_task_are_those_that_its_customer_speaks_of(hard: Made) -
 )
 def test_what_each_node_makes_of_a_task(shop: Made, request_: Any, kinds: list[str]) -> None:
     task = asking_for(shop, lang.stored(request_))
-    assert kinds_of(task) == kinds
+    assert kinds_of(shop.domain, task) == kinds
 
 
 def test_what_is_no_request_has_no_kind(shop: Made) -> None:
-    assert kinds_of(asking_for(shop, {"node": "first possible", "options": "all"})) == []
+    assert kinds_of(shop.domain, asking_for(shop, {"node": "first possible", "options": "all"})) == []
 
 
 def asking_for(shop: Made, request: dict[str, Any]) -> Task:

@@ -134,7 +134,7 @@ def test_words_beside_the_hints_make_its_tasks_hard(tmp_path: Path) -> None:
     hints = load_hints(tmp_path / "hints.yaml")
     assert hints.language == str(tmp_path / "words.yaml")
     made = make(adapted("tests.support.toy_tau2:Toy", Shop, hints)(), 12, difficulty=3)
-    described = [task for task in made.verified() if {"by description", "set"} & set(kinds_of(task))]
+    described = [task for task in made.verified() if {"by description", "set"} & set(kinds_of(made.domain, task))]
     assert len(described) >= 6
     assert all(verdict(made.domain, task) == "verified" for task in described)
     assert not any("order #" in goal.request for task in described for goal in task.user.goals if len(goal.facts) == 1)
