@@ -262,7 +262,8 @@ class Domain:
         same again and again. :meth:`ToolSet.execute` does it anew, as a conversation and its replay have to.
         """
         side, tool = side or self.side_of(call.name), self.tools.get(call.name)
-        if tool is None or tool.blocking or not world.is_of_origin:
+        # Tools that fail or mislead on purpose go by how often they were called.
+        if tool is None or tool.blocking or type(self.tools) is not ToolSet or not world.is_of_origin:
             return self.tools.execute(world, call.name, call.arguments, side)
         try:
             key = self.tools, side, call.name, world.digest, repr(call.arguments)
@@ -270,10 +271,11 @@ class Domain:
             return self.tools.execute(world, call.name, call.arguments, side)
         known: dict[Hashable, tuple[ToolResult, World | None]] = world.base.outcomes
         if key not in known:
+            before = world.digest
             result = self.tools.execute(world, call.name, call.arguments, side)
             if len(known) >= _MOST_OUTCOMES:
                 known.clear()
-            known[key] = result, world.fork() if result.changed else None
+            known[key] = result, world.fork() if world.digest != before else None
             return result
         result, after = known[key]
         if after is not None:
