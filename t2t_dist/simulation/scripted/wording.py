@@ -34,10 +34,12 @@ _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\
 
 
 #: How many things a customer means: "all three of", "both".
-_EVERY = re.compile(r"^(?:each|every)", re.I)
+_EVERY = re.compile(r"^every")
 #: What somebody would like to use most: "my gift card if there's enough on it, and my credit card if not".
 _FIRST_CHOICE = re.compile(r"my ([^,]+?) if\b")
-_COUNT = re.compile(r"^(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)? ")
+_COUNT = re.compile(
+    r"^(?:(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)?|each of|every one of) "
+)
 
 
 def within(sentence: str) -> str:
