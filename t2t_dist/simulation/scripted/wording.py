@@ -33,10 +33,11 @@ _TURNS |= {f"{word} you": f"{word} us" for word in ("from", "with", "to", "by", 
 _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\b")
 
 
-#: How many things a customer means: "all three of", "both".
+#: Of these, the words are of one thing: "everything", "everybody saved in your account".
 _EVERY = re.compile(r"^every")
 #: What somebody would like to use most: "my gift card if there's enough on it, and my credit card if not".
 _FIRST_CHOICE = re.compile(r"my ([^,]+?) if\b")
+#: How many things a customer means: "all three of", "both".
 _COUNT = re.compile(
     r"^(?:(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)?|each of|every one of) "
 )
