@@ -10,6 +10,7 @@ customer's answer or the tool's result. So every part below reads in the order i
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ from t2t_dist.environments.tools import Call, Kind, ToolSet
 from t2t_dist.synthesis.bindings import Seen
 from t2t_dist.synthesis.grader_side import errand_call, errands_in
 from t2t_dist.synthesis.intents.changing import ASKED_TO_CONFIRM
+from t2t_dist.synthesis.intents.parts import ADDED
 from t2t_dist.synthesis.requests import fallbacks
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.alternatives import figure_of, tell_of_best
@@ -61,6 +63,9 @@ _ASKED_AT_MOST = 3
 _FIRM_AT_MOST = 8
 #: Share of answers that the agent gives thanks for.
 _THANKS = 0.5
+#: Nobody gives thanks for this.
+_BAD_NEWS = re.compile(r"\b(?:lost|stolen|stole|broken?|damaged|died|ill|sick|accident)\b", re.I)
+_SO = re.compile(r"\bso\b", re.I)
 
 
 class Oracle:
@@ -210,6 +215,8 @@ class Oracle:
         errands = self.errands_of(goal)
         if any(errand.name in self.domain.workflows for errand in errands):
             for errand, steps in self.steps_of(goal, errands, calls):
+                if errand is not errands[0] and errand.name == errands[0].name:
+                    self._prefix.append(self.phrases.say("next_one"))
                 yield from self.work_through(goal, errand, steps, facts)
                 if self.out_of_order:
                     break
@@ -643,7 +650,7 @@ class Oracle:
                 yield from self.report(goal, last)
                 return
             self._plan_heard = sys.maxsize
-            self._prefix, self._thanks = [self.phrases.say("changed")], ""
+            self._prefix, self._thanks = [self.phrases.say("added" if change.part == ADDED else "changed")], ""
         yield from self.settle(goal, changed_facts(self.task.user.goals[goal].facts, changes[-1][1]), last)
 
     def is_taken(self, goal: int, wanted: GoldCall, change: Change) -> Question:
@@ -738,7 +745,7 @@ class Oracle:
     # -- the moves -----------------------------------------------------------------------------------------------------
     def say(self, *parts: str) -> Play:
         """One message, prepared sentences first. The answer is in ``heard[-1]`` afterwards."""
-        text = in_turn([self._thanks, *self._prefix, *parts])
+        text = in_turn(_so_once([self._thanks, *self._prefix, *parts]))
         self._prefix, self._thanks = [], ""
         self.known.add(text)
         self._said = text
@@ -787,7 +794,7 @@ class Oracle:
             yield from self.make(call)
 
     def thank(self) -> None:
-        if self.phrases.rng.random() < _THANKS:
+        if self.phrases.rng.random() < _THANKS and not _BAD_NEWS.search(self.heard[-1]):
             self._thanks = self.phrases.say("noted")
 
     # -- what is known -------------------------------------------------------------------------------------------------
@@ -854,6 +861,14 @@ def changed_facts(facts: Sequence[Fact], change: Change) -> list[Fact]:
     """The facts of a goal after the customer's change of mind."""
     slots = {fact.slot for fact in change.facts}
     return [*change.facts, *(fact for fact in facts if fact.slot not in slots)]
+
+
+def _so_once(parts: Sequence[str]) -> Iterator[str]:
+    """The parts of a message; of a plan after another "so", its own is dropped."""
+    said = False
+    for part in parts:
+        yield part.removeprefix("So ") if said else part
+        said = said or _SO.search(part) is not None
 
 
 def key_of(call: GoldCall) -> bytes:

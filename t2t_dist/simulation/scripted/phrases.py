@@ -23,6 +23,7 @@ STYLES = ("brief", "friendly", "chatty", "formal", "impatient")
 DEFAULT_STYLE = "friendly"
 #: Characters at their beginning, and at their end, by which two wordings are alike to a listener.
 _ALIKE, _ALIKE_AT_THE_END = 12, 12
+_FIELD_AT_THE_END = re.compile(r"(?<=\S) \{\w+\}$")
 
 
 @lru_cache(maxsize=1)
@@ -62,19 +63,21 @@ class Phrases:
         return tidy(self.pick(self._acts[act], act).format(**values))
 
     def pick(self, options: Sequence[str], about: str) -> str:
-        """One of the options; none that was drawn for the same ``about``, and none like that drawn last, if another is
-        there."""
+        """One of the options; none like those drawn for the same ``about`` if another is there, else none that was
+        drawn, and none like that drawn last."""
         start = int(self.rng.random() * len(options))
         in_order = [*options[start:], *options[:start]]
         used = self._used.setdefault(about, [])
         unlike = [text for text in in_order if not (used and _are_alike(text, used[-1]))]
         new = [text for text in unlike or in_order if text not in used]
-        chosen = (new or unlike or in_order)[0]
+        unlike_all = [text for text in new if not any(_are_alike(text, one) for one in used)]
+        chosen = (unlike_all or new or unlike or in_order)[0]
         used.append(chosen)
         return chosen
 
 
 def _are_alike(one: str, other: str) -> bool:
+    one, other = (_FIELD_AT_THE_END.sub("", text) for text in (one, other))
     return one[:_ALIKE] == other[:_ALIKE] or one[-_ALIKE_AT_THE_END:] == other[-_ALIKE_AT_THE_END:]
 
 

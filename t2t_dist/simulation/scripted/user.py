@@ -31,6 +31,8 @@ _WHO_BY_NAME = (
     "account id", "phone number", "date of birth",
 )  # fmt: skip
 _NAMES = ("first name", "last name")
+#: A question about all that was done.
+_SUMS_UP = re.compile(r"\b(?:altogether|together|in all|in total)\b", re.I)
 #: Questions for their name, which every customer can answer.
 _OWN_NAME = (
     "your name",
@@ -119,7 +121,7 @@ class ScriptedUser(UserPlayer):
         self._mistaken = self._corrected = self._recounted = False
         self._claimed = 0
         self._idle = 0
-        self._progress = False
+        self._progress = self._left_be = False
         self._before = ""
         self._money_heard = False
         self._devices = devices
@@ -245,9 +247,14 @@ class ScriptedUser(UserPlayer):
             self._at += 1
             self._begin_goal(self._at)
             request = self._request_with_questions()
+            act = "next" if done else "next_anyway"
+            if self.side.goals[self._at].asks and _SUMS_UP.search(request):
+                act = "next_sum"
             if refused:
-                return in_turn([self._give_in(), self._phrases.say("next_anyway", request=request)])
-            return self._phrases.say("next" if done else "next_anyway", request=request)
+                return in_turn(
+                    [self._give_in(), request if act == "next_sum" else self._phrases.say(act, request=request)]
+                )
+            return self._phrases.say(act, request=request)
         if self._postponed:
             self._postponed, self._announced = False, True
             return self._phrases.say("hand_over_now")
@@ -263,6 +270,9 @@ class ScriptedUser(UserPlayer):
         return self._leave("bye" if speech.offers_more(heard) else "bye_done")
 
     def _give_in(self) -> str:
+        if self._left_be:
+            self._left_be = False
+            return self._phrases.say("leave")
         return self._phrases.say("give_in" if self.side.patience else "settled")
 
     def _leave(self, act: str) -> str:
@@ -294,7 +304,7 @@ class ScriptedUser(UserPlayer):
             self._done = True
             return self._next_or_leave(heard)
         if not confirm and self._hears_that_it_is_left(heard):
-            self._refused = True
+            self._refused = self._left_be = True
             return self._next_or_leave(heard)
         if (second := self._second_choice()) is not None and speech.refuses(heard):
             return self._turn_to(second, heard, confirm)
@@ -376,9 +386,7 @@ class ScriptedUser(UserPlayer):
         """The answers with words before them that suit the question: no "sure" where it asks which."""
         if _OPENED.match(answers):
             return answers
-        asked = [sentence.text for sentence in speech.sentences(heard) if sentence.asks]
-        favour = bool(asked) and _FAVOUR.search(asked[-1]) is not None
-        return self._phrases.say("answer_gladly" if favour else "answer", answers=answers)
+        return self._phrases.say("answer_gladly" if _asks_favour(heard) else "answer", answers=answers)
 
     def _answers(self, facts: Sequence[Fact]) -> list[str]:
         """The answers; a fact that is said for the first time is progress."""
@@ -411,8 +419,9 @@ class ScriptedUser(UserPlayer):
         named = self.side.name and not specific and speech.asks_for(heard, _OWN_NAME)
         if named:
             answers = in_turn([self._phrases.say("name", name=self.side.name), answers])
-        lacks = by_name and not (specific or named)
-        return self._phrases.say("lacks" if lacks else "identity", answers=answers)
+        if by_name and not (specific or named):
+            return self._phrases.say("lacks", answers=answers)
+        return answers if _asks_favour(heard) is False else self._phrases.say("identity", answers=answers)
 
     def _as_they_think(self, facts: Sequence[Fact]) -> list[Fact]:
         """The facts as they give them: one of them may be wrong at first."""
@@ -501,7 +510,7 @@ class ScriptedUser(UserPlayer):
             if not offered:
                 return pushes or self._phrases.say("insist" if self.side.pleads else "doubt")
             if pushes:
-                return in_turn([self._phrases.say("decline_other"), pushes])
+                return in_turn([pushes, self._phrases.say("decline_too")])
             if self.side.pleads:
                 self._insisted = self.side.patience  # that said all there is to say
                 return in_turn([self._phrases.say("decline_other"), self._phrases.say("only_this")])
@@ -525,9 +534,9 @@ class ScriptedUser(UserPlayer):
         return self._on_confirm(heard) if confirm else self._phrases.say("fall_back", request=second.request)
 
     def _pushes(self) -> str:
-        """What they claim, said to a refusal: once or twice, and not in a row with a plea; empty: nothing more."""
+        """What they claim, said to a refusal once, whether or not they have said it before; empty: nothing more."""
         claim = self._claim()
-        if claim is None or self._claimed > 1 or (self._claimed and not claim.at_once and self._insisted % 2 == 0):
+        if claim is None or self._claimed > claim.at_once:
             return ""
         self._claimed += 1
         within = claim.text if re.match(r"I\b", claim.text) else claim.text[:1].lower() + claim.text[1:]
@@ -649,6 +658,12 @@ def _repeats(before: str, request: str) -> bool:
     runs = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (first, second)]
     long = [{word for word in words if len(word) >= _LONG or word == "help"} for words in (first, second)]
     return not (runs[0].isdisjoint(runs[1]) and long[0].isdisjoint(long[1]))
+
+
+def _asks_favour(heard: str) -> bool | None:
+    """Whether the last question asks for a favour; ``None``: there is no question."""
+    asked = [sentence.text for sentence in speech.sentences(heard) if sentence.asks]
+    return _FAVOUR.search(asked[-1]) is not None if asked else None
 
 
 def _said_in(facts: Sequence[Fact]) -> set[str]:

@@ -33,8 +33,14 @@ _TURNS |= {f"{word} you": f"{word} us" for word in ("from", "with", "to", "by", 
 _TURNED = re.compile(rf"\b(?:{'|'.join(sorted(_TURNS, key=len, reverse=True))})\b")
 
 
+#: Of these, the words are of one thing: "everything", "everybody saved in your account".
+_EVERY = re.compile(r"^every")
+#: What somebody would like to use most: "my gift card if there's enough on it, and my credit card if not".
+_FIRST_CHOICE = re.compile(r"my ([^,]+?) if\b")
 #: How many things a customer means: "all three of", "both".
-_COUNT = re.compile(r"^(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)? ")
+_COUNT = re.compile(
+    r"^(?:(?:all|both)(?: (?:two|three|four|five|six|seven|eight|nine))?(?: of)?|each of|every one of) "
+)
 
 
 def within(sentence: str) -> str:
@@ -71,7 +77,11 @@ class Wording:
         is_choice = fact.text in said_in(self.domain.language)
         if several:
             thing = _COUNT.sub("", thing)  # which may be wrong
-        act = "meant_all" if several else "taken" if is_choice else "meant_best" if thing.endswith(")") else "meant"
+        if is_choice and (first := _FIRST_CHOICE.match(fact.text)):
+            act = "covers" if first[1] in values[0] else "covers_not"
+            return self.phrases.say(act, Thing=f"Your {first[1]}", value=values[0])
+        all_ = "meant_every" if _EVERY.match(thing) else "meant_all"
+        act = all_ if several else "taken" if is_choice else "meant_best" if thing.endswith(")") else "meant"
         return self.phrases.say(
             f"{act}_next" if is_next and act != "taken" else act,
             thing=thing,

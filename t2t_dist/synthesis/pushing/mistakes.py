@@ -21,6 +21,8 @@ from ..intents.rejection import TaskRejected
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DIGITS = re.compile(r"\d{2,}")
 _LETTERS = re.compile(r"[a-z]{3,}", re.I)
+#: So many days every month has, and so many months a year.
+_IN_EVERY_MONTH, _MONTHS = 28, 12
 #: Wrong values tried for a fact.
 _TRIES = 8
 
@@ -95,8 +97,13 @@ def _slip(value: str, rng: random.Random) -> str:
 
 
 def _other_day(value: str, rng: random.Random) -> str:
+    """One part only is wrong: a digit of the day, or the month."""
     day = date.fromisoformat(value)
-    return (day + timedelta(days=rng.choice([-10, -2, -1, 1, 2, 10]))).isoformat()
+    days = [day + timedelta(days=step) for step in (-10, -2, -1, 1, 2, 10)]
+    slips = [d for d in days if d.month == day.month and (d.day // 10 == day.day // 10 or d.day % 10 == day.day % 10)]
+    if day.day <= _IN_EVERY_MONTH:
+        slips += [day.replace(month=month) for month in (day.month - 1, day.month + 1) if 1 <= month <= _MONTHS]
+    return rng.choice(slips).isoformat()
 
 
 def _swapped(value: str, rng: random.Random, what: re.Pattern[str]) -> str:

@@ -16,6 +16,7 @@ VALUES = {
     "details": " (L-12)", "customer": "The customer", "thing": "your loan", "Thing": "Your loan",
     "condition": "it costs less than $5", "claim": "It's mine.", "but": "it's mine.",
     "told": "It costs $5.", "which": "costs me less", "said": "three", "count": "two", "expression": "1 + 2",
+    "all": "both",
 }  # fmt: skip
 
 
