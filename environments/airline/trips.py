@@ -54,6 +54,17 @@ def held(world: World, customer: str, but: object) -> Iterator[tuple[set[str], l
             yield _names(found), _ways([when.flights_in(world, [trip]) for trip in found["trips"]])
 
 
+def are_at_once(one: tuple[set[str], list[Way]], other: tuple[set[str], list[Way]]) -> bool:
+    """Whether somebody who flies in both of them would be on both at a time."""
+    (names, ways), (others, more) = one, other
+    if not (names & others and ways and more):
+        return False
+    (begin, end), (starts, ends) = (
+        (min(way.departs for way in flown), max(way.arrives for way in flown)) for flown in (ways, more)
+    )
+    return starts <= end and begin <= ends
+
+
 def are_at_odds(one: tuple[set[str], list[Way]], other: tuple[set[str], list[Way]]) -> bool:
     """Whether nobody would hold both: somebody flies in both of them, and would be in two places, or fly the same way
     twice in a week."""

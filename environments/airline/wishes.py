@@ -63,6 +63,7 @@ _KEPT_AT_HOME, _FOR_NOW = frozenset(("illness", "bad weather")), timedelta(days=
 _OURS = "flight cancelled"
 #: What goes with a trip that is cancelled: what is owed for it.
 _AFTERWARDS = frozenset(("cancel_reservation", "send_certificate", "report_lost_bag"))
+_FLOWN = frozenset(("book_reservation", "change_flights"))
 #: What makes more of a trip.
 _MORE = frozenset(("add_passenger", "change_cabin", "add_checked_bags", "add_insurance", "choose_seats", "book_pet"))
 
@@ -79,7 +80,9 @@ def go_together(world: World, first: Call, second: Call) -> bool:
             return False
         parts = [(call.arguments.get("direction"), call.arguments.get("passenger_id")) for call in calls]
         return len(names) == 2 or parts[0] != parts[1]
-    if not names & _AFTERWARDS and trips.are_at_odds(trips.wanted(world, first), trips.wanted(world, second)):
+    # Trips that were booked before somebody called are theirs, but nobody takes two of them at once.
+    clash = trips.are_at_odds if names & _FLOWN else trips.are_at_once
+    if not names & _AFTERWARDS and clash(trips.wanted(world, first), trips.wanted(world, second)):
         return False
     reasons = {call.arguments.get("reason") for call in calls if call.name == "cancel_reservation"}
     if len(reasons - {_OURS}) > 1:
