@@ -158,6 +158,11 @@ class Domain:
         books a flight for a day on which they are on another trip."""
         return True
 
+    def makes_sense(self, world: World, call: Call, customer: str) -> bool:
+        """Whether somebody in the customer's place would ask for this at all, as things stand: nobody books a flight
+        that they take on another day of that week. Asked only of hard tasks, whose records customers know."""
+        return True
+
     def go_together(self, world: World, first: Call, second: Call) -> bool:
         """Whether one customer may well ask for both in one conversation, ``first`` before: nobody has bags added to a
         trip that they then cancel. ``world``: as it is when they call."""

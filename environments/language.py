@@ -85,6 +85,9 @@ class Tell(BaseModel):
     limit_why: list[str] = Field(
         default_factory=list, description="why a customer sets that limit: 'For less than that I'd rather keep it.'"
     )
+    known: bool = Field(
+        default=False, description="customers know it, as a price: a limit of theirs on it is always met"
+    )
     choice_why: list[str] = Field(
         default_factory=list, description="why they let it decide between two things: 'I'd like to keep one of them.'"
     )

@@ -13,7 +13,7 @@ from ..language import Said
 from ..payment import said_method
 from ..state import Base, Record, World
 from ..tools import Call
-from . import beforehand, database, network
+from . import beforehand, database, network, trips
 from . import conditions as when
 from .order import ORDER
 from .rules import RULES
@@ -136,6 +136,19 @@ class Airline(Domain):
         return len({(way[0]["origin"], way[-1]["destination"]) for way in ways if way}) == 1 and len(ways[1]) <= len(
             ways[0]
         )
+
+    def makes_sense(self, world: World, call: Call, customer: str) -> bool:
+        """Nobody books or moves a flight that does not go with their other trips, or turns down the compensation that
+        they are due because they asked for more."""
+        if call.name in ("book_reservation", "change_flights"):
+            flown = trips.wanted(world, call)
+            others = trips.held(world, customer, but=call.arguments.get("reservation_id"))
+            return not any(trips.are_at_odds(flown, other) for other in others)
+        if call.name == "send_certificate":
+            reservation = world.get("reservations", str(call.arguments.get("reservation_id")))
+            due = when.due(world, reservation, call.arguments["flight_id"]) if reservation is not None else 0.0
+            return not 0 < due < call.arguments["amount"]
+        return True
 
     def go_together(self, world: World, first: Call, second: Call) -> bool:
         return go_together(world, first, second)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ..state import World
 from ..tools import Call
 from . import conditions as when
-from . import network
+from . import network, trips
 
 #: How often an errand is explored, beside the others: less for what everybody can have done.
 WEIGHTS = {
@@ -63,13 +63,14 @@ _KEPT_AT_HOME, _FOR_NOW = frozenset(("illness", "bad weather")), timedelta(days=
 _OURS = "flight cancelled"
 #: What goes with a trip that is cancelled: what is owed for it.
 _AFTERWARDS = frozenset(("cancel_reservation", "send_certificate", "report_lost_bag"))
+_FLOWN = frozenset(("book_reservation", "change_flights"))
 #: What makes more of a trip.
 _MORE = frozenset(("add_passenger", "change_cabin", "add_checked_bags", "add_insurance", "choose_seats", "book_pet"))
 
 
 def go_together(world: World, first: Call, second: Call) -> bool:
     """Whether one customer asks for both: nobody has more done for a trip that they cancel, books it again, wants
-    the same way on the same day twice, or spends on another one in the days for which somebody is too ill to travel."""
+    trips that don't go together, or spends on another one in the days for which somebody is too ill to travel."""
     names, calls = {first.name, second.name}, (first, second)
     about = [call.arguments.get("reservation_id") for call in calls]
     if about[0] is not None and about[0] == about[1]:
@@ -79,8 +80,9 @@ def go_together(world: World, first: Call, second: Call) -> bool:
             return False
         parts = [(call.arguments.get("direction"), call.arguments.get("passenger_id")) for call in calls]
         return len(names) == 2 or parts[0] != parts[1]
-    flown = [_flown(world, call) for call in calls]
-    if flown[0] is not None and flown[0] == flown[1]:
+    # Trips that were booked before somebody called are theirs, but nobody takes two of them at once.
+    clash = trips.are_at_odds if names & _FLOWN else trips.are_at_once
+    if not names & _AFTERWARDS and clash(trips.wanted(world, first), trips.wanted(world, second)):
         return False
     reasons = {call.arguments.get("reason") for call in calls if call.name == "cancel_reservation"}
     if len(reasons - {_OURS}) > 1:
@@ -107,13 +109,6 @@ def _ways(world: World, call: Call) -> set[tuple[str, str]]:
         return {(trip["origin"], trip["destination"]) for trip in reservation["trips"]}
     flights = network.flights_of(world, str(call.arguments.get("outbound_id")))
     return {(flights[0]["origin"], flights[-1]["destination"])} if flights else set()
-
-
-def _flown(world: World, call: Call) -> tuple[str, str, str] | None:
-    """From where to where, and on which day, somebody wants to fly who books or changes a flight."""
-    itinerary = call.arguments.get("outbound_id") or call.arguments.get("itinerary_id")
-    flights = network.flights_of(world, str(itinerary))
-    return (flights[0]["origin"], flights[-1]["destination"], flights[0]["departs"][:10]) if flights else None
 
 
 def _begins(world: World, call: Call) -> datetime | None:

@@ -125,7 +125,20 @@ class Retail(Domain):
         return rng.sample(found, len(found))
 
     def go_together(self, world: World, first: Call, second: Call) -> bool:
+        names = {first.name, second.name}
+        if names == {"modify_user_address", "modify_pending_order_address"}:  # who has moved has all of them sent there
+            user = world.get(
+                "users", str((first if first.name == "modify_user_address" else second).arguments["user_id"])
+            )
+            orders = [world.get("orders", order_id) for order_id in user["orders"]] if user is not None else []
+            if sum(order is not None and order["status"].startswith("pending") for order in orders) > 1:
+                return False
         return go_together(first, second)
+
+    def makes_sense(self, world: World, call: Call, customer: str) -> bool:
+        """Nobody cancels what they are sending back already."""
+        order = world.get("orders", str(call.arguments.get("order_id")))
+        return call.name != "cancel_pending_order" or order is None or not order["status"].endswith(" requested")
 
     def plausible(self, world: World, call: Call, customer: str) -> bool:
         """Nobody has an order sent to where they have just said that they no longer live, or cancels what is there,

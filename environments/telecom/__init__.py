@@ -36,6 +36,9 @@ _REASONS = {
         "you would like a quiet week without it", ("quiet week",), own="I'd like a quiet week without it"
     ),
 }
+#: How far people go from one plan to another, in places by size or price, and how many times as much the greater of
+#: two plans holds of which they may take either.
+_NEXT_PLANS, _SIMILAR = 2, 3
 _SIMS = {"plastic SIM": "a plastic SIM", "eSIM": "an eSIM"}
 
 
@@ -147,6 +150,17 @@ class Telecom(Domain):
         used = when.share_used(world, line)
         return not rests and (call.name != "refuel_data" or used is None or used >= when.RUNNING_OUT)
 
+    def makes_sense(self, world: World, call: Call, customer: str) -> bool:
+        """Nobody takes a plan that is far from theirs and from what is used, or one with less than is used, or orders
+        a SIM for a line that is blocked for an unpaid bill."""
+        line = world.get("lines", str(call.arguments.get("phone_number")))
+        if line is None:
+            return True
+        if call.name == "change_plan":
+            old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
+            return not (old and new) or _is_near(world, line, old, new)
+        return not (call.name == "order_sim" and line.get("suspended_for") == "unpaid bill")
+
     def plausible_limit(self, world: World, call: Call, field: str, relation: str) -> bool:
         """A bigger plan is for who uses much, a smaller one for who uses little."""
         line = world.get("lines", str(call.arguments.get("phone_number")))
@@ -154,6 +168,14 @@ class Telecom(Domain):
             return True
         old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
         return bool(old and new and (_data(new) > _data(old) if relation == "more" else _data(new) < _data(old)))
+
+    def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
+        """Who weighs two plans up needs so much data, and no more than a few times that."""
+        if not first.name == second.name == "change_plan":
+            return True
+        plans = [world.get("plans", str(call.arguments["plan_id"])) for call in (first, second)]
+        sizes = sorted(_data(plan) for plan in plans if plan is not None)
+        return len(sizes) < 2 or sizes[0] == sizes[1] or sizes[1] <= _SIMILAR * sizes[0]
 
     def plausible_instead(self, world: World, first: Call, second: Call) -> bool:
         """Who gave a wrong address got a number wrong, not the town; a change of plan is for what they want."""
@@ -173,6 +195,24 @@ class Telecom(Domain):
             if first.name in ("suspend_line", "bring_line_back"):
                 return bool(old and new and new["price"] < old["price"])
         return True
+
+
+def _is_near(world: World, line: Record, old: Record, new: Record) -> bool:
+    """Whether a plan is one of the next two to another in size or price, or the smallest for what a line uses."""
+    used = float(line["data_used"])
+    if _data(new) < used:
+        return False
+    plans = [one for _, one in world.scan("plans") if one["on_sale"] or one in (old, new)]
+    for by in (_data, _price):
+        order = sorted(plans, key=by)
+        places = [order.index(plan) for plan in (old, new)]
+        if abs(places[0] - places[1]) <= _NEXT_PLANS:
+            return True
+    return _data(new) == min(size for plan in plans if (size := _data(plan)) >= used)
+
+
+def _price(plan: Record) -> float:
+    return float(plan["price"])
 
 
 def _data(plan: Record) -> float:

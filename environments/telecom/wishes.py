@@ -70,7 +70,6 @@ INSTEAD = {
     "speed_up_data": {
         "speed_up_data": _OTHER_PHONE,
         "refuel_data": "Perhaps it's only that the data is used up.",
-        "change_plan": "I've been thinking about a better plan anyway.",
     },
     "set_up_roaming": {
         "set_up_roaming": _OTHER_PHONE,

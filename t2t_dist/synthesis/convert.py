@@ -120,7 +120,7 @@ def hard_structure(
         structure = made_harder(domain, trajectory, intent, structure, difficulty, rng)
         if isinstance(structure, Rejection):
             why = structure
-        elif is_coherent(domain, structure):
+        elif is_coherent(domain, structure, trajectory.customer):
             return structure
     return why
 

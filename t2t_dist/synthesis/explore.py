@@ -193,7 +193,9 @@ class GraphExplorer:
                 continue
             tried += 1
             call = Call(errand.name, arguments)
-            if self._asked and not fits_in(self.domain, call, self._asked, ()):
+            if self._asked is not None and not (
+                fits_in(self.domain, call, self._asked, ()) and self.domain.makes_sense(self.world, call, self.customer)
+            ):
                 continue
             if self.domain.plausible(self.world, call, self.customer) and is_valid_errand(
                 self.domain, self.world, call, self.customer

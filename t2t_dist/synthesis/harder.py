@@ -555,7 +555,7 @@ def _otherwise(
     for other in changing.alternatives(domain, customer, [*before, call], len(before), rng):
         if other.name != call.name and other.name not in words.otherwise:
             continue
-        if not domain.plausible_otherwise(world, call, other):
+        if not (domain.plausible_otherwise(world, call, other) and domain.makes_sense(world, other, customer)):
             continue
         after = all_valid(domain, world, [other], customer)
         is_else = after is not None and first is not None and after.digest != first.digest

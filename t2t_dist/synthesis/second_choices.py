@@ -113,7 +113,10 @@ def _drawn(
         done = first if holds else second
         if keeps and done != call:
             continue
-        if not all(fits_in(domain, wanted, before, later) for wanted in (first, second)):
+        if not all(
+            fits_in(domain, wanted, before, later) and domain.makes_sense(world, wanted, customer)
+            for wanted in (first, second)
+        ):
             continue
         if not domain.plausible(world, first, customer) or all_valid(domain, world, [done, *later], customer) is None:
             continue

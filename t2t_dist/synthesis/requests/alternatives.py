@@ -36,8 +36,9 @@ BEST = "best"
 _MOST_BOUND, _MOST_WANTED, _MOST_TRIED = 12, 3, 6
 #: Worlds tried until the other is right.
 _MOST_WORLDS = 80
-#: A figure below this is nothing to choose by.
-_LEAST_FIGURE = 1.0
+#: A figure below this is nothing to choose by, nor are two that differ by less than this share of the greater, or in
+#: dollars.
+_LEAST_FIGURE, _LEAST_SHARE, _LEAST_DOLLARS = 1.0, 0.1, 5.0
 
 
 class Alternative(NamedTuple):
@@ -81,7 +82,7 @@ def drawn(
     tried = 0
     for other, shared in _others(domain, customer, world, call, spoken_of, rng):
         for tell, order, texts in rng.sample(ranks, len(ranks)):
-            figures = _figures(domain, world, customer, (call, other), tell.field)
+            figures = _figures(domain, world, customer, (call, other), tell)
             if figures is None:
                 continue
             tried += 1
@@ -166,12 +167,14 @@ def _differing(first: Call, second: Call) -> list[str]:
 
 
 def _figures(
-    domain: Domain, world: World, customer: str, calls: Sequence[Call], field: str
+    domain: Domain, world: World, customer: str, calls: Sequence[Call], tell: Tell
 ) -> tuple[float, float] | None:
     """The figures of both, where they decide, and can be known."""
-    found = [figure_of(domain, world, customer, call, field) for call in calls]
+    found = [figure_of(domain, world, customer, call, tell.field) for call in calls]
     one, other = found
-    if one is None or other is None or min(one, other) < _LEAST_FIGURE or one == other:
+    if one is None or other is None or min(one, other) < _LEAST_FIGURE:
+        return None
+    if abs(one - other) < max(_LEAST_SHARE * max(one, other), _LEAST_DOLLARS if tell.is_money else 1):
         return None
     known = all(is_known(domain, world, customer, c, f) for c, f in zip(calls, (one, other), strict=True))
     return (one, other) if known else None
@@ -235,7 +238,7 @@ def _others(
                 continue
             if about_same and not domain.plausible_instead(world, call, found):
                 continue
-            if not domain.plausible_otherwise(world, call, found):
+            if not (domain.plausible_otherwise(world, call, found) and domain.makes_sense(world, found, customer)):
                 continue
             if exclude_each_other(domain, world, customer, (call, found)):
                 yield found, about_same

@@ -68,8 +68,8 @@ def drawn(
     if not options:
         return None
     tell, relation, words, figure, kind = rng.choice(options)
-    is_met = rng.random() < _HOLDS
-    for holds in (is_met, not is_met):
+    is_met = tell.known or rng.random() < _HOLDS
+    for holds in (True,) if tell.known else (is_met, not is_met):
         below = holds is (relation == "more")
         share = rng.uniform(*(_MET if holds else _MISSED)[not below])
         if limit := _round(figure, share, below, tell.is_money):
