@@ -25,7 +25,7 @@ _THESE_DAYS = timedelta(days=3)
 #: Reasons that come and go with what somebody wants; ``None``: no reason is given.
 _FOR_NOW = {None, "change of plans"}
 _REASONS = {
-    "change of plans": Said("there was a change of plans", ("change of plans",)),
+    "change of plans": Said("your plans have changed", ("plans have changed",), own="my plans have changed"),
     "flight cancelled": Said("the flight was called off", ("flight was called off",)),
     "illness": Said("there is an illness in the family", ("illness",)),
     "bad weather": Said("bad weather is expected", ("bad weather",)),

@@ -165,7 +165,7 @@ def not_too_close(world: World, user: Record, trip: Record) -> str | None:
         return None
     if datetime.fromisoformat(trip["flights"][0]["departs"]) - world.now >= CLOSE:
         return None
-    return "the flight leaves in less than 24 hours, and so late only gold members can change flights"
+    return "the flight leaves in less than 24 hours, and this close to departure only gold members can change flights"
 
 
 def same_way(reservation: Record, trip: Record, flights: Sequence[Record]) -> str | None:

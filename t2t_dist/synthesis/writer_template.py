@@ -186,13 +186,16 @@ def _with_another(
         goal.request = f"{goal.request} {text}"
     if planned.rather is not None and planned.whichever is not None:
         facts = facts_of(domain, world, planned.rather, customer, (), rng, planned.rather_described)
-        said = described_in(goal.facts)
-        for _ in range(2 * _DRAWS):
+        different = [fact for fact in facts if all(fact.says != other.says for other in goal.facts)]
+        said, part = described_in(goal.facts), "one_of_two"
+        if planned.rather.name == planned.call.name and len(different) == 1 and not different[0].described:
+            part, text = "or_instead", f"{different[0].text} instead"
+        for _ in range(2 * _DRAWS if part == "one_of_two" else 0):
             text = asked(domain.language, planned.rather.name, facts, style, rng, again=True, is_open=True, said=said)
             if not _OPENS.search(text):
                 break
         goal.rather, goal.whichever = Second(request=text, facts=facts), planned.whichever
-        clause = way("one_of_two", style, rng).format(request=text, which=planned.whichever)
+        clause = way(part, style, rng).format(request=text, which=planned.whichever)
         is_of_two = not _is_about_same(planned.call, planned.rather)
         whys = [why for tell, _ in planned.tells for why in tell.choice_why if is_of_two]
         goal.request = " ".join((goal.request, clause, *_sometimes(whys, rng)))

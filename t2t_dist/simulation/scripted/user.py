@@ -403,7 +403,9 @@ class ScriptedUser(UserPlayer):
         if self._mistaken and not self._corrected and (specific or _NOT_FOUND.search(heard)):
             self._corrected = self._progress = True
             wrong = [fact for fact in self.side.identity if self.side.mistake and fact.slot == self.side.mistake.slot]
-            return self._phrases.say("right_now", answers=self._identity_answers(specific or wrong))
+            # They put right what was wrong, and do not say again what was not.
+            right = specific if specific and wrong[0] not in specific else wrong
+            return self._phrases.say("right_now", answers=self._identity_answers(right))
         by_name = bool(specific) or speech.asks_for(heard, _WHO_BY_NAME)
         if not (by_name or speech.asks_for(heard, _WHO)):
             return ""

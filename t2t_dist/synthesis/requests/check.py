@@ -419,7 +419,10 @@ def _proved_best(
         is_second = facts is wanted.rather.facts
         for slot, fact in described.items():
             _check_words(domain, world, universe, task, option, call, slot, fact)
-            if is_second and not _says(domain, wanted.rather.request, fact, wanted.facts):
+            # "Or the Horizon plan instead" is about the same.
+            said = {one.slot: one.text for one in wanted.facts}
+            is_same = option.errand == request.options[0].errand and said.get(slot) == fact.text
+            if is_second and not is_same and not _says(domain, wanted.rather.request, fact, wanted.facts):
                 raise NotProved("words_differ", f"{where} does not say the {fact.label} of the second of two errands")
             twin = find_twin(domain, task.customer, universe, option, goal, slot, before, request)
             if twin is None:
