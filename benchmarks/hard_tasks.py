@@ -43,7 +43,7 @@ IDS = {
 QUANTIFIERS = re.compile(r"\b(?:all|every|everything|both|each|but|except)\b")
 #: Fields that say when something was, or what was done with it before.
 WHEN = {"placed_at", "delivered_at", "booked_at", "date", "departs", "arrives", "due", "plan_since", "month"}
-WHEN |= {"suspended_for"}
+WHEN |= {"suspended_for", "sim_ordered", "data_added"}
 
 
 def nodes_of(task: Task) -> list[lang.Node]:

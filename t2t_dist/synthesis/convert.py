@@ -23,6 +23,7 @@ from .harder import combined, made_harder
 from .intents import certify, make
 from .intents.rejection import Rejection
 from .intents.structure import Structure
+from .levels import LEVELS
 from .pushing.push import pushed, with_proofs, without_note
 from .requests.check import is_free
 from .requests.free_words import NotCarried
@@ -110,6 +111,8 @@ def hard_structure(
 ) -> Structure | Rejection:
     """A task's structure at a difficulty above 1, of which all goes together; drawn again where it does not, or where
     what is described is named elsewhere."""
+    # Not drawn again, or what is easy to make would be made more often.
+    only_asks = rng.random() < LEVELS[difficulty].only_questions
     why = Rejection("incoherent", "nobody would ask for all of this in one conversation")
     for _ in range(_DRAWS):
         structure: Structure | Rejection | None = combined(domain, trajectory, intent, difficulty, rng)
@@ -117,7 +120,7 @@ def hard_structure(
             structure = make(intent, domain, trajectory, rng)
             if isinstance(structure, Rejection):
                 return structure
-        structure = made_harder(domain, trajectory, intent, structure, difficulty, rng)
+        structure = made_harder(domain, trajectory, intent, structure, difficulty, only_asks, rng)
         if isinstance(structure, Rejection):
             why = structure
         elif is_coherent(domain, structure, trajectory.customer):

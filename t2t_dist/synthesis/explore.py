@@ -33,7 +33,7 @@ _TRIES = 30
 #: Chance of an unneeded look-up after each needed one.
 _CURIOSITY = 0.25
 #: How much more often, in hard tasks, an errand is wanted that may be wanted on a condition.
-_WITH_FIGURE = 2.0
+_WITH_FIGURE = 5.0
 
 
 def step_budget(rng: random.Random, most: int = MAX_STEPS) -> int:

@@ -24,7 +24,7 @@ from .intents.structure import PlannedGoal, PlannedQuestion, Structure
 from .levels import LEVELS, Level
 from .requests import alternatives, denote, preferences, questions, sequences, sets, what_works
 from .requests import language as lang
-from .requests.conditions import Condition, conditional, drawn, has_figure
+from .requests.conditions import Condition, conditional, drawn
 from .requests.denote import Described
 from .requests.evaluate import NoMeaning, meaning_of, value_of
 from .requests.preferences import sets_limit
@@ -33,9 +33,7 @@ from .requests.twins import all_valid, world_before
 from .second_choices import SecondChoice
 
 #: How often, of the tasks that may have a set and have none, one errand that can be wanted for several is put first.
-_FIRST = 0.5
-#: How often an errand that may be wanted on a condition is rather wanted for several records.
-_SETS_WITH_FIGURE = 0.6
+_FIRST = 0.8
 #: Descriptions of one goal that are tried until one fits its second choice.
 _MOST_DESCRIBED = 3
 
@@ -62,13 +60,15 @@ def made_harder(
     intent: Intent,
     structure: Structure | Rejection,
     difficulty: int,
+    only_asks: bool,
     rng: random.Random,
 ) -> Structure | Rejection:
-    """A task's structure at a difficulty of 2 to 5. A trajectory without a write may still give a question."""
+    """A task's structure at a difficulty of 2 to 5. ``only_asks``: a general task is a question and nothing else, if
+    the customer has one; a trajectory without a write gives one in any case."""
     wrote_nothing = isinstance(structure, Rejection) and structure.code == "no_write"
     try:
         level = LEVELS[difficulty]
-        if intent == "general" and (wrote_nothing or rng.random() < level.only_questions):
+        if intent == "general" and (wrote_nothing or only_asks):
             structure = only_a_question(domain, trajectory, rng) or structure
         is_combined = not isinstance(structure, Rejection) and structure.certificate.also
         if intent == "changing" and not is_combined:
@@ -82,6 +82,9 @@ def made_harder(
             describe_goals(domain, trajectory, structure, several, level, rng, planned)
     except TaskRejected as rejected:
         return rejected.rejection
+    except NoMeaning as none:
+        # What was described of the world as it was first is none any more once the other requests are carried out.
+        return Rejection("meaning_differs", str(none))
     return structure
 
 
@@ -124,9 +127,7 @@ def _widened(
         if rng.random() < level.sets:
             call = sets.widened(domain, customer, call, done, left, rng) or call
             spoken_of = {canonical_json(value) for other in done for value in other.arguments.values()}
-            one = None
-            if not has_figure(domain, call.name) or rng.random() < _SETS_WITH_FIGURE:
-                one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
+            one = sets.drawn(domain, customer, len(kept), call, done, left, spoken_of, rng)
             if one is not None:
                 found[len(kept)] = one
                 left = _beside(left, one)

@@ -135,7 +135,10 @@ def less(
     request = one.request.model_copy(
         update={"arguments": one.request.arguments | {slot: given.arguments[slot] for slot in named}}
     )
-    meaning = meaning_of(domain, world_before(domain, before), customer, request)
+    try:
+        meaning = meaning_of(domain, world_before(domain, before), customer, request)
+    except NoMeaning:
+        return None
     return Described(request, words, meaning.look_ups, one.calls)
 
 
