@@ -150,8 +150,7 @@ SAME = {
     "my most expensive order": "the priciest of my orders",
     "both my pending orders": "both of the orders that haven't shipped yet",
     "only if the order comes to more than": "provided the order's total is over",
-    "only if I get more than": "as long as the refund is more than",
-    " back.": ".",
+    "only if I get more than": "as long as I get over",
 }
 OPPOSITE = {"latest": "oldest", "most recent": "oldest", "cheapest": "most expensive", "most expensive": "cheapest"}
 
@@ -197,7 +196,9 @@ async def test_a_model_that_rewords_well_is_taken_and_the_expert_passes_its_task
         assert (found.verdict, found.reasons, found.detail) == ("verified", [], "")
         assert [goal.request for goal in found.user.goals] == requests
         assert found.grader == task.grader
-        described = [fact for goal in task.user.goals for fact in goal.facts if fact.described]
+        # What is not read in free words keeps the template's.
+        free = [goal for goal, said in zip(task.user.goals, requests, strict=True) if goal.request != said]
+        described = [fact for goal in free for fact in goal.facts if fact.described]
         assert all(
             f"DESCRIBED, in your own words and never by a number or an id: {f.label}" in prompt for f in described
         )

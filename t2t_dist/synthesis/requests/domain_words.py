@@ -195,7 +195,7 @@ def _sayings(words: ToolWords, slots: Sequence[Words], requests: Sequence[str]) 
     texts = [*words.why, *(text for text in requests if _SLOT_WORD not in text)]
     for request in requests:
         texts += [one for one in SENTENCE.split(request) if _SLOT_WORD not in one]
-        texts += request.split(_SLOT_WORD)
+        texts += [one for part in request.split(_SLOT_WORD) for one in SENTENCE.split(part)]
     for slot in slots:
         texts += [part for text in (*slot.stated, *slot.vague) for part in text.split("{value}")]
     for text in all_variants(texts):

@@ -234,7 +234,7 @@ class _Reader:
 
     def __init__(self, domain: Domain, universe: Universe, text: str, errands: Sequence[Asked]) -> None:
         self.domain, self.universe = domain, universe
-        lexicon, facts, own = lexicon_of(domain, universe), Lexicon(), Lexicon()
+        self.lexicon, facts, own = lexicon_of(domain, universe), Lexicon(), Lexicon()
         self.known: set[str] = set()
         self.pairs: set[tuple[str, str]] = set()
         self.withheld: set[str] = set()
@@ -258,7 +258,7 @@ class _Reader:
             for phrase in one.rough:
                 own.add(phrase, ("own", one.name))
                 own.add(" ".join(tokens(phrase)[2:]), ("own", one.name))
-        self.marks = lexicon.marks(self.words, own.marks(self.words, facts.marks(self.words)))
+        self.marks = self.lexicon.marks(self.words, own.marks(self.words, facts.marks(self.words)))
         self.deeds = common().marks(self.words)
         self.gone: set[int] = set()
         self._check_ways(errands)
@@ -396,7 +396,7 @@ class _Reader:
         return {word for word in rest if word in groups}
 
     def _check_things(self, marks: Sequence[Mark], one: Asked, errand: ErrandWords) -> None:
-        nouns = {kind for mark in marks for kind in mark.of("noun")}
+        nouns = {kind for mark in marks for kind in (*mark.of("noun"), *self._nouns_in(mark))}
         for slot, thing in one.things.items():
             label = next(fact.label for fact in one.facts if fact.slot == slot)
             is_named = thing.is_named or thing.itself is not None or thing.quantity == "whole"
@@ -410,6 +410,12 @@ class _Reader:
                     raise NotCarried("exception_dropped", f"it does not say what is left out of the {label}: {part}")
             if thing.quantity:
                 self._check_quantity(marks, thing, label, one.counts.get(slot, 0), one.is_apart)
+
+    def _nouns_in(self, mark: Mark) -> Iterator[str]:
+        """The kinds of the noun that a part is said with: "January bill"."""
+        if mark.of("test"):
+            for one in self.lexicon.marks(self.words[mark.start + 1 : mark.end]):
+                yield from one.of("noun")
 
     def _check_quantity(self, marks: Sequence[Mark], thing: Described, label: str, count: int, apart: bool) -> None:
         said = {which for mark in marks for which in mark.of("quantifiers")}

@@ -98,7 +98,9 @@ def _test(words: RecordWords, kind: str, test: lang.Test) -> Which | None:
     value = test.value.value
     match test.relation:
         case "more":
-            return (kind, test.field, ("more", float(value))) if isinstance(value, int | float) else None
+            # Of a bound with phrases of its own; one that is put into a phrase is not read.
+            known = isinstance(value, int | float) and float(value) in dict(fields.bounds())
+            return (kind, test.field, ("more", float(value))) if known else None
         case "contains":
             return kind, test.field, canonical_json(value)
         case "one of":

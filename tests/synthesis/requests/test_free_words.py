@@ -131,7 +131,8 @@ def test_a_row_of_the_template_can_be_a_models_and_not_the_other_way_round(hard:
     for task in readable:
         for number, goal in enumerate(task.user.goals):
             latest = next((one for f in goal.facts for one in LATEST if f.described and one in f.text), None)
-            if latest is not None and not goal.condition and task.user.change is None:
+            is_plain = not goal.condition and task.user.change is None and task.user.miscount is None
+            if latest is not None and is_plain:
                 free = task.model_copy(deep=True)
                 free.user.goals[number].request = goal.request.replace(latest, LATEST[latest])
                 if free.user.goals[number].request == goal.request:
