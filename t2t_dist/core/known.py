@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from t2t_dist.environments.json_text import Unreadable, read_json
 from t2t_dist.environments.short_texts import cached_if_short
+from t2t_dist.environments.tool_noise import without_note
 
 from .text_match import normalised, spelled
 from .told import NUMBER_WORDS, dates, figures
@@ -185,15 +186,15 @@ class _Sources(NamedTuple):
 
 
 def _sources(text: str) -> _Sources:
-    """What a message holds, or a result, which may be JSON."""
+    """What a message holds, or a result, which may be JSON, or a piece of it with its note."""
     found = _Sources.none()
+    bare = without_note(text)
     try:
-        value = read_json(text)
+        value = read_json(bare)
     except Unreadable:
         value = None
     found.read(value)
-    if not isinstance(value, dict | list):
-        found.hear(stated(text))
+    found.hear(stated(text[len(bare) :] if isinstance(value, dict | list) else text))
     return found
 
 

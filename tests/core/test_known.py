@@ -42,6 +42,11 @@ def test_what_stands_in_a_source_or_follows_in_one_step_is_known(text: str) -> N
     assert known(ORDER).unseen(text) == []
 
 
+def test_a_page_of_a_result_is_read_as_all_of_it_would_be() -> None:
+    page = '[{"price": 34.0}, {"price": 5.5}]\nPage 1 of 40: records 1 to 2 of 80.'
+    assert known(page).unseen("It costs $34.00, and $39.50 with the other; there are 80.") == []
+
+
 @pytest.mark.parametrize(
     ("text", "unseen"),
     [

@@ -201,7 +201,8 @@ class Skimmer(Oracle):
         if meaning is None or not meaning.calls:
             self._prefix = [self.phrases.say("left")]
         else:
-            taken = errands[0].model_copy(update={"arguments": meaning.calls[0].arguments, "result": ""})
+            first = meaning.calls[0]
+            taken = GoldCall(name=first.name, kind=Kind.WRITE, arguments=first.arguments, goal=goal)
             yield from self.look_ahead(goal, taken, [])
             yield from self.perform(taken)
         yield from self.report(goal, last)
