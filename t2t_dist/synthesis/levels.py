@@ -92,7 +92,7 @@ LEVELS: Mapping[int, Level] = {
         twice=0.4,
         fallbacks=0.55,
         preferences=0.95,
-        sequences=0.8,
+        sequences=0.95,
         alternatives=0.6,
     ),
     5: Level(
@@ -110,7 +110,7 @@ LEVELS: Mapping[int, Level] = {
         twice=0.5,
         fallbacks=0.6,
         preferences=0.95,
-        sequences=0.8,
+        sequences=0.95,
         alternatives=0.6,
     ),
 }
