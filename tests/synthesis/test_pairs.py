@@ -59,6 +59,11 @@ def retail() -> Pairs:
     return on("retail")
 
 
+@pytest.fixture(scope="module")
+def every() -> dict[str, Pairs]:
+    return {name: on(name) for name in ("retail", "airline", "telecom")}
+
+
 def is_described(pair: Pair) -> bool:
     """Whether the two differ in what a description means, and not just in a limit or an answer."""
     task, twin = pair
@@ -157,13 +162,11 @@ async def test_who_guesses_what_is_described_never_passes_both(pairs: Pairs, kin
     assert found[1] or kind == "literal"  # the first record is right now and then
 
 
-async def test_who_takes_each_condition_for_met_never_passes_both() -> None:
+async def test_who_takes_each_condition_for_met_never_passes_both(every: dict[str, Pairs]) -> None:
     found = Counter[int]()
-    for name in ("retail", "airline", "telecom"):
-        limits = [pair for pair in on(name).proved if not pair[1].world][:MOST]
-        found.update(
-            [await passes(on(name).made, pair, lambda t, n=name: played(on(n).made, t, "sums")) for pair in limits]
-        )
+    for pairs in every.values():
+        limits = [pair for pair in pairs.proved if not pair[1].world][:MOST]
+        found.update([await passes(pairs.made, pair, lambda t, m=pairs.made: played(m, t, "sums")) for pair in limits])
     assert found[1]
     assert not found[2]
 
@@ -231,9 +234,8 @@ def test_forged_pairs_are_rejected(retail: Pairs) -> None:
     assert refused(retail, task, twin) == NO_PAIR
 
 
-def test_a_limit_that_is_not_said_or_more_than_a_limit_is_rejected() -> None:
-    held = [(on(name), pair) for name in ("airline", "telecom") for pair in on(name).proved if not pair[1].world]
-    pairs, limit = held[0]
+def test_a_limit_that_is_not_said_or_more_than_a_limit_is_rejected(every: dict[str, Pairs]) -> None:
+    pairs, limit = next((pairs, pair) for pairs in every.values() for pair in pairs.proved if not pair[1].world)
     task, twin = forged(limit)
     goal = next(n for n, (a, b) in enumerate(zip(task.user.goals, twin.user.goals, strict=True)) if a != b)
     twin.user = with_clause(twin.user, goal, "it costs less than $7777")
