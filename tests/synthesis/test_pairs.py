@@ -29,6 +29,8 @@ from t2t_dist.synthesis.requests.twins import world_before
 from tests.support.by_hand import ByHand
 from tests.support.made import Made, make, played, remake, verdict
 
+#: Explorations of a domain; in the airline so many that a few pairs differ in a limit.
+EXPLORED = {"retail": 24, "airline": 36, "telecom": 24}
 #: Pairs that each agent plays.
 MOST = 16
 Pair = tuple[Task, Task]
@@ -38,7 +40,7 @@ class Pairs:
     """The tasks of a domain at difficulty 3, with what becomes of their twins."""
 
     def __init__(self, name: str) -> None:
-        self.made: Made = make(load(name), 24, difficulty=3)
+        self.made: Made = make(load(name), EXPLORED[name], difficulty=3)
         trajectories = {one.trajectory_id: one for one in self.made.trajectories}
         found = [(t, twin_task(self.made.domain, trajectories[t.trajectory_id], t)) for t in self.made.verified()]
         self.all: list[Pair] = [(task, twin) for task, twin in found if twin is not None]
@@ -61,7 +63,7 @@ def retail() -> Pairs:
 
 @pytest.fixture(scope="module")
 def every() -> dict[str, Pairs]:
-    return {name: on(name) for name in ("retail", "airline", "telecom")}
+    return {name: on(name) for name in ("airline", "retail", "telecom")}
 
 
 def is_described(pair: Pair) -> bool:
