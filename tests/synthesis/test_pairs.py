@@ -29,6 +29,8 @@ from t2t_dist.synthesis.requests.twins import world_before
 from tests.support.by_hand import ByHand
 from tests.support.made import Made, make, played, remake, verdict
 
+#: Explorations of a domain; in the airline so many that a few pairs differ in a limit.
+EXPLORED = {"retail": 24, "airline": 36, "telecom": 24}
 #: Pairs that each agent plays.
 MOST = 16
 Pair = tuple[Task, Task]
@@ -38,7 +40,7 @@ class Pairs:
     """The tasks of a domain at difficulty 3, with what becomes of their twins."""
 
     def __init__(self, name: str) -> None:
-        self.made: Made = make(load(name), 24, difficulty=3)
+        self.made: Made = make(load(name), EXPLORED[name], difficulty=3)
         trajectories = {one.trajectory_id: one for one in self.made.trajectories}
         found = [(t, twin_task(self.made.domain, trajectories[t.trajectory_id], t)) for t in self.made.verified()]
         self.all: list[Pair] = [(task, twin) for task, twin in found if twin is not None]
@@ -57,6 +59,11 @@ def pairs(request: pytest.FixtureRequest) -> Pairs:
 @pytest.fixture(scope="module")
 def retail() -> Pairs:
     return on("retail")
+
+
+@pytest.fixture(scope="module")
+def every() -> dict[str, Pairs]:
+    return {name: on(name) for name in ("airline", "retail", "telecom")}
 
 
 def is_described(pair: Pair) -> bool:
@@ -157,13 +164,11 @@ async def test_who_guesses_what_is_described_never_passes_both(pairs: Pairs, kin
     assert found[1] or kind == "literal"  # the first record is right now and then
 
 
-async def test_who_takes_each_condition_for_met_never_passes_both() -> None:
+async def test_who_takes_each_condition_for_met_never_passes_both(every: dict[str, Pairs]) -> None:
     found = Counter[int]()
-    for name in ("retail", "airline", "telecom"):
-        limits = [pair for pair in on(name).proved if not pair[1].world][:MOST]
-        found.update(
-            [await passes(on(name).made, pair, lambda t, n=name: played(on(n).made, t, "sums")) for pair in limits]
-        )
+    for pairs in every.values():
+        limits = [pair for pair in pairs.proved if not pair[1].world][:MOST]
+        found.update([await passes(pairs.made, pair, lambda t, m=pairs.made: played(m, t, "sums")) for pair in limits])
     assert found[1]
     assert not found[2]
 
@@ -231,9 +236,8 @@ def test_forged_pairs_are_rejected(retail: Pairs) -> None:
     assert refused(retail, task, twin) == NO_PAIR
 
 
-def test_a_limit_that_is_not_said_or_more_than_a_limit_is_rejected() -> None:
-    held = [(on(name), pair) for name in ("airline", "telecom") for pair in on(name).proved if not pair[1].world]
-    pairs, limit = held[0]
+def test_a_limit_that_is_not_said_or_more_than_a_limit_is_rejected(every: dict[str, Pairs]) -> None:
+    pairs, limit = next((pairs, pair) for pairs in every.values() for pair in pairs.proved if not pair[1].world)
     task, twin = forged(limit)
     goal = next(n for n, (a, b) in enumerate(zip(task.user.goals, twin.user.goals, strict=True)) if a != b)
     twin.user = with_clause(twin.user, goal, "it costs less than $7777")

@@ -15,7 +15,7 @@ from t2t_dist.environments.registry import load
 from t2t_dist.environments.tools import Call
 from t2t_dist.synthesis.requests import language as lang
 from t2t_dist.synthesis.requests.free_words import NotCarried
-from t2t_dist.synthesis.requests.parts import is_readable
+from t2t_dist.synthesis.requests.parts import in_plain_words, is_readable
 from t2t_dist.synthesis.requests.read_back import check_free_words, check_goal
 from t2t_dist.synthesis.requests.shown import first_look
 from tests.support.made import Made, make, verdict
@@ -155,3 +155,12 @@ def test_what_is_not_read_keeps_the_templates_words() -> None:
     call = Call("cancel_pending_order", {"order_id": "#W1"})
     with pytest.raises(NotCarried, match="not_read"):
         check_goal(domain, customer, first_look(domain, customer), goal, first, call)
+
+
+def test_a_bound_that_is_put_into_a_phrase_keeps_the_templates_words() -> None:
+    more = lang.Test(field="data", relation="more", value=lang.Given(value=5))
+    plan = lang.Record(among=lang.Records(kind="Plan", where=(more,)), by="price", order="least")
+    chosen = lang.FieldOf(of=plan, field="plan_id")
+    assert in_plain_words(load("telecom"), chosen, "a plan with more than 5 GB") == [
+        'exactly these words: "a plan with more than 5 GB"'
+    ]

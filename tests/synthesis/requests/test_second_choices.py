@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -206,7 +207,12 @@ def _preferences(value: Any) -> Iterator[dict[str, Any]]:
 def _other_limit(record: dict[str, Any]) -> None:
     for test in (*record["among"].get("where", ()), *record.get("prefer", ())):
         if test.get("relation") in ("less", "more"):
-            test["value"]["value"] += 1
+            given = test["value"]
+            given["value"] = _a_day_later(given["value"]) if isinstance(given["value"], str) else given["value"] + 1
+
+
+def _a_day_later(when: str) -> str:
+    return (datetime.fromisoformat(when) + timedelta(days=1)).isoformat()[: len(when)]
 
 
 def _no_preference(record: dict[str, Any]) -> None:
