@@ -24,7 +24,7 @@ _ADVERB = (
 _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "g"), verb("C", "d")
 #: One that is no noun, as "set" is.
 _PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
-#: "I've taken a look", "put you on hold", "added a note", "added it up": a verb of change, but nothing has been changed.
+#: "I've taken a look", "added a note", "added it up": a verb of change, but nothing has been changed.
 _IDLE = (
     r"(?! (?:a (?:close |quick |good )?(?:look|note)|my mind|sure|note|aside|(?:up )?your (?:file|profile|call|case"
     r"|details)"
