@@ -578,3 +578,9 @@ def test_a_long_text_is_read_at_its_start_and_at_its_end() -> None:
 
 def test_a_question_of_many_words_asks_from_its_first() -> None:
     assert speech.asks_for("Which zip code, " + "I need it, " * 200 + "do you have?", ["zip"])
+
+
+def test_who_has_added_figures_up_has_changed_nothing() -> None:
+    assert not speech.reports_done("I've added it up: 2 + 0 = 2. Your loans were renewed 2 times.")
+    assert not speech.promises_write("I'll add it up.")
+    assert speech.reports_done("I've added it to your order.")

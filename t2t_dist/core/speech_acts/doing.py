@@ -24,12 +24,13 @@ _ADVERB = (
 _CHANGED, _CHANGE, _CHANGING, _DID = verb("C", "n"), verb("C", "b"), verb("C", "g"), verb("C", "d")
 #: One that is no noun, as "set" is.
 _PARTICIPLE = r"[a-z]++~[A-Z]*C[A-Z]*d?n\b"
-#: "I've taken a look", "put you on hold", "added a note": a verb of change, but nothing has been changed.
+#: "I've taken a look", "added a note", "added it up": a verb of change, but nothing has been changed.
 _IDLE = (
     r"(?! (?:a (?:close |quick |good )?(?:look|note)|my mind|sure|note|aside|(?:up )?your (?:file|profile|call|case"
     r"|details)"
     r"|you on hold|together|out the|an eye|up (?:your|the|my)|it up with|back to you|you (?:updated|posted|back)"
     r"|(?:your|the|this|that) (?:comments?|feedback|suggestions?|questions?|complaint|report|idea|point))\b)"
+    r"(?!(?:(?<=added~Cdn)|(?<=add~Cb)|(?<=adding~Cg)) (?:(?:it|this|that|them|these|those|everything) )?(?:all )?up\b)"
 )
 _NEGATED = a_word_of(
     r"(?:not|no|never|nothing|nobody|none|neither)(?!\.? ?\d)(?! (?:fee|charge|extra|cost|problem|penny)\b)"
