@@ -39,7 +39,7 @@ INSTEAD = {
     },
     "refuel_data": {
         "refuel_data": "I've thought again about how much I need.",
-        "change_plan": "I'll need that much every month, so another plan is better.",
+        "change_plan": "I've looked at the plans, and another one would suit me better.",
     },
     "order_sim": {
         "order_sim": "I've thought about the SIM again.",

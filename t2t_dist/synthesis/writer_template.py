@@ -41,7 +41,7 @@ _OF_CHANCE = re.compile(
     r"\b(?:if|possible|chance|wondering|here's|turns out|see)\b|[.?!] |^(?:because|since|as|for|in)\b", re.I
 )
 #: What begins a talk, and not the second of two things that are named in one breath.
-_OPENS = re.compile(r"^(?:Basically|Here's|I (?:just )?thought|It turns|Turns)\b|: ")
+_OPENS = re.compile(r"^I(?:'ve been| (?:just )?thought)\b|: ")
 #: How often words are drawn until they carry the facts and read well.
 _DRAWS = 6
 

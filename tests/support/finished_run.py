@@ -82,7 +82,7 @@ def failed(task: Task, agent: str = "scripted:oracle", trial: int = 0) -> Row:
         duration=2.0,
         difficulty=task.level,
         combination=task.combination,
-        kinds=kinds_of(load(task.domain), task),
+        kinds=kinds_of(load(LIBRARY if task.domain == "library" else task.domain), task),
     )
     return "failures", failure_row(failure)
 
