@@ -57,10 +57,8 @@ def test_a_sound_domain_passes_every_check(name: str) -> None:
 
 def test_it_is_said_what_customers_can_describe_and_what_lacks_words() -> None:
     said = expressible(Config(domain="telecom", scale=0.5))
-    assert (
-        fields = "Line.plan_id, Line.status, Line.suspended_for, Line.sim_ordered, Line.data_added, Bill.month, Bill.status"
-        assert f"customers describe records by {fields}" in said
-    )
+    fields = "Line.plan_id, Line.status, Line.suspended_for, Line.sim_ordered, Line.data_added, Bill.month, Bill.status"
+    assert f"customers describe records by {fields}" in said
     assert "they mean the first or the last, by Line.data_used, Line.plan_since, Plan.price" in "\n".join(said)
     assert "they want something for several of Line, Bill" in said
     assert "they add something to, or take a part back of refuel_data" in said
