@@ -21,11 +21,11 @@ from .requests.kinds import own_field
 from .requests.shown import first_look
 
 #: The points that one more of each number gives. None is negative: more of anything never makes a level lower. With
-#: them, and the levels below, half of the tasks made with ``--difficulty N`` are of level N or above, half of N or
-#: below, in each of the three domains; who changes how tasks are made harder measures it again (a test does).
+#: them, and the levels below, the median of the tasks made with ``--difficulty N`` is at most one level from N, in each
+#: of the three domains; who changes how tasks are made harder measures it again (a test does).
 POINTS = {"look_ups": 2, "depth": 1, "candidates": 2, "writes": 4, "turns": 4, "conditions": 8}
 #: The points from which on a task is of level 2, 3, 4, 5.
-LEVELS_FROM = (36, 58, 84, 112)
+LEVELS_FROM = (36, 58, 78, 108)
 #: The highest level of a task in which all is named, however much there is of it.
 MOST_NAMED = 2
 #: More candidates than this give no more points: one look shows a long list as well as a short one.

@@ -77,7 +77,7 @@ def verdict(domain: Domain, task: Task) -> str:
 
 def remake(domain: Domain, task: Task) -> Task:
     """Make the grader's side agree with its gold again, as a careful forger of a task would."""
-    world = play(domain, task.grader.gold)
+    world = play(domain_of(domain, task), task.grader.gold)
     task.grader.final, task.grader.allowed_diff = world.digest, changes_of(world)
     return task
 

@@ -28,7 +28,7 @@ MOST = 8
 
 @pytest.fixture(scope="module", params=["retail", "airline", "telecom"])
 def mixed(request: pytest.FixtureRequest) -> Made:
-    return make(load(request.param), 16, difficulty=5)
+    return make(load(request.param), 24, difficulty=5)
 
 
 def combined(made: Made, *intents: Intent) -> list[Task]:

@@ -92,7 +92,7 @@ def test_many_tasks_have_a_description_and_hardly_any_is_lost_by_one(hard: Made)
     assert len(described(hard)) >= 0.33 * len(hard.verified())
     lost = [task.reasons[0] for task in hard.tasks if task.verdict == "rejected"]
     assert not {"meaning_differs", "words_differ", "not_looked_up", "no_twin", "not_stated"} & set(lost)
-    assert lost.count("named") <= 0.02 * len(hard.tasks)
+    assert lost.count("named") <= 0.03 * len(hard.tasks)
 
 
 def test_a_second_evaluator_finds_the_same_values(hard: Made) -> None:
