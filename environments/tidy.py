@@ -35,6 +35,11 @@ _TO_FIX = (
 )
 
 
+def within(sentence: str) -> str:
+    """A sentence as it stands after a clause or a colon: it begins with a small letter, unless with "I"."""
+    return sentence if re.match(r"I\b", sentence) else sentence[:1].lower() + sentence[1:]
+
+
 def tidy(text: str) -> str:
     """No doubled spaces, marks or articles; numbers agree with what they count; begins with a capital letter."""
     text = " ".join(text.split())

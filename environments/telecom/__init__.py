@@ -144,7 +144,7 @@ class Telecom(Domain):
         if line is None:
             return True
         if call.name == "change_plan":
-            old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
+            old, new = _plans(world, line, call)
             return not (old and new) or new["price"] <= old["price"] or _data(new) > _data(old)
         rests = call.name == "order_sim" and line.get("suspended_for") == "long absence"
         used = when.share_used(world, line)
@@ -157,7 +157,7 @@ class Telecom(Domain):
         if line is None:
             return True
         if call.name == "change_plan":
-            old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
+            old, new = _plans(world, line, call)
             return not (old and new) or _is_near(world, line, old, new)
         return not (call.name == "order_sim" and line.get("suspended_for") == "unpaid bill")
 
@@ -166,7 +166,7 @@ class Telecom(Domain):
         line = world.get("lines", str(call.arguments.get("phone_number")))
         if line is None or call.name != "change_plan":
             return True
-        old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), call.arguments["plan_id"]))
+        old, new = _plans(world, line, call)
         return bool(old and new and (_data(new) > _data(old) if relation == "more" else _data(new) < _data(old)))
 
     def plausible_otherwise(self, world: World, first: Call, second: Call) -> bool:
@@ -189,12 +189,17 @@ class Telecom(Domain):
             return bool((second.arguments["reason"] == "lost or stolen") is (first.name == "order_sim"))
         if first.name != second.name == "change_plan":
             line = world.get("lines", str(second.arguments["phone_number"])) or {}
-            old, new = (world.get("plans", str(plan)) for plan in (line.get("plan_id"), second.arguments["plan_id"]))
+            old, new = _plans(world, line, second)
             if first.name == "refuel_data":
                 return bool(old and new and (new["data"] is None or new["data"] > (old["data"] or 0)))
             if first.name in ("suspend_line", "bring_line_back"):
                 return bool(old and new and new["price"] < old["price"])
         return True
+
+
+def _plans(world: World, line: Record, call: Call) -> tuple[Record | None, Record | None]:
+    """The plan that a line has, and the one that is asked for."""
+    return world.get("plans", str(line.get("plan_id"))), world.get("plans", str(call.arguments["plan_id"]))
 
 
 def _is_near(world: World, line: Record, old: Record, new: Record) -> bool:

@@ -89,7 +89,7 @@ async def convert_one(
         grader=GraderSide(gold=[], initial=trajectory.initial, final=trajectory.initial),
     )
     if difficulty > 1:
-        structure = await offload(domain, hard_structure, domain, trajectory, intent, difficulty, rng)
+        structure = await offload(domain, _hard_structure, domain, trajectory, intent, difficulty, rng)
     else:
         structure = await offload(domain, make, intent, domain, trajectory, rng)
     if isinstance(structure, Rejection):
@@ -106,7 +106,7 @@ async def convert_one(
     return await offload(domain, certified, domain, task)
 
 
-def hard_structure(
+def _hard_structure(
     domain: Domain, trajectory: Trajectory, intent: Intent, difficulty: int, rng: random.Random
 ) -> Structure | Rejection:
     """A task's structure at a difficulty above 1, of which all goes together; drawn again where it does not, or where

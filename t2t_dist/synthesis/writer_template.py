@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from t2t_dist.core.schema import Change, Fact, Goal, Mistake, Otherwise, Second, UserSide
 from t2t_dist.environments.base import Domain, joined
 from t2t_dist.environments.state import World
-from t2t_dist.environments.tidy import clash, tidy
+from t2t_dist.environments.tidy import clash, tidy, within
 from t2t_dist.environments.tools import Call
 
 from .asking import asked, mistyped, way
@@ -77,7 +77,7 @@ def _drawn(domain: Domain, structure: Structure, customer: str, rng: random.Rand
         )
         request = mistyped(request, facts, typos, rng)
         otherwise = _otherwise(domain, world, planned, facts, customer, style, rng)
-        instead = _within(otherwise.request) if otherwise is not None else ""
+        instead = within(otherwise.request) if otherwise is not None else ""
         if otherwise is not None and otherwise.clause is not None:
             request = f"{request} {way('fall_back', style, rng).format(clause=otherwise.clause, request=instead)}"
         elif condition is not None and otherwise is not None:
@@ -148,11 +148,6 @@ def _otherwise(
 def _sometimes(whys: Sequence[str], rng: random.Random) -> list[str]:
     """Mostly one of these sentences, if there are any."""
     return [rng.choice(whys)] if whys and rng.random() < _WHY else []
-
-
-def _within(sentence: str) -> str:
-    """A sentence as it stands after a clause."""
-    return sentence if sentence.startswith(("I ", "I'")) else sentence[:1].lower() + sentence[1:]
 
 
 def _change(

@@ -25,6 +25,7 @@ from t2t_dist.environments.base import Domain
 from t2t_dist.environments.errands import expanded, is_valid_errand, requestor_of
 from t2t_dist.environments.language import QuestionWords, Tell
 from t2t_dist.environments.state import World
+from t2t_dist.environments.tidy import within
 from t2t_dist.environments.tool_faults import is_out_of_order, is_passing
 from t2t_dist.environments.tool_noise import NoisyTool, without_note
 from t2t_dist.environments.tools import Call, Kind, ToolSet
@@ -47,7 +48,7 @@ from t2t_dist.tau2.initial_world import world_of
 
 from .offers import Offers
 from .phrases import NUMBERS, Phrases, agent_acts, in_turn, tidy
-from .wording import Wording, parsed, records, scalars, value_of, within
+from .wording import Wording, parsed, records, scalars, value_of
 
 Move = str | Call
 Play = Generator[Move, Turn, None]

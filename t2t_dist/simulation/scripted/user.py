@@ -10,6 +10,7 @@ import orjson
 
 from t2t_dist.core import speech_acts as speech
 from t2t_dist.core.schema import STOP, TRANSFER, Claim, Fact, Otherwise, ToolCall, Turn, UserSide
+from t2t_dist.environments.tidy import within
 from t2t_dist.environments.tools import Call, Tool
 from t2t_dist.synthesis.intents.parts import ADDED, TAKEN_BACK
 
@@ -541,8 +542,8 @@ class ScriptedUser(UserPlayer):
         if claim is None or self._claimed > claim.at_once:
             return ""
         self._claimed += 1
-        within = claim.text if re.match(r"I\b", claim.text) else claim.text[:1].lower() + claim.text[1:]
-        return self._phrases.say("claim" if self._claimed == 1 else "claim_again", claim=claim.text, but=within)
+        act = "claim" if self._claimed == 1 else "claim_again"
+        return self._phrases.say(act, claim=claim.text, but=within(claim.text))
 
     def _on_confirm(self, heard: str) -> str:
         if self._done:

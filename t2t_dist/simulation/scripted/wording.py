@@ -43,11 +43,6 @@ _COUNT = re.compile(
 )
 
 
-def within(sentence: str) -> str:
-    """A sentence as it stands after a colon."""
-    return sentence if re.match(r"I\b", sentence) else sentence[:1].lower() + sentence[1:]
-
-
 class Wording:
     """A renderer of calls, on the world as it was at the start; one instance per dialogue.
 
